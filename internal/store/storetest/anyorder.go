@@ -30,12 +30,13 @@ type UserStore interface {
 // of its own. Only the first unionid of an identity counts. In every order:
 //
 //   - no stored user has identities of two expected users, or two openids of one appid;
-//   - an expected user is one stored user, unless two of its openids have the same appid. WeChat gives
-//     each person one openid for an appid, so such users cannot be joined, and the order decides
-//     which identities are together;
-//   - that stored user is the oldest that was created for the expected user, by CreatedAt and then by
-//     id, and the ids of all others resolve to it;
-//   - it is blocked if one of its identities was ever blocked, and otherwise active if one was approved;
+//   - an expected user is one stored user, unless two of its openids have the same appid. WeChat
+//     gives each person one openid for an appid, so such users cannot be joined, and the order
+//     decides which identities are together;
+//   - that stored user is the oldest that was created for the expected user, by CreatedAt and then
+//     by id, and the ids of all others resolve to it;
+//   - it is blocked if one of its identities was ever blocked, and otherwise active if one was
+//     approved;
 //   - it is an administrator only if that very user was made one;
 //   - an app gets the subject that was pinned first, and never a subject of another expected user.
 //

@@ -8,13 +8,15 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// newAttempt returns an attempt by owner with a lease of 15 seconds from at.
+// newAttempt returns an attempt by owner to redeem the code. Its lease ends 15 seconds after at,
+// which is a time after noon. The key stands for the state of the callback.
 func newAttempt(key, code, owner string, at time.Duration) gateway.Attempt {
 	return gateway.Attempt{Key: key, Code: code, Owner: owner, Lease: after(at + 15*time.Second),
 		Expires: after(time.Hour)}
 }
 
-// wantAttemptWon begins the attempt, and fails the test when another one exists.
+// wantAttemptWon begins the attempt, and fails the test unless the store reports that the caller
+// won, because no other attempt with the key exists.
 func (f *fixture) wantAttemptWon(want gateway.Attempt, at time.Duration) {
 	f.t.Helper()
 	have, won, err := f.store.BeginAttempt(f.t.Context(), want, after(at))
@@ -24,7 +26,8 @@ func (f *fixture) wantAttemptWon(want gateway.Attempt, at time.Duration) {
 	}
 }
 
-// wantAttemptLost begins the attempt, and fails the test unless the existing attempt is returned.
+// wantAttemptLost begins the attempt, and fails the test unless the store reports that the caller
+// did not win, and returns the existing attempt.
 func (f *fixture) wantAttemptLost(want gateway.Attempt, at time.Duration, existing gateway.Attempt) {
 	f.t.Helper()
 	have, won, err := f.store.BeginAttempt(f.t.Context(), want, after(at))
@@ -60,13 +63,13 @@ var attemptCases = []testCase{
 		name:   "later requests get the outcome of the first",
 		reason: "the browser's reload and back buttons request the callback again",
 		run: func(t *testing.T, f *fixture) {
-			row := newAttempt("k", "code", "one", 0)
-			f.wantAttemptWon(row, 0)
-			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Second, row)
-			row.Outcome = gateway.Outcome{Kind: "signed_in", At: after(2 * time.Second), Text: "去"}
-			wantNoError(t, f.store.FinishAttempt(t.Context(), "k", "one", row.Outcome, after(2*time.Second)))
-			f.wantAttemptLost(newAttempt("k", "code", "three", 0), time.Minute, row)
-			f.wantAttemptLost(newAttempt("k", "another code", "four", 0), time.Minute, row)
+			attempt := newAttempt("k", "code", "one", 0)
+			f.wantAttemptWon(attempt, 0)
+			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Second, attempt)
+			attempt.Outcome = gateway.Outcome{Kind: "signed_in", At: after(2 * time.Second), Text: "去"}
+			wantNoError(t, f.store.FinishAttempt(t.Context(), "k", "one", attempt.Outcome, after(2*time.Second)))
+			f.wantAttemptLost(newAttempt("k", "code", "three", 0), time.Minute, attempt)
+			f.wantAttemptLost(newAttempt("k", "another code", "four", 0), time.Minute, attempt)
 			f.wantAttemptWon(newAttempt("another", "code", "five", 0), 0)
 		},
 	},
@@ -74,13 +77,13 @@ var attemptCases = []testCase{
 		name:   "an attempt whose lease expired is not repeated",
 		reason: "the code may have been sent already, and a second exchange would fail the sign-in",
 		run: func(t *testing.T, f *fixture) {
-			row := newAttempt("k", "code", "one", 0)
-			f.wantAttemptWon(row, 0)
-			f.wantAttemptLost(newAttempt("k", "code", "two", 0), 15*time.Second, row)
-			f.wantAttemptLost(newAttempt("k", "another code", "two", 0), time.Minute, row)
+			attempt := newAttempt("k", "code", "one", 0)
+			f.wantAttemptWon(attempt, 0)
+			f.wantAttemptLost(newAttempt("k", "code", "two", 0), 15*time.Second, attempt)
+			f.wantAttemptLost(newAttempt("k", "another code", "two", 0), time.Minute, attempt)
 			wantError(t, f.store.FinishAttempt(t.Context(), "k", "one", gateway.Outcome{Kind: "signed_in", At: noon},
 				after(15*time.Second)), gateway.ErrConflict)
-			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Minute, row)
+			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Minute, attempt)
 		},
 	},
 	{
@@ -106,31 +109,31 @@ var attemptCases = []testCase{
 		name:   "a rejected code is not sent again, another code is",
 		reason: "WeChat sometimes sends two codes with one state",
 		run: func(t *testing.T, f *fixture) {
-			row := newAttempt("k", "code 1", "one", 0)
-			f.wantAttemptWon(row, 0)
-			f.wantAttemptLost(newAttempt("k", "code 2", "two", 0), 0, row)
-			row.Outcome = gateway.Outcome{Kind: gateway.OutcomeCodeRefused, At: noon}
-			wantNoError(t, f.store.FinishAttempt(t.Context(), "k", "one", row.Outcome, noon))
-			f.wantAttemptLost(newAttempt("k", "code 1", "two", 0), 0, row)
+			attempt := newAttempt("k", "code 1", "one", 0)
+			f.wantAttemptWon(attempt, 0)
+			f.wantAttemptLost(newAttempt("k", "code 2", "two", 0), 0, attempt)
+			attempt.Outcome = gateway.Outcome{Kind: gateway.OutcomeCodeRefused, At: noon}
+			wantNoError(t, f.store.FinishAttempt(t.Context(), "k", "one", attempt.Outcome, noon))
+			f.wantAttemptLost(newAttempt("k", "code 1", "two", 0), 0, attempt)
 			var results counter
 			concurrently(f.concurrency(), func(i int) {
 				_, won, err := f.store.BeginAttempt(t.Context(), newAttempt("k", "code 2", fmt.Sprint("owner", i), 0), noon)
 				results.add(fmt.Sprint(won, " ", errorName(err)))
 			})
 			results.want(t, "attempts with the second code", map[string]int{"true ok": 1, "false ok": f.concurrency() - 1})
-			wantError(t, f.store.FinishAttempt(t.Context(), "k", "one", row.Outcome, noon), gateway.ErrConflict)
+			wantError(t, f.store.FinishAttempt(t.Context(), "k", "one", attempt.Outcome, noon), gateway.ErrConflict)
 		},
 	},
 	{
 		name:   "other outcomes are final",
-		reason: "a second code must not replace a person who is signed in",
+		reason: "a second code must not sign in another user instead",
 		run: func(t *testing.T, f *fixture) {
 			for _, kind := range []string{"signed_in", "app_refused", "busy", "fault"} {
-				row := newAttempt(kind, "code", "one", 0)
-				f.wantAttemptWon(row, 0)
-				row.Outcome = gateway.Outcome{Kind: kind, At: noon}
-				wantNoError(t, f.store.FinishAttempt(t.Context(), kind, "one", row.Outcome, noon))
-				f.wantAttemptLost(newAttempt(kind, "another code", "two", 0), 0, row)
+				attempt := newAttempt(kind, "code", "one", 0)
+				f.wantAttemptWon(attempt, 0)
+				attempt.Outcome = gateway.Outcome{Kind: kind, At: noon}
+				wantNoError(t, f.store.FinishAttempt(t.Context(), kind, "one", attempt.Outcome, noon))
+				f.wantAttemptLost(newAttempt(kind, "another code", "two", 0), 0, attempt)
 			}
 		},
 	},
@@ -138,9 +141,9 @@ var attemptCases = []testCase{
 		name:   "an attempt is kept until it expires",
 		reason: "a repeat hours later must not send the code",
 		run: func(t *testing.T, f *fixture) {
-			row := newAttempt("k", "code", "one", 0)
-			f.wantAttemptWon(row, 0)
-			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Hour-time.Microsecond, row)
+			attempt := newAttempt("k", "code", "one", 0)
+			f.wantAttemptWon(attempt, 0)
+			f.wantAttemptLost(newAttempt("k", "code", "two", 0), time.Hour-time.Microsecond, attempt)
 			again := newAttempt("k", "code", "two", time.Hour)
 			again.Expires = after(2 * time.Hour)
 			f.wantAttemptWon(again, time.Hour)

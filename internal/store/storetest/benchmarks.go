@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"os"
 	"runtime"
@@ -13,6 +12,9 @@ import (
 
 	"github.com/weigate/weigate/internal/gateway"
 )
+
+// The benchmarks in this file run on each store: an import of a user table, sign-ins among many
+// users, and sign-ins by QR code.
 
 // linesEnv names the variable with the number of lines that BenchmarkImport imports, which is also
 // the number of users of BenchmarkSignIn.
@@ -26,15 +28,15 @@ func BenchLines() int {
 	return 20_000
 }
 
-// importedUser returns line i of a user table: every openid has a unionid, and the ids are unsorted, as
-// in a real table.
+// importedUser returns line i of a user table. As in a real table, every openid has a unionid, and
+// the lines are not in the order of their openids.
 func importedUser(i int) gateway.ImportedUser {
 	digest := hash(fmt.Sprint("imported ", i))
 	return gateway.ImportedUser{OldID: fmt.Sprintf("%08d", i),
 		SignIn: mainConnector.signIn(noon, fmt.Sprintf("o%x", digest[:13]), fmt.Sprintf("u%x", digest[13:26]))}
 }
 
-// Import imports n lines, in batches of the size that the command uses.
+// Import imports as many users as lineCount, in batches of the size that weigate import uses.
 func Import(b *testing.B, store gateway.Store, lineCount int) {
 	b.Helper()
 	lines := make([]gateway.ImportedUser, 0, gateway.ImportBatch)
@@ -54,20 +56,21 @@ func Import(b *testing.B, store gateway.Store, lineCount int) {
 // BenchmarkImport reports the time of an import and the peak memory of the process.
 func BenchmarkImport(b *testing.B, store gateway.Store) {
 	lineCount := BenchLines()
-	began, done := time.Now(), make(chan uint64)
-	stop := make(chan struct{})
-	go func() { done <- peakHeap(stop) }()
+	peak, stop := make(chan uint64), make(chan struct{})
+	go func() { peak <- peakHeap(stop) }()
+	began := time.Now()
 	Import(b, store, lineCount)
 	spent := time.Since(began)
 	close(stop)
 	b.ReportMetric(spent.Seconds(), "s")
 	b.ReportMetric(float64(lineCount)/spent.Seconds(), "lines/s")
-	b.ReportMetric(float64(<-done)/1e6, "MB-heap-peak")
+	b.ReportMetric(float64(<-peak)/1e6, "MB-heap-peak")
 	b.ReportMetric(residentPeak(), "MB-resident-peak")
-	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(0, "ns/op") // 0 omits it: the benchmark imports once
 }
 
-// peakHeap returns the peak memory of the heap until stop is closed.
+// peakHeap measures the size of the heap ten times a second until stop is closed, and returns the
+// largest.
 func peakHeap(stop <-chan struct{}) (most uint64) {
 	for {
 		var stats runtime.MemStats
@@ -99,26 +102,25 @@ func residentPeak() float64 {
 	return 0
 }
 
-// BenchmarkSignIn signs in users whose unionid is known, through a connector that is new to them:
-// among a thousand users first, and then among as many as BenchLines. The second takes at most 1.3
-// times as long.
+// BenchmarkSignIn measures sign-ins of users whose unionid is known, through a connector that is
+// new to them: first with a thousand users in the database, then with as many as BenchLines. The
+// second should take at most 1.3 times as long.
 func BenchmarkSignIn(b *testing.B, store gateway.Store) {
-	lineCount, at := BenchLines(), 0
-	for _, users := range []int{1000, lineCount} {
-		for ; at < users; at += gateway.ImportBatch {
-			lines := make([]gateway.ImportedUser, 0, gateway.ImportBatch)
-			for i := at; i < min(at+gateway.ImportBatch, users); i++ {
-				lines = append(lines, importedUser(i))
+	stored := 0
+	for _, users := range []int{1000, BenchLines()} {
+		for stored < users {
+			var lines []gateway.ImportedUser
+			for stored < users && len(lines) < gateway.ImportBatch {
+				lines = append(lines, importedUser(stored))
+				stored++
 			}
-			if _, err := store.ImportUsers(b.Context(), lines); err != nil {
-				b.Fatal(err)
-			}
+			_, err := store.ImportUsers(b.Context(), lines)
+			wantNoError(b, err)
 		}
-		at = users
 		b.Run(fmt.Sprintf("users=%d", users), func(b *testing.B) {
 			i := 0
 			for b.Loop() {
-				i = (i + 7919) % users // a prime, so that the users come in no order
+				i = (i + 7919) % users // a large prime: neighbouring rows do not follow each other
 				known := importedUser(i).SignIn
 				signIn := siteConnector.signIn(after(time.Hour), "site-"+known.OpenID, known.UnionID)
 				_, _, err := store.RecordSignIn(b.Context(), signIn)
@@ -129,21 +131,15 @@ func BenchmarkSignIn(b *testing.B, store gateway.Store) {
 }
 
 // BenchmarkScan measures the store's part of sign-ins by QR code, 16 at once, while a thousand
-// other tickets are open. user is the approver.
+// other tickets are open. The user is the approver of all.
 func BenchmarkScan(b *testing.B, store gateway.Tickets, userID string) {
 	b.Helper()
-	ticket := func(name string) gateway.Ticket {
-		return gateway.Ticket{
-			Hash: sha256.Sum256([]byte("t" + name)), Desktop: sha256.Sum256([]byte("d" + name)), App: "wiki", Number: "42",
-			Others:    []string{"17", "93"},
-			CreatedAt: noon, ExpiresAt: noon.Add(2 * time.Minute),
-		}
-	}
+	const limit = 20_000 // more tickets than the benchmark has at once
 	var waiting [][32]byte
 	for i := range 1000 {
-		t := ticket(fmt.Sprint("waiting ", i))
-		waiting = append(waiting, t.Hash)
-		wantNoError(b, store.PutTicket(b.Context(), t, noon, 20000))
+		ticket := newTicket(fmt.Sprint("waiting ", i))
+		waiting = append(waiting, ticket.Hash)
+		wantNoError(b, store.PutTicket(b.Context(), ticket, noon, limit))
 	}
 	b.Run("states of 1000", func(b *testing.B) {
 		for b.Loop() {
@@ -157,16 +153,16 @@ func BenchmarkScan(b *testing.B, store gateway.Tickets, userID string) {
 		b.SetParallelism(8)
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				t := ticket(fmt.Sprint(b.N, " ", count.Add(1)))
-				err := store.PutTicket(b.Context(), t, noon, 20000)
+				ticket := newTicket(fmt.Sprint(b.N, " ", count.Add(1)))
+				err := store.PutTicket(b.Context(), ticket, noon, limit)
 				if err == nil {
-					_, err = store.ScanTicket(b.Context(), t.Hash, gateway.Approver{UserID: userID, AuthTime: noon}, noon)
+					_, err = store.ScanTicket(b.Context(), ticket.Hash, newApprover(userID), noon)
 				}
 				if err == nil {
-					_, err = store.AnswerTicket(b.Context(), t.Hash, userID, gateway.TicketApproved, noon)
+					_, err = store.AnswerTicket(b.Context(), ticket.Hash, userID, gateway.TicketApproved, noon)
 				}
 				if err == nil {
-					_, err = store.RedeemTicket(b.Context(), t.Hash, t.Desktop, noon)
+					_, err = store.RedeemTicket(b.Context(), ticket.Hash, ticket.Desktop, noon)
 				}
 				if err != nil {
 					b.Error(err)

@@ -8,16 +8,16 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// CheckCommits checks how many commits one sign-in at an app makes: each waits for the disk. onCommit is
-// the OnCommit of the store that open opens.
+// CheckCommits tests that one sign-in at an app makes four commits, because a store waits for the
+// disk at each commit. open opens a store on an empty database that calls onCommit at each commit.
 func CheckCommits(t *testing.T, open func(onCommit func()) gateway.Store) {
 	var commits atomic.Int64
 	store := open(func() { commits.Add(1) })
-	commits.Store(0)
-	step := func(name string, want int64, f func() error) {
+	commits.Store(0) // without those of migrations
+	wantCommits := func(name string, want int64, call func() error) {
 		t.Helper()
 		before := commits.Load()
-		if err := f(); err != nil {
+		if err := call(); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if got := commits.Load() - before; got != want {
@@ -25,30 +25,32 @@ func CheckCommits(t *testing.T, open func(onCommit func()) gateway.Store) {
 		}
 	}
 	var user gateway.User
-	step("beginning an attempt", 1, func() error {
+	wantCommits("beginning an attempt", 1, func() error {
 		_, _, err := store.BeginAttempt(t.Context(), newAttempt("k", "code", "one", 0), noon)
 		return err
 	})
 	completion := newCompletion(mainConnector.signIn(noon, "o1", "u1"), "k", "one", "s1")
-	step("completing the sign-in", 1, func() (err error) {
+	wantCommits("completing the sign-in", 1, func() (err error) {
 		user, _, err = store.CompleteSignIn(t.Context(), completion)
 		return err
 	})
 	code := newCode(user.ID, "wiki", "g1")
 	code.Grant.Subject, code.PinSubject = "", user.ID
-	step("the first code", 1, func() error { return store.PutCode(t.Context(), code) })
-	step("redeeming it", 1, func() error {
+	wantCommits("storing the first code, which pins the subject", 1, func() error {
+		return store.PutCode(t.Context(), code)
+	})
+	wantCommits("redeeming the code", 1, func() error {
 		_, err := store.Redeem(t.Context(), code.Hash, noon, newIssue("g1"))
 		return err
 	})
-	step("reading", 0, func() error {
+	wantCommits("reading the session", 0, func() error {
 		_, _, err := store.SessionUser(t.Context(), hash("s1"), noon)
 		return err
 	})
-	step("a touch within a minute", 0, func() error {
+	wantCommits("a repeated touch within a minute", 0, func() error {
 		return store.TouchSession(t.Context(), hash("s1"), after(time.Second), after(time.Hour))
 	})
-	step("a repeated callback", 0, func() error {
+	wantCommits("a repeated callback", 0, func() error {
 		_, _, err := store.BeginAttempt(t.Context(), newAttempt("k", "code", "two", 0), noon)
 		return err
 	})

@@ -52,7 +52,7 @@ func (f *fixture) wantNothingStored(what string, completion gateway.Completion, 
 // the user, the session, the outcome of the attempt and the event.
 var completionCases = []testCase{
 	{
-		name:   "a completed sign-in is all there after one call",
+		name:   "one call stores the whole sign-in",
 		reason: "the session, the outcome and the event belong to one sign-in",
 		run: func(t *testing.T, f *fixture) {
 			old := f.addSession(f.addUser("o0").ID, "previous")
@@ -65,10 +65,10 @@ var completionCases = []testCase{
 			wantEqual(t, "status", user.Status, gateway.Active)
 			wantEqual(t, "events of joining", fmt.Sprint(eventKinds(joins)), "[user_created ok]")
 
-			stored, who, err := f.store.SessionUser(t.Context(), completion.Session.Hash, noon)
+			session, sessionUser, err := f.store.SessionUser(t.Context(), completion.Session.Hash, noon)
 			wantNoError(t, err)
-			wantEqual(t, "user of the session", who.ID, user.ID)
-			wantEqual(t, "openid of the session", stored.OpenID, "o1")
+			wantEqual(t, "user of the session", sessionUser.ID, user.ID)
+			wantEqual(t, "openid of the session", session.OpenID, "o1")
 			_, err = f.store.Session(t.Context(), old.Hash, noon)
 			wantError(t, err, gateway.ErrNotFound)
 			f.getSession(other.Hash, noon)
@@ -86,7 +86,7 @@ var completionCases = []testCase{
 	},
 	{
 		name:   "a sign-in is not completed without its attempt",
-		reason: "another request has answered for it, so a second session would be a replay",
+		reason: "another request has redeemed the code, so a second session would be a replay",
 		run: func(t *testing.T, f *fixture) {
 			f.beginAttempt("mine", "one")
 			f.beginAttempt("finished", "one")
@@ -96,7 +96,7 @@ var completionCases = []testCase{
 				"unknown attempt":  newCompletion(mainConnector.signIn(noon, "o1", ""), "unknown", "one", "s1"),
 				"another owner":    newCompletion(mainConnector.signIn(noon, "o1", ""), "mine", "two", "s1"),
 				"finished attempt": newCompletion(mainConnector.signIn(noon, "o1", ""), "finished", "one", "s1"),
-				"lease over":       newCompletion(mainConnector.signIn(after(15*time.Second), "o1", ""), "mine", "one", "s1"),
+				"expired lease":    newCompletion(mainConnector.signIn(after(15*time.Second), "o1", ""), "mine", "one", "s1"),
 			} {
 				_, _, err := f.store.CompleteSignIn(t.Context(), completion)
 				if errorName(err) != "conflict" {
@@ -134,7 +134,7 @@ var completionCases = []testCase{
 	},
 	{
 		name:   "a blocked user gets no session",
-		reason: "the attempt must end all the same, or the browser would wait for it",
+		reason: "the attempt must end nevertheless, or the browser would wait for its outcome",
 		run: func(t *testing.T, f *fixture) {
 			user := f.addUser("o1")
 			f.block(user.ID)
@@ -175,8 +175,8 @@ var completionCases = []testCase{
 		},
 	},
 	{
-		name:   "users are joined by unionid as part of it",
-		reason: "the session must name the user who stays",
+		name:   "a completion joins users by unionid",
+		reason: "the session must belong to the older user, which remains",
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
 			f.addSession(younger.ID, "young session")
@@ -209,8 +209,8 @@ var completionCases = []testCase{
 		},
 	},
 	{
-		name:   "of many completions of one attempt one counts",
-		reason: "a lost answer is sent again, and two sessions would remain",
+		name:   "one of many completions of an attempt succeeds",
+		reason: "a request whose response was lost is repeated, and two sessions would remain",
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			for round := range 3 {
@@ -255,7 +255,7 @@ var completionCases = []testCase{
 	},
 	{
 		name:   "a completion survives a restart",
-		reason: "the answer that was sent must stay true",
+		reason: "a user who was told to be signed in must be signed in after the restart",
 		run: func(t *testing.T, f *fixture) {
 			f.beginAttempt("k", "one")
 			completion := newCompletion(mainConnector.signIn(noon, "o1", ""), "k", "one", "s1")

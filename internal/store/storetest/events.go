@@ -11,7 +11,7 @@ import (
 // eventCases test the audit log that administrators read.
 var eventCases = []testCase{
 	{
-		name:   "events come back newest first, filtered and paged",
+		name:   "events are listed newest first, filtered and in pages",
 		reason: "an administrator searches for the failures of one user",
 		run: func(t *testing.T, f *fixture) {
 			for i := range 10 {

@@ -11,7 +11,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// fixture is what a running case works with: a database and a handle on it.
+// fixture is the environment of a case: a database, and one handle on it. Its methods fail the test
+// on an error. A case calls f.store directly where it expects an error or where many goroutines
+// call the store.
 type fixture struct {
 	Subject
 	t     *testing.T
@@ -19,16 +21,18 @@ type fixture struct {
 	store gateway.Store
 }
 
-// noon is the time of the suite. No case reads the real clock.
+// noon is the current time in most cases. Stores get the time as an argument, so no case reads the
+// real clock.
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 // after returns the time d after noon.
 func after(delay time.Duration) time.Time { return noon.Add(delay) }
 
-// hash returns the hash under which a store keeps the secret s.
+// hash returns the hash of a secret. A store has hashes only: hash("s1") is the key of the session
+// whose cookie has the secret "s1".
 func hash(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }
 
-// concurrency returns the number of goroutines that do the same at once.
+// concurrency returns the number of goroutines that call the store at once in cases about races.
 func (f *fixture) concurrency() int {
 	if f.Race {
 		return 32
@@ -52,7 +56,8 @@ func (f *fixture) secondHandle() gateway.Store {
 	return nil
 }
 
-// handles returns two handles on the database, which are the same when it has one handle only.
+// handles returns two handles on the database, so that cases can test locks between handles and not
+// only within one. The two are the same when the database has one handle only.
 func (f *fixture) handles() []gateway.Store {
 	f.t.Helper()
 	if another := f.secondHandle(); another != nil {
@@ -86,7 +91,7 @@ func (f *fixture) block(userID string) {
 	f.updateUser(userID, noon, func(stored *gateway.User) error { stored.Status = gateway.Blocked; return nil })
 }
 
-// addSession stores a session of the user.
+// addSession stores the session of newSession.
 func (f *fixture) addSession(userID, name string) gateway.Session {
 	f.t.Helper()
 	session := newSession(userID, name)
@@ -94,7 +99,8 @@ func (f *fixture) addSession(userID, name string) gateway.Session {
 	return session
 }
 
-// addGrant stores a code and redeems it.
+// addGrant stores the code of newCode and redeems it with the tokens of newIssue. The id of the
+// grant is "grant-" and the name.
 func (f *fixture) addGrant(userID, app, name string) gateway.Grant {
 	f.t.Helper()
 	wantNoError(f.t, f.store.PutCode(f.t.Context(), newCode(userID, app, name)))
@@ -220,6 +226,7 @@ func (c connector) signIn(at time.Time, openid, unionid string) gateway.SignIn {
 	}
 }
 
+// newSession returns a session that is stored under hash(name) and expires an hour after noon.
 func newSession(userID, name string) gateway.Session {
 	return gateway.Session{
 		Hash: hash(name), UserID: userID, Connector: "main", AppID: "wxmain", OpenID: "o-" + name, Method: "wechat",
@@ -227,6 +234,8 @@ func newSession(userID, name string) gateway.Session {
 	}
 }
 
+// newCode returns an authorization code that is stored under the hash of "code " and the name and
+// expires a minute after noon.
 func newCode(userID, app, name string) gateway.Code {
 	return gateway.Code{
 		Hash: hash("code " + name),
@@ -239,6 +248,8 @@ func newCode(userID, app, name string) gateway.Code {
 	}
 }
 
+// newIssue returns the tokens of a redemption: the access token "access " and the name, and the
+// first refresh token, "refresh 1 " and the name.
 func newIssue(name string) gateway.TokenIssue {
 	return gateway.TokenIssue{
 		Access:       gateway.Token{Hash: hash("access " + name), CreatedAt: noon, ExpiresAt: after(5 * time.Minute)},

@@ -9,7 +9,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// eventKinds returns kind and outcome of each event, sorted.
+// eventKinds returns the kind and the outcome of each event, sorted.
 func eventKinds(events []gateway.Event) (all []string) {
 	for _, event := range events {
 		all = append(all, event.Kind+" "+event.Outcome)
@@ -154,7 +154,7 @@ var joinCases = []testCase{
 	},
 	{
 		name:   "a join grants neither admin nor groups",
-		reason: "nobody gave them to the user that remains",
+		reason: "nobody gave them to the older user, which remains",
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
 			_, err := f.store.UpdateUser(t.Context(), younger.ID, noon, func(stored *gateway.User) error {
@@ -170,8 +170,8 @@ var joinCases = []testCase{
 		},
 	},
 	{
-		name:   "a join keeps the subjects, of two the older",
-		reason: "an app would create a second user for the person",
+		name:   "a join keeps the subjects, and the older user's where both have one",
+		reason: "an app that gets a new subject creates a second user",
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
 			for _, pin := range []struct{ user, app, sub string }{
@@ -229,7 +229,7 @@ var joinCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			limit := int64(0)
 			if f.SingleHandle {
-				limit = 25 // the same statements run on a file too
+				limit = 25 // the suite also runs with the same statements on a file, without a limit
 			}
 			var handles []UserStore
 			for _, store := range f.handles() {
@@ -240,7 +240,7 @@ var joinCases = []testCase{
 	},
 	{
 		name:   "many joins at once end in one user",
-		reason: "two replicas may learn the unionid at the same moment",
+		reason: "two replicas may get the unionid from WeChat at the same moment",
 		run: func(t *testing.T, f *fixture) {
 			older, _ := f.addTwoUsers()
 			f.recordSignIn(thirdConnector.signIn(after(2*time.Minute), "t1", ""))

@@ -9,6 +9,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// newKey returns a sealed signing key that becomes active at 13:00.
 func newKey(id, slot string) gateway.Key {
 	return gateway.Key{ID: id, Slot: slot, Use: "sign", Alg: "RS256", Sealed: []byte("sealed " + id), CreatedAt: noon,
 		ActiveAt: after(time.Hour)}
@@ -18,7 +19,7 @@ func newKey(id, slot string) gateway.Key {
 // with the master key. Its slot names its purpose and generation, and a slot has one key.
 var keyCases = []testCase{
 	{
-		name:   "two replicas make one key",
+		name:   "one of two replicas stores the key of a slot",
 		reason: "apps would get tokens signed with a key that is not published",
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
@@ -43,7 +44,7 @@ var keyCases = []testCase{
 		},
 	},
 	{
-		name:   "replicas that retire a key agree on the earlier plan",
+		name:   "when several replicas retire a key, the earliest time counts",
 		reason: "a token would be signed with a key that is no longer published",
 		run: func(t *testing.T, f *fixture) {
 			wantNoError(t, f.store.PutKey(t.Context(), newKey("k1", "sign/RS256/1")))
@@ -58,8 +59,8 @@ var keyCases = []testCase{
 		},
 	},
 	{
-		name:   "of many replicas one replaces a sealed key",
-		reason: "two replicas that rotate the master key must not undo each other",
+		name:   "one of many replicas replaces a sealed key",
+		reason: "two replicas that change the master key must not undo each other",
 		run: func(t *testing.T, f *fixture) {
 			wantNoError(t, f.store.PutKey(t.Context(), newKey("k1", "sign/RS256/1")))
 			var results counter

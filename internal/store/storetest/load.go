@@ -10,9 +10,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// mixedLoad executes all operations at once on a few users. A store may return any error of package
-// gateway but ErrUnavailable. Operations that change many rows lock them in different orders here,
-// so a store whose transactions can deadlock fails.
+// mixedLoad is the case that looks for deadlocks. It executes all operations at once on a few
+// users. A store may return any error of package gateway but ErrUnavailable. Operations that change
+// many rows lock them in different orders here, so a store whose transactions can deadlock fails.
 func mixedLoad(t *testing.T, f *fixture) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -38,11 +38,11 @@ func mixedLoad(t *testing.T, f *fixture) {
 	for _, userID := range users {
 		user := f.getUser(userID)
 		openids := map[string]bool{}
-		for _, i := range f.listIdentities(user.ID) {
-			if openids[i.AppID] || i.UserID != user.ID {
-				t.Errorf("user %s has identity %+v beside another of that appid, or of another user", user.ID, i)
+		for _, identity := range f.listIdentities(user.ID) {
+			if openids[identity.AppID] || identity.UserID != user.ID {
+				t.Errorf("user %s has the identity %+v and a second one of that appid, or it is another user's", user.ID, identity)
 			}
-			openids[i.AppID] = true
+			openids[identity.AppID] = true
 		}
 	}
 }

@@ -10,15 +10,19 @@ import (
 	"testing"
 )
 
-// Statements collects the statements that a store runs, so that a test of their plans forgets none.
-// It is safe for concurrent use.
+// The functions in this file are for tests of query plans: every statement that a store runs during
+// the suite must use an index instead of reading a whole table. Such a test collects the statements
+// of the suite in a Statements, fills an empty database with InsertStatements, asks the database
+// for the plan of each statement, and reports the PlanProblems.
+
+// Statements collects the SQL statements that a store runs. It is safe for concurrent use.
 type Statements struct {
 	mu  sync.Mutex
 	all map[string]bool
 }
 
-// Add adds a statement that reads or changes rows; it leaves out BEGIN, COMMIT and the like, and
-// what migrations run.
+// Add adds a statement that reads or changes rows. It ignores other statements, such as BEGIN and
+// COMMIT, and the statements of migrations.
 func (s *Statements) Add(query string) {
 	query = strings.Join(strings.Fields(query), " ")
 	first, _, _ := strings.Cut(query, " ")
@@ -34,7 +38,7 @@ func (s *Statements) Add(query string) {
 	s.all[query] = true
 }
 
-// Sorted returns the statements.
+// Sorted returns the statements, each once, in alphabetical order.
 func (s *Statements) Sorted() (all []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,9 +49,11 @@ func (s *Statements) Sorted() (all []string) {
 	return all
 }
 
+// placeholder matches a parameter of a PostgreSQL statement.
 var placeholder = regexp.MustCompile(`\$(\d+)`)
 
-// ArgumentCount returns how many arguments a statement takes.
+// ArgumentCount returns the number of arguments of a statement with the parameters of PostgreSQL
+// ($1, $2) or SQLite (?).
 func ArgumentCount(query string) (n int) {
 	for _, match := range placeholder.FindAllStringSubmatch(query, -1) {
 		i, _ := strconv.Atoi(match[1])
@@ -58,7 +64,7 @@ func ArgumentCount(query string) (n int) {
 
 var createIndex = regexp.MustCompile(`CREATE (?:UNIQUE )?INDEX (\w+)`)
 
-// Indexes returns the names of the indexes that migrations create.
+// Indexes returns the names of the indexes that the SQL files of migrations create.
 func Indexes(t *testing.T, migrations fs.FS) (names []string) {
 	t.Helper()
 	files, err := fs.Glob(migrations, "*.sql")
@@ -75,16 +81,16 @@ func Indexes(t *testing.T, migrations fs.FS) (names []string) {
 	return names
 }
 
-// PlanProblems returns what is wrong with the plans of statements, given by statement: a scan of a
-// whole table, as wholeTable reports it for a step at its place in the plan, and an index that
-// serves no statement.
+// PlanProblems returns the problems of query plans: steps that read a whole table, and indexes that
+// no plan uses. plans has the steps of the plan of each statement. wholeTable reports whether a
+// step of the plan of query, with its position in the plan, reads a whole table.
 func PlanProblems(plans map[string][]string, indexes []string,
-	wholeTable func(query string, at int, step string) bool) (all []string) {
+	wholeTable func(query string, position int, step string) bool) (problems []string) {
 	unused := slices.Clone(indexes)
 	for query, steps := range plans {
-		for i, step := range steps {
-			if wholeTable(query, i, step) {
-				all = append(all, step+": "+query)
+		for position, step := range steps {
+			if wholeTable(query, position, step) {
+				problems = append(problems, step+": "+query)
 			}
 			unused = slices.DeleteFunc(unused, func(name string) bool {
 				return regexp.MustCompile(`\b` + name + `\b`).MatchString(step)
@@ -92,44 +98,46 @@ func PlanProblems(plans map[string][]string, indexes []string,
 		}
 	}
 	for _, name := range unused {
-		all = append(all, "no statement uses "+name)
+		problems = append(problems, "no statement uses "+name)
 	}
-	slices.Sort(all)
-	return all
+	slices.Sort(problems)
+	return problems
 }
 
-// InsertStatements returns statements that put rows into each table that grows. series is a query that
-// returns the numbers from 1 to n as column i, and hash returns an expression for 32 bytes that
-// differ by text and i.
+// InsertStatements returns statements that insert rows into each table that grows with the number
+// of users. The planner of the database ignores indexes of small tables, so a test of plans needs
+// many rows. series is a query that returns the numbers of the rows as column i. hash returns an
+// SQL expression for 32 bytes that are different for each text and i.
 func InsertStatements(series string, hash func(text string) string) []string {
-	at := ` FROM (` + series + `) series`
+	fromSeries := ` FROM (` + series + `) series`
 	return []string{
 		`INSERT INTO users (id, nickname, avatar_url, locale, profile_at, status, admin, groups, old_id,
 			created_at, updated_at, joined_into)
 			SELECT 'user' || i, 'name' || i, '', '', 0, CASE i % 50 WHEN 0 THEN 'pending' ELSE 'active' END,
 			false, '[]', 'old' || i, i, i,
-				CASE i % 40 WHEN 1 THEN 'user' || (i + 1) ELSE '' END` + at,
+				CASE i % 40 WHEN 1 THEN 'user' || (i + 1) ELSE '' END` + fromSeries,
 		`INSERT INTO identities (app_id, open_id, user_id, connector, union_id, created_at, seen_at)
-			SELECT 'wx1', 'open' || i, 'user' || i, 'main', 'union' || i, i, i` + at,
-		`INSERT INTO subjects (user_id, app, subject, created_at) SELECT 'user' || i, 'wiki', 'user' || i, i` + at,
+			SELECT 'wx1', 'open' || i, 'user' || i, 'main', 'union' || i, i, i` + fromSeries,
+		`INSERT INTO subjects (user_id, app, subject, created_at) SELECT 'user' || i, 'wiki', 'user' || i, i` + fromSeries,
 		`INSERT INTO events (at, kind, user_id, app, connector, method, outcome, request_id, detail)
-			SELECT i, 'kind' || (i % 500), 'user' || i, 'app' || (i % 500), '', '', 'ok', '', ''` + at,
+			SELECT i, 'kind' || (i % 500), 'user' || i, 'app' || (i % 500), '', '', 'ok', '', ''` + fromSeries,
 		`INSERT INTO sessions (hash, user_id, connector, app_id, open_id, method, auth_time, created_at, seen_at, expires_at)
-			SELECT ` + hash("session") + `, 'user' || i, 'main', 'wx1', 'open' || i, 'wechat', i, i, i, i` + at,
+			SELECT ` + hash("session") + `, 'user' || i, 'main', 'wx1', 'open' || i, 'wechat', i, i, i, i` + fromSeries,
 		`INSERT INTO attempts (key, code, owner, lease, expires_at, outcome, finished_at, message)
-			SELECT 'key' || i, '', 'one', i, i, '', 0, ''` + at,
+			SELECT 'key' || i, '', 'one', i, i, '', 0, ''` + fromSeries,
 		`INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id,
 			created_at, expires_at, sweep_at,
 				revoked_at, counter, rotated_at, code_hash, redirect_uri, challenge, nonce, code_expires_at, code_redeemed_at)
 			SELECT 'grant' || i, 'wiki', 'user' || i, 'user' || i, '[]', i, ` + hash("session") + `, 'main', 'wx1', 'open' || i,
 			i, i, i,
-				0, 1, 0, ` + hash("code") + `, '', '', ` + hash("nonce") + `, i, i` + at,
-		`INSERT INTO tokens (hash, grant_id, created_at, expires_at) SELECT ` + hash("token") + `, 'grant' || i, i, i` + at,
+				0, 1, 0, ` + hash("code") + `, '', '', ` + hash("nonce") + `, i, i` + fromSeries,
+		`INSERT INTO tokens (hash, grant_id, created_at, expires_at)
+			SELECT ` + hash("token") + `, 'grant' || i, i, i` + fromSeries,
 		`INSERT INTO tickets (hash, desktop, app, connector, browser, masked_ip, number, others, state, approver_id,
 			approver_connector, app_id, open_id,
 				auth_time, scanned_at, created_at, expires_at)
 			SELECT ` + hash("ticket") + `, ` + hash("desktop") + `, '', '', '', '', '42', '[]',
 			CASE i % 2 WHEN 0 THEN 'open' ELSE 'scanned' END,
-				CASE i % 2 WHEN 0 THEN '' ELSE 'user' || i END, '', '', '', 0, 0, i, i` + at,
+				CASE i % 2 WHEN 0 THEN '' ELSE 'user' || i END, '', '', '', 0, 0, i, i` + fromSeries,
 	}
 }

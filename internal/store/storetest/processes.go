@@ -3,6 +3,7 @@ package storetest
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,32 +22,23 @@ const (
 	userEnv    = "WEIGATE_STORETEST_USER"    // a user id
 )
 
-// Worker makes this process the second process of a case when the environment says so, and does not
-// return then. TestMain calls it first. open opens the database at a Database.Address.
+// Worker turns this process into a worker process if the environment variables of one are set, and
+// does not return then. TestMain calls it first, because the suite starts workers by running its
+// own test binary. open opens the database with a Database.Address.
+//
+// A worker prints "ready" when it has opened the database, and starts its work when it reads a
+// line.
 func Worker(open func(ctx context.Context, address string) (gateway.Store, error)) {
 	work := os.Getenv(workEnv)
 	if work == "" {
 		return
 	}
-	err := func() error {
-		ctx := context.Background()
-		store, err := open(ctx, os.Getenv(addressEnv))
-		if err != nil {
-			return err
-		}
-		defer store.Close()
-		fmt.Println("ready")
-		if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-			return err
-		}
-		switch work {
-		case "redeem":
-			return redeemAll(ctx, store, os.Stdout)
-		case "signin":
-			return signInRepeatedly(ctx, store, os.Getenv(userEnv))
-		}
-		return fmt.Errorf("no such work: %q", work)
-	}()
+	ctx := context.Background()
+	store, err := open(ctx, os.Getenv(addressEnv))
+	if err == nil {
+		err = runWorker(ctx, store, work)
+		store.Close()
+	}
 	if err != nil {
 		fmt.Println("error:", err)
 		os.Exit(1)
@@ -54,11 +46,26 @@ func Worker(open func(ctx context.Context, address string) (gateway.Store, error
 	os.Exit(0)
 }
 
-// contestedRows is the number of codes, attempts and tickets that two processes try to get.
+// runWorker executes the work of a worker process.
+func runWorker(ctx context.Context, store gateway.Store, work string) error {
+	fmt.Println("ready")
+	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+		return err
+	}
+	switch work {
+	case "redeem":
+		return redeemAll(ctx, store, os.Stdout)
+	case "signin":
+		return signInRepeatedly(ctx, store, os.Getenv(userEnv))
+	}
+	return fmt.Errorf("no such work: %q", work)
+}
+
+// contestedRows is the number of codes, of attempts and of tickets for which two processes compete.
 const contestedRows = 200
 
-// redeemAll tries to redeem every code and ticket and to begin every attempt, and prints its
-// successes.
+// redeemAll tries to redeem every code and ticket and to begin every attempt. It prints a line for
+// each success.
 func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 	for i := range contestedRows {
 		name := fmt.Sprint("g", i)
@@ -66,7 +73,7 @@ func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 		issue.Access.Hash = hash(fmt.Sprint("access ", name, os.Getpid()))
 		if _, err := store.Redeem(ctx, hash("code "+name), noon, issue); err == nil {
 			fmt.Fprintln(out, "code", i)
-		} else if result := errorName(err); result != "replay" {
+		} else if !errors.Is(err, gateway.ErrReplay) {
 			return err
 		}
 		_, won, err := store.BeginAttempt(ctx, newAttempt(name, "code", fmt.Sprint(os.Getpid()), 0), noon)
@@ -79,14 +86,15 @@ func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 		ticket := newTicket(name)
 		if _, err := store.RedeemTicket(ctx, ticket.Hash, ticket.Desktop, noon); err == nil {
 			fmt.Fprintln(out, "ticket", i)
-		} else if result := errorName(err); result != "replay" {
+		} else if !errors.Is(err, gateway.ErrReplay) {
 			return err
 		}
 	}
 	return nil
 }
 
-// signInRepeatedly stores sessions, codes and tokens, and prints a number after each.
+// signInRepeatedly stores sessions, codes and tokens until the process is killed. It prints the
+// number of each sign-in after storing it.
 func signInRepeatedly(ctx context.Context, store gateway.Store, userID string) error {
 	for i := 0; ; i++ {
 		name := fmt.Sprint("s", i)
@@ -131,8 +139,8 @@ func (f *fixture) startWorker(work, userID string) *worker {
 	return w
 }
 
-// begin tells the worker to start its work.
-func (w *worker) begin(t testing.TB) {
+// start makes the worker start its work.
+func (w *worker) start(t testing.TB) {
 	t.Helper()
 	if _, err := io.WriteString(w.in, "go\n"); err != nil {
 		t.Fatal(err)
@@ -144,7 +152,7 @@ func (w *worker) begin(t testing.TB) {
 var processCases = []testCase{
 	{
 		name:   "of two processes one redeems each code",
-		reason: "replicas behind one address can get the same code at the same time",
+		reason: "two replicas can get the same code at the same time",
 		run: func(t *testing.T, f *fixture) {
 			if f.SingleHandle {
 				f.secondHandle()
@@ -157,7 +165,7 @@ var processCases = []testCase{
 			}
 			workers := []*worker{f.startWorker("redeem", ""), f.startWorker("redeem", "")}
 			for _, process := range workers {
-				process.begin(t)
+				process.start(t)
 			}
 			got := map[string]int{}
 			for _, process := range workers {
@@ -186,7 +194,7 @@ var processCases = []testCase{
 			}
 			userID := f.addUser("o1").ID
 			process := f.startWorker("signin", userID)
-			process.begin(t)
+			process.start(t)
 			last := -1
 			for process.out.Scan() {
 				number, err := strconv.Atoi(process.out.Text())
@@ -220,7 +228,7 @@ var processCases = []testCase{
 			name := fmt.Sprint("s", last+1)
 			if code, err := f.store.Code(t.Context(), hash("code "+name)); err == nil {
 				_, _, err := f.store.Token(t.Context(), hash("access "+name), noon)
-				wantEqual(t, "not redeemed, no token", code.RedeemedAt.IsZero(), err != nil)
+				wantEqual(t, "a code without a redemption has no token", err != nil, code.RedeemedAt.IsZero())
 			}
 		},
 	},

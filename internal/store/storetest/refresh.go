@@ -9,7 +9,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// newRotation returns the rotation of refresh token n of the grant.
+// newRotation returns the rotation of the refresh token of the grant that is given by its
+// generation: token 1 is issued with the grant, and rotation replaces token 1 by token 2. at is the
+// time after noon.
 func newRotation(grantName string, generation int, at time.Duration) gateway.Rotation {
 	return gateway.Rotation{
 		Grant: "grant-" + grantName, Presented: hash(fmt.Sprint("refresh ", generation, " ", grantName)),
@@ -78,7 +80,7 @@ var refreshCases = []testCase{
 		},
 	},
 	{
-		name:   "the token before the replaced one revokes the grant at once",
+		name:   "a token that was replaced twice revokes the grant, also within the grace period",
 		reason: "its successor was used, so no response was lost",
 		run: func(t *testing.T, f *fixture) {
 			f.addGrant(f.addUser("o1").ID, "wiki", "g1")
@@ -97,10 +99,12 @@ var refreshCases = []testCase{
 			var results counter
 			concurrently(f.concurrency(), func(i int) {
 				out, err := stores[i%2].Rotate(t.Context(), newRotation("g1", 1, time.Hour))
-				results.add(fmt.Sprint(errorName(err), " ", out.Repeated, " ", out.Refresh == hash("refresh 2 g1"), " ",
-					out.Grant.Counter))
+				if err != nil || out.Refresh != hash("refresh 2 g1") || out.Grant.Counter != 2 {
+					t.Errorf("error %v, successor %x, counter %d", err, out.Refresh, out.Grant.Counter)
+				}
+				results.add(fmt.Sprint("repeated ", out.Repeated))
 			})
-			results.want(t, "rotations", map[string]int{"ok false true 2": 1, "ok true true 2": f.concurrency() - 1})
+			results.want(t, "rotations", map[string]int{"repeated false": 1, "repeated true": f.concurrency() - 1})
 		},
 	},
 	{
@@ -108,13 +112,14 @@ var refreshCases = []testCase{
 		reason: "WeChat does not replace refresh tokens, and apps send one in many requests at once",
 		run: func(t *testing.T, f *fixture) {
 			f.addGrant(f.addUser("o1").ID, "shop", "g1")
-			same := func(at time.Duration) gateway.Rotation {
+			// withoutReplacement returns a rotation after which the same token is valid.
+			withoutReplacement := func(at time.Duration) gateway.Rotation {
 				rotation := newRotation("g1", 1, at)
 				rotation.Next, rotation.Expires, rotation.Grace = rotation.Presented, time.Time{}, 0
 				return rotation
 			}
 			concurrently(f.concurrency(), func(int) {
-				rotation := same(time.Hour)
+				rotation := withoutReplacement(time.Hour)
 				out, err := f.store.Rotate(t.Context(), rotation)
 				if err == nil {
 					_, _, err = f.store.Token(t.Context(), rotation.Access.Hash, rotation.Now)
@@ -123,7 +128,7 @@ var refreshCases = []testCase{
 					t.Errorf("one of the requests: %v, successor %x", err, out.Refresh)
 				}
 			})
-			wantEqual(t, "end", f.rotate(same(700*time.Hour)).Grant.ExpiresAt, after(720*time.Hour))
+			wantEqual(t, "end of the grant", f.rotate(withoutReplacement(700*time.Hour)).Grant.ExpiresAt, after(720*time.Hour))
 			_, err := f.store.Rotate(t.Context(), newRotation("g1", 2, 701*time.Hour)) // not the current token
 			wantError(t, err, gateway.ErrReplay)
 		},
@@ -139,7 +144,8 @@ var refreshCases = []testCase{
 			wantError(t, err, gateway.ErrNotFound)
 			rotation := newRotation("g1", 1, time.Hour)
 			rotation.Expires = after(time.Hour)
-			wantEqual(t, "end after a shorter rotation", f.rotate(rotation).Grant.ExpiresAt, after(720*time.Hour))
+			wantEqual(t, "end of the grant after a rotation with an earlier end", f.rotate(rotation).Grant.ExpiresAt,
+				after(720*time.Hour))
 		},
 	},
 }

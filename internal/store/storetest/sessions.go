@@ -14,10 +14,11 @@ import (
 var sessionCases = []testCase{
 	{
 		name:   "a stored value is returned unchanged",
-		reason: "a lost field could sign a person in as another user",
+		reason: "a lost field could sign a user in as another user",
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
 			session := newSession(userID, "s1")
+			// Times are stored in microseconds and returned in UTC.
 			session.AuthTime = after(123456789 * time.Nanosecond).In(time.FixedZone("x", 3600))
 			wantNoError(t, f.store.PutSession(t.Context(), session, noon))
 			got := f.getSession(session.Hash, noon)
@@ -73,7 +74,7 @@ var sessionCases = []testCase{
 		},
 	},
 	{
-		name:   "a touch writes once a minute and never an earlier time",
+		name:   "TouchSession writes once a minute and never an earlier time",
 		reason: "clocks of replicas differ, and pages send dozens of requests",
 		run: func(t *testing.T, f *fixture) {
 			session := f.addSession(f.addUser("o1").ID, "s1")
@@ -98,7 +99,7 @@ var sessionCases = []testCase{
 		},
 	},
 	{
-		name:   "a touch does not restore a deleted session",
+		name:   "TouchSession does not restore a deleted session",
 		reason: "a page that still loads would undo the sign-out",
 		run: func(t *testing.T, f *fixture) {
 			session := f.addSession(f.addUser("o1").ID, "s1")
@@ -121,8 +122,8 @@ var sessionCases = []testCase{
 				stored.Data = nil
 				return nil
 			}))
-			crowd := f.concurrency()
-			concurrently(crowd, func(i int) {
+			requests := f.concurrency() // half of them touch the session, half update it
+			concurrently(requests, func(i int) {
 				if i%2 == 1 {
 					if err := f.store.TouchSession(t.Context(), session.Hash, after(time.Duration(i)*time.Minute),
 						after(9*time.Hour)); err != nil {
@@ -132,7 +133,7 @@ var sessionCases = []testCase{
 				}
 				err := f.store.UpdateSession(t.Context(), session.Hash, noon, func(stored *gateway.Session) error {
 					stored.Data = append(stored.Data, 'x')
-					stored.UserID, stored.CreatedAt = "somebody", time.Time{}
+					stored.UserID, stored.CreatedAt = "another user", time.Time{}
 					// The store must not set either to an earlier time.
 					stored.SeenAt, stored.ExpiresAt = stored.SeenAt.Add(-time.Hour), stored.ExpiresAt.Add(-time.Hour)
 					return nil
@@ -142,7 +143,7 @@ var sessionCases = []testCase{
 				}
 			})
 			got := f.getSession(session.Hash, noon)
-			wantEqual(t, "updates", len(got.Data), (crowd+1)/2)
+			wantEqual(t, "updates", len(got.Data), (requests+1)/2)
 			wantEqual(t, "end", got.ExpiresAt, after(9*time.Hour))
 			wantEqual(t, "user", got.UserID, session.UserID)
 			wantEqual(t, "created", got.CreatedAt, noon)
@@ -158,7 +159,7 @@ var sessionCases = []testCase{
 			}); err != mine {
 				t.Fatalf("the error of the callback was returned as %v", err)
 			}
-			wantEqual(t, "data after an error", len(f.getSession(session.Hash, noon).Data), (crowd+1)/2)
+			wantEqual(t, "data after an error", len(f.getSession(session.Hash, noon).Data), (requests+1)/2)
 		},
 	},
 	{

@@ -1,5 +1,5 @@
-// Package storetest is the conformance suite of gateway.Store. Each case says why it matters. Every
-// store runs the whole suite.
+// Package storetest is the conformance suite of gateway.Store. Every store runs the whole suite.
+// Each case says why it matters, and the reason is logged when the case fails.
 //
 // A store's test calls [Run] with a [Subject]. Its TestMain calls [Worker] first, so that the suite
 // can start a second process on the same database.

@@ -51,7 +51,8 @@ var subjectCases = []testCase{
 	},
 }
 
-// codeWithoutSubject returns a code without a subject: PutCode takes the pinned one, or pins candidate.
+// codeWithoutSubject returns a code without a subject. PutCode sets the subject that is pinned, or
+// pins the candidate.
 func codeWithoutSubject(userID, id, candidate string) gateway.Code {
 	code := newCode(userID, "wiki", id)
 	code.Grant.Subject, code.PinSubject = "", candidate
@@ -78,7 +79,7 @@ var codePinCases = []testCase{
 	},
 	{
 		name:   "a pinned subject stays",
-		reason: "the first one that the app was told counts",
+		reason: "the app knows the user by the first subject",
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
 			f.pinSubject(userID, "wiki", "first", noon)
@@ -93,7 +94,7 @@ var codePinCases = []testCase{
 	},
 	{
 		name:   "a subject of another user is not pinned",
-		reason: "the app would take one person for another",
+		reason: "the app would take one user for another",
 		run: func(t *testing.T, f *fixture) {
 			theirs, mine := f.addUser("o1").ID, f.addUser("o2").ID
 			f.pinSubject(theirs, "wiki", "sub-1", noon)
@@ -120,8 +121,8 @@ var codePinCases = []testCase{
 		},
 	},
 	{
-		name:   "a joined user's code pins for the one who stays",
-		reason: "the younger id is still in a session or a link",
+		name:   "a code for the younger of two joined users pins a subject of the older",
+		reason: "a request that began before the join has the younger id",
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
 			f.recordSignIn(siteConnector.signIn(after(time.Hour), "s1", "u1"))

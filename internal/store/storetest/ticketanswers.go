@@ -31,12 +31,13 @@ var ticketAnswerCases = []testCase{
 				ticket := f.addScannedTicket(fmt.Sprint("t", round+1), userID)
 				_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, stranger, gateway.TicketApproved, noon)
 				wantError(t, err, gateway.ErrConflict)
-				for _, odd := range []gateway.TicketState{gateway.TicketRedeemed, gateway.TicketOpen, "", "yes"} {
-					if _, err := f.store.AnswerTicket(t.Context(), ticket.Hash, userID, odd, noon); err == nil {
-						t.Fatalf("answered by %q", odd)
+				for _, invalid := range []gateway.TicketState{gateway.TicketRedeemed, gateway.TicketOpen, "", "yes"} {
+					if _, err := f.store.AnswerTicket(t.Context(), ticket.Hash, userID, invalid, noon); err == nil {
+						t.Fatalf("answered by %q", invalid)
 					}
 				}
 				f.wantTicketState(ticket, gateway.TicketScanned)
+				// Half of the requests approve the ticket, half answer that the number is wrong.
 				answers := []gateway.TicketState{gateway.TicketApproved, gateway.TicketMismatch}
 				var results, states counter
 				concurrently(f.concurrency(), func(i int) {
@@ -59,8 +60,8 @@ var ticketAnswerCases = []testCase{
 				ticket := f.addApprovedTicket(fmt.Sprint("t", round), userID)
 				_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, stranger, gateway.TicketRefused, noon)
 				wantError(t, err, gateway.ErrConflict)
-				for _, odd := range []gateway.TicketState{gateway.TicketApproved, gateway.TicketMismatch} {
-					_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, userID, odd, noon)
+				for _, other := range []gateway.TicketState{gateway.TicketApproved, gateway.TicketMismatch} {
+					_, err := f.store.AnswerTicket(t.Context(), ticket.Hash, userID, other, noon)
 					wantError(t, err, gateway.ErrConflict)
 				}
 				var withdrawErr, redeemErr error
@@ -92,14 +93,15 @@ var ticketAnswerCases = []testCase{
 			userID := f.addUser("o1").ID
 			for round := range 3 {
 				ticket := f.addApprovedTicket(fmt.Sprint("t", round), userID)
-				var results, events counter
+				var results, tickets counter
 				concurrently(f.concurrency(), func(i int) {
 					got, err := stores[i%2].RedeemTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)
 					results.add(errorName(err))
-					events.add(fmt.Sprint(got.State, got.Approver.UserID))
+					tickets.add(fmt.Sprint(got.State, got.Approver.UserID))
 				})
-				results.want(t, "redeemed at", map[string]int{"ok": 1, "replay": f.concurrency() - 1})
-				events.want(t, "results", map[string]int{string(gateway.TicketRedeemed) + userID: f.concurrency()})
+				results.want(t, "redemptions", map[string]int{"ok": 1, "replay": f.concurrency() - 1})
+				redeemed := string(gateway.TicketRedeemed) + userID
+				tickets.want(t, "states and users returned", map[string]int{redeemed: f.concurrency()})
 			}
 		},
 	},
@@ -160,7 +162,7 @@ var ticketAnswerCases = []testCase{
 			for _, test := range []struct {
 				state          gateway.TicketState
 				ticket         gateway.Ticket
-				redeem, cancel string // results
+				redeem, cancel string // results; "" is not tried, because it would redeem the ticket
 			}{
 				{gateway.TicketOpen, f.addTicket("open"), "conflict", "ok"},
 				{gateway.TicketScanned, f.addScannedTicket("scanned", userID), "conflict", "ok"},
@@ -188,8 +190,8 @@ var ticketAnswerCases = []testCase{
 		},
 	},
 	{
-		name:   "of an answer and a cancellation at the same time one wins",
-		reason: "the phone would show a success, and the desktop a new code",
+		name:   "either an answer or a cancellation at the same time wins",
+		reason: "otherwise the phone shows a success, and the desktop a new code",
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
 			for round := range 10 {
@@ -235,8 +237,8 @@ var ticketLimitCases = []testCase{
 		},
 	},
 	{
-		name:   "the fast count far from the limit is exact near it",
-		reason: "the fast count must not allow more than the limit",
+		name:   "the limit is exact for a store that only estimates the number far from it",
+		reason: "counting all tickets for each new one would be slow, but an estimate must not exceed the limit",
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			limit := 320

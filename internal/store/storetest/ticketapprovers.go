@@ -14,27 +14,27 @@ import (
 var ticketApproverCases = []testCase{
 	{
 		name:   "a join moves the tickets of the joined user",
-		reason: "the unionid may arrive while the phone shows the question",
+		reason: "another sign-in may bring the unionid while the phone asks for the answer",
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
 			stranger := f.addUser("o9").ID
 			scanned, approved := f.addScannedTicket("t1", younger.ID), f.addApprovedTicket("t2", younger.ID)
 			f.recordSignInEvents(siteConnector.signIn(after(time.Hour), "s1", "u1"))
-			wantEqual(t, "holder", f.getTicket(scanned.Hash, noon).Approver.UserID, older.ID)
+			wantEqual(t, "approver after the join", f.getTicket(scanned.Hash, noon).Approver.UserID, older.ID)
 			f.scanTicket(scanned.Hash, newApprover(younger.ID), noon)
 			f.scanTicket(scanned.Hash, newApprover(older.ID), noon)
 			_, err := f.store.ScanTicket(t.Context(), scanned.Hash, newApprover(stranger), noon)
 			wantError(t, err, gateway.ErrConflict)
 			got := f.answerTicket(scanned.Hash, younger.ID, gateway.TicketApproved, noon)
-			wantEqual(t, "who is signed in", got.Approver.UserID, older.ID)
-			wantEqual(t, "by an approval from before", f.redeemTicket(approved.Hash, approved.Desktop, noon).Approver.UserID,
+			wantEqual(t, "user who is signed in", got.Approver.UserID, older.ID)
+			wantEqual(t, "user of an earlier approval", f.redeemTicket(approved.Hash, approved.Desktop, noon).Approver.UserID,
 				older.ID)
 			late := f.addScannedTicket("t3", younger.ID)
-			wantEqual(t, "a scan by the younger id", late.Approver.UserID, older.ID)
+			wantEqual(t, "approver of a scan by the younger id", late.Approver.UserID, older.ID)
 		},
 	},
 	{
-		name:   "a join during an answer loses neither",
+		name:   "a join and an answer at the same time both succeed",
 		reason: "the user would see an error and scan again",
 		run: func(t *testing.T, f *fixture) {
 			for round := range 5 {
@@ -58,7 +58,7 @@ var ticketApproverCases = []testCase{
 				})
 				for _, ticket := range tickets {
 					got := f.redeemTicket(ticket.Hash, ticket.Desktop, noon)
-					wantEqual(t, "who is signed in", got.Approver.UserID, older.ID)
+					wantEqual(t, "user who is signed in", got.Approver.UserID, older.ID)
 				}
 			}
 		},
@@ -89,7 +89,7 @@ var ticketApproverCases = []testCase{
 	},
 	{
 		name:   "a join with a blocked user refuses the tickets of both",
-		reason: "both users are the blocked person",
+		reason: "both users are the same person, who is blocked",
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
 			approved, scanned := f.addApprovedTicket("t1", older.ID), f.addScannedTicket("t2", older.ID)
@@ -108,11 +108,14 @@ var ticketApproverCases = []testCase{
 				var tickets []gateway.Ticket
 				for i := range 12 {
 					name := fmt.Sprint(round, " ", i)
-					tickets = append(tickets, []func() gateway.Ticket{
-						func() gateway.Ticket { return f.addTicket(name) },
-						func() gateway.Ticket { return f.addScannedTicket(name, userID) },
-						func() gateway.Ticket { return f.addApprovedTicket(name, userID) },
-					}[i%3]())
+					switch i % 3 {
+					case 0:
+						tickets = append(tickets, f.addTicket(name))
+					case 1:
+						tickets = append(tickets, f.addScannedTicket(name, userID))
+					case 2:
+						tickets = append(tickets, f.addApprovedTicket(name, userID))
+					}
 				}
 				concurrently(len(tickets)+1, func(i int) {
 					var err error
