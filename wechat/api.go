@@ -76,6 +76,7 @@ func (r *tokenResponse) token() *Token {
 		ExpiresIn:    seconds(r.ExpiresIn),
 		OpenID:       r.OpenID,
 		Scopes:       scopes(r.Scope),
+		// An unreadable value counts as true: storing a virtual user would be the worse mistake.
 		SnapshotUser: r.IsSnapshotUser.n != 0 || r.IsSnapshotUser.invalid,
 	}
 	if validID(r.UnionID) {
@@ -102,14 +103,14 @@ func scopes(list string) []Scope {
 	return out
 }
 
-// Exchange exchanges the code of a callback for a token. WeChat accepts a code once: compare the
-// state with the browser's before you call Exchange, and call it once per code. Exchange tries a
-// second time only when the first attempt cannot have spent the code: no connection was made, or
-// WeChat answered errcode -1.
+// Exchange exchanges the code of a callback for a token. Compare the state of the callback with the
+// browser's before you call Exchange. Call it once per code, because WeChat accepts a code once.
+// Exchange tries a second time only when the first attempt cannot have spent the code: no
+// connection was made, or WeChat answered errcode -1 (system busy).
 //
-// Every error is an *[Error]. Errors to test for: [ErrCodeUsed], [ErrInvalidCode], and the classes.
-// With [ErrTemporary] the same code may be tried again. Whenever the code may be spent, the class
-// is [ErrReauthorize].
+// Every error is an *[Error]. Errors to test for: [ErrCodeUsed], [ErrInvalidCode], and the classes
+// such as [ErrReauthorize]. With [ErrTemporary] the same code may be tried again. Whenever the code
+// may be spent, the class is ErrReauthorize.
 func (c *Client) Exchange(ctx context.Context, code string) (*Token, error) {
 	switch {
 	case code == "":
@@ -138,7 +139,7 @@ func (c *Client) Exchange(ctx context.Context, code string) (*Token, error) {
 // Refresh exchanges a refresh token for a new access token. If the old access token is still valid,
 // WeChat returns it with an extended lifetime (WeChat's documentation,
 // Authorized_Interface_Calling_UnionID). The request does not contain the app secret. The Token has
-// no UnionID; it has refreshToken if the response has no refresh token.
+// no UnionID. If the response has no refresh token, RefreshToken of the Token is the argument.
 //
 // Every error is an *[Error]. Errors to test for: the classes; [ErrReauthorize] when the refresh
 // token is invalid or expired.
@@ -302,8 +303,8 @@ func (c *Client) CheckToken(ctx context.Context, accessToken Secret, openID stri
 	return err
 }
 
-// checkArguments rejects an empty token and an invalid openid before anything is sent. WeChat was
-// seen to ignore a wrong openid.
+// checkArguments rejects an empty token and an invalid openid before anything is sent. It does not
+// leave this to WeChat, which was seen to ignore a wrong openid.
 func checkArguments(endpoint string, accessToken Secret, openID string) error {
 	if accessToken == "" {
 		return notSent(endpoint, ErrNoToken)

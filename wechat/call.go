@@ -26,7 +26,7 @@ type transport struct {
 	rt       http.RoundTripper // not an http.Client, which would follow redirects
 	timeout  time.Duration     // of one call; 0 or less means none
 	urls     map[string]string // by endpoint, without the query
-	encoding []string          // transfer encoding of a noRewindBody
+	encoding []string          // Request.TransferEncoding of an exchange, see noRewindBody
 	err      error             // set when APIURL is invalid
 }
 
@@ -65,8 +65,9 @@ func (c *Client) setUp() *transport {
 }
 
 // privateTransport returns the default transport. All calls go to one host, so it keeps more idle
-// connections than the two per host of net/http. It closes them before WeChat is likely to: an
-// exchange on a connection that was just closed cannot be sent again.
+// connections than the two per host of net/http. It closes them after 30 seconds, before WeChat is
+// likely to: an exchange that is sent while WeChat closes the connection fails and cannot be sent
+// again.
 func privateTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -81,14 +82,14 @@ func privateTransport() *http.Transport {
 	}
 }
 
-// request is a call of one of WeChat's endpoints. It is sent once, or twice if the first attempt
-// fails.
+// request is a call of one of WeChat's endpoints. It is sent a second time if the first attempt
+// fails and retryable allows it.
 type request struct {
 	endpoint   string
 	query      string    // escaped
-	secrets    [2]string // values that are redacted in every error
+	secrets    [2]string // one or two values that are redacted in every error
 	openID     string    // for userinfo: the openid that the response must have
-	spendsCode bool      // it contains a code, so it is not sent again if WeChat may have received it
+	spendsCode bool      // an exchange, which is not sent again if WeChat may have received the code
 }
 
 // notSent returns the error of a call for which no request was made.
@@ -215,8 +216,8 @@ func (q *request) readResponse(resp *http.Response, v response) *Error {
 
 // retryable reports whether q may be sent again after e. WeChat accepts a code once, so an exchange
 // is sent again only when the code is certainly unused: no connection was made, or WeChat answered
-// errcode -1. The other endpoints change nothing at WeChat, so their calls are sent again whenever
-// there was no usable response.
+// errcode -1 (system busy). The other endpoints change nothing at WeChat, so their calls are sent
+// again whenever there was no usable response. A configuration error would only occur again.
 func (q *request) retryable(e *Error) bool {
 	switch {
 	case e.Code != 0:
@@ -228,7 +229,8 @@ func (q *request) retryable(e *Error) bool {
 		errors.Is(e.Err, ErrEmpty) || e.HTTPStatus >= 500
 }
 
-// notRetried returns a copy of e that wraps the reason why there was no second attempt.
+// notRetried returns a copy of e that wraps the reason why there was no second attempt. Err of e is
+// nil when WeChat sent an errcode.
 func (e *Error) notRetried(cause error) *Error {
 	out := *e
 	if e.Err == nil {
@@ -267,16 +269,16 @@ func (noRewindBody) WriteTo(io.Writer) (int64, error) { return 0, nil } // avoid
 func (noRewindBody) Close() error                     { return nil }
 
 // failedToDial reports whether err occurred before there was a connection, so that no byte of the
-// request was sent. noRewindBody makes this certain for an exchange: without it, the error could be
-// that of an automatic retry.
+// request was sent. noRewindBody makes this certain for an exchange: without it, net/http could
+// have sent the request, and err could come from its automatic retry.
 func failedToDial(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// redactError removes secrets from the error of a RoundTripper. It unwraps a *url.Error, because
-// the text of that contains the query. If the text still contains a secret, it returns an error
-// that has the redacted text and supports errors.Is, but cannot be unwrapped.
+// redactError removes secrets from the error of a RoundTripper. It unwraps a *url.Error, whose text
+// contains the query. If the remaining text still contains a secret, redactError returns an error
+// with the redacted text, which supports errors.Is but cannot be unwrapped.
 func (q *request) redactError(err error) error {
 	for {
 		u, ok := err.(*url.Error)

@@ -46,13 +46,13 @@ type Client struct {
 	// second request would contain the app secret.
 	HTTPClient *http.Client
 
-	// Timeout limits one call, including its second attempt. 0 means 10 seconds; with a negative
-	// value only the context limits a call.
+	// Timeout limits one call. A call sends one request, or a second one after some failures; the
+	// timeout covers both. 0 means 10 seconds; with a negative value only the context limits a call.
 	Timeout time.Duration
 
-	// OnCall, when not nil, is called after each attempt, in the goroutine of the call. Use it for
-	// metrics: WeChat reports errors with HTTP status 200, so a RoundTripper cannot count them. It
-	// may be called by several goroutines at once.
+	// OnCall, when not nil, is called after each attempt (each request of a call), in the goroutine
+	// of the call. Use it for metrics: WeChat reports errors with HTTP status 200, so a RoundTripper
+	// cannot count them. It may be called by several goroutines at once.
 	OnCall func(context.Context, Call)
 
 	once      sync.Once
@@ -95,8 +95,8 @@ const (
 	// ScopeBase grants the openid. WeChat shows no page.
 	ScopeBase Scope = "snsapi_base"
 	// ScopeUserInfo also grants nickname and avatar, after the user's consent. Request it after the
-	// user has pressed a button: without one WeChat shows the snapshot page (快照页; WeChat's
-	// announcement, in force since 2022-07-12).
+	// user has pressed a button. Otherwise WeChat shows the snapshot page (快照页), which signs in a
+	// virtual user (WeChat's announcement, in force since 2022-07-12).
 	ScopeUserInfo Scope = "snsapi_userinfo"
 	// ScopeLogin is the only scope of a website app. QRConnectURL requests it.
 	ScopeLogin Scope = "snsapi_login"
@@ -112,8 +112,8 @@ var (
 	ErrLang        = errors.New("wechat: invalid lang")
 )
 
-// maxState is the longest state that WeChat accepts, in bytes (WeChat's documentation, 网页授权; a
-// longer one was seen to lead to an error page).
+// maxState is the longest state that WeChat accepts, in bytes (WeChat's documentation, 网页授权).
+// Longer states were seen to lead to an error page.
 const maxState = 128
 
 // AuthorizeRequest has the parameters of [Client.AuthorizeURL].
@@ -134,12 +134,12 @@ type AuthorizeRequest struct {
 	// ForcePopup shows the consent page even if the user has already given consent.
 	ForcePopup bool
 
-	// ForceSnapShot shows the snapshot page (快照页), to test an app in it.
+	// ForceSnapShot shows the snapshot page (快照页), to test how an app behaves there.
 	ForceSnapShot bool
 }
 
 // AuthorizeURL returns the URL that starts sign-in in WeChat's own browser. The parameters are in
-// the order of WeChat's documentation (网页授权), which WeChat checks: a URL with scope before
+// the order of WeChat's documentation (网页授权). WeChat checks the order: a URL with scope before
 // response_type was rejected.
 //
 // Errors to test for: [ErrAppID], [ErrRedirectURI], [ErrState], [ErrScope], and [ErrConfiguration]
@@ -168,8 +168,9 @@ func (c *Client) AuthorizeURL(r AuthorizeRequest) (string, error) {
 // QRConnectRequest has the parameters of [Client.QRConnectURL].
 type QRConnectRequest struct {
 	// RedirectURI is the address that WeChat redirects the browser to, on the callback domain
-	// (授权回调域) of the website app. The rules of AuthorizeRequest apply. It must not have a
-	// fragment either: WeChat's QR page would put the code behind it, where no server receives it.
+	// (授权回调域) of the website app. The rules of AuthorizeRequest apply, but a fragment is not
+	// allowed: WeChat's QR page would put the code behind it, and browsers send no fragment to a
+	// server.
 	RedirectURI string
 
 	// State is returned unchanged in the callback. The rules of AuthorizeRequest apply.

@@ -33,7 +33,7 @@
 //
 // It keeps no session and does not compare the state of the callback; package login does both. It
 // does not call the APIs of the global access_token, third-party platforms, mini-programs or WeCom
-// (企业微信). It never sends an exchange again when the first request may have spent the code.
+// (企业微信). If the first request of an exchange may have spent the code, it is not sent again.
 //
 // # Concurrency
 //

@@ -47,7 +47,8 @@ var (
 	// ErrEmpty means that the response has no body, is {}, or has no errcode where one is required.
 	ErrEmpty = errors.New("response is empty")
 	// ErrNoOpenID means that the response has no openid, or one that is not printable ASCII. From
-	// UserInfo and CheckToken it can also mean that the argument is such an openid.
+	// UserInfo and CheckToken it can also mean that the argument openID is empty or not printable
+	// ASCII.
 	ErrNoOpenID = errors.New("no valid openid")
 	// ErrOtherOpenID means that UserInfo returned a user who was not requested.
 	ErrOtherOpenID = errors.New("response is for another openid")

@@ -59,6 +59,7 @@ func (x *number) UnmarshalJSON(b []byte) error {
 	default:
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil {
+			// A number such as 7200.0 or 7.2e3 is accepted. Above 1<<53 a float64 is not exact.
 			f, ferr := strconv.ParseFloat(s, 64)
 			x.invalid = ferr != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53
 			n = int64(f)
@@ -118,7 +119,7 @@ func decode(body []byte, v response) error {
 		return fmt.Errorf("%w: invalid errcode", ErrNotJSON)
 	}
 	if len(bytes.Trim(body[1:len(body)-1], " ")) == 0 {
-		return ErrEmpty
+		return ErrEmpty // {}
 	}
 	return nil
 }
@@ -133,6 +134,7 @@ func jsonProblem(err error, body []byte) error {
 	case errors.As(err, &wrongType):
 		return nil
 	case errors.As(err, &syntax) && syntax.Offset >= int64(len(body)) && body[len(body)-1] != '}':
+		// The error is at the end of the body, and the object is not closed.
 		return fmt.Errorf("%w after %d bytes", ErrTruncated, len(body))
 	}
 	return ErrNotJSON

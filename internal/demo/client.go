@@ -18,13 +18,15 @@ const (
 	BoardID  = "board"
 )
 
-// ShopAppID is the appid of the shop at the gateway's relay.
+// ShopAppID is the appid of the shop at the gateway's relay, which speaks WeChat's protocol. The
+// appid is in the gateway's configuration and is not registered with WeChat.
 const ShopAppID = "wx0000000000000de3"
 
 // RedirectURI returns the redirect URI of an app, for Config.URL and a client ID.
 func RedirectURI(appsURL, id string) string { return appsURL + "/" + id + "/callback" }
 
-// PostLogoutRedirectURI returns the address of an app that the gateway redirects to after a logout.
+// PostLogoutRedirectURI returns the address of an app's home page. The gateway redirects to it
+// after a logout.
 func PostLogoutRedirectURI(appsURL, id string) string { return appsURL + "/" + id + "/" }
 
 // client is one of the apps Notes, Photos and Board: it signs users in at the gateway with OpenID
@@ -40,7 +42,7 @@ type client struct {
 
 const (
 	attemptAge  = 10 * time.Minute // time that a user has for one sign-in
-	maxSessions = 1000             // limits memory
+	maxSessions = 1000             // limits memory: at this number an app ends all its sessions
 )
 
 // mountClients adds Notes, Photos and Board.
@@ -71,8 +73,8 @@ func (a *app) mountClients(mux *http.ServeMux) {
 // has signed out at the gateway, the access token is rejected and the app ends its session too.
 func (c *client) home(w http.ResponseWriter, r *http.Request) {
 	p := page{Heading: c.oidc.id, App: c.oidc.id, Other: c.other}
-	t, in := c.session(r)
-	if !in {
+	t, signedIn := c.session(r)
+	if !signedIn {
 		c.show(w, r, http.StatusOK, "client-out", p)
 		return
 	}
@@ -92,8 +94,9 @@ func (c *client) home(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, http.StatusOK, "client-in", p)
 }
 
-// signIn starts a sign-in: it stores the attempt in a cookie and redirects to the gateway. The name
-// of the cookie contains the state, so that a user can sign in in two tabs at once.
+// signIn starts a sign-in: it stores nonce and code verifier in a cookie and redirects to the
+// gateway. The name of the cookie contains the state, so that a user can sign in in two tabs at
+// once.
 func (c *client) signIn(w http.ResponseWriter, r *http.Request) {
 	e, err := c.oidc.discover(r.Context())
 	if err != nil {
@@ -106,7 +109,8 @@ func (c *client) signIn(w http.ResponseWriter, r *http.Request) {
 }
 
 // callback redeems the code and starts a session. It rejects a state without a cookie: another
-// browser has started that sign-in (login CSRF). It rejects a response of another issuer (RFC 9207).
+// browser has started that sign-in (login CSRF). It rejects a response of another issuer (RFC
+// 9207).
 func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	a := attempt{state: q.Get("state")}
@@ -129,7 +133,8 @@ func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.startSession(w, t)
-	redirect(w, c.oidc.postLogoutRedirectURI) // the code must not stay in the address bar
+	// The address is that of the app's home page. A redirect removes the code from the address bar.
+	redirect(w, c.oidc.postLogoutRedirectURI)
 }
 
 // signOutHere ends the session of this app only. The session at the gateway remains, so the next
@@ -142,9 +147,9 @@ func (c *client) signOutHere(w http.ResponseWriter, r *http.Request) {
 // signOutOfGateway ends the session of this app, and redirects to the gateway to end the session
 // there.
 func (c *client) signOutOfGateway(w http.ResponseWriter, r *http.Request) {
-	t, in := c.session(r)
+	t, signedIn := c.session(r)
 	c.endSession(w, r)
-	if !in {
+	if !signedIn {
 		redirect(w, c.oidc.postLogoutRedirectURI)
 		return
 	}
@@ -156,6 +161,8 @@ func (c *client) signOutOfGateway(w http.ResponseWriter, r *http.Request) {
 	redirect(w, c.oidc.logoutURL(e, t))
 }
 
+// session returns the tokens of the request's session, and whether there is one. The session cookie
+// has the client ID as its name.
 func (c *client) session(r *http.Request) (tokens, bool) {
 	cookie, err := r.Cookie(c.oidc.id)
 	if err != nil {
@@ -163,8 +170,8 @@ func (c *client) session(r *http.Request) (tokens, bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t, in := c.sessions[cookie.Value]
-	return t, in
+	t, found := c.sessions[cookie.Value]
+	return t, found
 }
 
 func (c *client) startSession(w http.ResponseWriter, t tokens) {
@@ -187,13 +194,15 @@ func (c *client) endSession(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// attemptCookie returns the name of the cookie for the sign-in with this state. The state is
+// escaped, because callback reads it from the request and cookie names allow few characters.
 func (c *client) attemptCookie(state string) string { return c.oidc.id + "-" + url.QueryEscape(state) }
 
-// setCookie sets a cookie of this app. It is not Secure, because the demo is served by plain HTTP
-// on this machine.
-func (c *client) setCookie(w http.ResponseWriter, name, value string, age int) {
+// setCookie sets a cookie of this app. A maxAge of 0 makes a session cookie; a negative one deletes
+// the cookie. The cookie is not Secure, because the demo is served by plain HTTP on this machine.
+func (c *client) setCookie(w http.ResponseWriter, name, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
-		Name: name, Value: value, Path: "/" + c.oidc.id + "/", MaxAge: age,
+		Name: name, Value: value, Path: "/" + c.oidc.id + "/", MaxAge: maxAge,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }

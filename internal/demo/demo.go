@@ -7,7 +7,8 @@
 //     the gateway with OpenID Connect. They contain nothing about WeChat.
 //   - wiki.go is a site without a sign-in of its own, and the reverse proxy in front of it that checks
 //     every request with the gateway (forward auth).
-//   - shop.go is an app that calls WeChat's API itself. Its API addresses point to the gateway's relay.
+//   - shop.go is an app that speaks WeChat's own protocol. Its base URLs point to the gateway's relay,
+//     which speaks that protocol too.
 //
 // The routes:
 //
@@ -61,8 +62,8 @@ var files embed.FS
 type Config struct {
 	// URL is the base URL of the apps, as in http://127.0.0.1:8080.
 	URL string
-	// SimulatorURL is the base URL of the WeChat that OfficialAccount and WebsiteApp use. Profile
-	// pictures come from it.
+	// SimulatorURL is the base URL of the simulated WeChat that OfficialAccount and WebsiteApp use.
+	// Profile pictures come from it.
 	SimulatorURL string
 	// ControlURL is the simulator's control page. Every page links to it.
 	ControlURL string
@@ -111,9 +112,11 @@ func New(conf Config) (http.Handler, error) {
 		Keys:            [][]byte{key},
 		OfficialAccount: conf.OfficialAccount,
 		WebsiteApp:      conf.WebsiteApp,
-		CookieName:      "sample", // cookies ignore ports, and the gateway may be on the same host
-		AnyBrowser:      true,     // the demo is opened in a desktop browser
-		Logger:          conf.Logger,
+		// Ports do not separate cookies: the default name could overwrite a cookie of the gateway,
+		// which may be on the same host.
+		CookieName: "sample",
+		AnyBrowser: true, // accept other browsers than WeChat's: the demo is opened on a desktop
+		Logger:     conf.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -173,7 +176,7 @@ func (a *app) redirectToOwnHost(next http.Handler) http.Handler {
 	})
 }
 
-// mountAssets adds the style sheet and the icon, which every site of the demo serves.
+// mountAssets adds the style sheet and the icon, which every host of the demo serves.
 func (a *app) mountAssets(mux *http.ServeMux) {
 	mux.HandleFunc("GET /demo.css", serveFile("text/css; charset=utf-8"))
 	mux.HandleFunc("GET /demo.svg", serveFile("image/svg+xml"))
@@ -205,13 +208,13 @@ type page struct {
 	ControlURL string
 	Home       string // URL of the tour, which is on another host than the wiki and the shop
 	Issuer     string // URL of the gateway; "" leaves out links to it
-	Heading    string // key of a text
+	Heading    string // key of a text in the catalogue
 	Wide       bool   // the page is wider than one column of text
 
 	Notice string // for notice.html: key of a text
 	Cards  []card // for tour.html
 	Facts  []fact // for wiki.html and shop.html
-	Inner  bool   // for wiki.html: another page than the home page
+	Inner  bool   // for wiki.html: the page is not the home page
 	QR     bool   // for signed-out.html: the website app's QR code is available
 
 	// For signed-in.html and shop.html.
@@ -246,8 +249,8 @@ func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name stri
 	h.Set("Content-Language", p.Lang)
 	h.Set("Vary", "Accept-Language, Cookie")
 	h.Set("Cache-Control", "no-store")
-	// With "no-referrer" a browser would send "Origin: null" with the sign-out form, and the check for
-	// cross-site forms would reject it.
+	// With "no-referrer" a browser would send "Origin: null" with the sign-out form, and
+	// http.CrossOriginProtection could reject the form as cross-site.
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' "+a.config.SimulatorURL+

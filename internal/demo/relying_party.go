@@ -18,8 +18,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// relyingParty is an OpenID Connect client: it builds the requests to the provider and validates the
-// responses. A production app uses its language's library instead.
+// relyingParty is an OpenID Connect client: it builds the requests to the provider and validates
+// the responses. A production app uses its language's library instead.
 type relyingParty struct {
 	issuer, id, secret    string
 	redirectURI           string
@@ -37,15 +37,15 @@ type endpoints struct {
 	EndSession    string `json:"end_session_endpoint"`
 }
 
-// attempt has the random values of a sign-in in progress. They are kept in a cookie, which binds the
-// sign-in to the browser that started it.
+// attempt has the random values of a sign-in in progress. They are kept in a cookie, which binds
+// the sign-in to the browser that started it.
 type attempt struct{ state, nonce, verifier string }
 
-// tokens are the result of redeeming a code, with claims of the ID token.
+// tokens are the result of redeeming a code, with two claims of the ID token.
 type tokens struct {
-	access, id string
-	subject    string
-	authTime   time.Time
+	access, id string    // the access token and the ID token, as received
+	subject    string    // claim sub
+	authTime   time.Time // claim auth_time
 }
 
 // userInfo is the response of the UserInfo endpoint.
@@ -58,21 +58,24 @@ type userInfo struct {
 	UnionID  string `json:"unionid"`
 }
 
-// errUnauthorized is returned when the provider rejects the access token: the user was signed out,
-// or it has expired.
+// errUnauthorized is returned for a response with status 401. From the UserInfo endpoint it means
+// that the user was signed out or that the access token has expired.
 var errUnauthorized = errors.New("demo: access token rejected")
 
-// scopes are the scopes that every app requests. With profile the gateway asks the user for nickname
-// and picture; wechat adds openid and unionid.
+// scopes are the scopes that every app requests. With profile the gateway asks the user for
+// nickname and picture; wechat adds openid and unionid.
 const scopes = "openid profile wechat"
 
 // maxResponse limits how much of a response is read.
 const maxResponse = 1 << 20
 
+// newAttempt returns new random values. A code verifier needs at least 43 characters (RFC 7636);
+// rand.Text returns 26.
 func newAttempt() attempt {
 	return attempt{state: rand.Text(), nonce: rand.Text(), verifier: rand.Text() + rand.Text()}
 }
 
+// discover fetches the discovery document of the provider.
 func (p *relyingParty) discover(ctx context.Context) (e endpoints, err error) {
 	if err := p.getJSON(ctx, p.issuer+"/.well-known/openid-configuration", "", &e); err != nil {
 		return e, err
@@ -120,9 +123,9 @@ func (p *relyingParty) redeem(ctx context.Context, code string, a attempt) (toke
 }
 
 // validate checks the ID token: signature, issuer, audience, expiry and nonce (OpenID Connect Core
-// 3.1.3.7).
-func (p *relyingParty) validate(ctx context.Context, e endpoints, access, raw, nonce string) (tokens, error) {
-	token, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+// 3.1.3.7). It returns both tokens with the claims that the app uses.
+func (p *relyingParty) validate(ctx context.Context, e endpoints, access, idToken, nonce string) (tokens, error) {
+	token, err := jwt.ParseSigned(idToken, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil {
 		return tokens{}, errors.New("demo: ID token: not a signed JWT")
 	}
@@ -146,7 +149,7 @@ func (p *relyingParty) validate(ctx context.Context, e endpoints, access, raw, n
 	if standard.Expiry == nil || standard.Subject == "" || more.Nonce != nonce {
 		return tokens{}, errors.New("demo: ID token: not issued for this sign-in")
 	}
-	return tokens{access: access, id: raw, subject: standard.Subject, authTime: time.Unix(more.AuthTime, 0)}, nil
+	return tokens{access: access, id: idToken, subject: standard.Subject, authTime: time.Unix(more.AuthTime, 0)}, nil
 }
 
 // userInfo reads the UserInfo endpoint. It returns errUnauthorized if the access token is no longer
@@ -173,6 +176,7 @@ func (p *relyingParty) logoutURL(e endpoints, t tokens) string {
 	}.Encode()
 }
 
+// getJSON fetches a JSON document into into. bearer is the access token to send, "" for none.
 func (p *relyingParty) getJSON(ctx context.Context, address, bearer string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -184,6 +188,7 @@ func (p *relyingParty) getJSON(ctx context.Context, address, bearer string, into
 	return p.fetchJSON(req, into)
 }
 
+// fetchJSON sends a request and decodes the JSON response into into.
 func (p *relyingParty) fetchJSON(req *http.Request, into any) error {
 	res, err := p.http.Do(req)
 	if err != nil {

@@ -13,15 +13,16 @@ import (
 	"time"
 )
 
-// shop is an app that calls WeChat's API directly, as many existing apps do. It works with WeChat
-// and with the gateway's relay: only openURL and apiURL (https://open.weixin.qq.com and
-// https://api.weixin.qq.com at WeChat), the appid and the secret differ.
+// shop is an app that speaks WeChat's own protocol, as many existing apps do. The gateway's relay
+// offers the same protocol, so the shop works with WeChat and with the relay. Only the settings
+// differ: the appid, the secret and the two base URLs.
 type shop struct {
 	*app
-	openURL, apiURL string
-	appID, secret   string
-	url             string // its own URL
-	http            *http.Client
+	openURL       string // base URL of the authorize page; https://open.weixin.qq.com at WeChat
+	apiURL        string // base URL of the API; https://api.weixin.qq.com at WeChat
+	appID, secret string
+	url           string // the shop's own base URL
+	http          *http.Client
 
 	mu       sync.Mutex
 	sessions map[string]wechatUser // by the value of the session cookie
@@ -53,6 +54,7 @@ func (s *shop) handler() http.Handler {
 }
 
 func (s *shop) home(w http.ResponseWriter, r *http.Request) {
+	// The first two facts show which address replaces each base URL of WeChat.
 	p := page{Heading: "shop.welcome", Facts: []fact{
 		{"https://open.weixin.qq.com", s.openURL}, {"https://api.weixin.qq.com", s.apiURL}, {"appid", s.appID},
 	}}
@@ -68,18 +70,18 @@ func (s *shop) home(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, "shop", p)
 }
 
-// signIn redirects to the authorize page. The parameters are in the order of WeChat's documentation,
-// because WeChat rejects any other order.
+// signIn redirects to the authorize page. The parameters are in the order of WeChat's
+// documentation, because WeChat rejects any other order.
 func (s *shop) signIn(w http.ResponseWriter, r *http.Request) {
 	state := rand.Text()
-	s.setCookie(w, shopStateCookie, state, 600)
+	s.setCookie(w, shopStateCookie, state, int((10 * time.Minute).Seconds()))
 	redirect(w, s.openURL+"/connect/oauth2/authorize?appid="+url.QueryEscape(s.appID)+
 		"&redirect_uri="+url.QueryEscape(s.url+"/callback")+
 		"&response_type=code&scope=snsapi_userinfo&state="+state+"#wechat_redirect")
 }
 
-// callback redeems the code and starts a session. The state must be the one in the browser's cookie:
-// otherwise another browser has started the sign-in (login CSRF).
+// callback redeems the code and starts a session. The state must be the one in the browser's
+// cookie: otherwise another browser has started the sign-in (login CSRF).
 func (s *shop) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	state, err := r.Cookie(shopStateCookie)
@@ -166,9 +168,10 @@ func (s *shop) signOut(w http.ResponseWriter, r *http.Request) {
 	redirect(w, s.url+"/")
 }
 
-func (s *shop) setCookie(w http.ResponseWriter, name, value string, age int) {
+// setCookie sets a cookie. A maxAge of 0 makes a session cookie; a negative one deletes the cookie.
+func (s *shop) setCookie(w http.ResponseWriter, name, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
-		Name: name, Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: name, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
 

@@ -51,9 +51,9 @@ func (a *app) wikiPage(w http.ResponseWriter, r *http.Request) {
 // and Caddy (forward_auth), it checks every request with the gateway's /verify. It forwards allowed
 // requests with the user's identity headers; for others it returns the response of /verify.
 type proxy struct {
-	gateway string // URL of the gateway
-	host    string // host that browsers use, as in wiki.localhost:8080
-	site    http.Handler
+	gateway string       // URL of the gateway
+	host    string       // host that browsers use, as in wiki.localhost:8080
+	site    http.Handler // the wiki
 	log     *slog.Logger
 
 	client       *http.Client
@@ -67,7 +67,8 @@ func newProxy(gateway, address string, site http.Handler, log *slog.Logger) (*pr
 	}
 	p := &proxy{gateway: gateway, host: Host(address), site: site, log: log}
 	p.client = &http.Client{
-		Timeout:       10 * time.Second,
+		Timeout: 10 * time.Second,
+		// A redirect of /verify is for the browser, so the proxy does not follow it.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	p.gatewayProxy = &httputil.ReverseProxy{
@@ -109,7 +110,9 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	for name, values := range verified.Header {
-		if isIdentity(name) || name == "Cookie" { // the request's cookies without those of the gateway
+		// In the header Cookie, /verify returns the request's cookies without those of the gateway,
+		// which the wiki must not receive.
+		if isIdentity(name) || name == "Cookie" {
 			allowed.Header[name] = values
 		}
 	}

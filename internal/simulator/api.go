@@ -136,21 +136,21 @@ func (c *control) apiQuirks(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, quirksJSON(c.server.Quirks()))
 }
 
-// faultJSON is a wechattest.Fault in the API.
+// faultJSON is a wechattest.Fault, a failure of requests, in the API.
 type faultJSON struct {
-	Endpoint    string `json:"endpoint,omitempty"`
-	AppID       string `json:"appid,omitempty"`
-	Skip        int    `json:"skip,omitempty"`
-	Times       int    `json:"times,omitempty"`
-	AfterWork   bool   `json:"afterWork,omitempty"`
-	Latency     string `json:"latency,omitempty"`
+	Endpoint    string `json:"endpoint,omitempty"`  // path; "" for every path
+	AppID       string `json:"appid,omitempty"`     // "" for every app
+	Skip        int    `json:"skip,omitempty"`      // requests to let through first
+	Times       int    `json:"times,omitempty"`     // requests that fail; negative for all
+	AfterWork   bool   `json:"afterWork,omitempty"` // process the request before it fails
+	Latency     string `json:"latency,omitempty"`   // such as "15s"
 	Errcode     int    `json:"errcode,omitempty"`
 	Errmsg      string `json:"errmsg,omitempty"`
-	Status      int    `json:"status,omitempty"`
+	Status      int    `json:"status,omitempty"` // HTTP status
 	Body        string `json:"body,omitempty"`
 	ContentType string `json:"contentType,omitempty"`
-	Truncate    int    `json:"truncate,omitempty"`
-	Cut         bool   `json:"cut,omitempty"`
+	Truncate    int    `json:"truncate,omitempty"` // send only this many bytes of the body
+	Cut         bool   `json:"cut,omitempty"`      // close the connection
 }
 
 func faultsJSON(faults []wechattest.Fault) []faultJSON {
@@ -254,7 +254,7 @@ func pageJSON(p *wechattest.Page) map[string]any {
 	return map[string]any{"url": p.URL, "status": p.Status, "title": p.Title, "snapshot": p.Snapshot}
 }
 
-// wholePageJSON adds the text of the page, its links and its buttons.
+// wholePageJSON returns the description of pageJSON with the text, links and buttons of the page.
 func wholePageJSON(p *wechattest.Page) map[string]any {
 	out := pageJSON(p)
 	if p == nil {

@@ -39,7 +39,7 @@ func parseTemplates(texts lang.Texts) *template.Template {
 
 // layout is the data of layout.html, which every page uses.
 type layout struct {
-	Part  string // the current section of the navigation
+	Part  string // name of the page's template, which the navigation highlights
 	Path  string // the path to which the clock's form returns
 	Title string
 	Now   time.Time
@@ -99,7 +99,7 @@ func (c *control) asset(w http.ResponseWriter, r *http.Request) {
 // personCard is a person as the pages show them.
 type personCard struct {
 	ID, Nickname string
-	Tags         []string // keys of texts such as "frozen"
+	Tags         []string // keys of texts such as "tag-frozen"
 	At           string   // title of the page on the phone; without a title, its masked address
 }
 
@@ -146,7 +146,8 @@ func printable(s string) string {
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
-// recentCalls returns the last n calls, newest first, of one person or, for "", of all.
+// recentCalls returns the last n calls, newest first: the calls of one person, or all calls if
+// person is "".
 func (c *control) recentCalls(n int, person string) []wechattest.Call {
 	var out []wechattest.Call
 	for _, call := range slices.Backward(c.server.Calls()) {
@@ -167,7 +168,8 @@ func (c *control) peoplePage(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// picture serves a person's picture. The simulator draws it, for requests to WeChat's picture host.
+// picture serves a person's picture. The simulated WeChat draws it, so the request is passed on
+// with the address that the picture has on WeChat's picture host.
 func (c *control) picture(w http.ResponseWriter, r *http.Request) {
 	req := r.Clone(r.Context())
 	req.Method, req.Body = http.MethodGet, http.NoBody
@@ -186,8 +188,9 @@ func (c *control) logPage(w http.ResponseWriter, r *http.Request) {
 	c.render(w, r, http.StatusOK, "log", c.texts(r).MustText("nav-log"), c.recentCalls(200, ""))
 }
 
-// advanceClock handles the form in the layout, and redirects back to the page that it was on. Other
-// addresses in "to" are ignored, or this would be an open redirector.
+// advanceClock handles the clock's form, which is on every page, and redirects back to the page
+// with the form. Its path is in "to". Addresses of other hosts are ignored, or this would be an
+// open redirector.
 func (c *control) advanceClock(w http.ResponseWriter, r *http.Request) {
 	if d, err := time.ParseDuration(r.PostFormValue("advance")); err == nil {
 		c.server.Advance(d)

@@ -23,17 +23,17 @@ type phonePage struct {
 	Address  string           // masked
 	Hops     []wechattest.Hop // redirects that led to the page, masked
 	Frame    string           // path of the rendered phone
-	Version  int64            // see phoneview.View.Version
-	Drawn    int64            // see phoneview.View.Drawn
+	Version  int64            // number of changes of the page
+	Drawn    int64            // the version that the frame shows; the script reloads an outdated frame
 	Consent  bool             // the page is WeChat's consent page
 	Lang     string
-	Langs    []string // for the form
+	Langs    []string // choices of the form
 	Open     string   // link for the address line, from the parameter open
 	People   []personCard
 	Browser  string
-	Browsers []string // for the form
-	Codes    []wechattest.QRCode
-	Calls    []wechattest.Call
+	Browsers []string            // choices of the form
+	Codes    []wechattest.QRCode // QR codes that the phone can scan
+	Calls    []wechattest.Call   // latest requests of the person
 }
 
 // phonePage serves GET /phones/{person}: a phone, its buttons and its latest requests.
@@ -98,8 +98,8 @@ func (c *control) redirectToPhone(w http.ResponseWriter, r *http.Request) {
 	c.redirect(w, r, to.String())
 }
 
-// linkParam returns the link in the parameter open, or "" when it is missing, too long or not an http
-// or https address.
+// linkParam returns the link in the parameter open, or "" when it is missing, too long or not an
+// http or https address.
 func linkParam(r *http.Request) string {
 	address := strings.TrimSpace(r.FormValue("open"))
 	if u, ok := link.Resolve(nil, address); ok && len(address) <= maxLink && u.User == nil {
@@ -162,7 +162,7 @@ func (c *control) doAction(ctx context.Context, p *wechattest.Phone, a phoneActi
 		p.Home()
 	case "refresh":
 		_, err = p.FollowRefresh(ctx)
-	case "full":
+	case "full": // the button 使用完整服务 of a snapshot page
 		_, err = p.UseFullService(ctx)
 	case "clear":
 		p.ClearCookies()
@@ -182,6 +182,7 @@ func (c *control) doAction(ctx context.Context, p *wechattest.Phone, a phoneActi
 	return true, err
 }
 
+// setBrowser changes the phone's browser. It returns false for an unknown name.
 func setBrowser(p *wechattest.Phone, name string) bool {
 	for _, b := range browsers() {
 		if b.String() == name {

@@ -13,13 +13,13 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// maxPollWait bounds the quirk PollWait, so that a typing mistake does not block the QR page for
-// hours.
+// maxPollWait bounds PollWait, the only quirk that is a duration: the time for which the QR page's
+// request for the status waits. With the bound, a typing mistake does not block the page for hours.
 const maxPollWait = 10 * time.Minute
 
-// quirkField is a quirk (a field of wechattest.Quirks) as the page and the JSON API have it. They
+// quirkField is a quirk (a field of wechattest.Quirks) as the page and the JSON API show it. They
 // find the fields by reflection, so a new quirk appears on both without a change here. A test
-// requires its text.
+// checks that each quirk has a text.
 type quirkField struct {
 	field string // name in Quirks
 	json  string // the same with a lower-case first letter
@@ -36,9 +36,9 @@ func quirkFields() []quirkField {
 	return out
 }
 
-// quirkChoices returns the names of the values of an enumeration type, nil for other types. They are
-// in the order of the type's constants, so a name's index is its value. The text of a choice has the
-// key "choice-FIELD-NAME".
+// quirkChoices returns the names of the values of an enumeration type, nil for other types. They
+// are in the order of the type's constants, so a name's index is its value. The text of a choice
+// has the key "choice-FIELD-NAME".
 func quirkChoices(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[wechattest.DoubleCallback]():
@@ -58,8 +58,8 @@ func (f quirkField) valueIn(q *wechattest.Quirks) reflect.Value {
 	return reflect.ValueOf(q).Elem().FieldByName(f.field)
 }
 
-// get returns the value of a quirk for JSON: a boolean, a number, or a string with a duration or the
-// name of a choice.
+// get returns the value of a quirk for JSON: a boolean, a number, or a string with a duration or
+// the name of a choice.
 func (f quirkField) get(q *wechattest.Quirks) any {
 	v := f.valueIn(q)
 	if names := quirkChoices(v.Type()); v.CanInt() && v.Int() >= 0 && v.Int() < int64(len(names)) {
@@ -101,7 +101,7 @@ func (f quirkField) set(q *wechattest.Quirks, text string) error {
 			return fmt.Errorf("quirk %s: %q is not a number of at least 0", f.json, text)
 		}
 		v.SetInt(int64(n))
-	default:
+	default: // ConsentAs, the only string
 		v.SetString(text)
 	}
 	return nil
@@ -116,8 +116,8 @@ func quirksJSON(q wechattest.Quirks) map[string]any {
 	return out
 }
 
-// setQuirks changes the quirks whose JSON names are in values. If one of them is invalid, it changes
-// none.
+// setQuirks changes the quirks whose JSON names are in values. If one of them is invalid, it
+// changes none.
 func (c *control) setQuirks(values map[string]string) error {
 	next := c.server.Quirks()
 	known := map[string]quirkField{}
@@ -133,6 +133,7 @@ func (c *control) setQuirks(values map[string]string) error {
 			return err
 		}
 	}
+	// ConsentAs is the person who consents automatically.
 	if person := next.ConsentAs; person != "" && !c.hasPerson(person) {
 		return fmt.Errorf("quirk consentAs: no person %q", person)
 	}
@@ -167,7 +168,7 @@ type quirkView struct {
 	Field, Name string
 	Kind        string // "bool", "choice", "person" or "text"
 	Value       string
-	Changed     bool
+	Changed     bool // the value differs from the default
 	Choices     []string
 	People      []personCard
 }
@@ -178,16 +179,16 @@ func (c *control) quirksPage(w http.ResponseWriter, r *http.Request) {
 
 // renderQuirks serves the form with a message, the key of a text; "" for none.
 func (c *control) renderQuirks(w http.ResponseWriter, r *http.Request, status int, message string) {
-	now, zero := c.server.Quirks(), wechattest.Quirks{}
+	current, defaults := c.server.Quirks(), wechattest.Quirks{}
 	var views []quirkView
 	for _, f := range quirkFields() {
-		value := f.get(&now)
+		value := f.get(&current)
 		v := quirkView{Field: f.field, Name: f.json, Kind: "text", Value: fmt.Sprint(value),
-			Changed: value != f.get(&zero)}
+			Changed: value != f.get(&defaults)}
 		if _, ok := value.(bool); ok {
 			v.Kind = "bool"
 		}
-		if choices := quirkChoices(f.valueIn(&now).Type()); choices != nil {
+		if choices := quirkChoices(f.valueIn(&current).Type()); choices != nil {
 			v.Kind, v.Choices = "choice", choices
 		}
 		if f.field == "ConsentAs" {
@@ -200,11 +201,13 @@ func (c *control) renderQuirks(w http.ResponseWriter, r *http.Request, status in
 	})
 }
 
-// saveQuirks handles the form, which contains all quirks.
+// saveQuirks handles the form, which contains all quirks. A quirk that a request omits keeps its
+// value.
 func (c *control) saveQuirks(w http.ResponseWriter, r *http.Request) {
 	values := map[string]string{}
 	for _, f := range quirkFields() {
-		if value := r.PostFormValue(f.json); value != "" || r.PostForm.Has(f.json) {
+		value := r.PostFormValue(f.json) // also parses the form
+		if r.PostForm.Has(f.json) {
 			values[f.json] = value
 		}
 	}
@@ -224,6 +227,7 @@ type presetFault struct {
 
 // presetFaults returns the faults that the form offers.
 func presetFaults() []presetFault {
+	// The page that a network with a captive portal returns instead of WeChat's response.
 	const loginPage = "<!doctype html><title>Sign in to this network</title><p>Sign in to this network</p>"
 	return []presetFault{
 		{"busy", wechattest.Fault{Errcode: -1}},

@@ -1,7 +1,7 @@
-// Package simulator serves the control page of the simulated WeChat: the people and their phones,
-// the quirks (undocumented behaviour), faults, a clock and a log of requests, as pages for a
-// developer and as JSON for scripts. [New] returns the handler. The simulated WeChat itself is
-// package wechattest; this package uses only its exported API.
+// Package simulator serves the control page of the simulated WeChat: the people (its users) and
+// their phones, the quirks (undocumented behaviour), faults, a clock and a log of requests. They
+// are pages for a developer and JSON for scripts. [New] returns the handler. The simulated WeChat
+// itself is package wechattest; this package uses only its exported API.
 //
 // Serve the handler on a loopback listener of its own: every client that reaches it can act as any
 // person and read every secret.
@@ -10,9 +10,11 @@
 //	GET  /phones/{person}         a phone and its buttons; ?open=LINK fills in its address line
 //	GET  /phone?person=&open=     redirects to /phones/{person}, for links on other pages; the default
 //	                              person is the first one
-//	POST /phones/{person}         do=ACTION at=…, with the actions open, scan, allow, deny, back,
-//	                              reload, home, refresh, full, clear, language, browser, password
-//	                              and revoke
+//	POST /phones/{person}         do=ACTION at=…, with the actions open and scan (at: a link), allow,
+//	                              deny, back, reload, home, refresh (follows the page's refresh), full
+//	                              (presses 使用完整服务 on a snapshot page), clear (deletes cookies),
+//	                              language, browser (at: the new one), password (changes the WeChat
+//	                              password) and revoke (revokes consent to all apps)
 //	POST /scan                    person=, at=LINK: scans a QR code with the person's phone
 //	GET  /apps                    appids, secrets, callback domains
 //	GET  /quirks  POST            every quirk with its meaning and default
@@ -30,8 +32,9 @@
 //	POST   /api/faults            {"endpoint": "/sns/userinfo", "errcode": -1, "latency": "15s"}
 //	DELETE /api/faults            removes all faults
 //	POST   /api/clock             {"advance": "5m"}: returns the time
-//	POST   /api/phones/{person}   {"do": "open", "at": "http://…"}: as above, and follow (at: a link)
-//	                              and submit (at: a button, "fill": {…}); returns the page
+//	POST   /api/phones/{person}   {"do": "open", "at": "http://…"}: the actions of the form above, and
+//	                              also follow (at: a link of the page) and submit (at: a button,
+//	                              "fill": {…}); returns the page
 //
 // Pages are in Chinese for browsers that prefer it, else in English. They work without JavaScript;
 // with it they update automatically.
@@ -175,8 +178,8 @@ func (c *control) view(person string) *phoneview.View {
 	return c.views[person]
 }
 
-// viewOfPath returns the rendered phone of a path /f/TOKEN/…, and the path after the token. The view
-// is nil for other paths and unknown tokens.
+// viewOfPath returns the rendered phone of a path /f/TOKEN/…, and the path after the token. The
+// view is nil for other paths and unknown tokens.
 func (c *control) viewOfPath(path string) (view *phoneview.View, rest string) {
 	path, ok := strings.CutPrefix(path, "/f/")
 	if !ok {
@@ -220,8 +223,8 @@ func (c *control) changed() {
 	}
 }
 
-// watch returns a channel that receives a value after a call of changed, and a function that ends
-// this. Several calls in a row may send one value.
+// watch returns a channel that receives a value after a call of changed, and a function that stops
+// the notifications. Several calls in a row may send one value.
 func (c *control) watch() (ch chan struct{}, stop func()) {
 	ch = make(chan struct{}, 1)
 	c.mu.Lock()
@@ -242,11 +245,11 @@ func (c *control) events(w http.ResponseWriter, r *http.Request) {
 	flusher := http.NewResponseController(w)
 	ch, stop := c.watch()
 	defer stop()
-	calls, cancel := c.server.Subscribe()
+	calls, cancel := c.server.Subscribe() // receives each new entry of the log
 	defer cancel()
 	ticker := time.NewTicker(keepAlive)
 	defer ticker.Stop()
-	for line := ": hello\n\n"; ; {
+	for line := ": hello\n\n"; ; { // a line that begins with ":" is a comment
 		if _, err := w.Write([]byte(line)); err != nil || flusher.Flush() != nil {
 			return
 		}

@@ -43,9 +43,10 @@ type App struct {
 	AppID  string // "wx" and 16 lower-case hex digits, as WeChat's are
 	Secret string // not empty
 	Name   string // shown on the consent and confirm pages; "" shows the appid
-	// Domains are the callback domains: host names that must match exactly, with any port and path.
-	// An official account has at most two, a website app one. Loopback addresses are accepted, so
-	// that local apps work; a test account may have any IP address, and host:port to fix the port.
+	// Domains are the callback domains. The host of a redirect_uri must be one of them; its port and
+	// path may be any. An official account has at most two domains, a website app one. Loopback
+	// addresses are accepted, so that local apps work. A test account may have any IP address, and
+	// host:port, which restricts the port too.
 	Domains []string
 	// OpenPlatform names the open-platform account (开放平台账号) that the app is bound to. Apps of the
 	// same account share unionids. "" means not bound: no unionid. A website app with "" gets an
@@ -92,15 +93,15 @@ func (a *App) check() error {
 	if a.Secret == "" {
 		bad("no secret")
 	}
-	most := 2
+	maxDomains := 2
 	if a.Kind == WebsiteApp {
-		most = 1
+		maxDomains = 1
 	}
 	if a.Kind < OfficialAccount || a.Kind > WebsiteApp {
 		bad("%v is not a kind", a.Kind)
 	}
-	if len(a.Domains) > most {
-		bad("at most %[2]d callback domains for the kind %[1]v, not %[3]d", a.Kind, most, len(a.Domains))
+	if len(a.Domains) > maxDomains {
+		bad("at most %d callback domains for the kind %v, not %d", maxDomains, a.Kind, len(a.Domains))
 	}
 	for _, d := range a.Domains {
 		if problem := a.domainProblem(d); problem != "" {
@@ -153,8 +154,9 @@ func (a *App) hasScope(scope string) bool {
 	return slices.Contains(a.Kind.scopes(), scope)
 }
 
-// allowsRedirect reports whether the host of a redirect_uri is a callback domain. Port and path may
-// differ. A backslash is rejected: browsers read it as "/" and would see another host.
+// allowsRedirect reports whether the host of a redirect_uri is a callback domain. The path may
+// differ, and the port too unless the domain has one. A backslash is rejected: browsers read it as
+// "/" and would see another host.
 func (a *App) allowsRedirect(redirectURI string) bool {
 	u, err := url.Parse(redirectURI)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
@@ -172,7 +174,7 @@ func (a *App) allowsRedirect(redirectURI string) bool {
 // platform returns the open-platform account from which unionids are derived; "" for none.
 func (a *App) platform() string {
 	if a.OpenPlatform == "" && a.Kind == WebsiteApp {
-		return "of " + a.AppID
+		return "of " + a.AppID // an account of its own, see OpenPlatform
 	}
 	return a.OpenPlatform
 }

@@ -24,8 +24,8 @@ const authorityLife = 7 * 24 * time.Hour
 // serves TLS with [Authority.TLSConfig]. Make an authority with [NewAuthority].
 //
 // The key of the authority is discarded after it has signed one certificate, and a name constraint
-// limits the authority to the names of that certificate. Add it to the trust store of the client
-// only, not of a system. It is safe for concurrent use.
+// limits the authority to the names of that certificate. Add the authority's certificate to the
+// trust store of the client only, not of a system. An Authority is safe for concurrent use.
 type Authority struct {
 	cert *x509.Certificate // of the authority
 	leaf tls.Certificate   // of the server, signed by it
@@ -33,8 +33,8 @@ type Authority struct {
 
 // NewAuthority makes an authority and a server certificate for open.weixin.qq.com,
 // api.weixin.qq.com, the other hosts of WeChat's login, localhost, 127.0.0.1 and ::1. Both are
-// valid for seven days by the machine's clock, not by the clock of a [Server]: clients check them
-// by the machine's clock.
+// valid for seven days. This is by the machine's clock, which clients use, not by the clock of a
+// [Server].
 func NewAuthority() (*Authority, error) {
 	now := time.Now()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -91,7 +91,7 @@ func NewAuthority() (*Authority, error) {
 	}, nil
 }
 
-// serial returns a random positive serial number.
+// serial returns a random serial number of at most 63 bits.
 func serial() *big.Int {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails

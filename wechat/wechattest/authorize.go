@@ -1,6 +1,7 @@
 package wechattest
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -17,8 +18,8 @@ type authorizeRequest struct {
 	forceSnapshot      bool // open the page in snapshot mode
 }
 
-// snapshotHeader tells a [Phone] that a redirect happened in snapshot mode. The phone then offers
-// the button 使用完整服务 (use full service).
+// snapshotHeader is set on a redirect in snapshot mode, for a [Phone]. The phone then offers the
+// button 使用完整服务 (use full service). WeChat has no such header.
 const (
 	snapshotHeader = "X-Wechattest-Mode"
 	modeSnapshot   = "snapshot"
@@ -56,9 +57,9 @@ func (s *Server) authorizePage(r *request) response {
 		return s.redirectWithCode(user, req)
 	case s.snapshotMode(req.app, person, req.forceSnapshot): // even with forcePopup, by a field report
 		user.virtual = true
-		a := s.redirectWithCode(user, req)
-		a.header.Set(snapshotHeader, modeSnapshot)
-		return a
+		resp := s.redirectWithCode(user, req)
+		resp.header.Set(snapshotHeader, modeSnapshot)
+		return resp
 	case autoConsent:
 		s.recordConsent(user)
 		return s.redirectWithCode(user, req)
@@ -181,6 +182,7 @@ func (s *Server) authorizeReply(r *request) response {
 	}
 	r.call.AppID, r.call.Person = page.appID, page.person
 	req := authorizeRequest{app: s.app(page.appID), scope: page.scope, redirectURI: page.redirectURI, state: page.state}
+	// The page sends the granted scope as a field.
 	if r.params.Get("allow") == "1" && r.params.Get(scopeUserInfo) == "on" {
 		s.recordConsent(page.appUser)
 		return s.redirectWithCode(page.appUser, req)
@@ -195,8 +197,8 @@ func (s *Server) authorizeReply(r *request) response {
 func (s *Server) recordConsent(user appUser) { s.state.consents[user] = s.now().Add(consentLife) }
 
 // redirectWithCode redirects to the app's callback with a code, and starts or schedules the second
-// callback of [Quirks.DoubleCallback]. The caller holds the lock. It is released while a second
-// callback is sent, because the app may call this server before it answers.
+// callback of [Quirks.DoubleCallback]. The caller holds the lock. The lock is released while a
+// second callback is sent, because the app may call this server before it responds.
 func (s *Server) redirectWithCode(user appUser, req authorizeRequest) response {
 	newCallback := func() string {
 		return appendQuery(req.redirectURI, "code="+s.issueCode(user, req.scope)+"&state="+req.state)
@@ -245,14 +247,13 @@ func redirect(address string) response {
 		"Location": {headerSafe(address)}, "Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"}}}
 }
 
-// headerSafe percent-encodes those characters of an address that a header must not contain. Others
-// stay as the app has sent them.
+// headerSafe percent-encodes the bytes of an address that a header must not contain. Others stay as
+// the app has sent them.
 func headerSafe(address string) string {
-	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(address) {
 		if c := address[i]; c <= ' ' || c >= 0x7f {
-			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+			fmt.Fprintf(&b, "%%%02X", c)
 		} else {
 			b.WriteByte(c)
 		}

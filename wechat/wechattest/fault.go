@@ -3,18 +3,21 @@ package wechattest
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
 
 // Fault describes a failure for [Server.Fail]. A field with its zero value has no effect. Latency
-// can be combined with one of Cut, Body, Errcode, Status and Truncate.
+// and one of Cut, Body, Errcode, Status and Truncate can be combined. Status can also be combined
+// with Errcode or Body, and Truncate with Cut.
 type Fault struct {
 	// Endpoint is the path of the requests, for example "/sns/userinfo". "" means every path of
 	// WeChat.
 	Endpoint string
-	// AppID restricts the fault to requests with this appid; "" means all requests. /sns/userinfo
-	// and /sns/auth have no parameter appid and match "" only.
+	// AppID restricts the fault to requests with this appid; "" means all requests. Requests to
+	// /sns/userinfo and /sns/auth have no parameter appid, so only a fault without AppID matches
+	// them.
 	AppID string
 	// Skip is the number of matching requests to let through first.
 	Skip int
@@ -90,7 +93,7 @@ func (s *Server) takeFault(r *request) *Fault {
 		if f.Times > 0 {
 			f.Times--
 			if f.Times == 0 {
-				s.faults = append(s.faults[:i:i], s.faults[i+1:]...)
+				s.faults = slices.Delete(s.faults, i, i+1)
 			}
 		}
 		return &taken
@@ -110,7 +113,7 @@ func (f *Fault) matches(r *request) bool {
 }
 
 // replaces reports whether the fault replaces the response, so that the request need not be
-// processed.
+// processed. A fault with Latency or Truncate only needs the endpoint's response.
 func (f *Fault) replaces() bool {
 	return f.Errcode != 0 || f.Status != 0 || f.Body != "" || f.Cut && f.Truncate == 0
 }

@@ -71,9 +71,9 @@ func (g *ids) unionID(platform, person string, virtual bool) string {
 	return "o" + g.derive(27, base64url, "unionid", platform, person, fmt.Sprint(virtual))
 }
 
-// code returns 32 alphanumeric characters beginning with 0 and a digit. The mark is at the end: the
-// log shows the first characters of codes, and a test that searches for the mark must not find
-// those.
+// code returns 32 alphanumeric characters beginning with 0 and a digit. The mark is at the end,
+// because the log shows the first characters of a code: a test that searches for the mark must not
+// find these.
 func (g *ids) code() string {
 	return "0" + g.random(1, "0123456789") + g.random(30-len(g.mark), alnum) + g.mark
 }
@@ -99,18 +99,19 @@ func (g *ids) suffix(style Suffix, now time.Time) string {
 	return fmt.Sprintf(", rid: %08x-%08x-%08x", uint32(now.Unix()), uint32(v>>32), uint32(v))
 }
 
-// uin returns the parameter by which WeChat's client identifies the person.
+// uin returns the value of the parameter uin, by which WeChat's client identifies the person.
 func (g *ids) uin(person string) string { return base64.StdEncoding.EncodeToString([]byte(person)) }
 
-// uinKey returns the parameter that authenticates the uin. Without it a link could sign a browser
-// in as any person.
+// uinKey returns the value of the parameter key, which authenticates the uin. Without it a link
+// could sign a browser in as any person.
 func (g *ids) uinKey(person string) string {
 	mac := hmac.New(sha256.New, g.key[:])
 	mac.Write([]byte("uin " + person))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// person returns the id of the person of a uin; "" when the key is wrong.
+// person returns the id of the person of a uin; "" when the key is wrong. A "+" in a uin that was
+// not escaped in the query arrives as a space.
 func (g *ids) person(uin, key string) string {
 	b, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(uin, " ", "+"))
 	if err != nil || !hmac.Equal([]byte(g.uinKey(string(b))), []byte(key)) {
@@ -124,9 +125,10 @@ func (g *ids) person(uin, key string) string {
 const personCookie = "wechattest_person"
 
 // identify returns the person who sent a request: the person of the parameters uin and key, which
-// WeChat's client appends; else the person of [Quirks.ConsentAs]; else the person chosen in this
-// browser. It returns nil when a page has to ask for the person. autoConsent reports whether
-// ConsentAs is set, so that no page asks for consent.
+// WeChat's client appends; else the person of [Quirks.ConsentAs]; else the person of
+// [personCookie]. It returns nil when a page has to ask for the person, or when the person of
+// ConsentAs is unknown. autoConsent reports whether ConsentAs is set, so that no page asks for
+// consent.
 func (s *Server) identify(r *request) (person *Person, autoConsent bool) {
 	autoConsent = s.quirks.ConsentAs != ""
 	if id := s.ids.person(r.params.Get("uin"), r.params.Get("key")); id != "" {
@@ -138,7 +140,7 @@ func (s *Server) identify(r *request) (person *Person, autoConsent bool) {
 		return s.person(s.quirks.ConsentAs), true
 	}
 	if c, err := r.Cookie(personCookie); err == nil {
-		id, key, _ := strings.Cut(c.Value, ".")
+		id, key, _ := strings.Cut(c.Value, ".") // as choosePerson has set it
 		if p := s.person(id); p != nil && s.ids.person(s.ids.uin(id), key) == id {
 			return p, false
 		}
@@ -155,8 +157,8 @@ func (s *Server) choosePerson(r *request) response {
 	if p == nil && !forget || !strings.HasPrefix(next, "/connect/") || strings.ContainsAny(next, "\\\r\n") {
 		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-old-page"})
 	}
-	a := redirect(next)
-	a.status = http.StatusSeeOther
+	resp := redirect(next)
+	resp.status = http.StatusSeeOther
 	c := &http.Cookie{
 		Name: personCookie, MaxAge: -1, Path: "/connect/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: r.TLS != nil,
@@ -164,8 +166,8 @@ func (s *Server) choosePerson(r *request) response {
 	if !forget {
 		c.Value, c.MaxAge = p.ID+"."+s.ids.uinKey(p.ID), 0
 	}
-	a.header.Set("Set-Cookie", c.String())
-	return a
+	resp.header.Set("Set-Cookie", c.String())
+	return resp
 }
 
 // clientParams returns the parameters that WeChat's client on the person's phone appends to every

@@ -34,7 +34,7 @@ const logSize = 1000
 
 // callLog is the log of a server. The server's lock guards it.
 type callLog struct {
-	calls       []Call // between logSize and twice as many
+	calls       []Call // at most 2*logSize; Calls returns the last logSize of them
 	lastID      int
 	subscribers []chan Call
 }

@@ -127,6 +127,8 @@ func (s *Server) messageView(r *request, text, hint string) response {
 		Hint: t.MustText(hint)})
 }
 
+// consentView returns the consent page. Its form sends the scope and the uuid of the page, and the
+// parameters that identify the person.
 func (s *Server) consentView(r *request, app *App, person *Person, uuid string) response {
 	t := pageTexts("", r.Request)
 	return s.render(r, "consent", pageData{
@@ -135,6 +137,8 @@ func (s *Server) consentView(r *request, app *App, person *Person, uuid string) 
 	})
 }
 
+// confirmView returns the page on the phone after the scan of a QR code. Its form sends the scope,
+// the uuid of the QR code, and the parameters that identify the person.
 func (s *Server) confirmView(r *request, q *qrCode, person *Person) response {
 	t := pageTexts("", r.Request)
 	return s.render(r, "confirm", pageData{
@@ -186,7 +190,8 @@ func (s *Server) personView(p *Person) *personView {
 }
 
 // ownPath returns the address of the page, to which the browser returns after the choice of another
-// person. It is "" on a [Phone], where the person cannot be changed.
+// person. It is "" for a request with the parameter uin, which comes from a [Phone]: its person
+// cannot be changed.
 func (r *request) ownPath() string {
 	q, _ := url.ParseQuery(r.URL.RawQuery)
 	if q.Has("uin") {

@@ -34,7 +34,7 @@ type Phone struct {
 
 	mu      sync.Mutex // guards the fields below
 	history []*Page
-	at      int   // index of the page in history
+	at      int   // index of the page in history; -1 for no page
 	err     error // of the last navigation
 }
 
@@ -168,9 +168,9 @@ func (p *Phone) follow(ctx context.Context, page *Page, address string) (*Page, 
 // Submit fills in a form of the page and presses a submit button.
 //
 // what identifies the button by its text, id, name, value or name=value. Or it identifies a form by
-// its id, its name or the last part of its address, and Submit presses the first button of the form.
-// "" means the only form of the page. fill replaces the values of the fields that it names; a field
-// with an empty list is not sent.
+// its id, its name or the last part of its address, and Submit presses the first button of the
+// form. "" means the only form of the page. fill replaces the values of the fields that it names; a
+// field with an empty list is not sent.
 func (p *Phone) Submit(ctx context.Context, what string, fill url.Values) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -287,8 +287,8 @@ func (p *Phone) Back(ctx context.Context) (*Page, error) {
 	return p.repeat(ctx, page, -1)
 }
 
-// repeat requests a page of the history again and replaces it. move is its distance from the current
-// page in the history: 0 or -1.
+// repeat requests a page of the history again and replaces it. move is its distance from the
+// current page in the history: 0 or -1.
 func (p *Phone) repeat(ctx context.Context, old *Page, move int) (*Page, error) {
 	p.navigating.Lock()
 	defer p.navigating.Unlock()
@@ -298,6 +298,7 @@ func (p *Phone) repeat(ctx context.Context, old *Page, move int) (*Page, error) 
 	if err != nil {
 		return nil, p.fail(err)
 	}
+	// The authorize page, which reports snapshot mode, is not requested again.
 	if old.Snapshot && !page.Snapshot {
 		page.Snapshot, page.snapshotApp = true, old.snapshotApp
 	}
@@ -314,8 +315,8 @@ func (p *Phone) open(ctx context.Context, req browserRequest) (*Page, error) {
 		return nil, p.fail(err)
 	}
 	if page.Status == http.StatusNoContent || page.Status == http.StatusResetContent { // browsers stay on the page
-		if now := p.Page(); now != nil {
-			return now, nil
+		if current := p.Page(); current != nil {
+			return current, nil
 		}
 		return page, nil
 	}
@@ -356,8 +357,8 @@ func (p *Phone) show(page *Page) {
 	})
 }
 
-// replace makes another page of the history the current one and replaces it. move is its distance
-// from the current page.
+// replace moves to another entry of the history and stores page there. move is the distance of the
+// entry from the current one.
 func (p *Phone) replace(page *Page, move int) {
 	p.update(func() {
 		if i := p.at + move; i >= 0 && i < len(p.history) {

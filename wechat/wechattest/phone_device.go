@@ -19,8 +19,8 @@ type device struct {
 	server *Server
 
 	mu              sync.Mutex // guards the fields below
-	chosenLanguage  string     // language; "" means the default
-	defaultLanguage string     // "" means zh-CN
+	chosenLanguage  string     // by SetLanguage; "" means defaultLanguage
+	defaultLanguage string     // by SetDefaultLanguage; "" means zh-CN
 	browser         Browser
 	cookieStores    map[Browser]*cookieStore
 }
@@ -130,8 +130,9 @@ func (b Browser) String() string {
 // isWeChat reports whether the browser identifies the person to WeChat.
 func (b Browser) isWeChat() bool { return b <= BrowserWeChatWindows }
 
-// userAgent returns the User-Agent header. id identifies the phone. The headers of WeChat on Android
-// and Windows were captured in 2022 and confirmed in 2024; the others follow their documented form.
+// userAgent returns the User-Agent header. id identifies the phone. The headers of WeChat on
+// Android and Windows were captured in 2022 and confirmed in 2024; the others follow their
+// documented form.
 func (b Browser) userAgent(id, language string) string {
 	const android = "Mozilla/5.0 (Linux; Android 12; M2102K1C Build/SKQ1.211006.001; wv) AppleWebKit/537.36 " +
 		"(KHTML, like Gecko) Version/4.0 Chrome/107.0.5304.141 Mobile Safari/537.36 "
@@ -154,12 +155,12 @@ func (b Browser) userAgent(id, language string) string {
 		"Process/toolsmp WeChat/arm64 Weixin NetType/WIFI Language/" + language + " ABI/arm64"
 }
 
-// cookieStore stores the cookies of a browser. [cookiejar.Jar] implements domains, paths and expiry,
-// and (since Go 1.25) sends Secure cookies to loopback over plain http, as browsers do. cookieStore
-// adds three rules of browsers: Secure cookies are accepted from secure origins only, the name
-// prefixes __Secure- and __Host- have conditions, and SameSite restricts sending. For SameSite it
-// has one jar for each value. As in browsers, two servers on one host share their cookies, whatever
-// their ports.
+// cookieStore stores the cookies of a browser. [cookiejar.Jar] implements domains, paths and
+// expiry, and (since Go 1.25) sends Secure cookies to loopback over plain http, as browsers do.
+// cookieStore adds three rules of browsers: Secure cookies are accepted from secure origins only,
+// the name prefixes __Secure- and __Host- have conditions, and SameSite restricts sending. For
+// SameSite it has one jar for each value. As in browsers, two servers on one host share their
+// cookies, whatever their ports.
 type cookieStore struct {
 	mu                sync.Mutex // so that a cookie is in exactly one jar
 	strict, lax, none *cookiejar.Jar
@@ -180,8 +181,9 @@ func (c *cookieStore) clear() {
 	}
 }
 
-// lastLabel is a [cookiejar.PublicSuffixList] on which every top-level domain is a public suffix.
-// So localhost is one, and app.localhost and login.localhost cannot share cookies, as in Chromium.
+// lastLabel is a [cookiejar.PublicSuffixList] on which every top-level domain is a public suffix,
+// for which no cookie can be set. So app.localhost and login.localhost cannot share cookies by the
+// domain localhost, as in Chromium.
 type lastLabel struct{}
 
 func (lastLabel) PublicSuffix(domain string) string {
@@ -198,14 +200,15 @@ func (c *cookieStore) set(u *url.URL, cookies []*http.Cookie) {
 		if !acceptable(u, k) {
 			continue
 		}
-		jar := c.lax
+		jar := c.lax // the default of browsers
 		switch k.SameSite {
 		case http.SameSiteStrictMode:
 			jar = c.strict
 		case http.SameSiteNoneMode:
 			jar = c.none
 		}
-		deleted := *k // the same cookie may have been set before with another SameSite
+		// The same cookie may have been set before with another SameSite: delete it in the other jars.
+		deleted := *k
 		deleted.MaxAge, deleted.Value = -1, ""
 		for _, other := range []*cookiejar.Jar{c.strict, c.lax, c.none} {
 			if other != jar {

@@ -46,8 +46,8 @@ func (t *htmlToken) value(name string) string {
 
 // htmlTokens returns the tokens of a page, by the tokenizer of the HTML standard (13.2.5), without
 // building a tree. It accepts any input. A tag that is incomplete at the end of the input is
-// dropped, as the standard demands. The tokenizer is our own, because this public package imports
-// the standard library only.
+// dropped, as the standard demands. It does not use golang.org/x/net/html, because this public
+// package imports the standard library only.
 func htmlTokens(src string) []htmlToken {
 	z := htmlScanner{src: src}
 	for z.pos < len(src) {
@@ -63,6 +63,7 @@ func htmlTokens(src string) []htmlToken {
 	return z.tokens
 }
 
+// htmlScanner is the state of htmlTokens.
 type htmlScanner struct {
 	src    string
 	pos    int // of the next byte
@@ -143,8 +144,8 @@ func (z *htmlScanner) tag(kind tokenKind, skip int) {
 	}
 }
 
-// attributes scans the attributes that begin at src[i], and the ">" of the tag. next is the position
-// after it; closed is false when the input ended before.
+// attributes scans the attributes that begin at src[i], and the ">" of the tag. next is the
+// position after the ">". closed is false when the input ends before the ">".
 func (z *htmlScanner) attributes(t *htmlToken, i int) (next int, closed bool) {
 	src := z.src
 	seen := map[string]bool{}
@@ -206,8 +207,9 @@ func attributeValue(src string, i int) (value string, next int, ok bool) {
 	return unescapeAttr(src[from:i]), i, true
 }
 
-// content scans the content of an element in which tags are text, up to its end tag. It does nothing
-// for other elements.
+// content scans the content of an element in which tags are text, up to its end tag. It does
+// nothing for other elements. A plaintext element has no end tag: its content is the rest of the
+// page.
 func (z *htmlScanner) content(name string) {
 	switch name {
 	case "plaintext":
@@ -277,6 +279,8 @@ func unescapeAttr(s string) string {
 		case strings.HasPrefix(s, "="):
 			b.WriteString(ref)
 		default:
+			// UnescapeString also decodes the beginning of a longer name: "&copyright" becomes "©right".
+			// Only a reference that is decoded completely becomes one character.
 			if u := html.UnescapeString(ref); utf8.RuneCountInString(u) == 1 {
 				b.WriteString(u)
 			} else {

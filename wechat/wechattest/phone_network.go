@@ -28,19 +28,19 @@ type phones struct {
 	mu               sync.Mutex        // guards the fields below
 	byID             map[string]*Phone // by person
 	simulatorOrigins map[string]bool   // addresses of the simulator, such as http://127.0.0.1:8090
-	pending          map[string]int    // requests of phones on the network, by origin, path and query
+	pending          map[string]int    // number of requests on the network, by origin, path and query
 	hooks            []func(person string)
 }
 
-func (b *phones) init(s *Server) {
-	b.byID, b.simulatorOrigins, b.pending = map[string]*Phone{}, map[string]bool{}, map[string]int{}
+func (ps *phones) init(s *Server) {
+	ps.byID, ps.simulatorOrigins, ps.pending = map[string]*Phone{}, map[string]bool{}, map[string]int{}
 	if u, ok := link.Resolve(nil, s.cfg.OpenURL); ok {
-		b.simulatorOrigins[origin.Of(u)] = true
+		ps.simulatorOrigins[origin.Of(u)] = true
 	}
 	d := &dialer{allowed: slices.Clone(s.cfg.PhoneHosts)}
-	b.fetcher = &fetcher{
+	ps.fetcher = &fetcher{
 		simulator: s,
-		phones:    b,
+		phones:    ps,
 		// Keep-alive would leave goroutines behind after a test. An HTTP proxy (field Proxy, not
 		// set) would resolve host names itself, so that the dialer could not check the addresses.
 		transport: &http.Transport{DialContext: d.dial, DisableKeepAlives: true, MaxResponseHeaderBytes: 1 << 20},
@@ -51,15 +51,15 @@ func (b *phones) init(s *Server) {
 // returns an error from each method that opens an address; the error lists the known ids.
 func (s *Server) Phone(person string) *Phone {
 	known := s.hasPerson(person)
-	b := &s.phones
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if p := b.byID[person]; p != nil {
+	ps := &s.phones
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if p := ps.byID[person]; p != nil {
 		return p
 	}
 	p := &Phone{at: -1, device: &device{person: person, server: s}}
 	if known {
-		b.byID[person] = p
+		ps.byID[person] = p
 	}
 	return p
 }
@@ -67,17 +67,17 @@ func (s *Server) Phone(person string) *Phone {
 // OnPhoneChange registers a function that is called with the person's id after the page or the
 // error of a phone has changed.
 func (s *Server) OnPhoneChange(hook func(person string)) {
-	b := &s.phones
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.hooks = append(slices.Clip(b.hooks), hook) // a new array: changed reads the old one without the lock
+	ps := &s.phones
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.hooks = append(slices.Clip(ps.hooks), hook) // a new array: changed reads the old one without the lock
 }
 
 // changed calls the hooks of OnPhoneChange, without the lock: a hook may call the server.
-func (b *phones) changed(person string) {
-	b.mu.Lock()
-	hooks := b.hooks
-	b.mu.Unlock()
+func (ps *phones) changed(person string) {
+	ps.mu.Lock()
+	hooks := ps.hooks
+	ps.mu.Unlock()
 	for _, hook := range hooks {
 		hook(person)
 	}
@@ -116,34 +116,34 @@ func (p *Phone) addClientParams(r *http.Request) {
 // network, after addPending has recorded it. When a request with the same address comes in,
 // learnOrigin adds its origin, ServeHTTP answers 421, and the phone repeats the request in process.
 // A special header on the requests of phones would be simpler, but apps under test would see it.
-func (b *phones) isSimulator(u *url.URL) bool {
+func (ps *phones) isSimulator(u *url.URL) bool {
 	if slices.Contains(wechatHosts(), lowerASCII(u.Hostname())) {
 		return true
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.simulatorOrigins[origin.Of(u)]
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return ps.simulatorOrigins[origin.Of(u)]
 }
 
 // addPending records that a phone sends a request over the network. The caller calls done when it
 // has the response.
-func (b *phones) addPending(u *url.URL) (done func()) {
+func (ps *phones) addPending(u *url.URL) (done func()) {
 	key := origin.Of(u) + u.RequestURI()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.pending[key]++
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.pending[key]++
 	return func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.pending[key]--; b.pending[key] <= 0 {
-			delete(b.pending, key)
+		ps.mu.Lock()
+		defer ps.mu.Unlock()
+		if ps.pending[key]--; ps.pending[key] <= 0 {
+			delete(ps.pending, key)
 		}
 	}
 }
 
 // learnOrigin reports whether a request from the network is one that a phone has just sent. If so,
 // its origin is an address of the simulator and is stored.
-func (b *phones) learnOrigin(r *http.Request) bool {
+func (ps *phones) learnOrigin(r *http.Request) bool {
 	if r.Context().Value(inProcessKey{}) != nil {
 		return false
 	}
@@ -152,12 +152,12 @@ func (b *phones) learnOrigin(r *http.Request) bool {
 		scheme = "https"
 	}
 	at := origin.Of(&url.URL{Scheme: scheme, Host: r.Host})
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.pending[at+r.URL.RequestURI()] == 0 {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if ps.pending[at+r.URL.RequestURI()] == 0 {
 		return false
 	}
-	b.simulatorOrigins[at] = true
+	ps.simulatorOrigins[at] = true
 	return true
 }
 

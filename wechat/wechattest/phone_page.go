@@ -35,8 +35,8 @@ type Page struct {
 	requestMethod  string   // of the request, for Reload
 	requestBody    string   // body of the request
 	fromSimulator  bool     // the simulator served the page
-	referrerPolicy string   // referrer policy
-	initiator      *url.URL // page that linked here
+	referrerPolicy string   // set by the page; "" for the default of browsers
+	initiator      *url.URL // page whose link or form led here; nil for none
 	snapshotApp    string   // appid whose authorize page led here in snapshot mode
 }
 
@@ -56,7 +56,7 @@ type Element struct {
 // form is a form of a page.
 type form struct {
 	id, name string
-	action   string // absolute
+	action   string // absolute address, "" if it is not http or https
 	method   string
 	fields   []field
 	buttons  []*button
@@ -96,11 +96,11 @@ func (p *Page) Text() string {
 		switch t.kind {
 		case textToken:
 			b.WriteString(html.UnescapeString(t.text))
-		case contentToken:
+		case contentToken: // content of script, style, title or textarea
 			if t.name == "textarea" {
 				b.WriteString(html.UnescapeString(t.text))
 			}
-		default:
+		default: // a tag
 			if !isInline(t.name) {
 				b.WriteByte(' ')
 			}
@@ -128,6 +128,7 @@ func (p *Page) consentButton(allow bool) (*form, *button) {
 			continue
 		}
 		for _, b := range f.buttons {
+			// "1" on the consent page, "allow" after the scan of a QR code.
 			if isAllow := b.Name == "allow" && (b.Value == "1" || b.Value == "allow"); isAllow == allow {
 				return f, b
 			}
@@ -136,8 +137,8 @@ func (p *Page) consentButton(allow bool) (*form, *button) {
 	return nil, nil
 }
 
-// submitButton returns the button that [Phone.Submit] presses, and its form. The form is nil if none
-// matches; the button is nil if the form has none.
+// submitButton returns the button that [Phone.Submit] presses, and its form. The form is nil if
+// none matches; the button is nil if the form has none.
 func (p *Page) submitButton(what string) (*form, *button) {
 	if what == "" {
 		if len(p.forms) == 1 {
@@ -184,7 +185,7 @@ func (f *form) encode(fill url.Values, pressed *button) string {
 	for _, d := range f.fields {
 		values, filled := fill[d.name]
 		switch {
-		case filled && used[d.name]:
+		case filled && used[d.name]: // a second field of this name; the values are already added
 		case filled:
 			used[d.name] = true
 			for _, v := range values {
@@ -228,24 +229,24 @@ func (p *Page) isHTML() bool {
 func (p *Page) parse() {
 	p.referrerPolicy = lastReferrerPolicy(p.Header.Get("Referrer-Policy"), "")
 	if p.isHTML() {
-		r := pageParser{page: p, base: p.address, formByID: map[string]*form{}}
+		parser := pageParser{page: p, base: p.address, formByID: map[string]*form{}}
 		for _, t := range htmlTokens(p.Body) {
-			r.token(&t)
+			parser.token(&t)
 		}
-		r.endText()
+		parser.endText()
 	}
 	for _, f := range p.forms {
 		for _, b := range f.buttons {
 			p.Buttons = append(p.Buttons, b.Element)
 		}
 	}
-	if v := p.Header.Get("Refresh"); v != "" {
+	if v := p.Header.Get("Refresh"); v != "" { // replaces the refresh of a meta element
 		p.parseRefresh(v, p.address)
 	}
 }
 
-// parseRefresh parses the value of a refresh, such as "5" or "5; url=/next": seconds and an address.
-// A malformed value is ignored.
+// parseRefresh parses the value of a refresh, such as "5" or "5; url=/next": seconds and an
+// address. A malformed value is ignored.
 func (p *Page) parseRefresh(s string, base *url.URL) {
 	s = strings.TrimSpace(s)
 	n := strings.IndexFunc(s, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })

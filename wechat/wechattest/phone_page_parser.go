@@ -25,120 +25,122 @@ type pageParser struct {
 	selectForm  *form
 }
 
-// startText begins the text of an element. At its end onText is called with the text.
-func (r *pageParser) startText(onText func(string)) {
-	r.endText()
-	r.text.Reset()
-	r.onText = onText
+// startText begins the text of an element, and ends the text that is open. onText is called with
+// the text at its end.
+func (p *pageParser) startText(onText func(string)) {
+	p.endText()
+	p.text.Reset()
+	p.onText = onText
 }
 
-func (r *pageParser) endText() {
-	if r.onText != nil {
-		r.onText(r.text.String())
+// endText ends the open text, if any, and calls its onText.
+func (p *pageParser) endText() {
+	if p.onText != nil {
+		p.onText(p.text.String())
 	}
-	r.onText = nil
+	p.onText = nil
 }
 
-func (r *pageParser) token(t *htmlToken) {
+func (p *pageParser) token(t *htmlToken) {
 	switch t.kind {
 	case textToken:
-		r.text.WriteString(html.UnescapeString(t.text))
+		p.text.WriteString(html.UnescapeString(t.text))
 	case contentToken:
 		switch t.name {
 		case "title":
-			if r.page.Title == "" {
-				r.page.Title = collapse(html.UnescapeString(t.text))
+			if p.page.Title == "" {
+				p.page.Title = collapse(html.UnescapeString(t.text))
 			}
 		case "textarea":
-			r.text.WriteString(html.UnescapeString(t.text))
+			p.text.WriteString(html.UnescapeString(t.text))
 		}
 	case startToken:
-		r.startTag(t)
+		p.startTag(t)
 	case endToken:
 		switch t.name {
 		case "a", "button", "option", "textarea":
-			r.endText()
+			p.endText()
 		case "select":
-			r.endText()
-			r.endSelect()
+			p.endText()
+			p.endSelect()
 		case "form":
-			r.endText()
-			r.form = nil
+			p.endText()
+			p.form = nil
 		}
 	}
 }
 
-func (r *pageParser) startTag(t *htmlToken) {
+func (p *pageParser) startTag(t *htmlToken) {
 	switch t.name {
 	case "base":
-		if href, ok := t.attr("href"); ok && !r.hasBase {
-			if u, ok := link.Resolve(r.base, href); ok {
-				r.base, r.hasBase = u, true
+		if href, ok := t.attr("href"); ok && !p.hasBase {
+			if u, ok := link.Resolve(p.base, href); ok {
+				p.base, p.hasBase = u, true
 			}
 		}
 	case "meta":
-		r.meta(t)
+		p.meta(t)
 	case "a", "area":
-		r.link(t)
+		p.link(t)
 	case "img":
-		r.text.WriteString(t.value("alt"))
+		p.text.WriteString(t.value("alt"))
 	case "form":
-		r.startForm(t)
+		p.startForm(t)
 	case "input":
-		r.input(t)
+		p.input(t)
 	case "button":
-		r.button(t)
+		p.button(t)
 	case "textarea":
-		r.textarea(t)
+		p.textarea(t)
 	case "select":
-		r.endSelect()
-		r.selectField, r.selectForm = r.newField(t, "select"), r.formOf(t)
+		p.endSelect()
+		p.selectField, p.selectForm = p.newField(t, "select"), p.formOf(t)
 	case "option":
-		r.option(t)
+		p.option(t)
 	}
 }
 
-func (r *pageParser) meta(t *htmlToken) {
+func (p *pageParser) meta(t *htmlToken) {
 	switch {
-	case strings.EqualFold(t.value("http-equiv"), "refresh") && r.page.RefreshURL == "":
-		r.page.parseRefresh(t.value("content"), r.base)
+	case strings.EqualFold(t.value("http-equiv"), "refresh") && p.page.RefreshURL == "":
+		p.page.parseRefresh(t.value("content"), p.base)
 	case strings.EqualFold(t.value("name"), "referrer"):
-		r.page.referrerPolicy = lastReferrerPolicy(t.value("content"), r.page.referrerPolicy)
+		p.page.referrerPolicy = lastReferrerPolicy(t.value("content"), p.page.referrerPolicy)
 	}
 }
 
-func (r *pageParser) link(t *htmlToken) {
+func (p *pageParser) link(t *htmlToken) {
 	href, ok := t.attr("href")
-	u, valid := link.Resolve(r.base, href)
+	u, valid := link.Resolve(p.base, href)
 	if !ok || !valid {
 		return
 	}
-	r.page.Links = append(r.page.Links, Element{ID: t.value("id"), Text: collapse(t.value("alt")), URL: u.String()})
-	if i := len(r.page.Links) - 1; t.name == "a" {
-		r.startText(func(s string) { r.page.Links[i].Text = collapse(s) })
+	p.page.Links = append(p.page.Links, Element{ID: t.value("id"), Text: collapse(t.value("alt")), URL: u.String()})
+	if i := len(p.page.Links) - 1; t.name == "a" {
+		p.startText(func(s string) { p.page.Links[i].Text = collapse(s) })
 	}
 }
 
-func (r *pageParser) startForm(t *htmlToken) {
-	if r.form != nil {
+func (p *pageParser) startForm(t *htmlToken) {
+	if p.form != nil {
 		return // browsers ignore a form inside a form
 	}
 	f := &form{
-		id: t.value("id"), name: t.value("name"), method: formMethod(t.value("method")), action: r.action(t.value("action")),
+		id: t.value("id"), name: t.value("name"), method: formMethod(t.value("method")), action: p.action(t.value("action")),
 	}
-	r.page.forms = append(r.page.forms, f)
-	r.form = f
-	if f.id != "" && r.formByID[f.id] == nil {
-		r.formByID[f.id] = f
+	p.page.forms = append(p.page.forms, f)
+	p.form = f
+	if f.id != "" && p.formByID[f.id] == nil {
+		p.formByID[f.id] = f
 	}
 }
 
 // action returns the address of a form. An empty action means the page itself, even if the page has
 // a base element.
-func (r *pageParser) action(s string) string {
-	base := r.base
+func (p *pageParser) action(s string) string {
+	base := p.base
 	if strings.TrimSpace(s) == "" {
-		base = r.page.address
+		base = p.page.address
 	}
 	if u, ok := link.Resolve(base, s); ok {
 		return u.String()
@@ -156,33 +158,33 @@ func formMethod(s string) string {
 
 // formOf returns the form of a control, nil for none: the form named by its attribute "form", else
 // the form around it. An attribute that names a later form is not supported; it is rare.
-func (r *pageParser) formOf(t *htmlToken) *form {
+func (p *pageParser) formOf(t *htmlToken) *form {
 	if id, ok := t.attr("form"); ok {
-		return r.formByID[id]
+		return p.formByID[id]
 	}
-	return r.form
+	return p.form
 }
 
-// newField returns the field of a control; nil for a control that is never sent: one that is
-// disabled, or has no name or no form.
-func (r *pageParser) newField(t *htmlToken, kind string) *field {
+// newField returns the field of a control. It returns nil for a control that is never sent, because
+// it is disabled or has no name or no form.
+func (p *pageParser) newField(t *htmlToken, kind string) *field {
 	name := t.value("name")
-	if _, disabled := t.attr("disabled"); disabled || name == "" || r.formOf(t) == nil {
+	if _, disabled := t.attr("disabled"); disabled || name == "" || p.formOf(t) == nil {
 		return nil
 	}
 	return &field{name: name, kind: kind, value: t.value("value"), sent: true}
 }
 
-func (r *pageParser) input(t *htmlToken) {
+func (p *pageParser) input(t *htmlToken) {
 	kind := lowerASCII(t.value("type"))
 	switch kind {
 	case "submit", "image":
-		r.addButton(t, t.value("value"))
+		p.addButton(t, t.value("value"))
 		return
 	case "button", "reset", "file":
 		return
 	}
-	f, form := r.newField(t, kind), r.formOf(t)
+	f, owner := p.newField(t, kind), p.formOf(t)
 	if f == nil {
 		return
 	}
@@ -193,12 +195,12 @@ func (r *pageParser) input(t *htmlToken) {
 		}
 	}
 	if kind == "radio" {
-		if form.addRadio(f) {
+		if owner.addRadio(f) {
 			return
 		}
 		f.options = []string{f.value}
 	}
-	form.fields = append(form.fields, *f)
+	owner.fields = append(owner.fields, *f)
 }
 
 // addRadio adds a radio button to the field of the radio buttons with the same name. It returns
@@ -216,31 +218,31 @@ func (f *form) addRadio(radio *field) bool {
 	return false
 }
 
-func (r *pageParser) textarea(t *htmlToken) {
-	f, form := r.newField(t, "textarea"), r.formOf(t)
+func (p *pageParser) textarea(t *htmlToken) {
+	f, owner := p.newField(t, "textarea"), p.formOf(t)
 	if f == nil {
 		return
 	}
-	r.startText(func(s string) {
+	p.startText(func(s string) {
 		f.value = strings.TrimPrefix(s, "\n") // browsers ignore a line break after the tag
-		form.fields = append(form.fields, *f)
+		owner.fields = append(owner.fields, *f)
 	})
 }
 
-func (r *pageParser) button(t *htmlToken) {
-	r.endText()
+func (p *pageParser) button(t *htmlToken) {
+	p.endText()
 	if kind := lowerASCII(t.value("type")); kind == "button" || kind == "reset" {
 		return
 	}
-	if b := r.addButton(t, ""); b != nil {
-		r.startText(func(s string) { b.Text = collapse(s) })
+	if b := p.addButton(t, ""); b != nil {
+		p.startText(func(s string) { b.Text = collapse(s) })
 	}
 }
 
-// addButton adds a submit button to its form. It returns nil for a button that is disabled or has no
-// form.
-func (r *pageParser) addButton(t *htmlToken, text string) *button {
-	f := r.formOf(t)
+// addButton adds a submit button to its form. It returns nil for a button that is disabled or has
+// no form.
+func (p *pageParser) addButton(t *htmlToken, text string) *button {
+	f := p.formOf(t)
 	if _, disabled := t.attr("disabled"); disabled || f == nil {
 		return nil
 	}
@@ -249,7 +251,7 @@ func (r *pageParser) addButton(t *htmlToken, text string) *button {
 		method:  f.method,
 	}
 	if v, ok := t.attr("formaction"); ok {
-		if action := r.action(v); action != "" {
+		if action := p.action(v); action != "" {
 			b.URL = action
 		}
 	}
@@ -260,10 +262,11 @@ func (r *pageParser) addButton(t *htmlToken, text string) *button {
 	return b
 }
 
-// option adds an option to the open select. Without an attribute "value" its value is its text.
-func (r *pageParser) option(t *htmlToken) {
-	r.endText()
-	f := r.selectField
+// option adds an option to the open select. Without an attribute "value" its value is its text. The
+// first option is selected unless a later one has the attribute "selected".
+func (p *pageParser) option(t *htmlToken) {
+	p.endText()
+	f := p.selectField
 	if f == nil {
 		return
 	}
@@ -278,12 +281,13 @@ func (r *pageParser) option(t *htmlToken) {
 		add(value)
 		return
 	}
-	r.startText(func(s string) { add(collapse(s)) })
+	p.startText(func(s string) { add(collapse(s)) })
 }
 
-func (r *pageParser) endSelect() {
-	if f := r.selectField; f != nil && len(f.options) > 0 {
-		r.selectForm.fields = append(r.selectForm.fields, *f)
+// endSelect adds the open select to its form. A select without options is not sent.
+func (p *pageParser) endSelect() {
+	if f := p.selectField; f != nil && len(f.options) > 0 {
+		p.selectForm.fields = append(p.selectForm.fields, *f)
 	}
-	r.selectField = nil
+	p.selectField = nil
 }

@@ -3,6 +3,7 @@ package wechattest
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,7 +15,8 @@ import (
 // maxRedirects is the limit of Chromium.
 const maxRedirects = 20
 
-// browserRequest is a request that a phone is to send, with what a browser derives its headers from.
+// browserRequest is a request that a phone is to send, with what a browser derives its headers
+// from.
 type browserRequest struct {
 	method         string
 	url            *url.URL
@@ -108,10 +110,11 @@ func isRedirect(status int) bool {
 // send sends one request and stores the cookies of the response.
 func (n *navigation) send(ctx context.Context) (*fetchedResponse, error) {
 	u := withoutFragment(n.url)
-	req, err := http.NewRequestWithContext(ctx, n.method, u.String(), nil)
+	var body io.Reader
 	if n.method == http.MethodPost {
-		req, err = http.NewRequestWithContext(ctx, n.method, u.String(), strings.NewReader(n.body))
+		body = strings.NewReader(n.body)
 	}
+	req, err := http.NewRequestWithContext(ctx, n.method, u.String(), body)
 	if err != nil {
 		return nil, fmt.Errorf("wechattest: request to %s: %w", origin.Of(u), err)
 	}
@@ -174,8 +177,8 @@ func (n *navigation) setHeaders(h http.Header, u *url.URL) {
 	}
 }
 
-// redirect changes the request to the next request of a redirect. A POST becomes a GET, except after
-// 307 and 308. Like browsers it passes the fragment on to the new address.
+// redirect changes the request to the next request of a redirect. A POST becomes a GET, except
+// after 307 and 308. Like browsers it passes the fragment on to the new address.
 func (n *navigation) redirect(status int, location string) error {
 	next, ok := link.Resolve(n.url, location)
 	if !ok {
@@ -247,39 +250,40 @@ func fetchSite(initiator *url.URL, requested []*url.URL) string {
 func referer(from, to *url.URL, policy string) string {
 	page := withoutFragment(from)
 	page.User = nil
-	full, short := page.String(), origin.Of(from)+"/"
-	same := origin.Of(from) == origin.Of(to)
-	downgrade := potentiallyTrustworthy(from) && !potentiallyTrustworthy(to)
+	full, originOnly := page.String(), origin.Of(from)+"/"
+	sameOrigin := origin.Of(from) == origin.Of(to)
+	downgrade := potentiallyTrustworthy(from) && !potentiallyTrustworthy(to) // from https to http
 	switch policy {
 	case "no-referrer":
 		return ""
 	case "unsafe-url":
 		return full
 	case "origin":
-		return short
+		return originOnly
 	case "same-origin":
-		if same {
+		if sameOrigin {
 			return full
 		}
 		return ""
 	case "origin-when-cross-origin":
-		if same {
+		if sameOrigin {
 			return full
 		}
-		return short
+		return originOnly
 	}
+	// strict-origin, no-referrer-when-downgrade or the default.
 	switch {
 	case downgrade:
 		return ""
-	case policy == "strict-origin", policy != "no-referrer-when-downgrade" && !same:
-		return short
+	case policy == "strict-origin", policy != "no-referrer-when-downgrade" && !sameOrigin:
+		return originOnly
 	}
 	return full
 }
 
 // Load fetches a subresource of the current page, such as an image, with the cookies that a browser
-// would send. dest is the value of Sec-Fetch-Dest. The current page stays. Load is for programs that
-// show the page to a user.
+// would send. dest is the value of Sec-Fetch-Dest. The current page stays. Load is for programs
+// that show the page to a user.
 func (p *Phone) Load(ctx context.Context, address, dest string) (*Page, error) {
 	page := p.Page()
 	if page == nil {

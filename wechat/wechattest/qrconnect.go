@@ -20,13 +20,14 @@ type QRCode struct {
 	Person  string // id of the person who scanned it last; "" before the first scan
 }
 
-// QRStatus is the status that the page's long poll returns.
+// QRStatus is the status that the page's long poll returns. The numbers are WeChat's and have
+// nothing to do with the HTTP statuses.
 type QRStatus int
 
 const (
 	QRWaiting   QRStatus = 408 // not scanned; the page polls again
 	QRScanned   QRStatus = 404 // scanned, neither confirmed nor cancelled
-	QRCancelled QRStatus = 403 // cancelled; the page polls again, since it can be scanned again
+	QRCancelled QRStatus = 403 // cancelled; the page polls again, since the code can be scanned again
 	QRExpired   QRStatus = 402 // expired; the page reloads and shows another QR code
 	QRConfirmed QRStatus = 405 // confirmed; the poll returns the code, and the page redirects to the app
 )
@@ -84,8 +85,8 @@ func (q *qrCode) setStatus(st QRStatus) {
 	q.changed = make(chan struct{})
 }
 
-// wakePolls makes the long polls read the status again after the clock has moved: a QR code may have
-// expired.
+// wakePolls makes the long polls read the status again after the clock has moved: a QR code may
+// have expired.
 func (st *state) wakePolls() {
 	for _, q := range st.qrCodes {
 		q.setStatus(q.status)
@@ -160,8 +161,8 @@ func callbackAddress(redirectURI, code, state string) string {
 	return redirectURI + sep + "code=" + code + "&state=" + state
 }
 
-// qrReload serves /connect/simulator/qr, the QR page for browsers without JavaScript. They reload it
-// until the person has confirmed.
+// qrReload serves /connect/simulator/qr, the QR page for browsers without JavaScript. They reload
+// it until the person has confirmed.
 func (s *Server) qrReload(r *request) response {
 	q := s.state.qrCodes[r.params.Get("uuid")]
 	if q == nil || s.qrStatus(q) == QRExpired {
@@ -182,7 +183,7 @@ func (s *Server) qrPicture(r *request) response {
 	}
 	var svg []byte
 	var err error
-	s.unlocked(func() { svg, err = s.cfg.QR(q.link) })
+	s.unlocked(func() { svg, err = s.cfg.QR(q.link) }) // a function of the caller, which may use the server
 	if err != nil {
 		return plain(http.StatusInternalServerError, "the QR code cannot be drawn")
 	}
@@ -192,8 +193,9 @@ func (s *Server) qrPicture(r *request) response {
 }
 
 // qrPoll serves the long poll of the QR page: a line of JavaScript with a [QRStatus]. It responds
-// when the status differs from the parameter last, the status that the page has already received.
-// Without a change it responds after 25 seconds, as measured once at WeChat.
+// when the status differs from the parameter last, the status that the page has already received. A
+// page that has received none has shown a waiting QR code. Without a change it responds after 25
+// seconds, as measured once at WeChat, or after [Quirks.PollWait].
 func (s *Server) qrPoll(r *request) response {
 	wait := s.quirks.PollWait
 	if wait == 0 {
@@ -262,7 +264,7 @@ func (s *Server) confirm(r *request) response {
 	return s.confirmView(r, q, person)
 }
 
-// confirmReply serves POST /connect/confirm_reply, the buttons of that page.
+// confirmReply serves POST /connect/confirm_reply, the buttons of the confirm page.
 func (s *Server) confirmReply(r *request) response {
 	q := s.state.qrCodes[r.params.Get("uuid")]
 	person := s.ids.person(r.params.Get("uin"), r.params.Get("key"))

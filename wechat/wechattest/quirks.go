@@ -3,8 +3,8 @@ package wechattest
 import "time"
 
 // Quirks are behaviours of WeChat that are not certain: its documents and field reports differ, or
-// neither describes them. The zero value of each field is the behaviour that is reported most; for a
-// boolean, the comment describes it after "Off". A client must work with every value.
+// neither describes them. The zero value of each field is the behaviour that is reported most; for
+// a boolean, the comment describes it after "Off". A client must work with every value.
 // [Server.UpdateQuirks] changes them.
 type Quirks struct {
 	// AnyBrowser shows the pages of official accounts to every browser. Off: only to browsers with
@@ -31,8 +31,8 @@ type Quirks struct {
 	// is_snapshotuser in the token response. The mode ends for a person and an app with
 	// [Server.UseFullService].
 	Snapshot bool
-	// SnapshotNoProfile answers 48001 to user info with the token of a virtual account, as seen in
-	// August 2022. Off: the profile of the virtual account.
+	// SnapshotNoProfile answers 48001 (api unauthorized) to user info with the token of a virtual
+	// account, as seen in August 2022. Off: the profile of the virtual account.
 	SnapshotNoProfile bool
 	// UsedCode is the response to the second use of a code.
 	UsedCode UsedCode
@@ -63,8 +63,8 @@ type Quirks struct {
 	LaxOpenID bool
 	// Dirty puts data that is hard to process into every profile.
 	Dirty Dirty
-	// Quota is the number of calls per minute for each app and sns endpoint before 45011. 0 means
-	// 50,000.
+	// Quota is the number of calls per minute that each app may make to each sns endpoint. Further
+	// calls get 45011. 0 means 50,000.
 	Quota int
 	// ResultHeaders adds the headers RetKey and LogicRet to sns responses, as seen on similar
 	// endpoints. Off: no such headers.
@@ -75,8 +75,8 @@ type Quirks struct {
 }
 
 // DoubleCallback is when the server itself requests the app's callback address, with the code and
-// state of the person's browser but without its cookies. Such requests from machines of Tencent have
-// been reported. An app must not fail the sign-in because a second request has used the code.
+// state of the person's browser but without its cookies. Such requests from machines of Tencent
+// have been reported. An app must not fail the sign-in because a second request has used the code.
 type DoubleCallback int
 
 const (
@@ -98,9 +98,10 @@ const (
 type UsedCode int
 
 const (
-	// UsedThenInvalid: 40163 during the lifetime of the code, 40029 afterwards.
+	// UsedThenInvalid: 40163 (code been used) during the lifetime of the code, 40029 (invalid code)
+	// afterwards.
 	UsedThenInvalid UsedCode = iota
-	// UsedIsInvalid: 40029 immediately.
+	// UsedIsInvalid: 40029 (invalid code) immediately.
 	UsedIsInvalid
 )
 
@@ -109,7 +110,7 @@ type Suffix int
 
 const (
 	// SuffixRID: ", rid: 65a33cd8-023106e1-2dc7e2f6", since 2021. The first group is the server's
-	// Unix time.
+	// Unix time in hexadecimal.
 	SuffixRID Suffix = iota
 	// SuffixHints: ", hints: [ req_id: 5P_i5a0393th31 ]", before 2021.
 	SuffixHints

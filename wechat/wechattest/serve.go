@@ -127,14 +127,14 @@ func pageMethods(process endpoint, methods ...string) endpoint {
 				return process(s, r)
 			}
 		}
-		a := plain(http.StatusMethodNotAllowed, "method not allowed")
-		a.header.Set("Allow", strings.Join(methods, ", "))
-		return a
+		resp := plain(http.StatusMethodNotAllowed, "method not allowed")
+		resp.header.Set("Allow", strings.Join(methods, ", "))
+		return resp
 	}
 }
 
-// snsMethods returns an sns endpoint, restricted to GET, the documented method, and POST, which
-// WeChat accepts too, with form fields or a query.
+// snsMethods returns an endpoint of the sns API (/sns/…, JSON), restricted to GET and POST. GET is
+// the documented method. WeChat accepts POST too, with form fields or a query.
 func snsMethods(process endpoint) endpoint {
 	return func(s *Server, r *request) response {
 		if r.Method != http.MethodGet && r.Method != http.MethodPost {
@@ -155,14 +155,15 @@ func (s *Server) newRequest(hr *http.Request) *request {
 	r.addParams(hr.URL.RawQuery)
 	kind, _, _ := mime.ParseMediaType(hr.Header.Get("Content-Type"))
 	if hr.Method == http.MethodPost && kind == "application/x-www-form-urlencoded" {
-		body, _ := io.ReadAll(io.LimitReader(hr.Body, 64<<10)) // a broken body has missing parameters
+		body, _ := io.ReadAll(io.LimitReader(hr.Body, 64<<10)) // of an incomplete body, the parameters so far
 		r.addParams(string(body))
 	}
 	r.call.AppID = r.params.Get("appid")
 	return r
 }
 
-// addParams adds urlencoded parameters, for the log in their order.
+// addParams adds the urlencoded parameters of a query or form to params and, in their order, to the
+// log. Malformed parameters are skipped.
 func (r *request) addParams(query string) {
 	for part := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(part, "=")
@@ -176,7 +177,8 @@ func (r *request) addParams(query string) {
 	}
 }
 
-// send writes the response, cut off or without its end as the fault demands. A panic with
+// send writes the response. If the fault has Truncate, the end of the body is left out. If it has
+// Cut, the connection is closed: before the response, or after the truncated body. A panic with
 // http.ErrAbortHandler makes net/http close the connection.
 func send(w http.ResponseWriter, r *http.Request, resp response, f *Fault) {
 	if f != nil && f.Cut && f.Truncate == 0 {
@@ -190,7 +192,7 @@ func send(w http.ResponseWriter, r *http.Request, resp response, f *Fault) {
 	if cut {
 		body = body[:f.Truncate]
 	}
-	if cut && f.Cut {
+	if cut && f.Cut { // the length of the whole body, so that the response is incomplete
 		w.Header().Set("Content-Length", strconv.Itoa(len(resp.body)))
 	} else {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))

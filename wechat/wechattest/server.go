@@ -21,9 +21,9 @@ type Server struct {
 	hosts  []string     // accepted in Host besides loopback, IP addresses and WeChat's names
 	client *http.Client // for second callbacks, see Quirks.DoubleCallback
 
-	background sync.WaitGroup // second callbacks that are being sent
-	closing    context.Context
-	close      context.CancelFunc
+	background sync.WaitGroup     // second callbacks that are being sent
+	closing    context.Context    // canceled by Close
+	close      context.CancelFunc // cancels closing
 
 	mu     sync.Mutex    // guards the fields below
 	offset time.Duration // sum of all calls of Advance
@@ -174,7 +174,7 @@ func (s *Server) UpdatePerson(id string, change func(*Person)) error {
 func (s *Server) OpenID(appID, person string) string { return s.ids.openID(appID, person, false) }
 
 // UnionID returns the person's unionid at an app. It returns "" for an unknown app and for an app
-// without an open platform.
+// that is not bound to an open-platform account.
 func (s *Server) UnionID(appID, person string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -255,7 +255,8 @@ func (s *Server) Code(appID, person, scope string) (string, error) {
 	if !app.hasScope(scope) {
 		return "", fmt.Errorf("wechattest: app %s (%v) does not have the scope %q", appID, app.Kind, scope)
 	}
-	virtual := scope == scopeUserInfo && s.snapshotMode(app, p, false)
+	const forced = false // there is no authorize request with the parameter forceSnapShot
+	virtual := scope == scopeUserInfo && s.snapshotMode(app, p, forced)
 	return s.issueCode(appUser{appID: appID, person: person, virtual: virtual}, scope), nil
 }
 
@@ -282,7 +283,7 @@ func (s *Server) RevokeConsent(appID, person string) {
 func (s *Server) ChangePassword(person string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, g := range s.state.refreshTokens {
+	for _, g := range s.state.refreshTokens { // contains every grant; state.grants has the latest ones only
 		if g.person == person {
 			g.revokedErrcode = codePasswordChanged
 		}

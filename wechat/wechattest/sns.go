@@ -43,8 +43,9 @@ const (
 	grantAuthorizationCode = "authorization_code"
 )
 
-// errmsgs are WeChat's texts for the codes, without the request id that follows. The texts of 41009
-// and 42007 are translations of the Chinese: the exact English is not known.
+// errmsgs are WeChat's texts for the codes, without the request id that follows. The codes without
+// a name are sent only for a [Fault]. The texts of 41009 and 42007 are translations of the Chinese:
+// the exact English is not known.
 var errmsgs = map[int]string{
 	codeSystem:           "system error",
 	0:                    "ok",
@@ -77,6 +78,7 @@ var errmsgs = map[int]string{
 	codePersonRestricted: "user limited",
 }
 
+// errmsg returns the text for a code. Only a [Fault] can have a code without a text in errmsgs.
 func errmsg(code int) string {
 	if text, ok := errmsgs[code]; ok {
 		return text
@@ -84,8 +86,8 @@ func errmsg(code int) string {
 	return "error " + strconv.Itoa(code)
 }
 
-// snsError returns an error as WeChat sends it: status 200, an errcode, and an errmsg that ends with
-// a request id.
+// snsError returns an error as WeChat sends it: status 200, an errcode, and an errmsg that ends
+// with a request id.
 func (s *Server) snsError(r *request, f snsFailure) response {
 	code, text := f.code, f.errmsg
 	if text == "" {
@@ -103,6 +105,7 @@ func (s *Server) snsError(r *request, f snsFailure) response {
 func (s *Server) snsResponse(body string, code int) response {
 	h := http.Header{"Content-Type": {contentTypeSNS}}
 	if s.quirks.ResultHeaders {
+		// Not by Set, which would change the capitals of the names.
 		h["RetKey"], h["LogicRet"] = []string{"11"}, []string{strconv.Itoa(code)}
 	}
 	return response{status: http.StatusOK, header: h, body: []byte(body)}
@@ -124,16 +127,16 @@ func (s *Server) checkIP(a *App, r *request) snsFailure {
 		return snsFailure{}
 	}
 	address := ip.Unmap().String()
-	v6 := address
+	v6 := address // WeChat's text has an IPv4 address also in its IPv6 form
 	if ip.Unmap().Is4() {
 		v6 = "::ffff:" + address
 	}
 	return snsFailure{codeBadIP, "invalid ip " + address + " ipv6 " + v6 + ", not in whitelist"}
 }
 
-// jsonObject writes a JSON object as WeChat does: without spaces, with '"', "\" and "/" escaped, all
-// other bytes unchanged. So a control byte or malformed UTF-8 in a nickname makes the whole response
-// invalid, as it does at WeChat. Package encoding/json would replace such bytes.
+// jsonObject writes a JSON object as WeChat does: without spaces, with '"', "\" and "/" escaped,
+// all other bytes unchanged. So a control byte or malformed UTF-8 in a nickname makes the whole
+// response invalid, as it does at WeChat. Package encoding/json would replace such bytes.
 type jsonObject struct{ members strings.Builder }
 
 func (b *jsonObject) String() string { return "{" + b.members.String() + "}" }

@@ -2,8 +2,9 @@ package wechattest
 
 import "time"
 
-// The lifetimes of codes and tokens are from WeChat's documents, the one of a consent from WeChat's
-// staff (2024-05-27). A refresh token cannot be renewed. The lifetimes of pages are assumptions.
+// The lifetimes of codes and tokens are from WeChat's documents. The lifetime of a consent is from
+// WeChat's staff (2024-05-27). A refresh token cannot be renewed. The lifetimes of the consent page
+// and of the QR code are assumptions.
 const (
 	codeLife        = 5 * time.Minute
 	codeLifeWebsite = 10 * time.Minute
@@ -20,8 +21,8 @@ const (
 	scopeLogin    = "snsapi_login"
 )
 
-// appUser is a person as a user of one app, who has one openid. In snapshot mode the app sees a
-// virtual account instead of the person: a different user.
+// appUser is a person as a user of one app. It determines the openid. In snapshot mode the app sees
+// a virtual account instead of the person: a different user with another openid.
 type appUser struct {
 	appID, person string // appid, id of the person
 	virtual       bool
@@ -98,15 +99,16 @@ func newState() state {
 	}
 }
 
-// deleteExpired deletes entries that expired long ago: they no longer change a response. It returns
-// at once unless the state has doubled since its last run, so that inserts stay cheap.
+// deleteExpired deletes entries that expired long ago. Codes and tokens are kept for a while after
+// their expiry, because WeChat answers an expired and an unknown one differently. It returns at
+// once unless the state has doubled since its last run, so that inserts stay cheap.
 func (st *state) deleteExpired(now time.Time) {
 	if st.size() < st.sweepSize {
 		return
 	}
 	defer func() { st.sweepSize = 2*st.size() + 1024 }()
 	for k, c := range st.codes {
-		if now.After(c.expires.Add(time.Hour)) { // kept longer: an expired code may have an errcode of its own
+		if now.After(c.expires.Add(time.Hour)) {
 			delete(st.codes, k)
 		}
 	}
@@ -148,8 +150,8 @@ func (s *Server) issueCode(p appUser, scope string) string {
 	return c
 }
 
-// issueTokens makes the tokens for a redeemed code. Unless [Quirks.KeepOldTokens] is set, it deletes
-// the user's older tokens, which WeChat then rejects as "invalid or not latest".
+// issueTokens makes the tokens for a redeemed code. Unless [Quirks.KeepOldTokens] is set, it
+// deletes the user's older tokens, which WeChat then rejects as "invalid or not latest".
 func (s *Server) issueTokens(p appUser, scope string) *grant {
 	now := s.now()
 	if old := s.state.grants[p]; old != nil && !s.quirks.KeepOldTokens {
@@ -162,6 +164,7 @@ func (s *Server) issueTokens(p appUser, scope string) *grant {
 	return g
 }
 
+// issueAccessToken adds a new access token to a grant.
 func (s *Server) issueAccessToken(g *grant) {
 	s.state.deleteExpired(s.now())
 	g.accessToken = s.ids.token()

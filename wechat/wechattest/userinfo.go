@@ -19,9 +19,9 @@ import (
 // access token of this format with 40001, and anything else with 40014.
 var tokenFormat = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 
-// userInfo serves GET /sns/userinfo. Since 2021-10-20 WeChat returns 0 for sex, and "" for language,
-// city, province and country (announcement of 2021-09-26). The order of the keys is as captured;
-// "language" is not documented.
+// userInfo serves GET /sns/userinfo. Since 2021-10-20 WeChat returns 0 for sex, and "" for
+// language, city, province and country (announcement of 2021-09-26). The order of the keys is as
+// captured; "language" is not documented.
 func (s *Server) userInfo(r *request) response {
 	token, app, f := s.checkAccessToken(r)
 	if f.code == 0 {
@@ -141,14 +141,16 @@ func (s *Server) profile(user appUser, r *request) (nickname, picture string, pr
 	return nickname, picture, p.Privileges
 }
 
-// pictureURL returns the address of a picture on this server, or WeChat's address for requests to
-// WeChat's host names.
+// pictureURL returns the address of a picture on this server. A client that reaches the server by
+// WeChat's host names gets WeChat's address.
 func (s *Server) pictureURL(r *request, name string) string {
 	base := strings.TrimSuffix(s.cfg.OpenURL, "/")
-	if base == "" {
-		if base = r.base(); slices.Contains(wechatHosts(), origin.Hostname(r.Host)) {
-			base = "https://thirdwx.qlogo.cn"
-		}
+	switch {
+	case base != "":
+	case slices.Contains(wechatHosts(), origin.Hostname(r.Host)):
+		base = "https://thirdwx.qlogo.cn"
+	default:
+		base = r.base()
 	}
 	return base + "/mmopen/vi_32/" + name + "/132"
 }
@@ -162,7 +164,7 @@ func (r *request) base() string {
 }
 
 // avatar serves GET /mmopen/vi_32/NAME/SIZE, the picture of a person: a symmetric pattern derived
-// from the name. The size is in pixels, and 0 means 640, as in WeChat's addresses.
+// from the name. SIZE is the width in pixels, and 0 means 640, as in WeChat's addresses.
 func (s *Server) avatar(r *request) response {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/mmopen/"), "/")
 	if len(parts) != 3 {
@@ -201,8 +203,8 @@ func drawPicture(name string, size int) image.Image {
 			if cx > 2 {
 				cx = 4 - cx // the mirrored half
 			}
-			if sum[4+cy*3+cx]&1 == 1 {
-				img.SetColorIndex(x, y, 1)
+			if sum[4+cy*3+cx]&1 == 1 { // one byte for each cell of the left half; bytes 0 to 2 are the colour
+				img.SetColorIndex(x, y, 1) // dark
 			}
 		}
 	}

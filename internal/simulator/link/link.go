@@ -20,7 +20,8 @@ func Resolve(base *url.URL, ref string) (*url.URL, bool) {
 	ref = strings.TrimFunc(ref, func(r rune) bool { return r <= ' ' })
 	path, fragment, _ := strings.Cut(ref, "#")
 	path, query, hasQuery := strings.Cut(path, "?")
-	// Browsers read a backslash as a slash in http and https addresses, not after other schemes.
+	// Browsers read a backslash as a slash in relative, http and https addresses, not after other
+	// schemes.
 	if scheme, _, ok := strings.Cut(path, ":"); !ok || len(scheme) >= 4 && strings.EqualFold(scheme[:4], "http") {
 		path = strings.ReplaceAll(path, `\`, "/")
 	}
@@ -70,8 +71,8 @@ func isHex(c byte) bool {
 }
 
 // Mask returns an address with its codes and tokens cut to their first characters, in the query and
-// in the fragment. A redirect_uri in it stays as it is: it is the address of an app and has no code
-// yet, and its encoding would change.
+// in the fragment. The values are shown unescaped. A redirect_uri stays as it is: it has no code
+// yet, and its own query, unescaped, would look like parameters of the address.
 func Mask(address string) string {
 	return parameterPattern.ReplaceAllStringFunc(address, func(match string) string {
 		separator := match[:1]

@@ -1,10 +1,13 @@
 package phoneview
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // rewriteCSS returns a style sheet in which link(address) replaces every address: in url(…) and in
-// the string after @import. So the style sheet of an untrusted page loads nothing except through the
-// phone. link receives the address with its escapes decoded, and returns "" for an address that must
+// the string after @import. So a browser requests nothing else for the style sheet of an untrusted
+// page. link receives the address with its escapes decoded, and returns "" for an address that must
 // not be loaded. Comments are removed. The result contains no "<" that could begin a tag, so it
 // cannot end a style element.
 //
@@ -84,7 +87,7 @@ func cssURLValue(src string, i int) (value string, next int) {
 	for i < len(src) && isSpace(src[i]) {
 		i++
 	}
-	if i < len(src) && (src[i] == '"' || src[i] == '\'') {
+	if i < len(src) && (src[i] == '"' || src[i] == '\'') { // url("address")
 		value, i = cssString(src, i)
 		if n := strings.IndexByte(src[i:], ')'); n >= 0 {
 			return value, i + n + 1
@@ -103,8 +106,8 @@ func cssURLValue(src string, i int) (value string, next int) {
 }
 
 // cssEscape writes the character of the escape whose backslash is src[i], and returns the index of
-// its last byte. An escape is a backslash with up to six hex digits and one space, or with any other
-// character, which stands for itself. A backslash before a line break stands for nothing.
+// its last byte. An escape is a backslash with up to six hex digits and one space, or with any
+// other character, which stands for itself. A backslash before a line break stands for nothing.
 func cssEscape(b *strings.Builder, src string, i int) int {
 	char, digits := rune(0), 0
 	for digits < 6 && i+1+digits < len(src) {
@@ -152,11 +155,7 @@ func cssURL(address string) string {
 	for i := 0; i < len(address); i++ {
 		switch c := address[i]; c {
 		case '"', '\\', '<', '\n', '\r', '\f':
-			const hex = "0123456789abcdef"
-			b.WriteByte('\\')
-			b.WriteByte(hex[c>>4])
-			b.WriteByte(hex[c&15])
-			b.WriteByte(' ')
+			fmt.Fprintf(&b, `\%02x `, c)
 		default:
 			b.WriteByte(c)
 		}
@@ -191,8 +190,8 @@ func opensTag(s string) bool {
 	return len(s) < 2 || isLetter(s[1]) || s[1] == '/' || s[1] == '!' || s[1] == '?' || s[1] == '\\'
 }
 
-// cssNameEnds reports whether the text before "url(" ends with a character of a name. Then "url(" is
-// the end of another name, such as "curl(".
+// cssNameEnds reports whether the text before "url(" ends with a character of a name. Then "url" is
+// only the end of a longer name, such as "curl".
 func cssNameEnds(before string) bool {
 	if before == "" {
 		return false

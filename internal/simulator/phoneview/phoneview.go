@@ -1,8 +1,9 @@
 // Package phoneview shows the page of a simulated phone inside the control page of the simulator.
 // The page comes from the app under test and is untrusted. Three defences separate it from the
 // control page: a sandboxed frame with an opaque origin and without scripts; a rewritten page, in
-// which every link, form and image leads through the phone; and a Content-Security-Policy that
-// allows requests below the path of the frame only.
+// which every address of a link, form or image is replaced by a path of this package, so that the
+// phone sends the request; and a Content-Security-Policy that allows requests below the path of the
+// frame only.
 //
 // Requests of such a frame have "Origin: null" and count as cross-site, so the usual check of
 // cross-site requests would reject them. A random token in the path authenticates them instead. The
@@ -190,8 +191,8 @@ func writeMessage(w io.Writer, texts lang.Texts, title, hint string) {
 		`<p>`+html.EscapeString(title)+`</p><p class="h">`+html.EscapeString(hint)+`</p></html>`)
 }
 
-// followPath returns the path in the frame for a link to an address of the app. loadPath and
-// submitPath are the same for images and forms.
+// followPath returns the path in the frame that replaces the address of a link. loadPath does the
+// same for an image, a style sheet or a font, submitPath for a form.
 func (v *View) followPath(address string) string { return v.path + "/go?u=" + url.QueryEscape(address) }
 
 func (v *View) loadPath(address string) string { return v.path + "/load?u=" + url.QueryEscape(address) }
@@ -206,7 +207,7 @@ func (v *View) load(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	dest := "image"
+	dest := "image" // the Sec-Fetch-Dest that the phone sends
 	if d := r.Header.Get("Sec-Fetch-Dest"); d == "style" || d == "font" {
 		dest = d
 	}
@@ -221,7 +222,7 @@ func (v *View) load(w http.ResponseWriter, r *http.Request) {
 	var params map[string]string
 	switch {
 	case kind == "text/css":
-		base, _ := link.Resolve(nil, address)
+		base, _ := link.Resolve(nil, address) // succeeds, because the phone has loaded the address
 		rw := &rewriter{page: base, base: base, links: v}
 		body = rewriteCSS(strings.ToValidUTF8(body, "\uFFFD"), rw.loadRef)
 		params = map[string]string{"charset": "utf-8"}

@@ -19,11 +19,11 @@ type frameLinks interface {
 	submitPath(address, method string) string
 }
 
-// rewriter makes a page safe to show in the frame: every link, form and image leads through the
-// phone, and no script remains. It does not search and replace in the page. It writes a new page from
-// the tokens of x/net/html, with allowed attributes only, and all values quoted and escaped. The
-// sandbox and the Content-Security-Policy of the frame are independent defences: each of the three
-// is enough.
+// rewriter makes a page safe to show in the frame: the phone sends the requests of all links, forms
+// and images, and no script remains. It does not search and replace in the page. It writes a new
+// page from the tokens of x/net/html, with allowed attributes only, and all values quoted and
+// escaped. The sandbox and the Content-Security-Policy of the frame are two more defences. Each of
+// the three is enough without the others.
 type rewriter struct {
 	page  *url.URL
 	base  *url.URL // for relative addresses: the page, or the address in its base element
@@ -31,7 +31,7 @@ type rewriter struct {
 
 	out     strings.Builder
 	hasBase bool   // the page has a base element; later ones are ignored
-	raw     string // the element, such as "style", that the next text token is the content of; "" for none
+	raw     string // name of the open element whose content is text, such as "style"; "" for none
 }
 
 // rewrite returns the page as the frame shows it.
@@ -88,8 +88,8 @@ func (w *rewriter) text(s string) {
 	}
 }
 
-// escape escapes markup characters. It also replaces NUL, because browsers drop NUL in some contexts
-// and replace it in others.
+// escape escapes markup characters. It also replaces NUL, because browsers drop NUL in some
+// contexts and replace it in others.
 func escape(s string) string { return html.EscapeString(strings.ReplaceAll(s, "\x00", "\uFFFD")) }
 
 // outputName returns the name under which an element is written, "" for an element that is removed.
@@ -106,6 +106,7 @@ func outputName(name string) string {
 	return name
 }
 
+// start writes a start tag, or the tag that replaces it. A frame becomes a link to its page.
 func (w *rewriter) start(t *html.Token) {
 	switch t.Data {
 	case "base":
@@ -164,13 +165,15 @@ func attribute(t *html.Token, name string) (string, bool) {
 	return "", false
 }
 
+// value returns the value of an attribute, "" if the tag does not have it.
 func value(t *html.Token, name string) string {
 	v, _ := attribute(t, name)
 	return v
 }
 
-// isSVGShape reports whether an element is an SVG shape. Pages write shapes with "/>". The rewritten
-// page has no "/>" and needs an end tag instead, or the shape would contain all elements after it.
+// isSVGShape reports whether an element is an SVG shape. Pages write shapes with "/>". The
+// rewritten page has no "/>" and needs an end tag instead, or the shape would contain all elements
+// after it.
 func isSVGShape(name string) bool {
 	switch name {
 	case "path", "circle", "ellipse", "line", "polygon", "polyline", "rect", "stop", "use":
@@ -201,6 +204,8 @@ func (w *rewriter) form(t *html.Token, attrs []html.Attribute) []html.Attribute 
 		html.Attribute{Key: "action", Val: w.submitRef(value(t, "action"), value(t, "method"))})
 }
 
+// submitRef returns the frame's path for a form. An address that is not http or https becomes "",
+// for which the phone shows an error.
 func (w *rewriter) submitRef(action, method string) string {
 	base := w.base
 	if strings.TrimSpace(action) == "" {
@@ -298,8 +303,8 @@ func (w *rewriter) loadRef(ref string) string {
 }
 
 // srcset rewrites a srcset attribute, a list such as "a.png 1x, b.png 2x". An address ends at white
-// space; a comma at its end separates it from the next candidate. A comma inside an address does not
-// end it.
+// space. A comma inside an address belongs to it; a comma at its end begins the next item of the
+// list. A comma in a rewritten address is escaped, so that it is never at the end.
 func (w *rewriter) srcset(s string) string {
 	var out []string
 	for {
