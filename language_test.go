@@ -1,6 +1,7 @@
 package weigate_test
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,8 +20,44 @@ import (
 
 // avoided is a phrase of language.txt.
 type avoided struct {
-	phrase  *regexp.Regexp
-	instead string
+	phrase   *regexp.Regexp
+	literals []string // lower case; a text without any of them does not match, and needs no search
+	instead  string
+}
+
+// literalsOf returns texts in lower case of which every match of an expression contains at least one;
+// nil = unknown.
+func literalsOf(e *syntax.Regexp) []string {
+	switch e.Op {
+	case syntax.OpLiteral:
+		return []string{strings.ToLower(string(e.Rune))}
+	case syntax.OpCapture, syntax.OpPlus:
+		return literalsOf(e.Sub[0])
+	case syntax.OpAlternate:
+		var all []string
+		for _, sub := range e.Sub {
+			some := literalsOf(sub)
+			if some == nil {
+				return nil
+			}
+			all = append(all, some...)
+		}
+		return all
+	case syntax.OpConcat: // the part whose shortest text is longest
+		var best []string
+		for _, sub := range e.Sub {
+			some := literalsOf(sub)
+			if some != nil && (best == nil || shortest(some) > shortest(best)) {
+				best = some
+			}
+		}
+		return best
+	}
+	return nil
+}
+
+func shortest(texts []string) int {
+	return len(slices.MinFunc(texts, func(a, b string) int { return cmp.Compare(len(a), len(b)) }))
 }
 
 // exception is an "except" line of language.txt.
@@ -63,7 +101,11 @@ func parseWordList(text string) (wordList, error) {
 		}
 		switch kind {
 		case "avoid":
-			l.avoid = append(l.avoid, avoided{phrase: phrase, instead: instead})
+			parsed, err := syntax.Parse("(?i)"+value, syntax.Perl)
+			if err != nil {
+				return wordList{}, fmt.Errorf("language.txt:%d: %w", i+1, err)
+			}
+			l.avoid = append(l.avoid, avoided{phrase: phrase, literals: literalsOf(parsed), instead: instead})
 		case "except":
 			l.except = append(l.except, exception{path: where, phrase: phrase})
 		case "allow":
@@ -94,19 +136,14 @@ func (p *passage) add(line string, number int) {
 
 // find returns each avoided phrase of a passage as "file:line: phrase: say instead".
 func (l wordList) find(file string, p passage) (out []string) {
-	var allowed [][]int
-	for _, a := range l.allow {
-		allowed = append(allowed, a.FindAllStringIndex(p.text, -1)...)
-	}
-	for _, e := range l.except {
-		if below(file, e.path) {
-			allowed = append(allowed, e.phrase.FindAllStringIndex(p.text, -1)...)
-		}
-	}
+	lower := strings.ToLower(p.text)
+	contains := func(literal string) bool { return strings.Contains(lower, literal) }
 	for _, a := range l.avoid {
+		if a.literals != nil && !slices.ContainsFunc(a.literals, contains) {
+			continue
+		}
 		for _, at := range a.phrase.FindAllStringIndex(p.text, -1) {
-			inside := func(span []int) bool { return span[0] <= at[0] && at[1] <= span[1] }
-			if slices.ContainsFunc(allowed, inside) {
+			if l.isAllowed(file, p.text, at) {
 				continue
 			}
 			found := strings.TrimSpace(p.text[at[0]:at[1]])
@@ -114,6 +151,20 @@ func (l wordList) find(file string, p passage) (out []string) {
 		}
 	}
 	return out
+}
+
+// isAllowed reports whether the match at is inside a phrase that is allowed in the file.
+func (l wordList) isAllowed(file, text string, at []int) bool {
+	allowed := slices.Clone(l.allow)
+	for _, e := range l.except {
+		if below(file, e.path) {
+			allowed = append(allowed, e.phrase)
+		}
+	}
+	return slices.ContainsFunc(allowed, func(phrase *regexp.Regexp) bool {
+		return slices.ContainsFunc(phrase.FindAllStringIndex(text, -1),
+			func(span []int) bool { return span[0] <= at[0] && at[1] <= span[1] })
+	})
 }
 
 // goPassages returns the comments of a Go file and, unless it is a test, its string literals.
