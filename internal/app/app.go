@@ -28,6 +28,7 @@ import (
 	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/metrics"
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/relay"
@@ -51,6 +52,7 @@ type App struct {
 	options     Options
 	store       gateway.Store // Options.Store; writes of codes and tokens are counted in Options.Metrics
 	signingKeys *keys.Set
+	limits      *limit.Limiter // a reload keeps what it has counted
 	readiness   readiness
 
 	// A reload replaces these two.
@@ -85,6 +87,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	}
 	a := &App{
 		options: o, signingKeys: signingKeys, store: o.Metrics.Tokens(o.Store), draining: make(chan struct{}),
+		limits: limit.NewLimiter(o.Metrics.Limited),
 	}
 	if err := a.Reload(o.Config); err != nil {
 		return nil, err

@@ -31,24 +31,46 @@ type services struct {
 	signIn   *signin.Handler
 }
 
-// build builds the handler for one configuration, in this order: the services, the features that
-// use them, the routes of the features, and the router around all routes.
+// build builds the handler for one configuration: the routes, and the router around them.
 func (a *App) build(c *config.Config) (http.Handler, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || strings.HasSuffix(c.URL, "/") {
 		return nil, fmt.Errorf("app: url %q: want scheme, host and perhaps a path, without a slash at the end", c.URL)
 	}
+	mux, s, err := a.mount(c, u)
+	if err != nil {
+		return nil, err
+	}
+	router, err := route.New(route.Config{
+		Origin: u.Scheme + "://" + u.Host, TrustedProxies: c.TrustedProxies, Mux: mux,
+		CookiePrefixes: []string{"__Host-weigate", "__Secure-weigate", "weigate"},
+		Limits:         a.limits, Browser: s.sessions.BrowserKey,
+		// Strict-Transport-Security applies to the whole host. Below a path the host belongs to
+		// another site too.
+		HSTS: u.Scheme == "https" && u.Path == "",
+		Fail: failurePage(s.site), Logger: a.options.Logger, Now: a.options.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return router.Wrap(a.options.Metrics.HTTP(mux)), nil
+}
+
+// mount builds the services and the features that use them, and registers the routes of the
+// features. u is the gateway's URL.
+func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error) {
 	site, err := web.New(web.Config{
 		Names:    web.Names{Title: c.Site.Title, Footer: c.Site.Footer, PrivacyURL: c.Site.PrivacyURL, ICP: c.Site.ICP},
 		Pictures: pictureOrigins(c.WeChat), RequestID: route.RequestID, Logger: a.options.Logger,
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s := &services{
 		site: site, policy: access.Rules{Identities: a.store},
 		sessions: &session.Manager{
 			Sessions: a.store, Grants: a.store, Cookies: cookie.For(u, "weigate"),
+			Keys: a.options.Sealer.Derive("session cookie"),
 			Idle: c.Session.Idle, Max: c.Session.Max, Now: a.options.Now, OnError: a.logSessionError,
 		},
 	}
@@ -58,22 +80,22 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	// sign-in when its routes are registered.
 	scanHandler, err := a.newScan(c, s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if s.signIn, err = a.newSignIn(c, s, scanHandler); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	oidcHandler, err := a.newOIDC(c, s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	relayHandler, err := a.newRelay(c, s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	forwardAuthHandler, err := a.newForwardAuth(c, s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 
 	mux := route.NewMux()
@@ -83,21 +105,9 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	relayHandler.Mount(mux)
 	forwardAuthHandler.Mount(mux)
 	a.mountHealth(mux, u.EscapedPath())
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) })
-
-	router, err := route.New(route.Config{
-		Origin: u.Scheme + "://" + u.Host, TrustedProxies: c.TrustedProxies, Mux: mux,
-		CookiePrefixes: []string{"__Host-weigate", "__Secure-weigate", "weigate"},
-		SessionCookie:  s.signIn.SessionCookie(),
-		// Strict-Transport-Security applies to the whole host. Below a path the host belongs to
-		// another site too.
-		HSTS: u.Scheme == "https" && u.Path == "",
-		Fail: failurePage(site), Logger: a.options.Logger, Now: a.options.Now,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return router.Wrap(a.options.Metrics.HTTP(mux)), nil
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) },
+		route.LimitedOther)
+	return mux, s, nil
 }
 
 // failurePage returns the function that serves the error page for a request that the router
@@ -143,7 +153,7 @@ func (a *App) newOIDC(c *config.Config, s *services) (*oidc.Handler, error) {
 	return oidc.New(oidc.Config{
 		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return clients },
 		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, Subjects: a.store, Grants: a.store,
-		Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer,
+		Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer, Limits: a.limits,
 		RequestID: route.RequestID, Observe: a.observeOIDC, Logger: a.options.Logger, Now: a.options.Now,
 	})
 }
@@ -154,7 +164,7 @@ func (a *App) newRelay(c *config.Config, s *services) (*relay.Handler, error) {
 		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, Grants: a.store, Sealer: a.options.Sealer,
 		// Unlike scan, relay must recognize the actual browser even with a simulator: browsers
 		// other than WeChat's treat the fragment of a redirect differently.
-		InWeChat:  flow.FromWeChat,
+		InWeChat: flow.FromWeChat, Limits: a.limits,
 		RequestID: route.RequestID, Observe: a.observeRelay, Logger: a.options.Logger, Now: a.options.Now,
 	})
 }

@@ -23,8 +23,8 @@ func (a *App) mountHealth(mux *route.Mux, path string) {
 		prefixes = append(prefixes, path)
 	}
 	for _, prefix := range prefixes {
-		mux.HandleFunc("GET "+prefix+"/healthz", serveHealthz)
-		mux.HandleFunc("GET "+prefix+"/readyz", a.serveReadyz)
+		mux.HandleFunc("GET "+prefix+"/healthz", serveHealthz, route.LimitedOther)
+		mux.HandleFunc("GET "+prefix+"/readyz", a.serveReadyz, route.LimitedOther)
 	}
 }
 

@@ -13,20 +13,14 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/limit"
 )
 
 // Each code is a row, whatever the kind of the app. A signed-in browser gets as many as a user may
 // need, and fewer than a loop would add, even if it sends made-up cookies of the gateway.
 func TestFloodOfCodesForOneUserEnds(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, withShop, func(w *gatewayFixture) {
-		w.config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-		w.config.Apps = append(w.config.Apps, config.App{
-			App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki",
-				Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
-			Hosts: []string{"wiki.localhost:8099"},
-		})
-	})
+	w := newFixture(t, everyKind)
 	alice := w.phone("alice")
 	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
 	alice.Must(alice.Open(t.Context(), w.url+"/sign-in?scope=profile&return=/"))
@@ -60,6 +54,92 @@ func TestFloodOfCodesForOneUserEnds(t *testing.T) {
 		}
 		if got[k.status] < k.atLeast || got[http.StatusTooManyRequests] < 100 || len(got) != 2 {
 			t.Errorf("%s: 600 requests were answered %v", k.name, got)
+		}
+	}
+}
+
+// everyKind adds an app of each other kind, so that every feature has its routes.
+func everyKind(w *gatewayFixture) {
+	withShop(w)
+	w.config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	w.config.VerifyFiles = []string{"MP_verify_0123456789abcdef.txt"}
+	w.config.Apps = append(w.config.Apps, config.App{
+		App: gateway.App{ID: "wiki", Kind: gateway.AppForwardAuth, Name: "Wiki",
+			Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
+		Hosts: []string{"wiki.localhost:8099"},
+	})
+}
+
+// routeCase is a route of the gateway, and a request that reaches it.
+type routeCase struct{ pattern, method, path string }
+
+func routeCases(t *testing.T, w *gatewayFixture) []routeCase {
+	t.Helper()
+	patterns, err := w.replicas[0].Routes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(patterns) < 40 {
+		t.Fatalf("only %d routes: %v", len(patterns), patterns)
+	}
+	var cases []routeCase
+	for _, pattern := range patterns {
+		method, path, hasMethod := strings.Cut(pattern, " ")
+		if !hasMethod {
+			method, path = http.MethodGet, pattern
+		}
+		path = strings.NewReplacer("{$}", "", "{ticket}", "made-up").Replace(path)
+		cases = append(cases, routeCase{pattern: pattern, method: method, path: path})
+	}
+	return cases
+}
+
+// TestFloodAtEveryRouteEnds sends requests to every route of the gateway from one address, until the
+// first one is refused.
+func TestFloodAtEveryRouteEnds(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t, everyKind)
+	for _, c := range routeCases(t, w) {
+		last, sent := 0, 0
+		for ; last != http.StatusTooManyRequests && sent < 25_000; sent++ {
+			r := httptest.NewRequestWithContext(t.Context(), c.method, w.url+c.path, nil)
+			r.RemoteAddr = "203.0.113.7:1"
+			rec := httptest.NewRecorder()
+			w.replicas[0].Handler().ServeHTTP(rec, r)
+			last = rec.Code
+		}
+		if last != http.StatusTooManyRequests {
+			t.Errorf("%s: the last of %d requests was answered %d", c.pattern, sent, last)
+		}
+	}
+}
+
+// TestReloadKeepsCounts: a client that has used up its share does not get a new one when the
+// configuration is loaded again, as happens with each change of an app.
+func TestReloadKeepsCounts(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	passed := func() int { // until the first one is refused
+		for n := range 2 * limit.OtherPerAddress.Burst {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/healthz", nil)
+			r.RemoteAddr = "203.0.113.7:1"
+			rec := httptest.NewRecorder()
+			w.replicas[0].Handler().ServeHTTP(rec, r)
+			if rec.Code == http.StatusTooManyRequests {
+				return n
+			}
+		}
+		return 2 * limit.OtherPerAddress.Burst
+	}
+	if n := passed(); n < limit.OtherPerAddress.Burst {
+		t.Fatalf("only %d requests pass at once", n)
+	}
+	for range 3 {
+		if err := w.replicas[0].Reload(w.config); err != nil {
+			t.Fatal(err)
+		}
+		if n := passed(); n > limit.OtherPerAddress.Burst/2 { // some time has passed
+			t.Errorf("after a reload %d requests pass", n)
 		}
 	}
 }

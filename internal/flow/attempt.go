@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/weigate/weigate/wechat"
@@ -149,7 +150,7 @@ func (e *Engine) acceptsOtherCode(b Browser, f *Flow) bool {
 		return true
 	}
 	id, err := f.SessionID()
-	sent := e.cookies.Value(b.Request, CookieSession)
+	sent, _, _ := strings.Cut(e.cookies.Value(b.Request, CookieSession), ".") // package session adds a tag to the id
 	return err == nil && subtle.ConstantTimeCompare([]byte(sent), []byte(id)) == 1
 }
 

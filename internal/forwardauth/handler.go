@@ -219,17 +219,17 @@ func newSite(app *App, scheme, host string) *site {
 	return s
 }
 
-// Mount registers the routes. /verify has no rate limit: a proxy sends a request there for each
-// request of each user, and a cached decision is cheap. It accepts cross-site POST requests, since a
-// proxy may send the method of the original request, and /verify changes nothing.
+// Mount registers the routes. /verify has the highest rate limit: a proxy sends a request there for
+// each request of each user, and a cached decision is cheap. It accepts cross-site POST requests,
+// since a proxy may send the method of the original request, and /verify changes nothing.
 func (h *Handler) Mount(mux *route.Mux) {
-	mux.HandleFunc(h.path+pathVerify, h.verify, route.CrossSitePost)
+	mux.HandleFunc(h.path+pathVerify, h.verify, route.CrossSitePost, route.Subrequest, route.LimitedVerify)
 	mux.HandleFunc("GET "+h.path+pathHandoff, h.serveHandoff, route.Limited)
 	mux.HandleFunc("GET "+pathStart, h.onHost(h.start), route.Limited)
 	mux.HandleFunc("GET "+pathFinish, h.onHost(h.finish), route.Limited)
 	mux.HandleFunc("GET "+pathSignOut, h.onHost(h.askSignOut), route.Limited)
 	mux.HandleFunc("POST "+pathSignOut, h.onHost(h.signOut), route.Limited)
-	mux.HandleFunc("GET "+pathRefused, h.refused)
+	mux.HandleFunc("GET "+pathRefused, h.refused, route.Limited)
 }
 
 // startURL returns the address at which a sign-in on this host begins, and which returns to a path of

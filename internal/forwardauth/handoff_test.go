@@ -320,10 +320,15 @@ func TestGatewayBelowAPath(t *testing.T) {
 	mux := route.NewMux()
 	e.feature.Mount(mux)
 	for path, want := range map[string]route.Policy{
-		"/login/verify": route.CrossSitePost, "/verify": 0, "/login/forward-auth": route.Limited, "/forward-auth": 0,
-		"/.weigate/start":  route.Limited,
-		"/.weigate/finish": route.Limited, "/.weigate/sign-out": route.Limited, "/.weigate/refused": 0,
-		"/login/.weigate/start": 0,
+		"/login/verify":         route.CrossSitePost | route.Subrequest | route.LimitedVerify,
+		"/login/forward-auth":   route.Limited,
+		"/.weigate/start":       route.Limited,
+		"/.weigate/finish":      route.Limited,
+		"/.weigate/sign-out":    route.Limited,
+		"/.weigate/refused":     route.Limited,
+		"/verify":               route.LimitedOther, // not a route, as those below
+		"/forward-auth":         route.LimitedOther,
+		"/login/.weigate/start": route.LimitedOther,
 	} {
 		if got := mux.Policy(httptest.NewRequest(http.MethodGet, "https://www.example.com"+path, nil)); got != want {
 			t.Errorf("%s: policy %b, want %b", path, got, want)

@@ -9,8 +9,12 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxBuckets bounds each of the two generations of a [Limiter], at about 120 bytes a bucket.
-const maxBuckets = 50_000
+const (
+	// maxBuckets bounds each of the two generations of buckets, at about 120 bytes a bucket.
+	maxBuckets = 50_000
+	// maxRemembered bounds each of the two generations of remembered keys, at about 50 bytes a key.
+	maxRemembered = 10_000
+)
 
 // Limiter counts events by key. Its memory is bounded: buckets are kept in two generations, and
 // when the newer one is full, the older one is dropped. A bucket that is used moves to the newer
@@ -19,22 +23,23 @@ const maxBuckets = 50_000
 // A nil Limiter allows everything. Make one with [NewLimiter]; it is safe for concurrent use.
 type Limiter struct {
 	onExceeded func(name string)
+	seed       maphash.Seed
 
 	mu         sync.Mutex
-	seed       maphash.Seed
-	newer      map[uint64]*rate.Limiter
-	older      map[uint64]*rate.Limiter
-	maxBuckets int
+	buckets    generations[*rate.Limiter]
+	remembered generations[time.Time]
 }
 
 // NewLimiter returns a Limiter that has counted nothing. onExceeded, if not nil, is called with the
-// name of a rate each time it refuses an event.
+// name of a bound each time it refuses an event.
 func NewLimiter(onExceeded func(name string)) *Limiter {
 	if onExceeded == nil {
 		onExceeded = func(string) {}
 	}
 	return &Limiter{
-		onExceeded: onExceeded, seed: maphash.MakeSeed(), newer: map[uint64]*rate.Limiter{}, maxBuckets: maxBuckets,
+		onExceeded: onExceeded, seed: maphash.MakeSeed(),
+		buckets:    newGenerations[*rate.Limiter](maxBuckets),
+		remembered: newGenerations[time.Time](maxRemembered),
 	}
 }
 
@@ -67,36 +72,53 @@ func (l *Limiter) Exhausted(now time.Time, b Bucket) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	found := l.find(l.hash(b))
+	found, _ := l.buckets.get(l.hash(b.Rate.Name, b.Key))
 	return found != nil && found.TokensAt(now) < 1
+}
+
+// Exceeded reports that a bound was reached that is not a rate, such as a [Count] or a [Size].
+func (l *Limiter) Exceeded(name string) {
+	if l != nil {
+		l.onExceeded(name)
+	}
+}
+
+// Remember records that something happened to key now.
+func (l *Limiter) Remember(now time.Time, key string) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remembered.put(l.hash("", key), now)
+}
+
+// Remembers reports whether Remember was called with key within age before now. Keys that were
+// remembered long ago may be forgotten earlier, since their number is bounded.
+func (l *Limiter) Remembers(now time.Time, key string, age time.Duration) bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, found := l.remembered.get(l.hash("", key))
+	return found && now.Sub(at) < age
 }
 
 func (l *Limiter) take(now time.Time, b Bucket) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key := l.hash(b)
-	found := l.find(key)
+	key := l.hash(b.Rate.Name, b.Key)
+	found, _ := l.buckets.get(key)
 	if found == nil {
 		found = rate.NewLimiter(rate.Limit(b.Rate.PerSecond), b.Rate.Burst)
 	}
-	if _, isNewer := l.newer[key]; !isNewer {
-		if len(l.newer) >= l.maxBuckets {
-			l.older, l.newer = l.newer, map[uint64]*rate.Limiter{}
-		}
-		l.newer[key] = found
-	}
+	l.buckets.put(key, found)
 	return found.AllowN(now, 1)
 }
 
-func (l *Limiter) find(key uint64) *rate.Limiter {
-	if found := l.newer[key]; found != nil {
-		return found
-	}
-	return l.older[key]
-}
-
-func (l *Limiter) hash(b Bucket) uint64 {
-	return maphash.String(l.seed, b.Rate.Name+" "+b.Key)
+func (l *Limiter) hash(name, key string) uint64 {
+	return maphash.String(l.seed, name+" "+key)
 }
 
 // Address returns the network that counts as one client: an IPv4 address, or an IPv6 /64, which a

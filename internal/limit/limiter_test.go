@@ -41,7 +41,7 @@ func TestBurstAndRefill(t *testing.T) {
 func TestMadeUpKeysDropNoActiveBucket(t *testing.T) {
 	t.Parallel()
 	l := NewLimiter(nil)
-	l.maxBuckets = 100
+	l.buckets.max = 100
 	active := Bucket{Rate: slow, Key: "active"}
 	for range 3 {
 		l.Allow(start, active)
@@ -51,7 +51,7 @@ func TestMadeUpKeysDropNoActiveBucket(t *testing.T) {
 		if i%50 == 0 && l.Allow(start, active) {
 			t.Fatalf("after %d made-up keys the active client has a new burst", i)
 		}
-		if n := len(l.newer) + len(l.older); n > 200 {
+		if n := len(l.buckets.newer) + len(l.buckets.older); n > 200 {
 			t.Fatalf("%d buckets", n)
 		}
 	}
@@ -66,8 +66,31 @@ func TestWidestBucketFirst(t *testing.T) {
 		l.Allow(start, Bucket{Rate: slow, Key: Network(a)},
 			Bucket{Rate: Rate{Name: "address", PerSecond: 1, Burst: 1}, Key: Address(a)})
 	}
-	if n := len(l.newer); n != 1+slow.Burst {
+	if n := len(l.buckets.newer); n != 1+slow.Burst {
 		t.Errorf("one network has made %d buckets", n)
+	}
+}
+
+func TestRememberedKeys(t *testing.T) {
+	t.Parallel()
+	l := NewLimiter(nil)
+	l.Remember(start, "a")
+	if !l.Remembers(start.Add(time.Minute), "a", time.Hour) {
+		t.Error("a key is forgotten within a minute")
+	}
+	if l.Remembers(start.Add(time.Hour), "a", time.Hour) || l.Remembers(start, "b", time.Hour) {
+		t.Error("a key is remembered for too long, or was never remembered")
+	}
+	for i := range 50_000 {
+		l.Remember(start, fmt.Sprint("made up ", i))
+	}
+	if n := len(l.remembered.newer) + len(l.remembered.older); n > 2*maxRemembered {
+		t.Errorf("%d keys are remembered", n)
+	}
+	var none *Limiter
+	none.Remember(start, "a")
+	if none.Remembers(start, "a", time.Hour) {
+		t.Error("a nil Limiter remembers")
 	}
 }
 

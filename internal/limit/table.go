@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // Rate allows Burst events at once and PerSecond more each second afterwards.
@@ -40,9 +41,9 @@ type Row struct {
 
 // The bounds of the values that a configuration can change are the defaults.
 var (
-	// Requests of anonymous clients to routes that begin or continue a sign-in. They stop floods,
-	// not users: Chinese carriers put tens of thousands of phones behind one IPv4 address, so an
-	// address may send many requests, and a browser far more than a user would.
+	// Requests of anonymous clients to routes that begin, continue or end a sign-in. They stop
+	// floods, not users: Chinese carriers put tens of thousands of phones behind one IPv4 address,
+	// so an address may send many requests, and a browser far more than a user would.
 	SignInPerAddress = Rate{Name: "sign_in_address", PerSecond: 100, Burst: 2000}
 	SignInPerNetwork = Rate{Name: "sign_in_network", PerSecond: 400, Burst: 8000}
 	SignInPerBrowser = Rate{Name: "sign_in_browser", PerSecond: 5, Burst: 100}
@@ -52,6 +53,32 @@ var (
 	SignedInPerAddress = Rate{Name: "signed_in_address", PerSecond: 300, Burst: 6000}
 	SignedInPerNetwork = Rate{Name: "signed_in_network", PerSecond: 1200, Burst: 24000}
 	SignedInPerBrowser = Rate{Name: "signed_in_browser", PerSecond: 10, Burst: 300}
+
+	// Requests that the servers of apps send, such as for tokens. One address may be the server of
+	// an app with very many users.
+	AppPerAddress = Rate{Name: "app_address", PerSecond: 500, Burst: 10000}
+	AppPerNetwork = Rate{Name: "app_network", PerSecond: 2000, Burst: 40000}
+
+	// Subrequests of reverse proxies, one for each request to a site: a page with its pictures is
+	// dozens of them. Counted by the address of the site's user, which the proxy reports.
+	VerifyPerAddress = Rate{Name: "verify_address", PerSecond: 1000, Burst: 20000}
+	VerifyPerNetwork = Rate{Name: "verify_network", PerSecond: 4000, Burst: 80000}
+
+	// Requests to all other routes: fixed texts and pages, which cost little.
+	OtherPerAddress = Rate{Name: "other_address", PerSecond: 100, Burst: 2000}
+	OtherPerNetwork = Rate{Name: "other_network", PerSecond: 400, Burst: 8000}
+
+	// Wrong secrets for one app from one address, and for all unknown apps together.
+	WrongSecrets = Rate{Name: "wrong_secrets", PerSecond: 1.0 / 3, Burst: 20}
+
+	// Request bodies. Forms and token requests are far shorter.
+	RequestBody = Size{Name: "request_body", Bytes: 32 << 10}
+
+	// A path that is logged; the rest is cut off.
+	LoggedPath = Size{Name: "logged_path", Bytes: 200}
+
+	// Cookies of the gateway in one request. A browser has about ten.
+	Cookies = Count{Name: "cookies", Max: 50}
 )
 
 // Table returns all bounds, in the order of the documents.
@@ -60,13 +87,45 @@ func Table() []Row {
 	for _, r := range []Rate{
 		SignInPerAddress, SignInPerNetwork, SignInPerBrowser,
 		SignedInPerAddress, SignedInPerNetwork, SignedInPerBrowser,
+		AppPerAddress, AppPerNetwork, VerifyPerAddress, VerifyPerNetwork, OtherPerAddress, OtherPerNetwork,
+		WrongSecrets,
 	} {
 		rows = append(rows, Row{Name: r.Name, Value: r.String()})
+	}
+	for _, c := range []Count{Cookies} {
+		rows = append(rows, Row{Name: c.Name, Value: strconv.Itoa(c.Max)})
+	}
+	for _, s := range []Size{RequestBody, LoggedPath} {
+		rows = append(rows, Row{Name: s.Name, Value: s.String()})
 	}
 	return rows
 }
 
-// String returns the rate as the documents show it.
+// String returns the rate as the documents show it: for a minute if it is below one a second.
 func (r Rate) String() string {
-	return fmt.Sprintf("%s/s, burst %d", strconv.FormatFloat(r.PerSecond, 'f', -1, 64), r.Burst)
+	perUnit, unit := r.PerSecond, "s"
+	if perUnit < 1 {
+		perUnit, unit = perUnit*60, "min"
+	}
+	return fmt.Sprintf("%s/%s, burst %d", strconv.FormatFloat(perUnit, 'f', -1, 64), unit, r.Burst)
+}
+
+// String returns the size as the documents show it.
+func (s Size) String() string {
+	if s.Bytes >= 1<<10 && s.Bytes%(1<<10) == 0 {
+		return fmt.Sprintf("%d kB", s.Bytes>>10)
+	}
+	return fmt.Sprintf("%d bytes", s.Bytes)
+}
+
+// Cut returns text if it fits, and otherwise its beginning and "…".
+func (s Size) Cut(text string) string {
+	if len(text) <= s.Bytes {
+		return text
+	}
+	end := s.Bytes
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
 }

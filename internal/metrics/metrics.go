@@ -3,7 +3,7 @@
 // [New] makes a [Metrics], and [Metrics.Handler] serves the numbers. The other methods count.
 // [Metrics.WeChat] is the OnCall hook of a wechat.Client, and [Metrics.Store] the Observe hook of a
 // store. [Metrics.Tokens] wraps the store and [Metrics.HTTP] the mux. Package app calls
-// [Metrics.OIDC], [Metrics.Relay], [Metrics.SignInBegan] and [Metrics.SignInEnded].
+// [Metrics.OIDC], [Metrics.Relay], [Metrics.Limited], [Metrics.SignInBegan] and [Metrics.SignInEnded].
 //
 //	weigate_sign_ins_begun_total{method}           sign-ins sent to WeChat
 //	weigate_sign_ins_ended_total{method,outcome}   sign-ins that returned; a denial usually does not
@@ -14,6 +14,7 @@
 //	weigate_tokens_issued_total{kind}              codes, access tokens, refresh tokens
 //	weigate_store_operations_total{operation,outcome}
 //	weigate_store_operation_seconds{operation}
+//	weigate_limited_total{limit}                   bounds of package limit that were reached
 //	weigate_http_requests_total{route,method,status}
 //	weigate_http_request_seconds{route}
 //
@@ -52,6 +53,7 @@ type Metrics struct {
 	tokens        *prometheus.CounterVec
 	storeCalls    *prometheus.CounterVec
 	storeTime     *prometheus.HistogramVec
+	limited       *prometheus.CounterVec
 	requests      *prometheus.CounterVec
 	requestTime   *prometheus.HistogramVec
 }
@@ -92,6 +94,7 @@ func New() *Metrics {
 		storeCalls: counter("store_operations_total", "Operations of the store.", "operation", "outcome"),
 		storeTime: histogram("store_operation_seconds", "Duration of one operation of the store.", storeBuckets,
 			"operation"),
+		limited:     counter("limited_total", "Requests and other events beyond a limit, by the name of the limit.", "limit"),
 		requests:    counter("http_requests_total", "HTTP requests by route.", "route", "method", "status"),
 		requestTime: histogram("http_request_seconds", "Duration of an HTTP request.", networkBuckets, "route"),
 	}
@@ -221,6 +224,13 @@ func relayOutcomes() []string {
 		"not_signed_in", "refused", "wrong_method", "no_openid", "unavailable", "internal",
 		"-1", "40001", "40002", "40003", "40013", "40014", "40029", "40030", "40066", "40125", "40163", "41001", "41002",
 		"41003", "41004", "41008", "41009", "42001", "43001", "45011", "48001"}
+}
+
+// Limited counts an event that a bound of package limit refused. name is the name of the bound.
+func (m *Metrics) Limited(name string) {
+	if m != nil {
+		m.limited.WithLabelValues(name).Inc()
+	}
 }
 
 // known returns value if it is in the list of values, otherwise "other".

@@ -55,11 +55,13 @@ func TestSignInsAndAnswers(t *testing.T) {
 	m.SignInEnded("wechat", "signed_in")
 	m.OIDC("token", "authorization_code", "wiki", "invalid_grant")
 	m.Relay("access_token", "shop", "40163")
+	m.Limited("sign_in_address")
 	expect(t, read(t, m),
 		`weigate_sign_ins_begun_total{method="wechat"} 2`,
 		`weigate_sign_ins_ended_total{method="wechat",outcome="signed_in"} 1`,
 		`weigate_oidc_answers_total{app="wiki",endpoint="token",grant="authorization_code",outcome="invalid_grant"} 1`,
-		`weigate_relay_answers_total{app="shop",endpoint="access_token",outcome="40163"} 1`)
+		`weigate_relay_answers_total{app="shop",endpoint="access_token",outcome="40163"} 1`,
+		`weigate_limited_total{limit="sign_in_address"} 1`)
 }
 
 // TestLabelsAreBounded sends values that are in no table: they count as "other", so that neither a
@@ -257,6 +259,7 @@ func TestNilMetrics(t *testing.T) {
 	m.SignInEnded("wechat", "signed_in")
 	m.OIDC("token", "", "", "ok")
 	m.Relay("auth", "", "ok")
+	m.Limited("cookies")
 	m.WeChat(t.Context(), wechat.Call{})
 	m.Store("ping", time.Second, nil)
 	if s := m.Tokens(nil); s != nil {

@@ -293,23 +293,31 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 }
 
 // authenticate returns the client of a request. An unknown client gets the same error as a wrong
-// secret. Only failures count for the rate limit, so that a busy app is never slowed down.
+// secret. Only wrong secrets are counted, and a public client has none: anybody may send its id, so
+// counting would let anybody lock it out.
 func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error) {
 	cred, err := readCredentials(r, form)
 	if err != nil {
 		return nil, err
 	}
 	client := h.cfg.Clients().byID[cred.id]
-	address, id := h.cfg.Address(r), ""
+	address, id, now := h.cfg.Address(r), "", h.cfg.Now()
 	if client != nil {
 		id = client.ID
 	}
-	if h.failures.Exhausted(address, id, h.cfg.Now()) {
+	counted := (client == nil || !client.Public) && cred.secrets[0] != ""
+	if counted && h.failures.Refused(address, id, now) {
 		return nil, newError(http.StatusTooManyRequests, codeSlowDown,
 			"too many failed authentications; wait a minute")
 	}
-	if !authenticated(client, cred.secrets) {
-		h.failures.Add(address, id, h.cfg.Now())
+	matches := authenticated(client, cred.secrets)
+	switch {
+	case counted && matches:
+		h.failures.Right(address, id, now)
+	case counted:
+		h.failures.Wrong(address, id, now)
+	}
+	if !matches {
 		h.cfg.Logger.InfoContext(r.Context(), "client authentication failed", "app", id, "request_id",
 			h.cfg.RequestID(r.Context()))
 		return nil, badClient()

@@ -125,11 +125,15 @@ func TestMethodsThatAreNotServed(t *testing.T) {
 	mux := route.NewMux()
 	e.handler.Mount(mux)
 	for path, want := range map[string]route.Policy{
-		"/.well-known/openid-configuration": 0, "/oauth2/jwks": 0,
-		"/oauth2/authorize": route.CrossSitePost | route.LimitedSignedIn,
-		"/oauth2/token":     route.CrossSitePost, "/oauth2/userinfo": route.CrossSitePost,
-		"/oauth2/revoke":     route.CrossSitePost,
-		"/oauth2/introspect": route.CrossSitePost, "/oauth2/logout": route.CrossSitePost, "/oauth2/logout/confirm": 0,
+		"/.well-known/openid-configuration": route.LimitedApp,
+		"/oauth2/jwks":                      route.LimitedApp,
+		"/oauth2/authorize":                 route.CrossSitePost | route.LimitedSignedIn,
+		"/oauth2/token":                     route.CrossSitePost | route.LimitedApp,
+		"/oauth2/userinfo":                  route.CrossSitePost | route.LimitedApp,
+		"/oauth2/revoke":                    route.CrossSitePost | route.LimitedApp,
+		"/oauth2/introspect":                route.CrossSitePost | route.LimitedApp,
+		"/oauth2/logout":                    route.CrossSitePost | route.Limited,
+		"/oauth2/logout/confirm":            route.Limited,
 	} {
 		r, _ := http.NewRequest("POST", e.issuer+path, nil)
 		if got := mux.Policy(r); got != want {

@@ -14,6 +14,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
@@ -132,7 +133,7 @@ func newFixture(t testing.TB, s store, alg string, options ...option) *fixture {
 	}
 	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Site: site, Users: e.store, Subjects: e.store,
 		Grants: e.store, Events: e.store,
-		Keys: ring, Sealer: master, Now: e.clock.now, Observe: e.observe}
+		Keys: ring, Sealer: master, Limits: limit.NewLimiter(nil), Now: e.clock.now, Observe: e.observe}
 	for _, o := range options {
 		o(e, &cfg)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/weigate/weigate/internal/audit"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
@@ -54,6 +55,7 @@ type Config struct {
 	Address   func(*http.Request) netip.Addr // optional: returns the client's IP address; nil = route.Address
 	RequestID func(context.Context) string   // optional: for events and logs
 	Observe   func(Observation)              // optional: called for every response, for metrics
+	Limits    *limit.Limiter                 // optional: counts wrong secrets; nil counts nothing
 	Logger    *slog.Logger                   // optional: nil discards
 	Now       func() time.Time               // optional: nil = time.Now
 }
@@ -73,7 +75,7 @@ type Handler struct {
 	path        string // of Config.Issuer; "" at the root
 	origin      string // of Config.Issuer
 	events      audit.Recorder
-	failures    *route.Failures             // failed authentications of clients
+	failures    route.Failures              // wrong secrets of clients
 	crossOrigin *http.CrossOriginProtection // checks that the sign-out form was sent by the gateway's own page
 	codes       codeCache                   // codes issued here and not redeemed yet, to save a read
 }
@@ -107,7 +109,7 @@ func New(cfg Config) (*Handler, error) {
 		path:        u.EscapedPath(),
 		origin:      u.Scheme + "://" + u.Host,
 		events:      audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
-		failures:    route.NewFailures(),
+		failures:    route.Failures{Limits: cfg.Limits},
 		crossOrigin: http.NewCrossOriginProtection(),
 	}
 	// Behind a proxy that changes the Host header, the form's origin differs from the Host.
@@ -151,15 +153,15 @@ func (h *Handler) Mount(mux *route.Mux) {
 	// Except for the sign-out form, the patterns have no HTTP method: the handlers reject other
 	// methods themselves, with JSON, which clients expect. LimitedSignedIn limits a route that adds
 	// rows.
-	mux.HandleFunc(h.path+pathDiscovery, h.discovery)
-	mux.HandleFunc(h.path+pathJWKS, h.jwks)
+	mux.HandleFunc(h.path+pathDiscovery, h.discovery, route.LimitedApp)
+	mux.HandleFunc(h.path+pathJWKS, h.jwks, route.LimitedApp)
 	mux.HandleFunc(h.path+pathAuthorize, h.authorize, route.CrossSitePost, route.LimitedSignedIn)
-	mux.HandleFunc(h.path+pathToken, h.token, route.CrossSitePost)
-	mux.HandleFunc(h.path+pathUserinfo, h.userinfo, route.CrossSitePost)
-	mux.HandleFunc(h.path+pathRevoke, h.revoke, route.CrossSitePost)
-	mux.HandleFunc(h.path+pathIntrospect, h.introspect, route.CrossSitePost)
-	mux.HandleFunc(h.path+pathLogout, h.logout, route.CrossSitePost)
-	mux.HandleFunc("POST "+h.path+pathLogoutConfirm, h.logoutConfirm)
+	mux.HandleFunc(h.path+pathToken, h.token, route.CrossSitePost, route.LimitedApp)
+	mux.HandleFunc(h.path+pathUserinfo, h.userinfo, route.CrossSitePost, route.LimitedApp)
+	mux.HandleFunc(h.path+pathRevoke, h.revoke, route.CrossSitePost, route.LimitedApp)
+	mux.HandleFunc(h.path+pathIntrospect, h.introspect, route.CrossSitePost, route.LimitedApp)
+	mux.HandleFunc(h.path+pathLogout, h.logout, route.CrossSitePost, route.Limited)
+	mux.HandleFunc("POST "+h.path+pathLogoutConfirm, h.logoutConfirm, route.Limited)
 }
 
 // observe reports a response to Config.Observe. client is nil when the request identified none; err

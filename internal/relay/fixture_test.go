@@ -17,6 +17,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/leaktest"
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/relay"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
@@ -74,7 +75,8 @@ func newFixture(t testing.TB, change ...func(*relay.Config)) *fixture {
 		t.Fatal(err)
 	}
 	cfg := relay.Config{
-		URL: "https://login.example.com", VerifyFiles: []string{"MP_verify_0123456789abcdef.txt"},
+		Limits: limit.NewLimiter(nil),
+		URL:    "https://login.example.com", VerifyFiles: []string{"MP_verify_0123456789abcdef.txt"},
 		Apps: []relay.App{
 			{App: gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop"}, AppID: appID,
 				Secrets:   []route.SecretHash{route.HashSecret(secret)},

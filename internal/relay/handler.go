@@ -17,6 +17,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
@@ -38,6 +39,7 @@ type Config struct {
 	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = route.Address
 	RequestID func(context.Context) string   // optional: for logs, and for the rid of errors
 	Observe   func(Observation)              // optional: called for every response, for metrics
+	Limits    *limit.Limiter                 // optional: counts wrong secrets; nil counts nothing
 	Logger    *slog.Logger                   // optional: nil discards
 	Now       func() time.Time               // optional: nil = time.Now
 }
@@ -55,7 +57,7 @@ type Handler struct {
 	path     string          // of Config.URL; "" at the root
 	byAppID  map[string]*App // by the appid that the app sends
 	byID     map[string]*App // by the id in the configuration
-	failures *route.Failures // failed authentications of apps
+	failures route.Failures  // wrong secrets of apps
 }
 
 // New validates the configuration and makes a Handler. It returns all problems, joined.
@@ -66,7 +68,7 @@ func New(cfg Config) (*Handler, error) {
 		problems = append(problems,
 			errors.New("relay: Config.URL: want scheme, host and perhaps a path, without a slash at the end"))
 	}
-	h := &Handler{byAppID: map[string]*App{}, byID: map[string]*App{}, failures: route.NewFailures()}
+	h := &Handler{byAppID: map[string]*App{}, byID: map[string]*App{}, failures: route.Failures{Limits: cfg.Limits}}
 	for i := range cfg.Apps {
 		a := cfg.Apps[i]
 		for _, p := range a.prepare() {
@@ -130,11 +132,11 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathQRConnect, h.qrConnect, route.LimitedSignedIn)
 	for path, call := range map[string]call{pathAccessToken: h.accessToken, pathRefreshToken: h.refreshToken,
 		pathUserInfo: h.userInfo, pathAuth: h.auth} {
-		mux.HandleFunc(h.path+path, h.sns(path[strings.LastIndexByte(path, '/')+1:], call))
+		mux.HandleFunc(h.path+path, h.sns(path[strings.LastIndexByte(path, '/')+1:], call), route.LimitedApp)
 	}
 	mux.HandleFunc(h.path+"/sns/", h.sns("other", func(*http.Request, url.Values) (*App, *orderedJSON, error) {
 		return nil, nil, errBadURL
-	}))
+	}), route.LimitedApp)
 }
 
 // App is an app that was written for WeChat's protocol. The embedded App has what apps of all
@@ -214,7 +216,7 @@ func (h *Handler) mountVerify(mux *route.Mux) {
 				w.Header().Set("Content-Type", "text/plain")
 				w.Header().Set("Cache-Control", "no-store")
 				_, _ = io.WriteString(w, text) // fails when the client has disconnected
-			})
+			}, route.LimitedOther)
 		}
 	}
 }

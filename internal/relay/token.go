@@ -49,8 +49,8 @@ func (h *Handler) accessToken(r *http.Request, p url.Values) (*App, *orderedJSON
 	return app, out, err
 }
 
-// authenticate returns the app of a request. Only failures are counted, so that a busy app is never
-// slowed down.
+// authenticate returns the app of a request. Only wrong secrets are counted, so that a busy app is
+// never slowed down.
 func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, error) {
 	app := h.byAppID[appID]
 	id := ""
@@ -58,13 +58,14 @@ func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, err
 		id = app.ID
 	}
 	from, now := h.cfg.Address(r), h.cfg.Now()
-	if h.failures.Exhausted(from, id, now) {
+	if h.failures.Refused(from, id, now) {
 		return app, errSlowDown
 	}
 	if app.secretMatches(secret) {
+		h.failures.Right(from, id, now)
 		return app, nil
 	}
-	h.failures.Add(from, id, now)
+	h.failures.Wrong(from, id, now)
 	if app == nil {
 		return nil, errAppID
 	}

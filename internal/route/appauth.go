@@ -4,10 +4,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/netip"
-	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
+	"github.com/weigate/weigate/internal/limit"
 )
 
 // This file is for packages whose apps authenticate with a secret (OpenID Connect, relay): it compares
@@ -41,71 +40,49 @@ func secretMatches(known []SecretHash, sent []string, compare func(x, y []byte) 
 	return matches == 1
 }
 
-// Each client may fail failureBurst times at once from one network, and then once every
-// failureRefill.
-const (
-	failureBurst   = 20
-	failureRefill  = 3 * time.Second
-	maxFailureKeys = 10_000
-)
+// authenticatedLately is how long a network that has authenticated as a client is not refused. Apps
+// redeem codes far more often, except at night.
+const authenticatedLately = 24 * time.Hour
 
-// failureKey is what failures are counted by. Since it contains the network, an attacker who guesses
-// the secret of an app does not lock out the app, which authenticates from another network.
-type failureKey struct{ network, client string }
-
-// Failures counts failed authentications of apps. Successful ones are not counted, so that a busy app
-// is never slowed down.
+// Failures limits wrong secrets of apps, by limit.WrongSecrets. They are counted by network and app,
+// so an attacker who guesses the secret of an app does not lock out the app, which authenticates from
+// another network. If both share an address, the app is not locked out either, once it has
+// authenticated from there. Right secrets are not counted, so that a busy app is never slowed down.
 //
-// Its memory is bounded. When recent has maxFailureKeys keys, it becomes older, and the previous
-// older is dropped. A key that is used in between is moved to recent. Make it with [NewFailures]; it
-// is safe for concurrent use.
-type Failures struct {
-	mu     sync.Mutex
-	recent map[failureKey]*rate.Limiter
-	older  map[failureKey]*rate.Limiter
-}
+// client is the id of a configured app; "" stands for all unknown ids together. A loopback address
+// is not counted: it belongs to a proxy that is missing in the configuration of trusted proxies, so
+// all clients have it, and a limit would let any client lock out every app.
+//
+// It is safe for concurrent use.
+type Failures struct{ Limits *limit.Limiter }
 
-// NewFailures returns a Failures that has counted none.
-func NewFailures() *Failures { return &Failures{recent: map[failureKey]*rate.Limiter{}} }
-
-// Exhausted reports whether too many authentications as client have failed from the network of
-// address. client is the id of a configured app; "" stands for all unknown ids together. A loopback
-// address is never exhausted: it belongs to a proxy that is missing in the configuration of trusted
-// proxies, so all clients have it, and a limit would let any client lock out every app.
-func (f *Failures) Exhausted(address netip.Addr, client string, now time.Time) bool {
+// Refused reports whether a client must not authenticate from address now.
+func (f Failures) Refused(address netip.Addr, client string, now time.Time) bool {
 	if address.IsLoopback() {
 		return false
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	limiter := f.find(failureKey{network(address), client})
-	return limiter != nil && limiter.TokensAt(now) < 1
+	b := wrongSecrets(address, client)
+	if !f.Limits.Exhausted(now, b) || f.Limits.Remembers(now, b.Key, authenticatedLately) {
+		return false
+	}
+	f.Limits.Exceeded(b.Rate.Name)
+	return true
 }
 
-// Add counts a failure. The arguments are those of [Failures.Exhausted].
-func (f *Failures) Add(address netip.Addr, client string, now time.Time) {
-	if address.IsLoopback() {
-		return
+// Wrong counts a wrong secret.
+func (f Failures) Wrong(address netip.Addr, client string, now time.Time) {
+	if !address.IsLoopback() {
+		f.Limits.Allow(now, wrongSecrets(address, client))
 	}
-	key := failureKey{network(address), client}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	limiter := f.find(key)
-	if limiter == nil {
-		limiter = rate.NewLimiter(rate.Every(failureRefill), failureBurst)
-	}
-	if len(f.recent) >= maxFailureKeys {
-		f.older = f.recent
-		f.recent = map[failureKey]*rate.Limiter{}
-	}
-	f.recent[key] = limiter
-	limiter.AllowN(now, 1)
 }
 
-// find returns the limiter of a key, or nil.
-func (f *Failures) find(key failureKey) *rate.Limiter {
-	if limiter := f.recent[key]; limiter != nil {
-		return limiter
+// Right records that the client has authenticated with a right secret.
+func (f Failures) Right(address netip.Addr, client string, now time.Time) {
+	if !address.IsLoopback() {
+		f.Limits.Remember(now, wrongSecrets(address, client).Key)
 	}
-	return f.older[key]
+}
+
+func wrongSecrets(address netip.Addr, client string) limit.Bucket {
+	return limit.Bucket{Rate: limit.WrongSecrets, Key: limit.Address(address) + " " + client}
 }

@@ -6,8 +6,8 @@
 // [New] from a [Config], wraps the Mux. Handlers use [RequestID], [Address] and
 // [SeeOther].
 //
-//	request → panic recovery → request id → client address → headers → body limit →
-//	cross-origin check → rate limit → mux
+//	request → panic recovery → request id → client address → headers → cookies → body →
+//	rate limit → cross-origin check → mux
 //
 // The package does not render pages: Config.Fail responds with an error page.
 package route

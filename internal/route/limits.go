@@ -1,137 +1,100 @@
 package route
 
 import (
-	"hash/maphash"
 	"net/http"
-	"net/netip"
 	"strings"
-	"sync"
-	"time"
 
-	"golang.org/x/time/rate"
+	"github.com/weigate/weigate/internal/limit"
 )
 
-// rateLimits are the rate limits of the routes with a policy: token buckets, one for each client
-// address and one for each browser. A rate is in requests per second; the burst is how many requests
-// are allowed at once.
-type rateLimits struct {
-	policy       Policy
-	name         string // distinguishes the buckets of the policies
-	addressRate  rate.Limit
-	addressBurst int
-	browserRate  rate.Limit
-	browserBurst int
+// rates are the rates of the routes with a policy. A network is counted first: once it has used up
+// its share, it creates no buckets for its addresses. The zero browser means that browsers are not
+// told apart.
+type rates struct {
+	policy                    Policy
+	network, address, browser limit.Rate
 }
 
-// limitsByPolicy stop floods and never normal use. An address may send many requests, because Chinese
-// carriers put tens of thousands of phones behind one address.
-var limitsByPolicy = []rateLimits{
+var ratesByPolicy = []rates{
 	{
-		policy: Limited, name: "sign-in",
-		addressRate: 100, addressBurst: 2000,
-		browserRate: 5, browserBurst: 100,
+		policy: Limited, network: limit.SignInPerNetwork, address: limit.SignInPerAddress,
+		browser: limit.SignInPerBrowser,
 	},
 	{
-		// An app may redirect its signed-in users here at each page load.
-		policy: LimitedSignedIn, name: "signed in",
-		addressRate: 300, addressBurst: 6000,
-		browserRate: 10, browserBurst: 300,
+		policy: LimitedSignedIn, network: limit.SignedInPerNetwork, address: limit.SignedInPerAddress,
+		browser: limit.SignedInPerBrowser,
+	},
+	{
+		policy: LimitedApp, network: limit.AppPerNetwork, address: limit.AppPerAddress,
+	},
+	{
+		policy: LimitedVerify, network: limit.VerifyPerNetwork, address: limit.VerifyPerAddress,
+	},
+	{
+		policy: LimitedOther, network: limit.OtherPerNetwork, address: limit.OtherPerAddress,
 	},
 }
 
-const (
-	maxBuckets      = 50_000 // of about 100 bytes each
-	minBrowserValue = 16     // bytes; a shorter cookie value may be the same in every browser
-)
-
-// limits has the token buckets, by the hash of their key. When there are maxBuckets of them, all are
-// dropped. An attacker who fills the map with made-up keys gains little: each key gets a new bucket
-// anyway, and no other client is locked out.
-type limits struct {
-	mu      sync.Mutex
-	seed    maphash.Seed
-	buckets map[uint64]*rate.Limiter
-}
-
-func newLimits() *limits {
-	return &limits{seed: maphash.MakeSeed(), buckets: map[uint64]*rate.Limiter{}}
-}
-
-// bucketKey identifies a bucket. rate and burst are the settings of a new bucket.
-type bucketKey struct {
-	text  string
-	rate  rate.Limit
-	burst int
-}
-
-// allow takes one token from the bucket of every key, and reports whether each bucket had one.
-func (l *limits) allow(keys []bucketKey, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	allowed := true
-	for _, key := range keys {
-		hash := maphash.String(l.seed, key.text)
-		bucket := l.buckets[hash]
-		if bucket == nil {
-			if len(l.buckets) >= maxBuckets {
-				clear(l.buckets)
-			}
-			bucket = rate.NewLimiter(key.rate, key.burst)
-			l.buckets[hash] = bucket
-		}
-		if !bucket.AllowN(now, 1) {
-			allowed = false
-		}
-	}
-	return allowed
-}
-
-// limited counts a request and reports whether it exceeds a rate limit of its route.
+// limited counts a request and reports whether it exceeds a rate of its route.
 func (rt *Router) limited(r *http.Request, policy Policy) bool {
-	for _, limits := range limitsByPolicy {
-		if policy&limits.policy != 0 && !rt.limits.allow(rt.bucketKeys(r, limits), rt.cfg.Now()) {
-			return true
+	for _, each := range ratesByPolicy {
+		if policy&each.policy != 0 {
+			return !rt.cfg.Limits.Allow(rt.cfg.Now(), rt.buckets(r, each)...)
 		}
 	}
 	return false
 }
 
-// bucketKeys returns the buckets of a request: that of its browser, if a cookie identifies the
-// browser, and that of its address. A loopback address has no bucket: it belongs to a proxy that is
-// missing in the configuration of trusted proxies, so the limit would apply to all clients together.
-func (rt *Router) bucketKeys(r *http.Request, limits rateLimits) []bucketKey {
-	var keys []bucketKey
-	if value := rt.browserCookie(r); value != "" {
-		keys = append(keys, bucketKey{
-			text: limits.name + " cookie " + value, rate: limits.browserRate, burst: limits.browserBurst,
-		})
+// buckets returns the buckets that count a request: of its network, its address and its browser.
+//
+// The address of a proxy has none, because it would count all clients together: a loopback address
+// belongs to a proxy that is missing in the configuration of trusted proxies, and a trusted proxy's
+// own address is the client's only if the proxy reports no client.
+func (rt *Router) buckets(r *http.Request, each rates) []limit.Bucket {
+	var buckets []limit.Bucket
+	a := Address(r)
+	isProxy := a.IsLoopback() || a == peer(r) && rt.trusted(a)
+	if a.IsValid() && !isProxy {
+		if a.Is6() { // the network of an IPv4 address is the address
+			buckets = append(buckets, limit.Bucket{Rate: each.network, Key: limit.Network(a)})
+		}
+		buckets = append(buckets, limit.Bucket{Rate: each.address, Key: limit.Address(a)})
 	}
-	if a := Address(r); a.IsValid() && !a.IsLoopback() {
-		keys = append(keys, bucketKey{
-			text: limits.name + " address " + network(a), rate: limits.addressRate, burst: limits.addressBurst,
-		})
+	if each.browser.Name == "" || rt.cfg.Browser == nil {
+		return buckets
 	}
-	return keys
+	if key := rt.cfg.Browser(r); key != "" {
+		buckets = append(buckets, limit.Bucket{Rate: each.browser, Key: key})
+	}
+	return buckets
 }
 
-// browserCookie returns the value of a cookie that identifies the browser; "" = none. The session
-// cookie comes first: a client that uses its session must send this cookie unchanged, while it could
-// make up other cookies for each request. Short values such as "1" are ignored: they are the same in
-// all browsers, so one client could exhaust the limit of all.
-func (rt *Router) browserCookie(r *http.Request) string {
-	other := ""
-	for _, c := range r.Cookies() {
-		if len(c.Value) < minBrowserValue {
-			continue
-		}
-		if c.Name == rt.cfg.SessionCookie {
-			return c.Value
-		}
-		if other == "" && rt.isOwnCookie(c.Name) {
-			other = c.Value
+// keepOwnCookies removes the cookies that are not the gateway's from a request, and those beyond
+// limit.Cookies. So no handler looks at more, whatever a client sends.
+func (rt *Router) keepOwnCookies(r *http.Request) {
+	lines := r.Header["Cookie"]
+	if len(lines) == 0 {
+		return
+	}
+	var kept []string
+	for _, line := range lines {
+		for part := range strings.SplitSeq(line, ";") {
+			part = strings.TrimSpace(part)
+			if !rt.isOwnCookie(part) {
+				continue
+			}
+			if len(kept) == limit.Cookies.Max {
+				rt.cfg.Limits.Exceeded(limit.Cookies.Name)
+				r.Header["Cookie"] = []string{strings.Join(kept, "; ")}
+				return
+			}
+			kept = append(kept, part)
 		}
 	}
-	return other
+	delete(r.Header, "Cookie")
+	if len(kept) > 0 {
+		r.Header["Cookie"] = []string{strings.Join(kept, "; ")}
+	}
 }
 
 func (rt *Router) isOwnCookie(name string) bool {
@@ -141,17 +104,4 @@ func (rt *Router) isOwnCookie(name string) bool {
 		}
 	}
 	return false
-}
-
-// network returns the network for which requests from an address are counted: the address itself, or
-// in IPv6 its /64, since a household or a phone can use all addresses of a /64.
-func network(a netip.Addr) string {
-	if a.Is4() {
-		return a.String()
-	}
-	p, err := a.WithZone("").Prefix(64)
-	if err != nil {
-		return a.String()
-	}
-	return p.String()
 }

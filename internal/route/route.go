@@ -6,33 +6,52 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"math/bits"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/weigate/weigate/internal/limit"
 )
 
 // Policy is a rule for the requests of a route, which [Router.Wrap] applies before the route's
 // handler. The policies of a route are combined with |.
-type Policy uint8
+type Policy uint16
 
-// The policies. A route without a policy rejects POST requests of other sites, has no rate limit, and
-// its path is logged.
+// The policies. Each route has exactly one of those that begin with Limited. Without further
+// policies, it rejects POST requests of other sites, its path is logged, and its handler gets the
+// cookies of the gateway only.
 const (
 	// CrossSitePost allows POST requests of other sites. It is for routes that never act on the
 	// user's cookie when they receive a POST request.
 	CrossSitePost Policy = 1 << iota
-	// Limited limits the rate of requests by address and browser, for routes that anyone may
-	// request.
-	Limited
-	// LimitedSignedIn is a much higher rate limit, for routes that store rows for signed-in users.
-	LimitedSignedIn
 	// Private logs the constant beginning of the route's pattern instead of the path, for paths that
 	// contain a secret.
 	Private
+	// Subrequest is for requests that a reverse proxy derives from a request to another site: the
+	// Cookie header stays as it is, and a body that Content-Length announces is never waited for,
+	// because a proxy may send the header without the body.
+	Subrequest
+
+	// Limited limits the rate of requests by network, address and browser, for routes that anyone
+	// may request and that begin, continue or end a sign-in.
+	Limited
+	// LimitedSignedIn is a much higher rate limit, for routes that store rows for signed-in users.
+	LimitedSignedIn
+	// LimitedApp is a higher rate limit still, for requests of the servers of apps.
+	LimitedApp
+	// LimitedVerify is the highest rate limit, for subrequests of reverse proxies.
+	LimitedVerify
+	// LimitedOther is the rate limit of pages and texts that are the same for everybody.
+	LimitedOther
 )
+
+const limitPolicies = Limited | LimitedSignedIn | LimitedApp | LimitedVerify | LimitedOther
 
 // Mux is an [http.ServeMux] whose routes have policies. Make it with [NewMux]. Register all routes
 // before it serves the first request.
@@ -44,12 +63,18 @@ type Mux struct {
 // NewMux returns a Mux without routes.
 func NewMux() *Mux { return &Mux{mux: http.NewServeMux(), policies: map[string]Policy{}} }
 
-// Handle registers a route. The syntax of the pattern is that of [http.ServeMux].
+// Handle registers a route. The syntax of the pattern is that of [http.ServeMux]. It panics if the
+// route has no rate limit or more than one, as ServeMux does for an invalid pattern.
 func (m *Mux) Handle(pattern string, handler http.Handler, policies ...Policy) {
-	m.mux.Handle(pattern, handler)
+	var all Policy
 	for _, p := range policies {
-		m.policies[pattern] |= p
+		all |= p
 	}
+	if bits.OnesCount16(uint16(all&limitPolicies)) != 1 {
+		panic("route: " + pattern + ": want exactly one of the policies Limited…")
+	}
+	m.mux.Handle(pattern, handler)
+	m.policies[pattern] = all
 }
 
 // HandleFunc registers a route as [Mux.Handle] does.
@@ -57,21 +82,28 @@ func (m *Mux) HandleFunc(pattern string, handler http.HandlerFunc, policies ...P
 	m.Handle(pattern, handler, policies...)
 }
 
+// Patterns returns the patterns of all routes, sorted.
+func (m *Mux) Patterns() []string { return slices.Sorted(maps.Keys(m.policies)) }
+
 // ServeHTTP serves a request by its route. It does not apply the policies: [Router.Wrap] does.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeHTTP(w, r) }
 
-// Policy returns the policies of the route of a request.
+// Policy returns the policies of the route of a request. A request without a route has
+// LimitedOther.
 func (m *Mux) Policy(r *http.Request) Policy {
 	_, pattern := m.mux.Handler(r)
-	return m.policies[pattern]
+	if p := m.policies[pattern]; p != 0 {
+		return p
+	}
+	return LimitedOther
 }
 
-// loggedPath returns the path of a request for the log; of a route with Private, the pattern up to
-// the first wildcard.
+// loggedPath returns the path of a request for the log, at most limit.LoggedPath of it; of a route
+// with Private, the pattern up to the first wildcard.
 func (m *Mux) loggedPath(r *http.Request) string {
 	_, pattern := m.mux.Handler(r)
 	if m.policies[pattern]&Private == 0 {
-		return r.URL.Path
+		return limit.LoggedPath.Cut(r.URL.Path)
 	}
 	if _, path, hasMethod := strings.Cut(pattern, " "); hasMethod {
 		pattern = path
@@ -98,9 +130,14 @@ type Config struct {
 	Origin         string
 	TrustedProxies []netip.Prefix // their X-Forwarded-For is read; empty = no peer is trusted
 
-	// The rate limits count a browser by its session cookie, or by another cookie of the gateway.
-	SessionCookie  string   // name of the session cookie; "" = none
-	CookiePrefixes []string // prefixes of the names of the gateway's other cookies
+	// Limits counts the requests; nil allows all. It is kept when the configuration is reloaded.
+	Limits *limit.Limiter
+	// Browser returns the key by which a browser is counted, or "". It must return the same key for
+	// all requests that the same user can make with one session, and none for a cookie that the
+	// gateway did not issue: otherwise a client could make up a new browser for each request. nil =
+	// browsers are not counted.
+	Browser        func(*http.Request) string
+	CookiePrefixes []string // prefixes of the names of the gateway's cookies; handlers get no others
 
 	HSTS bool // send Strict-Transport-Security, for the whole host
 
@@ -113,12 +150,8 @@ type Config struct {
 type Router struct {
 	cfg         Config
 	crossOrigin *http.CrossOriginProtection
-	limits      *limits
 	warned      atomic.Bool // the warning about X-Forwarded-For of an untrusted peer was logged
 }
-
-// maxBody is the greatest length of a request body, in bytes. Forms are far shorter.
-const maxBody = 64 << 10
 
 // New validates the configuration and makes a Router.
 func New(cfg Config) (*Router, error) {
@@ -131,7 +164,7 @@ func New(cfg Config) (*Router, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	r := &Router{cfg: cfg, crossOrigin: http.NewCrossOriginProtection(), limits: newLimits()}
+	r := &Router{cfg: cfg, crossOrigin: http.NewCrossOriginProtection()}
 	if err := r.crossOrigin.AddTrustedOrigin(cfg.Origin); err != nil {
 		return nil, fmt.Errorf("route: Config.Origin: %w", err)
 	}
@@ -179,22 +212,52 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 		if rt.cfg.HSTS {
 			header.Set("Strict-Transport-Security", "max-age=31536000")
 		}
-		r.Body = http.MaxBytesReader(tracked, r.Body, maxBody)
 		policy := rt.cfg.Mux.Policy(r)
-		if policy&CrossSitePost == 0 && rt.crossOrigin.Check(r) != nil {
-			rt.cfg.Logger.WarnContext(ctx, "form from another site rejected", "path", rt.cfg.Mux.loggedPath(r),
-				"request_id", id)
-			rt.cfg.Fail(tracked, r, ForeignForm)
-			return
+		if policy&Subrequest == 0 {
+			rt.keepOwnCookies(r)
 		}
-		if rt.limited(r, policy) {
-			rt.cfg.Logger.WarnContext(ctx, "rate limit exceeded, request rejected", "path", rt.cfg.Mux.loggedPath(r),
-				"request_id", id)
-			rt.cfg.Fail(tracked, r, TooMany)
+		if r.Method == http.MethodPost && policy&Subrequest == 0 {
+			r.Body = http.MaxBytesReader(w, r.Body, int64(limit.RequestBody.Bytes))
+		} else {
+			dropBody(w, r)
+		}
+		// Rate limits come first, so that each request counts, whatever is wrong with it.
+		switch {
+		case rt.limited(r, policy):
+			rt.refuse(tracked, r, TooMany, "rate limit exceeded, request rejected")
+			return
+		case policy&CrossSitePost == 0 && rt.crossOrigin.Check(r) != nil:
+			rt.refuse(tracked, r, ForeignForm, "form from another site rejected")
 			return
 		}
 		next.ServeHTTP(tracked, r)
 	})
+}
+
+// refuse responds to a request that does not reach its handler. It does not wait for the body.
+func (rt *Router) refuse(w *trackedWriter, r *http.Request, f Failure, message string) {
+	rt.cfg.Logger.WarnContext(r.Context(), message, "path", rt.cfg.Mux.loggedPath(r),
+		"request_id", RequestID(r.Context()))
+	dropBody(w, r)
+	rt.cfg.Fail(w, r, f)
+}
+
+// unreadBodyTime is how long the server still reads a body that no handler reads. If the client has
+// sent it, the connection is then closed without a reset, which could destroy the response.
+const unreadBodyTime = time.Second
+
+// dropBody makes the server respond without the request's body. By default, net/http reads up to
+// 256 kB of it before it sends the response, and waits until the client has sent them: a client that
+// announces a body and sends none would occupy the connection until the read timeout. A response
+// with "Connection: close" is sent at once.
+func dropBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 { // -1 = chunked
+		return
+	}
+	w.Header().Set("Connection", "close")
+	// Not supported by writers in tests; the server's read timeout still applies.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadBodyTime))
+	r.Body, r.ContentLength = http.NoBody, 0
 }
 
 // handlePanic is deferred by Wrap. It recovers from a panic of the handler, logs it and responds with

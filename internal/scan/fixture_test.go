@@ -107,7 +107,7 @@ func (w *fixture) start() {
 		if err := h.Begin(rw, r, w.loginRequest(r.URL.Query())); err != nil {
 			http.Error(rw, "begin", http.StatusInternalServerError)
 		}
-	})
+	}, route.Limited)
 	w.replicas, w.muxes = append(w.replicas, h), append(w.muxes, leaktest.Watch(w.t, mux))
 }
 

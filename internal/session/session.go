@@ -11,7 +11,9 @@ package session
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +38,7 @@ type Manager struct {
 	Sessions gateway.Sessions
 	Grants   Revoker
 	Cookies  cookie.Set    // the gateway's cookies; flow.CookieSession is the session cookie
+	Keys     [][]byte      // authenticate session cookies: the first signs, all verify
 	Idle     time.Duration // a session expires when it was not used for this time
 	Max      time.Duration // a session expires this time after the sign-in, even if it is used
 	Now      func() time.Time
@@ -49,6 +52,42 @@ const touchAfter = time.Minute
 // Hash returns the form in which a session id is stored. The id has 256 random bits, so a plain
 // hash is enough.
 func Hash(id string) [32]byte { return sha256.Sum256([]byte("weigate session\x00" + id)) }
+
+// tagLength is the length of the tag in a session cookie: 16 bytes in base64.
+const tagLength = 22
+
+// NewCookie returns the session cookie with a session id. Its value is the id, a dot, and a tag: a
+// MAC of the id. So a cookie that the gateway did not issue is recognized without the store, however
+// many a client makes up.
+func (m *Manager) NewCookie(id string) *http.Cookie {
+	return m.Cookies.New(flow.CookieSession, id+"."+tag(m.Keys[0], id), m.Max)
+}
+
+func tag(key []byte, id string) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("weigate session cookie\x00" + id))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// id returns the session id in the value of a session cookie; "" if the gateway did not issue it.
+func (m *Manager) id(value string) string {
+	id, sent, _ := strings.Cut(value, ".")
+	if len(id) != flow.SessionIDLength || len(sent) != tagLength {
+		return ""
+	}
+	for _, key := range m.Keys {
+		if hmac.Equal([]byte(tag(key, id)), []byte(sent)) {
+			return id
+		}
+	}
+	return ""
+}
+
+// BrowserKey returns a key that is the same for all requests of a browser with one session; "" if
+// the browser has no session cookie that the gateway issued. The session may have ended.
+func (m *Manager) BrowserKey(r *http.Request) string {
+	return m.id(m.Cookies.Value(r, flow.CookieSession))
+}
 
 // Current returns the signed-in browser that sent r, found by its session cookie. It returns false
 // if no user is signed in. An error is the store's.
@@ -71,10 +110,10 @@ func (m *Manager) Current(r *http.Request) (Browser, bool, error) {
 	}, true, nil
 }
 
-// CurrentHash returns the hash of the session id that the browser sent. The session need not exist.
+// CurrentHash returns the hash of the session id that the browser sent. The session may have ended.
 func (m *Manager) CurrentHash(r *http.Request) (hash [32]byte, sent bool) {
-	id := m.Cookies.Value(r, flow.CookieSession)
-	if len(id) != flow.SessionIDLength {
+	id := m.BrowserKey(r)
+	if id == "" {
 		return hash, false
 	}
 	return Hash(id), true
@@ -137,24 +176,17 @@ func (m *Manager) End(ctx context.Context, hash [32]byte, now time.Time) error {
 	return m.Sessions.DeleteSession(ctx, hash)
 }
 
-// maxSessionCookies limits how many sessions one sign-out ends. A browser has one session cookie,
-// or a few of the same name if another host of the domain set some. An attacker could send
-// thousands, each of which is a call to the store.
-const maxSessionCookies = 32
-
 // SignOut deletes the session of the browser that sent r and returns the cookie that removes its
 // session cookie. It succeeds when the browser is not signed in. Grants of apps are not revoked.
 func (m *Manager) SignOut(r *http.Request) (*http.Cookie, error) {
 	ended := map[string]bool{}
 	for _, c := range r.CookiesNamed(m.Cookies.Name(flow.CookieSession)) {
-		if len(c.Value) != flow.SessionIDLength || ended[c.Value] {
+		id := m.id(c.Value)
+		if id == "" || ended[id] {
 			continue
 		}
-		if len(ended) == maxSessionCookies {
-			break
-		}
-		ended[c.Value] = true
-		if err := m.Sessions.DeleteSession(r.Context(), Hash(c.Value)); err != nil {
+		ended[id] = true
+		if err := m.Sessions.DeleteSession(r.Context(), Hash(id)); err != nil {
 			return m.Cookies.Clear(flow.CookieSession), err
 		}
 	}

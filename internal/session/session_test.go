@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -41,6 +42,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	r.Manager = &session.Manager{Sessions: store, Grants: store, Cookies: cookie.For(own, "weigate"), Idle: time.Hour,
 		Max:     3 * time.Hour,
+		Keys:    [][]byte{[]byte("the key of session cookies")},
 		Now:     func() time.Time { return start },
 		OnError: func(_ context.Context, err error) { t.Error(err) }}
 	r.user, _, err = store.RecordSignIn(t.Context(),
@@ -193,6 +195,43 @@ func (r *fixture) signedIn(t *testing.T, data session.Data) {
 	}
 }
 
+// cookie returns the session cookie with an id, as a browser sends it.
+func (r *fixture) cookie(id string) string {
+	c := r.NewCookie(id)
+	return c.Name + "=" + c.Value
+}
+
+// TestMadeUpSessionCookiesNeverReachTheStore sends cookies of the right form that the gateway did not
+// issue, to a store that is closed: each call to it would be an error.
+func TestMadeUpSessionCookiesNeverReachTheStore(t *testing.T) {
+	t.Parallel()
+	r := newFixture(t)
+	if err := r.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var sent []string
+	for i := range 32 {
+		sent = append(sent, fmt.Sprintf("__Host-weigate-s=%043d.%022d", i, i))
+	}
+	if _, err := r.SignOut(request(strings.Join(sent, "; "))); err != nil {
+		t.Errorf("a sign-out: %v", err)
+	}
+	if _, signedIn, err := r.Current(request(sent[0])); signedIn || err != nil || r.BrowserKey(request(sent[0])) != "" {
+		t.Errorf("a request: signed in %v, %v", signedIn, err)
+	}
+}
+
+// TestReplacedKeyKeepsSessions signs a cookie with a key that is no longer the first.
+func TestReplacedKeyKeepsSessions(t *testing.T) {
+	t.Parallel()
+	r := newFixture(t)
+	before := r.cookie(id)
+	r.Keys = append([][]byte{[]byte("the next key")}, r.Keys...)
+	if got := r.BrowserKey(request(before)); got != id || r.cookie(id) == before {
+		t.Errorf("the cookie of the old key has the id %q", got)
+	}
+}
+
 func request(cookies string) *http.Request {
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Cookie", cookies)
@@ -203,16 +242,16 @@ func TestCurrentReadsTheCookie(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
 	r.signedIn(t, session.Data{LoginRequestID: "d1", ProfileDeclined: true, Scopes: []string{"snsapi_base"}})
-	b, signedIn, err := r.Current(request("__Host-weigate-s=" + id))
+	b, signedIn, err := r.Current(request(r.cookie(id)))
 	if err != nil || !signedIn || b.User.ID != r.user.ID || b.Hash != session.Hash(id) || b.LoginRequestID != "d1" ||
 		!b.ProfileDeclined ||
 		!slices.Equal(b.Scopes, []string{"snsapi_base"}) {
 		t.Errorf("browser %+v, %v, %v", b, signedIn, err)
 	}
 	for _, cookies := range []string{
-		"", "x=" + id, "__Host-weigate-s=" + id[1:], "__Host-weigate-s=" + id + "a", "__Host-weigate-s=" +
-			strings.Repeat("b", 43),
-		"__Host-weigate-s=" + id + "; __Host-weigate-s=" + strings.Repeat("b", 43), // one of the two was set by another host
+		"", "x=" + id, "__Host-weigate-s=" + id, r.cookie(id[1:]), r.cookie(id) + "a", r.cookie(id)[:60],
+		r.cookie(strings.Repeat("b", 43)),
+		r.cookie(id) + "; __Host-weigate-s=x", // one of the two was set by another host
 	} {
 		if b, signedIn, err := r.Current(request(cookies)); err != nil || signedIn {
 			t.Errorf("%q: %+v, %v, %v", cookies, b, signedIn, err)
@@ -221,7 +260,7 @@ func TestCurrentReadsTheCookie(t *testing.T) {
 	if err := r.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, signedIn, err := r.Current(request("__Host-weigate-s=" + id)); signedIn ||
+	if _, signedIn, err := r.Current(request(r.cookie(id))); signedIn ||
 		!errors.Is(err, gateway.ErrUnavailable) {
 		t.Errorf("while the store is unavailable: %v, %v", signedIn, err)
 	}
@@ -234,7 +273,7 @@ func TestDeclineProfileKeepsTheRest(t *testing.T) {
 	if err := r.DeclineProfile(t.Context(), session.Hash(id)); err != nil {
 		t.Fatal(err)
 	}
-	if b, _, err := r.Current(request("__Host-weigate-s=" + id)); err != nil || !b.ProfileDeclined ||
+	if b, _, err := r.Current(request(r.cookie(id))); err != nil || !b.ProfileDeclined ||
 		b.LoginRequestID != "d1" {
 		t.Errorf("browser %+v, %v", b, err)
 	}
@@ -248,12 +287,12 @@ func TestSignOutEndsEverySessionOfTheCookies(t *testing.T) {
 	r := newFixture(t)
 	r.signedIn(t, session.Data{})
 	for range 2 {
-		cleared, err := r.SignOut(request("__Host-weigate-s=" + strings.Repeat("b", 43) + "; __Host-weigate-s=" + id))
+		cleared, err := r.SignOut(request(r.cookie(strings.Repeat("b", 43)) + "; " + r.cookie(id)))
 		if err != nil || cleared.MaxAge != -1 || cleared.Name != "__Host-weigate-s" {
 			t.Errorf("SignOut: %v, %v", cleared, err)
 		}
 	}
-	if _, signedIn, err := r.Current(request("__Host-weigate-s=" + id)); err != nil || signedIn {
+	if _, signedIn, err := r.Current(request(r.cookie(id))); err != nil || signedIn {
 		t.Errorf("signed in %v, %v", signedIn, err)
 	}
 }

@@ -48,12 +48,8 @@ func (h *Handler) addSessionCookie(c *connector, b flow.Browser, res flow.Result
 	case err != nil:
 		return c.engine.Fail(b, res.Flow, flowError(err))
 	}
-	res.Cookies = append(res.Cookies, h.sessionCookie(id))
+	res.Cookies = append(res.Cookies, h.cfg.Sessions.NewCookie(id))
 	return res
-}
-
-func (h *Handler) sessionCookie(id string) *http.Cookie {
-	return h.cookies.New(flow.CookieSession, id, h.cfg.Sessions.Max)
 }
 
 // answer writes the response for a result of the engine, of a callback or of a start.

@@ -78,7 +78,7 @@ func (h *Handler) CreateSession(r *http.Request, a session.Authentication) (*htt
 			At: now, Kind: EventSignIn, UserID: user.ID, App: a.App, Connector: a.Connector, Method: a.Method, Outcome: "ok",
 		})
 	}
-	return h.sessionCookie(id), nil
+	return h.cfg.Sessions.NewCookie(id), nil
 }
 
 // endPrevious ends the session that this browser had. Its cookie is replaced, so its user could not

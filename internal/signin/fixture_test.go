@@ -97,6 +97,7 @@ func newFixtureOn(t *testing.T, store gateway.Store, change ...func(*fixture, *s
 	r := &fixture{t: t, store: store, time: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC),
 		app: gateway.App{ID: "notes", Name: "Notes"}}
 	r.sessions = &session.Manager{Sessions: store, Grants: store, Idle: 24 * time.Hour, Max: 720 * time.Hour, Now: r.now,
+		Keys:    [][]byte{[]byte("the key of session cookies")},
 		OnError: func(_ context.Context, err error) { t.Error(err) }}
 	cfg := signin.Config{
 		URL: "https://login.example.com", Keys: [][]byte{[]byte(strings.Repeat("k", 32))},
@@ -119,7 +120,7 @@ func newFixtureOn(t *testing.T, store gateway.Store, change ...func(*fixture, *s
 	r.path = strings.TrimPrefix(cfg.URL, "https://login.example.com")
 	mux := route.NewMux()
 	r.h.Mount(mux)
-	mux.HandleFunc("GET "+r.path+"/app", r.serveApp)
+	mux.HandleFunc("GET "+r.path+"/app", r.serveApp, route.Limited)
 	r.mux = leaktest.Watch(t, mux)
 	return r
 }

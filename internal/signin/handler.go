@@ -266,7 +266,7 @@ const (
 
 // Mount registers the routes on mux, under the path of the gateway's own address.
 func (h *Handler) Mount(mux *route.Mux) {
-	mux.HandleFunc("GET "+h.path+pathHome, h.home)
+	mux.HandleFunc("GET "+h.path+pathHome, h.home, route.Limited)
 	mux.HandleFunc(h.path+pathSignIn, h.get(h.signIn), route.Limited)
 	mux.HandleFunc(h.path+pathLost, h.get(h.lost), route.Limited)
 	mux.HandleFunc(h.path+pathEnded, h.get(h.ended), route.Limited)
@@ -274,8 +274,8 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathProfile, h.getOrPost(h.askProfile, h.declineProfile), route.Limited)
 	mux.HandleFunc(h.path+pathAgreement, h.getOrPost(nil, h.agree), route.Limited)
 	mux.HandleFunc(h.path+pathSignIn+"/", h.notFound, route.Limited)
-	mux.HandleFunc(h.path+pathSignOut, h.getOrPost(h.askSignOut, h.signOut))
-	mux.HandleFunc(h.path+pathEverywhere, h.getOrPost(nil, h.endEverywhere))
+	mux.HandleFunc(h.path+pathSignOut, h.getOrPost(h.askSignOut, h.signOut), route.Limited)
+	mux.HandleFunc(h.path+pathEverywhere, h.getOrPost(nil, h.endEverywhere), route.Limited)
 	for _, c := range h.connectors {
 		serve := func(w http.ResponseWriter, r *http.Request) { h.callback(w, r, c) }
 		mux.HandleFunc(h.path+c.callback, h.get(serve), route.Limited)
@@ -317,6 +317,3 @@ func (h *Handler) getOrPost(get, post http.HandlerFunc) http.HandlerFunc {
 		}
 	}
 }
-
-// SessionCookie returns the name of the session cookie.
-func (h *Handler) SessionCookie() string { return h.cookies.Name(flow.CookieSession) }

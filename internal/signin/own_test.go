@@ -160,7 +160,7 @@ func TestCallbackOfEachConnector(t *testing.T) {
 		mux := route.NewMux()
 		r.h.Mount(mux)
 		for _, limited := range []string{"/wechat/callback", "/wechat/callback/second", "/sign-in", "/sign-in/profile",
-			"/sign-in/anything"} {
+			"/sign-in/anything", "/sign-out", "/sign-out/everywhere", "/"} {
 			if mux.Policy(httptest.NewRequest(http.MethodGet, r.url+limited, nil))&route.Limited == 0 {
 				t.Errorf("%s is not limited", limited)
 			}
