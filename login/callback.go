@@ -15,7 +15,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// browser describes the browser that sent r for the engine.
+// browser returns what the engine (package flow) must know about the browser that sent r.
 func (h *Handler) browser(r *http.Request) flow.Browser {
 	return flow.Browser{
 		Request: r, RequestID: h.requestID(r), Language: lang.FromHeader(r.Header, lang.English),
@@ -54,6 +54,7 @@ func (h *Handler) addSessionCookie(b flow.Browser, res flow.Result) flow.Result 
 	case err != nil:
 		return h.engine.Fail(b, res.Flow, flowError(err))
 	}
+	// The cookie lives as long as any session may; the store ends unused sessions earlier.
 	res.Cookies = append(res.Cookies, h.cookies.New(flow.CookieSession, id, h.cfg.SessionMax))
 	return res
 }
@@ -89,7 +90,7 @@ func (h *Handler) redirectLost(w http.ResponseWriter, res flow.Result) {
 	if res.Flow != nil {
 		returnTo = res.Flow.ReturnTo
 	}
-	signedIn := len(res.Cookies) == 0 // see flow.Engine.Lost
+	signedIn := len(res.Cookies) == 0 // flow.Engine.Lost sets a cookie for other browsers only
 	target := h.address(pathLost)
 	switch {
 	case signedIn:
@@ -108,6 +109,7 @@ func (h *Handler) serveLost(w http.ResponseWriter, r *http.Request) {
 		returnTo = h.returns.Home()
 	}
 	p := Page{Kind: PageNoCookies, AgainURL: h.startURL(returnTo, wechat.ScopeBase)}
+	// The callback set a cookie as a probe. If the browser sent it now, cookies are not the problem.
 	if accepts, clearProbe := h.engine.AcceptsCookies(r); accepts {
 		http.SetCookie(w, clearProbe)
 		p.Kind = PageLost
@@ -139,7 +141,7 @@ func (h *Handler) serveEnded(w http.ResponseWriter, r *http.Request) {
 		Kind: failurePage(failure.Outcome), Text: failure.Text, RequestID: failure.RequestID,
 		AgainURL: h.startURL(failure.ReturnTo, failure.Scope),
 	}
-	if p.Kind == PageBusy {
+	if p.Kind == PageBusy { // WeChat may be unavailable, which lasts longer than showPage assumes
 		w.Header().Set("Retry-After", "60")
 	}
 	h.showPage(w, r, p)
@@ -184,7 +186,7 @@ func (h *Handler) recordSignIn(ctx context.Context, r *http.Request, a flow.Auth
 	out, err := a.Finish(ctx, flow.OutcomeSignedIn, "", nil)
 	ctx = context.WithoutCancel(ctx) // sessions are deleted even when the time limit has passed
 	if err != nil {
-		// Without an outcome the sign-in starts again. This session would never be used.
+		// Without an outcome the sign-in starts again with another session. This one would never be used.
 		if err := h.deleteSession(ctx, flow.Hash("session", id)); err != nil {
 			h.cfg.Logger.ErrorContext(ctx, "unfinished session not deleted", "error", err, "request_id", h.requestID(r))
 		}
@@ -212,8 +214,8 @@ func (h *Handler) newSession(
 		signIn.Nickname, signIn.AvatarURL = a.Profile.Nickname, a.Profile.AvatarURL
 		signIn.ProfileAt, signIn.ProfileDeclined = a.At, false
 	}
-	// The session is copied before OnSignIn. Afterwards only the fields are taken that OnSignIn may
-	// change.
+	// The session is copied before OnSignIn is called. Afterwards only the fields that OnSignIn may
+	// change are copied from its argument.
 	s = signIn.Session
 	s.Scopes = slices.Clone(s.Scopes)
 	if h.cfg.OnSignIn != nil {
@@ -252,7 +254,7 @@ func (h *Handler) callOnSignIn(ctx context.Context, signIn *SignIn) (kind, text 
 	return "", "", nil
 }
 
-// outcomeOf returns the outcome for an error of the program or its store.
+// outcomeOf returns the kind of the outcome for an error of Config.OnSignIn or the store.
 func outcomeOf(err error) string {
 	if isTemporary(err) {
 		return flow.OutcomeBusy
@@ -260,8 +262,8 @@ func outcomeOf(err error) string {
 	return flow.OutcomeFault
 }
 
-// copyProfile copies the profile and the unionid from the browser's current session if it is of the
-// same user. So the profile is not lost when the user signs in again without requesting it.
+// copyProfile copies the profile and the unionid from the browser's current session to s, if both
+// are of the same user. Otherwise a sign-in that does not request the profile would lose it.
 func (h *Handler) copyProfile(r *http.Request, s *Session) {
 	old, err := h.Session(r)
 	if err != nil || old.AppID != s.AppID || old.OpenID != s.OpenID {

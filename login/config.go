@@ -21,7 +21,8 @@ import (
 )
 
 // Config is the configuration of a Handler. URL, Keys and one of OfficialAccount and WebsiteApp are
-// required; the zero value of every other field works.
+// required; the zero value of every other field works. "The program" is the one that uses this
+// package, and "the callback" is the redirect URI to which WeChat returns the browser.
 type Config struct {
 	// URL is the program's public base URL, such as https://app.example.com. It may have a path,
 	// below which the program and this handler are served. The callback is URL +
@@ -35,8 +36,8 @@ type Config struct {
 	// not generate them at startup: a restart would then end every pending sign-in.
 	Keys [][]byte
 
-	// Store stores sessions, and attempts: which request redeems the code of a pending sign-in. nil
-	// is a new MemoryStore.
+	// Store stores sessions and attempts. An attempt records which request redeems the code of a
+	// pending sign-in. nil is a new MemoryStore.
 	Store Store
 
 	// OfficialAccount signs users in inside WeChat (服务号, or a 测试号); nil is none.
@@ -45,8 +46,8 @@ type Config struct {
 	// WebsiteApp signs users in everywhere else by WeChat's QR code (网站应用); nil is none.
 	WebsiteApp *wechat.Client
 
-	// AnyBrowser treats every browser as WeChat's, for development with a simulator. WeChat itself
-	// answers other browsers with an error page.
+	// AnyBrowser treats every browser as WeChat's, for development with a simulator of WeChat. WeChat
+	// itself answers other browsers with an error page.
 	AnyBrowser bool
 
 	// Insecure allows plain http at an address that is not loopback, for testing a test account
@@ -109,12 +110,13 @@ type Config struct {
 	// 0 is 720 hours.
 	ProfileMaxAge time.Duration
 
-	// RequestID identifies a request in logs and on error pages; nil makes a random id for each.
+	// RequestID returns the id of a request, which logs and error pages show. With nil each request
+	// gets a random id.
 	RequestID func(*http.Request) string
 
 	// OnEvent is called for metrics: for each sign-in that starts, and for each response to a
-	// callback. The difference is the number of users who did not return from WeChat. OnEvent must
-	// not block, and must be safe for concurrent use.
+	// callback. The difference of the two counts is the number of users who did not return from
+	// WeChat. OnEvent must not block, and must be safe for concurrent use.
 	OnEvent func(context.Context, Event)
 
 	// Logger gets one line for each sign-in and one for each error. No line contains a code, a
@@ -130,8 +132,9 @@ type Config struct {
 type Event struct {
 	// Outcome is "begun" when the browser was sent to WeChat. Otherwise it is the result of a
 	// callback: an OutcomeKind, "denied" (the user declined), "repeat" (answered from the outcome
-	// of an earlier callback), "lost" (it belongs to no sign-in of the browser), "gave_up" (WeChat
-	// refused codes several times in a row), "store_full" or "unavailable" (the store).
+	// of an earlier callback), "lost" (the callback belongs to no sign-in of the browser), "gave_up"
+	// (WeChat refused codes several times in a row), "store_full", or "unavailable" (the store could
+	// not be reached).
 	Outcome string
 	Method  Method // "" when the sign-in is not known
 }
@@ -194,7 +197,8 @@ func parseOrigins(field string, hosts []string) (map[string]bool, []error) {
 	return origins, problems
 }
 
-// useURL validates Config.URL and sets what depends on it: the return policy and the cookies.
+// useURL validates Config.URL and sets what depends on it: the return policy, which decides where a
+// browser may continue after the sign-in, and the cookies.
 func (h *Handler) useURL(text, cookiePrefix string, insecure bool) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
@@ -216,12 +220,14 @@ func (h *Handler) useURL(text, cookiePrefix string, insecure bool) error {
 			"use https, or Insecure for a test account in a private network")
 	}
 	h.returns.Origin, h.returns.Prefix = own, prefix
+	// A user who returned to one of these pages would be in the sign-in again.
 	h.returns.ReservedPaths = []string{pathStart + "/", pathCallback + "/", pathSignOut}
 	h.cookies = cookie.For(u, cookiePrefix)
 	return nil
 }
 
-// cleanPrefix validates the path of Config.URL and returns it without a slash at the end.
+// cleanPrefix validates the path of Config.URL and returns it without a slash at the end. The path
+// is also the Path attribute of the cookies, where a semicolon would begin the next attribute.
 func cleanPrefix(p string) (string, error) {
 	p = strings.TrimSuffix(p, "/")
 	if p != "" && (path.Clean(p) != p || !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "%;, ")) {
@@ -233,6 +239,7 @@ func cleanPrefix(p string) (string, error) {
 	return p, nil
 }
 
+// checkKeys returns an error unless there are keys and each is long enough.
 func checkKeys(keys [][]byte) error {
 	if len(keys) == 0 {
 		return errors.New("at least one is required, of 32 random bytes")
@@ -245,7 +252,8 @@ func checkKeys(keys [][]byte) error {
 	return nil
 }
 
-// build sets the defaults, and creates what needs a valid configuration.
+// build sets the defaults, and then creates the parts of the handler that need a valid
+// configuration.
 func (h *Handler) build() (err error) {
 	if h.cfg.Store == nil {
 		h.cfg.Store = NewMemoryStore()
@@ -291,7 +299,8 @@ func (h *Handler) sendEvent(ctx context.Context, e flow.Event) {
 	}
 }
 
-// redactPassword returns an address without its password, for error messages.
+// redactPassword returns an address without its password, for error messages. An address that
+// cannot be parsed is omitted, since its password cannot be found.
 func redactPassword(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -3,7 +3,7 @@
 // their sessions.
 //
 // The names to know are [New] with its [Config], [Handler.Mount], [Handler.Require] and
-// [Handler.RequireProfile] around the program's pages, and [FromContext] for the [Session].
+// [Handler.RequireProfile] around the pages of your program, and [FromContext] for the [Session].
 // Config.OnSignIn connects users with the program's own records, or refuses them.
 //
 //	package main
@@ -41,8 +41,9 @@
 //
 // # Addresses
 //
-// All paths are below the path of Config.URL. A flow is one authorization at WeChat in progress; an
-// attempt is one redemption of its code; the outcome is the result.
+// All paths are below the path of Config.URL. A flow is one authorization at WeChat in progress. An
+// attempt is one redemption of the code that WeChat appends to the callback. An outcome is the
+// result of an attempt. The names of pages are values of [PageKind].
 //
 //	GET  /sign-in?return=/x[&scope=profile]
 //	      return address not allowed ──→ page bad_return, nothing starts
@@ -54,8 +55,9 @@
 //	      attempt stored ──→ code redeemed, OnSignIn called, session created, outcome stored
 //	      another request redeems it ──→ wait for its outcome
 //	      outcome signed_in ──→ session cookie, 303 to the return address
-//	      outcome code_refused or unknown ──→ start again, twice automatically, then page again
-//	      outcome snapshot ──→ 303 /sign-in, which explains 使用完整服务 once and then starts again
+//	      outcome code_refused or unknown ──→ start again, twice automatically, then page "again"
+//	      outcome snapshot (a virtual user of WeChat's snapshot page 快照页) ──→ 303 /sign-in, which shows
+//	          page snapshot once (it explains WeChat's button 使用完整服务), and then starts again
 //	      any other outcome ──→ 303 /sign-in/ended, the page for it; the same for each repeat
 //	GET  /sign-in/ended      explains why a callback failed, at an address without its code
 //	GET  /sign-in/lost       the sign-in has expired, or this browser rejects cookies
@@ -66,29 +68,31 @@
 //	POST /sign-out           ends the session and every pending sign-in of this browser, 303
 //
 // The program's own sign-out button is a form: method post, action /sign-out, with an optional
-// field "return". A page with such a form must not have the Referrer-Policy "no-referrer": browsers
-// then send "Origin: null", and the form is rejected as another site's where Sec-Fetch-Site is
-// missing.
+// field "return". A page with such a form must not have the Referrer-Policy "no-referrer": with it
+// browsers send "Origin: null". The form of an old browser, which sends no Sec-Fetch-Site header,
+// is then rejected as another site's.
 //
 // # Security
 //
 //   - A code is redeemed only for the browser that started the sign-in. The flow cookie, which has
 //     the state and the return address, is encrypted, bound to its name, HttpOnly, SameSite=Lax and
 //     "__Host-". The state is compared in constant time.
-//   - A code is redeemed once. An [Attempt] is stored before the code is sent to WeChat. When its
-//     lease passes without an outcome, the sign-in starts again; the code is never sent a second
-//     time. WeChat sometimes requests the callback twice, even with two codes for one state (many
-//     field reports): the second code counts only when WeChat refused the first.
+//   - A code is redeemed once. An [Attempt] is stored before the code is sent to WeChat. It has a
+//     lease: a time by which its outcome must be stored. When the lease passes without an outcome,
+//     the sign-in starts again; the code is never sent a second time. WeChat sometimes requests the
+//     callback twice, even with two codes for one state (many field reports). The second code is
+//     redeemed only when WeChat refused the first.
 //   - A repeated callback never creates a second session, since the session id is derived from a
 //     secret in the flow cookie. Repeats are accepted for a minute, and only while the session
 //     exists: after a sign-out, the back button signs nobody in.
-//   - No browser is redirected endlessly. The last character of a state counts the restarts, because
-//     WeChat returns it even when the browser loses its cookies. After two restarts the user sees a
-//     page.
+//   - No browser is redirected endlessly. The last character of a state counts the restarts,
+//     because WeChat returns the state even when the browser loses its cookies. After two restarts
+//     the user sees a page.
 //   - Return addresses are checked before the flow starts, and are part of the sealed flow cookie.
 //   - A user of a snapshot page (快照页) is virtual and never signed in.
-//   - No log line and no page contains a code, a token or a secret. The URL of the callback, which
-//     contains the code, is left by a redirect. Tokens are not stored.
+//   - No log line and no page contains a code, a token or a secret. The URL of the callback
+//     contains the code, so no page is shown there: the browser is redirected. Tokens are not
+//     stored.
 //
 // # Limits
 //

@@ -23,17 +23,17 @@ const (
 	pathSignOut  = "/sign-out"
 )
 
-// Handler serves the pages of the sign-in, and has middleware that protects the other pages of a
-// program. Create it with New. It is safe for concurrent use. All its state is in the Store and in
-// cookies.
+// Handler serves the pages of the sign-in, and has middleware that protects the other pages of the
+// program that uses this package. Create it with New. It is safe for concurrent use. All its state
+// is in the Store and in cookies.
 type Handler struct {
 	cfg           Config
-	returns       flow.ReturnPolicy // also the origin and the path of Config.URL
-	cookies       cookie.Set
-	engine        *flow.Engine    // redirects to WeChat and redeems codes
-	avatarOrigins map[string]bool // allowed origins besides WeChat's
-	crossOrigin   http.CrossOriginProtection
-	pages         *pages
+	returns       flow.ReturnPolicy          // checks return addresses; has the origin and the path of Config.URL
+	cookies       cookie.Set                 // the names and attributes of the cookies
+	engine        *flow.Engine               // redirects to WeChat and redeems codes
+	avatarOrigins map[string]bool            // origins of avatars that are allowed besides WeChat's
+	crossOrigin   http.CrossOriginProtection // rejects forms that another site sent
+	pages         *pages                     // renders the built-in pages
 }
 
 // Mount registers the handler on mux: /sign-in and everything below it, /sign-out
@@ -93,7 +93,11 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, serve http.Ha
 	serve(w, r)
 }
 
-// serveGetOrPost serves a page and the form on it. It rejects a form that another site sent (CSRF).
+// maxForm is the greatest size of a form, in bytes. The forms have one field, a return address.
+const maxForm = 16 << 10
+
+// serveGetOrPost serves a page with get, and the form on the page with post. It rejects a form that
+// another site sent (CSRF).
 func (h *Handler) serveGetOrPost(w http.ResponseWriter, r *http.Request, get, post http.HandlerFunc) {
 	switch {
 	case isGetOrHead(r):
@@ -110,7 +114,7 @@ func (h *Handler) serveGetOrPost(w http.ResponseWriter, r *http.Request, get, po
 		h.showPage(w, r, Page{Kind: PageForeignForm})
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		h.showPage(w, r, Page{Kind: PageBadRequest})
 		return
@@ -132,6 +136,7 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, err error) {
 	h.showPage(w, r, p)
 }
 
+// requestKey is the key of the request id in a request's context.
 type requestKey struct{}
 
 // withRequestID adds a request id to the context. It keeps an id that is already there, because
@@ -143,12 +148,14 @@ func (h *Handler) withRequestID(r *http.Request) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), requestKey{}, h.cfg.RequestID(r)))
 }
 
+// requestID returns the request id that withRequestID added.
 func (h *Handler) requestID(r *http.Request) string {
 	id, _ := r.Context().Value(requestKey{}).(string)
 	return id
 }
 
-// newRequestID returns a random id of letters and the digits 2 to 7, which a user can read aloud.
+// newRequestID is the default of Config.RequestID. It returns a random id in base32: without the
+// digits 0 and 1, which look like letters when a user reads the id to somebody.
 func newRequestID(*http.Request) string {
 	var raw [6]byte
 	rand.Read(raw[:])

@@ -11,9 +11,9 @@ import (
 // processes do not share them: use it for one process, for development and in tests.
 //
 // Its size is limited: it removes expired rows once a minute, and returns ErrStoreFull for new
-// sessions or attempts beyond MaxRows. Before that, a full store removes the attempts whose code
-// WeChat refused. Everyone can create them with forged codes, and could prevent all sign-ins
-// otherwise.
+// sessions or attempts beyond MaxRows. Before it returns that error, it removes the attempts whose
+// code WeChat refused. Everyone can create such attempts with forged codes, and could otherwise
+// fill the store and prevent all sign-ins.
 //
 // It is safe for concurrent use. Create it with NewMemoryStore.
 type MemoryStore struct {
@@ -22,9 +22,9 @@ type MemoryStore struct {
 	MaxRows int
 
 	mu        sync.Mutex
-	sessions  map[string]Session
-	attempts  map[string]Attempt
-	nextSweep time.Time // when expired rows are removed next
+	sessions  map[string]Session // by id
+	attempts  map[string]Attempt // by Attempt.ID
+	nextSweep time.Time          // when expired rows are removed next
 }
 
 // NewMemoryStore returns an empty store.
@@ -47,6 +47,7 @@ func (m *MemoryStore) BeginAttempt(ctx context.Context, want Attempt, now time.T
 	m.sweep(now)
 	stored, found := m.attempts[want.ID]
 	if found && stored.Expires.After(now) {
+		// WeChat sometimes sends two codes for one flow. The second replaces a refused first one.
 		secondCode := stored.Outcome.Kind == OutcomeCodeRefused && stored.Code != want.Code
 		if !secondCode {
 			return stored, false, nil
@@ -157,14 +158,14 @@ func (m *MemoryStore) limit() int {
 // makeRoom removes expired rows, and the attempts whose code WeChat refused. It does so at most
 // once a second, because it reads all rows.
 //
-// When a refused attempt is removed, a repeated callback sends its code to WeChat again, and WeChat
-// refuses it again.
+// Removing a refused attempt is harmless: a repeated callback sends its code to WeChat again, and
+// WeChat refuses it again.
 func (m *MemoryStore) makeRoom(now time.Time) {
 	lastSweep := m.nextSweep.Add(-sweepInterval)
 	if now.Before(lastSweep.Add(time.Second)) {
 		return
 	}
-	m.nextSweep = now
+	m.nextSweep = now // so that sweep does not wait for the rest of its minute
 	m.sweep(now)
 	for id, a := range m.attempts {
 		if a.Outcome.Kind == OutcomeCodeRefused {
@@ -173,7 +174,7 @@ func (m *MemoryStore) makeRoom(now time.Time) {
 	}
 }
 
-// sweep removes expired rows, once a minute.
+// sweep removes expired rows, if a minute has passed since the last time.
 func (m *MemoryStore) sweep(now time.Time) {
 	if now.Before(m.nextSweep) {
 		return

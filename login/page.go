@@ -20,8 +20,8 @@ type PageKind string
 
 // The pages.
 const (
-	PageOpenInWeChat   PageKind = "open_in_wechat"  // no sign-in method here; the link is for WeChat
-	PageOpenElsewhere  PageKind = "open_elsewhere"  // in WeChat, but there is only a website app
+	PageOpenInWeChat   PageKind = "open_in_wechat"  // the user should open CopyURL in WeChat
+	PageOpenElsewhere  PageKind = "open_elsewhere"  // in WeChat, where a website app cannot sign in
 	PageProfile        PageKind = "profile"         // asks for nickname and avatar (头像昵称)
 	PageSnapshot       PageKind = "snapshot"        // explains 使用完整服务 on a snapshot page (快照页)
 	PageDenied         PageKind = "denied"          // the user declined at WeChat
@@ -31,7 +31,7 @@ const (
 	PageNoCookies      PageKind = "no_cookies"      // the browser keeps no cookies
 	PageLoop           PageKind = "loop"            // sign-ins succeed, but the sessions are not found
 	PageAgain          PageKind = "again"           // WeChat refused codes several times in a row
-	PageRefused        PageKind = "refused"         // the program refused; Text may say why
+	PageRefused        PageKind = "refused"         // Config.OnSignIn refused the user; Text has its reason
 	PageUserRestricted PageKind = "user_restricted" // WeChat has restricted the user
 	PageBusy           PageKind = "busy"            // WeChat or the store is unavailable
 	PageFault          PageKind = "fault"           // wrong configuration, or an error of the program
@@ -42,30 +42,31 @@ const (
 	PageMethod         PageKind = "method_not_allowed" // the address does not support the HTTP method
 )
 
-// Page is the content of a page, which Config.RenderPage can render in the program's own style.
-// Such a function must respond with Status and escape every field (html/template does). It must not
-// set Cache-Control or Referrer-Policy, which are set already. Fields that a kind does not need are
-// empty. All URLs are absolute and safe to link to.
+// Page is the content of a page, which Config.RenderPage can render in the style of the program
+// that uses this package. RenderPage must respond with Status and escape every field (html/template
+// does). It must not set Cache-Control or Referrer-Policy, which are set already. Fields that a
+// kind does not need are empty. All URLs are absolute and safe to link to.
 type Page struct {
 	Kind      PageKind
 	Status    int    // HTTP status to answer with
 	Lang      string // "en" or "zh-CN", by the browser's Accept-Language
 	RequestID string // for error pages; also in the log
 
-	AgainURL   string // starts the sign-in (again); the main button
+	AgainURL   string // the main button: starts the sign-in (again), or on some errors opens the home page
 	WithoutURL string // continues without a profile, by a link
 	WebsiteURL string // signs in by a QR code instead
 	CopyURL    string // the URL that the user should open in WeChat, or in another browser
 
-	// DeclineURL and SignOutURL are the actions of a form (POST) with one field, "return", that has
-	// the value Return. A page with a form must not have the Referrer-Policy "no-referrer": browsers
-	// would then send "Origin: null", and the form would be rejected as another site's.
+	// DeclineURL and SignOutURL are each the action of a form (POST). The form has one field,
+	// "return", with the value Return. A page with a form has the Referrer-Policy "same-origin". With
+	// "no-referrer", as on the other pages, browsers would send "Origin: null" with the form, and it
+	// could be rejected as another site's.
 	DeclineURL string
 	SignOutURL string
 	Return     string
 
 	Nickname string // of the session, on PageSignOut
-	Text     string // what the program tells the user, on PageRefused
+	Text     string // on PageRefused: RefusalError.Text
 }
 
 // status returns the HTTP status of a kind of page.
@@ -128,7 +129,7 @@ func (h *Handler) showPage(w http.ResponseWriter, r *http.Request, p Page) {
 func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 	body, err := h.pages.render(p)
 	if err != nil {
-		// A program's RenderPage passed a kind that does not exist; all others have a test.
+		// Config.RenderPage passed a kind or language that does not exist; all others have a test.
 		h.cfg.Logger.ErrorContext(r.Context(), "page not rendered", "kind", string(p.Kind), "error", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
@@ -155,9 +156,9 @@ type pages struct {
 	policy string // Content Security Policy
 }
 
-// newPages reads the embedded files. The Content Security Policy allows forms to the program's own
-// origin and to the return hosts, because Chromium also applies form-action to the redirect after a
-// form.
+// newPages reads the embedded files. own is the program's origin. The Content Security Policy
+// allows forms to own and to the origins of return addresses, because Chromium applies form-action
+// also to the redirect that follows a form.
 func newPages(own string, returnOrigins map[string]bool) (*pages, error) {
 	style, err := pageFiles.ReadFile("pages/style.css")
 	if err != nil {
@@ -192,13 +193,14 @@ type view struct {
 	Title string
 	Lines []string // paragraphs
 	Main  string   // text of the main button; "" = none
-	Tone  string   // "plain", "good" or "bad": the colour of the symbol
+	Tone  string   // "plain" or "bad": the colour of the symbol
 	texts lang.Texts
 }
 
 // Word returns the text for a key. The template calls it for labels that several pages share.
 func (v view) Word(key string) (string, error) { return v.texts.Text(key) }
 
+// render returns the HTML of the built-in page.
 func (p *pages) render(page Page) ([]byte, error) {
 	texts := p.texts.In(page.Lang)
 	if texts.Lang != page.Lang {

@@ -13,10 +13,13 @@ import (
 )
 
 // Require calls next for signed-in users only; next gets the session with FromContext. A browser
-// that is not signed in is redirected to the sign-in, and returns to the same URL afterwards. An
-// API call gets 401 and JSON instead: a request that a script sent, or, where the browser does not
-// tell, a request that does not accept HTML, and that accepts JSON or has another method than GET
-// and HEAD. While the store cannot be read, the response is 503.
+// that is not signed in is redirected to the sign-in, and returns to the same URL afterwards. A
+// form gets a page with a button instead, because a redirect would lose its content. While the
+// store cannot be read, the response is 503.
+//
+// An API call that is not signed in gets 401 and JSON. It is a request of a script, recognized by
+// the headers Sec-Fetch-Mode or X-Requested-With. Without these headers, it is a request that does
+// not accept HTML, and either accepts JSON or has a method other than GET and HEAD.
 //
 // Require sets "Cache-Control: private, no-store", which next can replace. Otherwise
 // a cache could show a page after the user has signed out.
@@ -29,20 +32,20 @@ func (h *Handler) Require(next http.Handler) http.Handler {
 }
 
 // RequireProfile is Require for pages that need a nickname and avatar (头像昵称). When they are missing
-// or older than Config.ProfileMaxAge, it first redirects to a page that asks for them. WeChat
-// requires the press of a button: a consent page that opens without one is replaced by a snapshot
-// page (快照页), which yields a virtual user (WeChat's announcement of 2022-05-09). The page also has
-// a button "Continue without", so next must accept an empty Nickname. API calls get 403 and JSON
-// instead of the page.
+// or older than Config.ProfileMaxAge, it first redirects to a page with a button that requests
+// them. WeChat requires this button: when its consent page opens without a press, WeChat shows a
+// snapshot page (快照页) instead and returns a virtual user (WeChat's announcement of 2022-05-09). The
+// page also has a button "Continue without", so next must accept an empty Nickname. API calls get
+// 403 and JSON instead of the page. A form is passed to next even without a profile.
 func (h *Handler) RequireProfile(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := h.requireSession(w, r)
 		switch {
-		case s == nil:
+		case s == nil: // requireSession has answered the request
 		case h.freshProfile(s) || s.ProfileDeclined:
 			h.serveSignedIn(w, r, s, next)
-		case !isGetOrHead(r) && !isAPICall(r):
-			h.serveSignedIn(w, r, s, next) // a redirect would lose the content of the form
+		case !isGetOrHead(r) && !isAPICall(r): // a form: a redirect would lose its content
+			h.serveSignedIn(w, r, s, next)
 		case isAPICall(r):
 			setHeaders(w)
 			writeJSON(w, http.StatusForbidden, errorResponse{Error: "profile_required", Profile: h.address(pathProfile)})
@@ -81,7 +84,7 @@ func (h *Handler) requireSession(w http.ResponseWriter, r *http.Request) *Sessio
 		h.showPage(w, r, Page{Kind: PageBusy})
 	case api:
 		writeJSON(w, http.StatusUnauthorized, errorResponse{Error: "signed_out", SignIn: h.address(pathStart)})
-	case !isGetOrHead(r):
+	case !isGetOrHead(r): // a form: a redirect would lose its content
 		h.showPage(w, r, Page{Kind: PageSignedOut, AgainURL: h.startURL(h.returns.Home(), wechat.ScopeBase)})
 	default:
 		redirect(w, r, h.startURL(h.currentAddress(r), wechat.ScopeBase))
@@ -94,10 +97,11 @@ func (h *Handler) requireSession(w http.ResponseWriter, r *http.Request) *Sessio
 // must not have.
 func (h *Handler) currentAddress(r *http.Request) string {
 	address := r.RequestURI
-	if !strings.HasPrefix(address, "/") {
+	if !strings.HasPrefix(address, "/") { // an absolute URL, or "" in a request of a test
 		address = r.URL.RequestURI()
 	}
 	below, found := strings.CutPrefix(address, h.returns.Prefix)
+	// Prefix "/app" is missing in "/apples" too: only "/" or "?" may follow it.
 	if !found || (below != "" && !strings.ContainsAny(below[:1], "/?")) {
 		address = h.returns.Prefix + address
 	}
@@ -109,7 +113,7 @@ func (h *Handler) currentAddress(r *http.Request) string {
 }
 
 // isAPICall reports whether a script or program sent the request, rather than a browser that opens
-// a page. Browsers since 2020 (iOS: 2023) state this in Sec-Fetch-Mode.
+// a page. Browsers since 2020 (iOS: 2023) send Sec-Fetch-Mode, which is "navigate" for a page.
 func isAPICall(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode != "navigate"
@@ -131,7 +135,7 @@ func isGetOrHead(r *http.Request) bool {
 
 // errorResponse is the JSON for an API call that is rejected.
 type errorResponse struct {
-	Error   string `json:"error"`
+	Error   string `json:"error"`             // "signed_out", "profile_required" or "unavailable"
 	SignIn  string `json:"sign_in,omitempty"` // URL that starts a sign-in
 	Profile string `json:"profile,omitempty"` // URL of the page that asks for the profile
 }
@@ -203,7 +207,8 @@ func (h *Handler) refuseReturn(w http.ResponseWriter, r *http.Request, err error
 	h.showPage(w, r, Page{Kind: PageBadReturn})
 }
 
-// meResponse is the JSON that /sign-in/me returns to scripts of the app's pages.
+// meResponse is the JSON that /sign-in/me returns to scripts on the program's pages. Times are in
+// Unix seconds.
 type meResponse struct {
 	Subject    string         `json:"subject"`
 	OpenID     string         `json:"openid"`
@@ -213,10 +218,10 @@ type meResponse struct {
 	Avatar     string         `json:"avatar"`
 	Scopes     []wechat.Scope `json:"scopes"`
 	Method     Method         `json:"method"`
-	SignedInAt int64          `json:"signed_in_at"` // Unix seconds
-	ProfileAt  int64          `json:"profile_at,omitempty"`
+	SignedInAt int64          `json:"signed_in_at"`
+	ProfileAt  int64          `json:"profile_at,omitempty"` // when WeChat returned nickname and avatar
 	ExpiresAt  int64          `json:"expires_at"`
-	SignOut    string         `json:"sign_out"`
+	SignOut    string         `json:"sign_out"` // URL of the page that signs out
 }
 
 // serveMe serves /sign-in/me: 200 and the user, or 401 and {"error":"signed_out"}.
@@ -238,7 +243,7 @@ func (h *Handler) serveMe(w http.ResponseWriter, r *http.Request) {
 		Scopes: s.Scopes, Method: s.Method, SignedInAt: s.SignedInAt.Unix(), ExpiresAt: s.ExpiresAt.Unix(),
 		SignOut: h.address(pathSignOut),
 	}
-	if answer.Scopes == nil {
+	if answer.Scopes == nil { // in JSON a nil slice would be null
 		answer.Scopes = []wechat.Scope{}
 	}
 	if !s.ProfileAt.IsZero() {

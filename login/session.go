@@ -12,7 +12,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Session describes a user who is signed in with one browser. Each request gets its own copy.
+// Session describes a user who is signed in with one browser. Each request gets its own copy. "The
+// program" is the one that uses this package.
 type Session struct {
 	Subject   string // the user's id in the program: what OnSignIn set, else "APPID:OPENID"
 	OpenID    string // the user's id at WeChat, within AppID
@@ -57,6 +58,7 @@ func (r *RefusalError) Error() string {
 // Unwrap returns Err.
 func (r *RefusalError) Unwrap() error { return r.Err }
 
+// sessionKey is the key of the session in a request's context.
 type sessionKey struct{}
 
 // FromContext returns the session that Require or RequireProfile added to the request's context,
@@ -67,7 +69,8 @@ func FromContext(ctx context.Context) (*Session, bool) {
 }
 
 // Session returns the session of the browser that sent r. It returns ErrNoSession (errors.Is) when
-// the browser is not signed in. For other errors, which come from the store, that is unknown.
+// the browser is not signed in. Other errors come from the store; then it is unknown whether the
+// browser is signed in.
 func (h *Handler) Session(r *http.Request) (*Session, error) {
 	s, _, err := h.session(r)
 	return s, err
@@ -102,11 +105,12 @@ func (h *Handler) session(r *http.Request) (*Session, string, error) {
 	return s, id, nil
 }
 
-// expiry returns when a session that is used now expires, unless it is used again.
+// expiry returns the expiry of a session that is used now: Config.SessionIdle from now, but at most
+// Config.SessionMax after the sign-in.
 func (h *Handler) expiry(signedIn, now time.Time) time.Time {
-	idleEnd, lastEnd := now.Add(h.cfg.SessionIdle), signedIn.Add(h.cfg.SessionMax)
-	if lastEnd.Before(idleEnd) {
-		return lastEnd
+	idleEnd, latestEnd := now.Add(h.cfg.SessionIdle), signedIn.Add(h.cfg.SessionMax)
+	if latestEnd.Before(idleEnd) {
+		return latestEnd
 	}
 	return idleEnd
 }
@@ -149,15 +153,15 @@ type Authentication struct {
 // After the session has ended (signed out, expired), a call without Repeat creates it again, which
 // would undo a sign-out. If the request to the caller can be repeated, the caller therefore stores
 // a record of the sign-in, calls CreateSession, and then marks the record as used. For a used
-// record it sets Repeat. If the process stops before the mark, the repeated request creates the
-// session.
+// record it sets Repeat. If the process stops before the record is marked, the repeated request
+// creates the session.
 //
 // The caller must verify that the sign-in was started in this browser, for example by a sealed
 // cookie. Otherwise an attacker could sign a victim's browser in as the attacker (login CSRF).
 //
 // Errors to test for: ErrNoSession when Repeat is true and the session has ended; ErrSessionExists
-// when a session of another user was created with this seed. Other errors come from the store. With
-// an error there is no cookie.
+// when a session of another user, method or app was created with this seed. Others mean that a is
+// invalid or come from the store. With an error the cookie is nil.
 func (h *Handler) CreateSession(r *http.Request, a Authentication) (cookie *http.Cookie, created bool, err error) {
 	now := h.cfg.Now()
 	s := a.Session
@@ -192,8 +196,8 @@ func (h *Handler) CreateSession(r *http.Request, a Authentication) (cookie *http
 	return h.cookies.New(flow.CookieSession, id, h.cfg.SessionMax), created, nil
 }
 
-// checkSameSession returns an error unless the session exists and has the user, method and app of
-// want.
+// checkSameSession returns an error unless the session with this id exists and has the user, method
+// and app of want.
 func (h *Handler) checkSameSession(r *http.Request, id string, want Session, now time.Time) error {
 	stored, err := h.cfg.Store.Session(r.Context(), flow.Hash("session", id), now)
 	switch {
@@ -252,6 +256,7 @@ func (h *Handler) showSignOutPage(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		p.Nickname = s.Nickname
 	}
+	// After another error of the store the page is shown without a nickname.
 	h.showPage(w, r, p)
 }
 
@@ -269,9 +274,9 @@ func (h *Handler) serveSignOutForm(w http.ResponseWriter, r *http.Request) {
 }
 
 // SignOut deletes the session of the browser that sent r, and ends its pending sign-ins, as POST
-// /sign-out does. It is for a program that answers the request itself: it sets cookies on w, and
-// writes neither status nor body. It succeeds when no user is signed in. After an error, which
-// comes from the store, the session may still exist.
+// /sign-out does. It is for a program that answers the request itself: SignOut only sets cookies on
+// w, and writes neither status nor body. It succeeds when no user is signed in. After an error,
+// which comes from the store, the session may still exist.
 //
 // The caller must verify that the request is a POST from the program's own page. Otherwise another
 // site could sign the user out.

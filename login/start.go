@@ -9,8 +9,9 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// StartOptions are the options of a sign-in. The zero value requests no profile, so that WeChat
-// shows no page to users of an official account, and returns to the program's home page.
+// StartOptions are the options of a sign-in. With the zero value no profile is requested, so WeChat
+// shows no page to users of an official account, and the user returns to the home page of the
+// program that uses this package.
 type StartOptions struct {
 	// Return is where the user continues afterwards: a path such as "/x?y#/z", or a URL at the origin
 	// of Config.URL or one of Config.ReturnHosts. "" is the path of Config.URL.
@@ -21,8 +22,8 @@ type StartOptions struct {
 	// ForcePopup makes WeChat show its consent page even to users who agreed recently. The user
 	// consents again; WeChat does not authenticate the user again.
 	ForcePopup bool
-	// Method selects the sign-in method. With "" the browser decides. Only MethodWebsite can be
-	// selected, and only outside WeChat.
+	// Method selects the sign-in method. Only MethodWebsite can be selected, and only outside WeChat.
+	// Any other value is ignored: the method depends on the browser.
 	Method Method
 	// Data is data of the caller, at most MaxData bytes. It is stored in an encrypted cookie of the
 	// browser and returned as SignIn.Data.
@@ -39,7 +40,7 @@ const (
 
 // Start starts a sign-in: it stores what the callback needs in an encrypted cookie and redirects
 // the browser to WeChat. When no sign-in method is available for the browser, it renders a page
-// that tells the user where to continue. It always answers the request. A program that needs
+// that explains to the user where to continue. It always answers the request. A program that needs
 // neither ForcePopup nor Data can link to /sign-in instead.
 func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) {
 	r = h.withRequestID(r)
@@ -70,13 +71,14 @@ func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) 
 	method, page := h.chooseMethod(r, o.Method)
 	if page != "" {
 		p := Page{Kind: page, CopyURL: h.startURL(returnTo, o.Scope)}
+		// On a phone the page also offers the QR code, which another phone can scan.
 		if h.cfg.WebsiteApp != nil && page == PageOpenInWeChat {
 			p.WebsiteURL = h.startURL(returnTo, o.Scope) + "&method=" + string(MethodWebsite)
 		}
 		h.showPage(w, r, p)
 		return
 	}
-	o.Return, o.Method = returnTo, method
+	o.Return, o.Method = returnTo, method // OnStart gets the values that are used
 	if h.cfg.OnStart != nil && !h.cfg.OnStart(w, r, o) {
 		return
 	}
@@ -153,7 +155,9 @@ func InWeChat(r *http.Request) bool { return flow.FromWeChat(r) }
 func OnPhone(r *http.Request) bool { return flow.ClassifyUserAgent(r) == flow.OnPhone }
 
 // chooseMethod returns the sign-in method for the browser that sent r: selected if it is available
-// there, else the best one. Without any, it returns the page that tells the user where to continue.
+// there, else the one for this kind of browser. When there is none, it returns the kind of the page
+// that explains where to continue. Where both apps are configured, a browser on a phone outside
+// WeChat gets such a page too, because users cannot scan a QR code on their own screen.
 func (h *Handler) chooseMethod(r *http.Request, selected Method) (Method, PageKind) {
 	hasAccount, hasWebsite := h.cfg.OfficialAccount != nil, h.cfg.WebsiteApp != nil
 	class := flow.ClassifyUserAgent(r)

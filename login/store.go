@@ -54,16 +54,16 @@ type Store interface {
 	//   - If the row has OutcomeCodeRefused and its Code differs from want.Code, it replaces the row
 	//     with want and returns want and true. WeChat sometimes requests the callback twice, with
 	//     two codes for one state.
-	//   - Otherwise it returns the stored row and false. So it does when the row has no outcome and
-	//     its Lease has passed: the code may have been redeemed, and must not be sent again.
+	//   - Otherwise it returns the stored row and false. This includes a row without an outcome whose
+	//     Lease has passed: its code may have been redeemed, and must not be sent again.
 	//
 	// Of any number of concurrent calls for one id, one returns true.
 	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (stored Attempt, begun bool, err error)
 
 	// FinishAttempt writes the outcome of an attempt, once. It returns ErrAttemptLost, and changes
 	// nothing, when the row is missing, has another owner, has an outcome already, or its Lease is
-	// not after now. The requests that waited for the outcome start the sign-in again when the lease
-	// has passed, so a later outcome must not be written.
+	// not after now. When the lease has passed, the requests that waited for the outcome start the
+	// sign-in again, so a later outcome must not be written.
 	FinishAttempt(ctx context.Context, id, owner string, out Outcome, now time.Time) error
 
 	// CreateSession stores s under id until s.ExpiresAt. It returns ErrSessionExists when a session
@@ -85,7 +85,7 @@ type Store interface {
 // the attempt, redeems the code and writes the outcome; it owns the attempt. The others wait for
 // the outcome.
 type Attempt struct {
-	ID      string    // the flow: a hash of its state
+	ID      string    // identifies the flow (one authorization in progress): a hash of its state
 	Code    string    // a hash of the code
 	Owner   string    // random; identifies the request that redeems the code
 	Lease   time.Time // when the owner must have written the outcome
@@ -97,7 +97,7 @@ type Attempt struct {
 type Outcome struct {
 	Kind OutcomeKind
 	At   time.Time // when it was written
-	Text string    // what the program tells the user, for OutcomeAppRefused; at most 500 bytes
+	Text string    // for the user: RefusalError.Text, with OutcomeAppRefused; at most 500 bytes
 }
 
 // OutcomeKind is the kind of an outcome. A Store handles only OutcomeCodeRefused specially.

@@ -13,7 +13,7 @@ import (
 func attemptCases() []testCase {
 	return []testCase{
 		{name: "attempt/one of 100 wins",
-			why: "two winners would send one code to WeChat twice, and one user would see error 40163",
+			why: "two winners would send one code to WeChat twice; WeChat answers errcode 40163, code used",
 			run: oneWins},
 		{name: "attempt/many flows at once",
 			why: "sign-ins of different users must not affect each other's attempts",
@@ -22,13 +22,13 @@ func attemptCases() []testCase {
 			why: "a request that waits needs the lease, and then the outcome",
 			run: pendingIsReturned},
 		{name: "attempt/not replaced after its lease",
-			why: "the process may have died after sending the code; a second exchange could double the sign-in",
+			why: "the process may have stopped after it sent the code, which must not be sent twice",
 			run: leasePassed},
 		{name: "attempt/second code after a refusal",
-			why: "WeChat calls twice with two codes; the second is the good one when the first was refused",
+			why: "WeChat may request the callback twice, with two codes; if the first is refused, the second is valid",
 			run: secondCode},
 		{name: "attempt/one of 100 second codes wins",
-			why: "the same race for a row that exists",
+			why: "concurrent requests must not send a second code twice either",
 			run: oneSecondCode},
 		{name: "attempt/same code after a refusal stays refused",
 			why: "a refused code must not be sent again on every refresh",
@@ -49,7 +49,7 @@ func attemptCases() []testCase {
 			why: "repeats were answered from the first outcome",
 			run: finishTwice},
 		{name: "finish/one of 100 wins",
-			why: "the same, concurrently",
+			why: "concurrent requests must not write two outcomes either",
 			run: finishRace},
 		{name: "attempt/cancelled context",
 			why: "a request whose client has gone must not hold a database connection",
@@ -111,7 +111,7 @@ func pendingIsReturned(t *testing.T, s login.Store) {
 	later := start().Add(2 * time.Second)
 	wantRow(t, s, attempt("flow", "code", "two"), later, first)
 	mustFinish(t, s, "flow", "one", login.OutcomeAppRefused, later)
-	first.Outcome = login.Outcome{Kind: login.OutcomeAppRefused, At: later, Text: "让"}
+	first.Outcome = login.Outcome{Kind: login.OutcomeAppRefused, At: later, Text: outcomeText}
 	wantRow(t, s, attempt("flow", "code", "three"), later, first)
 }
 
@@ -132,7 +132,7 @@ func secondCode(t *testing.T, s login.Store) {
 	wantLost(t, s, "flow", "one", now)
 	wantRow(t, s, attempt("flow", "third", "three"), now, second)
 	mustFinish(t, s, "flow", "two", login.OutcomeSignedIn, now)
-	second.Outcome = login.Outcome{Kind: login.OutcomeSignedIn, At: now, Text: "让"}
+	second.Outcome = login.Outcome{Kind: login.OutcomeSignedIn, At: now, Text: outcomeText}
 	wantRow(t, s, attempt("flow", "code", "four"), now, second)
 }
 
@@ -158,7 +158,7 @@ func sameCodeStays(t *testing.T, s login.Store) {
 	c := attempt("flow", "code", "one")
 	mustBegin(t, s, c, start())
 	mustFinish(t, s, "flow", "one", login.OutcomeCodeRefused, start())
-	c.Outcome = login.Outcome{Kind: login.OutcomeCodeRefused, At: start(), Text: "让"}
+	c.Outcome = login.Outcome{Kind: login.OutcomeCodeRefused, At: start(), Text: outcomeText}
 	wantRow(t, s, attempt("flow", "code", "two"), start(), c)
 }
 
@@ -170,14 +170,14 @@ func finalOutcomes(t *testing.T, s login.Store) {
 		c := attempt("flow-"+string(kind), "code", "one")
 		mustBegin(t, s, c, start())
 		mustFinish(t, s, c.ID, "one", kind, start())
-		c.Outcome = login.Outcome{Kind: kind, At: start(), Text: "让"}
+		c.Outcome = login.Outcome{Kind: kind, At: start(), Text: outcomeText}
 		wantRow(t, s, attempt(c.ID, "another", "two"), start(), c)
 	}
 }
 
 func expiredAttempt(t *testing.T, s login.Store) {
 	c := attempt("flow", "code", "one")
-	c.Lease = start().Add(time.Hour)
+	c.Lease = start().Add(time.Hour) // after Expires, so that Expires alone makes the attempt lost
 	mustBegin(t, s, c, start())
 	now := start().Add(20 * time.Minute) // exactly Expires, which is no longer after now
 	wantLost(t, s, "flow", "one", now)
@@ -207,7 +207,7 @@ func finishTwice(t *testing.T, s login.Store) {
 	mustBegin(t, s, c, start())
 	mustFinish(t, s, "flow", "one", login.OutcomeSignedIn, start())
 	wantLost(t, s, "flow", "one", start())
-	c.Outcome = login.Outcome{Kind: login.OutcomeSignedIn, At: start(), Text: "让"}
+	c.Outcome = login.Outcome{Kind: login.OutcomeSignedIn, At: start(), Text: outcomeText}
 	wantRow(t, s, attempt("flow", "code", "two"), start(), c)
 }
 

@@ -36,7 +36,7 @@ func sessionCases() []testCase {
 			why: "two requests at once must not shorten a session",
 			run: moveEnd},
 		{name: "session/update keeps other fields",
-			why: "a new expiry must not reset ProfileDeclined, nor the reverse",
+			why: "a new expiry must not reset ProfileDeclined, and ProfileDeclined must not reset the expiry",
 			run: updateKeeps},
 		{name: "session/concurrent updates are all kept",
 			why: "after a lost update a user who declined the profile would be asked for it again",

@@ -49,27 +49,36 @@ func Run(t *testing.T, open func(t *testing.T) login.Store) {
 // because SQL databases store no smaller unit.
 func start() time.Time { return time.Date(2026, 3, 1, 8, 0, 0, 123000, time.UTC) }
 
+// attempt returns an attempt that begins at start.
 func attempt(id, code, owner string) login.Attempt {
 	return login.Attempt{ID: id, Code: code, Owner: owner, Lease: start().Add(15 * time.Second),
 		Expires: start().Add(20 * time.Minute)}
 }
 
-func mustBegin(t *testing.T, s login.Store, c login.Attempt, now time.Time) {
+// outcomeText is the text of the outcomes that mustFinish writes. It is not ASCII, because a store
+// must return such texts unchanged.
+const outcomeText = "让"
+
+// mustBegin stores an attempt, which must succeed.
+func mustBegin(t *testing.T, s login.Store, want login.Attempt, now time.Time) {
 	t.Helper()
-	have, won, err := s.BeginAttempt(t.Context(), c, now)
-	if err != nil || !won {
-		t.Fatalf("BeginAttempt(%s) = %+v, %v, %v; want success", c.ID, have, won, err)
+	have, begun, err := s.BeginAttempt(t.Context(), want, now)
+	if err != nil || !begun {
+		t.Fatalf("BeginAttempt(%s) = %+v, %v, %v; want success", want.ID, have, begun, err)
 	}
-	sameAttempt(t, have, c)
+	sameAttempt(t, have, want)
 }
 
+// mustFinish writes the outcome of an attempt, which must succeed.
 func mustFinish(t *testing.T, s login.Store, id, owner string, kind login.OutcomeKind, now time.Time) {
 	t.Helper()
-	if err := s.FinishAttempt(t.Context(), id, owner, login.Outcome{Kind: kind, At: now, Text: "让"}, now); err != nil {
+	out := login.Outcome{Kind: kind, At: now, Text: outcomeText}
+	if err := s.FinishAttempt(t.Context(), id, owner, out, now); err != nil {
 		t.Fatalf("FinishAttempt(%s, %s, %s): %v", id, owner, kind, err)
 	}
 }
 
+// wantLost tries to write an outcome, which must fail with ErrAttemptLost.
 func wantLost(t *testing.T, s login.Store, id, owner string, now time.Time) {
 	t.Helper()
 	err := s.FinishAttempt(t.Context(), id, owner, login.Outcome{Kind: login.OutcomeFault, At: now}, now)
@@ -78,6 +87,7 @@ func wantLost(t *testing.T, s login.Store, id, owner string, now time.Time) {
 	}
 }
 
+// sameAttempt compares every field. Times are compared with Equal, so their zone may differ.
 func sameAttempt(t *testing.T, have, want login.Attempt) {
 	t.Helper()
 	if have.ID != want.ID || have.Code != want.Code || have.Owner != want.Owner ||
@@ -87,6 +97,8 @@ func sameAttempt(t *testing.T, have, want login.Attempt) {
 	}
 }
 
+// session returns a session with a value in every field except ProfileDeclined, with quotes,
+// markup and characters outside ASCII.
 func session() login.Session {
 	s := login.Session{
 		Subject: "wx0123456789abcdef:oX6mX57QiiVC0DHls-eQ_igBfkbA", OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA",
@@ -108,6 +120,7 @@ func wantSession(t *testing.T, s login.Store, id string, now time.Time, want log
 		return
 	}
 	have := *got
+	// DeepEqual also compares zones. Equal times are therefore made identical first.
 	for _, pair := range [][2]*time.Time{
 		{&have.SignedInAt, &want.SignedInAt}, {&have.ProfileAt, &want.ProfileAt}, {&have.ExpiresAt, &want.ExpiresAt},
 	} {
@@ -115,7 +128,7 @@ func wantSession(t *testing.T, s login.Store, id string, now time.Time, want log
 			*pair[0] = *pair[1]
 		}
 	}
-	if len(have.Scopes) == 0 && len(want.Scopes) == 0 {
+	if len(have.Scopes) == 0 && len(want.Scopes) == 0 { // nil and empty are the same
 		have.Scopes = want.Scopes
 	}
 	if !reflect.DeepEqual(have, want) {
@@ -123,13 +136,15 @@ func wantSession(t *testing.T, s login.Store, id string, now time.Time, want log
 	}
 }
 
-func mustCreate(t *testing.T, s login.Store, id string, v login.Session, now time.Time) {
+// mustCreate stores a session, which must succeed.
+func mustCreate(t *testing.T, s login.Store, id string, created login.Session, now time.Time) {
 	t.Helper()
-	if err := s.CreateSession(t.Context(), id, v, now); err != nil {
+	if err := s.CreateSession(t.Context(), id, created, now); err != nil {
 		t.Fatalf("CreateSession(%s): %v", id, err)
 	}
 }
 
+// mustUpdate changes a session at start, which must succeed.
 func mustUpdate(t *testing.T, s login.Store, id string, u login.SessionUpdate) {
 	t.Helper()
 	if err := s.UpdateSession(t.Context(), id, u, start()); err != nil {
@@ -137,6 +152,7 @@ func mustUpdate(t *testing.T, s login.Store, id string, u login.SessionUpdate) {
 	}
 }
 
+// wantNoSession checks that the session does not exist.
 func wantNoSession(t *testing.T, s login.Store, id string, now time.Time) {
 	t.Helper()
 	if have, err := s.Session(t.Context(), id, now); !errors.Is(err, login.ErrNoSession) {
@@ -158,6 +174,7 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
+// numbered returns a name with a number.
 func numbered(prefix string, i int) string { return fmt.Sprintf("%s-%d", prefix, i) }
 
 // cancelled returns a context that is cancelled.
