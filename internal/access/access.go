@@ -1,11 +1,12 @@
 // Package access decides whether a user may use an app, and by which id the app knows the user.
 //
 // [Rules] is the [Policy] of the gateway: its Decide applies the access rule of an app
-// ([gateway.AccessRule], from the configuration) to a user. [Subjects] finds and pins the id;
-// [IdentityAt] and [UnionID] find ids at WeChat.
+// ([gateway.AccessRule], from the configuration) to a user. [Subjects] finds the id and pins it:
+// stores it, so that the app always receives the same id. [IdentityAt] and [UnionID] find ids at
+// WeChat.
 //
-// The package stores nothing but pins: each decision is made from the user as it is now, so that an
-// approval takes effect at the next request.
+// The package stores only pins. Decisions are not stored: each is made from the current state of
+// the user, so that an approval takes effect at the next request.
 package access
 
 import (
@@ -33,7 +34,7 @@ const (
 // their own. It is safe for concurrent use.
 type Policy interface {
 	// Decide returns whether the user may use the app now. An error is the store's.
-	Decide(ctx context.Context, a gateway.User, app gateway.App) (Decision, error)
+	Decide(ctx context.Context, user gateway.User, app gateway.App) (Decision, error)
 }
 
 // Identities finds the openids and unionids of a user. gateway.Users implements it.
@@ -67,32 +68,34 @@ type Rules struct {
 //	no rule                                Denied
 //
 // An error is the store's.
-func (r Rules) Decide(ctx context.Context, a gateway.User, app gateway.App) (Decision, error) {
-	if a.Status != gateway.Active && a.Status != gateway.Pending {
+func (r Rules) Decide(ctx context.Context, user gateway.User, app gateway.App) (Decision, error) {
+	if user.Status != gateway.Active && user.Status != gateway.Pending {
 		return Denied, nil
 	}
 	switch app.Access.Rule {
 	case gateway.AccessSignedIn:
 		return Allowed, nil
 	case gateway.AccessApproved:
-		if a.Status == gateway.Active {
+		if user.Status == gateway.Active {
 			return Allowed, nil
 		}
 		return Pending, nil
 	case gateway.AccessListed:
-		return r.listed(ctx, a, app.Access)
+		return r.listed(ctx, user, app.Access)
 	}
 	return Denied, nil
 }
 
-func (r Rules) listed(ctx context.Context, a gateway.User, rule gateway.AccessRule) (Decision, error) {
-	if slices.Contains(rule.Users, a.ID) || intersect(rule.Groups, a.Groups) {
+// listed decides by the list of a rule. It reads the user's identities only if the list has openids
+// or unionids.
+func (r Rules) listed(ctx context.Context, user gateway.User, rule gateway.AccessRule) (Decision, error) {
+	if slices.Contains(rule.Users, user.ID) || intersect(rule.Groups, user.Groups) {
 		return Allowed, nil
 	}
 	if len(rule.OpenIDs) == 0 && len(rule.UnionIDs) == 0 {
 		return Denied, nil
 	}
-	identities, err := r.Identities.Identities(ctx, a.ID)
+	identities, err := r.Identities.Identities(ctx, user.ID)
 	if err != nil {
 		return Denied, err
 	}
@@ -105,6 +108,7 @@ func (r Rules) listed(ctx context.Context, a gateway.User, rule gateway.AccessRu
 	return Denied, nil
 }
 
+// intersect reports whether x and y have a string in common that is not empty.
 func intersect(x, y []string) bool {
 	return slices.ContainsFunc(x, func(s string) bool { return s != "" && slices.Contains(y, s) })
 }
@@ -127,7 +131,7 @@ func SubjectConnector(kind string) string {
 	return connector
 }
 
-// The errors for an app that cannot know a user.
+// The errors for a user who has no id of the kind by which the app knows users.
 var (
 	ErrNoOpenID  = errors.New("access: the app knows users by a connector that this user has never used")
 	ErrNoUnionID = errors.New("access: the app knows users by unionid, and WeChat sent none for this user")
@@ -170,8 +174,8 @@ func (s Subjects) Find(ctx context.Context, app, kind, userID string, in gateway
 	return Subject{Value: candidate}, err
 }
 
-// Pin returns the id by which the app knows the user from now on: the id that was stored earlier,
-// or else found, which it stores.
+// Pin returns the id by which the app knows the user from now on: the id that was stored earlier.
+// If there is none, it stores and returns found, the result of Find.
 //
 // Errors to test for: gateway.ErrConflict (the app knows another user by this id),
 // gateway.ErrNotFound (the user does not exist any more). Any other error is the store's.
@@ -186,11 +190,11 @@ func (s Subjects) Pin(ctx context.Context, app, userID string, found Subject, no
 func (s Subjects) candidate(ctx context.Context, kind, userID string, in gateway.Session) (string, error) {
 	switch connector := SubjectConnector(kind); {
 	case connector != "":
-		there, known, err := IdentityAt(ctx, s.Identities, userID, in, connector)
-		if err == nil && (!known || there.OpenID == "") {
+		identity, known, err := IdentityAt(ctx, s.Identities, userID, in, connector)
+		if err == nil && (!known || identity.OpenID == "") {
 			err = ErrNoOpenID
 		}
-		return there.OpenID, err
+		return identity.OpenID, err
 	case kind == SubjectUnionID:
 		all, err := s.Identities.Identities(ctx, userID)
 		union := UnionID(all, in.AppID)
@@ -217,9 +221,10 @@ func (s Subjects) pinned(ctx context.Context, app, userID string, missing error)
 	return "", missing
 }
 
-// IdentityAt returns the identity of a user at a connector. If the session s was created through
-// this connector, the identity is that of the session, with only Connector, AppID and OpenID set,
-// and the store is not read. known is false for a user who has never used the connector.
+// IdentityAt returns the identity of a user at a connector (an app at WeChat that the gateway
+// uses). If the session s was created through this connector, the identity comes from the session,
+// with only Connector, AppID and OpenID set, and the store is not read. known is false for a user
+// who has never used the connector.
 func IdentityAt(ctx context.Context, users Identities, userID string, s gateway.Session,
 	connector string) (i gateway.Identity, known bool, err error) {
 	if s.Connector == connector {

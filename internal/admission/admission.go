@@ -1,9 +1,9 @@
 // Package admission decides what happens next when a browser requests an app: sign in, confirm,
 // wait for approval, show why access is denied, or admit.
 //
-// The names to know are [Facts], what is known of the browser and of the app's request; [Decide], a
-// pure function that returns the [Next] step; and [Check], which repeats it while facts have to be
-// looked up. [NewLoginRequestID] returns an id that ties a sign-in to the request that it is for.
+// [Facts] are what is known of the browser and of the app's request. [Decide], a pure function,
+// returns the [Next] step for them. [Check] calls Decide again after each fact that has to be
+// looked up. [NewLoginRequestID] returns an id that ties a sign-in to the request that required it.
 //
 // The package implements no protocol: oidc, relay and forwardauth convert their requests into
 // facts, and the steps into responses.
@@ -27,9 +27,9 @@ import (
 // Facts is the input of [Decide]. Access and Subject have to be read from the store, which is not
 // always needed: they have their zero values until Decide returns LookUpAccess or LookUpSubject.
 type Facts struct {
-	// The browser's session. The last three are meaningful only with SignedIn.
+	// The browser's session. The other three fields are meaningful only with SignedIn.
 	SignedIn      bool
-	Answered      bool // the session was created by the sign-in that this request of the app required
+	Answered      bool // the session was created by a sign-in that this very request of the app required
 	MethodAllowed bool // the app accepts the sign-in method
 	TooOld        bool // the authentication is older than the app accepts
 
@@ -79,9 +79,10 @@ const (
 	Deny           // show the page Next.Page
 	Cancelled      // by the user
 
-	// Only with Facts.NoPages.
-	LoginRequired       // the user would have to sign in
-	InteractionRequired // the page Next.Page would have to be shown
+	// LoginRequired is for Facts.NoPages: the user would have to sign in. It is also returned when the
+	// sign-in for this request has signed in another user than the app expects.
+	LoginRequired
+	InteractionRequired // only with Facts.NoPages: the page Next.Page would have to be shown
 )
 
 // Next is a decision.
@@ -156,7 +157,7 @@ func checkAccess(f Facts) Next {
 		}
 		return Next{Step: Wait, Page: web.Waiting}
 	}
-	return f.deny(web.Refused)
+	return f.deny(web.Refused) // access.Denied
 }
 
 // checkSubject decides whether the app can identify the user.
@@ -186,9 +187,10 @@ func checkSubject(f Facts) Next {
 	case SubjectTaken:
 		return f.deny(web.SubjectTaken)
 	}
-	return f.deny(web.NotSignedIn)
+	return f.deny(web.NotSignedIn) // SubjectGone
 }
 
+// deny returns the step that shows a page, or InteractionRequired where no page may be shown.
 func (f Facts) deny(page web.Kind) Next {
 	if f.NoPages {
 		return Next{Step: InteractionRequired, Page: page}
@@ -202,8 +204,8 @@ type Lookups struct {
 	Subject func() (Subject, error)
 }
 
-// Check calls [Decide] until it returns another step than [LookUpAccess] and [LookUpSubject]; for
-// those two it calls the lookup, and decides again. An error is that of a lookup.
+// Check calls [Decide]. For the steps [LookUpAccess] and [LookUpSubject] it calls the lookup, and
+// decides again. It returns the first other step, or the error of a lookup.
 func Check(f Facts, l Lookups) (Next, error) {
 	for {
 		n := Decide(f)
@@ -249,21 +251,23 @@ func SubjectOf(err error) (Subject, error) {
 // loginRequestLifetime is how long after its sign-in a login request counts as answered.
 const loginRequestLifetime = 10 * time.Minute
 
-const requestHashSize = 22 // 128 bits in base64url
+// requestHashSize is the length of a requestHash: 128 bits in base64url.
+const requestHashSize = 22
 
-// NewLoginRequestID returns a random id for a sign-in. request is the address of the request that
-// needs it, without any id. The id contains a hash of the request, so that a sign-in for one
-// request does not answer another: an app that requires a new authentication does not accept one
-// that another app requested.
+// NewLoginRequestID returns a random id for a sign-in. request is the URL of the request that
+// requires the sign-in, without a login request id. The id ends with a hash of the request, so that
+// a sign-in for one request does not answer another: an app that requires a new authentication does
+// not accept one that another app requested.
 func NewLoginRequestID(request string) string { return rand.Text() + requestHash(request) }
 
+// requestHash returns the hash of a request at the end of its login request ids.
 func requestHash(request string) string {
 	sum := sha256.Sum256([]byte(request))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// SetSession sets the facts about the session of a signed-in browser. request is the address of the
-// request for the app, and id the login request id that came with it ("" = none).
+// SetSession sets the facts about the session of a signed-in browser, except TooOld. request is the
+// URL of the request for the app, and id the login request id that came with it ("" = none).
 func (f *Facts) SetSession(s session.Browser, app gateway.App, request, id string, now time.Time) {
 	f.SignedIn, f.MethodAllowed = true, MethodAllowed(app, s.Method)
 	f.Answered = len(id) > requestHashSize && strings.HasSuffix(id, requestHash(request)) && s.LoginRequestID == id &&

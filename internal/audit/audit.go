@@ -1,4 +1,5 @@
-// Package audit appends events to the event log.
+// Package audit appends events to the event log of the gateway. [Recorder.Record] fills in the time
+// and the request id of an event, and handles errors of the store.
 package audit
 
 import (
@@ -23,12 +24,12 @@ type Recorder struct {
 	Events    Events
 	Logger    *slog.Logger
 	Now       func() time.Time             // nil = time.Now
-	RequestID func(context.Context) string // nil = events without a request id
+	RequestID func(context.Context) string // returns the id of the current request; nil = events have none
 }
 
-// Record appends an event, and sets At and RequestID where they are missing. What the event reports
-// has happened already: so the event is stored even when the client has closed the connection, and
-// an error of the store is logged and does not fail the request.
+// Record appends an event, and sets At and RequestID where they are missing. An event reports what
+// has already happened. It is therefore stored even when the client has closed the connection, and
+// an error of the store is only logged, so that it does not fail the request.
 func (r Recorder) Record(ctx context.Context, e gateway.Event) {
 	if e.At.IsZero() {
 		e.At = time.Now()

@@ -19,13 +19,13 @@ import (
 // https below a path it begins with "__Secure-", and browsers send the cookies for that path only.
 // On plain http it contains the port, because browsers send the cookies of one port to all others.
 type Set struct {
-	prefix string
-	path   string
-	secure bool
+	prefix string // of the full names
+	path   string // the attribute Path
+	secure bool   // the attribute Secure
 }
 
-// For returns the Set for an http or https URL. prefix is a part of all names, and distinguishes
-// programs on one host.
+// For returns the Set for an http or https URL. prefix is a part of the prefix of the Set, and
+// distinguishes programs on one host.
 func For(base *url.URL, prefix string) Set {
 	s := Set{path: strings.TrimSuffix(base.EscapedPath(), "/"), secure: base.Scheme == "https"}
 	switch {
@@ -57,6 +57,7 @@ func (s Set) New(name, value string, age time.Duration) *http.Cookie {
 // Clear returns a cookie that removes the cookie called name from the browser.
 func (s Set) Clear(name string) *http.Cookie { return s.make(s.prefix+name, "", -1) }
 
+// make returns a cookie with the full name name. It lives age seconds; with -1 it is removed.
 func (s Set) make(name, value string, age int) *http.Cookie {
 	return &http.Cookie{
 		Name: name, Value: value, Path: s.path, MaxAge: age,
@@ -84,8 +85,8 @@ func (s Set) Value(r *http.Request, name string) string {
 	return value
 }
 
-// WithPrefix returns the short names that begin with prefix, of the cookies that the browser sent.
-// Each occurs once.
+// WithPrefix returns the short names of the cookies of the Set that the browser sent, as far as
+// they begin with prefix. Each name occurs once.
 func (s Set) WithPrefix(r *http.Request, prefix string) (names []string) {
 	seen := map[string]bool{}
 	for _, c := range r.Cookies() {

@@ -81,13 +81,13 @@ func (p *ReturnPolicy) Check(address string) (string, error) {
 		}
 		return rest, nil
 	}
-	if len(base)+len(rest) > MaxReturn {
+	if len(base)+len(rest) > MaxReturn { // the canonical form may be longer than address, by a slash
 		return "", fmt.Errorf("%w: longer than %d bytes", ErrReturn, MaxReturn)
 	}
 	return base + rest, nil
 }
 
-// reserved reports whether a decoded path is one of Reserved.
+// reserved reports whether a decoded path is one of ReservedPaths.
 func (p *ReturnPolicy) reserved(decoded string) bool {
 	below, found := strings.CutPrefix(decoded, p.Prefix)
 	if !found {
@@ -102,19 +102,23 @@ func (p *ReturnPolicy) reserved(decoded string) bool {
 	return false
 }
 
+// maxAvatar is the greatest length of the URL of an avatar, in bytes.
+const maxAvatar = 1000
+
 // SafeAvatar returns the URL of an avatar that a page may show, or "" for one that it must not
 // show. It accepts hosts below qlogo.cn, where WeChat stores avatars, and the origins in allowed.
-// Old avatars still have http URLs; it changes them to https, which the same hosts support.
+// Old avatars still have http URLs. SafeAvatar changes them to https, which the same hosts support.
 func SafeAvatar(address string, allowed map[string]bool) string {
 	u, err := url.Parse(address)
-	if err != nil || u.User != nil || u.Opaque != "" || len(address) > 1000 || strings.ContainsAny(address, "\"'<>\\` ") {
+	if err != nil || u.User != nil || u.Opaque != "" || len(address) > maxAvatar ||
+		strings.ContainsAny(address, "\"'<>\\` ") {
 		return ""
 	}
-	host, err := origin.Canonical(u.Scheme + "://" + u.Host)
+	avatarOrigin, err := origin.Canonical(u.Scheme + "://" + u.Host)
 	if err != nil {
 		return ""
 	}
-	if allowed[host] {
+	if allowed[avatarOrigin] {
 		return u.String()
 	}
 	if !strings.HasSuffix(strings.ToLower(u.Host), ".qlogo.cn") {

@@ -33,7 +33,7 @@ func IsTemporary(err error) bool {
 // so that of all requests with the same state, in all processes, one sends the code. That request
 // owns the attempt. The others wait until the attempt has an outcome.
 type Attempt struct {
-	Key     string    // the flow: a hash of its state
+	Key     string    // identifies the flow: a hash of its state
 	Code    string    // a hash of the code
 	Owner   string    // random; identifies the request that redeems the code
 	Lease   time.Time // when the owner must have written the outcome
@@ -72,8 +72,9 @@ type Attempts interface {
 	FinishAttempt(ctx context.Context, key, owner string, out Outcome, now time.Time) error
 }
 
-// Time limits of a redemption. The lease is longer than the redemption may take, so that the
-// outcome can be written before the requests that wait for it start the flow again.
+// Time limits of a redemption. The lease, by which the outcome must be stored, is longer than the
+// redemption may take. So the outcome can be written before the requests that wait for it start the
+// flow again.
 const (
 	wechatLimit       = 10 * time.Second // for both calls to WeChat together
 	redeemLimit       = 13 * time.Second // for the calls to WeChat and the RecordFunc
@@ -86,8 +87,9 @@ const (
 	longestPause = 250 * time.Millisecond
 )
 
-// errStartAgain means that the flow must start again: it is unknown whether the code was redeemed,
-// and a code must not be sent twice, or this browser must not get the session of the first code.
+// errStartAgain means that the flow must start again, for one of two reasons. It may be unknown
+// whether the code was redeemed; then it must not be sent a second time. Or another code created
+// the session, and this browser must not get it (see acceptsOtherCode).
 var errStartAgain = errors.New("flow: the flow must start again")
 
 // redeemOrWait begins an attempt and redeems the code. When another request, in this process or
@@ -116,6 +118,8 @@ func (e *Engine) redeemOrWait(
 		case stored.Outcome.Kind != "":
 			return stored.Outcome, false, nil
 		case !stored.Lease.After(now) || time.Since(started) > attemptLease:
+			// The lease was set by the clock of another process. Whatever that clock shows, no request
+			// waits longer than attemptLease.
 			return Outcome{}, false, errStartAgain
 		}
 		timer := time.NewTimer(pause)
@@ -175,8 +179,8 @@ type Profile struct {
 }
 
 // RecordFunc records an authorization: the user, the session with the id Flow.SessionID, and the
-// outcome of the attempt. It writes the outcome with [Authorization.Finish], or in a database
-// transaction together with the session, and returns it.
+// outcome of the attempt. It writes the outcome with [Authorization.Finish], or in one database
+// transaction with the session, and returns the outcome.
 //
 // If it returns an outcome and an error, the error is only logged, as the cause of the outcome. If
 // it returns an error and the zero Outcome, nothing was recorded: for [ErrAttemptLost] the browser
@@ -216,7 +220,7 @@ func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, record
 	} else {
 		out, err = record(ctx, a)
 	}
-	if out.Kind == "" {
+	if out.Kind == "" { // no outcome was written
 		if errors.Is(err, ErrAttemptLost) {
 			e.cfg.Logger.WarnContext(ctx, "attempt lost, sign-in restarted", "error", err, "request_id", b.RequestID)
 			return Outcome{}, errStartAgain
@@ -224,7 +228,7 @@ func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, record
 		return Outcome{}, err
 	}
 	var user []slog.Attr
-	if a.OpenID != "" {
+	if a.OpenID != "" { // "" when the code was not redeemed, or for a virtual user
 		user = userAttrs(a.AppID, a.OpenID)
 	}
 	e.logCallback(b, f, out.Kind, err, user...)
@@ -263,11 +267,12 @@ func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Autho
 	return "", nil
 }
 
-// exchangeOutcome returns the outcome for an error of the exchange. It returns OutcomeCodeRefused,
-// after which the flow starts again automatically, only when WeChat answered that the code is
-// invalid. When WeChat gave no usable answer, the error matches [wechat.ErrReauthorize] too, since
-// the code may have been used; but the outcome is OutcomeBusy, and the user decides when to try
-// again.
+// exchangeOutcome returns the outcome for an error of the exchange.
+//
+// After OutcomeCodeRefused the flow starts again automatically. It is therefore returned only when
+// the code is invalid, as WeChat answered or as [wechat.Client] found before it sent the code. When
+// WeChat gave no usable answer, the error matches [wechat.ErrReauthorize] too, since the code may
+// have been used. Then the outcome is OutcomeBusy, so that the user decides when to try again.
 func exchangeOutcome(err error) string {
 	var wechatErr *wechat.Error
 	answered := errors.As(err, &wechatErr) && wechatErr.Code != 0

@@ -47,8 +47,8 @@ func (e *Engine) Callback(b Browser, record RecordFunc) Result {
 	now := e.cfg.Now()
 	expired := !now.Before(f.deadline)
 	fromFuture := f.created.After(now.Add(time.Minute)) // the clock of this machine or another is wrong
-	// WeChat omits the code when the user declined. One client of WeChat sent "authdeny" (field
-	// report). Current ones do not return at all.
+	// WeChat omits the code when the user declined. One version of WeChat sent the code "authdeny"
+	// (field report). Current versions do not return to the callback at all.
 	declined := code == "" || code == "authdeny"
 	switch {
 	case expired || fromFuture || e.client(f.Method) == nil:
@@ -111,6 +111,7 @@ func (e *Engine) callbackResult(b Browser, f *Flow, code string, record RecordFu
 		if !redeemedHere && now.Sub(out.At) >= repeatWindow {
 			return e.Lost(b, f)
 		}
+		// See Start: this sign-in is added to the earlier ones that left the browser without a session.
 		count := e.cookies.newSignInCount(restartsOf(f.state)+1, now)
 		return Result{Kind: SignedIn, Flow: f, Outcome: out, Repeat: !redeemedHere, Cookies: count}
 	case OutcomeCodeRefused:
@@ -150,14 +151,14 @@ func (e *Engine) Fail(b Browser, f *Flow, err error) Result {
 	return e.callbackFailed(b, f, OutcomeFault, "")
 }
 
-// Failure is what the error page of a callback needs to know. The caller redirects the browser to
-// that page, because the URL of the callback contains the code, which may still be valid (WeChat
-// did not answer, or the app secret is wrong). Users send the URL of an error page to others when
-// they ask for help, and an attacker with a valid code can sign in as its user, in a flow of their
-// own.
+// Failure is the content of the error page of a callback. The caller redirects the browser to that
+// page, because the URL of the callback contains the code, which may still be valid (WeChat did not
+// answer, or the app secret is wrong). Users send the URL of an error page to others when they ask
+// for help, and an attacker with a valid code can sign in as its user, in a flow of their own.
 //
 // A Failure is encrypted into the query of the page's URL. So it needs neither a cookie nor the
-// store, and nobody else can choose the text of the page.
+// store, and nobody else can choose the text of the page. The JSON keys are short because the
+// length of the URL is limited.
 type Failure struct {
 	Outcome   string       `json:"k"` // an outcome, EventGaveUp, EventUnavailable or EventStoreFull
 	ReturnTo  string       `json:"r"`
@@ -165,7 +166,7 @@ type Failure struct {
 	Data      []byte       `json:"d,omitempty"` // Request.Data of the flow
 	Text      string       `json:"t,omitempty"` // Outcome.Text
 	RequestID string       `json:"q"`
-	Until     int64        `json:"u"` // Unix seconds
+	Until     int64        `json:"u"` // when the page expires, in Unix seconds
 }
 
 // failureName is the name of the value that is encrypted. The [seal.Sealer] requires it to decrypt.

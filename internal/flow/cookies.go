@@ -17,7 +17,7 @@ const (
 	CookieSession = "s" // the session id; the callers of this package set it
 
 	cookieFlow        = "f-" // followed by the beginning of the state: one pending flow
-	cookieProbe       = "p"  // set for a lost callback, to see whether the browser accepts cookies
+	cookieProbe       = "p"  // set for a callback without a flow, to see whether the browser accepts cookies
 	cookieNotice      = "n"  // the page about WeChat's snapshot page must be shown next
 	cookieSignInCount = "t"  // how many sign-ins succeeded within a minute
 )
@@ -27,6 +27,7 @@ const (
 	// to distinguish the few flows of one browser.
 	flowNameChars = 10
 
+	// How long the browser keeps the cookies of these names.
 	probeAge       = time.Minute
 	noticeAge      = time.Minute
 	signInCountAge = time.Minute
@@ -39,10 +40,11 @@ const (
 // flowCookies reads and creates the cookies of an [Engine].
 type flowCookies struct {
 	cookie.Set
-	flows        *seal.Sealer
-	signInCounts *seal.Sealer
+	flows        *seal.Sealer // encrypts the cookies cookieFlow
+	signInCounts *seal.Sealer // encrypts the cookie cookieSignInCount
 }
 
+// flowName returns the name of the cookie for the flow with this state.
 func flowName(state string) string { return cookieFlow + state[:flowNameChars] }
 
 // headerSize returns the bytes that a cookie needs in the Cookie header.
@@ -51,8 +53,8 @@ func headerSize(name, value string) int { return len(name) + len(value) + len("=
 // pendingCookie is a flow cookie that the browser sent.
 type pendingCookie struct {
 	name    string
-	size    int
-	created time.Time // zero when the flow has expired or cannot be decrypted
+	size    int       // in the Cookie header; the sum, if the browser sent several with this name
+	created time.Time // of the flow; zero when it has expired or cannot be decrypted
 }
 
 // add returns the cookie of a new flow, and cookies that remove other flows of the browser: all
@@ -73,7 +75,7 @@ func (c *flowCookies) add(r *http.Request, f *Flow, now time.Time) ([]*http.Cook
 		total += other.size
 	}
 	changes := []*http.Cookie{c.New(name, value, f.deadline.Sub(now))}
-	for _, other := range others {
+	for _, other := range others { // those with zero created come first
 		if total <= maxFlowCookies && !other.created.IsZero() {
 			break
 		}
@@ -83,7 +85,8 @@ func (c *flowCookies) add(r *http.Request, f *Flow, now time.Time) ([]*http.Cook
 	return changes, nil
 }
 
-// otherFlows returns the flow cookies of the browser except the one called name, the oldest first.
+// otherFlows returns the flow cookies of the browser except the one called name: first those with
+// zero created, then the oldest.
 func (c *flowCookies) otherFlows(r *http.Request, name string, now time.Time) []pendingCookie {
 	var others []pendingCookie
 	for _, other := range c.WithPrefix(r, cookieFlow) {
@@ -127,8 +130,9 @@ func (c *flowCookies) find(r *http.Request, state string) *Flow {
 }
 
 // newSignInCount returns the cookie that counts the sign-ins that succeeded within a minute. A
-// browser with a count and without a session is in a loop.
+// browser that has a high count but no session is in a loop.
 func (c *flowCookies) newSignInCount(count int, now time.Time) []*http.Cookie {
+	// One byte for the count, eight for the time. signInCount reads them.
 	plain := binary.BigEndian.AppendUint64([]byte{byte(count)}, uint64(now.Unix()))
 	value, err := c.signInCounts.Seal(c.Name(cookieSignInCount), plain)
 	if err != nil {

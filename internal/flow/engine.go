@@ -1,5 +1,6 @@
-// Package flow runs one authorization at WeChat: it sends a browser there, reads the callback,
-// redeems the code once, and answers repeated callbacks from the outcome of the first.
+// Package flow runs one authorization at WeChat, called a flow: it sends a browser there, reads the
+// callback (the request to the redirect URI), redeems the code once, and answers repeated callbacks
+// from the outcome of the first.
 //
 // The names to know are [New] with its [Config], and the methods of [Engine] in the order of a
 // sign-in: [Engine.Prepare], [Engine.Start] and [Engine.Callback]. Each returns a [Result]: the
@@ -13,10 +14,11 @@
 //   - A code is redeemed only for the browser that started the flow. The flow travels in a cookie
 //     of that browser, which is encrypted and bound to its name; the state in it is compared in
 //     constant time.
-//   - A code is redeemed once. An [Attempt] is stored before the code is sent to WeChat. When the
-//     lease of an attempt passes without an outcome, the flow starts again; the code is never sent a
-//     second time. WeChat sometimes requests the callback twice, even with two codes for one state
-//     (many field reports): the second code counts only when WeChat refused the first.
+//   - A code is redeemed once. An [Attempt] is stored before the code is sent to WeChat. Its lease
+//     is the time by which the outcome must be stored. When the lease passes without an outcome,
+//     the flow starts again; the code is never sent a second time. WeChat sometimes requests the
+//     callback twice, even with two codes for one state (many field reports). The second code is
+//     redeemed only when WeChat refused the first.
 //   - A repeated callback never creates a second session, since [Flow.SessionID] is derived from a
 //     secret in the cookie.
 //   - No browser is sent to WeChat endlessly. The last character of the state counts the restarts,
@@ -132,8 +134,8 @@ const (
 type Result struct {
 	Kind     Kind
 	Cookies  []*http.Cookie // to set with the response
-	Location string
-	Status   int
+	Location string         // URL at WeChat
+	Status   int            // HTTP status
 	Flow     *Flow
 	Outcome  Outcome
 	Repeat   bool   // an earlier request wrote the outcome
@@ -178,9 +180,11 @@ func (e *Engine) signInsWithoutSession(b Browser) int {
 	return n
 }
 
-// Start sends the browser to WeChat. The result is ToWeChat or InternalError. The count of restarts
-// begins with the recent sign-ins without a session, so that callbackResult can add one to it and
-// detect a loop.
+// Start sends the browser to WeChat. The result is ToWeChat or InternalError.
+//
+// The new flow has the number of recent sign-ins without a session as its count of restarts. When
+// the sign-in succeeds, callbackResult stores that count plus one in a cookie. Prepare reads the
+// cookie and stops when the count exceeds maxRestarts.
 func (e *Engine) Start(b Browser, req Request) Result {
 	return e.send(b, newFlow(req, e.signInsWithoutSession(b), e.cfg.Now()))
 }
@@ -205,7 +209,7 @@ func (e *Engine) send(b Browser, f *Flow) Result {
 	var target string
 	var err error
 	if f.Method == MethodWebsite {
-		language := "cn"
+		language := "cn" // WeChat's value for Chinese
 		if b.Language == english {
 			language = "en"
 		}
@@ -225,8 +229,9 @@ func (e *Engine) send(b Browser, f *Flow) Result {
 		return Result{Kind: InternalError, Err: err}
 	}
 	if f.Method == MethodWeChat && ClassifyUserAgent(b.Request) != InWeChat {
-		// Only a simulator accepts such a browser. Unlike WeChat, other browsers keep the fragment
-		// through every redirect, and it would appear in the URL of the program's page.
+		// Only a simulator of WeChat accepts such a browser. WeChat's own browser does not keep the
+		// fragment. Others keep it through every redirect, and it would appear in the URL of the
+		// program's page.
 		target = strings.TrimSuffix(target, "#wechat_redirect")
 	}
 	e.sendEvent(b, f, EventStarted)
@@ -261,9 +266,9 @@ const (
 )
 
 // ClassifyUserAgent returns the class of a request's User-Agent. WeChat's contains "MicroMessenger"
-// in all captured examples (phones and Windows). So does the one of WeCom, with "wxwork", and of
-// the web view of a mini-program, with "miniProgram"; the sign-in of an official account works in
-// neither.
+// in all captured examples (phones and Windows). The user agents of WeCom and of the web view of a
+// mini-program contain it too, together with "wxwork" or "miniProgram". The sign-in of an official
+// account works in neither.
 func ClassifyUserAgent(r *http.Request) UserAgentClass {
 	agent := strings.ToLower(r.UserAgent())
 	contains := func(part string) bool { return strings.Contains(agent, part) }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/weigate/weigate/internal/seal"
@@ -28,8 +29,9 @@ const (
 	// needs time to consent.
 	Lifetime = 15 * time.Minute
 
-	// attemptMargin is how much longer an attempt is stored than its flow can be completed. If the
-	// attempt were removed first, a repeated callback could redeem a code again.
+	// attemptMargin is the time between the deadline of a flow and the removal of its attempt, the
+	// record that its code was redeemed. If the attempt were removed before the deadline, a repeated
+	// callback could redeem a code again.
 	attemptMargin = 10 * time.Minute
 	secretSize    = 16 // bytes of Flow.secret
 )
@@ -53,23 +55,24 @@ type Request struct {
 }
 
 // Flow is one authorization in progress, with everything that the callback needs. It is stored in
-// an encrypted cookie of the browser that started it, because the state is too short for it and is
-// visible in URLs. The state identifies the cookie.
+// an encrypted cookie of the browser that started it, because the OAuth parameter "state" is too
+// short for it and is visible in URLs. The state identifies the cookie.
 type Flow struct {
 	Request
-	state    string
-	secret   []byte // the session id is derived from it
-	created  time.Time
-	deadline time.Time
+	state    string    // the OAuth parameter "state"
+	secret   []byte    // the session id is derived from it
+	created  time.Time // when the browser was sent to WeChat
+	deadline time.Time // when the flow expires
 }
 
+// newFlow returns a flow for req. restarts is how often the sign-in was restarted before.
 func newFlow(req Request, restarts int, now time.Time) *Flow {
 	if req.Method == MethodWebsite {
 		req.Scope = wechat.ScopeLogin
 	}
 	secret := make([]byte, secretSize)
 	rand.Read(secret)
-	now = now.Truncate(time.Second)
+	now = now.Truncate(time.Second) // the cookie stores whole seconds
 	return &Flow{Request: req, state: newState(restarts), secret: secret, created: now, deadline: now.Add(Lifetime)}
 }
 
@@ -85,10 +88,10 @@ const (
 
 // newState returns a random state with the count of restarts.
 func newState(restarts int) string {
-	var raw [17]byte
+	var raw [17]byte  // one byte more than stateRandom characters of base32 need
 	rand.Read(raw[:]) // never fails: crypto/rand ends the program instead
 	text := base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding).EncodeToString(raw[:])
-	return text[:stateRandom] + string(rune('0'+restarts))
+	return text[:stateRandom] + strconv.Itoa(restarts)
 }
 
 // validState reports whether text has the form of a state.
@@ -112,7 +115,7 @@ func restartsOf(state string) int { return int(state[stateRandom] - '0') }
 // It is derived from the secret of the flow, so a repeated callback returns the same id in every
 // process.
 func (f *Flow) SessionID() (string, error) {
-	id, err := seal.Derive(f.secret, "weigate flow session id", 32)
+	id, err := seal.Derive(f.secret, "weigate flow session id", sessionIDBytes)
 	if err != nil {
 		return "", err
 	}
@@ -129,20 +132,23 @@ func SeedSessionID(seed []byte) (string, error) {
 	if len(seed) < MinSeed {
 		return "", fmt.Errorf("flow: a seed has %d bytes, fewer than %d", len(seed), MinSeed)
 	}
-	id, err := seal.Derive(seed, "weigate seed session id", 32)
+	id, err := seal.Derive(seed, "weigate seed session id", sessionIDBytes)
 	if err != nil {
 		return "", err
 	}
 	return base64.RawURLEncoding.EncodeToString(id), nil
 }
 
-// SessionIDLength is the length of a session id: 32 bytes in base64.
-const SessionIDLength = 43
+const (
+	sessionIDBytes = 32
+	// SessionIDLength is the length of a session id: sessionIDBytes in base64.
+	SessionIDLength = 43
+)
 
 // Hash returns the form in which states, codes and session ids are stored, so that nobody can use a
 // copy of the database to sign in. A hash without salt is enough: states and session ids have 128
-// random bits or more, and codes are already redeemed. kind is "flow", "code" or "session"; equal
-// values of different kinds have different hashes.
+// random bits or more, and the codes in a copy are already redeemed. kind is "flow" (for a state),
+// "code" or "session"; equal values of different kinds have different hashes.
 func Hash(kind, value string) string {
 	sum := sha256.Sum256([]byte("weigate " + kind + "\x00" + value))
 	return hex.EncodeToString(sum[:])
@@ -190,18 +196,20 @@ var errFlow = errors.New("flow: not a flow")
 // unmarshalFlow decodes what marshal encoded. It checks every length, because an older version of
 // this program may have sealed the cookie.
 func unmarshalFlow(b []byte) (*Flow, error) {
-	const fixed = 4 + stateLength + secretSize + 8 + 8
+	const header = 4    // the version, method, scope and flags, one byte each
+	const times = 8 + 8 // created and deadline
+	const fixed = header + stateLength + secretSize + times
 	if len(b) < fixed || b[0] != flowVersion ||
 		int(b[1]) >= len(flowMethods) || int(b[2]) >= len(flowScopes) || b[3] > 1 {
 		return nil, errFlow
 	}
 	f := &Flow{Request: Request{Method: flowMethods[b[1]], Scope: flowScopes[b[2]], ForcePopup: b[3] == 1}}
-	b = b[4:]
+	b = b[header:]
 	f.state, b = string(b[:stateLength]), b[stateLength:]
 	f.secret, b = slices.Clone(b[:secretSize]), b[secretSize:]
 	f.created = time.Unix(int64(binary.BigEndian.Uint64(b)), 0)
 	f.deadline = time.Unix(int64(binary.BigEndian.Uint64(b[8:])), 0)
-	returnTo, b, ok := cutCounted(b[16:], MaxReturn)
+	returnTo, b, ok := cutCounted(b[times:], MaxReturn)
 	if !ok {
 		return nil, errFlow
 	}

@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// Catalogue has the texts of a package in all languages. Create it with [Load]. It is safe for
-// concurrent use.
+// Catalogue has the texts of a package's pages in all languages. Create it with [Load]. It is safe
+// for concurrent use.
 type Catalogue struct {
 	texts map[string]map[string]string // language → key → text
 }
@@ -74,6 +74,7 @@ func readTexts(files fs.FS, name string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	// This rejects every file that is not one object of strings.
 	if err := json.Unmarshal(raw, &map[string]string{}); err != nil {
 		return nil, err
 	}
@@ -167,8 +168,9 @@ func (t Texts) Text(key string, pairs ...any) (string, error) {
 	}
 	var missing error
 	filled := placeholder.ReplaceAllStringFunc(text, func(p string) string {
+		name := strings.Trim(p, "{}")
 		for i := 0; i < len(pairs); i += 2 {
-			if pairs[i] == p[1:len(p)-1] {
+			if pairs[i] == name {
 				return fmt.Sprint(pairs[i+1])
 			}
 		}

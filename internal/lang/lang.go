@@ -45,8 +45,9 @@ func FromLocales(locales string) (language string, found bool) {
 }
 
 // FromHeader returns the known language with the highest quality value in Accept-Language (RFC
-// 9110, 12.5.4), and the first of several with the same value. It returns fallback when the header
-// has no known language, and for "*". Entries with an invalid or zero quality value are ignored.
+// 9110, 12.5.4), and the first of several with the same value. An entry "*" counts as fallback, and
+// fallback is returned when the header has no known language. Entries with an invalid or zero
+// quality value are ignored.
 func FromHeader(h http.Header, fallback string) string {
 	best, highest := fallback, 0.0
 	for part := range strings.SplitSeq(strings.Join(h.Values("Accept-Language"), ","), ",") {

@@ -38,7 +38,8 @@ func forms(value, what string) []form {
 	}
 	// Base64 encodes groups of three bytes as four characters. The same value has three encodings,
 	// because it can start at each position of a group. The first and last characters are left out:
-	// they also depend on the bytes before and after the value.
+	// they also depend on the bytes before and after the value. Those are the 2 or 3 characters to
+	// which the bytes before contribute, and the characters of an incomplete last group.
 	for offset := range 3 {
 		padded := append(make([]byte, offset), value...)
 		end := len(padded) / 3 * 4
@@ -52,6 +53,7 @@ func forms(value, what string) []form {
 // planted returns the matcher for both planted values. It is built once.
 var planted = sync.OnceValue(func() *matcher { return newMatcher(plantedForms()) })
 
+// plantedForms returns the encodings of both planted values.
 func plantedForms() []form {
 	return slices.Concat(forms(Secret, "the planted secret"), forms(Mark, "the planted mark"))
 }
@@ -59,8 +61,8 @@ func plantedForms() []form {
 // Find returns the name and the encoding of a planted value that text contains, or "".
 func Find(text []byte) string { return planted().search(text) }
 
-// masked returns text with the planted values replaced, for the message of a failing test.
-// Otherwise the message itself would be found in the output of the tests.
+// masked returns the beginning of text with the planted values replaced, for the message of a
+// failing test. Otherwise the message itself would be found in the output of the tests.
 func masked(text string) string {
 	text = strings.NewReplacer(Secret, "«secret»", Mark, "«mark»").Replace(text)
 	if len(text) > 400 {
@@ -88,7 +90,7 @@ func (v *Values) Add(what, value string) bool {
 	v.names = append(v.names, what)
 	v.forms = append(v.forms, forms(value, what)...)
 	for _, e := range []*base64.Encoding{base64.RawURLEncoding, base64.RawStdEncoding} {
-		if raw, err := e.DecodeString(value); err == nil && len(raw) >= 12 {
+		if raw, err := e.DecodeString(value); err == nil && len(raw) >= 12 { // from 16 characters
 			v.forms = append(v.forms,
 				form{name: what + ", its bytes", text: string(raw)},
 				form{name: what + ", its bytes in hexadecimal", text: hex.EncodeToString(raw), ignoreCase: true})

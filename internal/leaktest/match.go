@@ -1,13 +1,18 @@
 package leaktest
 
-import "bytes"
+import (
+	"bytes"
+	"math"
+)
 
 // matcher searches a text for many forms at once, by the algorithm of Wu and Manber ("A fast
-// algorithm for multi-pattern searching", 1994).
+// algorithm for multi-pattern searching", 1994). A form is one encoding of a secret value.
 //
 // A window, as long as the shortest form, moves over the text. The last two bytes of the window,
-// its block, decide the next step. If the block is in the first part of no form, the window moves
-// by nearly its whole length, so most bytes of the text are never read.
+// its block, decide the next step. Only the beginning of each form, as long as the window, is
+// compared with the block. If no beginning contains the block, the window moves by nearly its whole
+// length, so most bytes of the text are never read. If a beginning ends with the block, the text at
+// the window is compared with the whole form.
 type matcher struct {
 	window   int                // length of the window
 	shift    [1 << 16]uint8     // by block: how far the window can move without missing a form
@@ -17,12 +22,13 @@ type matcher struct {
 // block is the number of bytes of a block.
 const block = 2
 
+// newMatcher returns a matcher for forms. Each has at least as many bytes as a block.
 func newMatcher(forms []form) *matcher {
-	m := &matcher{window: 255, endingIn: map[uint16][]*form{}}
+	m := &matcher{window: math.MaxUint8, endingIn: map[uint16][]*form{}} // a shift must fit in uint8
 	for _, f := range forms {
 		m.window = min(m.window, len(f.text))
 	}
-	maxShift := uint8(m.window - block + 1)
+	maxShift := uint8(m.window - block + 1) // for a block that no form has in its beginning
 	for i := range m.shift {
 		m.shift[i] = maxShift
 	}
@@ -41,10 +47,10 @@ func newMatcher(forms []form) *matcher {
 	return m
 }
 
-// blocks returns the block of the form that ends before index end. For a form in lower case that
-// ignores case, it returns all spellings.
+// blocks returns the block of the form that ends before index end. For a form that ignores case,
+// whose text is in lower case, it returns the block in all combinations of lower and upper case.
 func (f *form) blocks(end int) []uint16 {
-	a, b := f.text[end-2], f.text[end-1]
+	a, b := f.text[end-block], f.text[end-1]
 	keys := []uint16{key(a, b)}
 	if f.ignoreCase {
 		for _, k := range []uint16{key(upper(a), b), key(a, upper(b)), key(upper(a), upper(b))} {
@@ -59,6 +65,7 @@ func (f *form) blocks(end int) []uint16 {
 // key returns a block as an index of matcher.shift.
 func key(a, b byte) uint16 { return uint16(a)<<8 | uint16(b) }
 
+// upper returns an ASCII letter in upper case, and any other byte unchanged.
 func upper(b byte) byte {
 	if 'a' <= b && b <= 'z' {
 		return b - 'a' + 'A'
@@ -69,9 +76,9 @@ func upper(b byte) byte {
 // find returns the first form in text, or nil.
 func (m *matcher) find(text []byte) *form {
 	for end := m.window; end <= len(text); {
-		k := key(text[end-2], text[end-1])
-		if n := m.shift[k]; n > 0 {
-			end += int(n)
+		k := key(text[end-block], text[end-1])
+		if distance := m.shift[k]; distance > 0 {
+			end += int(distance)
 			continue
 		}
 		for _, f := range m.endingIn[k] {
@@ -112,11 +119,11 @@ func unescape(text []byte) []byte {
 	var out []byte
 	done := 0 // text before this index is in out
 	for i := 0; ; i++ {
-		n := bytes.IndexByte(text[i:], '%')
-		if n < 0 || i+n+2 >= len(text) {
+		distance := bytes.IndexByte(text[i:], '%')
+		if distance < 0 || i+distance+2 >= len(text) {
 			break
 		}
-		i += n
+		i += distance
 		high, low := hexDigit(text[i+1]), hexDigit(text[i+2])
 		if high < 0 || low < 0 {
 			continue
@@ -125,7 +132,7 @@ func unescape(text []byte) []byte {
 			out = make([]byte, 0, len(text))
 		}
 		out = append(append(out, text[done:i]...), byte(high<<4|low))
-		i += 2
+		i += 2 // the two digits; the loop adds 1 for the percent sign
 		done = i + 1
 	}
 	if out == nil {

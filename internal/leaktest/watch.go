@@ -24,7 +24,7 @@ func Watch(t testing.TB, h http.Handler) http.Handler {
 		defer func() {
 			where := "the response to " + r.Method + " " + masked(r.URL.Path)
 			for name, values := range w.Header() {
-				for _, v := range append(values, name) {
+				for _, v := range append(values, name) { // a name could contain a value too
 					report(t, where+", header "+masked(name), []byte(v))
 				}
 			}
@@ -40,6 +40,7 @@ type recordingWriter struct {
 	body bytes.Buffer
 }
 
+// Write stores a part of the body and passes it on.
 func (w *recordingWriter) Write(b []byte) (int, error) {
 	w.body.Write(b)
 	return w.ResponseWriter.Write(b)
@@ -58,7 +59,8 @@ func (w *recordingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter
 // Logger returns a logger that writes records of all levels to the output of the test. It fails the
 // test if a record contains a planted value.
 func Logger(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(&logChecker{t: t}, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
+	const all = slog.LevelDebug - 4 // below slog's lowest named level
+	return slog.New(slog.NewJSONHandler(&logChecker{t: t}, &slog.HandlerOptions{Level: all}))
 }
 
 // logChecker is the writer of a logger. Each call of Write is one record.
@@ -67,6 +69,7 @@ type logChecker struct {
 	lock sync.Mutex
 }
 
+// Write checks one record and writes it to the output of the test.
 func (l *logChecker) Write(b []byte) (int, error) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
@@ -114,7 +117,7 @@ func unwrapped(err error) []error {
 func report(t testing.TB, where string, text []byte) {
 	t.Helper()
 	if found := Find(text); found != "" {
-		t.Errorf("%s holds %s: %s", where, found, masked(string(text)))
+		t.Errorf("%s contains %s: %s", where, found, masked(string(text)))
 	}
 }
 

@@ -35,7 +35,7 @@ func Canonical(text string) (string, error) {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "", errors.New("neither http nor https")
 	case u.User != nil || strings.ContainsAny(u.Host, "@%\\"):
-		return "", errors.New("contains a user name")
+		return "", errors.New("contains a user name, or a host with % or a backslash")
 	case host == "" || strings.HasPrefix(host, ".") || strings.HasSuffix(host, "."):
 		return "", errors.New("has no valid host")
 	case (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
@@ -58,7 +58,7 @@ func Of(u *url.URL) string {
 	host := strings.ToLower(u.Host)
 	port := u.Port()
 	isDefault := port == "" || u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443"
-	if isDefault {
+	if isDefault { // remove ":443", or ":" before an empty port
 		host = strings.TrimSuffix(strings.TrimSuffix(host, port), ":")
 	}
 	return u.Scheme + "://" + host
@@ -105,7 +105,7 @@ func IsLoopbackIP(host string) bool {
 // read as slashes.
 func CheckBytes(address string) error {
 	for _, c := range []byte(address) {
-		if !needsNoEscape(c) {
+		if !allowedByte(c) {
 			return fmt.Errorf("it contains the byte %#02x", c)
 		}
 	}
@@ -117,7 +117,7 @@ func EscapeBytes(address string) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder
 	for _, c := range []byte(address) {
-		if needsNoEscape(c) {
+		if allowedByte(c) {
 			b.WriteByte(c)
 		} else {
 			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
@@ -126,8 +126,8 @@ func EscapeBytes(address string) string {
 	return b.String()
 }
 
-// needsNoEscape reports whether an address may contain a byte without percent-encoding.
-func needsNoEscape(c byte) bool {
+// allowedByte reports whether an address may contain a byte without percent-encoding.
+func allowedByte(c byte) bool {
 	return c > ' ' && c < 0x7f && c != '\\' && c != '"' && c != '<' && c != '>'
 }
 

@@ -65,6 +65,7 @@ func New(keys [][]byte, purpose string) (*Sealer, error) {
 // Seal encrypts plain. name is the name of the cookie or parameter; Open requires the same name, so
 // that an attacker cannot use the value of one cookie as another.
 func (s *Sealer) Seal(name string, plain []byte) (string, error) {
+	// The nonce is nil, here and in Open: the cipher creates a random one. See Cipher.
 	value := base64.RawURLEncoding.EncodeToString(s.ciphers[0].Seal(nil, nil, plain, s.associated(name)))
 	if len(value) > MaxLength {
 		return "", fmt.Errorf("seal: %d bytes are too many for one value", len(plain))
@@ -89,7 +90,8 @@ func (s *Sealer) Open(name, value string) ([]byte, error) {
 	return nil, ErrOpen
 }
 
-// associated returns the associated data of the encryption.
+// associated returns the associated data of the encryption. It binds a value to the purpose of the
+// Sealer and to a name.
 func (s *Sealer) associated(name string) []byte { return []byte(s.purpose + "\x00" + name) }
 
 // Derive derives n bytes from key for one purpose, with HKDF and SHA-256 (RFC 5869).
@@ -104,7 +106,7 @@ func Derive(key []byte, purpose string, n int) ([]byte, error) {
 // Cipher returns AES-256-GCM with random nonces, under a key that is derived from key for one
 // purpose. Its Seal puts the nonce before the ciphertext.
 func Cipher(key []byte, purpose string) (cipher.AEAD, error) {
-	derived, err := Derive(key, purpose, 32)
+	derived, err := Derive(key, purpose, 32) // 32 bytes select AES-256
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,10 @@
 // Package session finds, lists and ends the sessions of signed-in browsers, and defines the types
-// by which the features request a sign-in.
+// by which the features (packages that serve apps, such as oidc) request a sign-in.
 //
-// The names to know are [Manager] with [Manager.Current] (who is this browser),
-// [Manager.UserSessions], [Manager.End] and [Manager.EndEverywhere]; and [Browser], [LoginRequest],
-// [Authenticator] and [Authentication].
+// [Manager] finds and ends sessions: see [Manager.Current], which returns the signed-in [Browser]
+// that sent a request, [Manager.UserSessions], [Manager.End] and [Manager.EndEverywhere]. A feature
+// requests a sign-in with a [LoginRequest] from an [Authenticator]. [Authentication] is a sign-in
+// that was confirmed by other means.
 //
 // Every call reads the store, so that a sign-out, a block or an approval on one replica takes
 // effect on all of them at once.
@@ -27,7 +28,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Revoker revokes grants. gateway.Grants implements it.
+// Revoker revokes grants: authorizations of apps by a user, with their tokens. gateway.Grants
+// implements it.
 type Revoker interface {
 	// Revoke is gateway.Grants.Revoke.
 	Revoke(ctx context.Context, r gateway.Revocation, now time.Time) (int, error)
@@ -140,14 +142,14 @@ func (m *Manager) Find(ctx context.Context, hash [32]byte, now time.Time) (gatew
 	return s, user, nil
 }
 
-// Expiry returns when a session that was created at created and is used now expires, unless it is
-// used again.
+// Expiry returns the expiry of a session that is used now: Idle from now, but at most Max after the
+// session was created.
 func (m *Manager) Expiry(created, now time.Time) time.Time {
-	idle, last := now.Add(m.Idle), created.Add(m.Max)
-	if last.Before(idle) {
-		return last
+	idleEnd, latestEnd := now.Add(m.Idle), created.Add(m.Max)
+	if latestEnd.Before(idleEnd) {
+		return latestEnd
 	}
-	return idle
+	return idleEnd
 }
 
 // UserSessions returns the user's sessions, the one used last first.
@@ -194,18 +196,18 @@ func (m *Manager) SignOut(r *http.Request) (*http.Cookie, error) {
 }
 
 // EndEverywhere ends every session of the user and revokes all their grants, so that an app that
-// has a refresh token is signed out too. It returns how many sessions there were. When one part
-// fails, the other is still done; it can be called again.
+// has a refresh token is signed out too. It returns how many sessions it ended. When one part
+// fails, the other is still done, and the caller can repeat the call.
 func (m *Manager) EndEverywhere(ctx context.Context, userID string, now time.Time) (int, error) {
-	n, err := m.Sessions.DeleteUserSessions(ctx, userID)
-	_, revoking := m.Grants.Revoke(ctx, gateway.Revocation{UserID: userID}, now)
-	return n, errors.Join(err, revoking)
+	n, deleteErr := m.Sessions.DeleteUserSessions(ctx, userID)
+	_, revokeErr := m.Grants.Revoke(ctx, gateway.Revocation{UserID: userID}, now)
+	return n, errors.Join(deleteErr, revokeErr)
 }
 
 // Browser is a signed-in browser, with its user.
 type Browser struct {
 	gateway.Session
-	User            gateway.User // the user that Session.UserID belongs to now, after any join
+	User            gateway.User // the user of Session.UserID, or the user into whom that one was joined
 	LoginRequestID  string       // ID of the LoginRequest that the last sign-in answered; "" = none
 	ProfileDeclined bool         // the user continued without nickname and avatar; not asked again in this session
 	Scopes          []string     // that WeChat granted at the sign-in
@@ -243,10 +245,10 @@ type LoginRequest struct {
 	ReturnURL      string      // where the browser continues: a path and query, at most MaxReturn bytes
 	App            gateway.App // the app; zero = the gateway itself. Only ID, Name and Methods are used
 	Connector      string      // the app identifies users by their openids at this connector; "" = any
-	Reauthenticate bool        // the user must authenticate again; for a scan, the phone's user too
+	Reauthenticate bool        // the user must authenticate again; in a scan of a QR code, on the phone
 	Consent        bool        // WeChat's consent page must be shown even to a user whom WeChat remembers (forcePopup)
 	Profile        bool        // the app wants nickname and avatar, and the user may be asked for them
-	CancelURL      string      // where a user continues who cancels: a path of this origin; "" = nowhere
+	CancelURL      string      // where the user continues after cancelling: a path of this origin; "" = nowhere
 	RestartURL     string      // where the same request starts from the beginning; "" = at /sign-in
 	UILocales      string      // the app's ui_locales for the language of pages; "" = none
 }
@@ -255,9 +257,9 @@ type LoginRequest struct {
 const MaxReturn = flow.MaxReturn
 
 // CompactRestart returns a short form of LoginRequest.RestartURL for a cookie that also contains
-// ReturnURL: "HEAD.TAIL.TEXT", the lengths of their common beginning and end, and the text between
-// them. It saves space, because the two addresses differ in a few parameters only. [ExpandRestart]
-// is the reverse.
+// ReturnURL. It saves space, because the two URLs differ in a few parameters only. The form is
+// "HEAD.TAIL.TEXT": HEAD and TAIL are the lengths of their common beginning and end, and TEXT is
+// the part of RestartURL between them. [ExpandRestart] is the reverse.
 func CompactRestart(returnURL, restartURL string) string {
 	if restartURL == "" {
 		return ""
@@ -299,15 +301,16 @@ type Authenticator interface {
 	// browser continues at login.ReturnURL. An error means that nothing was written to w.
 	Begin(w http.ResponseWriter, r *http.Request, login LoginRequest) error
 
-	// AskProfile redirects the browser to the page that asks for nickname and avatar, if there is a
-	// reason to ask, and reports whether it did. The browser continues at returnTo.
+	// AskProfile redirects the browser to the page that asks for nickname and avatar, if they are
+	// unknown or old and the user may be asked, and reports whether it did. Afterwards the browser
+	// continues at returnTo.
 	AskProfile(w http.ResponseWriter, r *http.Request, b Browser, returnTo string) bool
 }
 
 // Authentication is a sign-in of this browser that was confirmed by other means than WeChat's
 // callback, such as a scan.
 type Authentication struct {
-	UserID         string    // if this user was joined into another, the other user is signed in
+	UserID         string    // the user; if it was joined into another user, that other user is signed in
 	Connector      string    // the connector at which WeChat confirmed the user
 	AppID          string    // the connector's appid
 	OpenID         string    // the user's openid there
@@ -316,5 +319,5 @@ type Authentication struct {
 	App            string    // id of the app that required the sign-in, for the event; "" = none
 	LoginRequestID string    // ID of the LoginRequest that this answers; "" = none
 	Seed           []byte    // the session id is derived from it: the same seed gives the same session
-	Repeat         bool      // the session was created earlier: return its cookie if it still exists, create none
+	Repeat         bool      // a session was created earlier: only return its cookie, if it still exists
 }

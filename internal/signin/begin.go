@@ -25,9 +25,10 @@ func (h *Handler) Session(r *http.Request) (b session.Browser, ok bool, err erro
 
 // Begin starts a sign-in for a feature, such as oidc, that found no suitable session. It chooses
 // the sign-in method for this browser and redirects to WeChat (methods wechat and website) or to
-// the page with the QR code (scan). If several methods are available, it renders a page to choose
-// from; if none is, a page that explains where to continue. After the sign-in the browser continues
-// at login.ReturnURL. An error means that nothing was written to w.
+// the page with the QR code (scan). If several methods are available, it renders a page on which
+// the user chooses one. If no method is available, it renders a page that explains where to
+// continue. After the sign-in the browser continues at login.ReturnURL. An error means that nothing
+// was written to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, login session.LoginRequest) error {
 	scope := wechat.ScopeBase
 	if login.Consent {
@@ -36,7 +37,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, login session.Lo
 	return h.begin(w, r, login, scope)
 }
 
-// begin is Begin with the scope that an official account requests.
+// begin is Begin with a scope, which is used if the sign-in goes through an official account.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.LoginRequest, scope wechat.Scope) error {
 	req := flow.Request{Scope: scope, ForcePopup: login.Consent, ReturnTo: login.ReturnURL}
 	var err error
@@ -50,6 +51,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.Lo
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer") // for redirects; pages set their own
 	available := h.available(r, login)
+	// signIn has stored a chosen method for the address that starts this sign-in.
 	switch method, several := available.choose(h.preference.read(r, cmp.Or(login.RestartURL, login.ReturnURL))); {
 	case method == MethodWeChat:
 		req.Method = flow.MethodWeChat
@@ -91,8 +93,9 @@ func (h *Handler) start(
 	case h.hasAgreed(w, r):
 		h.answer(w, r, c, c.engine.Start(b, req))
 	default:
-		// After agreeing, the browser restarts the sign-in. Where the scope was chosen only for a
-		// forced consent page, the app's request at RestartURL forces it again.
+		// After agreeing, the browser restarts the sign-in. With ForcePopup, Begin chose the scope only
+		// to show the consent page; nickname and avatar are not wanted. The app's request at RestartURL
+		// forces the consent page again.
 		restart.profile = restart.profile && !req.ForcePopup
 		h.askToAgree(w, r, agreementQuestion{
 			target: restart, cancel: login.CancelURL, app: login.App.Name, language: language,
@@ -100,7 +103,7 @@ func (h *Handler) start(
 	}
 }
 
-// browser describes the browser that sent r to the engine.
+// browser returns what the engine (package flow) must know about the browser that sent r.
 func (h *Handler) browser(r *http.Request, language string) flow.Browser {
 	return flow.Browser{
 		Request: r, RequestID: h.cfg.RequestID(r.Context()), Language: language,
@@ -111,7 +114,7 @@ func (h *Handler) browser(r *http.Request, language string) flow.Browser {
 	}
 }
 
-// target contains what is needed to start the same sign-in again: pages link to it.
+// target contains what is needed to start the same sign-in again. Pages link to its startURL.
 type target struct {
 	returnTo string // where the browser continues after the sign-in
 	profile  bool   // nickname and avatar are requested
@@ -171,14 +174,14 @@ type flowData struct {
 // encodeFlowData returns the flowData of a login request. A RestartURL that does not fit into the
 // cookie is omitted: then pages after a failure link to /sign-in instead of the app's request.
 func encodeFlowData(login session.LoginRequest) ([]byte, error) {
-	c := flowData{
+	plain := flowData{
 		LoginRequestID: login.ID, App: login.App.ID, Restart: session.CompactRestart(login.ReturnURL, login.RestartURL),
 	}
-	limit := flow.MaxReturn + flow.MaxData - len(login.ReturnURL)
-	data, err := json.Marshal(c)
+	limit := flow.MaxReturn + flow.MaxData - len(login.ReturnURL) // both share the space, see flow.MaxData
+	data, err := json.Marshal(plain)
 	if err == nil && len(data) > limit {
-		c.Restart = ""
-		data, err = json.Marshal(c)
+		plain.Restart = ""
+		data, err = json.Marshal(plain)
 	}
 	if err != nil || len(data) > limit || len(login.ReturnURL) > session.MaxReturn {
 		return nil, fmt.Errorf("signin: the login request of app %q does not fit into the cookie", login.App.ID)
@@ -187,14 +190,14 @@ func encodeFlowData(login session.LoginRequest) ([]byte, error) {
 }
 
 // decodeFlowData is the reverse of encodeFlowData. For empty data it returns the zero value.
-func decodeFlowData(data []byte) (c flowData, err error) {
+func decodeFlowData(data []byte) (decoded flowData, err error) {
 	if len(data) > 0 {
-		err = json.Unmarshal(data, &c)
+		err = json.Unmarshal(data, &decoded)
 	}
 	if err != nil {
 		return flowData{}, fmt.Errorf("signin: read the data of the flow: %w", err)
 	}
-	return c, nil
+	return decoded, nil
 }
 
 // AskProfile redirects the browser to the page that asks for nickname and avatar, and reports

@@ -35,8 +35,8 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request, c *connector)
 }
 
 // addSessionCookie adds the session cookie to the result of a successful callback. The session id
-// is derived from the flow, so a repeated callback would set the same cookie. It does so only while
-// the session exists: otherwise the browser's back button would undo a sign-out.
+// is derived from the flow, so a repeated callback gets the same cookie. It gets the cookie only
+// while the session exists. Otherwise the browser's back button would undo a sign-out.
 func (h *Handler) addSessionCookie(c *connector, b flow.Browser, res flow.Result) flow.Result {
 	id, err := res.Flow.SessionID()
 	if err == nil && res.Repeat {
@@ -90,10 +90,10 @@ func targetOfFlow(req flow.Request) target {
 	return t
 }
 
-// answerLost responds to a lost callback: one that this browser did not start, or that has expired.
-// It redirects to the page that explains this, at an address without code and state. The engine
-// sets a test cookie for that page, which finds out whether the browser stores cookies. There is no
-// test cookie for a browser that is signed in already: it continues at the return address.
+// answerLost responds to a lost callback: its sign-in was not started in this browser, or has
+// expired. It redirects to the page that explains this, at an address without code and state. The
+// engine sets a test cookie, by which that page detects whether the browser stores cookies. A
+// browser that is signed in already gets no test cookie, and continues at the return address.
 func (h *Handler) answerLost(w http.ResponseWriter, r *http.Request, res flow.Result) {
 	if len(res.Cookies) == 0 {
 		returnTo := ""
@@ -130,8 +130,8 @@ func (h *Handler) lost(w http.ResponseWriter, r *http.Request) {
 	t := target{returnTo: returnTo}
 	t.restart, _ = h.openRestart(r.URL.Query().Get(paramRestart))
 	page := web.Page{Kind: web.NoCookies, Go: h.startURL(t)}
-	if keeps, clear := h.connectors[0].engine.AcceptsCookies(r); keeps {
-		http.SetCookie(w, clear)
+	if accepts, clearTest := h.connectors[0].engine.AcceptsCookies(r); accepts {
+		http.SetCookie(w, clearTest)
 		page.Kind = web.Lost
 	}
 	h.cfg.Site.Show(w, r, page)
@@ -153,8 +153,8 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connecto
 		}
 	}
 	if c.Website && h.cfg.Scan != nil {
-		// The browser remembers the method website. This link forgets it, so that the user can
-		// choose.
+		// The browser may remember the method website. With this link it forgets the method, so that
+		// the user can choose again.
 		other, err := h.methodURL(t, methodChoice)
 		if err != nil {
 			h.cfg.Site.Error(w, r, err)
@@ -176,13 +176,13 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
 	}
 	t := targetOfFlow(flow.Request{ReturnTo: ending.ReturnTo, Scope: ending.Scope, Data: ending.Data})
 	page := web.Page{Kind: endingKind(ending.Outcome), Go: h.startURL(t)}
-	if page.Kind == web.Busy {
+	if page.Kind == web.Busy { // WeChat or the store is unavailable, or WeChat's quota is used up
 		w.Header().Set("Retry-After", "60")
 	}
 	h.cfg.Site.Show(w, r, page)
 }
 
-// endingKind returns the page for the outcome of a callback.
+// endingKind returns the kind of the page for the outcome of a callback.
 func endingKind(outcome string) web.Kind {
 	switch outcome {
 	case flow.EventGaveUp:
@@ -204,8 +204,9 @@ const (
 )
 
 // complete records the authorization of a user in one transaction of the store: the user, their
-// session, the outcome of the attempt and the event. If it fails, a.Finish stores the failure as
-// the outcome instead, so that repeated callbacks get it too.
+// session, the event, and the outcome of the attempt (the redemption of the code). If the
+// transaction fails, a.Finish stores the failure as the outcome, so that repeated callbacks get it
+// too.
 func (h *Handler) complete(
 	ctx context.Context, r *http.Request, c *connector, a flow.Authorization,
 ) (flow.Outcome, error) {
@@ -216,7 +217,8 @@ func (h *Handler) complete(
 	user, changes, err := h.cfg.Users.CompleteSignIn(ctx, record)
 	switch {
 	case errors.Is(err, gateway.ErrConflict):
-		// Another request took over the attempt when its lease had expired, and stored an outcome.
+		// Nothing was stored: the lease of the attempt has passed, or another request has stored its
+		// outcome or the session.
 		return flow.Outcome{}, fmt.Errorf("%w: %w", flow.ErrAttemptLost, err)
 	case err != nil:
 		err = fmt.Errorf("signin: record the sign-in: %w", flowError(err))
@@ -280,9 +282,9 @@ func (h *Handler) completion(
 	return record, nil
 }
 
-// profileDeclined reports whether the user is not to be asked for nickname and avatar in the new
-// session. That is so if WeChat did not return them although the user agreed, since the user would
-// be asked in a loop; and if the same user declined in the previous session of this browser.
+// profileDeclined reports whether the user must not be asked for nickname and avatar in the new
+// session. There are two reasons. WeChat did not return them although the user agreed; then the
+// user would be asked in a loop. Or the same user declined in the previous session of this browser.
 func (h *Handler) profileDeclined(r *http.Request, a flow.Authorization) bool {
 	if a.Profile != nil {
 		return false
@@ -300,13 +302,13 @@ type attempts struct{ store gateway.Attempts }
 
 // BeginAttempt implements flow.Attempts.
 func (s attempts) BeginAttempt(ctx context.Context, a flow.Attempt, now time.Time) (flow.Attempt, bool, error) {
-	stored, won, err := s.store.BeginAttempt(ctx, gateway.Attempt{
+	stored, begun, err := s.store.BeginAttempt(ctx, gateway.Attempt{
 		Key: a.Key, Code: a.Code, Owner: a.Owner, Lease: a.Lease, Expires: a.Expires,
 	}, now)
 	return flow.Attempt{
 		Key: stored.Key, Code: stored.Code, Owner: stored.Owner, Lease: stored.Lease, Expires: stored.Expires,
 		Outcome: flowOutcome(stored.Outcome),
-	}, won, flowError(err)
+	}, begun, flowError(err)
 }
 
 // FinishAttempt implements flow.Attempts.
@@ -318,6 +320,7 @@ func (s attempts) FinishAttempt(ctx context.Context, key, owner string, out flow
 	return flowError(err)
 }
 
+// flowOutcome returns an outcome of the store as the type of package flow.
 func flowOutcome(o gateway.Outcome) flow.Outcome {
 	return flow.Outcome{Kind: o.Kind, At: o.At, Text: o.Text}
 }

@@ -35,6 +35,7 @@ const (
 	askedFor        = time.Hour
 )
 
+// newAgreement returns the agreement to the terms at an address; "" = there are no terms.
 func newAgreement(address string, cookies cookie.Set) agreement {
 	a := agreement{cookies: cookies}
 	if address != "" {
@@ -59,8 +60,9 @@ func (a *agreement) remember(w http.ResponseWriter, version string, age time.Dur
 	http.SetCookie(w, a.cookies.New(cookieAgreement, version+"."+rand.Text(), age))
 }
 
-// hasAgreed reports whether the user of this browser has agreed, or does not have to. If not, it
-// sets the cookie to "asked", and the caller renders the page with askToAgree.
+// hasAgreed reports whether the user of this browser has agreed, or does not have to. If it returns
+// false, the caller renders the page with askToAgree. At the first time it sets the cookie to
+// "asked".
 func (h *Handler) hasAgreed(w http.ResponseWriter, r *http.Request) bool {
 	if h.agreement.version == "" {
 		return true
@@ -68,8 +70,8 @@ func (h *Handler) hasAgreed(w http.ResponseWriter, r *http.Request) bool {
 	wasAsked, agreed := h.agreement.read(r)
 	if !wasAsked {
 		// If the form comes back without this cookie, the browser stores no cookies, and the
-		// agreement would be lost too. The user then sees a page about cookies instead of this page
-		// forever.
+		// agreement would be lost too. Then agree shows a page about cookies; otherwise the user
+		// would see the agreement page again and again.
 		h.agreement.remember(w, asked, askedFor)
 	}
 	return agreed
@@ -138,7 +140,7 @@ func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.agreement.remember(w, h.agreement.version, agreedFor)
 	}
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Go: h.startURL(t), ContinueAfter: 100 * time.Millisecond})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Go: h.startURL(t), ContinueAfter: continueAfter})
 }
 
 // preference reads and sets the cookie with the sign-in method that the user chose, for ten
@@ -171,7 +173,9 @@ func (p *preference) read(r *http.Request, request string) string {
 // sites: they must not choose for the user.
 func (p *preference) store(w http.ResponseWriter, r *http.Request, request, method string) {
 	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "none", "same-origin": // "" = a browser from before 2020 (iOS: 2023) that does not send the header
+	// "" is a browser from before 2020 (iOS: 2023), which does not send the header. "none" is an
+	// address that the user typed or opened from a bookmark.
+	case "", "none", "same-origin":
 	default:
 		return
 	}
@@ -184,6 +188,7 @@ func (p *preference) store(w http.ResponseWriter, r *http.Request, request, meth
 	}
 }
 
+// requestHash returns the hash of a request's address for the cookie of preference.
 func requestHash(request string) string {
 	sum := sha256.Sum256([]byte(request))
 	return hex.EncodeToString(sum[:8])

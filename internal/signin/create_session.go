@@ -17,8 +17,9 @@ import (
 const deleteTimeout = 3 * time.Second
 
 // CreateSession creates a session for this browser after its user was authenticated by other means
-// than WeChat's callback: package scan calls it. It records the event of the sign-in, ends the
-// session that the browser had before, and returns the session cookie.
+// than WeChat's callback. Package scan calls it when the user has confirmed on a phone. It records
+// the event of the sign-in, ends the session that the browser had before, and returns the session
+// cookie.
 //
 // The session id is derived from Seed. Another call with the same Seed, on any replica, therefore
 // returns the same cookie while the session exists. After the session has ended, such a call
@@ -28,9 +29,9 @@ const deleteTimeout = 3 * time.Second
 // The caller must have verified that the sign-in was started in this browser. Otherwise an attacker
 // could sign a victim's browser in as the attacker (login CSRF).
 //
-// Errors to test for: gateway.ErrBlocked, gateway.ErrNotFound (no such user; with Repeat, that
-// session has ended), gateway.ErrConflict (a live session of another user has this seed),
-// gateway.ErrUnavailable.
+// Errors to test for: gateway.ErrBlocked (the user is blocked), gateway.ErrNotFound (there is no
+// such user, or with Repeat: the session has ended), gateway.ErrConflict (another sign-in has a
+// session with this seed), gateway.ErrUnavailable.
 func (h *Handler) CreateSession(r *http.Request, a session.Authentication) (*http.Cookie, error) {
 	c := h.connector(a.Connector)
 	if c == nil || c.Client.AppID != a.AppID || a.OpenID == "" || a.Method == "" || a.AuthTime.IsZero() {

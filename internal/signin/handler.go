@@ -3,10 +3,10 @@
 // cookie, and redemption of the code. A browser may send the callback several times, to several
 // replicas of the gateway; only one of them redeems the code.
 //
-// The names to know are [New] with its [Config], [Handler.Mount], and what the features call:
-// [Handler.Session] (who is this browser), [Handler.Begin] (sign in), [Handler.AskProfile]
-// (nickname and avatar), [Handler.CreateSession] (a user was authenticated by other means) and
-// [Handler.End] (sign out).
+// [New] creates a [Handler] from a [Config], and [Handler.Mount] registers its pages. The features
+// (packages that serve apps, such as oidc) call [Handler.Session] (is the user signed in),
+// [Handler.Begin] (sign in), [Handler.AskProfile] (nickname and avatar), [Handler.CreateSession] (a
+// user was authenticated by other means) and [Handler.End] (sign out).
 //
 // Which sign-in method (登录方式) a browser gets:
 //
@@ -51,6 +51,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/weigate/weigate/internal/audit"
@@ -77,7 +78,7 @@ type Connector struct {
 
 // Config is the configuration of a [Handler]. Fields are required unless marked optional.
 type Config struct {
-	URL        string      // the gateway's own address; may have a path
+	URL        string      // the gateway's own base URL; may have a path
 	Insecure   bool        // optional: plain http at a private address
 	Keys       [][]byte    // seal the flow cookies: the first seals, all open
 	Connectors []Connector // users sign in through the first, unless a login request names another
@@ -85,12 +86,12 @@ type Config struct {
 	Attempts   gateway.Attempts
 	Sessions   *session.Manager
 	Events     gateway.Events
-	Site       *web.Site
+	Site       *web.Site // renders the pages
 
 	// Scan redirects a browser outside WeChat to the page with the gateway's QR code, which the
 	// user scans with a phone. An error means that nothing was written to w. Optional: nil disables
-	// the method. It is a function, because the features do not import each other: it is
-	// scan.Handler.Begin, and package scan in turn creates sessions with this package's Handler.
+	// the method. The gateway sets it to scan.Handler.Begin. It is a function because this package
+	// and package scan must not import each other: scan creates sessions with the Handler.
 	Scan func(w http.ResponseWriter, r *http.Request, login session.LoginRequest) error
 
 	// Agreement is the address of the terms that users accept, by ticking a box, before their
@@ -102,7 +103,7 @@ type Config struct {
 	Pictures      []string      // optional: origins of avatars besides WeChat's, for the simulator
 
 	RequestID func(context.Context) string      // optional
-	Observe   func(context.Context, flow.Event) // optional
+	Observe   func(context.Context, flow.Event) // optional: for metrics
 	Logger    *slog.Logger                      // optional
 	Now       func() time.Time                  // optional
 }
@@ -114,8 +115,8 @@ type Handler struct {
 	returns    flow.ReturnPolicy // which return addresses are accepted
 	origin     string            // of Config.URL
 	path       string            // of Config.URL; "" at the root
-	cookies    cookie.Set
-	restarts   *seal.Sealer // seals the query parameter restart, see methodURL
+	cookies    cookie.Set        // names and attributes of the gateway's cookies
+	restarts   *seal.Sealer      // seals the query parameter restart, see methodURL
 	events     audit.Recorder
 	agreement  agreement
 	preference preference
@@ -207,9 +208,7 @@ func baseURL(cfg Config) (*url.URL, error) {
 	if u.Scheme == "http" && !cfg.Insecure && !origin.IsLoopback(u.Hostname()) {
 		return nil, errors.New("is plain http at an address that is not loopback")
 	}
-	if len(u.Path) > 0 && u.Path[len(u.Path)-1] == '/' {
-		u.Path = u.Path[:len(u.Path)-1]
-	}
+	u.Path = strings.TrimSuffix(u.Path, "/")
 	return u, nil
 }
 
@@ -252,7 +251,7 @@ func (h *Handler) connector(name string) *connector {
 
 // Paths below the path of Config.URL.
 const (
-	pathHome       = "/{$}"
+	pathHome       = "/{$}" // a pattern of net/http: the path "/" only
 	pathSignIn     = "/sign-in"
 	pathLost       = "/sign-in/lost"
 	pathEnded      = "/sign-in/ended"
@@ -264,7 +263,8 @@ const (
 	pathEverywhere = "/sign-out/everywhere"
 )
 
-// Mount registers the routes on mux, under the path of the gateway's own address.
+// Mount registers the routes on mux, under the path of the gateway's own base URL. The rate limit
+// applies to the routes with route.Limited.
 func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc("GET "+h.path+pathHome, h.home, route.Limited)
 	mux.HandleFunc(h.path+pathSignIn, h.get(h.signIn), route.Limited)
@@ -282,6 +282,7 @@ func (h *Handler) Mount(mux *route.Mux) {
 	}
 }
 
+// notFound serves unknown paths below /sign-in/.
 func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Fail(w, r, web.NotFound)
 }

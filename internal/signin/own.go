@@ -21,7 +21,7 @@ func (h *Handler) home(w http.ResponseWriter, r *http.Request) {
 	}
 	signIn := h.startURL(target{returnTo: h.returns.Home()})
 	w.Header().Add("Vary", "Cookie")
-	if !signedIn {
+	if !signedIn { // methodChoice makes the browser forget an earlier choice of a sign-in method
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Welcome, Go: signIn + "&method=" + methodChoice})
 		return
 	}
@@ -67,7 +67,7 @@ type me struct {
 	SignedInAt int64    `json:"signed_in_at"`
 	ProfileAt  int64    `json:"profile_at,omitempty"` // when WeChat returned nickname and avatar
 	ExpiresAt  int64    `json:"expires_at"`
-	SignOut    string   `json:"sign_out"` // address
+	SignOut    string   `json:"sign_out"` // URL of the page that signs out
 }
 
 // me serves /sign-in/me: 200 and the user, or 401 and {"error":"signed_out"}.
@@ -91,7 +91,7 @@ func (h *Handler) me(w http.ResponseWriter, r *http.Request) {
 		Scopes: b.Scopes, Method: b.Method, SignedInAt: b.AuthTime.Unix(), ExpiresAt: b.ExpiresAt.Unix(),
 		SignOut: h.origin + h.path + pathSignOut,
 	}
-	if answer.Scopes == nil {
+	if answer.Scopes == nil { // in JSON a nil slice would be null
 		answer.Scopes = []string{}
 	}
 	if !b.User.ProfileAt.IsZero() {
@@ -100,6 +100,7 @@ func (h *Handler) me(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, answer)
 }
 
+// writeJSON writes v as JSON with a status.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
@@ -147,7 +148,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 // still exist.
 func (h *Handler) End(w http.ResponseWriter, r *http.Request) error {
 	// The cookies of sign-ins in progress are cleared too. Otherwise the browser's back button
-	// could repeat a callback and sign the user in again.
+	// could repeat a callback and sign the user in again. All connectors share these cookies.
 	for _, c := range h.connectors[0].engine.ClearCookies(r) {
 		http.SetCookie(w, c)
 	}
@@ -155,6 +156,9 @@ func (h *Handler) End(w http.ResponseWriter, r *http.Request) error {
 	http.SetCookie(w, cleared)
 	return err
 }
+
+// endTimeout limits how long endEverywhere waits for the store.
+const endTimeout = 10 * time.Second
 
 // endEverywhere serves POST /sign-out/everywhere. It ends every session of the user, in all
 // browsers, and revokes the grants of apps.
@@ -170,7 +174,7 @@ func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
 	}
 	now := h.cfg.Now()
 	// The sign-out is completed even if the user closes the page now.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout)
 	defer cancel()
 	_, err = h.cfg.Sessions.EndEverywhere(ctx, b.User.ID, now)
 	if err == nil {

@@ -17,9 +17,9 @@ import (
 // This file contains the pages that start a sign-in without an app's request: /sign-in, and the
 // page that asks a signed-in user for nickname and avatar; and the checks of return addresses.
 
-// signIn serves /sign-in, which starts a sign-in. A sign-in method in the parameter method is
-// stored in a cookie first, and the browser redirected. If the parameter restart contains the
-// address of an app's request (sealed by methodURL), the browser is redirected there, and the app's
+// signIn serves /sign-in, which starts a sign-in. If the parameter method has a sign-in method, it
+// stores the method in a cookie and redirects; the next request reads the cookie. If the parameter
+// restart has the URL of an app's request (sealed by methodURL), it redirects there, and the app's
 // request starts the sign-in.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
@@ -39,7 +39,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var t target
-	switch q.Get("scope") { // "profile", or its name at WeChat: nickname and avatar too
+	switch q.Get("scope") { // "profile" is the short name of snsapi_userinfo
 	case "", string(wechat.ScopeBase):
 	case "profile", string(wechat.ScopeUserInfo):
 		t.profile = true
@@ -53,7 +53,6 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	t.returnTo = returnTo
 	if method != "" {
-		// The cookie is set by this response and read in the next request.
 		h.preference.store(w, r, returnTo, method)
 		redirectSeeOther(w, h.startURL(t))
 		return
@@ -63,10 +62,12 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// beginOwn starts a sign-in that no app requires. If the user is signed in already and shares
-// nickname and avatar now, WeChat must confirm the same user again: the sign-in uses the connector
-// of the session. It creates a new session, which gets the login request id of the old one;
-// otherwise an app that required the old session would require another sign-in.
+// beginOwn starts a sign-in that no app requires.
+//
+// If the user is signed in already and now shares nickname and avatar, WeChat must confirm the same
+// user again. Therefore the sign-in uses the connector of the session. The new session gets the
+// login request id of the old one. Otherwise an app whose request led to the old session would not
+// accept the new one, and require another sign-in.
 func (h *Handler) beginOwn(w http.ResponseWriter, r *http.Request, t target) error {
 	login := session.LoginRequest{ReturnURL: t.returnTo, Profile: t.profile}
 	if !t.profile {
@@ -118,6 +119,9 @@ func (h *Handler) withoutProfile(returnTo string) web.Form {
 	}
 }
 
+// continueAfter is how long a page of kind web.Continue is shown before it continues.
+const continueAfter = 100 * time.Millisecond
+
 // declineProfile serves the form "Continue without" and records that the user is not to be asked
 // again in this session. It responds with a page that continues to the return address, and not with
 // a redirect, for the reason given at askProfile: the return address redirects to the app.
@@ -135,7 +139,7 @@ func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// If the session has ended meanwhile, the app's request at the return address starts a sign-in.
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Go: returnTo, ContinueAfter: 100 * time.Millisecond})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Go: returnTo, ContinueAfter: continueAfter})
 }
 
 // readForm parses the form of one of the gateway's pages and returns its field return, which must
@@ -144,7 +148,7 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (returnTo str
 	if !h.parseForm(w, r) {
 		return "", false
 	}
-	returnTo = strings.TrimPrefix(r.PostForm.Get("return"), h.origin)
+	returnTo = strings.TrimPrefix(r.PostForm.Get("return"), h.origin) // an absolute URL of the gateway is valid too
 	if !h.isOwnPath(returnTo) {
 		h.cfg.Site.Fail(w, r, web.BadReturn)
 		return "", false
@@ -152,10 +156,13 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (returnTo str
 	return returnTo, true
 }
 
-// parseForm parses a form. If it is malformed or too large, it writes the response and returns
-// false.
+// maxForm is the greatest size of a form, in bytes.
+const maxForm = 16 << 10
+
+// parseForm parses a form. If the form is malformed or too large, parseForm writes the response and
+// returns false.
 func (h *Handler) parseForm(w http.ResponseWriter, r *http.Request) bool {
-	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		h.cfg.Site.Fail(w, r, web.BadRequest)
 		return false
@@ -163,8 +170,8 @@ func (h *Handler) parseForm(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// isOwnPath reports whether an address is a path of the gateway. Forms that browsers parse
-// differently, such as //host, are not accepted.
+// isOwnPath reports whether an address is a path of the gateway. It rejects addresses that browsers
+// parse differently, such as //host.
 func (h *Handler) isOwnPath(address string) bool {
 	_, err := origin.LocalPath(address)
 	return err == nil && strings.HasPrefix(address, h.path+"/") && len(address) <= session.MaxReturn
