@@ -21,8 +21,8 @@ import (
 )
 
 // Config is the configuration of a Handler. URL, Keys and one of OfficialAccount and WebsiteApp are
-// required; the zero value of every other field works. "The program" is the one that uses this
-// package, and "the callback" is the redirect URI to which WeChat returns the browser.
+// required; the zero value of every other field works. "The program" means the program that
+// uses this package, and "the callback" is the redirect URI to which WeChat returns the browser.
 type Config struct {
 	// URL is the program's public base URL, such as https://app.example.com. It may have a path,
 	// below which the program and this handler are served. The callback is URL +

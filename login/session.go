@@ -13,7 +13,7 @@ import (
 )
 
 // Session describes a user who is signed in with one browser. Each request gets its own copy. "The
-// program" is the one that uses this package.
+// program" means the program that uses this package.
 type Session struct {
 	Subject   string // the user's id in the program: what OnSignIn set, else "APPID:OPENID"
 	OpenID    string // the user's id at WeChat, within AppID

@@ -131,7 +131,7 @@ func SubjectConnector(kind string) string {
 	return connector
 }
 
-// The errors for a user who has no id of the kind by which the app knows users.
+// The errors for a user without an id of the kind by which the app knows users.
 var (
 	ErrNoOpenID  = errors.New("access: the app knows users by a connector that this user has never used")
 	ErrNoUnionID = errors.New("access: the app knows users by unionid, and WeChat sent none for this user")
