@@ -92,6 +92,7 @@ type Error struct {
 // Error returns the endpoint, the problem and a hint what to do.
 func (e *Error) Error() string {
 	problem, hint := "", ""
+	// Only an Error that a caller has made has neither Code nor Err.
 	if e.Code != 0 || e.Err == nil {
 		m := meaningOf(e.Endpoint, e.Code)
 		problem, hint = m.problem+e.details(), m.hint

@@ -108,9 +108,9 @@ func (c *client) signIn(w http.ResponseWriter, r *http.Request) {
 	redirect(w, c.oidc.authorizeURL(e, a))
 }
 
-// callback redeems the code and starts a session. It rejects a state without a cookie: another
-// browser has started that sign-in (login CSRF). It rejects a response of another issuer (RFC
-// 9207).
+// callback redeems the code and starts a session. It rejects a state without a cookie: either it
+// has expired, or another browser has started that sign-in (login CSRF). It also rejects a response
+// of another issuer (RFC 9207).
 func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	a := attempt{state: q.Get("state")}

@@ -9,9 +9,11 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
+// samplePath is the path of the app's page. The browser returns to it after sign-in.
 const samplePath = "/sample/"
 
-// mountSample adds the app on package login.
+// mountSample adds the app on package login: its page, three paths that start a sign-in, and the
+// routes that package login serves.
 func (a *app) mountSample(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+samplePath+"{$}", a.sample)
 	for path, options := range map[string]login.StartOptions{

@@ -124,7 +124,9 @@ func isIdentity(name string) bool {
 	return strings.HasPrefix(http.CanonicalHeaderKey(name), "X-Weigate-")
 }
 
-// verify sends the headers of a request to the gateway's /verify and returns the response.
+// verify sends a request to the gateway's /verify and returns the response. It passes on the
+// headers that /verify reads. Accept, X-Requested-With and Sec-Fetch-… show whether the request
+// loads a page: only then can the response be a redirect to the sign-in.
 func (p *proxy) verify(r *http.Request) (*http.Response, error) {
 	check, err := http.NewRequestWithContext(r.Context(), http.MethodGet, p.gateway+"/verify", nil)
 	if err != nil {

@@ -75,7 +75,8 @@ func (s *Server) authorizePage(r *request) response {
 	return s.consentView(r, req.app, person, uuid)
 }
 
-// readAuthorize parses and validates the parameters. The order of the checks is not documented.
+// readAuthorize parses and validates the parameters. The codes are those of WeChat's error pages.
+// The order of the checks is not documented.
 func (s *Server) readAuthorize(r *request) (authorizeRequest, *problem) {
 	get := r.params.Get
 	req := authorizeRequest{scope: get("scope"), redirectURI: get("redirect_uri"), state: get("state"),
@@ -130,7 +131,7 @@ func (s *Server) checkAuthorize(r *request, req *authorizeRequest) *problem {
 		return &problem{code: 10003, text: "text-bad-domain", hint: "hint-domain",
 			args: []any{"redirect_uri", strconv.Quote(req.redirectURI), "domains", strings.Join(app.Domains, ", ")}}
 	}
-	if len(req.state) > 128 {
+	if len(req.state) > 128 { // the documented maximum
 		return &problem{text: "text-long-state", hint: "hint-long-state", args: []any{"bytes", len(req.state)}}
 	}
 	if s.quirks.StrictState && strings.Trim(req.state, alnum) != "" {

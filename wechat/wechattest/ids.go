@@ -66,7 +66,8 @@ func (g *ids) openID(app, person string, virtual bool) string {
 	return "o" + g.derive(27, base64url, "openid", app, person, fmt.Sprint(virtual))
 }
 
-// unionID returns an identifier in the format of an openid.
+// unionID returns an identifier in the format of an openid. platform is the open-platform account
+// of the app.
 func (g *ids) unionID(platform, person string, virtual bool) string {
 	return "o" + g.derive(27, base64url, "unionid", platform, person, fmt.Sprint(virtual))
 }
@@ -140,7 +141,7 @@ func (s *Server) identify(r *request) (person *Person, autoConsent bool) {
 		return s.person(s.quirks.ConsentAs), true
 	}
 	if c, err := r.Cookie(personCookie); err == nil {
-		id, key, _ := strings.Cut(c.Value, ".") // as choosePerson has set it
+		id, key, _ := strings.Cut(c.Value, ".") // the id and its uinKey, see choosePerson
 		if p := s.person(id); p != nil && s.ids.person(s.ids.uin(id), key) == id {
 			return p, false
 		}

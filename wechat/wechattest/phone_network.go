@@ -83,6 +83,7 @@ func (ps *phones) changed(person string) {
 	}
 }
 
+// hasPerson reports whether the server has a person with this id.
 func (s *Server) hasPerson(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,8 +142,8 @@ func (ps *phones) addPending(u *url.URL) (done func()) {
 	}
 }
 
-// learnOrigin reports whether a request from the network is one that a phone has just sent. If so,
-// its origin is an address of the simulator and is stored.
+// learnOrigin reports whether a phone has just sent this request over the network. If so, the
+// origin of the request is an address of the simulator, and learnOrigin stores it. See isSimulator.
 func (ps *phones) learnOrigin(r *http.Request) bool {
 	if r.Context().Value(inProcessKey{}) != nil {
 		return false

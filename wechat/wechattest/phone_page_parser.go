@@ -18,11 +18,11 @@ type pageParser struct {
 	form     *form    // the open form, nil for none
 	formByID map[string]*form
 
-	text   strings.Builder
-	onText func(string) // receives the text of the open link, button, option or textarea; nil for none
+	text   strings.Builder // text since the start of the open element
+	onText func(string)    // receives the text of the open link, button, option or textarea; nil for none
 
 	selectField *field // of the open select, nil for none
-	selectForm  *form
+	selectForm  *form  // its form
 }
 
 // startText begins the text of an element, and ends the text that is open. onText is called with
@@ -41,6 +41,7 @@ func (p *pageParser) endText() {
 	p.onText = nil
 }
 
+// token processes the next token of the page.
 func (p *pageParser) token(t *htmlToken) {
 	switch t.kind {
 	case textToken:

@@ -124,7 +124,9 @@ func (s *Server) qrConnect(r *request) response {
 	return s.qrView(r, q)
 }
 
-// readQRConnect validates the parameters.
+// readQRConnect validates the parameters. The page with the sentence about the scope
+// ("text-bad-scope") is also shown for an unknown appid, and for an app that is not a website app
+// and so cannot have the scope snsapi_login.
 func (s *Server) readQRConnect(r *request) (*App, *problem) {
 	get := r.params.Get
 	app := s.app(get("appid"))
@@ -193,9 +195,9 @@ func (s *Server) qrPicture(r *request) response {
 }
 
 // qrPoll serves the long poll of the QR page: a line of JavaScript with a [QRStatus]. It responds
-// when the status differs from the parameter last, the status that the page has already received. A
-// page that has received none has shown a waiting QR code. Without a change it responds after 25
-// seconds, as measured once at WeChat, or after [Quirks.PollWait].
+// when the status differs from the parameter last, the status that the page has already received.
+// Without a change it responds after [Quirks.PollWait]; the default is 25 seconds, as measured once
+// at WeChat.
 func (s *Server) qrPoll(r *request) response {
 	wait := s.quirks.PollWait
 	if wait == 0 {
@@ -210,6 +212,7 @@ func (s *Server) qrPoll(r *request) response {
 	defer timeout.Stop()
 	for ended := false; ; {
 		status := s.qrStatus(q)
+		// Every page begins with QRWaiting, so this status is never new.
 		isNew := status != QRWaiting && strconv.Itoa(int(status)) != r.params.Get("last")
 		if isNew || status == QRConfirmed {
 			r.call.Person, r.call.Answer = q.person, fmt.Sprintf("wx_errcode=%d", status)

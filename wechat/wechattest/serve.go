@@ -66,8 +66,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 }
 
 // callEndpoint returns the response of the endpoint. A form of another website must not press 允许
-// (allow) on a page, so pages reject cross-site forms. The sns endpoints read no cookie and need no
-// such check.
+// (allow) on a page, so pages reject cross-site forms. The sns endpoints (/sns/…, the JSON API)
+// read no cookie and need no such check.
 func (s *Server) callEndpoint(r *request) response {
 	process, isPage := route(r.URL.Path)
 	if isPage {
@@ -80,7 +80,8 @@ func (s *Server) callEndpoint(r *request) response {
 	return process(s, r)
 }
 
-// route returns the endpoint of a path, and whether the endpoint is a page for browsers.
+// route returns the endpoint of a path, and whether the endpoint is a page for browsers. Unknown
+// paths are answered with an errcode below /sns/, else with 404.
 func route(path string) (process endpoint, isPage bool) {
 	switch path {
 	case "/connect/oauth2/authorize":
@@ -133,8 +134,8 @@ func pageMethods(process endpoint, methods ...string) endpoint {
 	}
 }
 
-// snsMethods returns an endpoint of the sns API (/sns/…, JSON), restricted to GET and POST. GET is
-// the documented method. WeChat accepts POST too, with form fields or a query.
+// snsMethods returns an sns endpoint, restricted to GET and POST. GET is the documented method.
+// WeChat accepts POST too, with form fields or a query.
 func snsMethods(process endpoint) endpoint {
 	return func(s *Server, r *request) response {
 		if r.Method != http.MethodGet && r.Method != http.MethodPost {

@@ -31,8 +31,8 @@ type Server struct {
 	apps   []*App
 	people []*Person
 	ids    *ids
-	state  state // codes, tokens, consents, QR codes
-	faults []*Fault
+	state  state    // codes, tokens, consents, QR codes
+	faults []*Fault // added by Fail
 	log    callLog
 
 	phones phones // has a lock of its own
@@ -100,12 +100,12 @@ func (s *Server) Now() time.Time {
 func (s *Server) now() time.Time { return s.cfg.Now().Add(s.offset) }
 
 // Advance moves the server's clock, which decides when codes, tokens, consents and QR codes expire.
-// It sends the callbacks of [DoubleLate] that become due before it returns. A negative duration
-// moves the clock back.
+// Before it returns, it sends the second callbacks of [DoubleLate] that have become due. A negative
+// duration moves the clock back.
 func (s *Server) Advance(d time.Duration) {
 	s.mu.Lock()
 	s.offset += d
-	s.state.wakePolls()
+	s.state.wakePolls() // a QR code may have expired
 	due := s.state.takeDueCallbacks(s.now())
 	s.mu.Unlock()
 	for _, address := range due {
@@ -170,8 +170,13 @@ func (s *Server) UpdatePerson(id string, change func(*Person)) error {
 	return nil
 }
 
+// notVirtual selects the ids of the person, not those of the virtual account of snapshot mode.
+const notVirtual = false
+
 // OpenID returns the person's openid at an app. It does not check that the two exist.
-func (s *Server) OpenID(appID, person string) string { return s.ids.openID(appID, person, false) }
+func (s *Server) OpenID(appID, person string) string {
+	return s.ids.openID(appID, person, notVirtual)
+}
 
 // UnionID returns the person's unionid at an app. It returns "" for an unknown app and for an app
 // that is not bound to an open-platform account.
@@ -182,7 +187,7 @@ func (s *Server) UnionID(appID, person string) string {
 	if a == nil || a.platform() == "" {
 		return ""
 	}
-	return s.ids.unionID(a.platform(), person, false)
+	return s.ids.unionID(a.platform(), person, notVirtual)
 }
 
 // Quirks returns the quirks in effect.

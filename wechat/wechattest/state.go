@@ -11,8 +11,8 @@ const (
 	accessLife      = 2 * time.Hour
 	refreshLife     = 30 * 24 * time.Hour
 	consentLife     = 30 * 24 * time.Hour
-	pageLife        = 10 * time.Minute
-	qrLife          = 5 * time.Minute
+	pageLife        = 10 * time.Minute // of a consent page
+	qrLife          = 5 * time.Minute  // of a QR code
 )
 
 const (
@@ -44,7 +44,7 @@ type grant struct {
 	refreshToken   string
 	refreshExpires time.Time
 	accessToken    string   // the current one
-	accessTokens   []string // all so far; a refresh adds one
+	accessTokens   []string // all so far; a refresh adds one if the current one has expired
 	revokedErrcode int      // the errcode that calls with its tokens get; 0 while they are valid
 }
 
@@ -100,8 +100,8 @@ func newState() state {
 }
 
 // deleteExpired deletes entries that expired long ago. Codes and tokens are kept for a while after
-// their expiry, because WeChat answers an expired and an unknown one differently. It returns at
-// once unless the state has doubled since its last run, so that inserts stay cheap.
+// their expiry, because WeChat answers an expired and an unknown one differently. deleteExpired
+// does nothing until the state has doubled since its last run, so that inserts stay cheap.
 func (st *state) deleteExpired(now time.Time) {
 	if st.size() < st.sweepSize {
 		return

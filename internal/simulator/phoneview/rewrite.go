@@ -25,7 +25,7 @@ type frameLinks interface {
 // escaped. The sandbox and the Content-Security-Policy of the frame are two more defences. Each of
 // the three is enough without the others.
 type rewriter struct {
-	page  *url.URL
+	page  *url.URL // address of the page
 	base  *url.URL // for relative addresses: the page, or the address in its base element
 	links frameLinks
 
@@ -54,7 +54,7 @@ func (w *rewriter) rewrite(src string) string {
 				w.raw = t.Data
 			}
 			w.start(&t)
-			if t.Type == html.SelfClosingTagToken && isSVGShape(t.Data) {
+			if t.Type == html.SelfClosingTagToken && isSVGShape(t.Data) { // "/>" is not written
 				w.out.WriteString("</" + t.Data + ">")
 			}
 		case html.EndTagToken:
@@ -77,7 +77,7 @@ func hasRawText(name string) bool {
 }
 
 // text writes a text. It is escaped in every element, so that a browser finds no tag in it even if
-// it parses the page differently. The content of scripts and of removed elements is dropped.
+// it parses the page differently. The content of scripts and frames is dropped.
 func (w *rewriter) text(s string) {
 	switch w.raw {
 	case "script", "iframe", "noembed", "noframes":
@@ -92,7 +92,8 @@ func (w *rewriter) text(s string) {
 // contexts and replace it in others.
 func escape(s string) string { return html.EscapeString(strings.ReplaceAll(s, "\x00", "\uFFFD")) }
 
-// outputName returns the name under which an element is written, "" for an element that is removed.
+// outputName returns the name under which an element is written, "" for an element whose tags are
+// removed. Of these, start writes a replacement for some.
 func outputName(name string) string {
 	switch name {
 	case "script", "base", "meta", "object", "embed", "applet", "frame", "frameset", "iframe", "portal", "fencedframe",
@@ -138,8 +139,8 @@ func (w *rewriter) start(t *html.Token) {
 	var attrs []html.Attribute
 	seen := map[string]bool{}
 	for _, a := range t.Attr {
-		if seen[a.Key] { // browsers ignore a repeated attribute
-			continue
+		if seen[a.Key] {
+			continue // browsers ignore a repeated attribute
 		}
 		seen[a.Key] = true
 		if v, keep := w.rewriteAttribute(t.Data, a); keep {
