@@ -21,6 +21,12 @@
 // variables that start with WEIGATE_ are ignored: Kubernetes sets some (WEIGATE_SERVICE_HOST) in
 // every container beside a service named weigate.
 //
+// # Files
+//
+// Relative paths in the file and in variables are relative to the folder of the configuration file.
+// A file that other users of the machine can change is rejected, and so is one with secrets that all
+// users can read; see package filemode.
+//
 // # Redaction
 //
 // A problem never repeats a value, because a misplaced secret would appear in a log; the line
@@ -44,7 +50,8 @@ type Config struct {
 	Metrics  string // host:port for metrics, /healthz and /readyz; "" = none
 	Insecure bool   // allows plain http on addresses that are not loopback
 
-	Store         wechat.Secret // sqlite:PATH or postgres://…, which may contain a password; see StoreName
+	// Store is sqlite:PATH or postgres://…, which may contain a password; see StoreName.
+	Store         wechat.Secret
 	MasterKey     wechat.Secret // from WEIGATE_MASTER_KEY; "" = in MasterKeyFile
 	MasterKeyFile string        // created at the first start
 
@@ -189,6 +196,13 @@ func (c *Config) StoreName() string {
 		return "PostgreSQL, " + u.Host + u.Path
 	}
 	return "unknown store"
+}
+
+// StoreFile returns the path of the SQLite file; ok is false for a database in memory and for
+// PostgreSQL.
+func (c *Config) StoreFile() (path string, ok bool) {
+	path, ok = strings.CutPrefix(string(c.Store), "sqlite:")
+	return path, ok && path != ":memory:"
 }
 
 // NeedsRestart returns the keys that differ between the running configuration and the next one, and

@@ -88,20 +88,21 @@ func TestSecretFiles(t *testing.T) {
 	for _, tt := range []struct {
 		name, content string
 		mode          os.FileMode
-		fault, warn   string
+		fault         string
 	}{
-		{"one newline", leaktest.Secret + "\n", 0o600, "", ""},
-		{"no newline", leaktest.Secret, 0o600, "", ""},
-		{"a newline of Windows", leaktest.Secret + "\r\n", 0o400, "", ""},
-		{"two newlines", leaktest.Secret + "\n\n", 0o600, "must not contain spaces, line breaks", ""},
-		{"a second line", leaktest.Secret + "\n" + long, 0o600, "must not contain spaces, line breaks", ""},
-		{"a space at the end", leaktest.Secret + " \n", 0o600, "must not contain spaces, line breaks", ""},
-		{"nothing", "", 0o600, "empty file", ""},
-		{"only a newline", "\n", 0o600, "empty file", ""},
-		{"far too large", strings.Repeat("x", 20<<10), 0o600, "too large for a secret", ""},
-		{"readable by all", leaktest.Secret, 0o644, "", "file is readable by other users"},
-		{"readable by the group", leaktest.Secret, 0o640, "", ""},
-		{"writable by all", leaktest.Secret, 0o666, "file is writable by all users", ""},
+		{"one newline", leaktest.Secret + "\n", 0o600, ""},
+		{"no newline", leaktest.Secret, 0o600, ""},
+		{"a newline of Windows", leaktest.Secret + "\r\n", 0o400, ""},
+		{"two newlines", leaktest.Secret + "\n\n", 0o600, "must not contain spaces, line breaks"},
+		{"a second line", leaktest.Secret + "\n" + long, 0o600, "must not contain spaces, line breaks"},
+		{"a space at the end", leaktest.Secret + " \n", 0o600, "must not contain spaces, line breaks"},
+		{"nothing", "", 0o600, "empty file"},
+		{"only a newline", "\n", 0o600, "empty file"},
+		{"far too large", strings.Repeat("x", 20<<10), 0o600, "too large for a secret"},
+		{"readable by all", leaktest.Secret, 0o644, "file is readable by other users: chmod 600"},
+		{"readable by the group", leaktest.Secret, 0o640, ""},
+		{"writable by all", leaktest.Secret, 0o666, "file is writable by other users: chmod 600"},
+		{"writable by the group", leaktest.Secret, 0o660, "file is writable by other users: chmod 600"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -119,8 +120,8 @@ func TestSecretFiles(t *testing.T) {
 			if string(c.WeChat[0].Secret) != leaktest.Secret {
 				t.Error("the secret is not what the file holds")
 			}
-			if got := c.Warnings.Error(); tt.warn == "" && got != "" || !strings.Contains(got, tt.warn) {
-				t.Errorf("warnings %q, want %q", got, tt.warn)
+			if len(c.Warnings) > 0 {
+				t.Errorf("warnings %v", c.Warnings)
 			}
 		})
 	}

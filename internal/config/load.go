@@ -7,10 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/weigate/weigate/internal/filemode"
 )
 
 // maxFile limits the size of a configuration file.
@@ -18,8 +21,9 @@ const maxFile = 1 << 20
 
 // Load reads the configuration file at path. Environment variables, which getenv returns as
 // os.Getenv does, have priority over the file; nil means an empty environment. If the content is
-// invalid, the error is of type [Problems] and lists every problem. If the file does not exist, the
-// error wraps fs.ErrNotExist.
+// invalid, or if other users of the machine may change the file or read secrets in it, the error is
+// of type [Problems] and lists every problem. If the file does not exist, the error wraps
+// fs.ErrNotExist.
 func Load(path string, getenv func(string) string) (*Config, error) {
 	f, err := os.Open(path)
 	switch {
@@ -29,16 +33,25 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 		return nil, fmt.Errorf("open the configuration file: %w", err)
 	}
 	defer f.Close()
+	info, err := f.Stat() // of the file that was opened: path may be replaced meanwhile
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration file: %w", err)
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration file: %w", err)
 	}
-	return Parse(path, text, getenv)
+	return read(path, text, info, getenv)
 }
 
-// Parse is [Load] for a configuration in memory. name replaces the file name in problems. The text
-// may name files that contain secrets; their paths are relative to the working directory.
+// Parse is [Load] for a configuration in memory. name replaces the path of the file: in problems,
+// and as the path to whose folder other paths are relative.
 func Parse(name string, text []byte, getenv func(string) string) (*Config, error) {
+	return read(name, text, nil, getenv)
+}
+
+// read parses a configuration. info is of its file; nil = the configuration is not from a file.
+func read(name string, text []byte, info fs.FileInfo, getenv func(string) string) (*Config, error) {
 	if getenv == nil {
 		getenv = func(string) string { return "" }
 	}
@@ -48,11 +61,31 @@ func Parse(name string, text []byte, getenv func(string) string) (*Config, error
 	if ok {
 		c = r.config(root)
 	}
+	if info != nil {
+		r.checkMode(info)
+	}
 	if len(r.problems) > 0 {
 		return nil, r.problems.sorted()
 	}
 	c.Warnings = r.warnings.sorted()
 	return c, nil
+}
+
+// checkMode rejects a file that other users may change, or that contains secrets and that all users
+// may read.
+func (r *reader) checkMode(info fs.FileInfo) {
+	if err := filemode.Check(r.file, info, r.hasSecrets); err != nil {
+		value{reader: r}.reject("%s %s", err, r.file)
+	}
+}
+
+// path returns the path of a file that the configuration names. Relative paths are relative to the
+// folder of the configuration file, so that the gateway finds its files wherever it is started.
+func (r *reader) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(r.file), name)
 }
 
 // parse decodes the YAML and returns its root, the mapping of all keys. ok is false if the text is

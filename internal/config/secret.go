@@ -5,12 +5,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/weigate/weigate/internal/filemode"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -19,9 +19,6 @@ import (
 
 // maxSecretFile is the largest size of a secret file. A wrong path may name a huge file.
 const maxSecretFile = 16 << 10
-
-// hasPermissionBits reports whether this operating system has Unix permissions for files.
-const hasPermissionBits = runtime.GOOS != "windows"
 
 // secret is a secret, and where the configuration has it, for error messages.
 type secret struct {
@@ -34,6 +31,9 @@ type secret struct {
 // two keys, the other key is ignored in the configuration file.
 func (s *section) secrets(v value, limit int) []secret {
 	name := v.path[strings.LastIndexByte(v.path, '.')+1:]
+	if s.fromFile(name).isSecret() { // also if a variable has priority over it
+		s.reader.hasSecrets = true
+	}
 	file := s.fromEnvOrFile(name + "_file")
 	switch {
 	case v.env != "" && file.env == "":
@@ -49,6 +49,20 @@ func (s *section) secrets(v value, limit int) []secret {
 		return file.secretFile(limit)
 	}
 	return v.secretValues(limit)
+}
+
+// isSecret reports whether the value of a key for secrets is a secret. The address of a store is one
+// only if it contains a password.
+func (v value) isSecret() bool {
+	if !v.present() || v.path != "store" {
+		return v.present()
+	}
+	u, err := parseAddress(v.node.Value)
+	if err != nil {
+		return false
+	}
+	_, hasPassword := u.User.Password()
+	return hasPassword || u.Query().Has("password")
 }
 
 // secretValues reads secrets from the value itself: one, or with limit > 1 a list. In an
@@ -95,13 +109,10 @@ func (v value) secretFile(limit int) []secret {
 	if name == "" {
 		return nil
 	}
-	text, err := readSecretFile(name)
+	text, err := readSecretFile(v.reader.path(name))
 	if err != nil {
 		v.reject("%s", err)
 		return nil
-	}
-	if isReadableByAll(name) {
-		v.warn("file is readable by other users: chmod 600")
 	}
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 	values := []string{text}
@@ -148,28 +159,21 @@ func readSecretFile(name string) (string, error) {
 		return "", errors.New("not a regular file")
 	case info.Size() > maxSecretFile:
 		return "", errors.New("file is too large for a secret")
-	case hasPermissionBits && info.Mode().Perm()&0o002 != 0:
-		return "", errors.New("file is writable by all users: chmod 600")
 	}
 	f, err := os.Open(name)
 	if err != nil {
 		return "", errors.New("cannot open the file: check its permissions")
 	}
 	defer f.Close()
+	if info, err = f.Stat(); err != nil { // of the file that was opened: name may be replaced meanwhile
+		return "", errors.New("cannot read the file")
+	}
+	if err := filemode.Check(name, info, true); err != nil {
+		return "", err
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxSecretFile))
 	if err != nil {
 		return "", errors.New("cannot read the file")
 	}
 	return string(text), nil
-}
-
-// isReadableByAll reports whether every user of the machine can read a file. It returns false below
-// /run/secrets, where container platforms mount secrets: they are readable by all users, but only
-// of that container.
-func isReadableByAll(name string) bool {
-	if strings.HasPrefix(name, "/run/secrets/") || strings.HasPrefix(name, "/var/run/secrets/") {
-		return false
-	}
-	info, err := os.Stat(name)
-	return err == nil && hasPermissionBits && info.Mode().Perm()&0o004 != 0
 }

@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	defaultListen  = "127.0.0.1:8080"
-	defaultMetrics = "127.0.0.1:9090"
-	defaultStore   = "sqlite:weigate.db"
-	defaultKeyFile = "weigate.key"
+	defaultListen    = "127.0.0.1:8080"
+	defaultMetrics   = "127.0.0.1:9090"
+	defaultStoreFile = "weigate.db"
+	defaultKeyFile   = "weigate.key"
 
 	day  = 24 * time.Hour
 	year = 365 * day
@@ -139,7 +139,7 @@ func (v value) listen(defaultValue string) string {
 }
 
 func readStore(s *section, v value, c *Config) {
-	c.Store = defaultStore
+	c.Store = wechat.Secret("sqlite:" + v.reader.path(defaultStoreFile))
 	all := s.secrets(v, 1)
 	if len(all) == 0 {
 		return
@@ -153,11 +153,14 @@ func readStore(s *section, v value, c *Config) {
 		return
 	}
 	c.Store = all[0].value
+	if isFile && path != ":memory:" {
+		c.Store = wechat.Secret("sqlite:" + v.reader.path(path))
+	}
 }
 
 func readMasterKey(s *section, v value, c *Config) {
 	c.MasterKey = wechat.Secret(s.reader.getenv("WEIGATE_MASTER_KEY"))
-	c.MasterKeyFile = v.nonEmpty(defaultKeyFile)
+	c.MasterKeyFile = v.reader.path(v.nonEmpty(defaultKeyFile))
 }
 
 // readProxies reads IP addresses and networks. Host names are not allowed, because the gateway

@@ -23,6 +23,7 @@ type reader struct {
 
 	conf           *Config // the keys that have been read so far
 	hasProxies     bool    // trusted_proxies has elements, valid or not
+	hasSecrets     bool    // the file contains a secret
 	connectorNames *usedNames
 	appNames       *usedNames
 	appIDs         map[string]int // line of each appid, of connectors and of relay apps

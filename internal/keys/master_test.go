@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/weigate/weigate/internal/filemode"
 	"github.com/weigate/weigate/internal/keys"
 )
 
@@ -154,14 +155,25 @@ func TestMasterFileIsMadeOncePrivately(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".weigate-key-*")); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	if exposed, err := keys.Exposed(path); exposed || err != nil {
-		t.Errorf("Exposed = %v, %v", exposed, err)
-	}
-	if err := os.Chmod(path, 0o644); err != nil {
+}
+
+// TestMasterKeyOfOtherUsersIsRejected lets other users read or change the file.
+func TestMasterKeyOfOtherUsersIsRejected(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "weigate.key")
+	if _, _, err := keys.LoadOrCreate(path); err != nil {
 		t.Fatal(err)
 	}
-	if exposed, err := keys.Exposed(path); !exposed || err != nil {
-		t.Errorf("Exposed of a 0644 file = %v, %v", exposed, err)
+	for mode, want := range map[os.FileMode]error{
+		0o600: nil, 0o640: nil, 0o644: filemode.ErrReadable, 0o660: filemode.ErrWritable, 0o602: filemode.ErrWritable,
+	} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := keys.Load(path)
+		if !errors.Is(err, want) || err != nil && !strings.HasSuffix(err.Error(), ": chmod 600 "+path) {
+			t.Errorf("mode %v: got %v, want %v", mode, err, want)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/weigate/weigate/internal/filemode"
 	"github.com/weigate/weigate/internal/seal"
 )
 
@@ -220,13 +221,21 @@ func LoadOrCreate(path string) (m *Sealer, created bool, err error) {
 }
 
 // Load reads the master key file at path; see [ParseMasterKey] for its form. For a file that does
-// not exist the error wraps [fs.ErrNotExist].
+// not exist the error wraps [fs.ErrNotExist]. A file that other users may read or change is rejected;
+// see filemode.Check.
 func Load(path string) (*Sealer, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("keys: master key file: %w", err)
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("keys: master key file: %w", err)
+	}
+	if err := filemode.Check(path, info, true); err != nil {
+		return nil, fmt.Errorf("keys: master key %s: %w %s", path, err, path)
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxMasterFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("keys: master key file: %w", err)
@@ -239,17 +248,6 @@ func Load(path string) (*Sealer, error) {
 		return nil, fmt.Errorf("%w (in %s)", err, path)
 	}
 	return m, nil
-}
-
-// Exposed reports whether users other than the owner may read the file at path. It is a reason for
-// a warning, not for an error: container platforms mount secrets as readable by all, in a file
-// system that only the process sees.
-func Exposed(path string) (bool, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return false, fmt.Errorf("keys: master key file: %w", err)
-	}
-	return info.Mode().Perm()&0o077 != 0, nil
 }
 
 // create writes a new key beside path and links it into place: a link fails when the name exists,
