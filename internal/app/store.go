@@ -19,30 +19,32 @@ type StoreOptions struct {
 	// lock, OpenStore returns gateway.ErrInUse.
 	Serve bool
 
-	// SkipMigrations leaves the schema as it is. If the schema is older than this program,
-	// OpenStore returns gateway.ErrOlderDatabase.
-	SkipMigrations bool
+	// Existing neither creates nor migrates a database. OpenStore returns gateway.ErrNoDatabase for a
+	// missing SQLite file, and gateway.ErrOlderDatabase if the schema is older than this program or
+	// missing.
+	Existing bool
 
 	// Observe is called after each operation of the store, for metrics. It may be nil.
 	Observe func(operation string, d time.Duration, err error)
 }
 
 // OpenStore opens the store at an address of the configuration, sqlite:PATH or postgres://…, and
-// migrates its schema. It creates a missing SQLite file. ctx limits the time to open the store, not
-// its use. Callers can test the error for gateway.ErrInUse, gateway.ErrNewerDatabase,
-// gateway.ErrOlderDatabase and gateway.ErrUnavailable.
+// migrates its schema. It creates a missing SQLite file, unless o.Existing is set. ctx limits the
+// time to open the store, not its use. Callers can test the error for gateway.ErrInUse,
+// gateway.ErrNewerDatabase, gateway.ErrOlderDatabase, gateway.ErrNoDatabase and
+// gateway.ErrUnavailable.
 func OpenStore(ctx context.Context, address wechat.Secret, o StoreOptions) (gateway.Store, error) {
 	text := string(address) // a Secret, because it may contain the password of PostgreSQL
 	if path, ok := strings.CutPrefix(text, "sqlite:"); ok {
 		s, err := sqlite.Open(ctx, path,
-			sqlite.Options{Serve: o.Serve, SkipMigrations: o.SkipMigrations, Observe: o.Observe})
+			sqlite.Options{Serve: o.Serve, Existing: o.Existing, Observe: o.Observe})
 		if err != nil {
 			return nil, err // do not return s: an interface that contains a nil pointer is not nil
 		}
 		return s, nil
 	}
 	if strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://") {
-		s, err := postgres.Open(ctx, text, postgres.Options{SkipMigrations: o.SkipMigrations, Observe: o.Observe})
+		s, err := postgres.Open(ctx, text, postgres.Options{Existing: o.Existing, Observe: o.Observe})
 		if err != nil {
 			return nil, err
 		}
@@ -50,3 +52,6 @@ func OpenStore(ctx context.Context, address wechat.Secret, o StoreOptions) (gate
 	}
 	return nil, errors.New("the store is neither sqlite:PATH nor postgres://…")
 }
+
+// Backup copies the SQLite file at path while a gateway may be serving from it; see sqlite.Backup.
+func Backup(ctx context.Context, path, target string) error { return sqlite.Backup(ctx, path, target) }

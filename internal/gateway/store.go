@@ -96,6 +96,10 @@ var (
 	// change it. The next gateway that starts applies them.
 	ErrOlderDatabase = errors.New("the database belongs to an older version of weigate")
 
+	// ErrNoDatabase: the database does not exist, and the caller must not create it. The next gateway
+	// that starts creates it.
+	ErrNoDatabase = errors.New("the database does not exist")
+
 	// ErrInUse: another process serves from this database file.
 	ErrInUse = errors.New("the database is in use by another weigate")
 

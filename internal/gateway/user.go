@@ -63,7 +63,8 @@ func NewIDs() func() string {
 // UserQuery selects users, newest first. The zero value selects the newest 50.
 type UserQuery struct {
 	Status Status // "" = any
-	Text   string // part of a nickname, or exactly a user id, openid, unionid or old id; "" = any
+	ID     string // user id, openid, unionid or old id; "" = any
+	Text   string // beginning of a nickname in any case, or an ID; "" = any
 	After  string // id of the last user of the previous page; "" = start with the newest
 	Limit  int    // 0 = 50; more than 500 counts as 500
 }

@@ -19,7 +19,7 @@ var dialect = sqlstore.Dialect{
 	ForShare:    "FOR SHARE OF users",
 	LockRow:     "FOR UPDATE",
 	SkipLocked:  "FOR UPDATE SKIP LOCKED",
-	Position:    "strpos",
+	Nickname:    `lower(nickname) COLLATE "C"`,
 	In:          func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
 	InQuery:     func(column, query string) string { return column + ` = ANY (ARRAY(` + query + `))` },
 	List:        func(l []string) any { return l },

@@ -40,9 +40,9 @@ type Options struct {
 	// MaxConns is the maximum number of connections; 0 = pool_max_conns in the URL, or 16.
 	MaxConns int
 
-	// SkipMigrations leaves the schema unchanged: Open returns gateway.ErrOlderDatabase for a
-	// database that lacks migrations, also for an empty one.
-	SkipMigrations bool
+	// Existing opens only a database that is up to date: Open runs no migrations and returns
+	// gateway.ErrOlderDatabase, also for an empty database.
+	Existing bool
 
 	// Observe is called after each operation of the store with its name, such as "put_session", its
 	// duration and its error; nil = none. It is called by many goroutines at once.
@@ -135,7 +135,7 @@ func (s *Store) migrate(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if o.SkipMigrations {
+	if o.Existing {
 		return s.checkMigrated(ctx, all)
 	}
 	for more := true; more; {

@@ -211,8 +211,7 @@ func (s *statements) close() error {
 // reader is the pool of connections for reading.
 type reader struct {
 	statements
-	db     *sql.DB
-	backup *sql.DB // for VACUUM INTO, which needs a connection that may write, although it does not
+	db *sql.DB
 }
 
 // newReader opens a pool of n connections for reading.
@@ -221,16 +220,11 @@ func newReader(path string, n int) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	backup, err := pool(path, false, 1)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	backup.SetMaxIdleConns(0)
-	return &reader{statements: statements{on: db}, db: db, backup: backup}, nil
+	return &reader{statements: statements{on: db}, db: db}, nil
 }
 
 func (r *reader) close() error {
-	return errors.Join(r.statements.close(), r.db.Close(), r.backup.Close())
+	return errors.Join(r.statements.close(), r.db.Close())
 }
 
 // busyTimeout is how long a write waits for another process, in milliseconds.
@@ -252,6 +246,7 @@ func dsn(path string, readOnly bool) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("sqlite: %w", err)
 	}
+	q.Set("mode", "rw") // does not create a missing file; create does
 	if readOnly {
 		q.Add("_pragma", "query_only(1)")
 	} else {

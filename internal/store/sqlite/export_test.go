@@ -12,8 +12,13 @@ func (o Options) WithMigrations(files fs.FS) Options { o.migrations = files; ret
 // WithBatch returns o with another size of a commit.
 func (o Options) WithBatch(n int) Options { o.batch = n; return o }
 
-// Raw opens the database file without a store.
-func Raw(path string) (*sql.DB, error) { return pool(path, false, 1) }
+// Raw opens the database file without a store, and creates it if it is missing.
+func Raw(path string) (*sql.DB, error) {
+	if err := create(path, false); err != nil {
+		return nil, err
+	}
+	return pool(path, false, 1)
+}
 
 // Migrations are the embedded ones.
 func Migrations() fs.FS {

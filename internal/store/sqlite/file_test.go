@@ -1,13 +1,11 @@
 package sqlite_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -81,9 +79,10 @@ func TestACommandDoesNotMigrateUnderAGateway(t *testing.T) {
 func TestFilesAreForTheirOwnerOnly(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := open(t, filepath.Join(dir, "w.db"), sqlite.Options{Serve: true})
+	path := filepath.Join(dir, "w.db")
+	s := open(t, path, sqlite.Options{Serve: true})
 	arrive(t, s, "o1")
-	if err := s.Backup(t.Context(), filepath.Join(dir, "backup.db")); err != nil {
+	if err := sqlite.Backup(t.Context(), path, filepath.Join(dir, "backup.db")); err != nil {
 		t.Fatal(err)
 	}
 	files, err := os.ReadDir(dir)
@@ -112,52 +111,6 @@ func TestEveryConnectionHasThePragmas(t *testing.T) {
 		if err != nil || [2]string{w, r} != want {
 			t.Errorf("%s: writer %s, reader %s, %v; want %v", name, w, r, err, want)
 		}
-	}
-}
-
-func TestABackupOfABusyDatabaseIsWhole(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	s := open(t, filepath.Join(dir, "w.db"), sqlite.Options{Serve: true})
-	id := arrive(t, s, "o1").ID
-	ctx, stop := context.WithCancel(t.Context())
-	var writers sync.WaitGroup
-	for w := range 4 {
-		writers.Go(func() {
-			for i := 0; ctx.Err() == nil; i++ {
-				if _, _, err := s.RecordSignIn(ctx, arrival(fmt.Sprint("o", w, "-", i))); err != nil && ctx.Err() == nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	copied := filepath.Join(dir, "backup.db")
-	err := s.Backup(t.Context(), copied)
-	stop()
-	writers.Wait()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := open(t, copied, sqlite.Options{Serve: true})
-	if _, err := b.User(t.Context(), id); err != nil {
-		t.Errorf("the backup lacks what was there before it began: %v", err)
-	}
-	all, err := b.Users(t.Context(), gateway.UserQuery{Limit: 500})
-	if err != nil || len(all) == 0 {
-		t.Fatalf("accounts in the backup: %d, %v", len(all), err)
-	}
-	for _, a := range all {
-		if ids, err := b.Identities(t.Context(), a.ID); err != nil || len(ids) != 1 {
-			t.Errorf("account %s of the backup has %d identities, %v", a.ID, len(ids), err)
-		}
-	}
-	if err := s.Backup(t.Context(), copied); !errors.Is(err, os.ErrExist) {
-		t.Errorf("a backup over a file: %v", err)
-	}
-	mem := open(t, ":memory:", sqlite.Options{})
-	arrive(t, mem, "o1")
-	if err := mem.Backup(t.Context(), filepath.Join(dir, "mem.db")); err != nil {
-		t.Errorf("a backup from memory: %v", err)
 	}
 }
 

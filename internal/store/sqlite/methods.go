@@ -17,7 +17,7 @@ import (
 // dialect contains the syntax of SQLite for the statements of package sqlstore. The clauses that
 // lock rows are empty, because one transaction writes at a time.
 var dialect = sqlstore.Dialect{
-	Position: "instr",
+	Nickname: "lower(nickname)",
 	In: func(column, placeholder string) string {
 		return column + ` IN (SELECT value FROM json_each(` + placeholder + `))`
 	},

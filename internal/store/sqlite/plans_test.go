@@ -77,7 +77,8 @@ func wholeTable(query string, at int, step string) bool {
 		table):
 		return false
 	case at == 0 && lists.MatchString(query): // it stops at the limit, unless a condition selects few of the rows
-		return strings.Contains(query, "status <> 'active'") || strings.Contains(query, "user_id =")
+		return strings.Contains(query, "status <> 'active'") || strings.Contains(query, "user_id =") ||
+			strings.Contains(query, "open_id =") // a search for an id or a text
 	}
 	return true
 }

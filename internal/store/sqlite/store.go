@@ -1,7 +1,7 @@
 // Package sqlite is the default store of the gateway: a SQLite database in one file.
 //
-// [Open] returns a [Store], which implements gateway.Store; [Store.Backup] copies a database that
-// is in use. The path ":memory:" opens a database in memory, which is gone after Close.
+// [Open] returns a [Store], which implements gateway.Store; [Backup] copies a database that is in
+// use. The path ":memory:" opens a database in memory, which is gone after Close.
 //
 // One goroutine writes. It takes all writes that are waiting, runs each in a savepoint of one
 // transaction, and commits them together, so that they wait for the disk once. BenchmarkCommit
@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -47,9 +48,10 @@ type Options struct {
 	// gateway.ErrInUse when another process has the lock.
 	Serve bool
 
-	// SkipMigrations leaves the schema unchanged: Open returns gateway.ErrOlderDatabase for a
-	// database that lacks migrations, also for an empty one.
-	SkipMigrations bool
+	// Existing opens only a database that exists and is up to date: Open creates no file and returns
+	// gateway.ErrNoDatabase, and runs no migrations and returns gateway.ErrOlderDatabase, also for an
+	// empty database.
+	Existing bool
 
 	// Observe is called after each operation of the store with its name, such as "put_session", its
 	// duration and its error; nil = none. It is called by many goroutines at once.
@@ -102,7 +104,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 
 func (s *Store) open(ctx context.Context, o Options) error {
 	if s.path != memory {
-		if err := create(s.path); err != nil {
+		if err := create(s.path, o.Existing); err != nil {
 			return err
 		}
 		if o.Serve {
@@ -140,11 +142,18 @@ func (s *Store) open(ctx context.Context, o Options) error {
 
 // create creates the file if it is missing, for its owner only. SQLite would create it with the
 // umask, so that other users of the machine could read it. The write-ahead log gets the mode of the
-// file.
-func create(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// file. If existing is set, create only checks that the file exists and can be opened.
+func create(path string, existing bool) error {
+	flags := os.O_RDWR | os.O_CREATE
+	if existing {
+		flags = os.O_RDWR
+	}
+	f, err := os.OpenFile(path, flags, 0o600)
 	if err == nil {
 		return f.Close()
+	}
+	if _, noFolder := os.Stat(filepath.Dir(path)); existing && errors.Is(err, fs.ErrNotExist) && noFolder == nil {
+		return fmt.Errorf("sqlite: open: %w", gateway.ErrNoDatabase)
 	}
 	what := "cannot open the database file"
 	if errors.Is(err, fs.ErrPermission) {
@@ -173,33 +182,6 @@ func (s *Store) Close() error {
 	return s.closed
 }
 
-// Backup writes a consistent copy of the database to the file at target, which must not exist. It
-// works while a gateway serves from the database. The copy does not contain the master key.
-func (s *Store) Backup(ctx context.Context, target string) error {
-	f, err := os.OpenFile(target, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("sqlite: backup: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("sqlite: backup: %w", err)
-	}
-	vacuumInto := func(db interface {
-		ExecContext(context.Context, string, ...any) (sql.Result, error)
-	}) error {
-		_, err := db.ExecContext(ctx, `VACUUM INTO ?1`, target)
-		return err
-	}
-	if s.db.readers != nil {
-		err = vacuumInto(s.db.readers.backup)
-	} else {
-		err = s.db.writer.outside(ctx, func(c *sql.Conn) error { return vacuumInto(c) })
-	}
-	if err != nil {
-		return errors.Join(failed("backup to "+target, err), os.Remove(target))
-	}
-	return nil
-}
-
 // migrate brings the schema up to date. If migrations have to run, it takes the lock of a serving
 // gateway meanwhile, so that the schema does not change while a gateway of another version is
 // running.
@@ -223,7 +205,7 @@ func (s *Store) migrate(ctx context.Context, conn *sql.Conn, o Options) error {
 	if len(todo) == 0 {
 		return nil
 	}
-	if o.SkipMigrations {
+	if o.Existing {
 		return failed("check migrations of "+s.path, migrate.CheckNone(todo))
 	}
 	if s.lock == nil && s.path != memory {

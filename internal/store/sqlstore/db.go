@@ -67,9 +67,9 @@ type Dialect struct {
 	LockRow    string // locks the selected rows of any other table, like ForUpdate
 	SkipLocked string // like LockRow, but leaves out rows that another transaction has locked
 
-	// Position is the function that returns the position of its second argument in its first; 0 =
-	// absent.
-	Position string
+	// Nickname is the expression of the index users_by_nickname: the nickname in lower case, compared
+	// by bytes.
+	Nickname string
 
 	// In returns the condition that a column is an element of the list in a placeholder.
 	In func(column, placeholder string) string
@@ -116,7 +116,7 @@ func (e CallerError) Unwrap() error { return e.Err }
 func Known(err error) bool {
 	for _, target := range []error{
 		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull,
-		gateway.ErrNewerDatabase, gateway.ErrOlderDatabase, gateway.ErrInUse, gateway.ErrUnavailable,
+		gateway.ErrNewerDatabase, gateway.ErrOlderDatabase, gateway.ErrNoDatabase, gateway.ErrInUse, gateway.ErrUnavailable,
 	} {
 		if errors.Is(err, target) {
 			return true

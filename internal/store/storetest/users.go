@@ -290,7 +290,8 @@ var userCases = []testCase{
 				t.Fatalf("paging found %d of 7: %v", len(got), got)
 			}
 			for text, found := range map[string]int{
-				"name 3": 1, "%_X": 7, "Name_": 0, // part of a nickname; % and _ are not wildcards
+				// The beginning of a nickname; % and _ are not wildcards.
+				"name 3": 1, "NAME": 7, "Name 4 100%_x": 1, "4": 0, "%": 0, "Name_": 0,
 				"o4": 1, "o": 0, // a whole openid
 				"u5":   1, // a unionid
 				got[0]: 1, // an id
@@ -298,7 +299,38 @@ var userCases = []testCase{
 			} {
 				wantEqual(t, "found by "+text, len(f.listUsers(gateway.UserQuery{Text: text})), found)
 			}
+			for id, found := range map[string]int{"o4": 1, "o": 0, "u5": 1, got[0]: 1, "Name 4 100%_x": 0, "": 7} {
+				wantEqual(t, "found by the id "+id, len(f.listUsers(gateway.UserQuery{ID: id})), found)
+			}
 			wantEqual(t, "pending", len(f.listUsers(gateway.UserQuery{Status: gateway.Pending})), 3)
+		},
+	},
+	{
+		name:   "newer users with an id as nickname do not hide its owner",
+		reason: "users choose their nicknames, and an administrator must be able to block the owner",
+		run: func(t *testing.T, f *fixture) {
+			owner := f.recordSignIn(mainConnector.signIn(noon, "o-owner", "u-owner"))
+			const many = 501 // more than a page
+			var copies []gateway.ImportedUser
+			for i := range many {
+				copied := mainConnector.signIn(after(time.Hour), fmt.Sprint("o", i), "")
+				copied.Profile = &gateway.Profile{Nickname: "o-owner"}
+				copies = append(copies, gateway.ImportedUser{SignIn: copied, OldID: fmt.Sprint("old", i)})
+			}
+			if _, err := f.store.ImportUsers(t.Context(), copies); err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range []string{owner.ID, "o-owner", "u-owner"} {
+				found := f.listUsers(gateway.UserQuery{ID: id, Limit: 500})
+				if len(found) != 1 || found[0].ID != owner.ID {
+					t.Errorf("found by %s: %d users", id, len(found))
+				}
+			}
+			wantEqual(t, "users with an old id", len(f.listUsers(gateway.UserQuery{ID: "old500"})), 1)
+			first := f.listUsers(gateway.UserQuery{Text: "O-OWNER", Limit: 500})
+			wantEqual(t, "users of a text, up to the limit", len(first), 500)
+			rest := f.listUsers(gateway.UserQuery{Text: "o-owner", Limit: 500, After: first[499].ID})
+			wantEqual(t, "the other users of a text, with the owner", len(rest), many+1-500)
 		},
 	},
 }

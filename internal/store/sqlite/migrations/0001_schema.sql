@@ -22,6 +22,7 @@ CREATE TABLE users (
 -- A partial index serves a statement that repeats its condition.
 CREATE INDEX users_by_status ON users (status, seq) WHERE status <> 'active';
 CREATE INDEX users_by_old_id ON users (old_id) WHERE old_id <> '' AND joined_into = '';
+CREATE INDEX users_by_nickname ON users (lower(nickname)) WHERE nickname <> '' AND joined_into = '';
 CREATE INDEX users_by_joined ON users (joined_into) WHERE joined_into <> '';
 
 CREATE TABLE identities (

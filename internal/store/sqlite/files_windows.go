@@ -28,3 +28,6 @@ func lockFile(path string) (*os.File, error) {
 	}
 	return nil, fmt.Errorf("sqlite: %w: lock %s: %w", gateway.ErrUnavailable, path, err)
 }
+
+// syncFolder does nothing: Windows cannot flush a folder.
+func syncFolder(string) error { return nil }

@@ -31,3 +31,16 @@ func lockFile(path string) (*os.File, error) {
 	}
 	return nil, fmt.Errorf("sqlite: %w: lock %s: %w", gateway.ErrUnavailable, path, err)
 }
+
+// syncFolder waits until the names of the files in a folder are written to the disk.
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("sqlite: %w", err)
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sqlite: %w", err)
+	}
+	return nil
+}

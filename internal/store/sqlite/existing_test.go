@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -9,12 +10,12 @@ import (
 )
 
 // Opening a database to read it applies no migrations: the older version may be serving.
-func TestSkipMigrations(t *testing.T) {
+func TestExisting(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "w.db")
 	old := open(t, path, sqlite.Options{Serve: true})
 	id := arrive(t, old, "o1").ID
-	_, err := sqlite.Open(t.Context(), path, sqlite.Options{SkipMigrations: true}.WithMigrations(later(t)))
+	_, err := sqlite.Open(t.Context(), path, sqlite.Options{Existing: true}.WithMigrations(later(t)))
 	fails(t, "a look at an older database", err, gateway.ErrOlderDatabase, "fan clubs", "fan mail")
 	if got := versions(t, path); len(got) != len(names(t)) {
 		t.Errorf("the look left %v", got)
@@ -28,8 +29,21 @@ func TestSkipMigrations(t *testing.T) {
 	if err := open(t, path, sqlite.Options{Serve: true}.WithMigrations(later(t))).Close(); err != nil {
 		t.Fatal(err)
 	}
-	unmigrated := open(t, path, sqlite.Options{SkipMigrations: true}.WithMigrations(later(t)))
+	unmigrated := open(t, path, sqlite.Options{Existing: true}.WithMigrations(later(t)))
 	if _, err := unmigrated.User(t.Context(), id); err != nil {
 		t.Errorf("a look at a database that is up to date: %v", err)
 	}
+}
+
+// A command opens only a database that exists: a mistyped path must not create an empty one.
+func TestExistingCreatesNoDatabase(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "w.db")
+	_, err := sqlite.Open(t.Context(), path, sqlite.Options{Existing: true})
+	fails(t, "a missing database", err, gateway.ErrNoDatabase)
+	if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) > 0 {
+		t.Errorf("created %v, %v", files, err)
+	}
+	_, err = sqlite.Open(t.Context(), filepath.Join(path, "w.db"), sqlite.Options{Existing: true})
+	fails(t, "a missing folder", err, gateway.ErrUnavailable, "folder", "does not exist")
 }
