@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -38,6 +37,7 @@ func (c *checkCmd) Run(s *invocation) error {
 	printChecked(s.out, "configuration", fmt.Sprintf("%s: %s, %s", c.Config,
 		count(len(conf.WeChat), "connector", "connectors"), count(len(conf.Apps), "app", "apps")))
 	describe(s.out, conf)
+	printExposures(s.out, exposures(c.Config, conf))
 	failed := false
 	report := func(name, result string, err error) {
 		if err != nil {
@@ -122,16 +122,13 @@ func checkMasterKey(conf *config.Config) (result string, sealer *keys.Sealer, er
 func checkStore(
 	ctx context.Context, conf *config.Config, sealer *keys.Sealer, checkKey bool,
 ) (result string, err error) {
-	if path, ok := strings.CutPrefix(string(conf.Store), "sqlite:"); ok && path != ":memory:" {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return conf.StoreName() + " does not exist: the first start creates it", nil
-		}
-	}
-	store, err := openStore(ctx, conf, app.StoreOptions{SkipMigrations: true})
-	if errors.Is(err, gateway.ErrOlderDatabase) {
+	store, err := openStore(ctx, conf, app.StoreOptions{Existing: true})
+	switch {
+	case errors.Is(err, gateway.ErrNoDatabase):
+		return conf.StoreName() + " does not exist: the first start creates it", nil
+	case errors.Is(err, gateway.ErrOlderDatabase):
 		return conf.StoreName() + " is available, and empty or of an older version: the next start migrates it", nil
-	}
-	if err != nil {
+	case err != nil:
 		return "", err
 	}
 	defer store.Close()

@@ -3,7 +3,7 @@
 //
 // [Run] is its only exported function. Each command is a struct whose fields are its flags, with a
 // method Run, in a file of its own: demo.go, sim.go, serve.go, check.go, user.go, import.go,
-// key.go, version.go. An error is printed on one line, "weigate: error: …". What to do about it is
+// backup.go, key.go, version.go. An error is printed on one line, "weigate: error: …". What to do about it is
 // printed on a second line, "weigate: hint: …".
 package cli
 
@@ -28,6 +28,7 @@ type commands struct {
 	Sim     simCmd     `cmd:"" help:"Run a simulated WeChat, to develop and test your own app."`
 	Check   checkCmd   `cmd:"" help:"Check the configuration, the store, and the credentials at WeChat."`
 	User    userCmd    `cmd:"" help:"Manage users: list, show, approve, block, sign out, import."`
+	Backup  backupCmd  `cmd:"" help:"Copy the SQLite database to a file, also while the gateway runs."`
 	Key     keyCmd     `cmd:"" help:"Manage signing keys and the master key: list, rotate, reseal."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

@@ -81,8 +81,8 @@ func TestServeRefusesADatabaseOfANewerVersion(t *testing.T) {
 		}
 	}
 	change(`INSERT INTO migrations (version, name, applied_at) VALUES (99, 'the future', 0)`)
-	g.checkRefused(nil, "weigate", "store (SQLite, weigate.db): ", "it has migration 99 (the future)",
-		"start the newer version, or restore a backup")
+	g.checkRefused(nil, "weigate", "store (SQLite, "+filepath.Join(g.dir, "weigate.db")+"): ",
+		"it has migration 99 (the future)", "start the newer version, or restore a backup")
 	change(`DELETE FROM migrations WHERE version = 99`)
 	g.checkStillSignedIn()
 }
@@ -102,17 +102,26 @@ func TestServeOnAReadOnlyDatabase(t *testing.T) {
 			}
 			g.configure("store: sqlite:data/w.db\n")
 			as, exe := other(t, g.dir)
-			for path, mode := range map[string]os.FileMode{data: modes[0], filepath.Join(data, "w.db"): modes[1],
-				filepath.Join(g.dir, "weigate.yaml"): 0o644, filepath.Join(g.dir, "weigate.key"): 0o644} {
+			for path, mode := range map[string]os.FileMode{data: modes[0], filepath.Join(data, "w.db"): modes[1]} {
 				if err := os.Chmod(path, mode); err != nil {
 					t.Fatal(err)
+				}
+			}
+			if as != nil { // this user must be able to read them, and no other user
+				for _, name := range []string{"weigate.yaml", "weigate.key"} {
+					err := os.Chown(filepath.Join(g.dir, name), int(as.Credential.Uid), int(as.Credential.Gid))
+					if err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 			defer os.Chmod(data, 0o700)
 			cmd := exec.Command(exe, "serve")
 			cmd.Dir, cmd.SysProcAttr = g.dir, as
 			out, err := cmd.CombinedOutput()
-			if stderr := string(out); err == nil || !strings.Contains(stderr, "weigate: error: store (SQLite, data/w.db): ") {
+			stderr := string(out)
+			want := "weigate: error: store (SQLite, " + filepath.Join(data, "w.db") + "): "
+			if err == nil || !strings.Contains(stderr, want) {
 				t.Errorf("weigate serve: %v; stderr %q", err, stderr)
 			}
 			for path, mode := range map[string]os.FileMode{data: 0o700, filepath.Join(data, "w.db"): 0o600} {

@@ -45,8 +45,19 @@ func (c configFlag) open(s *invocation) (*config.Config, gateway.Store, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := openStore(s.ctx, conf, app.StoreOptions{})
+	store, err := openExisting(s.ctx, conf)
 	return conf, store, err
+}
+
+// openExisting opens the store for a command. It neither creates nor migrates a database: a mistyped
+// path would otherwise leave an empty one, and a gateway of an older version may be running.
+func openExisting(ctx context.Context, conf *config.Config) (gateway.Store, error) {
+	store, err := openStore(ctx, conf, app.StoreOptions{Existing: true})
+	if errors.Is(err, gateway.ErrNoDatabase) || errors.Is(err, gateway.ErrOlderDatabase) {
+		return nil, withHint(err, "check store in the configuration; weigate serve creates the database, "+
+			"and migrates one of an older version")
+	}
+	return store, err
 }
 
 // openStore opens the store of the configuration. It gives up after openTimeout.

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
@@ -59,7 +58,7 @@ func (c *userImportCmd) Run(s *invocation) error {
 		s.out.printf("%s can be imported. Nothing was imported.", count(len(lines), "line", "lines"))
 		return nil
 	}
-	store, err := openStore(s.ctx, conf, app.StoreOptions{})
+	store, err := openExisting(s.ctx, conf)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func TestPostgreSQLFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.checkRefused(nil, "weigate",
-		"master key weigate.key: file does not exist, and the store contains 2 keys sealed with it")
+		filepath.Join(g.dir, "weigate.key")+": file does not exist, and the store contains 2 keys sealed with it")
 	g.write("weigate.key", string(right))
 	g.checkStillSignedIn()
 	if list := g.run("user", "list"); strings.Count(list, " pending ") != 1 {

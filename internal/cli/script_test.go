@@ -5,12 +5,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,6 +42,7 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
+		Setup:               makePrivate,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -50,8 +54,34 @@ func TestScripts(t *testing.T) {
 			"hangup":   hangup,
 			"await":    await,
 			"awaitlog": awaitlog,
+			"mode":     mode,
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "root" {
+				return false, fmt.Errorf("unknown condition %s", name)
+			}
+			return os.Geteuid() == 0, nil
 		},
 	})
+}
+
+// makePrivate gives the files of a script the mode of files with secrets. Otherwise weigate rejects
+// them.
+func makePrivate(env *testscript.Env) error {
+	return filepath.WalkDir(env.WorkDir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		return os.Chmod(path, 0o600)
+	})
+}
+
+// mode MODE FILE changes the mode of a file or folder; the command chmod of testscript sets the
+// permissions of the owner only.
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	bits, err := strconv.ParseUint(args[0], 8, 32)
+	ts.Check(err)
+	ts.Check(os.Chmod(ts.MkAbs(args[1]), os.FileMode(bits)))
 }
 
 // busy NAME listens on a port until the end of the script and sets $NAME to its address.

@@ -101,6 +101,7 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	defer cancel()
 	go g.reloadOn(ctx, hangup)
 	context.AfterFunc(ctx, g.app.Drain) // ends long polls, for which the shutdown would wait
+	logExposures(g.log, append(rootExposure(os.Geteuid()), exposures(c.Config, conf)...))
 	g.printStart(s.out, listener, metricsListener)
 	return run.run(ctx)
 }
@@ -198,10 +199,6 @@ func (g *runningGateway) needRestart(next *config.Config) []string {
 // the store contains signing keys: then the file is lost, and a new key could not decrypt them.
 func loadOrCreateMasterKey(s *invocation, conf *config.Config, store gateway.Keys) (*keys.Sealer, error) {
 	if m, err := loadMasterKey(conf); !errors.Is(err, fs.ErrNotExist) {
-		exposed, exposedErr := keys.Exposed(conf.MasterKeyFile)
-		if conf.MasterKey == "" && exposedErr == nil && exposed {
-			s.out.warnf("master key %s is readable by other users: chmod 600", conf.MasterKeyFile)
-		}
 		return m, err
 	}
 	if err := checkNoSealedKeys(s.ctx, conf, store); err != nil {

@@ -39,7 +39,7 @@ const (
 type userListCmd struct {
 	configFlag
 	Status string `enum:"any,active,pending,blocked" default:"any" help:"Only active, pending or blocked users."`
-	Text   string `placeholder:"TEXT" help:"Part of a nickname; or a complete user id, openid, unionid or old id."`
+	Text   string `placeholder:"TEXT" help:"Beginning of a nickname; or a complete user id, openid, unionid or old id."`
 	Limit  int    `default:"50" help:"Maximum number (${default}, at most 500)."`
 	After  string `placeholder:"ID" help:"Continue after this user: the next page."`
 }
@@ -270,29 +270,18 @@ func find(s *invocation, store gateway.Store, id string) (gateway.User, error) {
 	if !errors.Is(err, gateway.ErrNotFound) {
 		return u, err
 	}
-	found, err := store.Users(s.ctx, gateway.UserQuery{Text: id, Limit: 500})
+	// Not a query for a text, which also finds nicknames: any user can choose the id of another user
+	// as nickname.
+	found, err := store.Users(s.ctx, gateway.UserQuery{ID: id, Limit: 2})
 	if err != nil {
 		return gateway.User{}, err
 	}
-	var exact []gateway.User
-	for _, u := range found {
-		identities, err := store.Identities(s.ctx, u.ID)
-		if err != nil {
-			return gateway.User{}, err
-		}
-		// The query also finds nicknames. They must not match here, because any user can choose the
-		// id of another user as nickname.
-		matches := func(i gateway.Identity) bool { return i.OpenID == id || i.UnionID == id }
-		if u.OldID == id || slices.ContainsFunc(identities, matches) {
-			exact = append(exact, u)
-		}
-	}
-	switch len(exact) {
+	switch len(found) {
 	case 0:
 		return gateway.User{}, withHint(fmt.Errorf("no user %s", printable(short(id))),
 			"weigate user list --text finds users by nickname")
 	case 1:
-		return exact[0], nil
+		return found[0], nil
 	}
 	return gateway.User{}, withHint(fmt.Errorf("several users match %s", printable(short(id))),
 		"use the user id: see weigate user list --text")

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/filemode"
+	"github.com/weigate/weigate/internal/origin"
+)
+
+// exposure is a setting of the machine or of the network that gives others more access to the gateway
+// than they need. It does not prevent a start, because containers and firewalls can make it harmless.
+type exposure struct {
+	message string // of the log line
+	subject string // what is exposed: a path or an address; "" = the process
+	reason  string // why that matters
+	advice  string // what to do
+}
+
+// exposures returns what is exposed by the configuration in the file at path.
+func exposures(path string, conf *config.Config) (all []exposure) {
+	if isReachable(conf.Listen) && len(conf.TrustedProxies) == 0 {
+		all = append(all, exposure{
+			message: "listener reachable without TLS", subject: conf.Listen,
+			reason: "other machines can connect, and codes and cookies cross the network unencrypted",
+			advice: "listen on 127.0.0.1 behind a reverse proxy with TLS, or list its address in trusted_proxies",
+		})
+	}
+	files := []string{path}
+	if file, ok := conf.StoreFile(); ok {
+		files = append(files, file)
+		all = append(all, exposedDatabase(file)...)
+	}
+	if conf.MasterKey == "" {
+		files = append(files, conf.MasterKeyFile)
+	}
+	var folders []string
+	for _, file := range files {
+		if folder := filepath.Dir(file); filemode.WritableByAll(folder) && !slices.Contains(folders, folder) {
+			folders = append(folders, folder)
+			all = append(all, exposure{
+				message: "folder writable by all users", subject: folder,
+				reason: "any user of this machine can put another configuration, database or master key in it",
+				advice: "move the files to a folder of the gateway's user: chmod 700",
+			})
+		}
+	}
+	return all
+}
+
+// isReachable reports whether other machines can connect to an address to listen on.
+func isReachable(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	return err == nil && !origin.IsLoopback(host)
+}
+
+// exposedDatabase checks the mode of the database file. The gateway creates it with mode 0600; copies
+// may have another one.
+func exposedDatabase(path string) []exposure {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	if err := filemode.Check(path, info, true); err != nil {
+		return []exposure{{
+			message: "database exposed to other users", subject: path,
+			reason: "it contains users, openids and the hashes of sessions",
+			advice: err.Error() + " " + path,
+		}}
+	}
+	return nil
+}
+
+// rootExposure returns what is exposed if the process has this user id.
+func rootExposure(uid int) []exposure {
+	if uid != 0 {
+		return nil
+	}
+	return []exposure{{
+		message: "process runs as root",
+		reason:  "an attacker who finds an error in the gateway controls the whole machine",
+		advice:  "start it as a user of its own, which owns only the folder of the database",
+	}}
+}
+
+// logExposures writes one log line for each exposure.
+func logExposures(log *slog.Logger, all []exposure) {
+	for _, e := range all {
+		attributes := []any{"reason", e.reason, "advice", e.advice}
+		if e.subject != "" {
+			attributes = append([]any{"subject", e.subject}, attributes...)
+		}
+		log.Warn(e.message, attributes...)
+	}
+}
+
+// printExposures prints a warning for each exposure.
+func printExposures(p printer, all []exposure) {
+	for _, e := range all {
+		p.warnf("%s (%s): %s; %s", e.message, e.subject, e.reason, e.advice)
+	}
+}
