@@ -18,13 +18,14 @@ import (
 )
 
 // frontProxy is a reverse proxy whose address is known before the program behind it runs. It
-// records the cookies of the responses.
+// records the paths of the requests and the cookies of the responses.
 type frontProxy struct {
 	url    string
 	target atomic.Pointer[url.URL]
 
 	mu      sync.Mutex
 	cookies []*http.Cookie // set by answers
+	paths   []string       // of requests
 }
 
 func newFrontProxy(t *testing.T) *frontProxy {
@@ -40,7 +41,7 @@ func newFrontProxy(t *testing.T) *frontProxy {
 		ModifyResponse: func(r *http.Response) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.cookies = append(w.cookies, r.Cookies()...)
+			w.cookies, w.paths = append(w.cookies, r.Cookies()...), append(w.paths, r.Request.URL.Path)
 			return nil
 		},
 	}

@@ -150,6 +150,14 @@ func TestGatewayBelowAPathOfAnotherSite(t *testing.T) {
 	raw, _ := token.Extra("id_token").(string)
 	c.signsOut(alice, raw)
 
+	// Only proxies ask /verify: the example answers for it, however the path is written.
+	for _, path := range []string{"/login/verify", "/login/verify?a=b", "/login//verify", "/login/%76erify"} {
+		if page := alice.Visit(host + path); page.Status != http.StatusNotFound {
+			t.Errorf("%s answers %d", path, page.Status)
+		}
+	}
+	w.front.checkPaths(t)
+
 	// What is not the gateway's is the site's, however alike it looks.
 	alice.Visit(host + "/loginx")
 	alice.Visit(host + "/oauth2/authorize")
@@ -196,6 +204,21 @@ func (n *neighbour) check(t *testing.T) {
 		return name != "neighbour"
 	}) {
 		t.Errorf("the site was sent the cookies %v", n.cookies)
+	}
+}
+
+// checkPaths looks at the paths of the requests that came to the gateway.
+func (w *frontProxy) checkPaths(t *testing.T) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.paths) == 0 {
+		t.Error("no path was recorded")
+	}
+	for _, path := range w.paths {
+		if strings.Contains(path, "verify") {
+			t.Errorf("a request for %s came to the gateway", path)
+		}
 	}
 }
 
