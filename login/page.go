@@ -31,7 +31,7 @@ const (
 	PageNoCookies      PageKind = "no_cookies"      // the browser keeps no cookies
 	PageLoop           PageKind = "loop"            // sign-ins succeed, but the sessions are not found
 	PageAgain          PageKind = "again"           // WeChat refused codes several times in a row
-	PageRefused        PageKind = "refused"         // Config.OnSignIn refused the user; Text has its reason
+	PageRefused        PageKind = "refused"         // Config.OnSignIn refused the user; Text may explain why
 	PageUserRestricted PageKind = "user_restricted" // WeChat has restricted the user
 	PageBusy           PageKind = "busy"            // WeChat or the store is unavailable
 	PageFault          PageKind = "fault"           // wrong configuration, or an error of the program

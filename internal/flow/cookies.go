@@ -14,7 +14,7 @@ import (
 
 // Names of the cookies. cookie.Set adds a prefix to each.
 const (
-	CookieSession = "s" // the session id; the callers of this package set it
+	CookieSession = "s" // begins with the session id; the callers of this package set it
 
 	cookieFlow        = "f-" // followed by the beginning of the state: one pending flow
 	cookieProbe       = "p"  // set for a callback without a flow, to see whether the browser accepts cookies

@@ -40,11 +40,11 @@ import (
 
 // Config is the configuration of an [Engine]. Fields are required unless marked optional.
 type Config struct {
-	Callback        string         // absolute URL of the callback, the redirect URI at WeChat
-	Cookies         cookie.Set     // names and attributes of the cookies, for the program's base URL
-	Keys            [][]byte       // encrypt the cookies: the first encrypts, all decrypt
-	OfficialAccount *wechat.Client // at least one of the two clients is required
-	WebsiteApp      *wechat.Client
+	Callback        string                       // absolute URL of the callback, the redirect URI at WeChat
+	Cookies         cookie.Set                   // names and attributes of the cookies, for the program's base URL
+	Keys            [][]byte                     // encrypt the cookies: the first encrypts, all decrypt
+	OfficialAccount *wechat.Client               // for MethodWeChat; at least one of the two clients is required
+	WebsiteApp      *wechat.Client               // for MethodWebsite
 	Attempts        Attempts                     // the store of attempts
 	AvatarHosts     map[string]bool              // optional: origins of avatars besides WeChat's
 	OnEvent         func(context.Context, Event) // optional: for metrics

@@ -59,12 +59,12 @@ func Hash(id string) [32]byte { return sha256.Sum256([]byte("weigate session\x00
 const tagLength = 22
 
 // NewCookie returns the session cookie with a session id. Its value is the id, a dot, and a tag: a
-// MAC of the id. So a cookie that the gateway did not issue is recognized without the store, however
-// many a client makes up.
+// MAC of the id. So forged cookies are recognized without the store, however many a client sends.
 func (m *Manager) NewCookie(id string) *http.Cookie {
 	return m.Cookies.New(flow.CookieSession, id+"."+tag(m.Keys[0], id), m.Max)
 }
 
+// tag returns the tag of a session id: HMAC-SHA-256, shortened to 16 bytes.
 func tag(key []byte, id string) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("weigate session cookie\x00" + id))
@@ -73,20 +73,21 @@ func tag(key []byte, id string) string {
 
 // id returns the session id in the value of a session cookie; "" if the gateway did not issue it.
 func (m *Manager) id(value string) string {
-	id, sent, _ := strings.Cut(value, ".")
-	if len(id) != flow.SessionIDLength || len(sent) != tagLength {
+	id, sentTag, _ := strings.Cut(value, ".")
+	if len(id) != flow.SessionIDLength || len(sentTag) != tagLength {
 		return ""
 	}
 	for _, key := range m.Keys {
-		if hmac.Equal([]byte(tag(key, id)), []byte(sent)) {
+		if hmac.Equal([]byte(tag(key, id)), []byte(sentTag)) {
 			return id
 		}
 	}
 	return ""
 }
 
-// BrowserKey returns a key that is the same for all requests of a browser with one session; "" if
-// the browser has no session cookie that the gateway issued. The session may have ended.
+// BrowserKey returns a key for the rate limit: the session id, which is the same in all requests of
+// a browser with one session. It returns "" if the browser has no session cookie that the gateway
+// issued. The session may have ended.
 func (m *Manager) BrowserKey(r *http.Request) string {
 	return m.id(m.Cookies.Value(r, flow.CookieSession))
 }

@@ -21,8 +21,7 @@ import (
 // terms (Config.Agreement). The cookie is not encrypted: a user who forges it only skips the page.
 //
 // Its value is "VERSION.RANDOM". VERSION is a hash of the address of the terms; a new address thus
-// asks every user again. RANDOM is there for the rate limit, which distinguishes browsers by the
-// values of the gateway's cookies.
+// asks every user again. RANDOM makes the cookies of two browsers differ; it is not read.
 type agreement struct {
 	version string // "" = users do not have to agree
 	cookies cookie.Set
@@ -147,7 +146,7 @@ func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 // minutes. The cookie is not encrypted: it selects one of the methods that are available anyway.
 //
 // Its value is "METHOD.REQUEST.RANDOM". REQUEST is a hash of the address that starts the sign-in:
-// the choice applies to this sign-in only. RANDOM is there for the rate limit, as in agreement.
+// the choice applies to this sign-in only. RANDOM is not read, as in agreement.
 type preference struct{ cookies cookie.Set }
 
 const (
