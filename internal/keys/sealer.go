@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/weigate/weigate/internal/filemode"
@@ -21,11 +22,11 @@ import (
 // MinMasterKey is the least number of bytes that a master key may have.
 const MinMasterKey = 32
 
-// ErrMasterKey means that a value was sealed with a master key that is not among those given:
-// another key file was put in place, or an old key was removed before everything was sealed again.
+// ErrMasterKey means that a value was sealed with a master key that the [Sealer] does not have: the
+// key file was replaced by another one, or an old key was removed before everything was sealed again.
 var ErrMasterKey = errors.New("keys: sealed with a master key that is not among those given")
 
-// ErrTampered means that a sealed value is damaged, or was moved from another row.
+// ErrTampered means that a sealed value is damaged, or was moved here from another row.
 var ErrTampered = errors.New("keys: the sealed value is damaged or belongs elsewhere")
 
 // Sealer encrypts values with the first of its master keys, and decrypts them with any of them. It
@@ -40,7 +41,7 @@ type masterKey struct {
 	root []byte       // the master key itself; never used to encrypt, only to derive keys
 }
 
-// A sealed value is: version, key id, nonce, ciphertext.
+// A sealed value consists of version, id of the master key, nonce and ciphertext.
 const (
 	sealVersion = 1
 	idSize      = 8
@@ -48,32 +49,32 @@ const (
 	headerSize  = 1 + idSize + nonceSize
 )
 
-// NewSealer returns a Sealer of keys of at least [MinMasterKey] bytes each. The first seals, all of
-// them open.
+// NewSealer returns a Sealer with the given master keys, each of at least [MinMasterKey] bytes. The
+// first seals, all of them open.
 func NewSealer(keys ...[]byte) (*Sealer, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("keys: no master key given")
 	}
-	m := &Sealer{}
-	for i, k := range keys {
-		if len(k) < MinMasterKey {
-			return nil, fmt.Errorf("keys: master key %d has %d bytes, want at least %d", i+1, len(k), MinMasterKey)
+	s := &Sealer{}
+	for i, root := range keys {
+		if len(root) < MinMasterKey {
+			return nil, fmt.Errorf("keys: master key %d has %d bytes, want at least %d", i+1, len(root), MinMasterKey)
 		}
-		mk := masterKey{root: append([]byte(nil), k...)}
-		copy(mk.id[:], mk.derive("key id", idSize))
-		for _, other := range m.keys {
-			if other.id == mk.id {
+		key := masterKey{root: slices.Clone(root)}
+		copy(key.id[:], key.derive("key id", idSize))
+		for _, other := range s.keys {
+			if other.id == key.id {
 				return nil, fmt.Errorf("keys: master key %d is given twice", i+1)
 			}
 		}
-		m.keys = append(m.keys, mk)
+		s.keys = append(s.keys, key)
 	}
-	return m, nil
+	return s, nil
 }
 
-// ParseMasterKey reads master keys from text: base64, one per line or separated by commas or
-// spaces. Empty lines and lines that begin with # are ignored. An error contains the number of the
-// line and never its content.
+// ParseMasterKey returns a Sealer with the master keys in text: base64, one per line or separated by
+// commas or spaces. Empty lines and lines that begin with # are ignored. An error contains the number
+// of the line and never its content.
 func ParseMasterKey(text string) (*Sealer, error) {
 	var keys [][]byte
 	for n, line := range strings.Split(text, "\n") {
@@ -100,79 +101,83 @@ func decodeKey(s string) ([]byte, error) {
 	return base64.RawURLEncoding.DecodeString(s)
 }
 
-// IDs returns the public ids of the keys, the sealing one first. They reveal nothing about the
-// keys, and may be shown to an administrator.
-func (m *Sealer) IDs() []string {
-	ids := make([]string, 0, len(m.keys))
-	for _, k := range m.keys {
+// IDs returns the public ids of the master keys, in their order: the key that seals is first. The ids
+// reveal nothing about the keys, and may be shown to an administrator.
+func (s *Sealer) IDs() []string {
+	ids := make([]string, 0, len(s.keys))
+	for _, k := range s.keys {
 		ids = append(ids, hex.EncodeToString(k.id[:]))
 	}
 	return ids
 }
 
-// Seal encrypts plain with the first key (AES-256-GCM under a key that is derived for the
-// purpose). place names the row that stores the result. The result opens only with the same purpose
-// and place, which are authenticated as associated data and not stored: a sealed value that is
-// moved to another row does not open there.
-func (m *Sealer) Seal(purpose, place string, plain []byte) ([]byte, error) {
-	if len(m.keys) == 0 {
+// Seal encrypts plain by AES-256-GCM. The key is derived from the first master key for the purpose.
+// row identifies the row that stores the result. purpose and row are authenticated as associated
+// data and not stored. [Sealer.Open] must receive the same ones, so a sealed value that is moved to
+// another row does not open there.
+func (s *Sealer) Seal(purpose, row string, plain []byte) ([]byte, error) {
+	if len(s.keys) == 0 {
 		return nil, ErrMasterKey
 	}
-	k := m.keys[0]
+	k := s.keys[0]
 	aead, err := k.aead(purpose)
 	if err != nil {
 		return nil, err
 	}
-	out := append([]byte{sealVersion}, k.id[:]...)
-	return aead.Seal(out, nil, plain, associated(purpose, place)), nil // the AEAD makes and writes the nonce
+	header := append([]byte{sealVersion}, k.id[:]...)
+	// The nonce argument is nil, because this AEAD generates the nonce and puts it before the
+	// ciphertext.
+	return aead.Seal(header, nil, plain, associated(purpose, row)), nil
 }
 
 // Open decrypts what [Sealer.Seal] returned, with the key that sealed it. Errors to test for:
 // [ErrMasterKey], whose text has the id of the missing key, and [ErrTampered].
-func (m *Sealer) Open(purpose, place string, sealed []byte) ([]byte, error) {
+func (s *Sealer) Open(purpose, row string, sealed []byte) ([]byte, error) {
 	if len(sealed) < headerSize || sealed[0] != sealVersion {
 		return nil, ErrTampered
 	}
-	k, ok := m.key(sealed)
+	k, ok := s.key(sealed)
 	if !ok {
 		return nil, fmt.Errorf("%w: it was sealed with key %x, given are %s",
-			ErrMasterKey, sealed[1:1+idSize], strings.Join(m.IDs(), ", "))
+			ErrMasterKey, sealed[1:1+idSize], strings.Join(s.IDs(), ", "))
 	}
 	aead, err := k.aead(purpose)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := aead.Open(nil, nil, sealed[1+idSize:], associated(purpose, place))
+	plain, err := aead.Open(nil, nil, sealed[1+idSize:], associated(purpose, row)) // begins with the nonce
 	if err != nil {
 		return nil, ErrTampered
 	}
 	return plain, nil
 }
 
-// Current reports whether sealed was made with the first key. Any other value must be sealed again
-// before the older key is removed.
-func (m *Sealer) Current(sealed []byte) bool {
-	return len(m.keys) > 0 && len(sealed) >= headerSize && string(sealed[1:1+idSize]) == string(m.keys[0].id[:])
+// Current reports whether a value was sealed with the first master key. Other values must be sealed
+// again before the older master keys are removed.
+func (s *Sealer) Current(sealed []byte) bool {
+	return len(s.keys) > 0 && len(sealed) >= headerSize && string(sealed[1:1+idSize]) == string(s.keys[0].id[:])
 }
 
-// Derive returns 32 bytes per master key for the purpose, in the order of the keys. Use the
-// first for new values; the others verify values from before the master key was replaced.
-func (m *Sealer) Derive(purpose string) [][]byte {
-	out := make([][]byte, 0, len(m.keys))
-	for _, k := range m.keys {
+// Derive derives a key of 32 bytes from each master key for the purpose, in the order of the master
+// keys. Use the first for new values; the others verify values from before the master key was
+// replaced.
+func (s *Sealer) Derive(purpose string) [][]byte {
+	out := make([][]byte, 0, len(s.keys))
+	for _, k := range s.keys {
 		out = append(out, k.derive("derive "+purpose, 32))
 	}
 	return out
 }
 
 // String returns a constant, so that the keys do not appear in formatted text.
-func (m *Sealer) String() string { return "[master key]" }
+func (s *Sealer) String() string { return "[master key]" }
 
 // GoString returns a constant, so that the keys do not appear in %#v output.
-func (m *Sealer) GoString() string { return m.String() }
+func (s *Sealer) GoString() string { return s.String() }
 
-func (m *Sealer) key(sealed []byte) (masterKey, bool) {
-	for _, k := range m.keys {
+// key returns the master key that sealed a value.
+func (s *Sealer) key(sealed []byte) (masterKey, bool) {
+	for _, k := range s.keys {
 		if string(k.id[:]) == string(sealed[1:1+idSize]) {
 			return k, true
 		}
@@ -194,30 +199,30 @@ func (k masterKey) aead(purpose string) (cipher.AEAD, error) {
 }
 
 // associated returns the associated data of AES-GCM for a value.
-func associated(purpose, place string) []byte {
-	return []byte(purpose + "\x00" + place)
+func associated(purpose, row string) []byte {
+	return []byte(purpose + "\x00" + row)
 }
 
-// maxMasterFile limits what is read: a wrong path may name any file.
+// maxMasterFile is the limit of bytes that are read, since a wrong path may name a file of any size.
 const maxMasterFile = 64 << 10
 
-// LoadOrCreate reads the master key file at path. When there is none it creates one with a new
-// random key, readable by its owner only (mode 0600), and reports created. Two processes that start
-// at the same moment get the same key.
+// LoadOrCreate reads the master key file at path. If there is none, it creates a file with a new
+// random key, readable by its owner only (mode 0600), and returns created = true. Two processes that
+// start at the same moment get the same key.
 //
 // A copy of the database without this file reveals no sealed value. Keep the file apart from the
 // database and its backups.
-func LoadOrCreate(path string) (m *Sealer, created bool, err error) {
-	m, err = Load(path)
+func LoadOrCreate(path string) (s *Sealer, created bool, err error) {
+	s, err = Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return m, false, err
+		return s, false, err
 	}
 	created, err = create(path)
 	if err != nil {
 		return nil, false, err
 	}
-	m, err = Load(path)
-	return m, created, err
+	s, err = Load(path)
+	return s, created, err
 }
 
 // Load reads the master key file at path; see [ParseMasterKey] for its form. For a file that does
@@ -243,15 +248,16 @@ func Load(path string) (*Sealer, error) {
 	if len(text) > maxMasterFile {
 		return nil, fmt.Errorf("keys: %s is too large for a master key file", path)
 	}
-	m, err := ParseMasterKey(string(text))
+	s, err := ParseMasterKey(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("%w (in %s)", err, path)
 	}
-	return m, nil
+	return s, nil
 }
 
-// create writes a new key beside path and links it into place: a link fails when the name exists,
-// so a half-written file is never read and a second process never replaces the first one's key.
+// create writes a new key to a temporary file in the same directory, and then links it to path. So
+// the file at path is always complete. If path exists by then, the link fails, so that a second
+// process does not replace the key of the first: then created is false, and err is nil.
 func create(path string) (created bool, err error) {
 	key := make([]byte, 32)
 	rand.Read(key)

@@ -21,24 +21,24 @@ type SetConfig struct {
 	Algs   []string         // algorithms to sign with; nil = RS256 and ES256
 	Period time.Duration    // how long a key signs; 0 = 90 days
 	Lead   time.Duration    // how long a key is published before it signs; 0 = 24 h
-	Keep   time.Duration    // how long a key is published after it was replaced; 0 = 35 days; see Set.SetKeep
+	Keep   time.Duration    // how long a replaced key stays published; 0 = 35 days; Set.SetKeep changes it
 	Reload time.Duration    // how often Run reads the store; 0 = 10 s
 	Now    func() time.Time // nil = time.Now
 	Logger *slog.Logger     // nil discards
 }
 
-// Set is the set of signing keys. Every replica that uses the same store has the same keys. They are
-// in memory too, so signing and publishing continue while the database is unavailable. All methods
-// are safe for concurrent use.
+// Set is the set of signing keys. All replicas with the same store have the same keys. The keys are
+// in memory too, so signing and publishing continue while the store is unavailable. All methods are
+// safe for concurrent use.
 type Set struct {
 	cfg     SetConfig
 	current atomic.Pointer[snapshot] // the keys in memory
-	reading sync.Mutex               // is locked while the store is read or changed; also guards cfg.Keep
+	reading sync.Mutex               // locked while the store is read or changed; also guards cfg.Keep
 }
 
 // OpenSet reads the keys and creates those that are missing. Keys that were sealed with an older
-// master key are sealed again with the first one. It returns [ErrMasterKey] when the store has keys
-// that were sealed with another master key than the given ones.
+// master key are sealed again with the first one. It returns [ErrMasterKey] when a key in the store
+// was sealed with a master key that SetConfig.Sealer does not have.
 func OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
 	if cfg.Store == nil || cfg.Sealer == nil {
 		return nil, errors.New("keys: SetConfig.Store and SetConfig.Sealer are required")
@@ -63,29 +63,29 @@ func OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Set{cfg: cfg}
-	if err := r.Maintain(ctx); err != nil {
+	s := &Set{cfg: cfg}
+	if err := s.Maintain(ctx); err != nil {
 		return nil, err
 	}
-	return r, nil
+	return s, nil
 }
 
-func defaultTo(d *time.Duration, def time.Duration) {
+func defaultTo(d *time.Duration, value time.Duration) {
 	if *d == 0 {
-		*d = def
+		*d = value
 	}
 }
 
-// SetKeep changes SetConfig.Keep for the keys that are replaced from now on.
-func (r *Set) SetKeep(d time.Duration) {
-	r.reading.Lock()
-	defer r.reading.Unlock()
-	r.cfg.Keep = d
+// SetKeep sets SetConfig.Keep for the keys that are replaced from now on.
+func (s *Set) SetKeep(d time.Duration) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.cfg.Keep = d
 }
 
 // CheckMasterKey returns [ErrMasterKey] unless the master keys open every signing key of the store
 // that has not expired at now. It changes nothing.
-func CheckMasterKey(ctx context.Context, store gateway.Keys, m *Sealer, now time.Time) error {
+func CheckMasterKey(ctx context.Context, store gateway.Keys, sealer *Sealer, now time.Time) error {
 	stored, err := store.Keys(ctx)
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func CheckMasterKey(ctx context.Context, store gateway.Keys, m *Sealer, now time
 		if k.Use != useSign || !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) {
 			continue
 		}
-		if _, err := m.Open(sealPurpose, k.ID, k.Sealed); err != nil {
+		if _, err := sealer.Open(sealPurpose, k.ID, k.Sealed); err != nil {
 			return fmt.Errorf("keys: open %s: %w", k.ID, err)
 		}
 	}
@@ -103,170 +103,172 @@ func CheckMasterKey(ctx context.Context, store gateway.Keys, m *Sealer, now time
 
 // Run calls [Set.Maintain] every SetConfig.Reload until ctx ends. When the store is unavailable, it
 // logs the error and tries again; the keys in memory continue to work.
-func (r *Set) Run(ctx context.Context) {
-	tick := time.NewTicker(r.cfg.Reload)
+func (s *Set) Run(ctx context.Context) {
+	tick := time.NewTicker(s.cfg.Reload)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := r.Maintain(ctx); err != nil && ctx.Err() == nil {
-				r.cfg.Logger.WarnContext(ctx, "signing keys not updated, known keys used", "error", err)
+			if err := s.Maintain(ctx); err != nil && ctx.Err() == nil {
+				s.cfg.Logger.WarnContext(ctx, "signing keys not updated, known keys used", "error", err)
 			}
 		}
 	}
 }
 
-// Maintain reads the keys that other replicas have created. It creates a key when the newest one will
-// soon have signed long enough, retires replaced keys, and seals keys again after a change of the
-// master key.
-func (r *Set) Maintain(ctx context.Context) error {
-	r.reading.Lock()
-	defer r.reading.Unlock()
-	snap, err := r.load(ctx)
+// Maintain reads the keys that other replicas have created. It creates a key SetConfig.Lead before
+// SetConfig.Period of the newest one ends, stores when replaced keys expire, and seals keys again
+// after a change of the master key.
+func (s *Set) Maintain(ctx context.Context) error {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	snap, err := s.load(ctx)
 	if err != nil {
 		return err
 	}
 	changed := false
-	for _, alg := range r.cfg.Algs {
-		created, err := r.createDue(ctx, snap, alg)
+	for _, alg := range s.cfg.Algs {
+		created, err := s.createDue(ctx, snap, alg)
 		if err != nil {
 			return err
 		}
 		changed = changed || created
 	}
-	updated, err := r.retireAndReseal(ctx, snap)
+	updated, err := s.retireAndReseal(ctx, snap)
 	if err != nil {
 		return err
 	}
 	if changed || updated {
-		if snap, err = r.load(ctx); err != nil {
+		if snap, err = s.load(ctx); err != nil {
 			return err
 		}
 	}
-	r.current.Store(snap)
+	s.current.Store(snap)
 	return nil
 }
 
-// ActivationDelay returns how long after [Set.Rotate] with atOnce the new key begins to sign, and the
-// old key stops being published. By then every replica has read the new key, even if reading the
-// store failed once. If a replica signed with the new key earlier, another replica might publish a
-// key set without it, and apps would reject the tokens. If a replica stopped publishing the old key
+// ActivationDelay returns how long after [Set.Rotate] with atOnce the new key begins to sign and the
+// old key is removed from the published keys. By then every replica has read the new key, even if
+// reading the store failed once. If a replica signed with the new key earlier, another replica might
+// publish a key set without it, and apps would reject the tokens. If a replica removed the old key
 // earlier, apps would reject tokens that another replica still signs with it.
-func (r *Set) ActivationDelay() time.Duration { return 3 * r.cfg.Reload }
+func (s *Set) ActivationDelay() time.Duration { return 3 * s.cfg.Reload }
 
-// Rotate creates a new key for alg, which signs after SetConfig.Lead. With atOnce, which is for a key
-// that leaked, it signs after [Set.ActivationDelay]; from then on no replica publishes an older key
-// of alg, so that no token signed with one is accepted any more. The clocks of the replicas must
-// agree.
-func (r *Set) Rotate(ctx context.Context, alg string, atOnce bool) error {
-	r.reading.Lock()
-	defer r.reading.Unlock()
-	snap, err := r.load(ctx)
+// Rotate creates a new key for alg, which signs after SetConfig.Lead. atOnce is for a key that leaked:
+// the new key signs after [Set.ActivationDelay], and all older keys of alg expire at that time, so
+// that tokens signed with them are not accepted any more. The clocks of the replicas must agree.
+func (s *Set) Rotate(ctx context.Context, alg string, atOnce bool) error {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	snap, err := s.load(ctx)
 	if err != nil {
 		return err
 	}
-	active := r.cfg.Now().Add(r.cfg.Lead)
+	active := s.cfg.Now().Add(s.cfg.Lead)
 	if atOnce {
-		active = r.cfg.Now().Add(r.ActivationDelay())
+		active = s.cfg.Now().Add(s.ActivationDelay())
 	}
-	if err := r.create(ctx, snap, alg, active); err != nil {
+	if err := s.create(ctx, snap, alg, active); err != nil {
 		return err
 	}
 	if atOnce {
 		for _, k := range snap.keys {
 			if k.alg == alg {
-				if err := r.cfg.Store.RetireKey(ctx, k.stored.ID, active, active); err != nil {
+				// The older key stops signing and expires at the same time.
+				if err := s.cfg.Store.RetireKey(ctx, k.stored.ID, active, active); err != nil {
 					return fmt.Errorf("keys: retire %s: %w", k.stored.ID, err)
 				}
 			}
 		}
 	}
-	snap, err = r.load(ctx)
+	snap, err = s.load(ctx)
 	if err != nil {
 		return err
 	}
-	r.current.Store(snap)
+	s.current.Store(snap)
 	return nil
 }
 
-// Status is one signing key for an administrator. State is "next", "active" or "replaced".
+// Status is one signing key for an administrator. State is "next" (does not sign yet), "active" or
+// "replaced".
 type Status struct {
 	ID, Slot, Alg, State                      string
 	CreatedAt, ActiveAt, RetiredAt, ExpiresAt time.Time
 }
 
-// List returns every published key, in the order of creation.
-func (r *Set) List() []Status {
-	snap, now := r.current.Load(), r.cfg.Now()
+// List returns every published key, in the order of ActiveAt.
+func (s *Set) List() []Status {
+	snap, now := s.current.Load(), s.cfg.Now()
 	var out []Status
 	for _, k := range snap.published(now) {
-		s := Status{ID: k.stored.ID, Slot: k.stored.Slot, Alg: k.alg, State: "replaced",
+		status := Status{ID: k.stored.ID, Slot: k.stored.Slot, Alg: k.alg, State: "replaced",
 			CreatedAt: k.stored.CreatedAt, ActiveAt: k.stored.ActiveAt, RetiredAt: k.stored.RetiredAt,
 			ExpiresAt: k.stored.ExpiresAt}
 		switch {
 		case k == snap.active(k.alg, now):
-			s.State = "active"
+			status.State = "active"
 		case k.stored.ActiveAt.After(now):
-			s.State = "next"
+			status.State = "next"
 		}
-		out = append(out, s)
+		out = append(out, status)
 	}
 	return out
 }
 
-// createDue creates a key of alg when there is none, or when the newest one will sign for less than
-// Lead from now on. It reports whether it created one.
-func (r *Set) createDue(ctx context.Context, snap *snapshot, alg string) (bool, error) {
-	now := r.cfg.Now()
+// createDue creates a key of alg when there is none, or when the newest one will sign for at most
+// another SetConfig.Lead. It reports whether it created one.
+func (s *Set) createDue(ctx context.Context, snap *snapshot, alg string) (bool, error) {
+	now := s.cfg.Now()
 	newest := snap.newest(alg, now)
 	switch {
 	case newest == nil:
-		return true, r.create(ctx, snap, alg, now)
-	case !now.Before(newest.stored.ActiveAt.Add(r.cfg.Period - r.cfg.Lead)):
-		return true, r.create(ctx, snap, alg, now.Add(r.cfg.Lead))
+		return true, s.create(ctx, snap, alg, now)
+	case !now.Before(newest.stored.ActiveAt.Add(s.cfg.Period - s.cfg.Lead)):
+		return true, s.create(ctx, snap, alg, now.Add(s.cfg.Lead))
 	}
 	return false, nil
 }
 
-// create stores a new key in the next slot of its algorithm. When another replica creates a key at the
-// same moment, both choose the same slot. The store accepts only one key in a slot, and both replicas
-// use that key.
-func (r *Set) create(ctx context.Context, snap *snapshot, alg string, active time.Time) error {
+// create stores a new key in the next slot of its algorithm; it signs from active on. When another
+// replica creates a key at the same moment, both choose the same slot. The store accepts only one key
+// in a slot, and both replicas use that key.
+func (s *Set) create(ctx context.Context, snap *snapshot, alg string, active time.Time) error {
 	der, kid, err := newPrivateKey(alg)
 	if err != nil {
 		return err
 	}
-	sealed, err := r.cfg.Sealer.Seal(sealPurpose, kid, der)
+	sealed, err := s.cfg.Sealer.Seal(sealPurpose, kid, der)
 	if err != nil {
 		return err
 	}
 	key := gateway.Key{
 		ID: kid, Slot: snap.nextSlot(alg), Use: useSign, Alg: alg, Sealed: sealed,
-		CreatedAt: r.cfg.Now(), ActiveAt: active,
+		CreatedAt: s.cfg.Now(), ActiveAt: active,
 	}
-	err = r.cfg.Store.PutKey(ctx, key)
+	err = s.cfg.Store.PutKey(ctx, key)
 	if errors.Is(err, gateway.ErrConflict) {
 		return nil // another replica has created a key in this slot
 	}
 	if err != nil {
 		return fmt.Errorf("keys: store the new %s key: %w", alg, err)
 	}
-	r.cfg.Logger.InfoContext(ctx, "signing key created", "key", kid, "slot", key.Slot, "signs_from", active)
+	s.cfg.Logger.InfoContext(ctx, "signing key created", "key", kid, "slot", key.Slot, "signs_from", active)
 	return nil
 }
 
-// retireAndReseal stores for each replaced key when it stops being published, and seals keys again
-// that were sealed with an older master key.
-func (r *Set) retireAndReseal(ctx context.Context, snap *snapshot) (changed bool, err error) {
-	now := r.cfg.Now()
+// retireAndReseal stores for each replaced key when it expires, and seals keys again that were sealed
+// with an older master key. A key that needs both changes gets the second at the next call.
+func (s *Set) retireAndReseal(ctx context.Context, snap *snapshot) (changed bool, err error) {
+	now := s.cfg.Now()
 	for _, k := range snap.published(now) {
-		switch next := snap.successor(k, now); {
+		next := snap.successor(k, now)
+		switch {
 		case next != nil && k.stored.RetiredAt.IsZero():
-			err = r.cfg.Store.RetireKey(ctx, k.stored.ID, next.stored.ActiveAt, next.stored.ActiveAt.Add(r.cfg.Keep))
-		case !r.cfg.Sealer.Current(k.stored.Sealed):
-			err = r.reseal(ctx, k)
+			err = s.cfg.Store.RetireKey(ctx, k.stored.ID, next.stored.ActiveAt, next.stored.ActiveAt.Add(s.cfg.Keep))
+		case !s.cfg.Sealer.Current(k.stored.Sealed):
+			err = s.reseal(ctx, k)
 		default:
 			continue
 		}
@@ -278,16 +280,17 @@ func (r *Set) retireAndReseal(ctx context.Context, snap *snapshot) (changed bool
 	return changed, nil
 }
 
-func (r *Set) reseal(ctx context.Context, k *signingKey) error {
-	der, err := r.cfg.Sealer.Open(sealPurpose, k.stored.ID, k.stored.Sealed)
+// reseal opens a key and seals it with the first master key.
+func (s *Set) reseal(ctx context.Context, k *signingKey) error {
+	der, err := s.cfg.Sealer.Open(sealPurpose, k.stored.ID, k.stored.Sealed)
 	if err != nil {
 		return err
 	}
-	sealed, err := r.cfg.Sealer.Seal(sealPurpose, k.stored.ID, der)
+	sealed, err := s.cfg.Sealer.Seal(sealPurpose, k.stored.ID, der)
 	if err != nil {
 		return err
 	}
-	err = r.cfg.Store.ReplaceSealed(ctx, k.stored.ID, k.stored.Sealed, sealed)
+	err = s.cfg.Store.ReplaceSealed(ctx, k.stored.ID, k.stored.Sealed, sealed)
 	if errors.Is(err, gateway.ErrConflict) {
 		return nil // another replica was first
 	}

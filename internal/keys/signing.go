@@ -30,39 +30,40 @@ const (
 // The types of tokens (the JOSE header typ). A token of one type is not accepted as another.
 const (
 	TypeJWT       = "JWT"                   // ID tokens
-	TypeAssertion = "weigate-assertion+jwt" // what forward auth sends to an upstream
+	TypeAssertion = "weigate-assertion+jwt" // signed user data that forward auth sends to a site
 )
 
-// ErrToken means that a text is not a token that this gateway signed with a key that it still
-// publishes.
+// ErrToken means that a string is not a token of this gateway: it is malformed, has another type, or
+// was not signed with a key that the gateway still publishes.
 var ErrToken = errors.New("keys: not a token of this gateway")
 
 const (
-	useSign     = "sign" // gateway.Key.Use of the keys of a Set
-	sealPurpose = "signing key"
+	useSign     = "sign"        // gateway.Key.Use of the keys of a Set
+	sealPurpose = "signing key" // the purpose for Sealer.Seal and Sealer.Open
 	rsaBits     = 2048
 )
 
 // signingKey is a key of the store, decrypted. Its id (kid) is the thumbprint of its public key (RFC
-// 7638), so two keys never have the same id, even when an app has cached a key set that was created
-// with an earlier database.
+// 7638), so two keys never have the same id. This matters when the database was replaced: an app may
+// have cached the key set of the earlier one.
 type signingKey struct {
 	stored  gateway.Key
 	alg     string
 	public  jose.JSONWebKey
-	signers map[string]jose.Signer // by type
+	signers map[string]jose.Signer // by token type (typ)
 }
 
-// snapshot is the set of keys as it was read from the store once. It is immutable.
+// snapshot has all signing keys as one read of the store returned them, including expired keys. It
+// is immutable.
 type snapshot struct {
 	keys []*signingKey // sorted by ActiveAt, then by id
 	read time.Time     // when the store was read
 }
 
-// Sign signs claims, which are JSON, with the active key of alg and returns the compact form. typ
-// is the token's type, one of [TypeJWT] and [TypeAssertion].
-func (r *Set) Sign(alg, typ string, claims []byte) (string, error) {
-	k := r.current.Load().active(alg, r.cfg.Now())
+// Sign signs claims, which are JSON, with the active key of alg, and returns the token in the compact
+// form. typ is the type of the token: [TypeJWT] or [TypeAssertion].
+func (s *Set) Sign(alg, typ string, claims []byte) (string, error) {
+	k := s.current.Load().active(alg, s.cfg.Now())
 	if k == nil {
 		return "", fmt.Errorf("keys: there is no %s key to sign with", alg)
 	}
@@ -81,9 +82,9 @@ func (r *Set) Sign(alg, typ string, claims []byte) (string, error) {
 // are JSON. It does not check times: the caller decides whether an expired token is accepted. The
 // only error to test for is [ErrToken].
 //
-// When the token was signed with an unknown key, Verify reads the store, so that a token that another
-// replica has just signed is accepted.
-func (r *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
+// When the token was signed with an unknown key, Verify reads the store, because another replica may
+// have created the key. It does so at most once a second.
+func (s *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{RS256, ES256})
 	if err != nil || len(jws.Signatures) != 1 {
 		return nil, ErrToken
@@ -92,9 +93,9 @@ func (r *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 	if got, _ := header.ExtraHeaders[jose.HeaderType].(string); got != typ {
 		return nil, ErrToken
 	}
-	k := r.current.Load().byKeyID(header.KeyID, r.cfg.Now())
-	if k == nil && r.refresh(ctx, time.Second) {
-		k = r.current.Load().byKeyID(header.KeyID, r.cfg.Now())
+	k := s.current.Load().byKeyID(header.KeyID, s.cfg.Now())
+	if k == nil && s.refresh(ctx, time.Second) {
+		k = s.current.Load().byKeyID(header.KeyID, s.cfg.Now())
 	}
 	if k == nil || header.Algorithm != k.alg {
 		return nil, ErrToken
@@ -109,10 +110,10 @@ func (r *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 // JWKS returns the published keys as a JSON Web Key Set: public members only, with kid, alg and
 // use. It reads the store again when the last reading is older than five seconds, so an app that
 // requests the set because of an unknown kid gets a key that another replica created.
-func (r *Set) JWKS(ctx context.Context) ([]byte, error) {
-	r.refresh(ctx, 5*time.Second)
+func (s *Set) JWKS(ctx context.Context) ([]byte, error) {
+	s.refresh(ctx, 5*time.Second)
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
-	for _, k := range r.current.Load().published(r.cfg.Now()) {
+	for _, k := range s.current.Load().published(s.cfg.Now()) {
 		set.Keys = append(set.Keys, k.public)
 	}
 	out, err := json.Marshal(set)
@@ -122,52 +123,57 @@ func (r *Set) JWKS(ctx context.Context) ([]byte, error) {
 	return out, nil
 }
 
-// refresh reads the store if the keys in memory were read longer than age ago, and reports whether it
-// did. While another goroutine reads the store, or when the store is unavailable, it returns false,
-// and the caller uses the keys in memory.
-func (r *Set) refresh(ctx context.Context, age time.Duration) bool {
-	since := r.cfg.Now().Sub(r.current.Load().read)
-	if since >= 0 && since < age || !r.reading.TryLock() {
+// refresh reads the store if the keys in memory were read longer than age ago, and reports whether
+// they were replaced. While another goroutine reads the store, or when the store is unavailable, it
+// returns false, and the caller uses the keys in memory.
+func (s *Set) refresh(ctx context.Context, age time.Duration) bool {
+	since := s.cfg.Now().Sub(s.current.Load().read)
+	if since >= 0 && since < age { // below 0, the clock was set back
 		return false
 	}
-	defer r.reading.Unlock()
-	snap, err := r.load(ctx)
+	if !s.reading.TryLock() {
+		return false
+	}
+	defer s.reading.Unlock()
+	snap, err := s.load(ctx)
 	if err != nil {
-		r.cfg.Logger.WarnContext(ctx, "signing keys not read, known keys used", "error", err)
+		s.cfg.Logger.WarnContext(ctx, "signing keys not read, known keys used", "error", err)
 		return false
 	}
-	r.current.Store(snap)
+	s.current.Store(snap)
 	return true
 }
 
-// load reads the store. A key that is unchanged is taken from the current snapshot, because opening a
-// sealed RSA key is slow.
-func (r *Set) load(ctx context.Context) (*snapshot, error) {
-	stored, err := r.cfg.Store.Keys(ctx)
+// load reads the store and returns a new snapshot. A key that is unchanged is copied from the current
+// snapshot, because opening a sealed RSA key is slow.
+func (s *Set) load(ctx context.Context) (*snapshot, error) {
+	stored, err := s.cfg.Store.Keys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("keys: read the signing keys: %w", err)
 	}
 	known := map[string]*signingKey{}
-	if old := r.current.Load(); old != nil {
+	if old := s.current.Load(); old != nil {
 		for _, k := range old.keys {
 			known[k.stored.ID+string(k.stored.Sealed)] = k
 		}
 	}
-	snap := &snapshot{read: r.cfg.Now()}
-	for _, s := range stored {
-		if s.Use != useSign {
+	snap := &snapshot{read: s.cfg.Now()}
+	for _, row := range stored {
+		if row.Use != useSign {
 			continue
 		}
 		k := &signingKey{}
-		expired := !s.ExpiresAt.IsZero() && !s.ExpiresAt.After(snap.read)
-		if old := known[s.ID+string(s.Sealed)]; old != nil {
+		expired := !row.ExpiresAt.IsZero() && !row.ExpiresAt.After(snap.read)
+		if old := known[row.ID+string(row.Sealed)]; old != nil {
 			*k = *old
 		} else if expired {
-			k.alg = s.Alg // not opened: only its slot matters, and its master key may have been removed
-		} else if err := k.open(r.cfg.Sealer, s); err != nil {
-			return nil, fmt.Errorf("signing key %s: %w", s.Slot, err)
+			// An expired key is not opened: only its slot is needed (see nextSlot), and its master
+			// key may have been removed.
+			k.alg = row.Alg
+		} else if err := k.open(s.cfg.Sealer, row); err != nil {
+			return nil, fmt.Errorf("signing key %s: %w", row.Slot, err)
 		}
-		k.stored = s
+		k.stored = row
 		snap.keys = append(snap.keys, k)
 	}
 	slices.SortFunc(snap.keys, func(a, b *signingKey) int {
@@ -179,9 +185,9 @@ func (r *Set) load(ctx context.Context) (*snapshot, error) {
 	return snap, nil
 }
 
-// open decrypts the private key of a stored key, and prepares its signers.
-func (k *signingKey) open(m *Sealer, s gateway.Key) error {
-	der, err := m.Open(sealPurpose, s.ID, s.Sealed)
+// open decrypts the private key of row, and sets alg, public and signers of k.
+func (k *signingKey) open(sealer *Sealer, row gateway.Key) error {
+	der, err := sealer.Open(sealPurpose, row.ID, row.Sealed)
 	if err != nil {
 		return err
 	}
@@ -193,17 +199,17 @@ func (k *signingKey) open(m *Sealer, s gateway.Key) error {
 	if !ok {
 		return ErrTampered
 	}
-	k.alg = s.Alg
-	if k.public, err = publicKey(s.Alg, signer.Public()); err != nil {
+	k.alg = row.Alg
+	if k.public, err = publicKey(row.Alg, signer.Public()); err != nil {
 		return err
 	}
-	if k.public.KeyID != s.ID {
+	if k.public.KeyID != row.ID {
 		return ErrTampered
 	}
 	k.signers = map[string]jose.Signer{}
 	for _, typ := range []string{TypeJWT, TypeAssertion} {
 		k.signers[typ], err = jose.NewSigner(
-			jose.SigningKey{Algorithm: jose.SignatureAlgorithm(s.Alg), Key: jose.JSONWebKey{Key: private, KeyID: s.ID}},
+			jose.SigningKey{Algorithm: jose.SignatureAlgorithm(row.Alg), Key: jose.JSONWebKey{Key: private, KeyID: row.ID}},
 			(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
 		if err != nil {
 			return fmt.Errorf("keys: %w", err)
@@ -244,7 +250,8 @@ func newPrivateKey(alg string) (der []byte, kid string, err error) {
 	return der, public.KeyID, err
 }
 
-// published returns the keys of the JWKS: all that have not expired, also those that sign later.
+// published returns the keys of the JWKS: all that have not expired, including those that do not sign
+// yet. They are sorted as in the snapshot: by ActiveAt.
 func (s *snapshot) published(now time.Time) []*signingKey {
 	var out []*signingKey
 	for _, k := range s.keys {
@@ -257,7 +264,7 @@ func (s *snapshot) published(now time.Time) []*signingKey {
 
 // active returns the key of alg that signs now: the newest whose ActiveAt has passed. If ActiveAt of
 // all keys is in the future, because the clock was set back, it returns the oldest: a key that signs
-// too early is better than no sign-in. nil = no key.
+// too early is better than no sign-in. It returns nil if there is no key.
 func (s *snapshot) active(alg string, now time.Time) *signingKey {
 	var best *signingKey
 	for _, k := range s.published(now) {
@@ -271,8 +278,8 @@ func (s *snapshot) active(alg string, now time.Time) *signingKey {
 	return best
 }
 
-// successor returns the first later key of the same algorithm that already signs, and so has replaced
-// k; nil if there is none.
+// successor returns the key that has replaced k: the first later key of the same algorithm that
+// already signs. It returns nil if there is none.
 func (s *snapshot) successor(k *signingKey, now time.Time) *signingKey {
 	for _, other := range s.published(now) {
 		later := other.stored.ActiveAt.After(k.stored.ActiveAt)
@@ -303,11 +310,16 @@ func (s *snapshot) byKeyID(kid string, now time.Time) *signingKey {
 	return nil
 }
 
-// nextSlot returns the slot of the next key of alg: "sign/ALG/N". The store accepts one key in a slot.
+// nextSlot returns the slot of the next key of alg: "sign/ALG/N". The store accepts only one key in a
+// slot, so that two replicas never create the same key twice.
 func (s *snapshot) nextSlot(alg string) string {
 	prefix, last := useSign+"/"+alg+"/", 0
 	for _, k := range s.keys {
-		if n, err := strconv.Atoi(strings.TrimPrefix(k.stored.Slot, prefix)); err == nil {
+		number, found := strings.CutPrefix(k.stored.Slot, prefix)
+		if !found { // a key of another algorithm
+			continue
+		}
+		if n, err := strconv.Atoi(number); err == nil {
 			last = max(last, n)
 		}
 	}

@@ -3,6 +3,7 @@
 // descriptors, calls to WeChat, log lines.
 //
 // [Table] lists the bounds; docs/en/limits.md and docs/zh-CN/limits.md show the same list, and a
-// test compares them. A [Limiter] counts events by address, network or browser. It belongs to the
-// process and not to one configuration, so a reload empties no bucket.
+// test compares them. A [Limiter] limits rates with token buckets, one for each address, network or
+// browser. It lives as long as the process, so the buckets are kept when the configuration is
+// reloaded.
 package limit

@@ -16,9 +16,10 @@ const (
 	maxRemembered = 10_000
 )
 
-// Limiter counts events by key. Its memory is bounded: buckets are kept in two generations, and
-// when the newer one is full, the older one is dropped. A bucket that is used moves to the newer
-// generation, so a flood of made-up keys does not drop the buckets of clients that are active.
+// Limiter has a token bucket for each rate and key, and remembers keys. Its memory is bounded: both
+// are kept in two generations, and when the newer one is full, the older one is dropped. A bucket
+// that is used moves to the newer generation, so a flood of made-up keys does not drop the buckets
+// of active clients.
 //
 // A nil Limiter allows everything. Make one with [NewLimiter]; it is safe for concurrent use.
 type Limiter struct {
@@ -43,15 +44,15 @@ func NewLimiter(onExceeded func(name string)) *Limiter {
 	}
 }
 
-// Bucket is a key to count by, and its rate.
+// Bucket identifies a token bucket, and has its rate.
 type Bucket struct {
 	Rate Rate
-	Key  string
+	Key  string // what is counted, such as an address
 }
 
-// Allow takes one event from each bucket, in order, and reports whether none was empty. It stops at
-// the first empty one, so put the widest bucket first: a network that has used up its share then
-// creates no buckets for its addresses.
+// Allow takes one token from each bucket, in order, and reports whether all had one. It stops at the
+// first empty bucket, so put the widest bucket first: a network whose bucket is empty then creates
+// no buckets for its addresses.
 func (l *Limiter) Allow(now time.Time, buckets ...Bucket) bool {
 	if l == nil {
 		return true
@@ -65,7 +66,7 @@ func (l *Limiter) Allow(now time.Time, buckets ...Bucket) bool {
 	return true
 }
 
-// Exhausted reports whether a bucket is empty, and takes nothing from it.
+// Exhausted reports whether a bucket is empty. It takes no token.
 func (l *Limiter) Exhausted(now time.Time, b Bucket) bool {
 	if l == nil {
 		return false
@@ -76,7 +77,7 @@ func (l *Limiter) Exhausted(now time.Time, b Bucket) bool {
 	return found != nil && found.TokensAt(now) < 1
 }
 
-// Exceeded reports that a bound was reached that is not a rate, such as a [Count] or a [Size].
+// Exceeded calls onExceeded for a bound that is not a rate, such as a [Count] or a [Size].
 func (l *Limiter) Exceeded(name string) {
 	if l != nil {
 		l.onExceeded(name)
@@ -93,8 +94,8 @@ func (l *Limiter) Remember(now time.Time, key string) {
 	l.remembered.put(l.hash("", key), now)
 }
 
-// Remembers reports whether Remember was called with key within age before now. Keys that were
-// remembered long ago may be forgotten earlier, since their number is bounded.
+// Remembers reports whether [Limiter.Remember] was called with key less than age ago. It may return
+// false too early, since the number of remembered keys is bounded.
 func (l *Limiter) Remembers(now time.Time, key string, age time.Duration) bool {
 	if l == nil {
 		return false
@@ -121,14 +122,15 @@ func (l *Limiter) hash(name, key string) uint64 {
 	return maphash.String(l.seed, name+" "+key)
 }
 
-// Address returns the network that counts as one client: an IPv4 address, or an IPv6 /64, which a
-// household or a phone has as a whole.
+// Address returns the key of one client: its IPv4 address, or the /64 prefix of its IPv6 address,
+// since a household or a phone receives a whole /64.
 func Address(a netip.Addr) string { return prefix(a, 64) }
 
-// Network returns the network that counts as one customer of a provider: an IPv4 address, or an
-// IPv6 /48, which anybody can rent.
+// Network returns the key of one customer of an internet provider: an IPv4 address, or the /48
+// prefix of an IPv6 address, since anybody can rent a whole /48.
 func Network(a netip.Addr) string { return prefix(a, 48) }
 
+// prefix returns an IPv4 address, or the prefix of an IPv6 address that has the given length.
 func prefix(a netip.Addr, bits int) string {
 	a = a.Unmap().WithZone("")
 	if a.Is4() {
@@ -136,7 +138,7 @@ func prefix(a netip.Addr, bits int) string {
 	}
 	p, err := a.Prefix(bits)
 	if err != nil {
-		return a.String() // the zero Addr
+		return a.String() // a is the zero Addr
 	}
 	return p.String()
 }

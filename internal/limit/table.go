@@ -36,20 +36,20 @@ type Time struct {
 type Row struct {
 	Name  string
 	Value string // such as "100/s, burst 2000", "20000", "16 kB", "5s"
-	Key   string // the key of the configuration that changes it; "" = fixed
+	Key   string // the configuration key that changes the bound; "" = fixed
 }
 
-// The bounds of the values that a configuration can change are the defaults.
+// The rates. [Address] and [Network] define what counts as one address and as one network.
 var (
-	// Requests of anonymous clients to routes that begin, continue or end a sign-in. They stop
-	// floods, not users: Chinese carriers put tens of thousands of phones behind one IPv4 address,
-	// so an address may send many requests, and a browser far more than a user would.
+	// Requests of anonymous clients to routes that begin, continue or end a sign-in. These rates
+	// stop floods and never normal use: Chinese carriers put tens of thousands of phones behind one
+	// IPv4 address, so one address may send many requests, and one browser far more than a user needs.
 	SignInPerAddress = Rate{Name: "sign_in_address", PerSecond: 100, Burst: 2000}
 	SignInPerNetwork = Rate{Name: "sign_in_network", PerSecond: 400, Burst: 8000}
 	SignInPerBrowser = Rate{Name: "sign_in_browser", PerSecond: 5, Burst: 100}
 
-	// Requests that add rows for signed-in users. An app that redirects its users here at each page
-	// load stays far below.
+	// Requests that add rows for signed-in users. An app that redirects its users to the gateway at
+	// each page load stays far below these rates.
 	SignedInPerAddress = Rate{Name: "signed_in_address", PerSecond: 300, Burst: 6000}
 	SignedInPerNetwork = Rate{Name: "signed_in_network", PerSecond: 1200, Burst: 24000}
 	SignedInPerBrowser = Rate{Name: "signed_in_browser", PerSecond: 10, Burst: 300}
@@ -59,12 +59,13 @@ var (
 	AppPerAddress = Rate{Name: "app_address", PerSecond: 500, Burst: 10000}
 	AppPerNetwork = Rate{Name: "app_network", PerSecond: 2000, Burst: 40000}
 
-	// Subrequests of reverse proxies, one for each request to a site: a page with its pictures is
-	// dozens of them. Counted by the address of the site's user, which the proxy reports.
+	// Subrequests of forward auth: reverse proxies send one for each request to a site, and a page
+	// with its pictures causes dozens. They count for the address of the site's user, which the
+	// proxy reports.
 	VerifyPerAddress = Rate{Name: "verify_address", PerSecond: 1000, Burst: 20000}
 	VerifyPerNetwork = Rate{Name: "verify_network", PerSecond: 4000, Burst: 80000}
 
-	// Requests to all other routes: fixed texts and pages, which cost little.
+	// Requests to all other routes, which serve fixed texts and pages and cost little.
 	OtherPerAddress = Rate{Name: "other_address", PerSecond: 100, Burst: 2000}
 	OtherPerNetwork = Rate{Name: "other_network", PerSecond: 400, Burst: 8000}
 

@@ -6,8 +6,8 @@
 // [Metrics.OIDC], [Metrics.Relay], [Metrics.Limited], [Metrics.SignInBegan] and [Metrics.SignInEnded].
 //
 //	weigate_sign_ins_begun_total{method}           sign-ins sent to WeChat
-//	weigate_sign_ins_ended_total{method,outcome}   sign-ins that returned; a denial usually does not
-//	weigate_wechat_calls_total{endpoint,result}    calls to WeChat; result is ok, an errcode or a word
+//	weigate_sign_ins_ended_total{method,outcome}   callbacks; a denial in WeChat usually causes none
+//	weigate_wechat_calls_total{endpoint,result}    calls to WeChat; result: ok, an errcode, a problem
 //	weigate_wechat_call_seconds{endpoint}
 //	weigate_oidc_answers_total{endpoint,grant,app,outcome}
 //	weigate_relay_answers_total{endpoint,app,outcome}
@@ -18,7 +18,8 @@
 //	weigate_http_requests_total{route,method,status}
 //	weigate_http_request_seconds{route}
 //
-// The metrics of the process and of the Go runtime are those of the Prometheus client library.
+// In the names, "answers" means responses. The Prometheus client library adds the metrics of the
+// process and of the Go runtime.
 //
 // Every label has few values, since each combination of values is a time series in Prometheus. A
 // value that comes from a request and is not in a list of this package counts as "other", so that
@@ -58,7 +59,7 @@ type Metrics struct {
 	requestTime   *prometheus.HistogramVec
 }
 
-// other is the label for every value that is not in the list of known values.
+// other is the value of a label in place of a value that is not in the list of known values.
 const other = "other"
 
 // New returns a Metrics with the collectors of the process and of the Go runtime.
@@ -140,8 +141,8 @@ func (m *Metrics) WeChat(_ context.Context, c wechat.Call) {
 	m.wechatTime.WithLabelValues(endpoint).Observe(c.Duration.Seconds())
 }
 
-// callResult returns the label for the result of a call: "ok", an errcode, or a word for the problem
-// of the response.
+// callResult returns the value of the label "result": "ok", an errcode, or the name of the problem
+// with the response.
 func callResult(c wechat.Call) string {
 	switch {
 	case c.Code != 0 && slices.Contains(errcodes(), c.Code):
@@ -186,8 +187,8 @@ func errcodes() []int {
 
 // OIDC counts one response to an OpenID Connect client. grantType is the grant_type at the token
 // endpoint, "" at the others. app is the id of a configured app, "" when the request identified none;
-// it is not checked here, since the configuration limits its values. outcome is "ok", "no_token" or
-// an error code.
+// it is not checked here, since the configuration limits its values. outcome is "ok", an error code,
+// or "no_token" for a request to the userinfo endpoint without an access token.
 func (m *Metrics) OIDC(endpoint, grantType, app, outcome string) {
 	if m == nil {
 		return

@@ -71,7 +71,7 @@ func (m *Metrics) Store(operation string, d time.Duration, err error) {
 	m.storeTime.WithLabelValues(operation).Observe(d.Seconds())
 }
 
-// storeOutcome returns the label for the result of an operation: "ok" or a word for the error.
+// storeOutcome returns the value of the label "outcome": "ok" or the name of the error.
 func storeOutcome(err error) string {
 	for _, class := range []struct {
 		err  error
@@ -96,7 +96,8 @@ func storeOutcome(err error) string {
 	return "ok"
 }
 
-// Tokens wraps a store, and counts the codes and tokens that are stored. A nil Metrics returns s.
+// Tokens wraps a store, and counts the codes and tokens that are stored. On a nil Metrics it returns
+// s.
 func (m *Metrics) Tokens(s gateway.Store) gateway.Store {
 	if m == nil {
 		return s
@@ -110,7 +111,8 @@ type tokenCounter struct {
 	metrics *Metrics
 }
 
-// count counts a code or token of a kind, if err is nil: then it was stored.
+// count counts a code or token if err is nil, which means that it was stored. kind is the value of
+// the label "kind".
 func (t tokenCounter) count(kind string, err error) {
 	if err == nil {
 		t.metrics.tokens.WithLabelValues(kind).Inc()
@@ -139,7 +141,7 @@ func (t tokenCounter) Redeem(ctx context.Context, code [32]byte, now time.Time,
 func (t tokenCounter) Rotate(ctx context.Context, r gateway.Rotation) (gateway.RotatedGrant, error) {
 	rotated, err := t.Store.Rotate(ctx, r)
 	t.count("access", err)
-	if !rotated.Repeated { // a repeated request gets the refresh token that was counted before
+	if !rotated.Repeated { // a client that repeats a request gets the same refresh token, counted before
 		t.count("refresh", err)
 	}
 	return rotated, err

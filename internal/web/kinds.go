@@ -6,20 +6,20 @@ import "net/http"
 // KIND.button.
 type Kind string
 
-// The pages of sign-in. Their names are those of package login.
+// The pages of sign-in. Package login uses the same values.
 const (
-	OpenInWeChat  Kind = "open_in_wechat" // no sign-in method here: the link is for WeChat
-	OpenElsewhere Kind = "open_elsewhere" // in WeChat, where this sign-in method does not work
-	Choose        Kind = "choose"         // several sign-in methods
+	OpenInWeChat  Kind = "open_in_wechat" // sign-in works inside WeChat only: shows a link to open there
+	OpenElsewhere Kind = "open_elsewhere" // sign-in does not work inside WeChat: shows a link for a browser
+	Choose        Kind = "choose"         // several sign-in methods to choose from
 	NoMethod      Kind = "no_method"      // no sign-in method that the app accepts is available
 	Profile       Kind = "profile"        // asks for nickname and picture (头像昵称)
 	Snapshot      Kind = "snapshot"       // explains 使用完整服务 on a snapshot page (快照页)
 	Denied        Kind = "denied"         // the user declined at WeChat
 	SignOut       Kind = "sign_out"       // asks whether to sign out
 	PleaseSignIn  Kind = "please_sign_in" // a form was sent without a session
-	Lost          Kind = "lost"           // a callback that this browser did not start, or that has expired
+	Lost          Kind = "lost"           // this browser did not start the sign-in, or it has expired
 	NoCookies     Kind = "no_cookies"     // the browser keeps no cookies
-	Loop          Kind = "loop"           // sign-ins succeed, but the session is not kept
+	Loop          Kind = "loop"           // sign-ins succeed repeatedly, but the browser does not keep the session
 	Again         Kind = "again"          // WeChat rejected several codes in a row
 	Restricted    Kind = "restricted"     // WeChat has restricted the user
 	Blocked       Kind = "blocked"        // an administrator has blocked the user
@@ -28,79 +28,83 @@ const (
 
 // The pages for a user, apart from an app.
 const (
-	Agreement     Kind = "agreement"      // a box to tick before signing in
+	Agreement     Kind = "agreement"      // a box to tick before signing in: consent to the privacy policy
 	Welcome       Kind = "welcome"        // the home page, without a session
 	Own           Kind = "own"            // the home page of a signed-in user
-	SignedOut     Kind = "signed_out"     // in this browser
-	EndedAll      Kind = "ended_all"      // signed out everywhere
+	SignedOut     Kind = "signed_out"     // signed out in this browser
+	EndedAll      Kind = "ended_all"      // signed out in all browsers
 	Continue      Kind = "continue"       // continues automatically; in place of a redirect after a form
 	AppSignOut    Kind = "app_sign_out"   // an app asks whether to sign out
 	AppSignedOut  Kind = "app_signed_out" // signed out at the request of an app
-	Waiting       Kind = "waiting"        // for an administrator's approval
+	Waiting       Kind = "waiting"        // the user waits for an administrator's approval
 	ConfirmSignIn Kind = "confirm"        // an app requires the user to sign in again
 )
 
-// The pages of sign-in by scan: first those of the desktop, then those of the phone.
+// The pages of sign-in by scan: the desktop shows a QR code and a number, and the user confirms on
+// the phone. These are the desktop's.
 const (
-	ScanCode      Kind = "scan_code"      // the code to scan
-	ScanCopy      Kind = "scan_copy"      // the same on a phone: a link to copy, and the number
-	ScanScanned   Kind = "scan_scanned"   // the user whose phone scanned it, and the number
-	ScanExpired   Kind = "scan_expired"   // a new code by a button or automatically
-	ScanInactive  Kind = "scan_inactive"  // expired, and no longer renewed automatically
+	ScanCode      Kind = "scan_code"      // the QR code to scan
+	ScanCopy      Kind = "scan_copy"      // the browser itself is on a phone: a link to copy, and the number
+	ScanScanned   Kind = "scan_scanned"   // the user whose phone scanned the QR code, and the number
+	ScanExpired   Kind = "scan_expired"   // the QR code has expired; it is renewed automatically or by a button
+	ScanInactive  Kind = "scan_inactive"  // the same after minutes without activity: renewed by the button only
 	ScanRefused   Kind = "scan_refused"   // the phone declined
 	ScanWrong     Kind = "scan_wrong"     // the phone chose another number
 	ScanCancelled Kind = "scan_cancelled" // cancelled on the desktop
-	ScanSignedIn  Kind = "scan_signed_in" // the name of the signed-in user; continues
+	ScanSignedIn  Kind = "scan_signed_in" // the name of the signed-in user; continues automatically
 	ScanUndone    Kind = "scan_undone"    // "not me": the session was ended; also on the phone
-
-	ScanHere     Kind = "scan_here"     // the code was opened outside WeChat
-	ScanAsk      Kind = "scan_ask"      // which app asks, from where
-	ScanNumber   Kind = "scan_number"   // three numbers
-	ScanDone     Kind = "scan_done"     // where the user was signed in, and how to undo it
-	ScanDeclined Kind = "scan_declined" // declined
-	ScanMismatch Kind = "scan_mismatch" // another number than the desktop's
-	ScanTaken    Kind = "scan_taken"    // another phone scanned it first
-	ScanUsed     Kind = "scan_used"     // answered already, by another user
-	ScanOver     Kind = "scan_over"     // expired, or never existed
-	ScanNone     Kind = "scan_none"     // this phone has scanned no code
 )
 
-// The pages that explain why a user cannot enter an app.
+// The pages of the phone in a sign-in by scan.
+const (
+	ScanHere     Kind = "scan_here"     // the link in the QR code was opened outside WeChat
+	ScanAsk      Kind = "scan_ask"      // which app and which desktop request the sign-in
+	ScanNumber   Kind = "scan_number"   // three numbers, among them the desktop's
+	ScanDone     Kind = "scan_done"     // where the user was signed in, and how to undo it
+	ScanDeclined Kind = "scan_declined" // the user declined
+	ScanMismatch Kind = "scan_mismatch" // the user chose another number than the desktop's
+	ScanTaken    Kind = "scan_taken"    // another phone scanned the QR code first
+	ScanUsed     Kind = "scan_used"     // another user has completed or declined this sign-in
+	ScanOver     Kind = "scan_over"     // the QR code has expired, was cancelled, or never existed
+	ScanNone     Kind = "scan_none"     // this phone has not scanned a QR code
+)
+
+// The pages that explain why a user cannot enter an app, or cannot sign out at its request.
 const (
 	UnknownApp     Kind = "unknown_app"
-	RedirectURI    Kind = "redirect_uri"
-	NotSignedIn    Kind = "not_signed_in"
-	Refused        Kind = "refused"
-	WrongMethod    Kind = "wrong_method"
-	NoOpenID       Kind = "no_openid"
-	NoUnionID      Kind = "no_unionid"
-	SubjectTaken   Kind = "subject_taken"
-	SignOutHint    Kind = "sign_out_hint"
-	SignOutAddress Kind = "sign_out_address"
-	Scope          Kind = "scope" // an app of kind relay requests a scope that its address does not have
-	State          Kind = "state" // an app of kind relay sends a longer state than WeChat accepts
+	RedirectURI    Kind = "redirect_uri"     // not registered for the app
+	NotSignedIn    Kind = "not_signed_in"    // the user returned from sign-in without a session
+	Refused        Kind = "refused"          // the app's access policy denies the user
+	WrongMethod    Kind = "wrong_method"     // the app does not accept the method of this session
+	NoOpenID       Kind = "no_openid"        // the user has no openid at the connector that the app requires
+	NoUnionID      Kind = "no_unionid"       // the app identifies users by unionid, and the user has none
+	SubjectTaken   Kind = "subject_taken"    // the app knows another user by the same subject (sub)
+	SignOutHint    Kind = "sign_out_hint"    // the id_token_hint is invalid
+	SignOutAddress Kind = "sign_out_address" // the post_logout_redirect_uri is not registered
+	Scope          Kind = "scope"            // WeChat does not have this scope at the endpoint (package relay)
+	State          Kind = "state"            // the state is longer than WeChat accepts (package relay)
 )
 
 // The pages of sites behind forward auth, besides those above.
 const (
-	UnknownHost   Kind = "unknown_host"    // a proxy requests a decision for an unknown site
+	UnknownHost   Kind = "unknown_host"    // a proxy requests a decision for a host that is not configured
 	HostSignOut   Kind = "host_sign_out"   // asks whether to sign out of the site
 	HostSignedOut Kind = "host_signed_out" // signed out of the site, not of the gateway
 )
 
-// Errors of any address.
+// The pages of errors that can occur at any address.
 const (
 	Busy             Kind = "busy"  // WeChat or the store is unavailable
 	Fault            Kind = "fault" // an error of the gateway
 	BadRequest       Kind = "bad_request"
-	ForeignForm      Kind = "foreign_form" // a form of another site
+	ForeignForm      Kind = "foreign_form" // a form that another site sent
 	NotFound         Kind = "not_found"
-	MethodNotAllowed Kind = "method_not_allowed" // the address does not accept this method
-	TooMany          Kind = "too_many"           // requests
-	TooLarge         Kind = "too_large"
+	MethodNotAllowed Kind = "method_not_allowed" // the address does not accept this HTTP method
+	TooMany          Kind = "too_many"           // too many requests
+	TooLarge         Kind = "too_large"          // the body of the request exceeds its limit
 )
 
-// tone is the color and the symbol of a page.
+// tone selects the color and the symbol of a page.
 type tone string
 
 const (
@@ -119,8 +123,8 @@ type pageStyle struct {
 // Status returns the HTTP status of the pages of a kind.
 func (k Kind) Status() int { return styles[k].status }
 
-// styles has an entry for every kind. New returns an error when a kind has no text, or a text has
-// no kind.
+// styles has an entry for every kind. New returns an error when a kind has no text in the catalogues,
+// or when a text belongs to no kind.
 var styles = map[Kind]pageStyle{
 	OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, Choose: {200, plain},
 	NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},
@@ -160,7 +164,7 @@ var styles = map[Kind]pageStyle{
 	TooMany:          {http.StatusTooManyRequests, bad}, TooLarge: {http.StatusRequestEntityTooLarge, bad},
 }
 
-// shared returns the keys of the texts that several kinds use.
+// shared returns the keys of the texts that do not belong to one kind.
 func shared() []string {
 	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy",
 		"user.id", "sessions", "sessions.here",
@@ -174,11 +178,11 @@ func shared() []string {
 		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours"}
 }
 
-// Labels of the buttons of forms.
+// Labels of the buttons of forms: keys of the catalogues.
 const (
 	LabelSignOut    = "do.sign_out"
 	LabelSignOutAll = "do.sign_out_all"
-	LabelWithout    = "do.without"
+	LabelWithout    = "do.without" // continue without nickname and picture
 	LabelAgree      = "do.agree"
 	LabelNewCode    = "do.new_code"
 	LabelNotMe      = "do.not_me"
@@ -187,9 +191,9 @@ const (
 	LabelRefuse     = "do.refuse"
 )
 
-// Labels of links.
+// Labels of links: keys of the catalogues.
 const (
-	LabelUpdateProfile = "do.update_profile" // nickname and picture are known, and may have changed
+	LabelUpdateProfile = "do.update_profile" // read nickname and picture from WeChat again
 	LabelByWebsite     = "do.by_website"     // sign in by the QR code of WeChat's own page instead
 	LabelOtherMethod   = "do.other_method"   // choose another sign-in method
 )

@@ -10,12 +10,12 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file contains the data of pages, which the features fill in.
+// This file contains the data of pages. The packages that show a page fill it in.
 
 // User is the data of a user that a page shows.
 type User struct {
 	Nickname string // "" = not known
-	Picture  string // "" = none
+	Picture  string // address; "" = none
 }
 
 // Form is a button that sends a form to an address of the gateway.
@@ -24,7 +24,7 @@ type Form struct {
 	Label  string            // one of the constants Label…
 	Fields map[string]string // hidden fields
 	Quiet  bool              // drawn as a secondary button
-	Tick   bool              // the form has a box to tick, beside a link to Names.PrivacyURL; a tick is sent as agree=1
+	Tick   bool              // the form has a box to tick, which is sent as agree=1, and a link to Names.PrivacyURL
 	Missed bool              // with Tick: the user sent the form without the tick, so the page asks for it
 }
 
@@ -40,17 +40,17 @@ type Session struct {
 	Since, Seen time.Time
 }
 
-// Method is a sign-in method that a user may choose. Its texts are under method.NAME and
-// method.NAME.text.
+// Method is a sign-in method that a user may choose. Its texts are in the catalogues under
+// method.NAME and method.NAME.text.
 type Method struct {
 	Name string // scan, website
-	Go   string
+	Go   string // where its button leads
 }
 
 // Link is a secondary button that leads to an address.
 type Link struct {
 	Label string // LabelUpdateProfile, LabelByWebsite, LabelOtherMethod
-	Go    string
+	Go    string // where the button leads
 }
 
 // Page is the data of a page. Only Kind is required; a button without an address is omitted.
@@ -62,15 +62,15 @@ type Page struct {
 	User          *User
 	Copy          string // a link to copy
 	Go            string // where the main button leads
-	Without       string // where "Continue without" leads, when it is a link
+	Without       string // where the link "Continue without nickname and picture" leads
 	Back          string // where the button back to the app leads
-	Home          string // the home page, for users who cannot go back
+	Home          string // where the button to the home page leads, for users who cannot go back
 	Forms         []Form
 	Methods       []Method // to choose from
 	Links         []Link
 	UserID        *UserID
-	ContinueAfter time.Duration // with Go: the page continues there automatically after this time
-	Scan          *Scan         // of the pages of sign-in by scan
+	ContinueAfter time.Duration // with Go: the page continues there automatically after this time; 0 = it does not
+	Scan          *Scan         // on pages of sign-in by scan
 
 	// GoToApp and BackToApp replace Go and Back if the address belongs to an app and may have the
 	// scheme of a native app.
@@ -84,8 +84,8 @@ const waitingRefresh = 10 * time.Second
 func UserOf(u gateway.User) *User { return &User{Nickname: u.Nickname, Picture: u.AvatarURL} }
 
 // WaitingPage returns the page for a user who waits for an administrator's approval. It shows the
-// user id, which the administrator needs. At intervals it loads requestURL, the address of the
-// app's request, which admits the user once approved.
+// user id, which the administrator needs. requestURL is the address of the app's request. The page
+// loads it at intervals: the request shows this page again until the user is approved.
 func WaitingPage(app gateway.App, u gateway.User, requestURL string) Page {
 	return Page{
 		Kind: Waiting, App: app.Name, User: UserOf(u), UserID: &UserID{ID: u.ID},
@@ -93,10 +93,10 @@ func WaitingPage(app gateway.App, u gateway.User, requestURL string) Page {
 	}
 }
 
-// ConfirmPage returns the page that asks a signed-in user whether to sign in again, since the app
-// requires it.
-func ConfirmPage(app gateway.App, u gateway.User, proceed string) Page {
-	return Page{Kind: ConfirmSignIn, App: app.Name, User: UserOf(u), Go: proceed}
+// ConfirmPage returns the page that asks a signed-in user to sign in again, since the app requires
+// it. signInURL is the address that starts the sign-in.
+func ConfirmPage(app gateway.App, u gateway.User, signInURL string) Page {
+	return Page{Kind: ConfirmSignIn, App: app.Name, User: UserOf(u), Go: signInURL}
 }
 
 // AppLink is a link to an app. The zero value has no address.
@@ -114,9 +114,10 @@ type AppLink struct {
 // Schemes that run code in a browser (javascript, data, vbscript) have no dot, and do not match.
 var nativeScheme = regexp.MustCompile(`^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+$`)
 
-// ToApp returns a link to an address of an app. registered are the redirect URIs that the app has
-// registered. For the scheme of a native app, the address must be one of them, to which query
-// parameters may have been added. An address that is not allowed gives the zero AppLink.
+// ToApp returns a link to an address of an app. An address with the scheme http or https is always
+// allowed. An address with the scheme of a native app must be one of the app's registered redirect
+// URIs, to which query parameters may have been added. For other addresses ToApp returns the zero
+// AppLink.
 func ToApp(address string, registered []string) AppLink {
 	u, err := url.Parse(address)
 	if err != nil || address == "" {
@@ -150,8 +151,8 @@ func hasOnlyParametersAdded(address, uri string) bool {
 	return strings.Contains(uri, "?") && rest[0] == '&'
 }
 
-// href returns the value of the attribute href. Package html/template replaces a string with
-// another scheme than http or https, but not a template.URL, which ToApp has checked.
+// href returns the value of the attribute href. Package html/template replaces a string whose scheme
+// is not http or https. It does not replace a template.URL; ToApp has checked the address.
 func (l AppLink) href() any {
 	if l.native {
 		return template.URL(l.address)
@@ -159,49 +160,50 @@ func (l AppLink) href() any {
 	return l.address
 }
 
-// Scan is the data of the pages of sign-in by scan. These pages run the embedded script, which
-// waits for the phone; without JavaScript they reload at intervals.
+// Scan is the data of the pages of sign-in by scan: the desktop shows a QR code, and the user
+// confirms on the phone. These pages run the embedded script, which waits for the phone; without
+// JavaScript they reload at intervals.
 type Scan struct {
-	State       string        // the ticket's state that the page shows; "" = nothing to wait for
+	State       string        // the state of the sign-in that the page shows; "" = nothing to wait for
 	Self        string        // address of the page itself
-	Poll        string        // long poll that responds when the state changes
-	Renew       string        // address to which the page posts to renew the code automatically; "" = only by a button
+	Poll        string        // address of the long poll that responds when the state changes
+	Renew       string        // where the script sends a form to renew the QR code; "" = only by a button
 	ReloadEvery time.Duration // how often the page reloads without JavaScript; 0 = never
 
 	Code   *Code
-	Image  string // address of the code as a picture, to be saved
-	Phone  string // where a simulated phone opens the code; "" = the phones are real
+	Image  string // address of the QR code as a picture, to be saved
+	Phone  string // where a simulated phone opens the QR code; "" = the phones are real
 	Number string // the desktop's two digits
 
 	Facts   *Facts
-	Choices []string          // the numbers that the phone is asked to choose from
-	Action  string            // where a choice is sent
-	Fields  map[string]string // sent with it
+	Choices []string          // the numbers from which the phone's user chooses
+	Action  string            // where the form with the choice is sent
+	Fields  map[string]string // hidden fields of this form
 }
 
-// Seconds returns ReloadEvery for the page.
+// Seconds returns ReloadEvery in seconds. The template calls it.
 func (s *Scan) Seconds() int { return int(s.ReloadEvery / time.Second) }
 
-// Code is a QR code to draw: one path in a square of Size units, always dark on white, since
-// readers require it.
+// Code is a QR code to draw: an SVG path in a square of Size units. It is drawn dark on white, also
+// on dark pages, since QR code readers require it.
 type Code struct {
 	Size int
 	Path string
-	Link string // the link in it
+	Link string // the content of the QR code
 }
 
-// Network is whether the desktop and the phone are on the same network.
+// Network reports whether the desktop and the phone are on the same network.
 type Network string
 
-// The values of Network. The zero value is not known.
+// The values of Network.
 const (
 	NetworkUnknown Network = ""
 	NetworkSame    Network = "same"
 	NetworkOther   Network = "other" // they are on different networks
 )
 
-// Facts are the facts about the desktop that a phone shows. Unknown facts are omitted, except the
-// browser.
+// Facts are the facts about the desktop that a phone shows. Unknown facts are omitted from the page,
+// except app and browser, for which the page has a general term.
 type Facts struct {
 	App      string
 	Browser  string
@@ -214,41 +216,48 @@ type Facts struct {
 type Fact struct{ Name, Value string }
 
 // Facts returns the lines of Scan.Facts, in the language of the page. The template calls it.
-func (v view) Facts() (out []Fact, err error) {
-	f := v.Scan.Facts
-	add := func(name, value string, err error) error {
-		if err != nil || value == "" {
-			return err
-		}
-		label, err := v.Word(name)
-		out = append(out, Fact{label, value})
-		return err
-	}
-	app, browser := f.App, f.Browser
-	if app == "" {
-		app, err = v.Word("app")
-	}
-	if browser == "" && err == nil {
-		browser, err = v.Word("scan.browser.unknown")
-	}
-	if err = add("scan.app", app, err); err == nil {
-		err = add("scan.browser", browser, nil)
-	}
-	if err == nil {
-		err = add("scan.ip", f.MaskedIP, nil)
-	}
+func (v view) Facts() ([]Fact, error) {
+	facts := v.Scan.Facts
+	app, browser := facts.App, facts.Browser
 	network := ""
-	if err == nil && f.Network != NetworkUnknown {
-		network, err = v.Word("scan.network." + string(f.Network))
+	var err error
+	if app == "" {
+		if app, err = v.Word("app"); err != nil {
+			return nil, err
+		}
 	}
-	if err == nil {
-		err = add("scan.network", network, nil)
+	if browser == "" {
+		if browser, err = v.Word("scan.browser.unknown"); err != nil {
+			return nil, err
+		}
 	}
-	if err == nil {
-		ago, wordErr := v.ago(f.Ago)
-		err = add("scan.ago", ago, wordErr)
+	if facts.Network != NetworkUnknown {
+		if network, err = v.Word("scan.network." + string(facts.Network)); err != nil {
+			return nil, err
+		}
 	}
-	return out, err
+	ago, err := v.ago(facts.Ago)
+	if err != nil {
+		return nil, err
+	}
+	var lines []Fact
+	for _, fact := range []struct{ key, value string }{
+		{"scan.app", app},
+		{"scan.browser", browser},
+		{"scan.ip", facts.MaskedIP},
+		{"scan.network", network},
+		{"scan.ago", ago},
+	} {
+		if fact.value == "" {
+			continue
+		}
+		name, err := v.Word(fact.key)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, Fact{Name: name, Value: fact.value})
+	}
+	return lines, nil
 }
 
 // ago returns how long ago something was, in words.
@@ -265,5 +274,6 @@ func (v view) ago(d time.Duration) (string, error) {
 	return v.texts.Text(key, "n", n)
 }
 
-// Script returns the embedded script, whose hash is in the policy.
+// Script returns the embedded script, whose hash is in the Content-Security-Policy. The template
+// calls it.
 func (v view) Script() template.JS { return v.script }

@@ -5,8 +5,9 @@
 // [Site.Error] is the one place where an error becomes a status, a page or JSON, and a log line.
 //
 // A page is data: its [Kind] chooses text, status and color, and its fields have the addresses of
-// its buttons. All text is in two catalogues with the same keys. Pages work without JavaScript;
-// pictures come from WeChat's hosts only, and no address of the gateway is sent as Referer.
+// its buttons. All text is in two catalogues with the same keys, one for each language. Pages work
+// without JavaScript. The pictures of users come from WeChat's hosts only, and no address of the
+// gateway is sent to them as Referer.
 package web
 
 import (
@@ -40,13 +41,13 @@ type Names struct {
 	ICP        string // the registration number that sites in China show
 }
 
-// HasFooter reports whether the page has a footer.
+// HasFooter reports whether pages have a footer. The template calls it.
 func (n Names) HasFooter() bool { return n.Footer != "" || n.PrivacyURL != "" || n.ICP != "" }
 
 // Config holds the settings of a [Site]. The zero value works.
 type Config struct {
 	Names Names
-	// origins, besides WeChat's own hosts, that a picture may come from: the simulator's
+	// origins from which pages may load users' pictures, besides WeChat's hosts: the simulator's
 	Pictures  []string
 	RequestID func(context.Context) string // nil = pages without a request id
 	Logger    *slog.Logger                 // nil = discards
@@ -60,11 +61,11 @@ type Site struct {
 	policy string // Content-Security-Policy of pages without a script
 
 	script       template.JS // scan.js, of the pages of sign-in by scan
-	scriptPolicy string      // Content-Security-Policy of these pages
+	scriptPolicy string      // Content-Security-Policy of pages with the script
 }
 
-// New reads the embedded files and checks them: every kind has its texts in both languages, and no
-// text is unused.
+// New reads the embedded files. It returns an error unless every kind has its texts in both
+// languages and every text is used.
 func New(cfg Config) (*Site, error) {
 	if cfg.Names.Title == "" {
 		cfg.Names.Title = "Weigate"
@@ -85,17 +86,14 @@ func New(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("web: %w", err)
 	}
 	s.script = template.JS(script)
-	// The style sheet is part of each page, which saves a request. The policy allows it by its
-	// hash.
-	sum := sha256.Sum256(style)
+	// The style sheet and the script are part of the page, which saves requests. The policies allow
+	// them by their hashes. Pages with the script also load the picture of the QR code from the
+	// gateway, and send long polls to it ('self').
 	pictures := strings.Join(append([]string{"https://*.qlogo.cn"}, cfg.Pictures...), " ")
-	s.policy = "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src " +
-		pictures +
-		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-	sum = sha256.Sum256(script)
-	// These pages load the image of the QR code, and send long polls, from the gateway ('self').
-	s.scriptPolicy = strings.Replace(s.policy, "img-src ",
-		"script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'; connect-src 'self'; img-src 'self' ", 1)
+	begin := "default-src 'none'; style-src " + hashSource(style) + "; "
+	const end = "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	s.policy = begin + "img-src " + pictures + end
+	s.scriptPolicy = begin + "script-src " + hashSource(script) + "; connect-src 'self'; img-src 'self' " + pictures + end
 	s.layout, err = template.New("page.html").Funcs(template.FuncMap{
 		"style": func() template.CSS { return template.CSS(style) },
 	}).ParseFS(files, "files/page.html")
@@ -108,10 +106,18 @@ func New(cfg Config) (*Site, error) {
 	return s, nil
 }
 
+// hashSource returns the source expression of a Content-Security-Policy that allows an inline style
+// or script with this content.
+func hashSource(content []byte) string {
+	sum := sha256.Sum256(content)
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
 // Title returns the name of the gateway.
 func (s *Site) Title() string { return s.cfg.Names.Title }
 
-// loadTexts reads the catalogue and checks that it has the texts of every kind, and no others.
+// loadTexts reads the catalogues. It returns an error unless they have the texts of every kind and
+// the shared ones, and no others.
 func loadTexts() (*lang.Catalogue, error) {
 	texts, err := lang.Load(files, "files")
 	if err != nil {
@@ -132,18 +138,18 @@ type view struct {
 	Lang      string
 	Tone      tone
 	Heading   string
-	Lines     []string
-	Main      string
-	BackWord  string
-	GoLink    any
-	BackLink  any
-	Refresh   string
-	RequestID string
-	texts     lang.Texts
-	script    template.JS
+	Lines     []string    // the paragraphs of the text
+	Main      string      // label of the main button; "" = no button
+	BackWord  string      // label of the button back to the app
+	GoLink    any         // address of the main button; see AppLink.href
+	BackLink  any         // address of the button back
+	Refresh   string      // content of <meta http-equiv="refresh">; "" = none
+	RequestID string      // "" = not shown
+	texts     lang.Texts  // in the language of the page
+	script    template.JS // the embedded script
 }
 
-// Word returns a text of the catalogue.
+// Word returns a text of the catalogue in the language of the page. The template calls it.
 func (v view) Word(key string) (string, error) { return v.texts.Text(key) }
 
 // Show writes a page with all its headers. It is rendered completely before the first byte is sent.
@@ -154,7 +160,8 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 		err = s.layout.Execute(&body, v)
 	}
 	if err != nil {
-		// New has checked the texts of every kind, so this is a mistake of the caller.
+		// New has checked the texts of every kind, so this is a mistake of the caller, such as an
+		// unknown kind.
 		s.cfg.Logger.ErrorContext(r.Context(), "page not rendered", "kind", string(p.Kind), "error", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
@@ -168,10 +175,10 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	}
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	// With "no-referrer" browsers send "Origin: null" with a form, which package route would reject
-	// as a form of another site.
 	header.Set("Referrer-Policy", "no-referrer")
 	if len(p.Forms) > 0 {
+		// With "no-referrer" browsers send a form with "Origin: null", and package route would reject
+		// it as a form of another site.
 		header.Set("Referrer-Policy", "same-origin")
 	}
 	header.Add("Vary", "Accept-Language")
@@ -182,6 +189,7 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	}
 }
 
+// view returns the data of the template for a page.
 func (s *Site) view(r *http.Request, p Page) (view, error) {
 	style, known := styles[p.Kind]
 	if !known {
@@ -193,14 +201,14 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	language := cmp.Or(p.Lang, lang.FromRequest(r))
 	v := view{Page: p, Site: s.cfg.Names, Lang: language, Tone: style.tone, texts: s.texts.In(language),
 		script: s.script}
-	say, err := v.names(p.App, s.cfg.Names.Title)
+	textOf, err := v.textsFor(p.App, s.cfg.Names.Title)
 	if err != nil {
 		return view{}, err
 	}
-	if v.Heading, err = say(string(p.Kind) + ".title"); err != nil {
+	if v.Heading, err = textOf(string(p.Kind) + ".title"); err != nil {
 		return view{}, err
 	}
-	text, err := say(string(p.Kind) + ".text")
+	text, err := textOf(string(p.Kind) + ".text")
 	if err != nil {
 		return view{}, err
 	}
@@ -214,7 +222,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	}
 	if to := cmp.Or(p.GoToApp.address, p.Go); to != "" {
 		if button := string(p.Kind) + ".button"; v.texts.Has(button) {
-			if v.Main, err = say(button); err != nil {
+			if v.Main, err = textOf(button); err != nil {
 				return view{}, err
 			}
 		}
@@ -226,7 +234,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	if p.App != "" {
 		back = "back.app"
 	}
-	if v.BackWord, err = say(back); err != nil {
+	if v.BackWord, err = textOf(back); err != nil {
 		return view{}, err
 	}
 	if p.Status >= http.StatusBadRequest && style.tone == bad {
@@ -235,10 +243,10 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	return v, nil
 }
 
-// names returns a function that looks up a text and inserts the names of the app and of the
+// textsFor returns a function that looks up a text and inserts the names of the app and of the
 // gateway. For an app without a name it inserts "the app" (该应用), and removes the quotation marks 「」
 // around it.
-func (v view) names(app, site string) (func(key string) (string, error), error) {
+func (v view) textsFor(app, site string) (func(key string) (string, error), error) {
 	unnamed, err := v.texts.Text("app")
 	return func(key string) (string, error) {
 		text, err := v.texts.Text(key, "app", cmp.Or(app, unnamed), "site", site)
@@ -249,11 +257,12 @@ func (v view) names(app, site string) (func(key string) (string, error), error) 
 	}, err
 }
 
-// Error responds to a request that failed. The text of the error never reaches the browser: users
-// get a sentence and the request id, programs get JSON, the log gets the cause.
+// Error responds to a request that failed. The text of the error is logged and not sent: a browser
+// gets a page with a sentence and the request id, another client (see isProgram) gets JSON.
 //
-//	gateway.ErrUnavailable, a deadline      503, with Retry-After
-//	the client has disconnected             503, and nothing in the log
+//	gateway.ErrUnavailable                  503, with Retry-After
+//	a context's deadline has passed         503, with Retry-After
+//	the client has disconnected             as for err, and nothing in the log
 //	gateway.ErrBlocked                      403
 //	gateway.ErrNotFound                     404
 //	a body over its limit                   413
@@ -272,7 +281,7 @@ func (s *Site) Error(w http.ResponseWriter, r *http.Request, err error) {
 	s.Fail(w, r, kind)
 }
 
-// Fail responds with an error of a kind, as a page or, to a program, as JSON.
+// Fail responds with an error of a kind: with a page, or with JSON if isProgram.
 func (s *Site) Fail(w http.ResponseWriter, r *http.Request, kind Kind) {
 	if !isProgram(r) {
 		s.Show(w, r, Page{Kind: kind})
@@ -300,14 +309,14 @@ func setRetryAfter(header http.Header, kind Kind) {
 	}
 }
 
-// KindOf returns the page for an error: see [Site.Error].
+// KindOf returns the kind of page that [Site.Error] shows for an error.
 func KindOf(err error) Kind {
 	kind, _ := classify(err)
 	return kind
 }
 
-// classify returns the page for an error. isFault is true for an error of the gateway or its store,
-// and false for a request that was rejected.
+// classify returns the kind of page for an error. isFault is true for an error of the gateway or its
+// store, and false for a request that was rejected.
 func classify(err error) (kind Kind, isFault bool) {
 	var large *http.MaxBytesError
 	switch {
@@ -324,8 +333,9 @@ func classify(err error) (kind Kind, isFault bool) {
 	return Fault, true
 }
 
-// isProgram reports whether a program sent the request, and not a browser that opens a page.
-// Browsers send Sec-Fetch-Mode since 2020 (iOS since 2023).
+// isProgram reports whether a program or a script sent the request, and not a browser that opens a
+// page. Browsers that do not send Sec-Fetch-Mode (before 2020, on iOS before 2023) are recognized by
+// the Accept header.
 func isProgram(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode != "navigate"

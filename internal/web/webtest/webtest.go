@@ -1,4 +1,4 @@
-// Package webtest reads the pages of package web in tests of the features.
+// Package webtest parses the pages of package web in tests of other packages.
 package webtest
 
 import (
@@ -10,16 +10,16 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Page is what a page shows. A link or form that the page does not have is "".
+// Page is the content of a page. The field of a link or form that the page does not have is "".
 type Page struct {
 	Kind    web.Kind
-	Text    string // heading and text, without markup
-	Go      string // where the main button leads
-	Back    string // where the button back to the app leads
-	Home    string // where the button to the home page leads
-	Refresh string // where the page leads automatically
-	Action  string // where its first form is sent
-	Fields  map[string]string
+	Text    string            // heading and text, without markup
+	Go      string            // where the main button leads
+	Back    string            // where the button back to the app leads
+	Home    string            // where the button to the home page leads
+	Refresh string            // where the page leads automatically
+	Action  string            // where its first form is sent
+	Fields  map[string]string // the hidden fields of its first form
 }
 
 var (
@@ -30,10 +30,11 @@ var (
 	refreshOf = regexp.MustCompile(`<meta http-equiv="refresh" content="\d+;url=([^"]*)">`)
 	formOf    = regexp.MustCompile(`(?s)<form method="post" action="([^"]*)">(.*?)</form>`)
 	fieldOf   = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
-	markup    = regexp.MustCompile(`(?s)<(style|script|svg).*?</(style|script|svg)>|<[^>]*>`)
+	// tags, and elements whose content is not text
+	markup = regexp.MustCompile(`(?s)<(style|script|svg).*?</(style|script|svg)>|<[^>]*>`)
 )
 
-// Read reads the HTML of a page.
+// Read parses the HTML of a page. If body is not a page, the test fails.
 func Read(t testing.TB, body string) Page {
 	t.Helper()
 	p := Page{
@@ -54,9 +55,10 @@ func Read(t testing.TB, body string) Page {
 	return p
 }
 
-// Kind returns the kind of a page, or "" when body is none.
+// Kind returns the kind of a page, or "" when body is not a page.
 func Kind(body string) web.Kind { return web.Kind(first(kindOf, body)) }
 
+// first returns the text of the first group of pattern at its first match, or "" without a match.
 func first(pattern *regexp.Regexp, body string) string {
 	found := pattern.FindStringSubmatch(body)
 	if found == nil {
