@@ -107,7 +107,7 @@ wechat:
   - {name: main, kind: official_account, appid: %s, secret: %q, api: %q, open: %q}
 apps:
   - {id: shop, kind: relay, name: The Shop, appid: %s, secret: %q, connector: main,
-     return_hosts: [shop.example.com], access: signed_in}
+     return_urls: [https://shop.example.com], access: signed_in}
 `, address, realAppID, realSecret, sim, sim, relayAppID, relaySecret)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -146,11 +146,12 @@ type Pins interface {
 	UserSubjects(ctx context.Context, userID string) ([]gateway.Pin, error)
 }
 
-// Subjects finds the id by which an app knows a user. Both fields are required; it is safe for
-// concurrent use.
+// Subjects finds the id by which an app knows a user. Identities and Pins are required; it is safe
+// for concurrent use.
 type Subjects struct {
 	Identities Identities
 	Pins       Pins
+	AppIDs     gateway.AppIDs // of the connectors
 }
 
 // Subject is the id by which an app knows a user.
@@ -190,7 +191,7 @@ func (s Subjects) Pin(ctx context.Context, app, userID string, found Subject, no
 func (s Subjects) candidate(ctx context.Context, kind, userID string, in gateway.Session) (string, error) {
 	switch connector := SubjectConnector(kind); {
 	case connector != "":
-		identity, known, err := IdentityAt(ctx, s.Identities, userID, in, connector)
+		identity, known, err := IdentityAt(ctx, s.Identities, s.AppIDs, userID, in, connector)
 		if err == nil && (!known || identity.OpenID == "") {
 			err = ErrNoOpenID
 		}
@@ -224,10 +225,10 @@ func (s Subjects) pinned(ctx context.Context, app, userID string, missing error)
 // IdentityAt returns the identity of a user at a connector (an app at WeChat that the gateway
 // uses). If the session s was created through this connector, the identity comes from the session,
 // with only Connector, AppID and OpenID set, and the store is not read. known is false for a user
-// who has never used the connector.
-func IdentityAt(ctx context.Context, users Identities, userID string, s gateway.Session,
+// who has never used the connector with its present appid.
+func IdentityAt(ctx context.Context, users Identities, appIDs gateway.AppIDs, userID string, s gateway.Session,
 	connector string) (i gateway.Identity, known bool, err error) {
-	if s.Connector == connector {
+	if s.Connector == connector && appIDs.Current(connector, s.AppID) {
 		return gateway.Identity{Connector: connector, AppID: s.AppID, OpenID: s.OpenID}, true, nil
 	}
 	all, err := users.Identities(ctx, userID)
@@ -235,7 +236,7 @@ func IdentityAt(ctx context.Context, users Identities, userID string, s gateway.
 		return gateway.Identity{}, false, err
 	}
 	for _, i := range all {
-		if i.Connector == connector {
+		if i.Connector == connector && appIDs.Current(connector, i.AppID) {
 			return i, true, nil
 		}
 	}

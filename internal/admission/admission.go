@@ -3,13 +3,15 @@
 //
 // [Facts] are what is known of the browser and of the app's request. [Decide], a pure function,
 // returns the [Next] step for them. [Check] calls Decide again after each fact that has to be
-// looked up. [NewLoginRequestID] returns an id that ties a sign-in to the request that required it.
+// looked up. [CheckGrant] decides again when an app uses what it was granted. [NewLoginRequestID]
+// returns an id that ties a sign-in to the request that required it.
 //
 // The package implements no protocol: oidc, relay and forwardauth convert their requests into
 // facts, and the steps into responses.
 package admission
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -277,4 +279,20 @@ func (f *Facts) SetSession(s session.Browser, app gateway.App, request, id strin
 // MethodAllowed reports whether an app accepts a sign-in method.
 func MethodAllowed(app gateway.App, method string) bool {
 	return len(app.Methods) == 0 || slices.Contains(app.Methods, method)
+}
+
+// CheckGrant decides whether the user of a grant may still use the app: since the grant was made,
+// an administrator may have blocked the user, taken back an approval or a group, or made the app's
+// access rule or its sign-in methods stricter. It returns "" when the user may, and otherwise the
+// page that explains why not. Every use of a code, token or host session calls it. An error is that
+// of the policy.
+func CheckGrant(ctx context.Context, policy access.Policy, app gateway.App, grant gateway.Grant,
+	user gateway.User) (denied web.Kind, err error) {
+	if user.Status == gateway.Blocked {
+		return web.Blocked, nil
+	}
+	next, err := Check(Facts{
+		SignedIn: true, Answered: true, MethodAllowed: MethodAllowed(app, grant.Method), Subject: SubjectKnown,
+	}, Lookups{Access: func() (access.Decision, error) { return policy.Decide(ctx, user, app) }})
+	return next.Page, err
 }

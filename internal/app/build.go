@@ -28,6 +28,7 @@ type services struct {
 	site     *web.Site
 	sessions *session.Manager
 	policy   access.Policy
+	appIDs   gateway.AppIDs
 	signIn   *signin.Handler
 }
 
@@ -67,9 +68,9 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 		return nil, nil, err
 	}
 	s := &services{
-		site: site, policy: access.Rules{Identities: a.store},
+		site: site, policy: access.Rules{Identities: a.store}, appIDs: appIDs(c.WeChat),
 		sessions: &session.Manager{
-			Sessions: a.store, Grants: a.store, Cookies: cookie.For(u, "weigate"),
+			Sessions: a.store, Grants: a.store, Cookies: cookie.For(u, "weigate"), AppIDs: appIDs(c.WeChat),
 			Keys: a.options.Sealer.Derive("session cookie"),
 			Idle: c.Session.Idle, Max: c.Session.Max, Now: a.options.Now, OnError: a.logSessionError,
 		},
@@ -152,8 +153,9 @@ func (a *App) newOIDC(c *config.Config, s *services) (*oidc.Handler, error) {
 	}
 	return oidc.New(oidc.Config{
 		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return clients },
-		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, Subjects: a.store, Grants: a.store,
-		Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer, Limits: a.limits,
+		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, AppIDs: s.appIDs,
+		Subjects: a.store, Grants: a.store, Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer,
+		Limits:    a.limits,
 		RequestID: route.RequestID, Observe: a.observeOIDC, Logger: a.options.Logger, Now: a.options.Now,
 	})
 }
@@ -161,7 +163,8 @@ func (a *App) newOIDC(c *config.Config, s *services) (*oidc.Handler, error) {
 func (a *App) newRelay(c *config.Config, s *services) (*relay.Handler, error) {
 	return relay.New(relay.Config{
 		URL: c.URL, Apps: relayApps(c.Apps), VerifyFiles: c.VerifyFiles,
-		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, Grants: a.store, Sealer: a.options.Sealer,
+		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, AppIDs: s.appIDs, Grants: a.store,
+		Sealer: a.options.Sealer,
 		// Unlike scan, relay must recognize the actual browser even with a simulator: browsers
 		// other than WeChat's treat the fragment of a redirect differently.
 		InWeChat: flow.FromWeChat, Limits: a.limits,
@@ -173,7 +176,8 @@ func (a *App) newForwardAuth(c *config.Config, s *services) (*forwardauth.Handle
 	return forwardauth.New(forwardauth.Config{
 		URL: c.URL, Insecure: c.Insecure, TrustedProxies: c.TrustedProxies, Apps: forwardAuthApps(c.Apps),
 		Cache: c.VerifyCache, SessionMax: c.Session.Max,
-		SignIn: s.signIn, Sessions: s.sessions, Access: s.policy, Site: s.site, Users: a.store, Grants: a.store,
+		SignIn: s.signIn, Sessions: s.sessions, Access: s.policy, Site: s.site, Users: a.store, AppIDs: s.appIDs,
+		Grants:   a.store,
 		Attempts: a.store, Subjects: a.store, Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer,
 		RequestID: route.RequestID, Logger: a.options.Logger, Now: a.options.Now,
 	})
@@ -196,6 +200,15 @@ func (a *App) connectors(c *config.Config) []signin.Connector {
 			Name: conn.Name, Website: conn.Kind == config.Website, Client: client, AnyBrowser: conn.AnyBrowser,
 			OpenPlatform: conn.OpenPlatform, Group: c.AppIDsSharingUnionIDs(conn),
 		})
+	}
+	return out
+}
+
+// appIDs returns the appid of each connector.
+func appIDs(connectors []config.Connector) gateway.AppIDs {
+	out := gateway.AppIDs{}
+	for _, c := range connectors {
+		out[c.Name] = c.AppID
 	}
 	return out
 }
@@ -251,7 +264,8 @@ func oidcClients(apps []config.App) []oidc.Client {
 			out = append(out, oidc.Client{
 				App: a.App, Secrets: secretHashes(a.Secrets), Public: a.Public, RedirectURIs: a.RedirectURIs,
 				PostLogoutRedirectURIs: a.PostLogoutRedirectURIs, Subject: a.Subject, Email: oidc.EmailPolicy(a.Email),
-				IDTokenAlg: a.IDTokenAlg, IDTokenClaims: a.IDTokenClaims, Lifetimes: oidc.Lifetimes(a.Lifetimes),
+				IDTokenAlg: a.IDTokenAlg, IDTokenClaims: a.IDTokenClaims, OldIDClaim: a.OldIDClaim,
+				Lifetimes: oidc.Lifetimes(a.Lifetimes),
 			})
 		}
 	}
@@ -265,7 +279,7 @@ func relayApps(apps []config.App) []relay.App {
 		if a.Kind == gateway.AppRelay {
 			out = append(out, relay.App{
 				App: a.App, AppID: a.AppID, Secrets: secretHashes(a.Secrets), Connector: a.Connector,
-				WebsiteConnector: a.WebsiteConnector, ReturnHosts: a.ReturnHosts,
+				WebsiteConnector: a.WebsiteConnector, ReturnURLs: a.ReturnURLs,
 			})
 		}
 	}

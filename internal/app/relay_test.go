@@ -26,14 +26,10 @@ const (
 
 // withShop adds an app that was written for WeChat.
 func withShop(w *gatewayFixture) {
-	u, err := url.Parse(w.app.URL)
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	w.config.Apps = append(w.config.Apps, config.App{
 		App: gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop",
 			Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
-		Secrets: []wechat.Secret{appSecret}, AppID: shopAppID, Connector: "main", ReturnHosts: []string{u.Host},
+		Secrets: []wechat.Secret{appSecret}, AppID: shopAppID, Connector: "main", ReturnURLs: []string{w.app.URL},
 	})
 	w.config.VerifyFiles = []string{"MP_verify_0123456789abcdef.txt"}
 }

@@ -90,7 +90,7 @@ func describe(p printer, conf *config.Config) {
 				connectors += " and " + a.WebsiteConnector
 			}
 			printChecked(p, "apps."+a.ID, fmt.Sprintf("relay with appid %s, through %s, for %s",
-				a.AppID, connectors, strings.Join(a.ReturnHosts, ", ")))
+				a.AppID, connectors, strings.Join(a.ReturnURLs, ", ")))
 		}
 	}
 	for _, name := range conf.VerifyFiles {

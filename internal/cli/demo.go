@@ -184,7 +184,7 @@ apps:
     appid: {{.ShopAppID}}
     secret: {{.Secrets.ShopSecret}}
     connector: main
-    return_hosts: ["{{.ShopHost}}"]
+    return_urls: ["{{.ShopURL}}/callback"]
     access: signed_in
 {{range .Clients}}
   - id: {{.ID}}
@@ -218,7 +218,7 @@ func (d *demoServers) gatewayConfig(account wechattest.App, secrets *demo.Gatewa
 	var text bytes.Buffer
 	err := demoConfig.Execute(&text, map[string]any{
 		"GatewayURL": d.gatewayURL, "WeChatURL": d.wechatURL, "ControlURL": d.controlURL,
-		"WikiHost": demo.Host(demo.WikiURL(d.appsURL)), "ShopHost": demo.Host(demo.ShopURL(d.appsURL)),
+		"WikiHost": demo.Host(demo.WikiURL(d.appsURL)), "ShopURL": demo.ShopURL(d.appsURL),
 		"Account": account, "ShopAppID": demo.ShopAppID, "Secrets": secrets, "Clients": clients,
 	})
 	if err != nil {

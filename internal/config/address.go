@@ -132,9 +132,34 @@ func checkRedirectURI(text string, public, insecure bool) (errs []error) {
 	return errs
 }
 
+// checkReturnURL checks a return URL of a relay app: the beginning of the addresses to which codes may
+// be sent.
+func checkReturnURL(text string) (errs []error) {
+	u, err := parseAddress(text)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+		return []error{errors.New("must be a URL such as https://shop.example.com/wechat/")}
+	}
+	if u.User != nil {
+		errs = append(errs, errUserInfo)
+	}
+	if strings.Contains(text, "*") {
+		return append(errs, errWildcard)
+	}
+	errs = append(errs, checkHost(u)...)
+	if u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#") {
+		errs = append(errs, errors.New("must not contain a query (?) or a fragment (#)"))
+	}
+	trimmed := strings.TrimSuffix(u.Path, "/")
+	special := strings.ContainsAny(u.EscapedPath(), "%;\\") || strings.ContainsFunc(u.Path, notPrintable)
+	if trimmed != "" && (path.Clean(trimmed) != trimmed || special) {
+		errs = append(errs, errors.New("path must consist of plain letters, digits, hyphens and single slashes"))
+	}
+	return errs
+}
+
 // checkHostPort checks a host with an optional port, written as browsers send it in the Host
-// header. allowIP allows IP addresses too.
-func checkHostPort(text string, allowIP bool) (errs []error) {
+// header.
+func checkHostPort(text string) (errs []error) {
 	u, err := url.Parse("https://" + text)
 	switch {
 	case strings.Contains(text, "*"):
@@ -147,7 +172,7 @@ func checkHostPort(text string, allowIP bool) (errs []error) {
 		u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
 	}
 	errs = append(errs, checkHost(u)...)
-	if _, err := netip.ParseAddr(u.Hostname()); err == nil && !allowIP {
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
 		errs = append(errs, errors.New("must be a host name, not an IP address"))
 	}
 	return errs

@@ -42,6 +42,8 @@ func appKeys() []key[App] {
 			read: func(_ *section, v value, a *App) { a.IDTokenAlg = v.choice("RS256", "RS256", "ES256") }},
 		{name: "id_token_claims", kinds: oidc,
 			read: func(_ *section, v value, a *App) { a.IDTokenClaims = v.boolean() }},
+		{name: "old_id_claim", kinds: oidc,
+			read: func(_ *section, v value, a *App) { a.OldIDClaim = v.boolean() }},
 		{name: "lifetimes", kinds: oidc, noEnv: true, below: prefixed(".", paths(lifetimeKeys())),
 			read: func(_ *section, v value, a *App) { readMapping(v, lifetimeKeys(), &a.Lifetimes) }},
 		{name: "hosts", kinds: forwardAuth, noEnv: true, read: readHosts,
@@ -51,8 +53,8 @@ func appKeys() []key[App] {
 		{name: "connector", kinds: relay, read: readRelayConnector,
 			required: "the official account that users of this app sign in with"},
 		{name: "website_connector", kinds: relay, read: readRelayWebsiteConnector},
-		{name: "return_hosts", kinds: relay, noEnv: true, read: readReturnHosts,
-			required: "the hosts of the app's redirect addresses, such as [shop.example.com]"},
+		{name: "return_urls", kinds: relay, noEnv: true, read: readReturnURLs,
+			required: "beginnings of the app's redirect addresses, such as [https://shop.example.com/wechat/]"},
 	}
 }
 
@@ -99,7 +101,7 @@ func (s *section) likelyKind() gateway.AppKind {
 	switch {
 	case s.has("hosts"):
 		return gateway.AppForwardAuth
-	case s.has("appid"), s.has("return_hosts"):
+	case s.has("appid"), s.has("return_urls"):
 		return gateway.AppRelay
 	}
 	return gateway.AppOIDC

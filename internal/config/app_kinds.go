@@ -97,7 +97,7 @@ func readEmailDomain(s *section, v value, e *Email) {
 // name, even with different ports: browsers send cookies to all ports of a host, so the session
 // cookie of one app would reach the other.
 func readHosts(s *section, v value, a *App) {
-	a.Hosts = v.hosts(false)
+	a.Hosts = v.checkedTexts(checkHostPort)
 	gatewayHost := ""
 	if u, err := parseAddress(s.reader.conf.URL); err == nil {
 		gatewayHost = u.Hostname()
@@ -118,11 +118,6 @@ func readHosts(s *section, v value, a *App) {
 	}
 }
 
-// hosts reads a list of hosts with optional ports. allowIP allows IP addresses too.
-func (v value) hosts(allowIP bool) []string {
-	return v.checkedTexts(func(text string) []error { return checkHostPort(text, allowIP) })
-}
-
 // item returns the element of the list v with this text, so that a message can name its line.
 func (v value) item(text string) value {
 	for _, item := range v.items() {
@@ -141,7 +136,7 @@ func readRelayWebsiteConnector(s *section, v value, a *App) {
 	a.WebsiteConnector = v.connector(Website, s.reader.conf.WeChat)
 }
 
-func readReturnHosts(_ *section, v value, a *App) { a.ReturnHosts = v.hosts(true) }
+func readReturnURLs(_ *section, v value, a *App) { a.ReturnURLs = v.checkedTexts(checkReturnURL) }
 
 // connector reads the name of a connector, which must be of the given kind. It returns "" if the
 // name is rejected.

@@ -136,6 +136,7 @@ type App struct {
 	Email                  Email
 	IDTokenAlg             string // "RS256" or "ES256"
 	IDTokenClaims          bool   // profile claims also in the ID token, not only in the userinfo response
+	OldIDClaim             bool   // the scope profile also contains old_id, the user's id in an imported table
 	Lifetimes              Lifetimes
 
 	// For kind forward_auth: hosts in lower case, without the default port. A host name belongs to
@@ -146,7 +147,7 @@ type App struct {
 	AppID            string   // of this app only: not a connector's, and not another app's
 	Connector        string   // name of an official account
 	WebsiteConnector string   // name of a website app for the QR code; "" = none
-	ReturnHosts      []string // hosts of redirect addresses, in lower case, without the default port
+	ReturnURLs       []string // beginnings of redirect addresses: scheme, host and perhaps a path
 }
 
 // Email configures the email claim. WeChat provides no email addresses, but some apps require one.

@@ -73,7 +73,7 @@ func TestExampleLoads(t *testing.T) {
 	}
 	if shop.Kind != gateway.AppRelay || shop.AppID != "wx00000000000000aa" || shop.Connector != "main" ||
 		shop.WebsiteConnector != "desk" ||
-		!slices.Equal(shop.ReturnHosts, []string{"shop.example.com"}) || len(shop.Secrets) != 1 {
+		!slices.Equal(shop.ReturnURLs, []string{"https://shop.example.com/wechat/"}) || len(shop.Secrets) != 1 {
 		t.Errorf("the old program: %+v", shop)
 	}
 	if c.VerifyCache != 5*time.Second || !slices.Equal(c.VerifyFiles, []string{"MP_verify_0123456789abcdef.txt"}) {

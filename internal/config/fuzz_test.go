@@ -63,7 +63,7 @@ func usable(a config.App, c *config.Config) bool {
 	case gateway.AppRelay:
 		e, ok := c.Connector(a.Connector)
 		return ok && e.Kind == config.OfficialAccount && e.AppID != a.AppID && a.AppID != "" && len(a.Secrets) > 0 &&
-			len(a.ReturnHosts) > 0
+			len(a.ReturnURLs) > 0
 	}
 	return false
 }

@@ -79,7 +79,7 @@ func (g *inProcessGateway) config(wiki string) *config.Config {
 	old := func(id, name, appID string, rule gateway.Access) config.App {
 		return config.App{App: gateway.App{ID: id, Kind: gateway.AppRelay, Name: name,
 			Access: gateway.AccessRule{Rule: rule}},
-			Secrets: []wechat.Secret{leaktest.Secret}, AppID: appID, Connector: "main", ReturnHosts: []string{"127.0.0.1"}}
+			Secrets: []wechat.Secret{leaktest.Secret}, AppID: appID, Connector: "main", ReturnURLs: []string{"http://127.0.0.1"}}
 	}
 	return &config.Config{
 		URL: g.gateway, Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour}, ProfileMaxAge: 720 * time.Hour,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -22,8 +23,10 @@ import (
 // decision is the response of /verify for a host session. It is immutable once it is cached: all
 // responses share its header values.
 type decision struct {
-	denied web.Kind      // the page with the reason; "" = allowed
-	user   *gateway.User // nil = no user is known
+	denied   web.Kind      // the page with the reason; "" = allowed
+	user     *gateway.User // nil = no user is known
+	reason   string        // of a denial, for the log; "" = denied
+	compared []slog.Attr   // for the log
 
 	// the values of the headers for the site
 	subject, name, openid, unionid, groups []string
@@ -48,24 +51,18 @@ func (h *Handler) readDecision(ctx context.Context, s *site, grantID string, has
 	if err != nil {
 		return h.endedDecision(ctx, grantID, err)
 	}
-	session, user, err := h.cfg.Sessions.Find(ctx, grant.Session, now)
+	_, user, err := h.cfg.Sessions.Find(ctx, grant.Session, now)
 	if err != nil {
 		return h.endedDecision(ctx, grantID, err)
 	}
 	d := &decision{user: &user}
 	// Access and sign-in method are checked again, since the configuration may have changed. The
 	// handoff that created the host session has checked everything else.
-	next, err := admission.Check(admission.Facts{
-		SignedIn: true, Answered: true, MethodAllowed: admission.MethodAllowed(s.app.App, session.Method),
-		Subject: admission.SubjectKnown,
-	}, admission.Lookups{
-		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(ctx, user, s.app.App) },
-	})
-	if err != nil {
+	if d.denied, err = admission.CheckGrant(ctx, h.cfg.Access, s.app.App, grant, user); err != nil {
 		return nil, err
 	}
-	d.denied = next.Page
 	if d.denied != "" {
+		d.compared = grantAttrs(s, grant)
 		return d, nil
 	}
 	identities, err := h.cfg.Users.Identities(ctx, user.ID)
@@ -73,6 +70,12 @@ func (h *Handler) readDecision(ctx context.Context, s *site, grantID string, has
 		return nil, err
 	}
 	return d, h.setHeaders(d, s, grant, user, access.UnionID(identities, grant.AppID), previous, now)
+}
+
+// grantAttrs are the values by which CheckGrant decided, for the log.
+func grantAttrs(s *site, grant gateway.Grant) []slog.Attr {
+	return []slog.Attr{slog.String("user", grant.UserID), slog.String("method", grant.Method),
+		slog.Any("methods", s.app.Methods), slog.String("access", string(s.app.Access.Rule))}
 }
 
 // endedDecision returns the decision for a host session that was not found: sign in again. A blocked
@@ -87,13 +90,13 @@ func (h *Handler) endedDecision(ctx context.Context, grantID string, err error) 
 		var user gateway.User
 		user, err = h.cfg.Users.User(ctx, grant.UserID)
 		if err == nil && user.Status == gateway.Blocked {
-			return &decision{denied: web.Blocked, user: &user}, nil
+			return &decision{denied: web.Blocked, user: &user, compared: []slog.Attr{slog.String("user", user.ID)}}, nil
 		}
 	}
 	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 		return nil, err
 	}
-	return &decision{denied: web.NotSignedIn}, nil
+	return &decision{denied: web.NotSignedIn, reason: "session_ended"}, nil
 }
 
 // setHeaders sets the header values of a decision that allows the request.

@@ -182,7 +182,9 @@ func newFixture(t testing.TB, change ...func(*forwardauth.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	site, err := web.New(web.Config{})
+	logger := slog.New(slog.NewTextHandler(e.log, nil))
+	requestID := func(context.Context) string { return "req1" }
+	site, err := web.New(web.Config{Logger: logger, RequestID: requestID})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,8 +201,9 @@ func newFixture(t testing.TB, change ...func(*forwardauth.Config)) *fixture {
 		},
 		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Site: site, Users: e.store, Grants: e.store,
 		Attempts: e.store, Subjects: e.store,
-		Events: e.store, Keys: ring, Sealer: master(), Logger: slog.New(slog.NewTextHandler(e.log, nil)),
-		Now: e.clock.now,
+		Events: e.store, Keys: ring, Sealer: master(), Logger: logger,
+		RequestID: requestID,
+		Now:       e.clock.now,
 	}
 	for _, f := range change {
 		f(&e.config)

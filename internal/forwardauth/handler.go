@@ -53,6 +53,7 @@ type Config struct {
 	Sessions Sessions
 	Access   access.Policy
 	Users    access.Users
+	AppIDs   gateway.AppIDs // optional: of the connectors
 	Site     *web.Site
 	Grants   gateway.Grants
 	Attempts gateway.Attempts
@@ -80,7 +81,7 @@ type Handler struct {
 	// header values that all responses of /verify share, to save allocations; net/http only reads them
 	emptyValue, noStore []string
 
-	warnedPeer, warnedHost, warnedLoop atomic.Bool // these warnings are logged once
+	warnedLoop atomic.Bool // the error about a redirect loop was logged
 }
 
 // site is one host of an app with one scheme. There is exactly one *site for each origin, so pointers

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -64,7 +66,9 @@ func (h *Handler) serveHandoff(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	req, problem := h.parseHandoff(r)
 	if problem != "" {
-		h.cfg.Site.Show(w, r, web.Page{Kind: problem, Status: http.StatusBadRequest, Home: h.cfg.URL + "/"})
+		h.cfg.Site.Show(w, r, web.Page{Kind: problem, Status: http.StatusBadRequest, Home: h.cfg.URL + "/",
+			Refusal: web.Refusal{Request: "handoff", Compared: []slog.Attr{
+				slog.String("to", web.LoggedURL(r.URL.Query().Get(paramTo)))}}})
 		return
 	}
 	err := h.admit(w, r, req)
@@ -111,15 +115,17 @@ func (h *Handler) address(req handoff) string {
 
 // pageError is an error that is shown to the user on a page of its own kind.
 type pageError struct {
-	kind web.Kind
-	user *gateway.User // nil = no user is known
+	kind     web.Kind
+	user     *gateway.User // nil = no user is known
+	compared []slog.Attr   // for the log
 }
 
 func (e *pageError) Error() string { return "forwardauth: page " + string(e.kind) }
 
 // problemPage returns the page for a user who was denied.
 func (h *Handler) problemPage(req handoff, problem *pageError) web.Page {
-	page := web.Page{Kind: problem.kind, App: req.site.app.Name, Home: h.cfg.URL + "/"}
+	page := web.Page{Kind: problem.kind, App: req.site.app.Name, Home: h.cfg.URL + "/",
+		Refusal: web.Refusal{Request: "handoff", App: req.site.app.ID, Compared: problem.compared}}
 	if problem.user != nil {
 		page.User = web.UserOf(*problem.user)
 	}
@@ -170,7 +176,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) err
 		h.cfg.Site.Show(w, r, page)
 		return nil
 	case admission.Deny:
-		return &pageError{next.Page, userOf(s, signedIn)}
+		return &pageError{next.Page, userOf(s, signedIn), sessionAttrs(req.site, s, signedIn)}
 	case admission.AskProfile:
 		if h.cfg.SignIn.AskProfile(w, r, s, h.address(req)) {
 			return nil
@@ -182,6 +188,18 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) err
 	}
 	route.SeeOther(w, req.site.origin+pathFinish+"?"+url.Values{paramToken: {token}, paramReturn: {req.target}}.Encode())
 	return nil
+}
+
+// sessionAttrs are the facts about the session by which an app accepts or rejects it, for the log.
+func sessionAttrs(s *site, b session.Browser, signedIn bool) []slog.Attr {
+	attrs := []slog.Attr{slog.String("host", s.origin), slog.Bool("signed_in", signedIn)}
+	if !signedIn {
+		return attrs
+	}
+	return append(attrs, slog.String("user", b.User.ID), slog.String("status", string(b.User.Status)),
+		slog.String("method", b.Method), slog.Any("methods", s.app.Methods),
+		slog.String("access", string(s.app.Access.Rule)), slog.String("connector", b.Connector),
+		slog.String("subject", s.app.Subject))
 }
 
 func userOf(s session.Browser, signedIn bool) *gateway.User {
@@ -228,8 +246,8 @@ func (h *Handler) newToken(ctx context.Context, req handoff, s session.Browser,
 		ExpiresAt: expires,
 		Grant: gateway.Grant{
 			ID: gateway.NewID(), App: req.site.app.ID, UserID: s.User.ID, AuthTime: s.AuthTime,
-			Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: now,
-			ExpiresAt: expires,
+			Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, Method: s.Method,
+			CreatedAt: now, ExpiresAt: expires,
 		},
 	}
 	if subject.Pinned {
@@ -240,9 +258,9 @@ func (h *Handler) newToken(ctx context.Context, req handoff, s session.Browser,
 	err := h.cfg.Grants.PutCode(ctx, c)
 	switch {
 	case errors.Is(err, gateway.ErrBlocked):
-		return "", &pageError{web.Blocked, &s.User}
+		return "", &pageError{web.Blocked, &s.User, sessionAttrs(req.site, s, true)}
 	case errors.Is(err, gateway.ErrConflict):
-		return "", &pageError{web.SubjectTaken, &s.User}
+		return "", &pageError{web.SubjectTaken, &s.User, sessionAttrs(req.site, s, true)}
 	case errors.Is(err, gateway.ErrNotFound):
 		return "", &pageError{kind: web.NotSignedIn}
 	}
@@ -250,7 +268,7 @@ func (h *Handler) newToken(ctx context.Context, req handoff, s session.Browser,
 }
 
 func (h *Handler) subjects() access.Subjects {
-	return access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects}
+	return access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects, AppIDs: h.cfg.AppIDs}
 }
 
 // redeemOnce redeems the token of a handoff, and returns the id of the grant of the host session. It
@@ -277,6 +295,9 @@ func (h *Handler) redeemOnce(ctx context.Context, s *site, nonce, token string) 
 		case err != nil:
 			return "", err
 		case begun:
+			if err := h.checkGrant(ctx, s, code.Grant); err != nil {
+				return "", err
+			}
 			return h.redeem(ctx, s, code, now)
 		}
 		if code, err = h.awaitRedemption(ctx, s, nonce, hash); err != nil {
@@ -287,6 +308,40 @@ func (h *Handler) redeemOnce(ctx context.Context, s *site, nonce, token string) 
 		return "", gateway.ErrExpired
 	}
 	return code.Grant.ID, nil
+}
+
+// errDenied is the error for a user who may not use the site any more.
+var errDenied = fmt.Errorf("%w: the user may not use the site any more", gateway.ErrNotFound)
+
+// checkGrant returns errDenied when the user of a handoff may not use the site any more: an
+// administrator may have changed that since the token was made.
+func (h *Handler) checkGrant(ctx context.Context, s *site, grant gateway.Grant) error {
+	user, err := h.cfg.Users.User(ctx, grant.UserID)
+	if err != nil {
+		return err
+	}
+	denied, err := admission.CheckGrant(ctx, h.cfg.Access, s.app.App, grant, user)
+	if err == nil && denied != "" {
+		err = errDenied
+	}
+	return err
+}
+
+// spend makes a token useless that does not fit this browser. It was in the address bar, from which
+// somebody may have copied it, and the attacker who made the challenge could redeem it: as the user of
+// this browser, if that user was lured to serveHandoff with the attacker's challenge. A redeemed
+// token has been spent, and its grant is the session of the browser that redeemed it.
+func (h *Handler) spend(ctx context.Context, token string) error {
+	code, err := h.cfg.Grants.Code(ctx, sha256.Sum256([]byte(token)))
+	isHandoff := len(code.Grant.Scopes) == 0 // codes of OpenID Connect and of the relay have scopes
+	switch {
+	case errors.Is(err, gateway.ErrNotFound):
+		return nil
+	case err != nil || !isHandoff || !code.RedeemedAt.IsZero():
+		return err
+	}
+	_, err = h.cfg.Grants.Revoke(ctx, gateway.Revocation{Grant: code.Grant.ID}, h.cfg.Now())
+	return err
 }
 
 // code returns a code that was made for this host and this browser.

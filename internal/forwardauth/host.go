@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -67,13 +68,19 @@ func (h *Handler) signedIn(r *http.Request, s *site) (bool, error) {
 
 // finish exchanges the token of a handoff for a session on this host. The browser must have the nonce
 // of the sign-in: so a stolen token is useless, and an attacker who sends a user a link with the
-// attacker's token cannot sign the user in as the attacker (login CSRF).
+// attacker's token cannot sign the user in as the attacker (login CSRF). A token that does not fit is
+// spent, and the browser leaves the address that contains it.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	q := r.URL.Query()
-	target := cleanReturn(q.Get(paramReturn))
+	target, token := cleanReturn(q.Get(paramReturn)), q.Get(paramToken)
+	if !q.Has(paramToken) {
+		h.finishWithoutToken(w, r, s, target)
+		return
+	}
 	grant, err := "", error(gateway.ErrNotFound)
-	if nonce, passed := s.readNonce(r); nonce != "" && !passed && isSecret(q.Get(paramToken)) {
-		grant, err = h.redeemOnce(r.Context(), s, nonce, q.Get(paramToken))
+	nonce, passed := s.readNonce(r)
+	if nonce != "" && !passed && isSecret(token) {
+		grant, err = h.redeemOnce(r.Context(), s, nonce, token)
 	}
 	switch {
 	case err == nil:
@@ -85,8 +92,37 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 		h.showFailure(w, r, forwardedRequest{site: s, target: target}, err)
 		return
 	}
-	// The token is invalid. The browser may have a session already, after the back button or in a
-	// second tab: then it continues.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), storeTimeout)
+	defer cancel()
+	if err := h.spend(ctx, token); err != nil {
+		h.cfg.Logger.ErrorContext(ctx, "handoff token not spent", "app", s.app.ID, "error", err, "request_id",
+			h.cfg.RequestID(r.Context()))
+	}
+	h.logToken(r, s, nonce != "" && !passed, err)
+	if errors.Is(err, errDenied) {
+		route.SeeOther(w, s.startURL(target)) // the gateway then shows the reason
+		return
+	}
+	route.SeeOther(w, s.origin+pathFinish+"?"+url.Values{paramReturn: {target}}.Encode())
+}
+
+// logToken writes the log line of a handoff token that was rejected. err is the error of redeemOnce.
+func (h *Handler) logToken(r *http.Request, s *site, hasNonce bool, err error) {
+	reason := "token_not_for_this_browser"
+	switch {
+	case errors.Is(err, errDenied):
+		reason = "denied"
+	case errors.Is(err, gateway.ErrExpired):
+		reason = "token_expired_or_spent"
+	}
+	h.cfg.Site.LogRefusal(r, web.Refusal{Request: "handoff", App: s.app.ID, Reason: reason,
+		Compared: []slog.Attr{slog.String("host", s.origin), slog.Bool("nonce", hasNonce)}})
+}
+
+// finishWithoutToken serves the address to which finish redirects a browser whose token was invalid.
+// The browser may have a session already, after the back button or in a second tab: then it
+// continues.
+func (h *Handler) finishWithoutToken(w http.ResponseWriter, r *http.Request, s *site, target string) {
 	in, err := h.signedIn(r, s)
 	switch {
 	case err != nil:
@@ -94,7 +130,8 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	case in:
 		route.SeeOther(w, s.origin+target)
 	default:
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, App: s.app.Name, Go: s.startURL(target)})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, App: s.app.Name, Go: s.startURL(target),
+			Refusal: web.Refusal{Request: "handoff", App: s.app.ID}})
 	}
 }
 

@@ -1,10 +1,12 @@
 package forwardauth
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -74,7 +76,7 @@ func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decisi
 	}
 	grant, hash, ok := h.verifyCookie(s, cookie)
 	if !ok {
-		return &decision{denied: web.NotSignedIn}, nil
+		return &decision{denied: web.NotSignedIn, reason: "cookie_invalid"}, nil
 	}
 	read := func() (*decision, time.Time, error) {
 		d, err := h.readDecision(ctx, s, grant, hash, previous, now)
@@ -111,29 +113,42 @@ func (h *Handler) decideNow(r *http.Request, s *site) (*decision, error) {
 // rejectProxy responds to a peer that is not a trusted proxy, and to a request for an unknown host.
 // The response contains nothing about any user.
 func (h *Handler) rejectProxy(w http.ResponseWriter, r *http.Request, err error) {
-	warned := &h.warnedHost
-	if errors.Is(err, errUntrusted) {
-		warned = &h.warnedPeer
+	kind, reason := web.UnknownHost, "unknown_host"
+	switch {
+	case errors.Is(err, errUntrusted):
+		reason = "untrusted_peer"
+	case errors.Is(err, errHeaders):
+		kind, reason = web.BadRequest, "forwarded_headers"
 	}
-	if warned.CompareAndSwap(false, true) {
-		host, _ := single(r, "X-Forwarded-Host")
-		h.cfg.Logger.WarnContext(r.Context(), "verify request rejected, logged once", "error", err, "peer",
-			r.RemoteAddr, "forwarded_host", host)
-	}
-	kind := web.UnknownHost
-	if errors.Is(err, errHeaders) {
-		kind = web.BadRequest
-	}
+	h.cfg.Site.LogRefusal(r, web.Refusal{Request: "verify", Reason: reason, Compared: []slog.Attr{
+		slog.Any("error", err), slog.String("peer", r.RemoteAddr), slog.Any("trusted_proxies", h.cfg.TrustedProxies),
+		slog.String("forwarded_host", web.LoggedText(strings.Join(r.Header["X-Forwarded-Host"], ", "))),
+		slog.String("original_url", web.LoggedURL(strings.Join(r.Header["X-Original-Url"], ", "))),
+	}})
 	if isPage(r) {
-		h.cfg.Site.Show(w, r, web.Page{Kind: kind, Status: http.StatusForbidden})
+		h.cfg.Site.Show(w, r, web.Page{Kind: kind, Status: http.StatusForbidden, Logged: true})
 		return
 	}
 	writeError(w, http.StatusForbidden, kind)
 }
 
+// logDenied writes the log line of a request that is denied. A visitor without a cookie is sent to
+// sign in, which is ordinary and only logged for debugging.
+func (h *Handler) logDenied(r *http.Request, s *site, d *decision) {
+	if d.denied == web.NotSignedIn && d.reason == "" {
+		h.cfg.Logger.DebugContext(r.Context(), "verify request without a session", "app", s.app.ID, "request_id",
+			h.cfg.RequestID(r.Context()))
+		return
+	}
+	h.cfg.Site.LogRefusal(r, web.Refusal{Request: "verify", App: s.app.ID,
+		Reason: cmp.Or(d.reason, string(d.denied)), Compared: append([]slog.Attr{slog.String("host", s.origin)},
+			d.compared...)})
+}
+
 // deny responds to a request that is denied: to a program with JSON, to a browser without a session
 // with a redirect to sign in, and otherwise with a page that shows the reason.
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, req forwardedRequest, d *decision) {
+	h.logDenied(r, req.site, d)
 	w.Header().Del("Strict-Transport-Security") // this response is for a host that is not the gateway's
 	here := req.site.origin + cleanReturn(req.target)
 	navigates := req.method == "" || req.method == http.MethodGet || req.method == http.MethodHead
@@ -159,7 +174,7 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, req forwardedRequ
 // showPleaseSignIn responds to a form that was sent without a session. The form is lost, and after a
 // redirect the user would believe that the site had accepted it.
 func (h *Handler) showPleaseSignIn(w http.ResponseWriter, r *http.Request, s *site) {
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, App: s.app.Name, Go: s.startURL("/")})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, App: s.app.Name, Go: s.startURL("/"), Logged: true})
 }
 
 // redirect redirects a browser to sign in. nginx ignores a redirect of /verify, so it gets the
@@ -188,7 +203,7 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, s *site, d 
 	case web.Blocked:
 		page.Go = ""
 	}
-	page.Home = h.cfg.URL + "/"
+	page.Home, page.Logged = h.cfg.URL+"/", true
 	h.cfg.Site.Show(w, r, page)
 }
 
@@ -238,6 +253,7 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, App: req.site.app.Name, Go: req.site.origin +
 			cleanReturn(req.target), ContinueAfter: time.Second})
 	case d.denied == web.NotSignedIn && r.URL.Query().Get("form") == "1":
+		h.logDenied(r, req.site, d)
 		h.showPleaseSignIn(w, r, req.site)
 	default:
 		h.deny(w, r, req, d)

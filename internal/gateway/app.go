@@ -39,3 +39,15 @@ type AccessRule struct {
 	UnionIDs []string
 	Groups   []string // groups of users
 }
+
+// AppIDs has the appid of each configured connector, by the connector's name. When an administrator
+// gives a connector another appid, the openids from before are not openids at this connector any
+// more: an app that received one would take it for an openid at the new appid.
+type AppIDs map[string]string
+
+// Current reports whether appID is the appid of the connector. It returns true for a connector that
+// is not configured any more, which no app can name.
+func (a AppIDs) Current(connector, appID string) bool {
+	current, configured := a[connector]
+	return !configured || current == appID
+}

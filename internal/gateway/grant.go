@@ -20,6 +20,7 @@ type Grant struct {
 	Connector string    // connector and identity of the user's sign-in
 	AppID     string
 	OpenID    string
+	Method    string // sign-in method of that sign-in; see Session.Method
 	CreatedAt time.Time
 	ExpiresAt time.Time // end of the grant and of all its tokens
 	RevokedAt time.Time // zero = not revoked

@@ -69,7 +69,7 @@ func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
 	}
 	req, err := t.parse(q)
 	if err != nil {
-		h.redirectError(w, t, err)
+		h.redirectError(w, r, t, err)
 		return
 	}
 	err = h.readIDTokenHint(r.Context(), t, req, q.Get("id_token_hint"))
@@ -95,7 +95,7 @@ func (h *Handler) readIDTokenHint(ctx context.Context, t *redirectable, req *aut
 	}
 	if t.noPages {
 		return newError(http.StatusUnauthorized, codeLoginRequired,
-			"the id_token_hint is not an ID token that this app got here")
+			"the id_token_hint is not an ID token that this app got here").because("id_token_hint_invalid")
 	}
 	return nil
 }
@@ -144,9 +144,10 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 	sameRequest := h.requestURL(req, paramLoginRequest, req.loginRequestID)
 	switch next.Step {
 	case admission.Cancelled:
-		return newError(http.StatusForbidden, codeAccessDenied, "the user chose not to sign in")
+		return newError(http.StatusForbidden, codeAccessDenied, "the user chose not to sign in").because("cancelled")
 	case admission.LoginRequired:
-		return newError(http.StatusUnauthorized, codeLoginRequired, "the user must sign in")
+		return newError(http.StatusUnauthorized, codeLoginRequired, "the user must sign in").
+			because(codeLoginRequired, sessionAttrs(req.client, browser, facts.SignedIn)...)
 	case admission.SignIn, admission.Reauthenticate:
 		return h.beginSignIn(w, r, req, next.Step == admission.Reauthenticate)
 	case admission.Confirm:
@@ -160,18 +161,24 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 		h.cfg.Site.Show(w, r, page)
 		return nil
 	case admission.Deny, admission.InteractionRequired:
-		return &pageError{kind: next.Page, client: req.client}
+		return &pageError{kind: next.Page, client: req.client,
+			compared: sessionAttrs(req.client, browser, facts.SignedIn)}
 	case admission.AskProfile:
 		if h.cfg.SignIn.AskProfile(w, r, browser, sameRequest) {
 			return nil
 		}
 	}
+	if req.client.needsConsent(req.redirectURI) && !h.hasConsent(req, browser) {
+		return h.askConsent(w, r, t, req, browser)
+	}
 	code, err := h.newCode(r.Context(), req, browser, subject)
 	switch {
 	case errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound):
-		return &pageError{kind: web.Refused, client: req.client} // the user was blocked or deleted just now
+		// the user was blocked or deleted just now
+		return &pageError{kind: web.Refused, client: req.client, compared: sessionAttrs(req.client, browser, true)}
 	case errors.Is(err, gateway.ErrConflict):
-		return &pageError{kind: web.SubjectTaken, client: req.client}
+		return &pageError{kind: web.SubjectTaken, client: req.client,
+			compared: sessionAttrs(req.client, browser, true)}
 	case err != nil:
 		return err
 	}
@@ -205,7 +212,7 @@ func (h *Handler) facts(r *http.Request, t *redirectable, req *authorizeRequest)
 // (id_token_hint), the second result is admission.SubjectOther.
 func (h *Handler) findSubject(ctx context.Context, req *authorizeRequest, browser session.Browser) (access.Subject,
 	admission.Subject, error) {
-	subjects := access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects}
+	subjects := access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects, AppIDs: h.cfg.AppIDs}
 	found, err := subjects.Find(ctx, req.client.ID, req.client.Subject, browser.User.ID, browser.Session)
 	if err == nil && req.expectedSub != "" {
 		found.Value, err = subjects.Pin(ctx, req.client.ID, browser.User.ID, found, h.cfg.Now())
@@ -259,7 +266,7 @@ func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, browser se
 		Grant: gateway.Grant{
 			ID: gateway.NewID(), App: req.client.ID, UserID: browser.User.ID, Scopes: req.scopes,
 			AuthTime: browser.AuthTime, Session: browser.Hash, Connector: browser.Connector,
-			AppID: browser.AppID, OpenID: browser.OpenID, CreatedAt: now, ExpiresAt: expires,
+			AppID: browser.AppID, OpenID: browser.OpenID, Method: browser.Method, CreatedAt: now, ExpiresAt: expires,
 		},
 	}
 	if subject.Pinned {
@@ -291,10 +298,9 @@ func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *red
 	isPage := errors.As(err, &page)
 	if t.noPages || !isPage && e.Status < 500 {
 		if isPage {
-			e = newError(e.Status, codeInteraction, e.Description)
+			e = newError(e.Status, codeInteraction, e.Description).because(string(page.kind), page.compared...)
 		}
-		h.logFailure(r, e, err)
-		h.redirectError(w, t, e)
+		h.redirectError(w, r, t, e)
 		return
 	}
 	if !isPage {
@@ -307,10 +313,11 @@ func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *red
 	h.showError(w, r, "authorize", err, links)
 }
 
-// redirectError redirects to the app with an error.
-func (h *Handler) redirectError(w http.ResponseWriter, t *redirectable, err error) {
+// redirectError redirects to the app with an error, and logs it.
+func (h *Handler) redirectError(w http.ResponseWriter, r *http.Request, t *redirectable, err error) {
 	e := protocolError(err)
 	h.observe("authorize", "", t.client, e)
+	h.logRefusal(r, "authorize", t.client, err)
 	route.SeeOther(w, h.errorURL(t, e))
 }
 

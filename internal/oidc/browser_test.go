@@ -51,6 +51,8 @@ func (a answer) page() string {
 	switch kind := webtest.Kind(a.body); kind {
 	case web.ConfirmSignIn:
 		return "confirm"
+	case web.Consent:
+		return "consent"
 	case web.Waiting:
 		return "waiting"
 	case web.AppSignOut:

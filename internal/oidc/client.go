@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -56,6 +57,7 @@ type Client struct {
 	Email         EmailPolicy
 	IDTokenAlg    string // keys.RS256 (or "") or keys.ES256
 	IDTokenClaims bool   // the ID token also contains the claims that userinfo returns
+	OldIDClaim    bool   // the scope profile also contains old_id, the user's id in an imported table
 	Lifetimes     Lifetimes
 }
 
@@ -265,14 +267,14 @@ type credentials struct {
 func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
 	if form.Has("client_assertion") || form.Has("client_assertion_type") {
-		return credentials{}, badClient() // private_key_jwt and client_secret_jwt are not supported
+		return credentials{}, badClient("client_assertion_unsupported") // private_key_jwt, client_secret_jwt
 	}
 	if r.Header.Get("Authorization") == "" {
 		return credentials{id: id, secrets: []string{secret}}, nil
 	}
 	user, password, ok := r.BasicAuth()
 	if !ok {
-		return credentials{}, badClient()
+		return credentials{}, badClient("authorization_header_not_basic")
 	}
 	if secret != "" {
 		return credentials{}, badRequest("the client authenticates in two ways at once")
@@ -308,7 +310,7 @@ func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error
 	counted := (client == nil || !client.Public) && cred.secrets[0] != ""
 	if counted && h.failures.Refused(address, id, now) {
 		return nil, newError(http.StatusTooManyRequests, codeSlowDown,
-			"too many failed authentications; wait a minute")
+			"too many failed authentications; wait a minute").because("too_many_failed_authentications")
 	}
 	matches := authenticated(client, cred.secrets)
 	switch {
@@ -318,9 +320,10 @@ func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error
 		h.failures.Wrong(address, id, now)
 	}
 	if !matches {
-		h.cfg.Logger.InfoContext(r.Context(), "client authentication failed", "app", id, "request_id",
-			h.cfg.RequestID(r.Context()))
-		return nil, badClient()
+		if client == nil {
+			return nil, badClient("unknown_client") // without the client_id that was sent: it may be a secret
+		}
+		return nil, badClient("wrong_secret", slog.String("client", id), slog.Bool("public", client.Public))
 	}
 	return client, nil
 }

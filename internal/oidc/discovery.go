@@ -101,7 +101,7 @@ func (h *Handler) jwks(w http.ResponseWriter, r *http.Request) {
 	}
 	keySet, err := h.cfg.Keys.JWKS(r.Context())
 	if err != nil {
-		h.writeError(w, r, err)
+		h.writeError(w, r, "key set", nil, err)
 		return
 	}
 	h.allowOrigin(w, r, nil)

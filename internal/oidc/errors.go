@@ -1,8 +1,10 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -14,10 +16,20 @@ type Error struct {
 	Status      int    // HTTP status, where the response is not a redirect
 	Code        string // the parameter error
 	Description string // error_description: for the developer of the client; contains no data of the server
+
+	// For the log only.
+	reason   string      // a word for the cause; "" = Code
+	compared []slog.Attr // the values that were compared, without secrets, codes and tokens
 }
 
 func newError(status int, code, description string) *Error {
 	return &Error{Status: status, Code: code, Description: description}
+}
+
+// because returns e with the cause for the log, which the client is not told.
+func (e *Error) because(reason string, compared ...slog.Attr) *Error {
+	e.reason, e.compared = reason, compared
+	return e
 }
 
 // Error returns the code and the description.
@@ -36,6 +48,7 @@ const (
 	codeAccessDenied       = "access_denied"
 	codeLoginRequired      = "login_required"
 	codeInteraction        = "interaction_required"
+	codeConsentRequired    = "consent_required"
 	codeServerError        = "server_error"
 	codeUnavailable        = "temporarily_unavailable"
 	codeSlowDown           = "slow_down"
@@ -49,19 +62,21 @@ func badRequest(description string) *Error {
 }
 
 // badGrant returns the same description for all causes, so that a client cannot find out whether a
-// code or token exists, has expired, was redeemed or belongs to another app.
-func badGrant() *Error {
+// code or token exists, has expired, was redeemed or belongs to another app. The log has the reason.
+func badGrant(reason string, compared ...slog.Attr) *Error {
 	return newError(http.StatusBadRequest, codeInvalidGrant,
-		"the code or token is invalid or has expired, or was not made for this request")
+		"the code or token is invalid or has expired, or was not made for this request").because(reason, compared...)
 }
 
 // badClient returns the same description for an unknown client and for a wrong secret.
-func badClient() *Error {
-	return newError(http.StatusUnauthorized, codeInvalidClient, "the client is not known, or its authentication failed")
+func badClient(reason string, compared ...slog.Attr) *Error {
+	return newError(http.StatusUnauthorized, codeInvalidClient,
+		"the client is not known, or its authentication failed").because(reason, compared...)
 }
 
-func invalidToken() *Error {
-	return newError(http.StatusUnauthorized, codeInvalidToken, "the access token is invalid or has expired")
+func invalidToken(reason string, compared ...slog.Attr) *Error {
+	return newError(http.StatusUnauthorized, codeInvalidToken,
+		"the access token is invalid or has expired").because(reason, compared...)
 }
 
 // protocolError converts any error into the error for the client. An error of another type than
@@ -86,8 +101,9 @@ func protocolError(err error) *Error {
 // pageError is an error that is shown to the user on a page of the gateway. When the client gets a
 // response too, the method code returns its error code.
 type pageError struct {
-	kind   web.Kind // the page
-	client *Client  // nil when the request identified none
+	kind     web.Kind    // the page
+	client   *Client     // nil when the request identified none
+	compared []slog.Attr // for the log, as in Error
 }
 
 func (e *pageError) Error() string { return "oidc: page " + string(e.kind) }
@@ -113,7 +129,6 @@ type pageLinks struct {
 // of the server. Without a link back to the app, the page has a link to the home page.
 func (h *Handler) showError(w http.ResponseWriter, r *http.Request, endpoint string, err error, links pageLinks) {
 	e := protocolError(err)
-	h.logFailure(r, e, err)
 	page := web.Page{
 		Kind: web.Fault, Status: e.Status, Go: links.retry, BackToApp: web.ToApp(links.back, links.registered),
 	}
@@ -133,13 +148,16 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, endpoint str
 	}
 	const noGrantType = "" // only requests to the token endpoint have one
 	h.observe(endpoint, noGrantType, client, e)
+	h.logRefusal(r, endpoint, client, err)
+	page.Logged = true
 	h.cfg.Site.Show(w, r, page)
 }
 
-// writeError responds with an error as JSON, and logs failures of the server.
-func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) {
+// writeError responds with an error as JSON, and logs it. client is nil when the request identified
+// none.
+func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, endpoint string, client *Client, err error) {
 	e := protocolError(err)
-	h.logFailure(r, e, err)
+	h.logRefusal(r, endpoint, client, err)
 	switch {
 	case e.Code == codeInvalidClient:
 		w.Header().Set("WWW-Authenticate", `Basic realm="weigate", charset="UTF-8"`)
@@ -149,11 +167,27 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	writeJSON(w, e.Status, map[string]string{"error": e.Code, "error_description": e.Description})
 }
 
-// logFailure logs an error of the server, unless the client has disconnected: then the error is a
-// consequence of that.
-func (h *Handler) logFailure(r *http.Request, e *Error, err error) {
-	if e.Status >= 500 && r.Context().Err() == nil {
-		h.cfg.Logger.ErrorContext(r.Context(), "openid connect request failed", "path", r.URL.Path, "request_id",
-			h.cfg.RequestID(r.Context()), "error", err)
+// logRefusal writes the one log line of a request that gets an error. A failure of the server is not
+// logged when the client has disconnected: then it is a consequence of that.
+func (h *Handler) logRefusal(r *http.Request, endpoint string, client *Client, err error) {
+	e := protocolError(err)
+	if e.Status >= http.StatusInternalServerError {
+		if r.Context().Err() == nil {
+			h.cfg.Logger.ErrorContext(r.Context(), "openid connect request failed", "path", r.URL.Path, "request_id",
+				h.cfg.RequestID(r.Context()), "error", err)
+		}
+		return
 	}
+	refusal := web.Refusal{Request: endpoint, Reason: cmp.Or(e.reason, e.Code), Compared: e.compared}
+	var page *pageError
+	if errors.As(err, &page) {
+		refusal.Reason, refusal.Compared = string(page.kind), page.compared
+	}
+	if client != nil {
+		refusal.App = client.ID
+	}
+	if refusal.Reason == codeInvalidRequest {
+		refusal.Compared = append(refusal.Compared, slog.String("problem", e.Description))
+	}
+	h.cfg.Site.LogRefusal(r, refusal)
 }

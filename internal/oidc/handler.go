@@ -46,6 +46,7 @@ type Config struct {
 	Access   access.Policy
 	Site     *web.Site // renders pages
 	Users    access.Users
+	AppIDs   gateway.AppIDs // optional: of the connectors
 	Subjects gateway.Subjects
 	Grants   gateway.Grants
 	Events   gateway.Events

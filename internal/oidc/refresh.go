@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,8 +14,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // This file exchanges refresh tokens at the token endpoint, and serves the endpoints for revocation
@@ -75,8 +76,8 @@ func (h *Handler) parseRefreshToken(token string) (grantID string, counter int, 
 	return "", 0, false
 }
 
-// refresh exchanges a refresh token for its successor and a new access token. The access policy is
-// applied again.
+// refresh exchanges a refresh token for its successor and a new access token. The access policy and
+// the sign-in methods of the app are applied again.
 func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) (*tokenResponse, error) {
 	presented := form.Get("refresh_token")
 	if presented == "" {
@@ -84,29 +85,36 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 	}
 	grantID, counter, ok := h.parseRefreshToken(presented)
 	if !ok {
-		return nil, badGrant()
+		return nil, badGrant("unknown_refresh_token")
 	}
 	now := h.cfg.Now()
 	grant, err := h.cfg.Grants.Grant(ctx, grantID)
 	if errors.Is(err, gateway.ErrNotFound) {
-		return nil, badGrant()
+		return nil, badGrant("unknown_grant")
 	}
 	if err != nil {
 		return nil, err
 	}
-	if grant.App != client.ID || !grant.Live(now) {
-		return nil, badGrant()
+	switch {
+	case grant.App != client.ID:
+		return nil, badGrant("token_of_another_app", slog.String("token_app", grant.App))
+	case !grant.RevokedAt.IsZero():
+		return nil, badGrant("grant_revoked", slog.Time("revoked_at", grant.RevokedAt))
+	case !grant.Live(now):
+		return nil, badGrant("grant_expired", slog.Time("expired_at", grant.ExpiresAt))
 	}
 	for _, s := range strings.Fields(form.Get("scope")) {
 		if !slices.Contains(grant.Scopes, s) {
-			return nil, newError(http.StatusBadRequest, codeInvalidScope, "scope has more in it than was granted")
+			return nil, newError(http.StatusBadRequest, codeInvalidScope, "scope has more in it than was granted").
+				because("scope_not_granted", slog.String("scope", web.LoggedText(s)), slog.Any("granted", grant.Scopes))
 		}
 	}
-	if err := h.stillAllowed(ctx, client, grant); err != nil {
+	user, err := h.grantUser(ctx, client, grant)
+	if err != nil {
 		return nil, err
 	}
 	access := newToken()
-	idToken, err := h.idToken(ctx, client, grant, "", access, now)
+	idToken, err := h.idToken(ctx, client, grant, user, "", access, now)
 	if err != nil {
 		return nil, err
 	}
@@ -119,9 +127,10 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 	switch {
 	case errors.Is(err, gateway.ErrReplay):
 		h.recordReplay(ctx, EventRefreshReplayed, grant)
-		return nil, badGrant()
+		return nil, badGrant("refresh_token_replaced_before", slog.Int("sent", counter),
+			slog.Int("current", grant.Counter))
 	case errors.Is(err, gateway.ErrNotFound):
-		return nil, badGrant()
+		return nil, badGrant("grant_ended")
 	case err != nil:
 		return nil, err
 	}
@@ -140,26 +149,6 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 		return nil, errors.New("oidc: this process lacks the master key of a refresh token's successor")
 	}
 	return response, nil
-}
-
-// stillAllowed returns an error when the access policy does not admit the user of the grant any
-// more: the user may have lost access since the sign-in.
-func (h *Handler) stillAllowed(ctx context.Context, client *Client, grant gateway.Grant) error {
-	user, err := h.cfg.Users.User(ctx, grant.UserID)
-	if errors.Is(err, gateway.ErrNotFound) {
-		return badGrant()
-	}
-	if err != nil {
-		return err
-	}
-	decision, err := h.cfg.Access.Decide(ctx, user, client.App)
-	if err != nil {
-		return err
-	}
-	if decision != access.Allowed {
-		return badGrant()
-	}
-	return nil
 }
 
 // foundToken is a valid access token or refresh token.
@@ -226,7 +215,7 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	}
 	h.observe("revoke", "", client, err)
 	if err != nil {
-		h.writeError(w, r, err)
+		h.writeError(w, r, "revocation", client, err)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -267,7 +256,7 @@ func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) {
 	}
 	client, token, err := h.readToken(w, r)
 	if err == nil && client.Public {
-		err = badClient()
+		err = badClient("public_client")
 	}
 	response := introspection{}
 	if err == nil {
@@ -275,7 +264,7 @@ func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) {
 	}
 	h.observe("introspect", "", client, err)
 	if err != nil {
-		h.writeError(w, r, err)
+		h.writeError(w, r, "introspection", client, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, response)
@@ -284,6 +273,12 @@ func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) describe(ctx context.Context, client *Client, token string) (introspection, error) {
 	found, ok, err := h.findToken(ctx, client, token)
 	if err != nil || !ok {
+		return introspection{}, err
+	}
+	var denied *Error
+	if _, err := h.grantUser(ctx, client, found.grant); errors.As(err, &denied) {
+		return introspection{}, nil // the user may not use the app any more
+	} else if err != nil {
 		return introspection{}, err
 	}
 	out := introspection{

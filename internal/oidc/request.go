@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"encoding/base64"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -37,11 +38,12 @@ func hasScope(grant gateway.Grant, scope string) bool { return slices.Contains(g
 
 // Parameters that the gateway itself adds to the address of an authorize request, before the browser
 // leaves for the sign-in or a page and returns. They only restrict or cancel the request, so a link
-// in which an attacker sets them is harmless.
+// in which an attacker sets them is harmless. An attacker cannot make the value of paramConsent.
 const (
 	paramLoginRequest = "weigate_login_request" // ID of the session.LoginRequest that was made for this request
 	paramContinue     = "weigate_continue"      // the user pressed "Continue" on the page that asks to sign in again
 	paramCancel       = "weigate_cancel"        // the user pressed "Cancel"
+	paramConsent      = "weigate_consent"       // the user pressed "Continue" on the consent page: see consent.go
 	// the sub of the id_token_hint; the token itself is too long for the return address
 	paramSub = "weigate_sub"
 )
@@ -75,6 +77,7 @@ type authorizeRequest struct {
 	loginRequestID string // paramLoginRequest; "" = the browser does not return from a sign-in
 	proceed        bool   // paramContinue
 	cancel         bool   // paramCancel
+	consent        string // paramConsent
 }
 
 // parseClient validates client_id and redirect_uri, before any other parameter is read. Its errors
@@ -85,10 +88,12 @@ func (h *Handler) parseClient(q url.Values) (*redirectable, error) {
 	}
 	client := h.cfg.Clients().byID[q.Get("client_id")]
 	if client == nil {
-		return nil, &pageError{kind: web.UnknownApp}
+		return nil, &pageError{kind: web.UnknownApp,
+			compared: []slog.Attr{slog.String("client_id", web.LoggedText(q.Get("client_id")))}}
 	}
-	if !client.redirectAllowed(q.Get("redirect_uri")) {
-		return nil, &pageError{kind: web.RedirectURI, client: client}
+	if sent := q.Get("redirect_uri"); !client.redirectAllowed(sent) {
+		return nil, &pageError{kind: web.RedirectURI, client: client, compared: []slog.Attr{
+			slog.String("redirect_uri", web.LoggedURL(sent)), slog.Any("registered", client.RedirectURIs)}}
 	}
 	t := &redirectable{client: client, redirectURI: q.Get("redirect_uri"),
 		noPages: slices.Contains(strings.Fields(q.Get("prompt")), "none")}
@@ -113,7 +118,7 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 		client: t.client, redirectURI: t.redirectURI, state: t.state, hasState: t.hasState,
 		nonce: q.Get("nonce"), uiLocales: q.Get("ui_locales"),
 		expectedSub: q.Get(paramSub), loginRequestID: q.Get(paramLoginRequest),
-		proceed: q.Has(paramContinue), cancel: q.Has(paramCancel),
+		proceed: q.Has(paramContinue), cancel: q.Has(paramCancel), consent: q.Get(paramConsent),
 	}
 	for _, s := range strings.Fields(q.Get("scope")) {
 		if slices.Contains(knownScopes(), s) && !slices.Contains(req.scopes, s) {
@@ -121,7 +126,8 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 		}
 	}
 	if !slices.Contains(req.scopes, scopeOpenID) {
-		return nil, newError(http.StatusBadRequest, codeInvalidScope, "scope must contain openid")
+		return nil, newError(http.StatusBadRequest, codeInvalidScope, "scope must contain openid").
+			because(codeInvalidScope, slog.String("scope", web.LoggedText(q.Get("scope"))))
 	}
 	if err := req.parsePKCE(q); err != nil {
 		return nil, err
@@ -154,7 +160,8 @@ func rejectUnsupported(q url.Values) error {
 	case q.Get("response_type") == "":
 		return badRequest("response_type is missing")
 	case q.Get("response_type") != "code":
-		return newError(http.StatusBadRequest, codeUnsupportedType, "the only response_type is code")
+		return newError(http.StatusBadRequest, codeUnsupportedType, "the only response_type is code").
+			because(codeUnsupportedType, slog.String("response_type", web.LoggedText(q.Get("response_type"))))
 	case q.Get("response_mode") != "" && q.Get("response_mode") != "query":
 		return badRequest("the only response_mode is query")
 	}

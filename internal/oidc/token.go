@@ -7,14 +7,17 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/weigate/weigate/internal/admission"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // Kinds of the events that this package writes.
@@ -71,12 +74,13 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 			err = badRequest("grant_type is missing")
 		default:
 			err = newError(http.StatusBadRequest, codeUnsupportedGrant,
-				"grant_type must be authorization_code or refresh_token")
+				"grant_type must be authorization_code or refresh_token").
+				because("grant_type_unsupported", slog.String("grant_type", web.LoggedText(form.Get("grant_type"))))
 		}
 	}
 	h.observe("token", grantType, client, err)
 	if err != nil {
-		h.writeError(w, r, err)
+		h.writeError(w, r, "token", client, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, response)
@@ -94,19 +98,19 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 	hash := sha256.Sum256([]byte(form.Get("code")))
 	code, cached, err := h.findCode(ctx, client, hash)
 	if errors.Is(err, gateway.ErrNotFound) {
-		return nil, badGrant()
+		return nil, badGrant("unknown_code")
 	}
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case code.Grant.App != client.ID, code.RedirectURI != form.Get("redirect_uri"),
-		!verifierMatches(code.Challenge, form.Get("code_verifier")):
-		return nil, badGrant()
-	case !hasScope(code.Grant, scopeOpenID):
-		return nil, badGrant() // issued by another protocol, before the kind of the app was changed
-	case !code.RedeemedAt.IsZero() && !code.Grant.RevokedAt.IsZero():
-		return nil, badGrant() // a replay has revoked the grant before: no second event
+	if err := checkCode(client, code, form); err != nil {
+		return nil, err
+	}
+	var user gateway.User
+	if code.RedeemedAt.IsZero() { // a replay revokes the grant below, whatever its user may do
+		if user, err = h.grantUser(ctx, client, code.Grant); err != nil {
+			return nil, err
+		}
 	}
 	now := h.cfg.Now()
 	access := newToken()
@@ -121,7 +125,7 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 	if !cached && code.RedeemedAt.IsZero() {
 		// The ID token is signed before the code is redeemed, so that a failure to sign does not
 		// use up the code. For a replay nothing is signed.
-		response.IDToken, err = h.idToken(ctx, client, code.Grant, code.Nonce, access, now)
+		response.IDToken, err = h.idToken(ctx, client, code.Grant, user, code.Nonce, access, now)
 		if err != nil {
 			return nil, err
 		}
@@ -130,21 +134,69 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 	switch {
 	case errors.Is(err, gateway.ErrReplay):
 		h.recordReplay(ctx, EventCodeReplayed, grant)
-		return nil, badGrant()
+		return nil, badGrant("code_redeemed_before", slog.Time("redeemed_at", code.RedeemedAt))
+	case errors.Is(err, gateway.ErrExpired):
+		return nil, badGrant("code_expired", slog.Time("expired_at", code.ExpiresAt))
 	case errors.Is(err, gateway.ErrNotFound):
-		return nil, badGrant()
+		return nil, badGrant("unknown_code")
 	case err != nil:
 		return nil, err
 	}
 	if cached {
 		// A cached code has no pinned subject; the redeemed grant has it. The ID token needs nothing
 		// else from the store, so signing it only now cannot fail.
-		response.IDToken, err = h.idToken(ctx, client, grant, code.Nonce, access, now)
+		response.IDToken, err = h.idToken(ctx, client, grant, user, code.Nonce, access, now)
 		if err != nil {
 			return nil, err
 		}
 	}
 	return response, nil
+}
+
+// checkCode returns an error unless the code was issued for this token request.
+func checkCode(client *Client, code gateway.Code, form url.Values) error {
+	sent, verifier := form.Get("redirect_uri"), form.Get("code_verifier")
+	switch {
+	case code.Grant.App != client.ID:
+		return badGrant("code_of_another_app", slog.String("code_app", code.Grant.App))
+	case code.RedirectURI != sent:
+		return badGrant("redirect_uri_mismatch", slog.String("redirect_uri", web.LoggedURL(sent)),
+			slog.String("authorized", web.LoggedURL(code.RedirectURI)))
+	case !verifierMatches(code.Challenge, verifier):
+		return badGrant("pkce_mismatch", slog.Bool("challenge", code.Challenge != ""),
+			slog.Int("verifier_length", len(verifier)))
+	case !hasScope(code.Grant, scopeOpenID):
+		// issued by another protocol, before the kind of the app was changed
+		return badGrant("code_of_another_protocol", slog.Any("scopes", code.Grant.Scopes))
+	case !code.RedeemedAt.IsZero() && !code.Grant.RevokedAt.IsZero():
+		// a replay has revoked the grant before: no second event
+		return badGrant("code_redeemed_before", slog.Time("redeemed_at", code.RedeemedAt))
+	}
+	return nil
+}
+
+// grantUser returns the user of a grant, who may still use the app: an administrator may have blocked
+// the user, or made the rules of the app stricter, since the grant was made. Otherwise the error is
+// badGrant.
+func (h *Handler) grantUser(ctx context.Context, client *Client, grant gateway.Grant) (gateway.User, error) {
+	user, err := h.cfg.Users.User(ctx, grant.UserID)
+	if errors.Is(err, gateway.ErrNotFound) {
+		return user, badGrant("user_deleted", slog.String("user", grant.UserID))
+	}
+	if err != nil {
+		return user, err
+	}
+	denied, err := admission.CheckGrant(ctx, h.cfg.Access, client.App, grant, user)
+	if err == nil && denied != "" {
+		err = badGrant(string(denied), deniedAttrs(client, grant)...)
+	}
+	return user, err
+}
+
+// deniedAttrs are the values by which CheckGrant decided, for the log.
+func deniedAttrs(client *Client, grant gateway.Grant) []slog.Attr {
+	return []slog.Attr{slog.String("user", grant.UserID), slog.String("method", grant.Method),
+		slog.Any("methods", client.Methods), slog.String("access", string(client.Access.Rule))}
 }
 
 // findCode returns a code, from the cache of this process or from the store. A client with
@@ -192,14 +244,11 @@ func (h *Handler) accessToken(client *Client, token string, now time.Time) gatew
 // idToken returns a signed ID token for the redemption of a code or a refresh; nonce is "" for a
 // refresh. The token contains the claims about the user only if the app is configured with
 // IDTokenClaims: other apps request them at the userinfo endpoint.
-func (h *Handler) idToken(ctx context.Context, client *Client, grant gateway.Grant, nonce, accessToken string,
-	now time.Time) (string, error) {
+func (h *Handler) idToken(ctx context.Context, client *Client, grant gateway.Grant, user gateway.User, nonce,
+	accessToken string, now time.Time) (string, error) {
 	claims := map[string]any{}
 	if client.IDTokenClaims {
-		user, err := h.cfg.Users.User(ctx, grant.UserID)
-		if err != nil {
-			return "", err
-		}
+		var err error
 		claims, err = h.claims(ctx, client, grant, user)
 		if err != nil {
 			return "", err

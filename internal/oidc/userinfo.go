@@ -6,11 +6,13 @@ import (
 	"encoding/base32"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/admission"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
@@ -27,7 +29,7 @@ func (h *Handler) userinfo(w http.ResponseWriter, r *http.Request) {
 	h.observe("userinfo", "", client, err)
 	h.allowOrigin(w, r, client)
 	if err != nil {
-		h.writeBearerError(w, r, err)
+		h.writeBearerError(w, r, client, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, claims)
@@ -41,20 +43,29 @@ func (h *Handler) readUserinfo(w http.ResponseWriter, r *http.Request) (*Client,
 		return nil, nil, err
 	}
 	_, grant, user, err := h.cfg.Grants.TokenUser(r.Context(), sha256.Sum256([]byte(token)), h.cfg.Now())
-	if errors.Is(err, gateway.ErrNotFound) {
-		return nil, nil, invalidToken()
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, gateway.ErrExpired):
+		return nil, nil, invalidToken("token_expired_or_revoked")
+	case errors.Is(err, gateway.ErrNotFound):
+		return nil, nil, invalidToken("unknown_token")
+	case err != nil:
 		return nil, nil, err
 	}
 	client := h.cfg.Clients().byID[grant.App]
 	if client == nil || !hasScope(grant, scopeOpenID) {
 		// The app was removed from the configuration, or used another protocol when it got the token.
-		return nil, nil, invalidToken()
+		return nil, nil, invalidToken("token_of_a_removed_app", slog.String("token_app", grant.App))
+	}
+	denied, err := admission.CheckGrant(r.Context(), h.cfg.Access, client.App, grant, user)
+	if err == nil && denied != "" {
+		err = invalidToken(string(denied), deniedAttrs(client, grant)...)
+	}
+	if err != nil {
+		return client, nil, err
 	}
 	claims, err := h.claims(r.Context(), client, grant, user)
 	if errors.Is(err, gateway.ErrNotFound) {
-		return client, nil, invalidToken()
+		return client, nil, invalidToken("user_deleted")
 	}
 	if err != nil {
 		return client, nil, err
@@ -65,7 +76,7 @@ func (h *Handler) readUserinfo(w http.ResponseWriter, r *http.Request) (*Client,
 
 // errNoToken is the error for a request without an access token. RFC 6750 section 3.1 requires a
 // response without an error code.
-var errNoToken = &Error{Status: http.StatusUnauthorized}
+var errNoToken = &Error{Status: http.StatusUnauthorized, reason: "no_token"}
 
 // bearerToken returns the access token of a request (RFC 6750): from the Authorization header or
 // from a form in the body. A token in the query is not read, since addresses are logged.
@@ -97,7 +108,7 @@ func bearerToken(w http.ResponseWriter, r *http.Request) (string, error) {
 
 // writeBearerError responds with an error in the WWW-Authenticate header (RFC 6750, section 3) and as
 // JSON. A failure of the server (5xx) is not about authentication, so it gets no such header.
-func (h *Handler) writeBearerError(w http.ResponseWriter, r *http.Request, err error) {
+func (h *Handler) writeBearerError(w http.ResponseWriter, r *http.Request, client *Client, err error) {
 	e := protocolError(err)
 	challenge := `Bearer realm="weigate"`
 	if e.Code != "" {
@@ -107,11 +118,12 @@ func (h *Handler) writeBearerError(w http.ResponseWriter, r *http.Request, err e
 		w.Header().Set("WWW-Authenticate", challenge)
 	}
 	if e.Code == "" {
+		h.logRefusal(r, "userinfo", client, err)
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(e.Status)
 		return
 	}
-	h.writeError(w, r, e)
+	h.writeError(w, r, "userinfo", client, err)
 }
 
 // claims returns the claims of the granted scopes, without sub.
@@ -123,6 +135,11 @@ func (h *Handler) claims(ctx context.Context, client *Client, grant gateway.Gran
 	}
 	if hasScope(grant, scopeProfile) {
 		addProfile(out, user, grant.Subject)
+		if client.OldIDClaim && user.OldID != "" {
+			// The id of an imported user in the system before this gateway, by which an app can find its
+			// existing record of the user.
+			out["old_id"] = user.OldID
+		}
 	}
 	if hasScope(grant, scopeGroups) {
 		out["groups"] = append([]string{}, user.Groups...) // [] and not null for a user without groups
@@ -132,7 +149,10 @@ func (h *Handler) claims(ctx context.Context, client *Client, grant gateway.Gran
 		if err != nil {
 			return nil, err
 		}
-		out["appid"], out["openid"] = grant.AppID, grant.OpenID
+		// Not when the connector has another appid since: the app would take the openid for one of it.
+		if h.cfg.AppIDs.Current(grant.Connector, grant.AppID) {
+			out["appid"], out["openid"] = grant.AppID, grant.OpenID
+		}
 		if union := access.UnionID(identities, grant.AppID); union != "" {
 			out["unionid"] = union
 		}
@@ -154,11 +174,6 @@ func addProfile(out map[string]any, user gateway.User, subject string) {
 	}
 	if user.Locale != "" {
 		out["locale"] = user.Locale
-	}
-	if user.OldID != "" {
-		// The id of an imported user in the system before this gateway, by which an app can find its
-		// existing record of the user.
-		out["old_id"] = user.OldID
 	}
 	// The user's status and groups, and the profile from WeChat, have separate times of change.
 	out["updated_at"] = user.UpdatedAt.Unix()

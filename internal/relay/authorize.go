@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -70,7 +71,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(r.Context(), browser.User, req.app.App) },
 		Subject: func() (admission.Subject, error) {
 			var known bool
-			identity, known, err = access.IdentityAt(r.Context(), h.cfg.Users, browser.User.ID, browser.Session, req.connector())
+			identity, known, err = access.IdentityAt(r.Context(), h.cfg.Users, h.cfg.AppIDs, browser.User.ID, browser.Session,
+				req.connector())
 			if err == nil && !known {
 				return admission.SubjectNoOpenID, nil
 			}
@@ -91,7 +93,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 		h.show(w, r, web.WaitingPage(req.app.App, browser.User, sameRequest))
 		return nil
 	case admission.Deny:
-		return &pageError{kind: next.Page, app: req.app, retry: h.retryURL(req, next.Page, facts.Answered)}
+		return &pageError{kind: next.Page, app: req.app, retry: h.retryURL(req, next.Page, facts.Answered),
+			compared: sessionAttrs(req, browser, signedIn)}
 	case admission.AskProfile:
 		if h.cfg.SignIn.AskProfile(w, r, browser, sameRequest) {
 			return nil
@@ -156,12 +159,12 @@ func (h *Handler) storeCode(ctx context.Context, req *request, browser session.B
 		Grant: gateway.Grant{
 			ID: gateway.NewID(), App: req.app.ID, UserID: browser.User.ID, Subject: identity.OpenID, Scopes: req.scopes,
 			AuthTime: browser.AuthTime, Session: browser.Hash,
-			Connector: identity.Connector, AppID: identity.AppID, OpenID: identity.OpenID, CreatedAt: now,
-			ExpiresAt: now.Add(codeLifetime),
+			Connector: identity.Connector, AppID: identity.AppID, OpenID: identity.OpenID, Method: browser.Method,
+			CreatedAt: now, ExpiresAt: now.Add(codeLifetime),
 		},
 	})
 	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) {
-		return "", &pageError{kind: web.Refused, app: req.app}
+		return "", &pageError{kind: web.Refused, app: req.app, compared: sessionAttrs(req, browser, true)}
 	}
 	return code, err
 }
@@ -201,9 +204,10 @@ func newToken() string {
 // pageError is an error that is shown to the user on a page. The app receives nothing, as with
 // WeChat.
 type pageError struct {
-	kind  web.Kind
-	app   *App   // nil = not known
-	retry string // where to try again; "" = nowhere
+	kind     web.Kind
+	app      *App        // nil = not known
+	retry    string      // where to try again; "" = nowhere
+	compared []slog.Attr // for the log: the values that were compared, without secrets, codes and tokens
 }
 
 func (e *pageError) Error() string { return "relay: page " + string(e.kind) }
@@ -225,18 +229,26 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, req *request
 	if known.app != nil {
 		page.App, app = known.app.Name, known.app.ID
 	}
-	switch {
-	case r.Context().Err() != nil:
-	case known.kind.Status() >= http.StatusInternalServerError:
+	if known.kind.Status() >= http.StatusInternalServerError && r.Context().Err() == nil {
 		h.cfg.Logger.ErrorContext(r.Context(), "relay request failed", "error", err, "request_id",
 			h.cfg.RequestID(r.Context()))
-	default:
-		h.cfg.Logger.InfoContext(r.Context(), "relay request rejected", "endpoint", req.endpoint(), "app", app,
-			"reason", string(known.kind),
-			"request_id", h.cfg.RequestID(r.Context()))
 	}
+	page.Refusal = web.Refusal{Request: "relay", App: app, Compared: known.compared}
 	h.cfg.Observe(Observation{Endpoint: req.endpoint(), App: app, Outcome: string(known.kind)})
 	h.show(w, r, page)
+}
+
+// sessionAttrs are the facts about the session by which an app accepts or rejects it, for the log.
+func sessionAttrs(req *request, browser session.Browser, signedIn bool) []slog.Attr {
+	if !signedIn {
+		return []slog.Attr{slog.Bool("signed_in", false)}
+	}
+	return []slog.Attr{
+		slog.String("user", browser.User.ID), slog.String("status", string(browser.User.Status)),
+		slog.String("method", browser.Method), slog.Any("methods", req.app.Methods),
+		slog.String("access", string(req.app.Access.Rule)), slog.String("connector", browser.Connector),
+		slog.String("app_connector", req.connector()),
+	}
 }
 
 // show renders a page. No page has a link back to the app: WeChat's pages have none either, and an

@@ -32,7 +32,6 @@ func TestReturnAddressIsKeptByteForByte(t *testing.T) {
 	for _, k := range []struct{ name, to, want string }{
 		{"plain", "https://shop.example.com/cb", "https://shop.example.com/cb?code=CODE&state=s1"},
 		{"no path", "https://shop.example.com", "https://shop.example.com?code=CODE&state=s1"},
-		{"http", "http://shop.example.com/", "http://shop.example.com/?code=CODE&state=s1"},
 		{"query", "https://shop.example.com/cb?a=%2f&&b=+%20",
 			"https://shop.example.com/cb?a=%2f&&b=+%20&code=CODE&state=s1"},
 		{"empty query", "https://shop.example.com/cb?", "https://shop.example.com/cb?&code=CODE&state=s1"},

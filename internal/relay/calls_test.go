@@ -271,7 +271,7 @@ func TestTokensDie(t *testing.T) {
 				t.Error(err)
 			}
 		}, 42001, 40030, 40029},
-		"a person who may not use the app any more": {func(g *fixture) { g.allow = access.Denied }, 42001, 40030, 0},
+		"a person who may not use the app any more": {func(g *fixture) { g.allow = access.Denied }, 42001, 40030, 40029},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -32,15 +32,16 @@ func TestConfigIsChecked(t *testing.T) {
 	_, err := relay.New(relay.Config{URL: "login.example.com/", VerifyFiles: []string{"../MP_verify_a.txt"},
 		Apps: []relay.App{
 			{App: gateway.App{ID: "a"}, AppID: "wx1", Secrets: []route.SecretHash{route.HashSecret("")},
-				ReturnHosts: []string{"https://x", "*.example.com", "X.example.com", "a@b", ""}},
+				ReturnURLs: []string{"x.example.com", "https://*.example.com", "https://X.example.com", "https://a@b",
+					"https://a/b/../c", "ftp://a", "https://a/?b", ""}},
 			{App: gateway.App{ID: "a"}, AppID: "wx1", Connector: "main"},
 		}})
 	if err == nil {
 		t.Fatal("taken")
 	}
-	for _, want := range []string{"Config.URL", "verify file", "a secret is empty", "no connector", `"https://x"`,
-		`"*.example.com"`,
-		`"X.example.com"`, `"a@b"`, `""`, "0 secrets", "no return_hosts", "two with this id"} {
+	for _, want := range []string{"Config.URL", "verify file", "a secret is empty", "no connector", `"x.example.com"`,
+		`"https://*.example.com"`, `"https://X.example.com"`, `"https://a@b"`, `"https://a/b/../c"`, `"ftp://a"`,
+		`"https://a/?b"`, `""`, "0 secrets", "no return_urls", "two with this id"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("nothing about %s in: %v", want, err)
 		}

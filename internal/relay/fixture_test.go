@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -42,6 +43,7 @@ type fixture struct {
 	store   gateway.Store
 	user    gateway.User
 	address netip.Addr
+	log     *strings.Builder
 
 	mu      sync.Mutex
 	now     time.Time
@@ -70,7 +72,10 @@ func newFixture(t testing.TB, change ...func(*relay.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	site, err := web.New(web.Config{})
+	g.log = &strings.Builder{}
+	site, err := web.New(web.Config{
+		RequestID: func(context.Context) string { return "req1" }, Logger: slog.New(slog.NewTextHandler(g.log, nil)),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,12 +85,12 @@ func newFixture(t testing.TB, change ...func(*relay.Config)) *fixture {
 		Apps: []relay.App{
 			{App: gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "The Shop"}, AppID: appID,
 				Secrets:   []route.SecretHash{route.HashSecret(secret)},
-				Connector: "main", ReturnHosts: []string{"shop.example.com", "dev.example.com:8443", "127.0.0.1:8080",
-					"[::1]"}},
+				Connector: "main", ReturnURLs: []string{"https://shop.example.com", "https://dev.example.com:8443/",
+					"http://127.0.0.1:8080", "http://[::1]"}},
 			{App: gateway.App{ID: "bank", Kind: gateway.AppRelay, Name: "The Bank", Methods: []string{"wechat"}},
 				AppID:   "wx00000000000000bb",
 				Secrets: []route.SecretHash{route.HashSecret("old"), route.HashSecret("new")}, Connector: "main",
-				WebsiteConnector: "site", ReturnHosts: []string{"bank.example.com"}},
+				WebsiteConnector: "site", ReturnURLs: []string{"https://bank.example.com"}},
 		},
 		SignIn: g, Access: g, Site: site, Users: g, Grants: grants{store, g}, Sealer: master,
 		InWeChat:  func(*http.Request) bool { return !g.outside },

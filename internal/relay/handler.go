@@ -32,6 +32,7 @@ type Config struct {
 	Access      access.Policy
 	Site        *web.Site
 	Users       access.Users
+	AppIDs      gateway.AppIDs // optional: of the connectors
 	Grants      gateway.Grants
 	Sealer      *keys.Sealer // derives refresh tokens
 
@@ -147,14 +148,17 @@ type App struct {
 	Secrets          []route.SecretHash // one, or two while a secret is replaced
 	Connector        string             // the app gets the openids of this connector; "" = it uses qrconnect only
 	WebsiteConnector string             // as Connector, for a sign-in at qrconnect; "" = Connector
-	// hosts to which codes may be sent, with a port where it is not the default one of http or https
-	ReturnHosts []string
+	// prefixes of the addresses to which codes may be sent: an http or https URL with an optional
+	// path; see checkRedirectURI
+	ReturnURLs []string
+
+	returns []returnURL // ReturnURLs, parsed by prepare
 }
 
 // prepare validates the app. It returns all problems.
 func (a *App) prepare() (problems []error) {
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	a.Secrets, a.ReturnHosts = slices.Clone(a.Secrets), slices.Clone(a.ReturnHosts)
+	a.Secrets, a.ReturnURLs = slices.Clone(a.Secrets), slices.Clone(a.ReturnURLs)
 	if a.ID == "" || a.AppID == "" || strings.ContainsFunc(a.AppID, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		add("the id and the appid must be printable ASCII without spaces")
 	}
@@ -167,22 +171,18 @@ func (a *App) prepare() (problems []error) {
 	if a.Connector == "" && a.WebsiteConnector == "" {
 		add("it has no connector, so it has no openids")
 	}
-	if len(a.ReturnHosts) == 0 {
-		add("it has no return_hosts")
+	if len(a.ReturnURLs) == 0 {
+		add("it has no return_urls")
 	}
-	for _, host := range a.ReturnHosts {
-		if err := checkHost(host); err != nil {
-			add("return host %q: %w", host, err)
+	for _, address := range a.ReturnURLs {
+		prefix, ok := parseReturnURL(address)
+		if !ok || strings.ContainsAny(address, "?#") || hasDotSegment(prefix.path) || strings.HasSuffix(prefix.host, ".") ||
+			!strings.HasPrefix(address, prefix.scheme+"://"+prefix.host) {
+			add("return URL %q: want http or https, a host in lower case and perhaps a path, and nothing else", address)
 		}
+		a.returns = append(a.returns, prefix)
 	}
 	return problems
-}
-
-func checkHost(host string) error {
-	if !authority.MatchString(host) || strings.ToLower(host) != host || strings.HasSuffix(host, ".") {
-		return errors.New("want a host name in lower case, perhaps with a port, and nothing else")
-	}
-	return nil
 }
 
 // secretMatches reports whether sent is a secret of the app. It takes the same time for an app that

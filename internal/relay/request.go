@@ -1,7 +1,7 @@
 package relay
 
 import (
-	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -54,31 +54,37 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	}
 	for _, name := range []string{"appid", "redirect_uri", "response_type", "scope", "state", paramLoginRequest} {
 		if len(q[name]) > 1 {
-			return nil, &pageError{kind: web.BadRequest} // the app and the gateway could read different ones
+			// the app and the gateway could read different ones
+			return nil, &pageError{kind: web.BadRequest, compared: []slog.Attr{slog.String("given_twice", name)}}
 		}
 	}
 	app := h.byAppID[q.Get("appid")]
 	if app == nil {
-		return nil, &pageError{kind: web.UnknownApp}
+		return nil, &pageError{kind: web.UnknownApp,
+			compared: []slog.Attr{slog.String("appid", web.LoggedText(q.Get("appid")))}}
 	}
 	req := &request{app: app, website: website, redirectURI: q.Get("redirect_uri"), state: q.Get("state"),
 		lang:           q.Get("lang"),
 		loginRequestID: q.Get(paramLoginRequest), proceed: q.Has(paramContinue)}
-	refuse := func(page web.Kind) (*request, error) { return nil, &pageError{kind: page, app: app} }
+	refuse := func(page web.Kind, compared ...slog.Attr) (*request, error) {
+		return nil, &pageError{kind: page, app: app, compared: compared}
+	}
 	switch {
-	case app.checkRedirectURI(req.redirectURI) != nil:
-		return refuse(web.RedirectURI)
+	case !app.redirectAllowed(req.redirectURI):
+		return refuse(web.RedirectURI, slog.String("redirect_uri", web.LoggedURL(req.redirectURI)),
+			slog.Any("return_urls", app.ReturnURLs))
 	case q.Get("response_type") != "code":
-		return refuse(web.BadRequest)
+		return refuse(web.BadRequest, slog.String("response_type", web.LoggedText(q.Get("response_type"))))
 	case !req.readScope(q.Get("scope")) || req.connector() == "":
-		return refuse(web.Scope)
+		return refuse(web.Scope, slog.String("scope", web.LoggedText(q.Get("scope"))),
+			slog.String("connector", req.connector()))
 	case !website && len(req.state) > maxState:
-		return refuse(web.State)
+		return refuse(web.State, slog.Int("length", len(req.state)), slog.Int("longest", maxState))
 	}
 	popup := q.Get("forcePopup")
 	req.forcePopup = (popup == "true" || popup == "1") && slices.Contains(req.scopes, scopeUserInfo)
 	if len(h.requestURL(req, paramLoginRequest, admission.NewLoginRequestID(h.requestURL(req)))) > session.MaxReturn {
-		return refuse(web.BadRequest)
+		return refuse(web.BadRequest, slog.String("problem", "the request is too long"))
 	}
 	return req, nil
 }
@@ -169,48 +175,88 @@ func (h *Handler) requestURL(req *request, pairs ...string) string {
 var authority = regexp.MustCompile(
 	`^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$`)
 
-var errRedirectURI = errors.New("relay: redirect_uri rejected")
+// returnURL is an address, or a prefix of addresses, to which codes may be sent.
+type returnURL struct {
+	scheme string // http or https
+	host   string // with the port, unless it is the default one
+	path   string // begins with a slash, as it was sent
+}
 
-// checkRedirectURI returns an error unless a code may be sent to address: an http or https address
-// at one of the app's hosts. WeChat's rule is the same, an exact host and any path ("网页授权域名",
-// WeChat's guide to web authorization). WeChat is reported to accept any port as well; here a port
-// must be listed.
-//
-// The address is parsed here and not by package url: an address from which some browser may read
-// another host is rejected.
-func (a *App) checkRedirectURI(address string) error {
+// parseReturnURL parses an address. It does so itself and not by package url: ok is false for an
+// address from which some browser or server may read another host or path.
+func parseReturnURL(address string) (u returnURL, ok bool) {
 	for i := range len(address) {
 		// Browsers drop tabs and line breaks, and take a backslash for a slash.
 		if c := address[i]; c < ' ' || c == 0x7f || c == '\\' {
-			return errRedirectURI
+			return u, false
 		}
 	}
 	scheme, rest, found := strings.Cut(address, "://")
-	if !found {
-		return errRedirectURI
+	u.scheme = strings.ToLower(scheme)
+	defaultPort := map[string]string{"http": ":80", "https": ":443"}[u.scheme]
+	if !found || defaultPort == "" {
+		return u, false
 	}
 	end := strings.IndexAny(rest, "/?#")
 	if end < 0 {
 		end = len(rest)
 	}
-	host := rest[:end]
+	host, rest := rest[:end], rest[end:]
 	if !authority.MatchString(host) {
-		return errRedirectURI
+		return u, false
 	}
-	host = strings.ToLower(host)
-	usual := host
-	switch strings.ToLower(scheme) {
-	case "http":
-		usual = strings.TrimSuffix(host, ":80")
-	case "https":
-		usual = strings.TrimSuffix(host, ":443")
-	default:
-		return errRedirectURI
+	u.host = strings.TrimSuffix(strings.ToLower(host), defaultPort)
+	u.path, _, _ = strings.Cut(rest, "#")
+	u.path, _, _ = strings.Cut(u.path, "?")
+	if u.path == "" {
+		u.path = "/"
 	}
-	if !slices.Contains(a.ReturnHosts, host) && !slices.Contains(a.ReturnHosts, usual) {
-		return errRedirectURI
+	return u, true
+}
+
+// hasDotSegment reports whether a server may read "." or ".." as a segment of the path, and so
+// another path than the prefix was compared with. Some servers decode a path twice, and
+// some (Tomcat) remove the part of a segment after ";".
+func hasDotSegment(path string) bool {
+	for range 3 {
+		for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
+			name, _, _ := strings.Cut(segment, ";")
+			if name == "." || name == ".." {
+				return true
+			}
+		}
+		decoded, err := url.PathUnescape(path)
+		if err != nil || decoded == path {
+			return err != nil
+		}
+		path = decoded
 	}
-	return nil
+	return true // encoded more than twice
+}
+
+// contains reports whether an address begins with the prefix: the same scheme and host, and the same
+// path or one below it. A path is below another only after a slash: /shop-admin is not below /shop.
+func (prefix returnURL) contains(u returnURL) bool {
+	switch {
+	case prefix.scheme != u.scheme || prefix.host != u.host:
+		return false
+	case prefix.path == "/":
+		return true
+	case hasDotSegment(u.path):
+		return false
+	}
+	below, found := strings.CutPrefix(u.path, prefix.path)
+	return found && (below == "" || strings.HasSuffix(prefix.path, "/") || below[0] == '/')
+}
+
+// redirectAllowed reports whether a code may be sent to an address: it must begin with one of the
+// app's return URLs. WeChat's rule is wider: an exact host, and any path and scheme
+// ("网页授权域名", WeChat's guide to web authorization). A page of the host that redirects to an address
+// in its query would send the code to the author of the link, so the app lists the path of its
+// callback; and over plain http the code could be read on the way.
+func (a *App) redirectAllowed(address string) bool {
+	u, ok := parseReturnURL(address)
+	return ok && slices.ContainsFunc(a.returns, func(prefix returnURL) bool { return prefix.contains(u) })
 }
 
 // withCode adds code and state to the query of an app's address as WeChat does: before the fragment

@@ -42,6 +42,7 @@ func unlisted() []string {
 		"vbscript://shop.example.com/", "file://shop.example.com/", "ftp://shop.example.com/",
 		"weixin://shop.example.com/", "ws://shop.example.com/", "blob:https://shop.example.com/x",
 		"view-source:https://shop.example.com/",
+		"http://shop.example.com/callback", "https://127.0.0.1:8080/", "http://shop.example.com:80/",
 		"https://shop.example.com:8443/", "https://shop.example.com:80/", "http://shop.example.com:443/",
 		"https://shop.example.com:/", "https://shop.example.com:443x/", "https://dev.example.com/",
 		"http://127.0.0.1/", "http://[::1]:1/", "http://[::1/",

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // Error is an error as WeChat returns it to an app: a number and a text, taken from WeChat's table
@@ -27,6 +29,24 @@ type Error struct {
 
 // Error returns the text of WeChat's errmsg.
 func (e *Error) Error() string { return "relay: errcode " + strconv.Itoa(e.Code) + ": " + e.Text }
+
+// refusal is an Error with its cause, which only the log has.
+type refusal struct {
+	answer   *Error // for the app
+	reason   string
+	compared []slog.Attr // the values that were compared, without secrets, codes and tokens
+}
+
+// because returns an error of the app with its cause for the log.
+func (e *Error) because(reason string, compared ...slog.Attr) error {
+	return &refusal{answer: e, reason: reason, compared: compared}
+}
+
+// Error returns the text of WeChat's errmsg, and the cause.
+func (e *refusal) Error() string { return e.answer.Error() + ": " + e.reason }
+
+// Unwrap returns the error for the app.
+func (e *refusal) Unwrap() error { return e.answer }
 
 // The errors of this package. They are immutable.
 var (
@@ -116,9 +136,13 @@ func (h *Handler) errorFor(r *http.Request, endpoint string, app *App, err error
 	}
 	var e *Error
 	if errors.As(err, &e) {
-		h.cfg.Logger.InfoContext(r.Context(), "relay call rejected", "endpoint", endpoint, "app", id, "errcode", e.Code,
-			"rid", h.rid(r),
-			"request_id", h.cfg.RequestID(r.Context()))
+		line := web.Refusal{Request: "relay", App: id, Reason: e.Text, Compared: []slog.Attr{
+			slog.String("endpoint", endpoint), slog.Int("errcode", e.Code), slog.String("rid", h.rid(r))}}
+		var cause *refusal
+		if errors.As(err, &cause) {
+			line.Reason, line.Compared = cause.reason, append(line.Compared, cause.compared...)
+		}
+		h.cfg.Site.LogRefusal(r, line)
 		return e
 	}
 	if r.Context().Err() == nil {
@@ -250,20 +274,20 @@ func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Grant
 	_, f, err := h.cfg.Grants.Token(ctx, sha256.Sum256([]byte(token)), h.cfg.Now())
 	switch {
 	case errors.Is(err, gateway.ErrExpired):
-		return fail(nil, errExpired)
+		return fail(nil, errExpired.because("token_expired_or_revoked"))
 	case errors.Is(err, gateway.ErrNotFound):
-		return fail(nil, errCredential)
+		return fail(nil, errCredential.because("unknown_token"))
 	case err != nil:
 		return fail(nil, err)
 	}
 	app := h.byID[f.App]
 	switch {
 	case app == nil || !isRelayGrant(f): // the app is not configured any more
-		return fail(nil, errCredential)
+		return fail(nil, errCredential.because("token_of_a_removed_app", slog.String("token_app", f.App)))
 	case openID != f.OpenID:
 		return fail(app, errOpenID)
 	}
-	user, err := h.stillAllowed(ctx, app, f, errExpired)
+	user, err := h.checkGrant(ctx, app, f, errExpired)
 	if err != nil {
 		return fail(app, err)
 	}

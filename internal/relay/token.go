@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,8 +17,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/admission"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // Lifetimes, by WeChat's documentation: two hours, and 30 days that a refresh does not extend.
@@ -67,7 +69,7 @@ func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, err
 	}
 	h.failures.Wrong(from, id, now)
 	if app == nil {
-		return nil, errAppID
+		return nil, errAppID.because("unknown_appid", slog.String("appid", web.LoggedText(appID)))
 	}
 	return app, errSecret
 }
@@ -81,15 +83,18 @@ func (h *Handler) redeem(ctx context.Context, app *App, text string) (*orderedJS
 	code, err := h.cfg.Grants.Code(ctx, hash)
 	switch {
 	case errors.Is(err, gateway.ErrNotFound):
-		return nil, errCode
+		return nil, errCode.because("unknown_code")
 	case err != nil:
 		return nil, err
 	case code.Grant.App != app.ID || !isRelayGrant(code.Grant):
-		return nil, errCode
+		return nil, errCode.because("code_of_another_app", slog.String("code_app", code.Grant.App))
 	case !now.Before(code.ExpiresAt):
-		return nil, errCode
+		return nil, errCode.because("code_expired", slog.Time("expired_at", code.ExpiresAt))
 	case !code.RedeemedAt.IsZero():
-		return nil, errCodeUsed
+		return nil, errCodeUsed.because("code_redeemed_before", slog.Time("redeemed_at", code.RedeemedAt))
+	}
+	if _, err := h.checkGrant(ctx, app, code.Grant, errCode); err != nil {
+		return nil, err
 	}
 	union := ""
 	if wantsProfile(code.Grant.Scopes) {
@@ -105,9 +110,9 @@ func (h *Handler) redeem(ctx context.Context, app *App, text string) (*orderedJS
 	})
 	switch {
 	case errors.Is(err, gateway.ErrReplay):
-		return nil, errCodeUsed
+		return nil, errCodeUsed.because("code_redeemed_before")
 	case errors.Is(err, gateway.ErrNotFound):
-		return nil, errCode
+		return nil, errCode.because("code_expired_or_revoked")
 	case err != nil:
 		return nil, err
 	}
@@ -215,7 +220,7 @@ func (h *Handler) refreshToken(r *http.Request, p url.Values) (*App, *orderedJSO
 	}
 	app := h.byAppID[p.Get("appid")]
 	if app == nil {
-		return nil, nil, errAppID
+		return nil, nil, errAppID.because("unknown_appid", slog.String("appid", web.LoggedText(p.Get("appid"))))
 	}
 	out, err := h.refresh(r.Context(), app, token)
 	return app, out, err
@@ -224,21 +229,24 @@ func (h *Handler) refreshToken(r *http.Request, p url.Values) (*App, *orderedJSO
 func (h *Handler) refresh(ctx context.Context, app *App, token string) (*orderedJSON, error) {
 	id, genuine := h.parseRefreshToken(token)
 	if !genuine {
-		return nil, errRefreshToken
+		return nil, errRefreshToken.because("unknown_refresh_token")
 	}
 	now := h.cfg.Now()
 	grant, err := h.cfg.Grants.Grant(ctx, id)
 	switch {
 	case errors.Is(err, gateway.ErrNotFound):
-		return nil, errRefreshToken
+		return nil, errRefreshToken.because("unknown_grant")
 	case err != nil:
 		return nil, err
 	case grant.App != app.ID:
-		return nil, errAppID
+		return nil, errAppID.because("token_of_another_app", slog.String("token_app", grant.App))
+	case !grant.RevokedAt.IsZero():
+		return nil, errRefreshToken.because("grant_revoked", slog.Time("revoked_at", grant.RevokedAt))
 	case !grant.Live(now) || !now.Before(grant.CreatedAt.Add(refreshLife)):
-		return nil, errRefreshToken
+		return nil, errRefreshToken.because("grant_expired", slog.Time("created_at", grant.CreatedAt),
+			slog.Time("expired_at", grant.ExpiresAt))
 	}
-	if _, err := h.stillAllowed(ctx, app, grant, errRefreshToken); err != nil {
+	if _, err := h.checkGrant(ctx, app, grant, errRefreshToken); err != nil {
 		return nil, err
 	}
 	access, row, err := h.refreshedAccessToken(id, now)
@@ -277,19 +285,27 @@ func refreshScope(scopes []string) string {
 	return strings.Join(scopes, ",")
 }
 
-// stillAllowed applies the app's access policy again, since a user may have lost access since the
-// sign-in. The app gets the error denied, as for an expired token.
-func (h *Handler) stillAllowed(ctx context.Context, app *App, f gateway.Grant, denied *Error) (gateway.User, error) {
-	user, err := h.cfg.Users.User(ctx, f.UserID)
+// checkGrant returns the user of a grant, who may still use the app: since the sign-in, an
+// administrator may have blocked the user, or made the app's rules stricter. Otherwise the app gets
+// the error denied, as for an expired token.
+func (h *Handler) checkGrant(ctx context.Context, app *App, grant gateway.Grant, denied *Error) (gateway.User,
+	error) {
+	user, err := h.cfg.Users.User(ctx, grant.UserID)
 	if errors.Is(err, gateway.ErrNotFound) {
-		return user, denied
+		return user, denied.because("user_deleted", slog.String("user", grant.UserID))
 	}
 	if err != nil {
 		return user, err
 	}
-	decision, err := h.cfg.Access.Decide(ctx, user, app.App)
-	if err == nil && decision != access.Allowed {
-		err = denied
+	if !h.cfg.AppIDs.Current(grant.Connector, grant.AppID) {
+		// The app would take the openid for one of the connector's present appid.
+		return user, denied.because("appid_changed", slog.String("appid", grant.AppID),
+			slog.String("connector", grant.Connector))
+	}
+	reason, err := admission.CheckGrant(ctx, h.cfg.Access, app.App, grant, user)
+	if err == nil && reason != "" {
+		err = denied.because(string(reason), slog.String("user", grant.UserID), slog.String("method", grant.Method),
+			slog.Any("methods", app.Methods), slog.String("access", string(app.Access.Rule)))
 	}
 	return user, err
 }

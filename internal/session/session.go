@@ -35,14 +35,15 @@ type Revoker interface {
 	Revoke(ctx context.Context, r gateway.Revocation, now time.Time) (int, error)
 }
 
-// Manager finds and ends sessions. All fields are required; it is safe for concurrent use.
+// Manager finds and ends sessions. All fields but AppIDs are required; it is safe for concurrent use.
 type Manager struct {
 	Sessions gateway.Sessions
 	Grants   Revoker
-	Cookies  cookie.Set    // the gateway's cookies; flow.CookieSession is the session cookie
-	Keys     [][]byte      // authenticate session cookies: the first signs, all verify
-	Idle     time.Duration // a session expires when it was not used for this time
-	Max      time.Duration // a session expires this time after the sign-in, even if it is used
+	Cookies  cookie.Set     // the gateway's cookies; flow.CookieSession is the session cookie
+	Keys     [][]byte       // authenticate session cookies: the first signs, all verify
+	Idle     time.Duration  // a session expires when it was not used for this time
+	Max      time.Duration  // a session expires this time after the sign-in, even if it is used
+	AppIDs   gateway.AppIDs // of the connectors: a session of another appid has ended
 	Now      func() time.Time
 	OnError  func(ctx context.Context, err error) // called when a use could not be recorded
 }
@@ -123,14 +124,15 @@ func (m *Manager) CurrentHash(r *http.Request) (hash [32]byte, sent bool) {
 }
 
 // Find returns the session with this hash and its user, and records that it was used. It returns
-// gateway.ErrNotFound when there is none, it has expired, or its user is gone or blocked. Any other
-// error is the store's.
+// gateway.ErrNotFound when there is none, it has expired, its user is gone or blocked, or its connector
+// has another appid now: its openid is then not one of the connector's, and the user must sign in
+// again. Any other error is the store's.
 func (m *Manager) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error) {
 	s, user, err := m.Sessions.SessionUser(ctx, hash, now)
 	if err != nil {
 		return gateway.Session{}, gateway.User{}, err
 	}
-	if user.Status == gateway.Blocked {
+	if user.Status == gateway.Blocked || !m.AppIDs.Current(s.Connector, s.AppID) {
 		return gateway.Session{}, gateway.User{}, gateway.ErrNotFound
 	}
 	if now.Sub(s.SeenAt) >= touchAfter {

@@ -38,6 +38,7 @@ const (
 	AppSignedOut  Kind = "app_signed_out" // signed out at the request of an app
 	Waiting       Kind = "waiting"        // the user waits for an administrator's approval
 	ConfirmSignIn Kind = "confirm"        // an app requires the user to sign in again
+	Consent       Kind = "consent"        // asks whether a native app may sign in as the user
 )
 
 // The pages of sign-in by scan: the desktop shows a QR code and a number, and the user confirms on
@@ -137,6 +138,7 @@ var styles = map[Kind]pageStyle{
 	Agreement: {200, plain}, Welcome: {200, plain}, Own: {200, good}, SignedOut: {200, good}, EndedAll: {200, good},
 	Continue:   {200, plain},
 	AppSignOut: {200, plain}, AppSignedOut: {200, good}, Waiting: {200, plain}, ConfirmSignIn: {200, plain},
+	Consent: {200, plain},
 
 	ScanCode: {200, plain}, ScanCopy: {200, plain}, ScanScanned: {200, plain}, ScanExpired: {200, plain},
 	ScanInactive: {200, plain}, ScanRefused: {200, bad},
@@ -167,7 +169,7 @@ var styles = map[Kind]pageStyle{
 // shared returns the keys of the texts that do not belong to one kind.
 func shared() []string {
 	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy",
-		"user.id", "sessions", "sessions.here",
+		"user.id", "opens", "sessions", "sessions.here",
 		"sessions.since", "sessions.seen", "agree", "agree.privacy", "agree.missing", "method.scan", "method.scan.text",
 		"method.website", "method.website.text",
 		LabelUpdateProfile, LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,

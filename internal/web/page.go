@@ -71,6 +71,10 @@ type Page struct {
 	UserID        *UserID
 	ContinueAfter time.Duration // with Go: the page continues there automatically after this time; 0 = it does not
 	Scan          *Scan         // on pages of sign-in by scan
+	Opens         string        // what opens the app after Go: the scheme of a native app, or an address of this device
+	RequestID     string        // of the request that the page is about; "" = of this request
+	Refusal       Refusal       // for the log line of a page with a status of 4xx
+	Logged        bool          // the caller has written the log line
 
 	// GoToApp and BackToApp replace Go and Back if the address belongs to an app and may have the
 	// scheme of a native app.

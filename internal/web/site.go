@@ -183,6 +183,10 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	}
 	header.Add("Vary", "Accept-Language")
 	setRetryAfter(header, p.Kind)
+	if p.RequestID != "" {
+		header.Set("X-Request-Id", p.RequestID)
+	}
+	s.logPage(r, p, v.Status)
 	w.WriteHeader(v.Status)
 	if r.Method != http.MethodHead {
 		_, _ = body.WriteTo(w) // fails when the browser has disconnected
@@ -238,7 +242,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 		return view{}, err
 	}
 	if p.Status >= http.StatusBadRequest && style.tone == bad {
-		v.RequestID = s.cfg.RequestID(r.Context())
+		v.RequestID = cmp.Or(p.RequestID, s.cfg.RequestID(r.Context()))
 	}
 	return v, nil
 }
@@ -269,24 +273,25 @@ func (v view) textsFor(app, site string) (func(key string) (string, error), erro
 //	anything else                           500
 func (s *Site) Error(w http.ResponseWriter, r *http.Request, err error) {
 	kind, isFault := classify(err)
-	switch {
-	case r.Context().Err() != nil: // the client has disconnected: nothing is logged
-	case isFault:
+	if isFault && r.Context().Err() == nil { // else the client has disconnected: nothing is logged
 		s.cfg.Logger.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err, "request_id",
 			s.cfg.RequestID(r.Context()))
-	default:
-		s.cfg.Logger.InfoContext(r.Context(), "request rejected", "path", r.URL.Path, "error", err, "request_id",
-			s.cfg.RequestID(r.Context()))
 	}
-	s.Fail(w, r, kind)
+	s.fail(w, r, Page{Kind: kind, Refusal: Refusal{Compared: []slog.Attr{slog.Any("error", err)}}})
 }
 
 // Fail responds with an error of a kind: with a page, or with JSON if isProgram.
 func (s *Site) Fail(w http.ResponseWriter, r *http.Request, kind Kind) {
+	s.fail(w, r, Page{Kind: kind})
+}
+
+func (s *Site) fail(w http.ResponseWriter, r *http.Request, p Page) {
 	if !isProgram(r) {
-		s.Show(w, r, Page{Kind: kind})
+		s.Show(w, r, p)
 		return
 	}
+	kind := p.Kind
+	s.logPage(r, p, kind.Status())
 	header := w.Header()
 	setRetryAfter(header, kind)
 	header.Set("Content-Type", "application/json; charset=utf-8")

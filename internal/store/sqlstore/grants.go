@@ -16,12 +16,12 @@ import (
 // GrantColumns are the columns of a grant in a statement that calls the table g. GrantFields
 // returns where to scan them.
 const GrantColumns = `g.id, g.app, g.user_id, g.subject, g.scopes, g.auth_time, g.session,
-	g.connector, g.app_id, g.open_id, g.created_at, g.expires_at, g.revoked_at, g.counter, g.rotated_at, g.data`
+	g.connector, g.app_id, g.open_id, g.method, g.created_at, g.expires_at, g.revoked_at, g.counter, g.rotated_at, g.data`
 
 // GrantFields returns where to scan GrantColumns.
 func GrantFields(g *gateway.Grant) []any {
 	return []any{&g.ID, &g.App, &g.UserID, &g.Subject, jsonList{&g.Scopes}, Time{&g.AuthTime}, Hash{&g.Session},
-		&g.Connector, &g.AppID, &g.OpenID, Time{&g.CreatedAt}, Time{&g.ExpiresAt}, Time{&g.RevokedAt}, &g.Counter,
+		&g.Connector, &g.AppID, &g.OpenID, &g.Method, Time{&g.CreatedAt}, Time{&g.ExpiresAt}, Time{&g.RevokedAt}, &g.Counter,
 		Time{&g.RotatedAt}, &g.Data}
 }
 
@@ -31,11 +31,11 @@ func GrantFields(g *gateway.Grant) []any {
 // row, so that the user cannot be blocked at the same time.
 func (b Base) insertCode() string {
 	return `
-	INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id, created_at,
-		expires_at, sweep_at, revoked_at, counter, rotated_at, data,
+	INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id, method,
+		created_at, expires_at, sweep_at, revoked_at, counter, rotated_at, data,
 		code_hash, redirect_uri, challenge, nonce, code_expires_at, code_redeemed_at)
 	SELECT $1, $3, id, CASE $4 WHEN '' THEN s.subject ELSE $4 END, $5, $6, $7, $8, $9, $10, $11,
-		$12, $12, 0, 0, 0, $13, $14, $15, $16, $17, $18, 0
+		$12, $13, $13, 0, 0, 0, $14, $15, $16, $17, $18, $19, 0
 	FROM users LEFT JOIN subjects s ON s.user_id = id AND s.app = $3
 	WHERE ` + userAdmitted + ` AND ($4 <> '' OR s.subject IS NOT NULL) ` + b.dialect.ForShare
 }
@@ -48,7 +48,7 @@ func (b Base) PutCode(ctx context.Context, code gateway.Code) error {
 	}
 	g := code.Grant
 	args := []any{g.ID, g.UserID, g.App, g.Subject, JSON(g.Scopes), Micros(g.AuthTime), NullHash(g.Session),
-		g.Connector, g.AppID, g.OpenID, Micros(g.CreatedAt), Micros(code.GrantExpiry()), g.Data,
+		g.Connector, g.AppID, g.OpenID, g.Method, Micros(g.CreatedAt), Micros(code.GrantExpiry()), g.Data,
 		code.Hash[:], code.RedirectURI, code.Challenge, []byte(code.Nonce), Micros(code.ExpiresAt)}
 	return b.db.Do(ctx, "put_code", func(c Conn) error {
 		n, err := c.Exec(b.insertCode(), args...)

@@ -242,7 +242,7 @@ func newCode(userID, app, name string) gateway.Code {
 		Grant: gateway.Grant{
 			ID: "grant-" + name, App: app, UserID: userID, Subject: "sub-" + userID, Scopes: []string{"openid", "profile"},
 			AuthTime: noon, Session: hash("session " + name), Connector: "main", AppID: "wxmain", OpenID: "o-" + name,
-			CreatedAt: noon, ExpiresAt: after(time.Minute), Data: []byte(`{"n":1}`),
+			Method: "wechat", CreatedAt: noon, ExpiresAt: after(time.Minute), Data: []byte(`{"n":1}`),
 		},
 		RedirectURI: "https://app.example/cb", Challenge: "challenge", Nonce: "nonce", ExpiresAt: after(time.Minute),
 	}

@@ -125,11 +125,11 @@ func InsertStatements(series string, hash func(text string) string) []string {
 			SELECT ` + hash("session") + `, 'user' || i, 'main', 'wx1', 'open' || i, 'wechat', i, i, i, i` + fromSeries,
 		`INSERT INTO attempts (key, code, owner, lease, expires_at, outcome, finished_at, message)
 			SELECT 'key' || i, '', 'one', i, i, '', 0, ''` + fromSeries,
-		`INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id,
+		`INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id, method,
 			created_at, expires_at, sweep_at,
 				revoked_at, counter, rotated_at, code_hash, redirect_uri, challenge, nonce, code_expires_at, code_redeemed_at)
 			SELECT 'grant' || i, 'wiki', 'user' || i, 'user' || i, '[]', i, ` + hash("session") + `, 'main', 'wx1', 'open' || i,
-			i, i, i,
+			'wechat', i, i, i,
 				0, 1, 0, ` + hash("code") + `, '', '', ` + hash("nonce") + `, i, i` + fromSeries,
 		`INSERT INTO tokens (hash, grant_id, created_at, expires_at)
 			SELECT ` + hash("token") + `, 'grant' || i, i, i` + fromSeries,

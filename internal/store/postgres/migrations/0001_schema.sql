@@ -114,6 +114,7 @@ CREATE TABLE grants (
 	connector        text NOT NULL,
 	app_id           text NOT NULL,
 	open_id          text NOT NULL,
+	method           text NOT NULL, -- of the sign-in
 	created_at       bigint NOT NULL,
 	expires_at       bigint NOT NULL,
 	sweep_at         bigint NOT NULL, -- when the sweep reads expires_at; only the sweep changes it, so that redeeming a code changes no index

@@ -111,6 +111,7 @@ CREATE TABLE grants (
 	connector        TEXT NOT NULL,
 	app_id           TEXT NOT NULL,
 	open_id          TEXT NOT NULL,
+	method           TEXT NOT NULL, -- of the sign-in
 	created_at       INTEGER NOT NULL,
 	expires_at       INTEGER NOT NULL,
 	sweep_at         INTEGER NOT NULL, -- when the sweep reads expires_at; only the sweep changes it, so that redeeming a code changes no index

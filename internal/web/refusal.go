@@ -1,0 +1,79 @@
+package web
+
+import (
+	"cmp"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// This file writes the log line of a request that was rejected, so that an administrator sees why.
+
+// Refusal is what the log says about a rejected request.
+type Refusal struct {
+	Request  string      // what was rejected, such as "authorize"; a constant, "" = any request
+	App      string      // id of the app; "" = the request identified none
+	Reason   string      // a constant word; of a page, "" = its kind
+	Compared []slog.Attr // the values that were compared; never a secret, a code or a token
+}
+
+// LogRefusal writes the log line of a rejected request. The line has the request id that the page
+// and the header X-Request-Id have. It has the pattern of the route instead of the path, which may
+// contain a secret.
+func (s *Site) LogRefusal(r *http.Request, f Refusal) {
+	attrs := []slog.Attr{
+		slog.String("route", r.Pattern), slog.String("app", f.App), slog.String("reason", f.Reason),
+	}
+	attrs = append(attrs, f.Compared...)
+	attrs = append(attrs, slog.String("request_id", s.cfg.RequestID(r.Context())))
+	s.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, strings.TrimSpace(f.Request+" request rejected"), attrs...)
+}
+
+// logPage writes the log line of a page, or of the same error for a program, if the page rejects the
+// request and the caller has not logged that. Failures of the server (5xx) are logged where they
+// occur. Package route logs requests over a rate limit and forms of other sites. An address that does
+// not exist is not logged.
+func (s *Site) logPage(r *http.Request, p Page, status int) {
+	switch {
+	case p.Logged, status < http.StatusBadRequest, status >= http.StatusInternalServerError,
+		p.Kind == TooMany, p.Kind == ForeignForm, p.Kind == NotFound, r.Context().Err() != nil:
+		return
+	}
+	f := p.Refusal
+	f.Reason = cmp.Or(f.Reason, string(p.Kind))
+	s.LogRefusal(r, f)
+}
+
+// maxLogged is how many bytes of a value that a client has sent are logged.
+const maxLogged = 200
+
+// LoggedText returns a value that a client has sent as the log has it: cut to maxLogged bytes.
+func LoggedText(value string) string {
+	if len(value) <= maxLogged {
+		return value
+	}
+	cut := maxLogged
+	for cut > 0 && !utf8.RuneStart(value[cut]) {
+		cut--
+	}
+	return value[:cut] + "…"
+}
+
+var (
+	userInfo   = regexp.MustCompile(`^([^/?#]*//)[^/?#]*@`)
+	queryValue = regexp.MustCompile(`=[^&;]*`)
+)
+
+// LoggedURL returns an address that a client has sent as the log has it: without user name, values
+// of the query and fragment, which may be codes or tokens, and cut to maxLogged bytes.
+func LoggedURL(address string) string {
+	address, _, _ = strings.Cut(address, "#")
+	address = userInfo.ReplaceAllString(address, "$1…@")
+	path, query, hasQuery := strings.Cut(address, "?")
+	if hasQuery {
+		path += "?" + queryValue.ReplaceAllString(query, "=…")
+	}
+	return LoggedText(path)
+}
