@@ -356,7 +356,7 @@ func TestNothingSecretOfOldCodeIsLoggedCountedOrRecorded(t *testing.T) {
 	events, err := w.store.Events(t.Context(), gateway.EventQuery{})
 	record := fmt.Sprintf("%+v %v", events, err)
 	counted := w.scrape(m)
-	if !strings.Contains(log.String(), "relay call rejected") || !strings.Contains(log.String(), "relay call failed") ||
+	if !strings.Contains(log.String(), "relay request rejected") || !strings.Contains(log.String(), "relay call failed") ||
 		!strings.Contains(counted, "relay_answers_total") {
 		t.Fatalf("%s\n%s", log.String(), counted)
 	}
