@@ -19,6 +19,7 @@ import (
 func (h *Handler) browser(r *http.Request) flow.Browser {
 	return flow.Browser{
 		Request: r, RequestID: h.requestID(r), Language: lang.FromHeader(r.Header, lang.English),
+		Network: h.network(r),
 		HasSession: func() bool {
 			_, err := h.Session(r)
 			return err == nil
@@ -141,8 +142,15 @@ func (h *Handler) serveEnded(w http.ResponseWriter, r *http.Request) {
 		Kind: failurePage(failure.Outcome), Text: failure.Text, RequestID: failure.RequestID,
 		AgainURL: h.startURL(failure.ReturnTo, failure.Scope),
 	}
-	if p.Kind == PageBusy { // WeChat may be unavailable, which lasts longer than showPage assumes
+	switch p.Kind {
+	case PageConsent:
+		if !failure.ForcePopup { // only nickname and avatar need the consent
+			p.WithoutURL = h.startURL(failure.ReturnTo, wechat.ScopeBase)
+		}
+	case PageBusy: // WeChat may be unavailable, which lasts longer than showPage assumes
 		w.Header().Set("Retry-After", "60")
+	case PageSuspect:
+		w.Header().Set("Retry-After", "5")
 	}
 	h.showPage(w, r, p)
 }
@@ -152,6 +160,10 @@ func failurePage(outcome string) PageKind {
 	switch outcome {
 	case flow.EventGaveUp:
 		return PageAgain
+	case flow.EventSuspect:
+		return PageSuspect
+	case flow.OutcomeConsentMissing:
+		return PageConsent
 	case flow.OutcomeRefused:
 		return PageRefused
 	case flow.OutcomeUserRestricted:

@@ -382,5 +382,6 @@ func TestDenialHasAWayOn(t *testing.T) {
 		t.Error("a denial reached WeChat or made a session")
 	}
 	// Changed their mind: WeChat calls with a code.
+	s.mustAnswer("snsapi_userinfo")
 	s.wantGo(b.get(s.callback(code("a"), state)), "/named/x")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path"
 	"regexp"
@@ -110,6 +111,20 @@ type Config struct {
 	// 0 is 720 hours.
 	ProfileMaxAge time.Duration
 
+	// ClientAddr returns the IP address of the client that sent a request. It is for programs behind
+	// a proxy: read the address from the header that the proxy sets, such as X-Forwarded-For, and
+	// only if the proxy removes that header from clients' requests. nil uses the address of the peer.
+	//
+	// WeChat refuses made-up codes, which everyone can send to the callback. Codes of a network of
+	// which many were refused lately are sent to WeChat after those of others, and less often. The
+	// addresses of loopback and private networks are those of proxies; they are not counted.
+	ClientAddr func(*http.Request) netip.Addr
+
+	// ExchangesPerMinute limits how many codes this handler sends to WeChat in a minute, for each
+	// appid. 0 is 20,000. WeChat allows 50,000 for all processes with the same appid together
+	// (WeChat's documentation, api_snsaccesstoken). Beyond the limit, users are asked to try again.
+	ExchangesPerMinute int
+
 	// RequestID returns the id of a request, which logs and error pages show. With nil each request
 	// gets a random id.
 	RequestID func(*http.Request) string
@@ -133,8 +148,9 @@ type Event struct {
 	// Outcome is "begun" when the browser was sent to WeChat. Otherwise it is the result of a
 	// callback: an OutcomeKind, "denied" (the user declined), "repeat" (answered from the outcome
 	// of an earlier callback), "lost" (the callback belongs to no sign-in of the browser), "gave_up"
-	// (WeChat refused codes several times in a row), "store_full", or "unavailable" (the store could
-	// not be reached).
+	// (WeChat refused codes several times in a row), "suspect" (WeChat refused many codes of the
+	// network, so this one was not sent), "store_full", or "unavailable" (the store could not be
+	// reached).
 	Outcome string
 	Method  Method // "" when the sign-in is not known
 }
@@ -175,6 +191,9 @@ func New(c Config) (*Handler, error) {
 	}
 	if c.SessionIdle < 0 || c.SessionMax < 0 || c.ProfileMaxAge < 0 {
 		problem("Config: SessionIdle, SessionMax and ProfileMaxAge must not be negative")
+	}
+	if c.ExchangesPerMinute < 0 {
+		problem("Config.ExchangesPerMinute: must not be negative")
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
@@ -283,7 +302,8 @@ func (h *Handler) build() (err error) {
 	h.engine, err = flow.New(flow.Config{
 		Callback: h.address(h.cfg.CallbackPath), Cookies: h.cookies, Keys: h.cfg.Keys,
 		OfficialAccount: h.cfg.OfficialAccount, WebsiteApp: h.cfg.WebsiteApp,
-		Attempts: attempts{h.cfg.Store}, AvatarHosts: h.avatarOrigins, OnEvent: h.sendEvent,
+		Attempts: attempts{h.cfg.Store}, Limits: newLimits(cmp.Or(h.cfg.ExchangesPerMinute, defaultExchangesPerMinute)),
+		AvatarHosts: h.avatarOrigins, OnEvent: h.sendEvent,
 		Logger: h.cfg.Logger, Now: h.cfg.Now,
 	})
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 // processes do not share them: use it for one process, for development and in tests.
 //
 // Its size is limited: it removes expired rows once a minute, and returns ErrStoreFull for new
-// sessions or attempts beyond MaxRows. Before it returns that error, it removes the attempts whose
-// code WeChat refused. Everyone can create such attempts with forged codes, and could otherwise
+// sessions or attempts beyond MaxRows. Before it returns that error, it removes the attempts that
+// ended without a session. Everyone can create such attempts with forged codes, and could otherwise
 // fill the store and prevent all sign-ins.
 //
 // It is safe for concurrent use. Create it with NewMemoryStore.
@@ -48,10 +48,15 @@ func (m *MemoryStore) BeginAttempt(ctx context.Context, want Attempt, now time.T
 	stored, found := m.attempts[want.ID]
 	if found && stored.Expires.After(now) {
 		// WeChat sometimes sends two codes for one flow. The second replaces a refused first one.
-		secondCode := stored.Outcome.Kind == OutcomeCodeRefused && stored.Code != want.Code
+		secondCode := stored.Outcome.Kind == OutcomeCodeRefused && stored.Code != want.Code &&
+			stored.SecondCodeUntil.After(now)
 		if !secondCode {
 			return stored, false, nil
 		}
+		second := want
+		second.SecondCodeUntil = time.Time{}
+		m.attempts[want.ID] = second
+		return want, true, nil
 	}
 	if !found && len(m.attempts) >= m.limit() {
 		m.makeRoom(now)
@@ -155,11 +160,11 @@ func (m *MemoryStore) limit() int {
 	return m.MaxRows
 }
 
-// makeRoom removes expired rows, and the attempts whose code WeChat refused. It does so at most
+// makeRoom removes expired rows, and the attempts that ended without a session. It does so at most
 // once a second, because it reads all rows.
 //
-// Removing a refused attempt is harmless: a repeated callback sends its code to WeChat again, and
-// WeChat refuses it again.
+// Removing such an attempt is harmless: a repeated callback sends its code to WeChat again, and
+// WeChat refuses it, since the code is invalid or used.
 func (m *MemoryStore) makeRoom(now time.Time) {
 	lastSweep := m.nextSweep.Add(-sweepInterval)
 	if now.Before(lastSweep.Add(time.Second)) {
@@ -168,7 +173,7 @@ func (m *MemoryStore) makeRoom(now time.Time) {
 	m.nextSweep = now // so that sweep does not wait for the rest of its minute
 	m.sweep(now)
 	for id, a := range m.attempts {
-		if a.Outcome.Kind == OutcomeCodeRefused {
+		if a.Outcome.Kind != "" && a.Outcome.Kind != OutcomeSignedIn {
 			delete(m.attempts, id)
 		}
 	}

@@ -31,6 +31,8 @@ const (
 	PageNoCookies      PageKind = "no_cookies"      // the browser keeps no cookies
 	PageLoop           PageKind = "loop"            // sign-ins succeed, but the sessions are not found
 	PageAgain          PageKind = "again"           // WeChat refused codes several times in a row
+	PageSuspect        PageKind = "suspect"         // too many sign-ins from the user's network failed
+	PageConsent        PageKind = "consent"         // the user has to agree in WeChat, and has not
 	PageRefused        PageKind = "refused"         // Config.OnSignIn refused the user; Text may explain why
 	PageUserRestricted PageKind = "user_restricted" // WeChat has restricted the user
 	PageBusy           PageKind = "busy"            // WeChat or the store is unavailable
@@ -84,6 +86,8 @@ func (k PageKind) status() int {
 		return http.StatusMethodNotAllowed
 	case PageAgain:
 		return http.StatusBadGateway
+	case PageSuspect:
+		return http.StatusTooManyRequests
 	case PageBusy:
 		return http.StatusServiceUnavailable
 	case PageFault, PageLoop:

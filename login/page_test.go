@@ -19,6 +19,7 @@ func allKinds() []login.PageKind {
 		login.PageOpenInWeChat, login.PageOpenElsewhere, login.PageProfile, login.PageSnapshot, login.PageDenied,
 		login.PageSignOut,
 		login.PageSignedOut, login.PageLost, login.PageNoCookies, login.PageLoop, login.PageAgain, login.PageRefused,
+		login.PageSuspect, login.PageConsent,
 		login.PageUserRestricted,
 		login.PageBusy, login.PageFault, login.PageBadReturn, login.PageBadRequest, login.PageForeignForm, login.PageNotFound,
 		login.PageMethod,

@@ -130,21 +130,47 @@ func TestFailingUserInfoStillSignsIn(t *testing.T) {
 	}
 }
 
-// WeChat granted less than was asked for: user info would answer 48001.
-func TestUserInfoIsNotAskedWithABaseToken(t *testing.T) {
+// Somebody replaces snsapi_userinfo with snsapi_base in the address at WeChat, which then shows no
+// consent page. The base token does not satisfy the request for consent.
+func TestEditedScopeIsNoConsent(t *testing.T) {
 	t.Parallel()
-	s := newFixture(t) // the fake grants snsapi_base
+	for name, c := range map[string]struct{ scope, profile string }{
+		"base scope":             {"snsapi_base", profileOf(openIDOf(code("a")), "Mallory", "")},
+		"no scope in the answer": {"", refused(48001, "api unauthorized")},
+	} {
+		s := newFixture(t)
+		s.mustAnswer(c.scope)
+		s.wechat.profile = func() string { return c.profile }
+		b := s.browser()
+		state := b.begin("/sign-in?scope=profile&return=/named/x")
+		for range 2 { // a repeated callback gets the same page
+			body := s.wantPage(b.get(s.callback(code("a"), state)), login.PageConsent, 200)
+			if !strings.Contains(body, `href="`+s.origin+`/sign-in?return=%2Fnamed%2Fx&amp;scope=profile"`) {
+				t.Errorf("%s: the page does not lead on: %s", name, body)
+			}
+		}
+		if who := b.who(); who != "" {
+			t.Errorf("%s: signed in as %q", name, who)
+		}
+		s.mustAnswer("snsapi_userinfo")
+		s.wechat.profile = nil
+		s.wantGo(b.get(s.callback(code("b"), b.begin("/sign-in?scope=profile&return=/named/x"))), "/named/x")
+	}
+}
+
+// WeChat's newest documentation leaves the scope out of the token response. Then user info shows
+// whether the user consented; without an answer, nobody knows.
+func TestTokenWithoutScope(t *testing.T) {
+	t.Parallel()
+	s := newFixture(t)
+	s.mustAnswer("")
 	b := s.browser()
 	s.wantGo(b.get(s.callback(code("a"), b.begin("/sign-in?scope=profile"))), "/")
-	if s.wechat.userInfo != 0 {
-		t.Error("user info was asked for")
-	}
-	// The newest documentation leaves the scope out.
-	s.wechat.exchange = func(_ context.Context, c string) string { return tokenFor(c, "") }
-	s.wantGo(b.get(s.callback(code("a"), b.begin("/sign-in?scope=profile"))), "/")
 	if s.wechat.userInfo != 1 {
-		t.Error("user info was not asked for")
+		t.Error("user info was not requested")
 	}
+	s.wechat.profile = func() string { return refused(-1, "system error") }
+	s.wantPage(b.get(s.callback(code("b"), b.begin("/sign-in?scope=profile"))), login.PageBusy, 503)
 }
 
 func TestOnSignInConnectsTheUser(t *testing.T) {
@@ -164,6 +190,7 @@ func TestOnSignInConnectsTheUser(t *testing.T) {
 			return nil
 		}
 	})
+	s.mustAnswer("snsapi_userinfo")
 	b := s.browser()
 	b.do(b.request("GET", "/", nil))
 	start := s.mux
@@ -185,7 +212,7 @@ func TestOnSignInConnectsTheUser(t *testing.T) {
 	me, err := s.handler.Session(b.request("GET", "/", nil))
 	if err != nil || me.Subject != "user-42" || me.Extra != `{"role":"editor"}` || me.Nickname != "Known from before" ||
 		me.AvatarURL != "" || me.OpenID != openIDOf(code("a")) ||
-		len(me.Scopes) != 1 || me.Scopes[0] != wechat.ScopeBase {
+		len(me.Scopes) != 1 || me.Scopes[0] != wechat.ScopeUserInfo {
 		t.Errorf("session %+v, %v", me, err)
 	}
 	if body := text(b.get("/sign-in/me")); strings.Contains(body, "editor") {

@@ -51,9 +51,10 @@ type Store interface {
 	// BeginAttempt stores an attempt for the flow want.ID, in one atomic step:
 	//
 	//   - If there is no row, or an expired one, it stores want and returns it and true.
-	//   - If the row has OutcomeCodeRefused and its Code differs from want.Code, it replaces the row
-	//     with want and returns want and true. WeChat sometimes requests the callback twice, with
-	//     two codes for one state.
+	//   - If the row has OutcomeCodeRefused, its Code differs from want.Code, and its SecondCodeUntil
+	//     is after now, it replaces the row with want, with a zero SecondCodeUntil, and returns want
+	//     and true. WeChat sometimes requests the callback twice, with two codes for one state. A
+	//     third code is not sent: everyone can send made-up codes.
 	//   - Otherwise it returns the stored row and false. This includes a row without an outcome whose
 	//     Lease has passed: its code may have been redeemed, and must not be sent again.
 	//
@@ -90,7 +91,12 @@ type Attempt struct {
 	Owner   string    // random; identifies the request that redeems the code
 	Lease   time.Time // when the owner must have written the outcome
 	Expires time.Time // the row may be removed from then on
-	Outcome Outcome   // zero while the redemption is in progress
+
+	// SecondCodeUntil is the time until which another code may replace this one after WeChat refused
+	// it; zero for a second code.
+	SecondCodeUntil time.Time
+
+	Outcome Outcome // zero while the redemption is in progress
 }
 
 // Outcome is the result of a redemption. Repeated callbacks are answered from it.
@@ -109,6 +115,7 @@ const (
 	OutcomeCodeRefused    OutcomeKind = flow.OutcomeCodeRefused    // WeChat refused the code: invalid, used, expired
 	OutcomeSnapshot       OutcomeKind = flow.OutcomeSnapshot       // a virtual user of WeChat's snapshot page (快照页)
 	OutcomeAppRefused     OutcomeKind = flow.OutcomeRefused        // Config.OnSignIn refused with a RefusalError
+	OutcomeConsentMissing OutcomeKind = flow.OutcomeConsentMissing // the user has not agreed in WeChat, and has to
 	OutcomeUserRestricted OutcomeKind = flow.OutcomeUserRestricted // WeChat has restricted the user
 	OutcomeBusy           OutcomeKind = flow.OutcomeBusy           // WeChat gave no usable answer, or ErrUnavailable
 	OutcomeRateLimited    OutcomeKind = flow.OutcomeRateLimited    // WeChat's quota of calls is used up
@@ -128,10 +135,12 @@ type attempts struct{ store Store }
 func (a attempts) BeginAttempt(ctx context.Context, want flow.Attempt, now time.Time) (flow.Attempt, bool, error) {
 	stored, begun, err := a.store.BeginAttempt(ctx, Attempt{
 		ID: want.Key, Code: want.Code, Owner: want.Owner, Lease: want.Lease, Expires: want.Expires,
+		SecondCodeUntil: want.SecondCodeUntil,
 	}, now)
 	return flow.Attempt{
 		Key: stored.ID, Code: stored.Code, Owner: stored.Owner, Lease: stored.Lease, Expires: stored.Expires,
-		Outcome: flow.Outcome{Kind: string(stored.Outcome.Kind), At: stored.Outcome.At, Text: stored.Outcome.Text},
+		SecondCodeUntil: stored.SecondCodeUntil,
+		Outcome:         flow.Outcome{Kind: string(stored.Outcome.Kind), At: stored.Outcome.At, Text: stored.Outcome.Text},
 	}, begun, flowError(err)
 }
 

@@ -38,7 +38,12 @@ type Attempt struct {
 	Owner   string    // random; identifies the request that redeems the code
 	Lease   time.Time // when the owner must have written the outcome
 	Expires time.Time // the row may be removed from then on, when the flow's cookie has expired
-	Outcome Outcome   // zero while the redemption is in progress
+
+	// SecondCodeUntil is the time until which another code may replace this one after WeChat refused
+	// it. It is zero for a second code: a flow accepts no third.
+	SecondCodeUntil time.Time
+
+	Outcome Outcome // zero while the redemption is in progress
 }
 
 // Outcome is the result of a redemption. Repeated callbacks are answered from it.
@@ -54,6 +59,7 @@ const (
 	OutcomeCodeRefused    = "code_refused"    // WeChat refused the code: invalid, used, expired
 	OutcomeSnapshot       = "snapshot"        // a virtual user of WeChat's snapshot page (快照页)
 	OutcomeRefused        = "refused"         // the RecordFunc refused the user
+	OutcomeConsentMissing = "consent_missing" // the user has to agree in WeChat (scope snsapi_userinfo), and has not
 	OutcomeUserRestricted = "user_restricted" // WeChat has restricted the user's account
 	OutcomeBusy           = "busy"            // WeChat gave no usable answer, or the program's store is unavailable
 	OutcomeRateLimited    = "rate_limited"    // WeChat's quota of calls is used up
@@ -63,8 +69,9 @@ const (
 // Attempts stores the attempts, for all processes that serve one callback.
 type Attempts interface {
 	// BeginAttempt stores want in one atomic step and returns it and true, when the flow has no
-	// attempt yet, or when the stored one has OutcomeCodeRefused and another code than want.
-	// Otherwise it returns the stored attempt and false.
+	// attempt yet. It does the same, but stores a zero SecondCodeUntil, when the stored attempt has
+	// OutcomeCodeRefused, another code than want, and a SecondCodeUntil after now. Otherwise it
+	// returns the stored attempt and false.
 	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (stored Attempt, begun bool, err error)
 
 	// FinishAttempt writes the outcome, once. It returns ErrAttemptLost, and changes nothing, when
@@ -80,6 +87,11 @@ const (
 	redeemLimit       = 13 * time.Second // for the calls to WeChat and the RecordFunc
 	attemptLease      = 15 * time.Second
 	attemptStoreLimit = attemptLease - redeemLimit // for one call of Attempts
+
+	// secondCodeWindow is how long after the first code of a flow WeChat's second one may come.
+	// WeChat's second request follows within seconds (field reports, "callback called twice"); it may
+	// have to wait until the first is answered.
+	secondCodeWindow = attemptLease
 
 	// Requests that wait for an outcome read the store after 5 ms, then at growing intervals.
 	// WeChat usually answers within 50 to 200 ms, so the short intervals come first.
@@ -105,6 +117,7 @@ func (e *Engine) redeemOrWait(
 		own := Attempt{
 			Key: Hash("flow", f.state), Code: Hash("code", code), Owner: owner,
 			Lease: now.Add(attemptLease), Expires: f.deadline.Add(attemptMargin),
+			SecondCodeUntil: now.Add(secondCodeWindow),
 		}
 		stored, begun, err := e.beginAttempt(b, own, now)
 		switch {
@@ -214,7 +227,13 @@ func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, record
 	defer cancel()
 	a := Authorization{Flow: f, AppID: e.client(f.Method).AppID, Attempt: attempt, engine: e}
 	var out Outcome
-	failure, err := e.authorize(ctx, b, code, &a)
+	failure, err := OutcomeRateLimited, errNoExchanges
+	if e.takeExchange(b, f) {
+		failure, err = e.authorize(ctx, b, code, &a)
+	}
+	if failure == OutcomeCodeRefused {
+		e.countRefused(b)
+	}
 	if failure != "" {
 		out, err = a.Finish(ctx, failure, "", err)
 	} else {
@@ -261,8 +280,12 @@ func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Autho
 	}
 	a.OpenID, a.UnionID = token.OpenID, token.UnionID
 	a.Scopes, a.At = token.Scopes, e.cfg.Now()
+	if a.Flow.Scope == wechat.ScopeUserInfo && len(token.Scopes) > 0 && !token.HasScope(wechat.ScopeUserInfo) {
+		// The user, or somebody else, has changed the scope in the address at WeChat to snsapi_base.
+		return OutcomeConsentMissing, nil
+	}
 	if profileGranted(a.Flow, token) {
-		e.addProfile(ctx, b, client, token, a)
+		return e.addProfile(ctx, b, client, token, a)
 	}
 	return "", nil
 }
@@ -290,6 +313,10 @@ func exchangeOutcome(err error) string {
 	return OutcomeBusy
 }
 
+// errcodeUnauthorized is WeChat's errcode for a token without the scope of the call (WeChat's
+// documentation, api_snsuserinfo).
+const errcodeUnauthorized = 48001
+
 // profileGranted reports whether the profile may be requested with a token. For a token with scope
 // snsapi_base, WeChat would answer errcode 48001. WeChat's newest documentation omits the scope
 // from the token response; when it is missing, the scope of the flow is assumed to be granted.
@@ -301,21 +328,34 @@ func profileGranted(f *Flow, token *wechat.Token) bool {
 }
 
 // addProfile requests nickname and avatar. When that fails, the user is signed in without them.
+//
+// If the flow requires consent and the token response did not name the granted scopes, only this
+// request shows that the user consented. When it fails, addProfile returns the kind of the outcome:
+// OutcomeConsentMissing after WeChat's errcode 48001 (the token has scope snsapi_base), OutcomeBusy
+// after any other error.
 func (e *Engine) addProfile(
 	ctx context.Context, b Browser, client *wechat.Client, token *wechat.Token, a *Authorization,
-) {
+) (failure string, err error) {
 	language := wechat.LangZhCN
 	if b.Language == english {
 		language = wechat.LangEN
 	}
 	info, err := client.UserInfo(ctx, token.AccessToken, token.OpenID, language)
+	if err != nil && a.Flow.Scope == wechat.ScopeUserInfo && len(token.Scopes) == 0 {
+		var wechatErr *wechat.Error
+		if errors.As(err, &wechatErr) && wechatErr.Code == errcodeUnauthorized {
+			return OutcomeConsentMissing, err
+		}
+		return OutcomeBusy, err
+	}
 	if err != nil {
 		e.cfg.Logger.WarnContext(ctx, "profile not received, sign-in continued",
 			"error", err, "request_id", b.RequestID)
-		return
+		return "", nil
 	}
 	a.Profile = &Profile{Nickname: info.Nickname, AvatarURL: SafeAvatar(info.AvatarURL, e.cfg.AvatarHosts)}
 	if info.UnionID != "" {
 		a.UnionID = info.UnionID
 	}
+	return "", nil
 }

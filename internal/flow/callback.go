@@ -92,6 +92,9 @@ func validCode(code string) bool {
 // callbackResult redeems the code, or waits until another request has redeemed it, and returns the
 // result for the outcome.
 func (e *Engine) callbackResult(b Browser, f *Flow, code string, record RecordFunc) Result {
+	if err := e.checkLimits(b, f); err != nil {
+		return e.limited(b, f, err)
+	}
 	out, redeemedHere, err := e.redeemOrWait(b, f, code, record)
 	switch {
 	case errors.Is(err, errStartAgain):
@@ -120,6 +123,21 @@ func (e *Engine) callbackResult(b Browser, f *Flow, code string, record RecordFu
 		return Result{Kind: Snapshot, Flow: f, Cookies: []*http.Cookie{e.cookies.New(cookieNotice, "1", noticeAge)}}
 	}
 	return e.callbackFailed(b, f, out.Kind, out.Text)
+}
+
+// limited returns the result for a callback whose code may not be exchanged now, for an error of
+// checkLimits. The user of a suspect network can start a new flow with a button. A browser that is
+// signed in has probably sent the callback twice: it continues at the return address.
+func (e *Engine) limited(b Browser, f *Flow, err error) Result {
+	outcome := OutcomeRateLimited
+	if errors.Is(err, errSuspect) {
+		outcome = EventSuspect
+		if b.HasSession() {
+			return Result{Kind: Lost, Flow: f}
+		}
+	}
+	e.logCallback(b, f, outcome, err)
+	return e.callbackFailed(b, f, outcome, "")
 }
 
 // Lost returns the result for a callback that belongs to no flow of this browser: a prefetch, a
@@ -160,13 +178,14 @@ func (e *Engine) Fail(b Browser, f *Flow, err error) Result {
 // store, and nobody else can choose the text of the page. The JSON keys are short because the
 // length of the URL is limited.
 type Failure struct {
-	Outcome   string       `json:"k"` // an outcome, EventGaveUp, EventUnavailable or EventStoreFull
-	ReturnTo  string       `json:"r"`
-	Scope     wechat.Scope `json:"s"`
-	Data      []byte       `json:"d,omitempty"` // Request.Data of the flow
-	Text      string       `json:"t,omitempty"` // Outcome.Text
-	RequestID string       `json:"q"`
-	Until     int64        `json:"u"` // when the page expires, in Unix seconds
+	Outcome    string       `json:"k"` // an outcome, EventGaveUp, EventSuspect, EventUnavailable or EventStoreFull
+	ReturnTo   string       `json:"r"`
+	Scope      wechat.Scope `json:"s"`
+	ForcePopup bool         `json:"p,omitempty"`
+	Data       []byte       `json:"d,omitempty"` // Request.Data of the flow
+	Text       string       `json:"t,omitempty"` // Outcome.Text
+	RequestID  string       `json:"q"`
+	Until      int64        `json:"u"` // when the page expires, in Unix seconds
 }
 
 // failureName is the name of the value that is encrypted. The [seal.Sealer] requires it to decrypt.
@@ -178,7 +197,7 @@ func (e *Engine) callbackFailed(b Browser, f *Flow, outcome, text string) Result
 	encoder := json.NewEncoder(&plain)
 	encoder.SetEscapeHTML(false) // return addresses contain many "&", and the length is limited
 	err := encoder.Encode(Failure{
-		Outcome: outcome, ReturnTo: f.ReturnTo, Scope: f.Scope, Data: f.Data, Text: text,
+		Outcome: outcome, ReturnTo: f.ReturnTo, Scope: f.Scope, ForcePopup: f.ForcePopup, Data: f.Data, Text: text,
 		RequestID: b.RequestID, Until: e.cfg.Now().Add(Lifetime).Unix(),
 	})
 	if err != nil {
@@ -219,6 +238,7 @@ const (
 	EventRepeat      = "repeat"      // a callback was answered from the outcome of an earlier one
 	EventLost        = "lost"        // a callback belongs to no flow of the browser
 	EventGaveUp      = "gave_up"     // WeChat refused codes several times in a row
+	EventSuspect     = "suspect"     // too many codes of the browser's network were refused, so this one was not sent
 	EventStoreFull   = "store_full"  // the store has reached a limit
 	EventUnavailable = "unavailable" // the store cannot be reached
 )

@@ -18,9 +18,11 @@
 //     is the time by which the outcome must be stored. When the lease passes without an outcome,
 //     the flow starts again; the code is never sent a second time. WeChat sometimes requests the
 //     callback twice, even with two codes for one state (many field reports). The second code is
-//     redeemed only when WeChat refused the first.
+//     redeemed only when WeChat refused the first, within seconds; a third is not sent.
 //   - A repeated callback never creates a second session, since [Flow.SessionID] is derived from a
 //     secret in the cookie.
+//   - Made-up codes do not use up WeChat's quota of calls: see [Limits].
+//   - A flow that requires the user's consent is not completed without it: see OutcomeConsentMissing.
 //   - No browser is sent to WeChat endlessly. The last character of the state counts the restarts,
 //     and a cookie counts the sign-ins that succeeded within a minute.
 package flow
@@ -46,6 +48,7 @@ type Config struct {
 	OfficialAccount *wechat.Client               // for MethodWeChat; at least one of the two clients is required
 	WebsiteApp      *wechat.Client               // for MethodWebsite
 	Attempts        Attempts                     // the store of attempts
+	Limits          Limits                       // optional: on the exchanges of codes; nil = none
 	AvatarHosts     map[string]bool              // optional: origins of avatars besides WeChat's
 	OnEvent         func(context.Context, Event) // optional: for metrics
 	Logger          *slog.Logger
@@ -68,6 +71,9 @@ func New(cfg Config) (*Engine, error) {
 	}
 	if cfg.OnEvent == nil {
 		cfg.OnEvent = func(context.Context, Event) {}
+	}
+	if cfg.Limits == nil {
+		cfg.Limits = unlimited{}
 	}
 	e := &Engine{cfg: cfg, cookies: flowCookies{Set: cfg.Cookies}}
 	var err error
@@ -94,6 +100,7 @@ type Browser struct {
 	Request    *http.Request
 	RequestID  string
 	Language   string      // "en" or "zh-CN": for WeChat's pages and for profiles
+	Network    string      // the key by which Limits count refused codes; "" = not known
 	HasSession func() bool // reports whether the browser is signed in
 }
 

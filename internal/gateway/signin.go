@@ -16,19 +16,32 @@ type Attempt struct {
 	Owner   string    // random; identifies this attempt
 	Lease   time.Time // the attempt must be finished before this time
 	Expires time.Time // a sweep may delete the row from this time on; the sign-in's cookie expires earlier
-	Outcome Outcome   // zero while the exchange is in progress
+
+	// SecondCodeUntil is the time until which another code may replace this one after WeChat refused
+	// it. It is zero for a second code: there is no third.
+	SecondCodeUntil time.Time
+
+	Outcome Outcome // zero while the exchange is in progress
 }
 
 // Outcome is the result of an exchange, for the requests that repeat it.
 type Outcome struct {
-	Kind string    // "" = not finished; stores interpret OutcomeCodeRefused only
+	Kind string    // "" = not finished; stores interpret the two constants below only
 	At   time.Time // when the attempt was finished
 	Text string    // message for the user; "" = none
 }
 
-// OutcomeCodeRefused is the kind of outcome after which another code may be tried: WeChat refused
-// the code. Package flow, which runs the exchange, uses the same text.
-const OutcomeCodeRefused = "code_refused"
+// The kinds of outcomes that stores interpret. Package flow, which runs the exchange, uses the same
+// texts.
+const (
+	OutcomeSignedIn    = "signed_in"    // the user got a session
+	OutcomeCodeRefused = "code_refused" // WeChat refused the code; another one may be tried, see SecondCodeUntil
+)
+
+// FailedAttemptLife is how long an attempt that ended without a session is kept. Everybody can
+// cause such attempts with made-up codes. When one is gone, a repeated callback sends its code to
+// WeChat again, and WeChat refuses it: the code is invalid or used.
+const FailedAttemptLife = 2 * time.Minute
 
 // Attempts makes it safe to request the callback of a sign-in twice, as browsers do (reload, back
 // button) and WeChat itself does. One request exchanges the code, and the others get its outcome.
@@ -37,9 +50,10 @@ type Attempts interface {
 	// BeginAttempt begins the attempt with the key want.Key, in one atomic step:
 	//
 	//   - No attempt is stored: want is stored, and BeginAttempt returns it and true.
-	//   - The stored outcome is OutcomeCodeRefused, and want has another Code: want replaces it,
-	//     and BeginAttempt returns it and true. (WeChat sometimes calls twice with two codes for
-	//     one state.)
+	//   - The stored outcome is OutcomeCodeRefused, want has another Code, and the stored
+	//     SecondCodeUntil is after now: want replaces it, with a zero SecondCodeUntil, and
+	//     BeginAttempt returns want and true. (WeChat sometimes calls twice with two codes for one
+	//     state.)
 	//   - Otherwise BeginAttempt returns the stored attempt and false, even when it has no outcome
 	//     and its Lease has passed: the code may have been sent, so it must not be sent again.
 	//
@@ -50,8 +64,15 @@ type Attempts interface {
 	// FinishAttempt writes the outcome of an attempt, once. It returns ErrConflict, and changes
 	// nothing, when the attempt is missing, has another owner or an outcome, or its Lease is not
 	// after now: requests that waited for it may have told their users to start again. An
-	// outcome without Kind is an error.
+	// outcome without Kind is an error. After any other outcome than OutcomeSignedIn, the attempt
+	// expires at the latest FailedAttemptLife after now.
 	FinishAttempt(ctx context.Context, key, owner string, out Outcome, now time.Time) error
+
+	// DropFailedAttempts deletes attempts that expire within FailedAttemptLife, the earliest first,
+	// until about keep of them are left, at most 1,000 in one call. These are the attempts that ended
+	// without a session, and some whose sign-in can no longer be completed. It returns the number of
+	// deleted attempts.
+	DropFailedAttempts(ctx context.Context, keep int, now time.Time) (int, error)
 }
 
 // SignIn is a sign-in that WeChat has confirmed. Snapshot users of WeChat (is_snapshotuser) must
@@ -66,6 +87,14 @@ type SignIn struct {
 	Profile       *Profile  // nil = not requested, or not available
 	At            time.Time // time of the sign-in
 	InitialStatus Status    // of the user, if one is created
+
+	// UnionIDRequired refuses the sign-in of an identity whose unionid is not known, with
+	// ErrUnionIDRequired. It is set where the connector shares unionids with others: without the
+	// unionid it is unknown whether the human is a blocked user of another connector.
+	UnionIDRequired bool
+
+	// KnownOnly refuses, with ErrFull, a sign-in that would create a user.
+	KnownOnly bool
 }
 
 // Profile is what WeChat returns about a user who agreed to share it.
@@ -86,6 +115,17 @@ func (s SignIn) Check() error {
 		return errors.New("sign-in without a time")
 	case !s.InitialStatus.Valid():
 		return errors.New("sign-in without a valid initial status")
+	}
+	return nil
+}
+
+// CheckPlan returns an error when a plan of Join must not be written.
+func (s SignIn) CheckPlan(p Plan) error {
+	switch {
+	case s.UnionIDRequired && p.Identity.UnionID == "":
+		return ErrUnionIDRequired
+	case s.KnownOnly && p.NewUser:
+		return ErrFull
 	}
 	return nil
 }

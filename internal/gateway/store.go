@@ -80,6 +80,9 @@ var (
 	// ErrBlocked: the user is blocked.
 	ErrBlocked = errors.New("the user is blocked")
 
+	// ErrUnionIDRequired: the sign-in has no unionid, and needs one (SignIn.UnionIDRequired).
+	ErrUnionIDRequired = errors.New("the unionid of the user is not known")
+
 	// ErrReplay: a code or a refresh token was used a second time. Its grant is revoked already,
 	// unless TokenIssue.ReplayTolerated was set.
 	ErrReplay = errors.New("used before")

@@ -95,7 +95,8 @@ type Users interface {
 	// user resolves to the older: methods that take a user id accept it in place of the older id.
 	//
 	// A blocked user is returned without error: check Status. A sign-in without Connector, AppID,
-	// OpenID, At or a valid InitialStatus is an error, and nothing is stored.
+	// OpenID, At or a valid InitialStatus is an error, and nothing is stored. So it is for the errors
+	// of SignIn.CheckPlan: ErrUnionIDRequired and ErrFull.
 	RecordSignIn(ctx context.Context, s SignIn) (User, []Event, error)
 
 	// CompleteSignIn writes a completed sign-in in one transaction. It records c.SignIn exactly as
@@ -105,7 +106,8 @@ type Users interface {
 	// and appends c.Event with outcome "refused".
 	//
 	// It returns the user as stored afterwards, also a blocked one, and the events of Join. It
-	// returns ErrConflict, and writes nothing, when the attempt is missing, has another owner or an
+	// returns the errors of SignIn.CheckPlan and writes nothing then: end the attempt with
+	// FinishAttempt. It returns ErrConflict, and writes nothing, when the attempt is missing, has another owner or an
 	// outcome, or its lease is not after c.Now, and when a session that has not expired has the
 	// hash of c.Session.
 	CompleteSignIn(ctx context.Context, c Completion) (User, []Event, error)

@@ -80,7 +80,36 @@ var (
 
 	// Cookies of the gateway in one request. A browser has about ten.
 	Cookies = Count{Name: "cookies", Max: 50}
+
+	// Codes that WeChat refuses. Users cause few: a callback that is repeated, or opened late. After
+	// RecentRefusals, the codes of a network are sent only while UnreservedExchanges is not exhausted;
+	// after RefusedCodesPerNetwork, only while RefusedCodes is not exhausted.
+	RecentRefusals         = Rate{Name: "recent_refusals_network", PerSecond: 1.0 / 60, Burst: 1}
+	RefusedCodesPerNetwork = Rate{Name: "refused_codes_network", PerSecond: 0.2, Burst: 20}
+	RefusedCodes           = Rate{Name: "refused_codes", PerSecond: 10, Burst: 500}
+
+	// Rows of sign-ins that failed. Beyond, the oldest are deleted.
+	FailedAttempts = Count{Name: "failed_attempts", Max: 10_000}
+
+	// Users that sign in for the first time. Each is a user of WeChat, which made-up codes are not.
+	NewUsersPerNetwork = Rate{Name: "new_users_network", PerSecond: 2, Burst: 2000}
 )
+
+// WeChatCalls is the default of the key limits.wechat_calls: how many codes one process sends to
+// WeChat in a minute, for each connector. WeChat allows 50,000 for each appid (WeChat's
+// documentation, api_snsaccesstoken).
+const WeChatCalls = 20_000
+
+// Exchanges returns the rate of the codes that are sent to WeChat, in bursts of ten seconds.
+func Exchanges(perMinute int) Rate {
+	return Rate{Name: "wechat_calls", PerSecond: float64(perMinute) / 60, Burst: max(1, perMinute/6)}
+}
+
+// UnreservedExchanges returns the rate of the codes of networks of which WeChat refused codes lately:
+// half of Exchanges. The other half is reserved for all others.
+func UnreservedExchanges(perMinute int) Rate {
+	return Rate{Name: "wechat_calls_unreserved", PerSecond: float64(perMinute) / 120, Burst: max(1, perMinute/12)}
+}
 
 // Table returns all bounds, in the order of the documents.
 func Table() []Row {
@@ -89,16 +118,20 @@ func Table() []Row {
 		SignInPerAddress, SignInPerNetwork, SignInPerBrowser,
 		SignedInPerAddress, SignedInPerNetwork, SignedInPerBrowser,
 		AppPerAddress, AppPerNetwork, VerifyPerAddress, VerifyPerNetwork, OtherPerAddress, OtherPerNetwork,
-		WrongSecrets,
+		WrongSecrets, RecentRefusals, RefusedCodesPerNetwork, RefusedCodes, NewUsersPerNetwork,
 	} {
 		rows = append(rows, Row{Name: r.Name, Value: r.String()})
 	}
-	for _, c := range []Count{Cookies} {
+	for _, c := range []Count{Cookies, FailedAttempts} {
 		rows = append(rows, Row{Name: c.Name, Value: strconv.Itoa(c.Max)})
 	}
 	for _, s := range []Size{RequestBody, LoggedPath} {
 		rows = append(rows, Row{Name: s.Name, Value: s.String()})
 	}
+	const calls = "limits.wechat_calls"
+	rows = append(rows,
+		Row{Name: Exchanges(WeChatCalls).Name, Value: strconv.Itoa(WeChatCalls) + "/min", Key: calls},
+		Row{Name: UnreservedExchanges(WeChatCalls).Name, Value: strconv.Itoa(WeChatCalls/2) + "/min", Key: calls})
 	return rows
 }
 

@@ -30,6 +30,12 @@ func attemptCases() []testCase {
 		{name: "attempt/one of 100 second codes wins",
 			why: "concurrent requests must not send a second code twice either",
 			run: oneSecondCode},
+		{name: "attempt/no third code",
+			why: "everyone can send made-up codes; one flow must not send any number of them to WeChat",
+			run: noThirdCode},
+		{name: "attempt/no second code later",
+			why: "WeChat's second code comes within seconds",
+			run: noLateSecondCode},
 		{name: "attempt/same code after a refusal stays refused",
 			why: "a refused code must not be sent again on every refresh",
 			run: sameCodeStays},
@@ -129,11 +135,33 @@ func secondCode(t *testing.T, s login.Store) {
 	second := attempt("flow", "another", "two")
 	second.Lease = now.Add(15 * time.Second)
 	mustBegin(t, s, second, now)
+	second.SecondCodeUntil = time.Time{} // there is no third
 	wantLost(t, s, "flow", "one", now)
 	wantRow(t, s, attempt("flow", "third", "three"), now, second)
 	mustFinish(t, s, "flow", "two", login.OutcomeSignedIn, now)
 	second.Outcome = login.Outcome{Kind: login.OutcomeSignedIn, At: now, Text: outcomeText}
 	wantRow(t, s, attempt("flow", "code", "four"), now, second)
+}
+
+func noThirdCode(t *testing.T, s login.Store) {
+	mustBegin(t, s, attempt("flow", "code", "one"), start())
+	mustFinish(t, s, "flow", "one", login.OutcomeCodeRefused, start())
+	second := attempt("flow", "another", "two")
+	mustBegin(t, s, second, start())
+	mustFinish(t, s, "flow", "two", login.OutcomeCodeRefused, start())
+	second.SecondCodeUntil = time.Time{}
+	second.Outcome = login.Outcome{Kind: login.OutcomeCodeRefused, At: start(), Text: "让"}
+	wantRow(t, s, attempt("flow", "third", "three"), start(), second)
+	wantRow(t, s, attempt("flow", "code", "four"), start(), second)
+}
+
+func noLateSecondCode(t *testing.T, s login.Store) {
+	first := attempt("flow", "code", "one")
+	mustBegin(t, s, first, start())
+	mustFinish(t, s, "flow", "one", login.OutcomeCodeRefused, start())
+	first.Outcome = login.Outcome{Kind: login.OutcomeCodeRefused, At: start(), Text: "让"}
+	late := attempt("flow", "another", "two")
+	wantRow(t, s, late, first.SecondCodeUntil, first)
 }
 
 func oneSecondCode(t *testing.T, s login.Store) {

@@ -52,7 +52,7 @@ func start() time.Time { return time.Date(2026, 3, 1, 8, 0, 0, 123000, time.UTC)
 // attempt returns an attempt that begins at start.
 func attempt(id, code, owner string) login.Attempt {
 	return login.Attempt{ID: id, Code: code, Owner: owner, Lease: start().Add(15 * time.Second),
-		Expires: start().Add(20 * time.Minute)}
+		Expires: start().Add(20 * time.Minute), SecondCodeUntil: start().Add(15 * time.Second)}
 }
 
 // outcomeText is the text of the outcomes that mustFinish writes. It is not ASCII, because a store
@@ -92,7 +92,8 @@ func sameAttempt(t *testing.T, have, want login.Attempt) {
 	t.Helper()
 	if have.ID != want.ID || have.Code != want.Code || have.Owner != want.Owner ||
 		have.Outcome.Kind != want.Outcome.Kind || have.Outcome.Text != want.Outcome.Text ||
-		!have.Outcome.At.Equal(want.Outcome.At) || !have.Lease.Equal(want.Lease) || !have.Expires.Equal(want.Expires) {
+		!have.Outcome.At.Equal(want.Outcome.At) || !have.Lease.Equal(want.Lease) || !have.Expires.Equal(want.Expires) ||
+		!have.SecondCodeUntil.Equal(want.SecondCodeUntil) {
 		t.Errorf("attempt = %+v\nwant      %+v", have, want)
 	}
 }

@@ -116,7 +116,8 @@ func (e CallerError) Unwrap() error { return e.Err }
 func Known(err error) bool {
 	for _, target := range []error{
 		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull,
-		gateway.ErrNewerDatabase, gateway.ErrOlderDatabase, gateway.ErrNoDatabase, gateway.ErrInUse, gateway.ErrUnavailable,
+		gateway.ErrUnionIDRequired, gateway.ErrNewerDatabase, gateway.ErrOlderDatabase, gateway.ErrNoDatabase,
+		gateway.ErrInUse, gateway.ErrUnavailable,
 	} {
 		if errors.Is(err, target) {
 			return true

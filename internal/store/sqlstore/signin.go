@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -17,11 +18,13 @@ import (
 // beginAttempt stores an attempt, unless another attempt with the same key is stored that must not
 // be replaced. It is one statement, so that of concurrent callers exactly one succeeds.
 const beginAttempt = `
-	INSERT INTO attempts (key, code, owner, lease, expires_at, outcome, finished_at, message)
-	VALUES ($1, $2, $3, $4, $5, '', 0, '')
+	INSERT INTO attempts (key, code, owner, lease, expires_at, second_code_until, outcome, finished_at, message)
+	VALUES ($1, $2, $3, $4, $5, $8, '', 0, '')
 	ON CONFLICT (key) DO UPDATE
-	SET code = $2, owner = $3, lease = $4, expires_at = $5, outcome = '', finished_at = 0, message = ''
-	WHERE attempts.expires_at <= $6 OR attempts.outcome = $7 AND attempts.code <> $2`
+	SET code = $2, owner = $3, lease = $4, expires_at = $5, outcome = '', finished_at = 0, message = '',
+		second_code_until = CASE WHEN attempts.expires_at <= $6 THEN $8 ELSE 0 END
+	WHERE attempts.expires_at <= $6 OR
+		attempts.outcome = $7 AND attempts.code <> $2 AND attempts.second_code_until > $6`
 
 // BeginAttempt implements gateway.Attempts.
 func (b Base) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.Time) (have gateway.Attempt, won bool,
@@ -29,7 +32,7 @@ func (b Base) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.T
 	err = b.db.Do(ctx, "begin_attempt", func(c Conn) error {
 		for {
 			n, err := c.Exec(beginAttempt, want.Key, want.Code, want.Owner, Micros(want.Lease), Micros(want.Expires),
-				Micros(now), gateway.OutcomeCodeRefused)
+				Micros(now), gateway.OutcomeCodeRefused, Micros(want.SecondCodeUntil))
 			if err != nil {
 				return err
 			}
@@ -37,14 +40,15 @@ func (b Base) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.T
 				have = want
 				have.Outcome = gateway.Outcome{}
 				have.Lease, have.Expires = gateway.StoredTime(want.Lease), gateway.StoredTime(want.Expires)
+				have.SecondCodeUntil = gateway.StoredTime(want.SecondCodeUntil)
 				return nil
 			}
 			have = gateway.Attempt{Key: want.Key}
 			err = c.Get(`
-				SELECT code, owner, lease, expires_at, outcome, finished_at, message FROM attempts
+				SELECT code, owner, lease, expires_at, second_code_until, outcome, finished_at, message FROM attempts
 				WHERE key = $1 AND expires_at > $2`,
 				[]any{want.Key, Micros(now)}, &have.Code, &have.Owner, Time{&have.Lease}, Time{&have.Expires},
-				&have.Outcome.Kind, Time{&have.Outcome.At}, &have.Outcome.Text)
+				Time{&have.SecondCodeUntil}, &have.Outcome.Kind, Time{&have.Outcome.At}, &have.Outcome.Text)
 			if !errors.Is(err, gateway.ErrNotFound) {
 				return err
 			}
@@ -57,14 +61,20 @@ func (b Base) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.T
 	return have, won, nil
 }
 
-// finishAttempt writes an outcome into an attempt that has none.
+// finishAttempt writes an outcome into an attempt that has none. It changes expires_at, which has an
+// index, only after a failure: $7 is later than any expiry otherwise.
 const finishAttempt = `
-	UPDATE attempts SET outcome = $3, finished_at = $4, message = $5
+	UPDATE attempts SET outcome = $3, finished_at = $4, message = $5,
+		expires_at = CASE WHEN expires_at > $7 THEN $7 ELSE expires_at END
 	WHERE key = $1 AND owner = $2 AND outcome = '' AND lease > $6 AND expires_at > $6`
 
 // writeOutcome ends an attempt, or returns gateway.ErrConflict when the owner may no longer end it.
 func writeOutcome(q Querier, key, owner string, out gateway.Outcome, now time.Time) error {
-	n, err := q.Exec(finishAttempt, key, owner, out.Kind, Micros(out.At), gateway.CleanText(out.Text), Micros(now))
+	latest := int64(math.MaxInt64)
+	if out.Kind != gateway.OutcomeSignedIn {
+		latest = Micros(now.Add(gateway.FailedAttemptLife))
+	}
+	n, err := q.Exec(finishAttempt, key, owner, out.Kind, Micros(out.At), gateway.CleanText(out.Text), Micros(now), latest)
 	if err == nil && n == 0 {
 		err = gateway.ErrConflict
 	}
@@ -77,6 +87,28 @@ func (b Base) FinishAttempt(ctx context.Context, key, owner string, out gateway.
 		return errors.New("an outcome needs its kind")
 	}
 	return b.db.Do(ctx, "finish_attempt", func(c Conn) error { return writeOutcome(c, key, owner, out, now) })
+}
+
+// maxDroppedAttempts limits how many rows one call of DropFailedAttempts deletes.
+const maxDroppedAttempts = 1000
+
+// DropFailedAttempts implements gateway.Attempts.
+func (b Base) DropFailedAttempts(ctx context.Context, keep int, now time.Time) (dropped int, err error) {
+	err = b.db.Do(ctx, "drop_attempts", func(c Conn) error {
+		var last int64 // the latest expiry that is dropped
+		err := c.Get(`
+			SELECT expires_at FROM attempts WHERE expires_at <= $1 ORDER BY expires_at DESC LIMIT 1 OFFSET $2`,
+			[]any{Micros(now.Add(gateway.FailedAttemptLife)), keep}, &last)
+		if errors.Is(err, gateway.ErrNotFound) {
+			return nil // there are not more than keep
+		}
+		if err == nil {
+			dropped, err = c.Exec(b.deleteBatch("attempts", "key", `expires_at <= $1 ORDER BY expires_at`), last,
+				maxDroppedAttempts)
+		}
+		return err
+	})
+	return dropped, err
 }
 
 // RecordSignIn implements gateway.Users.
@@ -164,6 +196,9 @@ func (b Base) recordUser(q Querier, s gateway.SignIn) (user gateway.User, events
 		return user, nil, err
 	}
 	plan := gateway.Join(s, byOpenID, byUnionID, gateway.NewID())
+	if err := s.CheckPlan(plan); err != nil {
+		return user, nil, err
+	}
 	if events, err = applyPlan(q, s, plan); err != nil {
 		return user, nil, err
 	}

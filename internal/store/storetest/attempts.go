@@ -12,7 +12,7 @@ import (
 // which is a time after noon. The key stands for the state of the callback.
 func newAttempt(key, code, owner string, at time.Duration) gateway.Attempt {
 	return gateway.Attempt{Key: key, Code: code, Owner: owner, Lease: after(at + 15*time.Second),
-		Expires: after(time.Hour)}
+		Expires: after(time.Hour), SecondCodeUntil: after(at + 15*time.Second)}
 }
 
 // wantAttemptWon begins the attempt, and fails the test unless the store reports that the caller
@@ -114,6 +114,7 @@ var attemptCases = []testCase{
 			f.wantAttemptLost(newAttempt("k", "code 2", "two", 0), 0, attempt)
 			attempt.Outcome = gateway.Outcome{Kind: gateway.OutcomeCodeRefused, At: noon}
 			wantNoError(t, f.store.FinishAttempt(t.Context(), "k", "one", attempt.Outcome, noon))
+			attempt.Expires = noon.Add(gateway.FailedAttemptLife)
 			f.wantAttemptLost(newAttempt("k", "code 1", "two", 0), 0, attempt)
 			var results counter
 			concurrently(f.concurrency(), func(i int) {
@@ -125,6 +126,70 @@ var attemptCases = []testCase{
 		},
 	},
 	{
+		name:   "of one flow two codes are sent at most",
+		reason: "everybody can send made-up codes, and WeChat counts the calls of all users together",
+		run: func(t *testing.T, f *fixture) {
+			refused := gateway.Outcome{Kind: gateway.OutcomeCodeRefused, At: noon}
+			f.wantAttemptWon(newAttempt("k", "code 1", "one", 0), 0)
+			wantNoError(t, f.store.FinishAttempt(t.Context(), "k", "one", refused, noon))
+			second := newAttempt("k", "code 2", "two", 0)
+			f.wantAttemptWon(second, 0)
+			wantNoError(t, f.store.FinishAttempt(t.Context(), "k", "two", refused, noon))
+			second.SecondCodeUntil, second.Outcome = time.Time{}, refused
+			second.Expires = noon.Add(gateway.FailedAttemptLife)
+			f.wantAttemptLost(newAttempt("k", "code 3", "three", 0), 0, second)
+			f.wantAttemptLost(newAttempt("k", "code 1", "four", 0), 0, second)
+		},
+	},
+	{
+		name:   "a second code is not sent later",
+		reason: "WeChat's second code comes within seconds; a later one is made up",
+		run: func(t *testing.T, f *fixture) {
+			attempt := newAttempt("k", "code 1", "one", 0)
+			f.wantAttemptWon(attempt, 0)
+			attempt.Outcome = gateway.Outcome{Kind: gateway.OutcomeCodeRefused, At: noon}
+			wantNoError(t, f.store.FinishAttempt(t.Context(), "k", "one", attempt.Outcome, noon))
+			attempt.Expires = noon.Add(gateway.FailedAttemptLife)
+			f.wantAttemptLost(newAttempt("k", "code 2", "two", 0), 15*time.Second, attempt)
+			again := newAttempt("k", "code 2", "three", gateway.FailedAttemptLife) // the first has expired
+			f.wantAttemptWon(again, gateway.FailedAttemptLife)
+			f.wantAttemptLost(newAttempt("k", "code 3", "four", 0), gateway.FailedAttemptLife, again)
+		},
+	},
+	{
+		name:   "failed attempts beyond a number are dropped, the earliest first",
+		reason: "made-up codes must not fill the disk, and must not push out sign-ins",
+		run: func(t *testing.T, f *fixture) {
+			failed := gateway.Outcome{Kind: "busy", At: noon}
+			for i := range 12 {
+				key, at := fmt.Sprint("failed ", i), time.Duration(i)*time.Second
+				f.wantAttemptWon(newAttempt(key, "code", "one", at), at)
+				wantNoError(t, f.store.FinishAttempt(t.Context(), key, "one", failed, after(at)))
+			}
+			good := newAttempt("good", "code", "one", 0)
+			f.wantAttemptWon(good, 0)
+			good.Outcome = gateway.Outcome{Kind: gateway.OutcomeSignedIn, At: noon}
+			wantNoError(t, f.store.FinishAttempt(t.Context(), "good", "one", good.Outcome, noon))
+			pending := newAttempt("pending", "code", "one", 0)
+			f.wantAttemptWon(pending, 0)
+			now := 12 * time.Second
+			for keep, want := range map[int]int{12: 0, 100: 0} {
+				dropped, err := f.store.DropFailedAttempts(t.Context(), keep, after(now))
+				wantNoError(t, err)
+				wantEqual(t, fmt.Sprintf("dropped to keep %d", keep), dropped, want)
+			}
+			dropped, err := f.store.DropFailedAttempts(t.Context(), 5, after(now))
+			wantNoError(t, err)
+			wantEqual(t, "dropped to keep 5", dropped, 7)
+			f.wantAttemptLost(newAttempt("good", "code", "two", 0), now, good)
+			f.wantAttemptLost(newAttempt("pending", "code", "two", 0), now, pending)
+			f.wantAttemptWon(newAttempt("failed 6", "code", "two", now), now) // it was dropped
+			_, won, err := f.store.BeginAttempt(t.Context(), newAttempt("failed 7", "code", "two", now), after(now))
+			wantNoError(t, err)
+			wantEqual(t, "began an attempt that was kept", won, false)
+		},
+	},
+	{
 		name:   "other outcomes are final",
 		reason: "a second code must not sign in another user instead",
 		run: func(t *testing.T, f *fixture) {
@@ -133,6 +198,9 @@ var attemptCases = []testCase{
 				f.wantAttemptWon(attempt, 0)
 				attempt.Outcome = gateway.Outcome{Kind: kind, At: noon}
 				wantNoError(t, f.store.FinishAttempt(t.Context(), kind, "one", attempt.Outcome, noon))
+				if kind != gateway.OutcomeSignedIn {
+					attempt.Expires = noon.Add(gateway.FailedAttemptLife)
+				}
 				f.wantAttemptLost(newAttempt(kind, "another code", "two", 0), 0, attempt)
 			}
 		},

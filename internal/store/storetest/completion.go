@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -268,6 +269,63 @@ var completionCases = []testCase{
 			wantEqual(t, "outcome", f.attemptOutcome("k"), completion.Outcome)
 			_, _, err = f.store.CompleteSignIn(t.Context(), completion)
 			wantError(t, err, gateway.ErrConflict)
+		},
+	},
+	{
+		name:   "an identity without a unionid is refused where the unionid is required",
+		reason: "a blocked user would get a new user through a second official account",
+		run: func(t *testing.T, f *fixture) {
+			known := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1")).ID
+			imported := f.addUser("o2").ID
+			for i, c := range []struct {
+				signIn gateway.SignIn
+				userID string // "" = refused
+			}{
+				{siteConnector.signIn(noon, "new", ""), ""},
+				{mainConnector.signIn(noon, "o2", ""), ""}, // the user exists, and is not known at other connectors
+				{mainConnector.signIn(noon, "o1", ""), known},
+				{siteConnector.signIn(noon, "new", "u1"), known},
+				{mainConnector.signIn(noon, "o2", "u2"), imported},
+				{mainConnector.signIn(noon, "o2", ""), imported},
+			} {
+				name := fmt.Sprint("sign-in ", i)
+				f.beginAttempt(name, "one")
+				completion := newCompletion(c.signIn, name, "one", name)
+				completion.SignIn.UnionIDRequired = true
+				events := len(f.listEvents(gateway.EventQuery{}))
+				user, _, err := f.store.CompleteSignIn(t.Context(), completion)
+				if c.userID != "" {
+					wantNoError(t, err)
+					wantEqual(t, name, user.ID, c.userID)
+					continue
+				}
+				wantError(t, err, gateway.ErrUnionIDRequired)
+				f.wantNothingStored(name, completion, 2, events)
+				wantEqual(t, name+": outcome", f.attemptOutcome(name), gateway.Outcome{})
+			}
+		},
+	},
+	{
+		name:   "no user is created where only known users may sign in",
+		reason: "one network must not create any number of users",
+		run: func(t *testing.T, f *fixture) {
+			known := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1")).ID
+			for name, c := range map[string]struct {
+				signIn gateway.SignIn
+				err    error
+			}{
+				"new":                {mainConnector.signIn(noon, "o2", "u2"), gateway.ErrFull},
+				"known by openid":    {mainConnector.signIn(noon, "o1", ""), nil},
+				"known by unionid":   {siteConnector.signIn(noon, "o3", "u1"), nil},
+				"of another account": {foreignConnector.signIn(noon, "o4", "u1"), gateway.ErrFull},
+			} {
+				c.signIn.KnownOnly = true
+				user, _, err := f.store.RecordSignIn(t.Context(), c.signIn)
+				if !errors.Is(err, c.err) || err == nil && user.ID != known {
+					t.Errorf("%s: user %q, %v", name, user.ID, err)
+				}
+			}
+			wantEqual(t, "users", len(f.listUsers(gateway.UserQuery{})), 1)
 		},
 	},
 }

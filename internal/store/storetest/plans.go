@@ -123,8 +123,8 @@ func InsertStatements(series string, hash func(text string) string) []string {
 			SELECT i, 'kind' || (i % 500), 'user' || i, 'app' || (i % 500), '', '', 'ok', '', ''` + fromSeries,
 		`INSERT INTO sessions (hash, user_id, connector, app_id, open_id, method, auth_time, created_at, seen_at, expires_at)
 			SELECT ` + hash("session") + `, 'user' || i, 'main', 'wx1', 'open' || i, 'wechat', i, i, i, i` + fromSeries,
-		`INSERT INTO attempts (key, code, owner, lease, expires_at, outcome, finished_at, message)
-			SELECT 'key' || i, '', 'one', i, i, '', 0, ''` + fromSeries,
+		`INSERT INTO attempts (key, code, owner, lease, expires_at, second_code_until, outcome, finished_at, message)
+			SELECT 'key' || i, '', 'one', i, i, i, '', 0, ''` + fromSeries,
 		`INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id, method,
 			created_at, expires_at, sweep_at,
 				revoked_at, counter, rotated_at, code_hash, redirect_uri, challenge, nonce, code_expires_at, code_redeemed_at)

@@ -88,15 +88,17 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_user ON sessions (user_id);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 
+-- Visitors make rows without a user. A row with another outcome than signed_in expires within minutes.
 CREATE TABLE attempts (
-	key         text PRIMARY KEY,
-	code        text NOT NULL,
-	owner       text NOT NULL,
-	lease       bigint NOT NULL,
-	expires_at  bigint NOT NULL,
-	outcome     text NOT NULL, -- '' = not finished
-	finished_at bigint NOT NULL,
-	message     text NOT NULL
+	key               text PRIMARY KEY,
+	code              text NOT NULL,
+	owner             text NOT NULL,
+	lease             bigint NOT NULL,
+	expires_at        bigint NOT NULL,
+	second_code_until bigint NOT NULL, -- 0 = no other code may replace this one
+	outcome           text NOT NULL, -- '' = not finished
+	finished_at       bigint NOT NULL,
+	message           text NOT NULL
 );
 
 CREATE INDEX attempts_by_expiry ON attempts (expires_at);

@@ -85,15 +85,17 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_user ON sessions (user_id);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 
+-- Visitors make rows without a user. A row with another outcome than signed_in expires within minutes.
 CREATE TABLE attempts (
-	key         TEXT NOT NULL PRIMARY KEY,
-	code        TEXT NOT NULL,
-	owner       TEXT NOT NULL,
-	lease       INTEGER NOT NULL,
-	expires_at  INTEGER NOT NULL,
-	outcome     TEXT NOT NULL, -- '' = not finished
-	finished_at INTEGER NOT NULL,
-	message     TEXT NOT NULL
+	key               TEXT NOT NULL PRIMARY KEY,
+	code              TEXT NOT NULL,
+	owner             TEXT NOT NULL,
+	lease             INTEGER NOT NULL,
+	expires_at        INTEGER NOT NULL,
+	second_code_until INTEGER NOT NULL, -- 0 = no other code may replace this one
+	outcome           TEXT NOT NULL, -- '' = not finished
+	finished_at       INTEGER NOT NULL,
+	message           TEXT NOT NULL
 ) STRICT;
 
 CREATE INDEX attempts_by_expiry ON attempts (expires_at);
