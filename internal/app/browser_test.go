@@ -167,6 +167,7 @@ const websiteID = "wx3eb517e000000003"
 
 // withWebsite adds WeChat's website app, in the group of the official account.
 func withWebsite(w *gatewayFixture) {
+	w.sendUnionIDs()
 	site := w.config.WeChat[0]
 	for _, a := range w.wechat.Apps() {
 		if a.AppID == websiteID {

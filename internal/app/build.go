@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/relay"
 	"github.com/weigate/weigate/internal/route"
@@ -132,7 +134,7 @@ func (a *App) newScan(c *config.Config, s *services) (*scan.Handler, error) {
 func (a *App) newSignIn(c *config.Config, s *services, scanHandler *scan.Handler) (*signin.Handler, error) {
 	cfg := signin.Config{
 		URL: c.URL, Insecure: c.Insecure, Keys: a.options.Sealer.Derive("login flow"), Connectors: a.connectors(c),
-		Users: a.store, Attempts: a.store, Events: a.store, Sessions: s.sessions, Site: s.site,
+		Users: a.store, Attempts: a.store, Events: a.store, Sessions: s.sessions, Site: s.site, Limits: a.limits,
 		ProfileMaxAge: c.ProfileMaxAge, Pictures: pictureOrigins(c.WeChat),
 		RequestID: route.RequestID, Observe: a.observeSignIn, Logger: a.options.Logger, Now: a.options.Now,
 	}
@@ -199,6 +201,7 @@ func (a *App) connectors(c *config.Config) []signin.Connector {
 		out = append(out, signin.Connector{
 			Name: conn.Name, Website: conn.Kind == config.Website, Client: client, AnyBrowser: conn.AnyBrowser,
 			OpenPlatform: conn.OpenPlatform, Group: c.AppIDsSharingUnionIDs(conn),
+			ExchangesPerMinute: cmp.Or(c.Limits.WeChatCalls, limit.WeChatCalls),
 		})
 	}
 	return out

@@ -6,10 +6,19 @@ import (
 
 	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/wechat/wechattest"
 )
+
+// sendUnionIDs makes WeChat return the unionid with snsapi_base too, as in some captures. Without
+// it, first sign-ins at connectors that share an Open Platform account need consent:
+// TestBlockedUserReturnsByAnotherOfficialAccount and others in consent_test.go are about that.
+func (w *gatewayFixture) sendUnionIDs() {
+	w.wechat.UpdateQuirks(func(q *wechattest.Quirks) { q.BaseUnionID = true })
+}
 
 // twoConnectors adds a second official account, whose openid is the subject of one app.
 func twoConnectors(w *gatewayFixture) {
+	w.sendUnionIDs()
 	second := w.config.WeChat[0]
 	second.Name, second.AppID = "second", "wx00000000000000b2"
 	w.config.WeChat = append(w.config.WeChat, second)
@@ -23,19 +32,17 @@ func TestAppWithSubjectsOfAnotherOfficialAccount(t *testing.T) {
 	w := newFixture(t, twoConnectors)
 	alice := w.phone("alice")
 	w.signInWithProfile(alice, "sample")
-	alice.Must(alice.Open(t.Context(), w.authorize("legacy", "scope", withProfile)))
-	page := alice.WantPage(alice.Page(), "profile", 200)
+	page := alice.Must(alice.Open(t.Context(), w.authorize("legacy", "scope", withProfile)))
+	fixture.WantAt(w.t, page, w.app.URL+"/legacy")
 	through := false
 	for _, hop := range page.Hops {
 		through = through || strings.HasPrefix(hop.From, w.url+"/wechat/callback/second?")
 	}
-	alice.Press()
-	fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/legacy")
 	want := w.wechat.OpenID("wx00000000000000b2", "alice")
 	if who := w.userinfo(w.redeem("legacy", w.app.LastQuery().Get("code")).AccessToken); who["sub"] != want || !through {
 		t.Errorf("sub %v, want %v; the way was %v", who["sub"], want, page.Hops)
 	}
-	// With the profile WeChat sent the unionid both times, so both identities belong to one user.
+	// WeChat sent the unionid both times, so both identities belong to one user, whose profile is known.
 	users, err := w.store.Users(t.Context(), gateway.UserQuery{})
 	if err != nil || len(users) != 1 {
 		t.Fatalf("users %+v, %v", users, err)

@@ -78,7 +78,7 @@ func TestSamePersonByBothMethodsIsOneUser(t *testing.T) {
 			if byWebsite {
 				desk.open(w.authorize("sample")).confirmed("alice").at(w.app.URL + "/sample")
 			} else {
-				w.signInWithProfile(alice, "sample")
+				fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
 			}
 			subs[i] = w.userinfo(w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken)["sub"]
 		}

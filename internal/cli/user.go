@@ -18,10 +18,10 @@ type userCmd struct {
 	List    userListCmd    `cmd:"" help:"List users, newest first."`
 	Show    userShowCmd    `cmd:"" help:"Show a user: identities, sessions, recent events."`
 	Approve userApproveCmd `cmd:"" help:"Approve users for apps with \"access: approved\"."`
-	Block   userBlockCmd   `cmd:"" help:"Block users, and sign them out everywhere."`
+	Block   userBlockCmd   `cmd:"" help:"Block users, and sign them out everywhere. Apps keep sessions of their own."`
 	Unblock userUnblockCmd `cmd:"" help:"Unblock users. They need approval again."`
 	Groups  userGroupsCmd  `cmd:"" help:"Set the groups of a user."`
-	SignOut userSignOutCmd `cmd:"" help:"Sign users out everywhere."`
+	SignOut userSignOutCmd `cmd:"" help:"Sign users out everywhere. Apps keep sessions of their own."`
 	Import  userImportCmd  `cmd:"" help:"Import users from a CSV file."`
 }
 
@@ -198,11 +198,29 @@ func (c *userApproveCmd) Run(s *invocation) error {
 // userBlockCmd is "weigate user block".
 type userBlockCmd struct{ userFinder }
 
-// Run blocks users. The store ends their sessions and tokens in the same transaction.
+// Run blocks users. The store ends their sessions and tokens in the same transaction. An identity
+// without a unionid cannot be joined with those of other connectors, so Run prints where the block
+// does not reach further.
 func (c *userBlockCmd) Run(s *invocation) error {
-	return c.update(s, eventBlocked, "blocked and signed out everywhere", func(u *gateway.User) error {
-		u.Status = gateway.Blocked
-		return nil
+	return c.each(s, eventBlocked, func(store gateway.Store, u gateway.User) (string, error) {
+		_, err := store.UpdateUser(s.ctx, u.ID, time.Now(), func(u *gateway.User) error {
+			u.Status = gateway.Blocked
+			return nil
+		})
+		if err != nil {
+			return "", err
+		}
+		result := "blocked and signed out everywhere"
+		identities, err := store.Identities(s.ctx, u.ID)
+		if err != nil {
+			return "", err
+		}
+		for _, i := range identities {
+			if i.UnionID == "" {
+				result += "; no unionid at " + i.Connector + ": this identity is blocked at no other connector"
+			}
+		}
+		return result, nil
 	})
 }
 

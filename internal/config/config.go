@@ -60,6 +60,7 @@ type Config struct {
 	ProfileMaxAge  time.Duration // age at which nickname and avatar are requested again
 	VerifyCache    time.Duration // how long a decision for a proxy may be cached; 0 = not at all
 	VerifyFiles    []string      // names of WeChat's ownership files, MP_verify_xxx.txt; xxx is the content of each
+	Limits         Limits
 	Site           Site
 	Events         Events
 	Log            Log
@@ -83,6 +84,11 @@ type Site struct {
 	PrivacyURL string // "" = no link
 	Agreement  bool   // users must agree to PrivacyURL before they sign in
 	ICP        string // 备案号, shown in the footer
+}
+
+// Limits configures bounds that depend on the size of an installation.
+type Limits struct {
+	WeChatCalls int // codes that one process sends to WeChat in a minute, for each connector
 }
 
 // Events configures the event log.

@@ -43,6 +43,8 @@ func topKeys() []key[Config] {
 			c.VerifyCache = v.duration(5*time.Second, 0, time.Minute)
 		}},
 		{name: "verify_files", noEnv: true, read: readVerifyFiles},
+		{name: "limits", noEnv: true, below: prefixed(".", paths(limitsKeys())),
+			read: func(_ *section, v value, c *Config) { readMapping(v, limitsKeys(), &c.Limits) }},
 		{name: "site", noEnv: true, below: prefixed(".", paths(siteKeys())), read: readSite},
 		{name: "events", noEnv: true, below: prefixed(".", paths(eventsKeys())),
 			read: func(_ *section, v value, c *Config) { readMapping(v, eventsKeys(), &c.Events) }},
@@ -60,6 +62,13 @@ func sessionKeys() []key[Session] {
 	return []key[Session]{
 		{name: "idle", read: func(_ *section, v value, s *Session) { s.Idle = v.duration(0, time.Minute, year) }},
 		{name: "max", read: func(_ *section, v value, s *Session) { s.Max = v.duration(30*day, time.Minute, year) }},
+	}
+}
+
+func limitsKeys() []key[Limits] {
+	return []key[Limits]{
+		// The bounds are one call a second, and WeChat's quota.
+		{name: "wechat_calls", read: func(_ *section, v value, l *Limits) { l.WeChatCalls = v.number(20_000, 60, 50_000) }},
 	}
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -228,6 +229,20 @@ func (v value) duration(defaultValue, lowest, highest time.Duration) time.Durati
 		return d
 	}
 	return defaultValue
+}
+
+// number reads an integer between two bounds. It returns defaultValue if the value is absent or
+// rejected.
+func (v value) number(defaultValue, lowest, highest int) int {
+	if !v.present() {
+		return defaultValue
+	}
+	n, err := strconv.Atoi(v.node.Value) // Value is "" for a list or a mapping
+	if err != nil || n < lowest || n > highest {
+		v.reject("must be a number between %d and %d", lowest, highest)
+		return defaultValue
+	}
+	return n
 }
 
 // shortDuration formats a duration without the zeros that time.Duration adds: 24h, not 24h0m0s.

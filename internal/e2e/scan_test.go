@@ -39,7 +39,10 @@ func newGatewayFixture(t *testing.T) gatewayFixture {
 	t.Helper()
 	f := gatewayFixture{account: officialAccount("wx00000000000000e3"), website: websiteApp("wx00000000000000e4")}
 	f.app, f.control = "http://app.invalid", "http://control.invalid"
-	wx, pages := fixture.NewWeChatAt(t, wechatHost, wechattest.Config{Apps: []wechattest.App{f.account, f.website}})
+	// With the unionid, no first sign-in has to ask for consent.
+	wx, pages := fixture.NewWeChatAt(t, wechatHost, wechattest.Config{
+		Apps: []wechattest.App{f.account, f.website}, Quirks: wechattest.Quirks{BaseUnionID: true},
+	})
 	f.api, f.wechat = wx.URL, pages
 	return f
 }

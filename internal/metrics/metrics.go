@@ -128,7 +128,7 @@ func methods() []string { return []string{"wechat", "scan", "website"} }
 // signInOutcomes returns the outcomes of package flow, and "wrong_number" of package scan.
 func signInOutcomes() []string {
 	return []string{"signed_in", "denied", "refused", "snapshot", "user_restricted", "code_refused", "gave_up", "busy",
-		"rate_limited", "store_full", "unavailable", "fault", "wrong_number"}
+		"rate_limited", "store_full", "unavailable", "fault", "wrong_number", "consent_missing", "suspect"}
 }
 
 // WeChat counts one attempt of a call to WeChat. It is the OnCall hook of a wechat.Client.

@@ -40,10 +40,6 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, login session.Lo
 // begin is Begin with a scope, which is used if the sign-in goes through an official account.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.LoginRequest, scope wechat.Scope) error {
 	req := flow.Request{Scope: scope, ForcePopup: login.Consent, ReturnTo: login.ReturnURL}
-	var err error
-	if req.Data, err = encodeFlowData(login); err != nil {
-		return err
-	}
 	language, found := lang.FromLocales(login.UILocales)
 	if !found {
 		language = lang.FromRequest(r)
@@ -55,11 +51,11 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.Lo
 	switch method, several := available.choose(h.preference.read(r, cmp.Or(login.RestartURL, login.ReturnURL))); {
 	case method == MethodWeChat:
 		req.Method = flow.MethodWeChat
-		h.start(w, r, available.account, login, req, language)
+		return h.start(w, r, available.account, login, req, language)
 	case method == MethodWebsite:
 		// Website apps have one scope. WeChat always asks for consent, and returns the profile.
 		req.Method, req.Scope, req.ForcePopup = flow.MethodWebsite, wechat.ScopeLogin, false
-		h.start(w, r, available.website, login, req, language)
+		return h.start(w, r, available.website, login, req, language)
 	case method == MethodScan:
 		return h.cfg.Scan(w, r, login)
 	case len(several) > 0:
@@ -71,14 +67,19 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.Lo
 }
 
 // start redirects the browser to WeChat, to authorize through the connector c. It renders a page
-// instead if a redirect would fail or loop, or if the user has to accept the agreement first.
+// instead if a redirect would fail or loop, or if the user has to accept the agreement first. An
+// error means that nothing was written to w.
 func (h *Handler) start(
 	w http.ResponseWriter, r *http.Request, c *connector, login session.LoginRequest, req flow.Request, language string,
-) {
+) error {
+	var err error
+	if req.Data, err = encodeFlowData(login, c.Name); err != nil {
+		return err
+	}
 	returnTo, err := h.returns.Check(req.ReturnTo)
 	if err != nil {
 		h.rejectReturn(w, r, err)
-		return
+		return nil
 	}
 	req.ReturnTo = returnTo
 	b := h.browser(r, language)
@@ -101,12 +102,13 @@ func (h *Handler) start(
 			target: restart, cancel: login.CancelURL, app: login.App.Name, language: language,
 		})
 	}
+	return nil
 }
 
 // browser returns what the engine (package flow) must know about the browser that sent r.
 func (h *Handler) browser(r *http.Request, language string) flow.Browser {
 	return flow.Browser{
-		Request: r, RequestID: h.cfg.RequestID(r.Context()), Language: language,
+		Request: r, RequestID: h.cfg.RequestID(r.Context()), Language: language, Network: network(r),
 		HasSession: func() bool {
 			_, signedIn, err := h.Session(r)
 			return err == nil && signedIn
@@ -169,13 +171,16 @@ type flowData struct {
 	LoginRequestID string `json:"d,omitempty"`
 	App            string `json:"a,omitempty"` // id of the app
 	Restart        string `json:"r,omitempty"` // RestartURL, shortened by session.CompactRestart
+	Connector      string `json:"c,omitempty"` // name of the connector
 }
 
-// encodeFlowData returns the flowData of a login request. A RestartURL that does not fit into the
-// cookie is omitted: then pages after a failure link to /sign-in instead of the app's request.
-func encodeFlowData(login session.LoginRequest) ([]byte, error) {
+// encodeFlowData returns the flowData of a login request at a connector. A RestartURL that does not
+// fit into the cookie is omitted: then pages after a failure link to /sign-in instead of the app's
+// request.
+func encodeFlowData(login session.LoginRequest, connector string) ([]byte, error) {
 	plain := flowData{
 		LoginRequestID: login.ID, App: login.App.ID, Restart: session.CompactRestart(login.ReturnURL, login.RestartURL),
+		Connector: connector,
 	}
 	limit := flow.MaxReturn + flow.MaxData - len(login.ReturnURL) // both share the space, see flow.MaxData
 	data, err := json.Marshal(plain)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/gateway"
@@ -142,15 +141,15 @@ func (h *Handler) lost(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connector, f *flow.Flow) {
 	t := targetOfFlow(f.Request)
 	page := web.Page{Kind: web.Denied, Go: h.startURL(t)}
-	if f.Scope == wechat.ScopeUserInfo {
-		_, signedIn, err := h.Session(r)
-		if err == nil && signedIn {
-			page.Forms = []web.Form{h.withoutProfile(f.ReturnTo)}
-		} else {
-			without := t
-			without.profile = false
-			page.Without = h.startURL(without)
-		}
+	_, signedIn, err := h.Session(r)
+	switch signedIn = err == nil && signedIn; {
+	case f.Scope != wechat.ScopeUserInfo:
+	case signedIn:
+		page.Forms = []web.Form{h.withoutProfile(f.ReturnTo)}
+	case !f.ForcePopup && !c.needsUnionID():
+		without := t
+		without.profile = false
+		page.Without = h.startURL(without)
 	}
 	if c.Website && h.cfg.Scan != nil {
 		// The browser may remember the method website. With this link it forgets the method, so that
@@ -176,8 +175,13 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
 	}
 	t := targetOfFlow(flow.Request{ReturnTo: ending.ReturnTo, Scope: ending.Scope, Data: ending.Data})
 	page := web.Page{Kind: endingKind(ending.Outcome), Go: h.startURL(t)}
-	if page.Kind == web.Busy { // WeChat or the store is unavailable, or WeChat's quota is used up
+	switch page.Kind {
+	case web.WeChatConsent:
+		page.Go = h.path + pathConsent + "?page=" + url.QueryEscape(r.URL.Query().Get("page"))
+	case web.Busy: // WeChat or the store is unavailable, or WeChat's quota is used up
 		w.Header().Set("Retry-After", "60")
+	case web.Suspect:
+		w.Header().Set("Retry-After", "5")
 	}
 	h.cfg.Site.Show(w, r, page)
 }
@@ -187,6 +191,10 @@ func endingKind(outcome string) web.Kind {
 	switch outcome {
 	case flow.EventGaveUp:
 		return web.Again
+	case flow.EventSuspect:
+		return web.Suspect
+	case flow.OutcomeConsentMissing:
+		return web.WeChatConsent
 	case flow.OutcomeRefused:
 		return web.Blocked // this package refuses sign-ins of blocked users only, see complete
 	case flow.OutcomeUserRestricted:
@@ -214,8 +222,13 @@ func (h *Handler) complete(
 	if err != nil {
 		return a.Finish(ctx, flow.OutcomeFault, "", err)
 	}
+	record.SignIn.KnownOnly = h.tooManyNewUsers(r)
 	user, changes, err := h.cfg.Users.CompleteSignIn(ctx, record)
 	switch {
+	case errors.Is(err, gateway.ErrUnionIDRequired):
+		return h.unionIDMissing(ctx, c, a)
+	case errors.Is(err, gateway.ErrFull):
+		return a.Finish(ctx, flow.OutcomeBusy, "", errors.New("signin: too many new users from one network"))
 	case errors.Is(err, gateway.ErrConflict):
 		// Nothing was stored: the lease of the attempt has passed, or another request has stored its
 		// outcome or the session.
@@ -227,6 +240,7 @@ func (h *Handler) complete(
 		}
 		return a.Finish(ctx, flow.OutcomeFault, "", err)
 	}
+	h.countNewUser(r, changes)
 	for _, e := range changes { // the user was created, or joined with another
 		h.cfg.Logger.InfoContext(ctx, "user changed", "kind", e.Kind, "user", e.UserID,
 			"outcome", e.Outcome, "detail", e.Detail, "request_id", record.Event.RequestID)
@@ -251,7 +265,7 @@ func (h *Handler) completion(
 	}
 	signIn := gateway.SignIn{
 		Connector: c.Name, AppID: a.AppID, OpenID: a.OpenID, UnionID: a.UnionID, OpenPlatform: c.OpenPlatform,
-		GroupAppIDs: c.Group, At: a.At, InitialStatus: gateway.Pending,
+		GroupAppIDs: c.Group, At: a.At, InitialStatus: gateway.Pending, UnionIDRequired: c.needsUnionID(),
 	}
 	if a.Profile != nil {
 		signIn.Profile = &gateway.Profile{Nickname: a.Profile.Nickname, AvatarURL: a.Profile.AvatarURL}
@@ -294,41 +308,4 @@ func (h *Handler) profileDeclined(r *http.Request, a flow.Authorization) bool {
 	}
 	b, signedIn, err := h.Session(r)
 	return err == nil && signedIn && b.AppID == a.AppID && b.OpenID == a.OpenID && b.ProfileDeclined
-}
-
-// attempts implements flow.Attempts with the gateway's store. An attempt is one redemption of a
-// callback's code; the store guards that only one request carries it out.
-type attempts struct{ store gateway.Attempts }
-
-// BeginAttempt implements flow.Attempts.
-func (s attempts) BeginAttempt(ctx context.Context, a flow.Attempt, now time.Time) (flow.Attempt, bool, error) {
-	stored, begun, err := s.store.BeginAttempt(ctx, gateway.Attempt{
-		Key: a.Key, Code: a.Code, Owner: a.Owner, Lease: a.Lease, Expires: a.Expires,
-	}, now)
-	return flow.Attempt{
-		Key: stored.Key, Code: stored.Code, Owner: stored.Owner, Lease: stored.Lease, Expires: stored.Expires,
-		Outcome: flowOutcome(stored.Outcome),
-	}, begun, flowError(err)
-}
-
-// FinishAttempt implements flow.Attempts.
-func (s attempts) FinishAttempt(ctx context.Context, key, owner string, out flow.Outcome, now time.Time) error {
-	err := s.store.FinishAttempt(ctx, key, owner, gateway.Outcome{Kind: out.Kind, At: out.At, Text: out.Text}, now)
-	if errors.Is(err, gateway.ErrConflict) {
-		return fmt.Errorf("%w: %w", flow.ErrAttemptLost, err)
-	}
-	return flowError(err)
-}
-
-// flowOutcome returns an outcome of the store as the type of package flow.
-func flowOutcome(o gateway.Outcome) flow.Outcome {
-	return flow.Outcome{Kind: o.Kind, At: o.At, Text: o.Text}
-}
-
-// flowError returns an error of the store as the error that package flow tests for.
-func flowError(err error) error {
-	if errors.Is(err, gateway.ErrUnavailable) {
-		return fmt.Errorf("%w: %w", flow.ErrUnavailable, err)
-	}
-	return err
 }

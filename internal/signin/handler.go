@@ -28,6 +28,7 @@
 //	                            /wechat/callback/CONNECTOR
 //	GET  /sign-in/lost          a callback that belongs to no sign-in of this browser
 //	GET  /sign-in/ended         a callback that failed
+//	GET  /sign-in/consent       continues a sign-in for which the user has to agree in WeChat
 //	POST /sign-in/agreement     remembers in the browser that the user agreed, then starts the sign-in
 //	GET  /sign-in/profile       asks the user to share nickname and avatar (头像昵称)
 //	POST /sign-in/profile       "Continue without": the user is not asked again in this session
@@ -35,6 +36,10 @@
 //	POST /sign-out              ends the session of this browser
 //	POST /sign-out/everywhere   ends every session of the user, and revokes the grants of apps
 //	GET  /sign-in/me            who is signed in, as JSON
+//
+// Where several connectors share an Open Platform account, a user is signed in only when the unionid is
+// known; otherwise a blocked user could sign in through another connector. WeChat returns the unionid
+// with the scope snsapi_userinfo, so the user has to agree on WeChat's page once.
 //
 // When WeChat does not return nickname and avatar although the user agreed, the user is signed in
 // without them, and is asked again in the next session. Virtual users of snapshot pages (快照页)
@@ -58,6 +63,7 @@ import (
 	"github.com/weigate/weigate/internal/cookie"
 	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/seal"
@@ -74,6 +80,9 @@ type Connector struct {
 	OpenPlatform string   // name of the open platform account (开放平台) that it is bound to; "" = none
 	Group        []string // appids of all connectors bound to it, this one included: they share unionids
 	AnyBrowser   bool     // for development: every browser is treated as WeChat's
+
+	// ExchangesPerMinute limits how many codes this process sends to WeChat; 0 = no limit.
+	ExchangesPerMinute int
 }
 
 // Config is the configuration of a [Handler]. Fields are required unless marked optional.
@@ -98,6 +107,8 @@ type Config struct {
 	// browser is sent to WeChat for the first time. When it changes, every user is asked again.
 	// Optional: with "" nobody is asked.
 	Agreement string
+
+	Limits *limit.Limiter // optional: counts refused codes, exchanges and new users; nil = no limits
 
 	ProfileMaxAge time.Duration // optional: the age at which nickname and avatar are requested again; 0 = 720 h
 	Pictures      []string      // optional: origins of avatars besides WeChat's, for the simulator
@@ -220,7 +231,9 @@ func (h *Handler) newConnector(i int, from Connector) (*connector, error) {
 		c.callback += "/" + from.Name
 	}
 	cfg := flow.Config{
-		Callback: h.origin + h.path + c.callback, Cookies: h.cookies, Keys: h.cfg.Keys, Attempts: attempts{h.cfg.Attempts},
+		Callback: h.origin + h.path + c.callback, Cookies: h.cookies, Keys: h.cfg.Keys,
+		Attempts:    &attempts{store: h.cfg.Attempts, logger: h.cfg.Logger},
+		Limits:      newLimits(h.cfg.Limits, from.ExchangesPerMinute),
 		AvatarHosts: map[string]bool{}, OnEvent: h.cfg.Observe, Logger: h.cfg.Logger, Now: h.cfg.Now,
 	}
 	if from.Website {
@@ -255,6 +268,7 @@ const (
 	pathSignIn     = "/sign-in"
 	pathLost       = "/sign-in/lost"
 	pathEnded      = "/sign-in/ended"
+	pathConsent    = "/sign-in/consent"
 	pathMe         = "/sign-in/me"
 	pathProfile    = "/sign-in/profile"
 	pathAgreement  = "/sign-in/agreement"
@@ -270,6 +284,7 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathSignIn, h.get(h.signIn), route.Limited)
 	mux.HandleFunc(h.path+pathLost, h.get(h.lost), route.Limited)
 	mux.HandleFunc(h.path+pathEnded, h.get(h.ended), route.Limited)
+	mux.HandleFunc(h.path+pathConsent, h.get(h.continueWithConsent), route.Limited)
 	mux.HandleFunc(h.path+pathMe, h.get(h.me), route.Limited)
 	mux.HandleFunc(h.path+pathProfile, h.getOrPost(h.askProfile, h.declineProfile), route.Limited)
 	mux.HandleFunc(h.path+pathAgreement, h.getOrPost(nil, h.agree), route.Limited)

@@ -17,6 +17,8 @@ type fakeWeChat struct {
 	sent    map[string]int
 	refused map[string]bool // codes
 	profile bool            // whether /sns/userinfo returns a profile
+	scope   string          // of tokens; "" = by the openid: snsapi_userinfo for "…-profile", else snsapi_base
+	unionID bool            // whether a token with snsapi_base comes with a unionid too, as some captures show
 	reached chan struct{}   // optional: closed when the first code arrives
 	release chan struct{}   // optional: the answer waits for it
 }
@@ -24,10 +26,22 @@ type fakeWeChat struct {
 func (f *fakeWeChat) RoundTrip(r *http.Request) (*http.Response, error) {
 	q := r.URL.Query()
 	openID := "o-" + strings.TrimPrefix(q.Get("code"), "code-"+leaktest.Mark)
-	body := fmt.Sprintf(`{"access_token":"83_%s","expires_in":7200,"refresh_token":"83_r%s","openid":%q,"scope":%q}`,
-		leaktest.Mark, leaktest.Mark, openID, map[bool]string{true: "snsapi_userinfo",
-			false: "snsapi_base"}[strings.HasSuffix(openID, "-profile")])
 	f.mu.Lock()
+	scope := f.scope
+	switch {
+	case scope != "":
+	case strings.HasSuffix(openID, "-profile"):
+		scope = "snsapi_userinfo"
+	default:
+		scope = "snsapi_base"
+	}
+	unionID := ""
+	if f.unionID || scope == "snsapi_userinfo" {
+		unionID = "u-" + strings.TrimPrefix(openID, "o-")
+	}
+	body := fmt.Sprintf(
+		`{"access_token":"83_%s","expires_in":7200,"refresh_token":"83_r%s","openid":%q,"scope":%q,"unionid":%q}`,
+		leaktest.Mark, leaktest.Mark, openID, scope, unionID)
 	switch {
 	case r.URL.Path == "/sns/userinfo" && f.profile:
 		body = fmt.Sprintf(`{"openid":%q,"nickname":"Alice","headimgurl":"https://evil.example/a.png","privilege":[]}`,
@@ -62,7 +76,7 @@ func (f *fakeWeChat) exchanges() (n int) {
 }
 
 func withWeChat(f *fakeWeChat) func(*fixture, *signin.Config) {
-	f.sent = map[string]int{}
+	f.sent, f.unionID = map[string]int{}, true
 	return func(_ *fixture, c *signin.Config) {
 		for i := range c.Connectors {
 			c.Connectors[i].Client.HTTPClient = &http.Client{Transport: f}

@@ -21,6 +21,8 @@ const (
 	NoCookies     Kind = "no_cookies"     // the browser keeps no cookies
 	Loop          Kind = "loop"           // sign-ins succeed repeatedly, but the browser does not keep the session
 	Again         Kind = "again"          // WeChat rejected several codes in a row
+	Suspect       Kind = "suspect"        // too many sign-ins from the user's network failed
+	WeChatConsent Kind = "wechat_consent" // the user has to agree in WeChat, and has not
 	Restricted    Kind = "restricted"     // WeChat has restricted the user
 	Blocked       Kind = "blocked"        // an administrator has blocked the user
 	BadReturn     Kind = "bad_return"     // the return address was rejected
@@ -131,7 +133,7 @@ var styles = map[Kind]pageStyle{
 	NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},
 	SignOut: {200, plain}, PleaseSignIn: {http.StatusUnauthorized, plain}, Lost: {http.StatusBadRequest, bad},
 	NoCookies: {http.StatusBadRequest, bad}, Loop: {http.StatusInternalServerError, bad},
-	Again:      {http.StatusBadGateway, bad},
+	Again: {http.StatusBadGateway, bad}, Suspect: {http.StatusTooManyRequests, bad}, WeChatConsent: {200, plain},
 	Restricted: {http.StatusForbidden, bad}, Blocked: {http.StatusForbidden, bad},
 	BadReturn: {http.StatusBadRequest, bad},
 

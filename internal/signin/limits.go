@@ -1,0 +1,79 @@
+package signin
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/weigate/weigate/internal/flow"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/limit"
+	"github.com/weigate/weigate/internal/route"
+)
+
+// limits implements flow.Limits for one connector, with the gateway's limiter.
+type limits struct {
+	limiter *limit.Limiter
+	rates   map[flow.Limit]limit.Rate
+	version string // part of the key of the rates that the configuration changes: a bucket keeps its first rate
+}
+
+// newLimits returns the limits of a connector, which sends at most perMinute codes to WeChat. It
+// returns nil without a limiter.
+func newLimits(limiter *limit.Limiter, perMinute int) flow.Limits {
+	if limiter == nil || perMinute <= 0 {
+		return nil
+	}
+	return limits{
+		limiter: limiter, version: " " + strconv.Itoa(perMinute),
+		rates: map[flow.Limit]limit.Rate{
+			flow.RecentRefusals:        limit.RecentRefusals,
+			flow.UnreservedExchanges:   limit.UnreservedExchanges(perMinute),
+			flow.RefusedCodesOfNetwork: limit.RefusedCodesPerNetwork,
+			flow.RefusedCodes:          limit.RefusedCodes,
+			flow.Exchanges:             limit.Exchanges(perMinute),
+		},
+	}
+}
+
+// Exhausted implements flow.Limits.
+func (l limits) Exhausted(which flow.Limit, key string, now time.Time) bool {
+	return l.limiter.Exhausted(now, l.bucket(which, key))
+}
+
+// Take implements flow.Limits.
+func (l limits) Take(which flow.Limit, key string, now time.Time) bool {
+	return l.limiter.Allow(now, l.bucket(which, key))
+}
+
+func (l limits) bucket(which flow.Limit, key string) limit.Bucket {
+	if which == flow.UnreservedExchanges || which == flow.Exchanges {
+		key += l.version
+	}
+	return limit.Bucket{Rate: l.rates[which], Key: key}
+}
+
+// network returns the network of the client that sent r. It returns "" for a loopback address: it
+// belongs to a proxy that is missing in the configuration of trusted proxies, so all clients have it.
+func network(r *http.Request) string {
+	address := route.Address(r)
+	if !address.IsValid() || address.IsLoopback() {
+		return ""
+	}
+	return limit.Network(address)
+}
+
+// tooManyNewUsers reports whether the network of r has created as many users as it may.
+func (h *Handler) tooManyNewUsers(r *http.Request) bool {
+	from := network(r)
+	return from != "" && h.cfg.Limits.Exhausted(h.cfg.Now(), limit.Bucket{Rate: limit.NewUsersPerNetwork, Key: from})
+}
+
+// countNewUser counts a user that a sign-in created. changes are the events of the sign-in.
+func (h *Handler) countNewUser(r *http.Request, changes []gateway.Event) {
+	created := slices.ContainsFunc(changes, func(e gateway.Event) bool { return e.Kind == gateway.EventUserCreated })
+	if from := network(r); created && from != "" {
+		h.cfg.Limits.Allow(h.cfg.Now(), limit.Bucket{Rate: limit.NewUsersPerNetwork, Key: from})
+	}
+}
