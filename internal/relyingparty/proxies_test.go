@@ -84,12 +84,17 @@ func runNginx(t *testing.T, p place) {
 
 // runCaddy runs Caddy with the configuration in examples/caddy.
 func runCaddy(t *testing.T, p place) {
+	site := adapt(t, filepath.Join("..", "..", "examples", "caddy", "Caddyfile"), "wiki.example.com {",
+		"https://"+p.host+" {\n\tbind 127.0.0.1\n\ttls "+certFile+" "+keyFile,
+		"127.0.0.1:8080", strings.TrimPrefix(p.gateway, "http://"), "127.0.0.1:3000", strings.TrimPrefix(p.site, "http://"))
+	serveCaddy(t, site, p.socket)
+}
+
+// serveCaddy runs Caddy with the given site block, which listens where the socket does.
+func serveCaddy(t *testing.T, site string, socket *os.File) {
 	program, dir := tool(t, "caddy"), t.TempDir()
-	p.socket.Close() // this Caddy takes no open socket
-	write(t, filepath.Join(dir, "Caddyfile"), "{\n\tadmin off\n\tauto_https off\n\tskip_install_trust\n}\n"+
-		adapt(t, filepath.Join("..", "..", "examples", "caddy", "Caddyfile"), "wiki.example.com {",
-			"https://"+p.host+" {\n\tbind 127.0.0.1\n\ttls "+certFile+" "+keyFile,
-			"127.0.0.1:8080", strings.TrimPrefix(p.gateway, "http://"), "127.0.0.1:3000", strings.TrimPrefix(p.site, "http://")))
+	socket.Close() // this Caddy takes no open socket
+	write(t, filepath.Join(dir, "Caddyfile"), "{\n\tadmin off\n\tauto_https off\n\tskip_install_trust\n}\n"+site)
 	cmd := command(dir, program, "run", "--config", "Caddyfile", "--adapter", "caddyfile")
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	start(t, cmd, "caddy").await("serving initial configuration")
