@@ -25,47 +25,48 @@ import (
 type desktopFlow struct {
 	Seed         []byte         `json:"s"`
 	Round        int            `json:"n,omitempty"` // number of the QR code: 0 is the first, each renewal adds 1
-	CreatedAt    int64          `json:"m,omitempty"` // when the ticket of this round was stored (Unix); 0 = not yet
+	CreatedAt    int64          `json:"m,omitempty"` // when the store got the ticket of this round (Unix); 0 = not yet
 	ActiveAt     int64          `json:"b"`           // when the user started, or last renewed the QR code (Unix)
 	Redeemed     bool           `json:"x,omitempty"` // the ticket was redeemed: the browser is signed in
 	OnPhone      bool           `json:"p,omitempty"` // this browser is on a phone, so its page has a link to copy
 	LoginRequest pendingRequest `json:"d"`
-	key          string         // names the cookie; addresses contain it as the parameter d
+	key          string         // part of the cookie's name; URLs contain it as the parameter d
 }
 
-// pendingRequest is the session.LoginRequest that the sign-in is for.
+// pendingRequest is the session.LoginRequest that the sign-in answers: what the app requires.
 type pendingRequest struct {
 	ID             string `json:"i,omitempty"`
-	Return         string `json:"r"`
-	Restart        string `json:"s,omitempty"` // shortened by session.CompactRestart
+	Return         string `json:"r"`           // where the browser continues after the sign-in
+	Restart        string `json:"s,omitempty"` // starts the app's request again; shortened by session.CompactRestart
 	App            string `json:"a,omitempty"` // id of the app
 	Connector      string `json:"e,omitempty"`
 	Reauthenticate bool   `json:"f,omitempty"`
 	Consent        bool   `json:"c,omitempty"`
 	Profile        bool   `json:"p,omitempty"`
-	Cancel         string `json:"q,omitempty"`
+	Cancel         string `json:"q,omitempty"` // where the browser continues if the user cancels
 	Lang           string `json:"l,omitempty"` // language of the pages, if the app chose one
 }
 
-// phoneTicket is the content of a phone's cookie. Because it contains the ticket's id, no address
-// of a page has to.
+// phoneTicket is the content of a phone's cookie. The ticket's id is here, so that the URLs of the
+// phone's pages do not contain it.
 type phoneTicket struct {
 	Ticket         string    `json:"t,omitempty"` // id of the ticket
-	LoginRequestID string    `json:"d,omitempty"` // of the sign-in of this phone, if it has to sign in first
+	LoginRequestID string    `json:"d,omitempty"` // id of the LoginRequest if this phone has to sign in first
 	Approval       *approval `json:"o,omitempty"` // set once the user has approved
 }
 
-// approval describes a sign-in that the phone approved. Its page has a button "not me", which ends
-// the session that was approved, also when the store has deleted the ticket already.
+// approval describes a sign-in that the phone approved. It has all that the button "not me" on the
+// phone's page needs to end the desktop's session, since the ticket may not exist any more.
 type approval struct {
 	User     string `json:"a"`
 	Session  []byte `json:"s"` // hash of the id of the desktop's session
 	App      string `json:"p,omitempty"`
 	Browser  string `json:"b,omitempty"`
 	MaskedIP string `json:"l,omitempty"` // IP address of the desktop, without its last part
-	At       int64  `json:"t"`           // Unix
+	At       int64  `json:"t"`           // when the page was first shown after the approval (Unix)
 }
 
+// The lifetimes, sizes and names of the cookies.
 const (
 	desktopAge  = time.Hour
 	phoneAge    = 15 * time.Minute
@@ -90,8 +91,8 @@ func newCookies(own *url.URL, sealer *seal.Sealer) cookies {
 	return cookies{set: cookie.For(own, "weigate"), sealer: sealer}
 }
 
-// seal returns content as the value of a cookie. A value is valid under the name of this cookie
-// only.
+// seal returns content as the value of the cookie with this name. The name is authenticated: the
+// value cannot be opened under another name.
 func (c *cookies) seal(name string, content any) (string, error) {
 	plain, err := json.Marshal(content)
 	if err != nil {
@@ -154,6 +155,7 @@ func (c *cookies) setDesktop(w http.ResponseWriter, r *http.Request, f *desktopF
 		others = append(others, other)
 		total += other.size
 	}
+	// The cookies that cannot be opened come first, then the oldest.
 	slices.SortStableFunc(others, func(a, b tab) int { return cmp.Compare(a.activeAt, b.activeAt) })
 	for _, other := range others {
 		if total <= desktopBudget && other.activeAt > 0 {
@@ -170,7 +172,8 @@ func (c *cookies) clearDesktop(w http.ResponseWriter, f *desktopFlow) {
 	http.SetCookie(w, c.set.Clear(desktopPrefix+f.key))
 }
 
-// readPhone returns the content of the cookie of the phone that sent r, or nil.
+// readPhone returns the content of the cookie of the phone that sent r, or nil. It skips cookies that
+// cannot be opened, as readDesktop does.
 func (c *cookies) readPhone(r *http.Request) *phoneTicket {
 	for _, sent := range r.CookiesNamed(c.set.Name(phoneCookie)) {
 		var p phoneTicket

@@ -18,11 +18,12 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file contains the pages of the desktop up to the approval: the code, the number, and a new
-// code. finish.go continues there.
+// This file contains the pages of the desktop up to the approval: the QR code, the number, and the
+// renewal of the QR code. finish.go contains what follows the approval. A ticket is the row in the
+// store for one QR code.
 
 // Begin starts a sign-in by scan: signin.Handler calls it. It stores the login request in a sealed
-// cookie and redirects the browser to the page with the code. After the sign-in the browser
+// cookie and redirects the browser to the page with the QR code. After the sign-in the browser
 // continues at l.ReturnURL. The ticket is stored only when the browser returns with the cookie, so
 // that clients without cookies cannot fill the store. If Begin returns an error, it has written
 // nothing to w.
@@ -37,6 +38,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 			Restart: session.CompactRestart(l.ReturnURL, l.RestartURL)},
 	}
 	if l.UILocales != "" {
+		// If none of the app's languages is available, the browser's language is used.
 		f.LoginRequest.Lang = lang.FromHeader(r.Header, lang.English)
 		if language, found := lang.FromLocales(l.UILocales); found {
 			f.LoginRequest.Lang = language
@@ -60,13 +62,14 @@ func (h *Handler) flowURL(path string, f *desktopFlow) string {
 	return h.path + path + q
 }
 
-// readFlow returns the sign-in that the address of r names, or nil if this browser has no such
-// cookie.
+// readFlow returns the sign-in whose key is the parameter d of r, or nil if this browser does not
+// have its cookie.
 func (h *Handler) readFlow(r *http.Request) *desktopFlow {
 	return h.cookies.readDesktop(r, r.URL.Query().Get("d"))
 }
 
-// ticketOf returns the ticket of this round. At the first request of a round it creates the ticket.
+// ticketOf returns the ticket of this round: of the QR code that the sign-in shows at present. At the
+// first request of a round it creates the ticket.
 func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, f *desktopFlow) (gateway.Ticket, error) {
 	secrets, err := f.secrets()
 	if err != nil {
@@ -109,7 +112,7 @@ func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.Redeemed {
-		h.answerRedeemed(w, r, f, gateway.Ticket{})
+		h.answerRedeemed(w, r, f, gateway.Ticket{}) // does not need the ticket of a flow with Redeemed
 		return
 	}
 	t, err := h.ticketOf(w, r, f)
@@ -161,9 +164,9 @@ func (h *Handler) ticketPage(ctx context.Context, f *desktopFlow, t gateway.Tick
 // refreshEvery is how often a page without JavaScript loads itself.
 const refreshEvery = 4 * time.Second
 
-// codePage returns the page with the code. If this browser is on a phone, its user cannot scan the
-// screen. The page then has the link to copy into WeChat, and already shows the number, because the
-// user does not see this page while WeChat is open.
+// codePage returns the page with the QR code. If this browser is on a phone, its user cannot scan
+// the screen. The page then has the link to copy into WeChat, and already shows the number, because
+// the user does not see this page while WeChat is open.
 func (h *Handler) codePage(f *desktopFlow, t gateway.Ticket) web.Page {
 	link, err := h.codeLink(f)
 	if err != nil {
@@ -183,15 +186,15 @@ func (h *Handler) codePage(f *desktopFlow, t gateway.Ticket) web.Page {
 	return web.Page{Kind: web.ScanCode, Scan: scan}
 }
 
-// codeLink returns the link that the code contains.
+// codeLink returns the link that the QR code contains.
 func (h *Handler) codeLink(f *desktopFlow) (string, error) {
 	secrets, err := f.secrets()
 	return h.origin + h.path + pathDesktop + "/" + secrets.id, err
 }
 
-// expiredPage returns the page that offers a new code. While the user is active, the script of the
-// page renews the code automatically. Later the user has to press the button, so that a page that
-// was left open does not create tickets forever.
+// expiredPage returns the page that offers a new QR code. While the user is active, the script of
+// the page renews the QR code automatically. Later the user has to press the button, so that a page
+// that was left open does not create tickets forever.
 func (h *Handler) expiredPage(f *desktopFlow) web.Page {
 	page := web.Page{Kind: web.ScanExpired, Forms: []web.Form{{Action: h.flowURL(pathRenew, f), Label: web.LabelNewCode}},
 		Scan: &web.Scan{State: string(stateExpired)}}
@@ -212,7 +215,7 @@ func (h *Handler) isUserActive(f *desktopFlow) bool {
 // showDesktop adds the fields that all pages of a desktop's sign-in have, and renders the page.
 func (h *Handler) showDesktop(w http.ResponseWriter, r *http.Request, f *desktopFlow, p web.Page) {
 	p.App = h.appName(f.LoginRequest.App)
-	if p.Scan != nil { // the page waits for the phone
+	if p.Scan != nil { // the page runs the script
 		p.Scan.Self, p.Scan.Poll = h.flowURL(pathDesktop, f), h.flowURL(pathState, f)
 	}
 	p.Forms = append(p.Forms, web.Form{Action: h.flowURL(pathCancel, f), Label: web.LabelCancel, Quiet: true})
@@ -249,8 +252,12 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	}
 	valid := err == nil // the ticket has not expired
 	approved := valid && (t.State == gateway.TicketApproved || t.State == gateway.TicketRedeemed)
-	if f.Redeemed || approved || automatic && (valid || !h.isUserActive(f)) {
-		route.SeeOther(w, h.flowURL(pathDesktop, f)) // nothing to renew
+	mayRenew := true
+	if automatic { // the script renews only an expired QR code, and only while the user is active
+		mayRenew = !valid && h.isUserActive(f)
+	}
+	if f.Redeemed || approved || !mayRenew {
+		route.SeeOther(w, h.flowURL(pathDesktop, f))
 		return
 	}
 	if valid {
@@ -280,9 +287,12 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// quiet is the width of the white margin that QR code readers need, in modules (the squares of a
-// code).
+// quiet is the width of the white margin that QR code readers need (the quiet zone), in modules: the
+// squares of a QR code.
 const quiet = 4
+
+// imageScale is the size of a module in the image files, in pixels.
+const imageScale = 10
 
 func encode(link string) (*go_qr.QrCode, error) {
 	code, err := go_qr.EncodeText(link, go_qr.Medium)
@@ -292,8 +302,8 @@ func encode(link string) (*go_qr.QrCode, error) {
 	return code, nil
 }
 
-// drawCode returns the code as the path of an SVG image. Adjacent dark modules of a row are one
-// rectangle, which keeps the path at about 5 kB.
+// drawCode returns the QR code of a link as the path of an SVG image. Adjacent dark modules of a row
+// are one rectangle, which keeps the path at about 5 kB.
 func drawCode(link string) (*web.Code, error) {
 	code, err := encode(link)
 	if err != nil {
@@ -315,23 +325,23 @@ func drawCode(link string) (*web.Code, error) {
 	return &web.Code{Size: code.Size() + 2*quiet, Path: path.String(), Link: link}, nil
 }
 
-// codePNG serves this browser's code as an image, which users save with a long press and scan from
-// their album.
+// codePNG serves this browser's QR code as an image. On a phone, users save it with a long press and
+// scan it from their album in WeChat.
 func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
 	h.serveImage(w, r, "image/png", func(code *go_qr.QrCode) ([]byte, error) {
-		return code.ToPNGBytes(go_qr.NewQrCodeImgConfig(10, quiet))
+		return code.ToPNGBytes(go_qr.NewQrCodeImgConfig(imageScale, quiet))
 	})
 }
 
-// codeSVG serves the code as an SVG image, for printing or a large screen.
+// codeSVG serves the QR code as an SVG image, for printing or a large screen.
 func (h *Handler) codeSVG(w http.ResponseWriter, r *http.Request) {
 	h.serveImage(w, r, "image/svg+xml", func(code *go_qr.QrCode) ([]byte, error) {
-		return code.ToSVGBytes(go_qr.NewQrCodeImgConfig(10, quiet, go_qr.WithOptimalSVG()))
+		return code.ToSVGBytes(go_qr.NewQrCodeImgConfig(imageScale, quiet, go_qr.WithOptimalSVG()))
 	})
 }
 
-// serveImage serves the code of this round as an image, which toBytes renders. It does not create a
-// ticket: until a page has shown the code, the response is 404.
+// serveImage serves the QR code of this round as an image, which toBytes renders. It does not create
+// a ticket: until a page has shown the QR code, the response is 404.
 func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, kind string,
 	toBytes func(*go_qr.QrCode) ([]byte, error)) {
 	f := h.readFlow(r)

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -12,9 +13,9 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file contains what the phone shows about the desktop, so that its user notices a code that
-// an attacker sent: browser, system, masked IP address, and whether both devices are on one
-// network. Only reliable facts are shown; no GeoIP database is used.
+// This file contains what the phone shows about the desktop, so that its user notices a QR code that
+// an attacker sent: browser, system, masked IP address, and whether both devices are on one network.
+// No location is shown, since GeoIP databases are not reliable.
 
 // token is a part of a user agent and the name of the browser or system that it identifies.
 type token struct{ text, name string }
@@ -34,7 +35,7 @@ func browsers() []token {
 	}
 }
 
-// systems returns the operating systems, in the same order.
+// systems returns the operating systems, also the most specific first.
 func systems() []token {
 	return []token{
 		{"openharmony", "HarmonyOS"}, {"harmonyos", "HarmonyOS"}, {"ipad", "iPad"}, {"iphone", "iPhone"},
@@ -49,16 +50,16 @@ func systems() []token {
 func readBrowser(userAgent string) string {
 	ua := strings.ToLower(userAgent[:min(len(userAgent), 1024)])
 	find := func(tokens []token) string {
-		for _, s := range tokens {
-			if strings.Contains(ua, s.text) {
-				return s.name
+		for _, t := range tokens {
+			if strings.Contains(ua, t.text) {
+				return t.name
 			}
 		}
 		return ""
 	}
 	browser, system := find(browsers()), find(systems())
 	if browser == "" || system == "" {
-		return browser + system
+		return browser + system // at most one of them is known
 	}
 	return browser + ", " + system
 }
@@ -75,7 +76,8 @@ func onPhone(userAgent string) bool {
 }
 
 // maskAddress returns an IP address for display, without the last part, which identifies a
-// household. It returns "" if the address is not known.
+// household: "192.0.2.*", or the first 48 bits of an IPv6 address. It returns "" if the address is
+// not known or is not that of another machine.
 func maskAddress(a netip.Addr) string {
 	a = a.Unmap().WithZone("")
 	switch {
@@ -90,13 +92,13 @@ func maskAddress(a netip.Addr) string {
 		return ""
 	}
 	b := p.Addr().As16()
-	return fmt.Sprintf("%x:%x:%x:*", uint16(b[0])<<8|uint16(b[1]), uint16(b[2])<<8|uint16(b[3]),
-		uint16(b[4])<<8|uint16(b[5]))
+	return fmt.Sprintf("%x:%x:%x:*", binary.BigEndian.Uint16(b[0:]), binary.BigEndian.Uint16(b[2:]),
+		binary.BigEndian.Uint16(b[4:]))
 }
 
-// networks are keys for keyed hashes (HMAC) of network addresses. The store has only the hash of
-// the desktop's network, not the address. New hashes use the first key; comparing tries all keys,
-// because keys are rotated.
+// networks has the keys for keyed hashes (HMAC) of network addresses. The store has only the hash of
+// the desktop's network, not the address. A new hash is made with the first key. Hashes are compared
+// with all keys, because keys are rotated.
 type networks [][]byte
 
 func newNetworks(keys [][]byte) (out networks, err error) {
@@ -143,10 +145,11 @@ func ipVersion(a netip.Addr) string {
 	return "6"
 }
 
-func (n networks) hash(key int, text string) string {
-	m := hmac.New(sha256.New, n[key])
-	m.Write([]byte(text))
-	return base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:12])
+// hash returns the hash of text with the key at an index of n.
+func (n networks) hash(index int, text string) string {
+	mac := hmac.New(sha256.New, n[index])
+	mac.Write([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12])
 }
 
 // compare reports whether an address is in the network for which tag was computed.
@@ -155,8 +158,8 @@ func (n networks) compare(tag string, a netip.Addr) web.Network {
 	if !ok || tag == "" || tag[:1] != ipVersion(a) {
 		return web.NetworkUnknown
 	}
-	for key := range n {
-		if hmac.Equal([]byte(tag[1:]), []byte(n.hash(key, text))) {
+	for index := range n {
+		if hmac.Equal([]byte(tag[1:]), []byte(n.hash(index, text))) {
 			return web.NetworkSame
 		}
 	}

@@ -19,17 +19,24 @@ import (
 // continueDelay is how long the page with the name of the signed-in user is shown.
 const continueDelay = 2 * time.Second
 
+// Values of the parameter repeat of createSession.
+const (
+	firstRequest    = false
+	repeatedRequest = true
+)
+
 // finish signs the desktop in after the phone has approved: it creates the session, redeems the
-// ticket, and then sets the session cookie. If the process is killed before the ticket is redeemed,
-// a repeated request creates the same session again. The cookie is set last, because a repeated
-// request could still restore the session before that, and so undo a sign-out.
+// ticket (the row in the store for the QR code), and then sets the session cookie. If the process is
+// killed before the ticket is redeemed, a repeated request creates the same session again. The
+// cookie is set only after the ticket was redeemed: before that, a repeated request would create the
+// session again, even if the user has signed out meanwhile.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, f *desktopFlow, t gateway.Ticket) {
 	data, err := readTicketData(t)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	cookie, err := h.createSession(r, f, t, false)
+	cookie, err := h.createSession(r, f, t, firstRequest)
 	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) {
 		h.observe(r.Context(), "refused")
 		h.cfg.Site.Fail(w, r, web.Blocked)
@@ -63,8 +70,8 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, f *desktopFlow,
 	}
 }
 
-// createSession creates the session and returns its cookie. With repeat it only returns the cookie
-// of a session that still exists.
+// createSession creates the session and returns its cookie. With repeat it creates none, and returns
+// the cookie of the session that was created earlier, or gateway.ErrNotFound if it has ended.
 func (h *Handler) createSession(r *http.Request, f *desktopFlow, t gateway.Ticket, repeat bool) (*http.Cookie, error) {
 	secrets, err := f.secrets()
 	if err != nil {
@@ -79,11 +86,11 @@ func (h *Handler) createSession(r *http.Request, f *desktopFlow, t gateway.Ticke
 
 // startURL returns the address that starts the sign-in again: the address of the app's own request,
 // or /sign-in if no app required the sign-in.
-func (h *Handler) startURL(d pendingRequest) string {
-	if restart := session.ExpandRestart(d.Return, d.Restart); restart != "" {
+func (h *Handler) startURL(p pendingRequest) string {
+	if restart := session.ExpandRestart(p.Return, p.Restart); restart != "" {
 		return restart
 	}
-	return h.path + pathSignIn + "?return=" + url.QueryEscape(d.Return)
+	return h.path + pathSignIn + "?return=" + url.QueryEscape(p.Return)
 }
 
 // continueSignedIn sets the session cookie and renders the page with the name of the signed-in
@@ -119,8 +126,8 @@ func (h *Handler) answerRedeemed(w http.ResponseWriter, r *http.Request, f *desk
 		return
 	}
 	if f.Redeemed {
-		// The browser received the session cookie together with this state, and has signed out
-		// since.
+		// The browser received the session cookie in the same response as Redeemed, and has signed
+		// out since.
 		h.showEnded(w, r, f)
 		return
 	}
@@ -128,7 +135,7 @@ func (h *Handler) answerRedeemed(w http.ResponseWriter, r *http.Request, f *desk
 		h.fail(w, r, err)
 		return
 	}
-	cookie, err := h.createSession(r, f, t, true)
+	cookie, err := h.createSession(r, f, t, repeatedRequest)
 	switch {
 	case err == nil:
 		h.continueSignedIn(w, r, f, t, cookie)
@@ -145,7 +152,7 @@ func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request, f *desktopFl
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.startURL(f.LoginRequest)})
 }
 
-// sessionHash returns the hash of the id of the session that this round creates.
+// sessionHash returns the hash of the id of the session that the ticket of this round leads to.
 func (h *Handler) sessionHash(f *desktopFlow) (hash [32]byte, err error) {
 	secrets, err := f.secrets()
 	if err != nil {
@@ -184,8 +191,8 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, page)
 }
 
-// cancelTicket ends the ticket of this round in every state. It reports whether the phone had
-// approved it: then a session may exist.
+// cancelTicket ends the ticket of this round, whatever its state is. It reports whether the phone had
+// approved it, so that a session may exist.
 func (h *Handler) cancelTicket(r *http.Request, f *desktopFlow) (approved bool, err error) {
 	secrets, err := f.secrets()
 	if err != nil {
@@ -194,8 +201,8 @@ func (h *Handler) cancelTicket(r *http.Request, f *desktopFlow) (approved bool, 
 	id, desktop, now := hashID(secrets.id), hashDesktop(secrets.desktop), h.cfg.Now()
 	err = h.cfg.Tickets.CancelTicket(r.Context(), id, desktop, now)
 	if errors.Is(err, gateway.ErrConflict) {
-		// The phone has answered. If it approved, the ticket is redeemed, so that nobody else can
-		// use it.
+		// The phone has answered. If it approved, the ticket is redeemed here, so that no other
+		// request creates a session from it.
 		_, err = h.cfg.Tickets.RedeemTicket(r.Context(), id, desktop, now)
 		if err == nil || errors.Is(err, gateway.ErrReplay) {
 			return true, nil

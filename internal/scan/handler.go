@@ -1,25 +1,26 @@
-// Package scan signs a desktop in with a phone, for which an official account (服务号) is enough: the
-// desktop shows a QR code of the gateway, and the phone scans it in WeChat, signs in there first,
-// and confirms.
+// Package scan signs a desktop in with a phone. It needs only an official account (服务号), and no
+// website app: the desktop shows a QR code of the gateway, and the phone opens it in WeChat, signs in
+// there through the official account, and confirms. The desktop is the browser that shows the QR
+// code; it may itself be on a phone.
 //
-// [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. Sign-in calls
-// [Handler.Begin] for a browser that cannot reach WeChat.
+// [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. Package signin
+// calls [Handler.Begin] when a browser is to sign in by this method.
 //
-// A [gateway.Ticket] in the store represents one code: its states lead from open through scanned
-// and approved to redeemed. The desktop and the phone meet only there.
+// A [gateway.Ticket] in the store represents one QR code: its states lead from open through scanned
+// and approved to redeemed. The requests of the desktop and of the phone share nothing else.
 //
 //	desktop: a sealed cookie for each sign-in, selected by the parameter d
-//	GET  /scan             the page for the ticket's state: the code; then the number, and the user whose
-//	                       phone scanned the code; then the result. Once the phone has approved, this
+//	GET  /scan             the page for the ticket's state: the QR code; then a number, and the user whose
+//	                       phone scanned the QR code; then the result. Once the phone has approved, this
 //	                       request creates the session and redeems the ticket
 //	GET  /scan/state       long poll: responds when the ticket's state differs from the parameter seen, or
 //	                       after 25 seconds
-//	GET  /scan/code.png    this browser's code as a picture, to be saved (also code.svg)
-//	POST /scan/renew       a new code
+//	GET  /scan/code.png    this browser's QR code as a picture, to be saved (also code.svg)
+//	POST /scan/renew       a new QR code
 //	POST /scan/cancel      cancels; after signing in: "not me", which ends the session
 //
 //	phone: a sealed cookie with the ticket's id, and a session
-//	GET  /scan/{ticket}    the link in the code. In WeChat: stores the id in the cookie and redirects to
+//	GET  /scan/{ticket}    the link in the QR code. In WeChat: stores the id in the cookie and redirects to
 //	                       /scan/confirm. Elsewhere: a page that explains how to open the link in WeChat
 //	GET  /scan/confirm     the page for the ticket's state: the app and the desktop that want to sign in;
 //	                       then three numbers to choose from; then the result
@@ -27,19 +28,20 @@
 //	POST /scan/answer      the chosen number, or a refusal
 //	POST /scan/undo        "not me": ends the session of the desktop
 //
-// A ticket's id is not a secret: everybody who sees the code can read it. Only the browser with the
-// secret in its cookie is signed in, and only after a signed-in phone has chosen the number that
-// this browser shows. No address alone grants access, and a GET by a phone changes nothing.
+// A ticket's id is not a secret: everybody who sees the QR code can read it. Only the browser with
+// the secret in its cookie is signed in, and only after a signed-in phone has chosen the number that
+// this browser shows. No URL alone grants access, and a GET request of a phone does not change the
+// ticket.
 //
 // A process may be killed at any moment. The session is created first, under an id derived from the
 // browser's cookie, and only then is the ticket redeemed: a repeated request creates the same
 // session. Once the ticket is redeemed, a repeated request continues only while that session is
 // live, so a sign-out is not undone.
 //
-// The number is for phishing: an attacker may send a code of the attacker's own browser to a
-// victim. The victim does not see the number on that screen. The number does not help if the
-// attacker tells it to the victim by telephone at the same time. So the pages explain what the user
-// confirms, and an app may exclude this sign-in method.
+// The number protects from phishing: an attacker may send the QR code of the attacker's own browser
+// to a victim, but the victim does not see the number on that screen. The number does not help if
+// the attacker tells it to the victim by telephone at the same time. So the pages explain what the
+// user confirms, and an app may exclude this sign-in method.
 package scan
 
 import (
@@ -67,7 +69,7 @@ const Method = "scan"
 // methodWeChat is how a phone has to be signed in: by WeChat itself, not by another phone.
 const methodWeChat = "wechat"
 
-// Kinds of the events that this package writes.
+// Kinds of the events that this package stores.
 const (
 	EventRefuse = "scan_refused"      // the phone declined
 	EventWrong  = "scan_wrong_number" // the phone chose another number than the desktop shows
@@ -78,15 +80,15 @@ const (
 // users in front of a screen.
 const MaxTickets = 20_000
 
-// Observation is the start or the end of a sign-in, for metrics. Its outcomes have the names of
-// package flow, except "wrong_number", which only a scan has.
+// Observation is the start or the end of a sign-in, for metrics. The outcomes of the end have the
+// names of package flow, except "wrong_number", which only a scan has.
 type Observation struct {
 	Outcome string // "begun", "signed_in", "denied", "wrong_number", "refused" (the user is blocked)
 }
 
 // SignIn finds, creates and ends sessions of browsers. signin.Handler implements it.
 type SignIn interface {
-	session.Authenticator
+	session.Authenticator // Session, Begin and AskProfile
 
 	// CreateSession creates this browser's session and records the sign-in, or finds the session if
 	// it was created already. It returns the session cookie. It returns gateway.ErrBlocked for a
@@ -135,7 +137,7 @@ type Config struct {
 	Sessions   Sessions
 	Apps       func(id string) (gateway.App, bool) // the apps of the configuration
 	Site       *web.Site
-	Phone      string // optional: address of the simulator's control page, where simulated phones scan the code
+	Phone      string // optional: address of the simulator's control page, where simulated phones scan the QR code
 
 	Address   func(*http.Request) netip.Addr           // optional: the client's IP address; zero = not known
 	Stopping  <-chan struct{}                          // optional: closed when the process stops; ends long polls
@@ -267,8 +269,9 @@ func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 	mux.HandleFunc(h.path+pathDesktop+"/", notFound, route.Limited, route.Private)
 }
 
-// protect sets headers that keep responses out of caches, and responds to HEAD without calling
-// next: link previews send HEAD, and a GET may complete a sign-in.
+// protect sets headers that keep responses out of caches and their URLs out of the Referer header.
+// It responds to HEAD requests without calling next: link previews send HEAD, and next treats HEAD
+// as GET, which may complete a sign-in.
 func protect(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -281,8 +284,8 @@ func protect(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// fail responds to a request that failed with an error of the program or its store. The address may
-// contain a ticket's id, so the error is logged with the pattern of the route instead.
+// fail responds to a request that failed with an error of the gateway or its store. The path may
+// contain a ticket's id, so the pattern of the route is logged in its place.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	r = r.Clone(r.Context())
 	r.URL.Path, r.URL.RawPath = r.Pattern, ""
@@ -297,7 +300,7 @@ func (h *Handler) redirectToPhone(w http.ResponseWriter, _ *http.Request) {
 	route.SeeOther(w, h.path+pathConfirm)
 }
 
-// recordEvent writes an event about a ticket.
+// recordEvent stores an event about a ticket.
 func (h *Handler) recordEvent(ctx context.Context, kind, outcome, user string, t gateway.Ticket) {
 	h.events.Record(ctx, gateway.Event{
 		Kind: kind, Outcome: outcome, UserID: user, App: t.App, Connector: t.Approver.Connector, Method: Method,
@@ -309,8 +312,8 @@ func (h *Handler) observe(ctx context.Context, outcome string) {
 	h.cfg.Observe(ctx, Observation{outcome})
 }
 
-// appName returns the name of the app, or of the gateway itself; "" = the app is not configured any
-// more.
+// appName returns the name of the app with this id. For the id "" it returns the name of the gateway;
+// for an app that is not configured any more it returns "".
 func (h *Handler) appName(id string) string {
 	if id == "" {
 		return h.cfg.Site.Title()

@@ -3,6 +3,8 @@ package scan
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"net/http"
 	"slices"
@@ -14,13 +16,13 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file contains the requests of the phone: the link in the code, the pages of the ticket's
-// states, and the answers.
+// This file contains the requests of the phone: the link in the QR code, the pages of the ticket's
+// states, and the answers. A ticket is the row in the store for one QR code.
 
-// serveLink serves the link in the code. In WeChat it stores the ticket's id in the phone's cookie
-// and redirects to an address without the id, because WeChat's menu shares the address of a page,
-// and crawlers follow shared addresses. Elsewhere it renders a page that explains how to open the
-// link in WeChat. The ticket is not read: the response is the same for ids that do not exist.
+// serveLink serves the link in the QR code. In WeChat it stores the ticket's id in the phone's cookie
+// and redirects to a URL without the id, because users can share the URL of a page in WeChat, and
+// crawlers follow shared links. Elsewhere it renders a page that explains how to open the link in
+// WeChat. The ticket is not read: the response is the same for ids that do not exist.
 func (h *Handler) serveLink(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("ticket")
 	if len(id) > 64 {
@@ -34,6 +36,7 @@ func (h *Handler) serveLink(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Show(w, r, page)
 		return
 	}
+	// The LoginRequestID identifies the sign-in that authenticate starts if the phone has to sign in.
 	if err := h.cookies.setPhone(w, phoneTicket{Ticket: id, LoginRequestID: rand.Text()}); err != nil {
 		h.fail(w, r, err)
 		return
@@ -41,15 +44,15 @@ func (h *Handler) serveLink(w http.ResponseWriter, r *http.Request) {
 	route.SeeOther(w, h.path+pathConfirm)
 }
 
-// isID reports whether text has the form of a ticket's id, so that no page repeats text that an
-// attacker put into a link.
+// isID reports whether text has the form of a ticket's id: idSize bytes in lower-case base32. A page
+// contains only such ids, so that it never repeats other text from a link of an attacker.
 func isID(text string) bool {
 	for _, c := range []byte(text) {
 		if (c < 'a' || c > 'z') && (c < '2' || c > '7') {
 			return false
 		}
 	}
-	return len(text) == 26
+	return len(text) == base32.StdEncoding.WithPadding(base32.NoPadding).EncodedLen(idSize)
 }
 
 // phoneRequest is a request of a phone that is signed in as its ticket requires.
@@ -103,8 +106,8 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phon
 			Kind: web.Continue, Go: h.path + pathConfirm, ContinueAfter: 100 * time.Millisecond,
 		})
 	case r.URL.Query().Get("back") == req.phone.LoginRequestID:
-		// The phone has just signed in, and the session is not there or does not meet the
-		// requirements. Another redirect to sign-in could repeat forever.
+		// The phone returns from the sign-in that begin started, and has no session or one that does
+		// not meet the requirements. Another redirect to sign-in could repeat forever.
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotSignedIn, Go: h.path + pathConfirm})
 	default:
 		h.begin(w, r, req)
@@ -112,8 +115,9 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phon
 	return req, false
 }
 
-// meetsRequirements reports whether the phone is signed in as the ticket requires: by WeChat
-// itself, through the ticket's connector, and again where reauthentication is required.
+// meetsRequirements reports whether the phone is signed in as the ticket requires: by WeChat itself,
+// through the ticket's connector, and by a sign-in for this ticket if reauthentication or WeChat's
+// consent page is required.
 func (req phoneRequest) meetsRequirements() bool {
 	if req.browser.Method != methodWeChat {
 		return false
@@ -179,7 +183,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, page)
 }
 
-// facts returns what the phone shows about the desktop.
+// facts returns what the phone shows about the desktop of the ticket.
 func (h *Handler) facts(r *http.Request, req phoneRequest) *web.Facts {
 	return &web.Facts{
 		App: h.appName(req.ticket.App), Browser: req.ticket.Browser, MaskedIP: req.ticket.MaskedIP,
@@ -216,9 +220,9 @@ func (h *Handler) refuseForm(req phoneRequest) web.Form {
 		Fields: map[string]string{"m": formID(req.ticket), "refuse": "1"}}
 }
 
-// readForm parses a form of the phone and authenticates the request. A form is accepted only for
-// the ticket of its page: when the user has scanned a second code, the older page does not answer
-// it. If the form is not accepted, readForm writes the response and returns false.
+// readForm parses a form of the phone and authenticates the request. A form is accepted only for the
+// ticket of its page: when the user has scanned a second QR code, a form of the first one's page is
+// rejected. If the form is not accepted, readForm writes the response and returns false.
 func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (req phoneRequest, ok bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	if err := r.ParseForm(); err != nil {
@@ -233,9 +237,9 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (req phoneReq
 	return req, ok
 }
 
-// continueScan serves /scan/continue: it makes the phone's user the approver of the ticket. Of
-// several phones that scanned the code, the first one succeeds; the others see the state at
-// /scan/confirm.
+// continueScan serves /scan/continue: it makes the phone's user the approver of the ticket. If
+// several phones have scanned the QR code, the first one succeeds; the others see the ticket's state
+// at /scan/confirm.
 func (h *Handler) continueScan(w http.ResponseWriter, r *http.Request) {
 	req, ok := h.readForm(w, r)
 	if !ok {
@@ -257,8 +261,8 @@ func (h *Handler) scanTicket(ctx context.Context, req phoneRequest) (gateway.Tic
 	}, h.cfg.Now())
 }
 
-// answer serves /scan/answer: it stores whether the user chose the right number, a wrong one, or
-// refused. A number that the page did not show is ignored.
+// answer serves /scan/answer: it stores whether the user chose the desktop's number, chose another
+// one, or refused. A number that the page did not show is ignored.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	req, ok := h.readForm(w, r)
 	if !ok {
@@ -332,20 +336,20 @@ func newApproval(req phoneRequest, now time.Time) *approval {
 
 // showApproved shows the phone where its user was signed in, with a button to undo it.
 func (h *Handler) showApproved(w http.ResponseWriter, r *http.Request, p phoneTicket) {
-	o := p.Approval
+	a := p.Approval
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanDone, App: h.appName(o.App), User: h.user(r.Context(), o.User),
-		Scan: &web.Scan{Facts: &web.Facts{App: h.appName(o.App), Browser: o.Browser, MaskedIP: o.MaskedIP,
-			Ago: h.cfg.Now().Sub(time.Unix(o.At, 0))}},
+		Kind: web.ScanDone, App: h.appName(a.App), User: h.user(r.Context(), a.User),
+		Scan: &web.Scan{Facts: &web.Facts{App: h.appName(a.App), Browser: a.Browser, MaskedIP: a.MaskedIP,
+			Ago: h.cfg.Now().Sub(time.Unix(a.At, 0))}},
 		Forms: []web.Form{{Action: h.path + pathUndo, Label: web.LabelNotMe, Quiet: true}},
 	})
 }
 
-// undo serves /scan/undo, the button "Not me": it ends the session of the desktop, or prevents that
-// the desktop gets one.
+// undo serves /scan/undo, the button "not me": it ends the session of the desktop. If the desktop has
+// no session yet, it prevents that one is created.
 func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	p := h.cookies.readPhone(r)
-	if p == nil || p.Approval == nil || len(p.Approval.Session) != 32 {
+	if p == nil || p.Approval == nil || len(p.Approval.Session) != sha256.Size {
 		route.SeeOther(w, h.path+pathConfirm)
 		return
 	}
@@ -353,9 +357,11 @@ func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	now := h.cfg.Now()
 	// The approval is withdrawn before the session is ended, because the desktop may redeem the
-	// ticket at the same time. Either it has redeemed the ticket by now, and End below ends its
-	// session; or it finds the ticket refused, and finish ends the session that it has just
-	// created.
+	// ticket at the same time. If it has redeemed the ticket by now, End below ends its session. If
+	// not, it finds the ticket refused, and finish ends the session that it has just created.
+	//
+	// The session is ended even if the ticket was deleted, was redeemed, or belongs to a blocked
+	// user; other errors are those of the store.
 	_, err := h.cfg.Tickets.AnswerTicket(ctx, hashID(p.Ticket), p.Approval.User, gateway.TicketRefused, now)
 	if err == nil || errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrConflict) ||
 		errors.Is(err, gateway.ErrBlocked) {

@@ -18,20 +18,21 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file derives the ticket of a desktop's sign-in, and its secrets, from the seed in the
-// cookie.
+// This file makes the ticket of a desktop's sign-in: the row in the store for one QR code. Its
+// secrets are derived from the seed in the desktop's cookie.
 
 const (
 	seedSize   = 32
 	idSize     = 16               // bytes of a ticket's id: 128 bits
-	ticketLife = 2 * time.Minute  // of one code
-	renewLife  = 10 * time.Minute // how long an unattended page renews its code
+	ticketLife = 2 * time.Minute  // how long one QR code is valid
+	renewLife  = 10 * time.Minute // how long an unattended page renews its QR code
 )
 
-// ticketData is the content of gateway.Ticket.Data: what the phone needs of the desktop's request.
+// ticketData is the content of gateway.Ticket.Data: the parts of the desktop's request that the
+// phone's requests need.
 type ticketData struct {
 	Session        []byte `json:"s"`           // hash of the id of the desktop's session, so that the phone can end it
-	Network        string `json:"n,omitempty"` // networks.tag of the desktop's address
+	Network        string `json:"n,omitempty"` // hash of the desktop's network, see networks.tag
 	Reauthenticate bool   `json:"f,omitempty"` // the phone has to sign in again, even with a session
 	Consent        bool   `json:"c,omitempty"`
 	Profile        bool   `json:"p,omitempty"`
@@ -50,8 +51,8 @@ func newSeed() []byte {
 	return seed
 }
 
-// derive derives n bytes from the seed (HKDF), for one purpose and the present round. The bytes of
-// one purpose reveal nothing about those of another.
+// derive derives n bytes from the seed (HKDF), for one purpose and the present round, which is the
+// number of the QR code. The bytes of one purpose reveal nothing about those of another.
 func (f *desktopFlow) derive(purpose string, n int) ([]byte, error) {
 	out, err := hkdf.Key(sha256.New, f.Seed, []byte(strconv.Itoa(f.Round)), "weigate/scan "+purpose, n)
 	if err != nil {
@@ -60,10 +61,10 @@ func (f *desktopFlow) derive(purpose string, n int) ([]byte, error) {
 	return out, nil
 }
 
-// secrets are the values that are derived for a round. The id is visible in the code; the other two
-// never leave the desktop's cookie and this process.
+// secrets are the values that are derived for a round. The id is visible in the QR code. The other
+// two are never sent: each request derives them from the desktop's cookie.
 type secrets struct {
-	id      string // the ticket's id, in the code
+	id      string // the ticket's id, in the QR code
 	desktop []byte // proves that this browser created the ticket
 	session []byte // seed of the session id, see session.Authentication
 }
@@ -87,8 +88,9 @@ func hashDesktop(secret []byte) [32]byte {
 	return sha256.Sum256(append([]byte("weigate/scan desktop\x00"), secret...))
 }
 
-// numbers returns the desktop's two-digit number and two decoys. They are derived from the cookie,
-// so that a page that is rendered twice shows the same number.
+// numbers returns the desktop's two-digit number and two decoys, from which the phone's user has to
+// choose. They are derived from the cookie, so that a page that is rendered twice shows the same
+// number.
 func (f *desktopFlow) numbers() (number string, others []string, err error) {
 	stream, err := f.derive("numbers", 64)
 	if err != nil {
@@ -96,7 +98,8 @@ func (f *desktopFlow) numbers() (number string, others []string, err error) {
 	}
 	var out []string
 	for _, b := range stream {
-		// 10 to 99 are 90 values; 180 is the largest multiple that fits, so that each is as likely.
+		// 10 to 99 are 90 numbers. Only bytes below 180, a multiple of 90, are used, so that all
+		// numbers are equally likely.
 		if n := strconv.Itoa(int(b)%90 + 10); b < 180 && !slices.Contains(out, n) {
 			out = append(out, n)
 		}
@@ -104,7 +107,8 @@ func (f *desktopFlow) numbers() (number string, others []string, err error) {
 			return out[0], out[1:], nil
 		}
 	}
-	return "", nil, errors.New("scan: no numbers") // less likely than 2^-50
+	// 64 bytes give fewer than three numbers with a probability below 2^-50.
+	return "", nil, errors.New("scan: no numbers")
 }
 
 // choices returns the numbers that the phone shows: sorted, so that the order does not reveal the
@@ -116,7 +120,7 @@ func choices(t gateway.Ticket) []string {
 }
 
 // formID returns a value that identifies a ticket in the phone's forms, without revealing its id.
-// If the user has scanned another code since, the form of the older page is not accepted.
+// With it, the form of an older page is rejected if the user has scanned another QR code since.
 func formID(t gateway.Ticket) string {
 	sum := sha256.Sum256(append([]byte("weigate/scan mark\x00"), t.Hash[:]...))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])

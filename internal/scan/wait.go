@@ -11,16 +11,17 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// This file contains the long polls of the desktops: the script of a desktop's page waits here
+// until the phone has scanned the QR code or answered. A ticket is the row in the store for one QR
+// code.
+
 // pollLife is how long a long poll lasts. Proxies close connections that are silent for longer than
 // 30 or 60 seconds.
 const pollLife = 25 * time.Second
 
-// stateGone is sent to a page whose browser has lost the cookie of the sign-in. The page then
-// reloads and shows the reason.
+// stateGone is sent to a page whose browser has no ticket to wait for: it has lost the cookie of the
+// sign-in, or is signed in. The page then reloads and shows the reason.
 const stateGone = gateway.TicketState("gone")
-
-// This file contains the long polls of the desktops: the script of a desktop's page waits here
-// until the phone has scanned or answered.
 
 // state serves /scan/state, a long poll. It responds when the ticket's state differs from the
 // parameter seen, the state that the page shows, or after pollLife. The response contains the state
@@ -63,24 +64,24 @@ func writeState(w http.ResponseWriter, state gateway.TicketState) {
 }
 
 const (
-	watchEvery = 500 * time.Millisecond
-	watchLimit = 5 * time.Second // for one read of the store
-	watchBatch = 5_000           // tickets in one read
+	watchEvery = 500 * time.Millisecond // interval of reading the store
+	watchLimit = 5 * time.Second        // time limit of one query
+	watchBatch = 5_000                  // tickets in one query
 )
 
 // stateExpired is sent for a ticket that does not exist any more. scan.js does not depend on its
 // value.
 const stateExpired = gateway.TicketState("expired")
 
-// watcher reads the states of the tickets for all long polls of this process: every half second,
-// one query for up to watchBatch tickets. Its goroutine runs only while polls wait.
+// watcher reads the states of the tickets for all long polls of this process every half second, so
+// that the polls do not query the store one by one. Its goroutine runs only while polls wait.
 type watcher struct {
 	// states is gateway.Tickets.TicketStates.
 	states func(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState, error)
 	now    func() time.Time
 	logger *slog.Logger
 
-	failing bool // the last read failed, so that the next failure is not logged; only run uses it
+	failing bool // the last read failed, so another failure is not logged; only the goroutine uses it
 
 	mu      sync.Mutex
 	waiters map[*waiter]struct{}
@@ -91,7 +92,7 @@ type watcher struct {
 type waiter struct {
 	hash [32]byte // of the ticket's id
 	seen gateway.TicketState
-	next chan gateway.TicketState // receives the other state; buffered, so that the watcher never blocks
+	next chan gateway.TicketState // the watcher sends the other state; buffered, so that it never blocks
 }
 
 func newWatcher(states func(context.Context, [][32]byte, time.Time) (map[[32]byte]gateway.TicketState, error),
