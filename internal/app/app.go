@@ -8,7 +8,7 @@
 //	store, master key
 //	  → signing keys                      one set for the life of the process
 //	  → pages, sessions, access policy    built again by each reload (build.go)
-//	  → features                          built again by each reload (build.go)
+//	  → sign-in methods, app protocols    built again by each reload (build.go)
 //	  → routes, rate limits               one handler
 //
 // The package decides nothing about sign-ins itself. It opens the store, but no listener.
@@ -208,7 +208,8 @@ func (a *App) sweep(ctx context.Context) {
 	}
 }
 
-// The features call the methods below for each event that is counted or logged.
+// The packages of sign-in methods and protocols call the methods below for each event that is
+// counted or logged.
 
 // observeSignIn counts the sign-ins of package signin.
 func (a *App) observeSignIn(_ context.Context, e flow.Event) {

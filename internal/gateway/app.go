@@ -6,14 +6,14 @@ type AppKind string
 // The kinds of apps.
 const (
 	AppOIDC        AppKind = "oidc"         // an OpenID Connect client
-	AppForwardAuth AppKind = "forward_auth" // a site behind a reverse proxy that calls /verify
+	AppForwardAuth AppKind = "forward_auth" // a site behind a reverse proxy that calls the gateway's /verify
 	AppRelay       AppKind = "relay"        // existing code that speaks WeChat's own protocol
 )
 
 // App is an application that uses the gateway. It comes from the configuration and is not stored.
 // Settings of one kind (redirect URIs, hosts) belong to the package of that protocol.
 type App struct {
-	ID      string // in tokens, pinned subjects and events; never reused for another app
+	ID      string // in tokens, subjects (see Pin) and events; never reused for another app
 	Kind    AppKind
 	Name    string // for display
 	Access  AccessRule

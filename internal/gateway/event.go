@@ -11,15 +11,16 @@ type Event struct {
 	At        time.Time
 	Kind      string // such as "sign_in", or one of the kinds below
 	UserID    string // not changed when the user is joined into another later; "" = none
-	App       string
-	Connector string
-	Method    string
+	App       string // id of the app; "" = none
+	Connector string // name of the connector; "" = none
+	Method    string // sign-in method, such as "scan"; "" = none
 	Outcome   string // one word, such as "ok" or "refused"
 	RequestID string
 	Detail    string // one sentence, for display
 }
 
-// Kinds of the events that Join and JoinPins return.
+// Kinds of the events that Join and JoinPins return. Both decide about two users that WeChat shows
+// to be one human: the younger is joined into the older.
 const (
 	EventUserCreated    = "user_created"    // first sign-in
 	EventIdentityAdded  = "identity_added"  // sign-in at a new connector by a user who was found by unionid

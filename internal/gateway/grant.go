@@ -13,7 +13,7 @@ type Grant struct {
 	ID        string // opaque
 	App       string
 	UserID    string // when the user is joined into an older one, the store sets the older id
-	Subject   string // the sub claim, as pinned when the code was created; see PutCode for ""
+	Subject   string // the sub claim: the subject that is pinned for the user (see Pin); see PutCode for ""
 	Scopes    []string
 	AuthTime  time.Time // when WeChat authenticated the user
 	Session   [32]byte  // hash of the session in which the user authorized the app; zero = none
@@ -59,7 +59,7 @@ type TokenIssue struct {
 	Access          Token     // Grant is filled in by the store
 	Refresh         [32]byte  // hash of the first refresh token; zero = none
 	GrantExpires    time.Time // new end of the grant; zero = Access.ExpiresAt
-	ReplayTolerated bool      // a second redemption revokes nothing, because clients of the protocol retry
+	ReplayTolerated bool      // a second redemption revokes nothing: for relay apps, because WeChat's clients retry
 }
 
 // Rotation is a request to replace a refresh token: the client presents one, and gets its successor
@@ -85,9 +85,9 @@ type RotatedGrant struct {
 // of Grant, UserID, Session and Token is required. With Token it selects one access token instead.
 type Revocation struct {
 	Grant   string   // id of the grant
-	UserID  string   // resolved as by Users.User
+	UserID  string   // also the id of a user who was joined into the user (see Users.User)
 	App     string   // of the selected grants; not sufficient alone
-	Session [32]byte // hash of Grant.Session
+	Session [32]byte // equals Grant.Session
 	Token   [32]byte // hash of an access token; its grant stays valid
 }
 
@@ -97,9 +97,10 @@ type Revocation struct {
 // is ErrNotFound or ErrExpired without further detail, unless the comment of a method says
 // otherwise.
 type Grants interface {
-	// PutCode stores a code and its grant. The user id is resolved as by Users.User. ErrNotFound
-	// when there is no such user, ErrBlocked when the user is blocked, ErrConflict when the hash of
-	// the code or the id of the grant exists already.
+	// PutCode stores a code and its grant. The user id is resolved as by Users.User: the id of a
+	// user who was joined into an older one becomes the older id. ErrNotFound when there is no such
+	// user, ErrBlocked when the user is blocked, ErrConflict when the hash of the code or the id of
+	// the grant exists already.
 	//
 	// When Grant.Subject is empty, PutCode stores the subject that is pinned for the user in this
 	// app (see Subjects). When none is pinned, it pins c.PinSubject in the same transaction:
@@ -195,6 +196,7 @@ func (g Grant) DecideRotation(stored RefreshHashes, r Rotation) RotationResult {
 	case !g.Live(r.Now):
 		return RotationExpired
 	case r.Presented == none || stored.Current == none:
+		// Without this case, a zero hash would equal the missing refresh token of the grant.
 		return RotationReplay
 	case r.Presented == stored.Current:
 		return RotationAccepted

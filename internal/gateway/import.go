@@ -40,7 +40,7 @@ type ImportResult struct {
 	Problems  []ImportProblem
 }
 
-// Problem returns why a line is invalid, whatever is stored; "" when it is valid.
+// Problem returns why a line is invalid, without regard to what is stored; "" when it is valid.
 func (p ImportedUser) Problem() string {
 	switch {
 	case p.OldID == "":
@@ -81,6 +81,7 @@ func PlanImport(p ImportedUser, index int, byOpenID, byOldID *Candidate, byUnion
 	if found != nil && found.User.OldID != "" && found.User.OldID != p.OldID {
 		return problem("user " + found.User.ID + " has another old id")
 	}
+	// Join would replace a profile that WeChat has sent. adjustPlan adds the profile of the table.
 	withoutProfile := p.SignIn
 	withoutProfile.Profile = nil
 	plan = Join(withoutProfile, found, byUnionID, newID)

@@ -55,6 +55,8 @@ func Join(s SignIn, byOpenID *Candidate, byUnionID []Candidate, newID string) Pl
 		p.Identity = Identity{Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, UnionID: s.UnionID,
 			CreatedAt: s.At, SeenAt: s.At}
 	}
+	// SharedAppIDs is nil without a group or a unionid. The unionids differ when updateIdentity has
+	// kept an earlier one.
 	if s.SharedAppIDs() != nil && p.Identity.UnionID == s.UnionID {
 		p.joinByUnionID(s, byOpenID, byUnionID)
 	}
@@ -153,7 +155,7 @@ func (p *Plan) joinUser(other User) {
 }
 
 // hasSameUnionID reports whether one of the identities has the unionid of the sign-in and is in its
-// group. Stores select candidates by this condition, but Join does not rely on it.
+// group. Stores select candidates by this condition, and Join tests it again.
 func (s SignIn) hasSameUnionID(identities []Identity) bool {
 	return slices.ContainsFunc(identities, func(id Identity) bool {
 		return id.UnionID == s.UnionID && s.sharesUnionID(id.AppID)

@@ -25,9 +25,10 @@ type Session struct {
 type Sessions interface {
 	// PutSession stores a session. It returns ErrConflict when a session that has not expired at
 	// now has this hash. Of concurrent callers with one hash, one succeeds. An expired session is
-	// replaced. UserID is resolved as by Users.User. PutSession returns ErrNotFound when there is
-	// no such user, and ErrBlocked when the user is blocked, even when that happens concurrently:
-	// then nothing is stored.
+	// replaced. UserID is resolved as by Users.User: the id of a user who was joined into an older
+	// one becomes the older id. PutSession returns ErrNotFound when there is no such user, and
+	// ErrBlocked when the user is blocked, even when that happens concurrently: then nothing is
+	// stored.
 	PutSession(ctx context.Context, s Session, now time.Time) error
 
 	// Session returns the session with this hash. It returns ErrExpired when now is not before

@@ -104,7 +104,8 @@ type Profile struct {
 	Locale    string // "" = unknown: the stored locale stays
 }
 
-// Check returns an error for a sign-in without identity, time or status, which stores reject.
+// Check returns an error for a sign-in that stores reject: without identity, time or status, or
+// with an openid or unionid that a database may not be able to store (see CleanText).
 func (s SignIn) Check() error {
 	switch {
 	case s.Connector == "" || s.AppID == "" || s.OpenID == "":

@@ -1,10 +1,10 @@
 // Package gateway defines the data and the contracts of the login gateway: users, identities, apps,
-// sessions, grants, tickets, keys and events, the errors that callers decide on, and what a store
-// guarantees.
+// sessions, grants, tickets (sign-ins by QR code), keys and events, the errors that callers decide
+// on, and what a store guarantees.
 //
 // The contracts are [Users], [Subjects], [Sessions], [Attempts], [Grants], [Tickets], [Keys] and
-// [Events]. A feature takes the one or two that it needs. [Store] combines them for the composition
-// root. [Join] decides, as a pure function, which user a sign-in belongs to.
+// [Events]. A package that uses a store takes the one or two that it needs. [Store] combines them
+// for the composition root. [Join] decides, as a pure function, which user a sign-in belongs to.
 //
 // The package does no I/O and imports only the standard library.
 //
@@ -21,8 +21,8 @@
 //   - When a context ends while a method waits, the error wraps the context's error. The method may
 //     have taken effect nevertheless.
 //   - When the store itself fails (connection lost, disk full, file read-only), the error wraps
-//     [ErrUnavailable]. All other errors describe the data. Respond to this one with 503: a page
-//     that treated it as "no such session" would make every user sign in again.
+//     [ErrUnavailable]. All other errors describe the data. Respond to ErrUnavailable with 503: a
+//     page that treated it as "no such session" would make every user sign in again.
 //   - Slices in arguments and results belong to the caller. A store keeps no reference to them.
 package gateway
 
@@ -33,8 +33,8 @@ import (
 	"time"
 )
 
-// Store is everything that the gateway stores. Features take the contracts that they need; only the
-// composition root uses Store.
+// Store is everything that the gateway stores. Other packages take the contracts that they need;
+// only the composition root uses Store.
 type Store interface {
 	Users
 	Subjects
@@ -47,8 +47,7 @@ type Store interface {
 	Maintenance
 }
 
-// Maintenance contains the methods of a store that no feature calls. The composition root
-// calls them.
+// Maintenance contains the methods of a store that only the composition root calls.
 type Maintenance interface {
 	// Sweep deletes rows that have expired at now and events older than eventsBefore (zero = none),
 	// at most batch of each table (0 = 500), and returns the number of deleted rows. Callers repeat

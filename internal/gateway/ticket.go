@@ -75,9 +75,10 @@ type Tickets interface {
 	// PutTicket stores a new ticket in state TicketOpen without an approver; it ignores t.State,
 	// t.Approver and t.ScannedAt. It returns ErrFull when limit tickets exist that count (see
 	// TicketState.CountsForLimit) and have not expired. Concurrent calls do not exceed the limit
-	// together (in PostgreSQL: as long as fewer than 256 run at once). A limit that is not positive
-	// is an error, and so is a ticket for which Ticket.Check returns one. ErrConflict when a ticket
-	// with this hash exists already, expired or not.
+	// together (in PostgreSQL: as long as fewer than 256 run at once, because far below the limit
+	// it counts without a lock). A limit that is not positive is an error, and so is a ticket for
+	// which Ticket.Check returns one. ErrConflict when a ticket with this hash exists already,
+	// expired or not.
 	PutTicket(ctx context.Context, t Ticket, now time.Time, limit int) error
 
 	// Ticket returns the ticket with this hash, in any state.
@@ -92,7 +93,8 @@ type Tickets interface {
 	// to TicketMinimum when less is left. The user id is resolved as by Users.User. ErrNotFound
 	// when there is no such user, ErrBlocked when the user is blocked, even when that happens
 	// concurrently. A ticket that this user has scanned already is returned unchanged, because
-	// users scan twice. ErrConflict when another user has scanned it, or when it is not open.
+	// users sometimes scan twice. ErrConflict when another user has scanned it, or when it is not
+	// open.
 	ScanTicket(ctx context.Context, hash [32]byte, a Approver, now time.Time) (Ticket, error)
 
 	// AnswerTicket moves a scanned ticket to the state answer: TicketApproved, TicketRefused or
@@ -168,8 +170,9 @@ func (t Ticket) AfterRead(now time.Time) (Ticket, error) {
 }
 
 // AfterScan decides the result of Tickets.ScanTicket. The user a.UserID is resolved and not
-// blocked. write reports whether the store has to write next. It is false when this user has
-// scanned the ticket already, and with an error.
+// blocked. It truncates times by StoredTime, so that the caller gets the ticket as it is stored.
+// write reports whether the store has to write next. It is false when this user has scanned the
+// ticket already, and with an error.
 func (t Ticket) AfterScan(a Approver, now time.Time) (next Ticket, write bool, err error) {
 	if err := t.CheckExpiry(now); err != nil {
 		return Ticket{}, false, err

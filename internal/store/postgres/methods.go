@@ -62,7 +62,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// TouchSession implements gateway.Sessions.
+// TouchSession implements gateway.Sessions. It changes nothing in a session that was written less
+// than a minute ago ($2).
 func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.Time) error {
 	return s.db.Do(ctx, "touch_session", func(c sqlstore.Conn) error {
 		_, err := c.Exec(`

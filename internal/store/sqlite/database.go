@@ -216,7 +216,8 @@ type reader struct {
 
 // newReader opens a pool of n connections for reading.
 func newReader(path string, n int) (*reader, error) {
-	db, err := pool(path, true, n)
+	const readOnly = true
+	db, err := pool(path, readOnly, n)
 	if err != nil {
 		return nil, err
 	}
@@ -284,7 +285,8 @@ func failed(op string, err error) error { return sqlstore.Failure("sqlite", op, 
 
 // advice returns what went wrong and what to do about it.
 func advice(err error) string {
-	switch sqliteCode(err) & 0xff {
+	const primaryCode = 0xff // the bits of an extended result code that are the result code itself
+	switch sqliteCode(err) & primaryCode {
 	case lib.SQLITE_FULL:
 		return "the disk is full: free some space; nothing was changed"
 	case lib.SQLITE_READONLY:

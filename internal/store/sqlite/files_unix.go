@@ -14,7 +14,7 @@ import (
 // lockFile takes the lock that a gateway holds while it serves, so that no second one serves the
 // same database. It is an exclusive lock on a file next to the database. It ends with the process,
 // also after a crash. The lock file is not deleted: another process could lock the deleted file
-// while a third one creates and locks a new file.
+// while a third one creates and locks a new file, and both would serve.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

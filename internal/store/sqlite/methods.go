@@ -41,7 +41,7 @@ func (s *Store) Ping(ctx context.Context) error {
 const importSettings = `PRAGMA cache_size = -131072; PRAGMA wal_autocheckpoint = 50000`
 
 // ImportUsers implements gateway.Users.
-func (s *Store) ImportUsers(ctx context.Context, people []gateway.ImportedUser) (gateway.ImportResult, error) {
+func (s *Store) ImportUsers(ctx context.Context, lines []gateway.ImportedUser) (gateway.ImportResult, error) {
 	err := s.db.writer.outside(ctx, func(c *sql.Conn) error {
 		_, err := c.ExecContext(ctx, importSettings)
 		return err
@@ -49,11 +49,12 @@ func (s *Store) ImportUsers(ctx context.Context, people []gateway.ImportedUser) 
 	if err != nil {
 		return gateway.ImportResult{}, failed("import_users", err)
 	}
-	return s.Base.ImportUsers(ctx, people)
+	return s.Base.ImportUsers(ctx, lines)
 }
 
 // TouchSession implements gateway.Sessions. It reads first, on a connection for reading, and
-// usually finds nothing to write. So most requests do not wait for the writer.
+// usually finds a session that was written less than a minute ago, which it leaves unchanged. So
+// most requests do not wait for the writer.
 func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.Time) error {
 	const due = ` WHERE hash = $1 AND seen_at <= $2 AND expires_at > $3`
 	args := []any{h[:], sqlstore.Micros(now.Add(-time.Minute)), sqlstore.Micros(now)}
@@ -83,10 +84,11 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gat
 			}
 			g = code.Grant
 			err = code.CheckRedeemable(now)
-			if replayed = errors.Is(err, gateway.ErrReplay); replayed {
+			replayed = errors.Is(err, gateway.ErrReplay)
+			switch {
+			case replayed:
 				return s.replay(q, &g, now, issue)
-			}
-			if err != nil {
+			case err != nil:
 				return err
 			}
 			return s.redeem(q, &g, now, issue)

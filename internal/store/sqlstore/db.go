@@ -100,7 +100,7 @@ func New(db DB, d Dialect) Base { return Base{db: db, dialect: d} }
 
 // ErrRepeat makes Conn.Tx repeat the transaction: another transaction has changed rows between two
 // of its statements.
-var ErrRepeat = errors.New("the rows moved")
+var ErrRepeat = errors.New("rows changed during the transaction")
 
 // CallerError marks an error of a function that the caller of the store passed in, such as the
 // change of UpdateUser.

@@ -254,7 +254,8 @@ func revocation(r gateway.Revocation, now time.Time) (query string, args []any) 
 		where.add(`session = ?`, r.Session[:])
 	}
 	where.add(`revoked_at = 0 AND expires_at > ?`, Micros(now))
-	set := conditions{args: where.args} // continues the numbers of the parameters
+	// The SET clause is collected like a condition, so that its parameter gets the next number.
+	set := conditions{args: where.args}
 	set.add(`SET revoked_at = ?`, Micros(now))
 	return `UPDATE grants ` + set.where() + ` WHERE ` + where.where(), set.args
 }

@@ -208,7 +208,7 @@ func (im *importer) importLine(index int, p gateway.ImportedUser) error {
 	var byUnionID []gateway.Candidate
 	if p.SharedAppIDs() != nil {
 		for _, id := range im.byUnionID[p.UnionID] {
-			if c := im.candidate(id); c != nil && id != openIDUser {
+			if c := im.candidate(id); c != nil && id != openIDUser { // nil = joined by an earlier line
 				byUnionID = append(byUnionID, *c)
 			}
 		}

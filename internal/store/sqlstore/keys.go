@@ -39,7 +39,8 @@ func (b Base) PutKey(ctx context.Context, k gateway.Key) error {
 	})
 }
 
-// RetireKey implements gateway.Keys.
+// RetireKey implements gateway.Keys. Without the casts, PostgreSQL would take the parameters that
+// are compared with 0 for 32-bit integers.
 func (b Base) RetireKey(ctx context.Context, id string, retiredAt, expiresAt time.Time) error {
 	return b.db.Do(ctx, "retire_key", func(c Conn) error {
 		n, err := c.Exec(`

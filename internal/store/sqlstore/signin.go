@@ -15,8 +15,9 @@ import (
 // reads all, and Tx runs a transaction. Micros and NullHash convert arguments; Time, Hash and
 // jsonList convert results.
 
-// beginAttempt stores an attempt, unless another attempt with the same key is stored that must not
-// be replaced. It is one statement, so that of concurrent callers exactly one succeeds.
+// beginAttempt stores an attempt, unless another attempt with the same key is stored. It replaces
+// an attempt that has expired, or whose code WeChat refused ($7) when this code is another one. It
+// is one statement, so that of concurrent callers exactly one succeeds.
 const beginAttempt = `
 	INSERT INTO attempts (key, code, owner, lease, expires_at, second_code_until, outcome, finished_at, message)
 	VALUES ($1, $2, $3, $4, $5, $8, '', 0, '')
@@ -217,6 +218,7 @@ func findUserIDs(q Querier, s gateway.SignIn) (byOpenID string, byUnionID []stri
 	if shared == nil {
 		return byOpenID, nil, nil
 	}
+	// union_id <> '' repeats the condition of a partial index.
 	found, err := list(q, `SELECT user_id, app_id FROM identities WHERE union_id = $1 AND union_id <> ''`,
 		[]any{s.UnionID},
 		func(i *gateway.Identity) []any { return []any{&i.UserID, &i.AppID} })
@@ -331,6 +333,8 @@ func joinInto(q Querier, s gateway.SignIn, older, younger string) ([]gateway.Eve
 			return nil, err
 		}
 	}
+	// Conditions such as approver_id <> '' repeat those of partial indexes, which the database uses
+	// only then. Each statement gets both ids, so each names both.
 	for _, query := range []string{
 		`UPDATE identities SET user_id = $1 WHERE user_id = $2`,
 		`UPDATE grants SET user_id = $1 WHERE user_id = $2`,

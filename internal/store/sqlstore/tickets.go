@@ -151,8 +151,8 @@ func (b Base) changeTicket(ctx context.Context, op string, h [32]byte, userID st
 }
 
 // updateTicket returns the statement that writes next, unless the ticket has changed since it was
-// read. A user who scans must not be blocked at the same time, so the same statement locks the
-// user's row.
+// read. A user who scans must not be blocked at the same time, so the same statement locks the row
+// of the approver ($2, as userAdmitted requires).
 func (b Base) updateTicket(next gateway.Ticket) string {
 	update := `
 		UPDATE tickets SET state = $3, approver_id = $2, approver_connector = $4, app_id = $5, open_id = $6,

@@ -109,14 +109,16 @@ func (b Base) usersWithNickname() string {
 			AND nickname <> '' AND joined_into = ''`
 }
 
-// Users implements gateway.Users.
+// Users implements gateway.Users. Column seq numbers the users in the order of their creation. A
+// condition that a column is not empty repeats that of a partial index, which the database uses only
+// then.
 func (b Base) Users(ctx context.Context, q gateway.UserQuery) (all []gateway.User, err error) {
 	var where conditions
 	if q.Status != "" {
 		where.add(`status = ?`, string(q.Status))
 	}
 	if q.Status == gateway.Pending || q.Status == gateway.Blocked {
-		where.sql = append(where.sql, `status <> 'active'`) // repeats the condition of a partial index
+		where.sql = append(where.sql, `status <> 'active'`) // for a partial index
 	}
 	if q.After != "" {
 		where.add(`seq < (SELECT seq FROM users WHERE id = ?)`, q.After)
@@ -128,6 +130,7 @@ func (b Base) Users(ctx context.Context, q gateway.UserQuery) (all []gateway.Use
 		where.add(b.dialect.InQuery(`seq`, usersWithID+b.usersWithNickname()), gateway.CleanText(q.Text))
 	}
 	where.sql = append(where.sql, `joined_into = ''`)
+	// The LIMIT clause is collected like a condition, so that its parameter gets the next number.
 	limit := conditions{args: where.args}
 	limit.add(`LIMIT ?`, q.Page())
 	query := `SELECT ` + userColumns + ` FROM users WHERE ` + where.where() + ` ORDER BY seq DESC ` + limit.where()
@@ -299,7 +302,8 @@ func (b Base) AppendEvents(ctx context.Context, events ...gateway.Event) error {
 	})
 }
 
-// Events implements gateway.Events.
+// Events implements gateway.Events. A condition that a column is not empty repeats that of a partial
+// index, which the database uses only then.
 func (b Base) Events(ctx context.Context, q gateway.EventQuery) (all []gateway.Event, err error) {
 	var where conditions
 	if q.UserID != "" {
@@ -315,7 +319,7 @@ func (b Base) Events(ctx context.Context, q gateway.EventQuery) (all []gateway.E
 		where.add(`id < ?`, q.Before)
 	}
 	where.add(`at >= ?`, Micros(q.Since))
-	limit := conditions{args: where.args}
+	limit := conditions{args: where.args} // as in Users
 	limit.add(`LIMIT ?`, q.Page())
 	query := `SELECT id, ` + eventColumns + ` FROM events WHERE ` + where.where() + ` ORDER BY id DESC ` + limit.where()
 	err = b.db.Do(ctx, "events", func(c Conn) error {

@@ -22,8 +22,9 @@ type UserStore interface {
 }
 
 // CheckAnyOrder tests with random sign-ins that the order of sign-ins does not decide which
-// identities belong to which user. The sign-ins of one run happen one after another or at once, and
-// through every handle that openHandles returns for the run.
+// identities belong to which user. Package rapid draws the random values, and on a failure searches
+// for the shortest sequence that fails too. The sign-ins of one run happen one after another or at
+// once, and through every handle that openHandles returns for the run.
 //
 // An expected user has all identities with one unionid in one Open Platform account. An identity
 // that never had a unionid, or whose connector is in no Open Platform account, has an expected user
@@ -137,7 +138,7 @@ func (id *testIdentity) drawOperations(t *rapid.T, unionid string, wrongUnionIDs
 		case "wrong unionid":
 			drawn.unionid = rapid.SampledFrom(wrongUnionIDs).Draw(t, "wrong unionid")
 			if drawn.unionid == id.unionid {
-				continue
+				continue // with one person, the next person's unionid is the right one
 			}
 		case "no unionid":
 		case "pin":

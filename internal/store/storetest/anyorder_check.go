@@ -9,8 +9,8 @@ import (
 )
 
 // check compares the stored users with the expected users after all operations of a run. An
-// expected user has all identities with one unionid in one Open Platform account; CheckAnyOrder
-// lists what must hold.
+// expected user has all identities with one unionid in one Open Platform account, and should be one
+// stored user. The comment of CheckAnyOrder lists what must hold.
 func (run *anyOrderRun) check() {
 	run.Helper()
 	for _, err := range run.errs {
@@ -52,8 +52,9 @@ func (run *anyOrderRun) check() {
 }
 
 // checkIdentities returns the user of identity i. It checks that the user's identities belong to
-// one expected user, that no two have the same appid, and that identity i has its first unionid.
-// expectedUsers has the expected users by appid and openid.
+// one expected user, that no two have the same appid, that identity i has its first unionid, and
+// that the user is blocked if identity i ever was. expectedUsers has the expected users by appid
+// and openid. run.signedInUsers[i] is the id of the user that identity i last signed in as.
 func (run *anyOrderRun) checkIdentities(i int, expectedUsers map[string]string) gateway.User {
 	run.Helper()
 	want := run.identities[i]
@@ -92,8 +93,9 @@ func (run *anyOrderRun) checkIdentities(i int, expectedUsers map[string]string) 
 	return user
 }
 
-// checkRights checks that a user has no status that none of its expected user's identities was
-// given, and is an administrator exactly if it was made one.
+// checkRights checks that a user is an administrator exactly if it was made one, and that it is
+// blocked or active only if one of its expected user's identities was blocked or approved.
+// run.statusChanges has each change twice: for the expected user, and for the identity.
 func (run *anyOrderRun) checkRights(user gateway.User, expected string) {
 	run.Helper()
 	if user.Admin != run.admins[user.ID] {
@@ -125,7 +127,7 @@ func (run *anyOrderRun) checkOnlyUser(user gateway.User, expected string, identi
 	if err != nil || len(stored) != identities {
 		run.Errorf("user %s of %q has %d identities, want %d: %v", user.ID, expected, len(stored), identities, err)
 	}
-	var oldest string
+	var oldest string // id of the oldest user that was joined into this one, or of this one
 	for id, at := range run.createdAt {
 		resolved, err := run.handles[0].User(run.ctx, id)
 		if err != nil {

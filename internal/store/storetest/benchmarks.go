@@ -92,7 +92,7 @@ func residentPeak() float64 {
 		return 0
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok { // Linux's name for it
 			kb, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
 			if err == nil {
 				return float64(kb) / 1024
@@ -130,8 +130,8 @@ func BenchmarkSignIn(b *testing.B, store gateway.Store) {
 	}
 }
 
-// BenchmarkScan measures the store's part of sign-ins by QR code, 16 at once, while a thousand
-// other tickets are open. The user is the approver of all.
+// BenchmarkScan measures the store's part of sign-ins by QR code, eight at once for each CPU, while
+// a thousand other tickets are open. The user is the approver of all.
 func BenchmarkScan(b *testing.B, store gateway.Tickets, userID string) {
 	b.Helper()
 	const limit = 20_000 // more tickets than the benchmark has at once
@@ -153,6 +153,7 @@ func BenchmarkScan(b *testing.B, store gateway.Tickets, userID string) {
 		b.SetParallelism(8)
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
+				// b.N differs in each call of this function, so that no two tickets have one name.
 				ticket := newTicket(fmt.Sprint(b.N, " ", count.Add(1)))
 				err := store.PutTicket(b.Context(), ticket, noon, limit)
 				if err == nil {

@@ -24,6 +24,7 @@ func CheckCommits(t *testing.T, open func(onCommit func()) gateway.Store) {
 			t.Errorf("%s made %d commits, want %d", name, got, want)
 		}
 	}
+	// The attempt has the key "k" and the owner "one"; the completion names both.
 	var user gateway.User
 	wantCommits("beginning an attempt", 1, func() error {
 		_, _, err := store.BeginAttempt(t.Context(), newAttempt("k", "code", "one", 0), noon)

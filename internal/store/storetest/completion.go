@@ -242,8 +242,8 @@ var completionCases = []testCase{
 				f.beginAttempt(fmt.Sprint("k", i), "one")
 			}
 			concurrently(requests, func(i int) {
-				at := joinableConnectors[i%3]
-				signIn := at.signIn(noon, "o-"+at.name, "u1")
+				c := joinableConnectors[i%3] // of one Open Platform account
+				signIn := c.signIn(noon, "o-"+c.name, "u1")
 				completion := newCompletion(signIn, fmt.Sprint("k", i), "one", fmt.Sprint("s", i))
 				user, _, err := f.store.CompleteSignIn(t.Context(), completion)
 				results.add(user.ID + " " + errorName(err))

@@ -19,8 +19,9 @@ func codeWithPinnedSubject(userID, app, name string) gateway.Code {
 
 // grantCases test authorization codes, the grants that they begin, and access tokens.
 // newCode(userID, app, "g1") is a code stored under hash("code g1"), with the grant "grant-g1"; it
-// expires a minute after noon. newIssue("g1") has the access token "access g1", valid for 5
-// minutes, and a refresh token valid for 720 hours.
+// expires a minute after noon, and belongs to the session hash("session g1"). newIssue("g1") has
+// the access token "access g1", valid for 5 minutes, and a refresh token valid for 720 hours.
+// newRotation("g1", 1, d) replaces the first refresh token of the grant at noon plus d.
 var grantCases = []testCase{
 	{
 		name:   "a stored value is returned unchanged",

@@ -44,7 +44,7 @@ var importCases = []testCase{
 			for _, problem := range result.Problems {
 				problems = append(problems, problem.Index)
 			}
-			wantCounts(t, result, 2, 2, 1, 0)
+			wantCounts(t, result, 2, 2, 1, 0) // created, added, updated, unchanged
 			if !slices.Equal(problems, []int{5, 6, 7, 8, 9}) {
 				t.Fatalf("lines with problems: %v", problems)
 			}

@@ -177,7 +177,7 @@ var joinCases = []testCase{
 			for _, pin := range []struct{ user, app, sub string }{
 				{older.ID, "wiki", older.ID}, {younger.ID, "wiki", younger.ID}, {younger.ID, "shop", younger.ID},
 			} {
-				f.pinSubject(pin.user, pin.app, pin.sub, noon)
+				f.pinSubject(pin.user, pin.app, pin.sub, noon) // all at one time, so the age of the users decides
 			}
 			f.addGrant(younger.ID, "wiki", "g1")
 			f.addGrant(younger.ID, "shop", "g2")
@@ -229,7 +229,7 @@ var joinCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			limit := int64(0)
 			if f.SingleHandle {
-				limit = 25 // the suite also runs with the same statements on a file, without a limit
+				limit = 25 // a database in memory runs the same statements as one in a file, which has no limit
 			}
 			var handles []UserStore
 			for _, store := range f.handles() {

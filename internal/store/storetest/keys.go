@@ -54,7 +54,7 @@ var keyCases = []testCase{
 			key := f.listKeys()[0]
 			wantEqual(t, "plan", fmt.Sprint(key.RetiredAt, key.ExpiresAt), fmt.Sprint(after(2*time.Hour), after(3*time.Hour)))
 			wantError(t, f.store.RetireKey(t.Context(), "none", noon, noon), gateway.ErrNotFound)
-			f.sweep(after(3*time.Hour), time.Time{}, 0)
+			f.sweep(after(3*time.Hour), time.Time{}, 0) // 0 = batches of the default size
 			wantEqual(t, "keys after the sweep", len(f.listKeys()), 0)
 		},
 	},

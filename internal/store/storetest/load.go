@@ -11,8 +11,9 @@ import (
 )
 
 // mixedLoad is the case that looks for deadlocks. It executes all operations at once on a few
-// users. A store may return any error of package gateway but ErrUnavailable. Operations that change
-// many rows lock them in different orders here, so a store whose transactions can deadlock fails.
+// users. A store may return the errors that isExpected lists, but never ErrUnavailable. Operations
+// that change many rows lock them in different orders here, so a store whose transactions can
+// deadlock fails.
 func mixedLoad(t *testing.T, f *fixture) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -40,7 +41,7 @@ func mixedLoad(t *testing.T, f *fixture) {
 		openids := map[string]bool{}
 		for _, identity := range f.listIdentities(user.ID) {
 			if openids[identity.AppID] || identity.UserID != user.ID {
-				t.Errorf("user %s has the identity %+v and a second one of that appid, or it is another user's", user.ID, identity)
+				t.Errorf("user %s has the identity %+v, which has another user id or the appid of another one", user.ID, identity)
 			}
 			openids[identity.AppID] = true
 		}
@@ -87,7 +88,8 @@ func (f *fixture) randomOperation(random *rand.Rand, userID, name string) (err e
 	case 9:
 		_, err = f.store.PinSubject(f.t.Context(), userID, []string{"wiki", "shop"}[random.IntN(2)], name, noon)
 	case 10:
-		err = f.store.PutTicket(f.t.Context(), newTicket(fmt.Sprint(random.IntN(20))), noon, 15)
+		const limit = 15 // fewer than the 20 names, so that ErrFull occurs too
+		err = f.store.PutTicket(f.t.Context(), newTicket(fmt.Sprint(random.IntN(20))), noon, limit)
 	case 11:
 		ticket := newTicket(fmt.Sprint(random.IntN(20)))
 		if _, err = f.store.ScanTicket(f.t.Context(), ticket.Hash, newApprover(userID), noon); err == nil {

@@ -22,7 +22,7 @@ type Statements struct {
 }
 
 // Add adds a statement that reads or changes rows. It ignores other statements, such as BEGIN and
-// COMMIT, and the statements of migrations.
+// COMMIT, and the statements of migrations, which take an advisory lock.
 func (s *Statements) Add(query string) {
 	query = strings.Join(strings.Fields(query), " ")
 	first, _, _ := strings.Cut(query, " ")

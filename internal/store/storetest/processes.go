@@ -155,7 +155,7 @@ var processCases = []testCase{
 		reason: "two replicas can get the same code at the same time",
 		run: func(t *testing.T, f *fixture) {
 			if f.SingleHandle {
-				f.secondHandle()
+				f.secondHandle() // tests only that a second handle is another database
 				return
 			}
 			userID := f.addUser("o1").ID
@@ -189,7 +189,7 @@ var processCases = []testCase{
 		reason: "a user who saw the page must be signed in after the crash",
 		run: func(t *testing.T, f *fixture) {
 			if f.SingleHandle {
-				f.secondHandle()
+				f.secondHandle() // tests only that a second handle is another database
 				return
 			}
 			userID := f.addUser("o1").ID

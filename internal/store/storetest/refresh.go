@@ -9,9 +9,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// newRotation returns the rotation of the refresh token of the grant that is given by its
-// generation: token 1 is issued with the grant, and rotation replaces token 1 by token 2. at is the
-// time after noon.
+// newRotation returns a rotation of the grant "grant-" + grantName at noon plus at. It presents the
+// refresh token of the generation and replaces it by the next: token 1 is issued with the grant,
+// and its rotation issues token 2.
 func newRotation(grantName string, generation int, at time.Duration) gateway.Rotation {
 	return gateway.Rotation{
 		Grant: "grant-" + grantName, Presented: hash(fmt.Sprint("refresh ", generation, " ", grantName)),

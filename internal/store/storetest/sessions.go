@@ -26,6 +26,7 @@ var sessionCases = []testCase{
 			if !reflect.DeepEqual(got, session) {
 				t.Fatalf("got  %+v\nwant %+v", got, session)
 			}
+			// The store must not share memory with the caller.
 			session.Data[0] = 'X'
 			got.Data[1] = 'X'
 			wantEqual(t, "stored data", string(f.getSession(session.Hash, noon).Data), "data of s1")
@@ -33,7 +34,7 @@ var sessionCases = []testCase{
 	},
 	{
 		name:   "one of a hundred sessions gets a hash",
-		reason: "a second session with the same id would be another user's",
+		reason: "a second session with the same hash could be another user's",
 		run: func(t *testing.T, f *fixture) {
 			userA, userB := f.addUser("o1").ID, f.addUser("o2").ID
 			var results counter
@@ -216,7 +217,7 @@ var sessionUserCases = []testCase{
 		name:   "a token is returned with its user",
 		reason: "an app would get an old name, or the id of a joined user",
 		run: func(t *testing.T, f *fixture) {
-			older, younger := f.addTwoUsers()
+			older, younger := f.addTwoUsers() // a sign-in of the younger with the unionid u1 joins them
 			want := f.addGrant(younger.ID, "wiki", "g1")
 			tok, grant, user, err := f.store.TokenUser(t.Context(), hash("access g1"), noon)
 			wantNoError(t, err)

@@ -10,8 +10,8 @@ import (
 )
 
 // victim is a user with everything that an attacker would want: an administrator, in a group, known
-// to an app by a subject, and imported with the old id "7". Its unionid is "uV"; the attacker's is
-// "uM".
+// to an app by a subject, and with the old id "7" of an imported table. Its openid at mainConnector
+// is "victim" and its unionid "uV"; the attacker's unionid is "uM".
 type victim struct {
 	user       gateway.User
 	identities []gateway.Identity
@@ -44,8 +44,8 @@ func (f *fixture) wantUnharmed(victim victim) {
 	wantEqual(f.t, "the user of the victim's sub", f.subjectUser("wiki", "victim's sub"), userID)
 }
 
-// attack records the sign-ins one by one, then all at once and through several handles. It fails
-// the test when one of them gets the victim's user or its rights.
+// attack records the sign-ins one by one, then all at once through two handles on the database. It
+// fails the test when one of them gets the victim's user or its rights.
 func (f *fixture) attack(victim victim, signIns ...gateway.SignIn) {
 	f.t.Helper()
 	signInAsAttacker := func(store gateway.Store, signIn gateway.SignIn) {
@@ -69,7 +69,9 @@ func (f *fixture) attack(victim victim, signIns ...gateway.SignIn) {
 
 // A sign-in joins the user with its unionid only when three things hold: the identity had no other
 // unionid before, its connector is in the open_platform group of that user's identity, and that
-// user has no openid at the connector. Each sign-in below lacks one of them.
+// user has no openid at the connector. Each sign-in below lacks one of them. mainConnector,
+// siteConnector and thirdConnector are in the victim's group, foreignConnector is in another one,
+// and ungroupedConnector in none.
 var takeoverCases = []testCase{
 	{
 		name:   "takeover by a forged unionid",
@@ -146,14 +148,14 @@ var takeoverCases = []testCase{
 				siteConnector.signIn(after(5*time.Hour), "s1", "uM"), siteConnector.signIn(after(6*time.Hour), "s1", "uV"),
 			)
 			var kept []string
-			for _, i := range f.listIdentities(user.ID) {
-				kept = append(kept, i.UnionID)
+			for _, identity := range f.listIdentities(user.ID) {
+				kept = append(kept, identity.UnionID)
 			}
 			if !slices.Equal(kept, []string{"uM", "uM"}) {
 				t.Fatalf("the attacker's unionids: %q", kept)
 			}
 			events := f.listEvents(gateway.EventQuery{Kind: gateway.EventUnionIDChanged, UserID: user.ID})
-			if len(events) < 5 {
+			if len(events) < 5 { // the concurrent sign-ins add more
 				t.Fatalf("an administrator sees %d of the changes", len(events))
 			}
 		},

@@ -38,6 +38,8 @@ var ticketAnswerCases = []testCase{
 				}
 				f.wantTicketState(ticket, gateway.TicketScanned)
 				// Half of the requests approve the ticket, half answer that the number is wrong.
+				// i%2 selects the handle and i/2%2 the answer, so that both handles send both
+				// answers.
 				answers := []gateway.TicketState{gateway.TicketApproved, gateway.TicketMismatch}
 				var results, states counter
 				concurrently(f.concurrency(), func(i int) {
@@ -241,7 +243,7 @@ var ticketLimitCases = []testCase{
 		reason: "counting all tickets for each new one would be slow, but an estimate must not exceed the limit",
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
-			limit := 320
+			limit := 320 // above the 256 tickets below the limit from which the PostgreSQL store counts exactly
 			if f.Race {
 				limit = 280
 			}

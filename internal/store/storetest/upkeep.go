@@ -13,7 +13,8 @@ import (
 )
 
 // upkeepCases test what all methods of a store have in common: sweeping of expired rows, load,
-// ended contexts, closing, restarts and panics.
+// ended contexts, closing, restarts and panics. newAttempt takes the key and the code of an
+// attempt, its owner, and when it begins, as a time after noon.
 var upkeepCases = []testCase{
 	{
 		name:   "ten thousand rows are swept in small batches during sign-ins",
@@ -47,7 +48,7 @@ var upkeepCases = []testCase{
 			total, calls := 0, 0
 			for swept := -1; swept != 0; {
 				swept = f.sweep(after(2*time.Hour), time.Time{}, 250)
-				if swept > 4*250 {
+				if swept > 4*250 { // of sessions, attempts, codes and grants
 					t.Errorf("one call deleted %d rows, more than 250 of each table", swept)
 				}
 				total += swept
@@ -236,15 +237,15 @@ var upkeepCases = []testCase{
 	},
 }
 
-// newLongSession returns a session that no case reaches the end of.
+// newLongSession returns a session that does not expire during a case.
 func newLongSession(userID, name string) gateway.Session {
 	session := newSession(userID, name)
 	session.ExpiresAt = after(1000 * time.Hour)
 	return session
 }
 
-// addExpiredRows stores as many sessions, attempts and grants as rows, which expire by 13:00.
-// The grants have no tokens.
+// addExpiredRows stores as many sessions, attempts and grants as rows. They expire within an hour
+// after noon. The grants have no tokens.
 func addExpiredRows(t *testing.T, f *fixture, userID string, rows int) {
 	t.Helper()
 	concurrently(16, func(writer int) {

@@ -86,8 +86,8 @@ var userCases = []testCase{
 				unionID := fmt.Sprint("u", round)
 				var results counter
 				concurrently(16, func(i int) {
-					at := joinableConnectors[i%3]
-					signIn := at.signIn(noon, fmt.Sprint("o-", at.name, round), unionID)
+					c := joinableConnectors[i%3] // of one Open Platform account
+					signIn := c.signIn(noon, fmt.Sprint("o-", c.name, round), unionID)
 					user, _, err := f.store.RecordSignIn(t.Context(), signIn)
 					results.add(user.ID + " " + errorName(err))
 				})

@@ -99,6 +99,7 @@ func (c *Cluster) init(ctx context.Context) error {
 			return err
 		}
 	}
+	// Trust every local user, and do not wait for the disk (-N).
 	cmd, err := c.command(ctx, "initdb", "-D", c.data(), "-U", "weigate", "-A", "trust", "-N", "-E", "UTF8", "--locale=C")
 	if err != nil {
 		return err
@@ -133,8 +134,8 @@ func serverUser() (uid, gid int, err error) {
 	return 0, 0, errors.New("neither a user postgres nor nobody: PostgreSQL does not run as root")
 }
 
-// command returns a command that runs a PostgreSQL program as the user of the
-// server. It is killed when this process ends.
+// command returns a command that runs a PostgreSQL program as the user of the server. On Linux the
+// system kills it when this process ends.
 func (c *Cluster) command(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...)
 	cmd.Dir = c.dir
