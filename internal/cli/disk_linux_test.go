@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"database/sql"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -130,6 +131,33 @@ func TestServeOnAReadOnlyDatabase(t *testing.T) {
 				}
 			}
 			g.checkStillSignedIn()
+		})
+	}
+}
+
+// Files that the gateway's user may not read, such as after a command of root, cause one error with a
+// hint.
+func TestServeMayNotReadItsFiles(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"weigate.yaml", "weigate.key"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := usedFixture(t)
+			as, exe := other(t, g.dir)
+			if as == nil {
+				if err := os.Chmod(filepath.Join(g.dir, name), 0); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := filepath.WalkDir(g.dir, func(path string, _ fs.DirEntry, err error) error {
+				if err != nil || filepath.Base(path) == name {
+					return err
+				}
+				return os.Chown(path, int(as.Credential.Uid), int(as.Credential.Gid))
+			}); err != nil {
+				t.Fatal(err)
+			}
+			g.checkRefused(as, exe, filepath.Join(g.dir, name)+": permission denied",
+				"run weigate as the owner of the file, or let its group read it: chmod 640")
 		})
 	}
 }

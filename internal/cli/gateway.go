@@ -31,7 +31,7 @@ func (c configFlag) load(s *invocation) (*config.Config, error) {
 		return nil, withHint(err, "copy weigate.example.yaml, or name another file with -c")
 	}
 	if err != nil {
-		return nil, err
+		return nil, permissionHint(err)
 	}
 	for _, w := range conf.Warnings {
 		s.out.warnf("%s", w)
@@ -94,7 +94,15 @@ func loadMasterKey(conf *config.Config) (*keys.Sealer, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, withHint(fmt.Errorf("master key %s: %w", conf.MasterKeyFile, fs.ErrNotExist), restoreKeyHint)
 	}
-	return m, err
+	return m, permissionHint(err)
+}
+
+// permissionHint adds a hint to the error for a file that this user may not read.
+func permissionHint(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return withHint(err, "run weigate as the owner of the file, or let its group read it: chmod 640")
+	}
+	return err
 }
 
 const restoreKeyHint = "restore the file, or set its path with master_key_file"
