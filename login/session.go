@@ -286,7 +286,7 @@ func (h *Handler) SignOut(w http.ResponseWriter, r *http.Request) error {
 		http.SetCookie(w, c)
 	}
 	deleted := map[string]bool{}
-	for _, cookie := range r.CookiesNamed(h.cookies.Name(flow.CookieSession)) {
+	for cookie := range h.cookies.Named(r, flow.CookieSession) {
 		if len(cookie.Value) != flow.SessionIDLength || deleted[cookie.Value] {
 			continue
 		}

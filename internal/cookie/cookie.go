@@ -1,10 +1,11 @@
 // Package cookie names, creates and reads the cookies of a server. No other host receives them.
 //
-// [For] returns the [Set] for the server's base URL. The package imports the standard library only,
-// so that the public packages of this module may use it.
+// [For] returns the [Set] for the server's base URL. [Sent] reads cookies from a request. The package
+// imports the standard library only, so that the public packages of this module may use it.
 package cookie
 
 import (
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -65,10 +66,67 @@ func (s Set) make(name, value string, age int) *http.Cookie {
 	}
 }
 
+// MaxSent is how many cookies of one prefix of names are read from a request. A browser has about
+// ten of them, at most thirty. An attacker can send thousands, each of which would be decrypted.
+const MaxSent = 50
+
+// Sent returns the cookies of a request whose names begin with prefix, in the order of the header.
+// It returns at most [MaxSent] and does not read the rest of the header. Every cookie of the product
+// is read through this function, in one pass, so that the cost of a request does not depend on how
+// many cookies a client makes up.
+func Sent(r *http.Request, prefix string) iter.Seq[*http.Cookie] {
+	return func(yield func(*http.Cookie) bool) {
+		count := 0
+		for _, line := range r.Header["Cookie"] {
+			for part := range strings.SplitSeq(line, ";") {
+				part = strings.Trim(part, " \t")
+				if !strings.HasPrefix(part, prefix) {
+					continue
+				}
+				if count++; count > MaxSent {
+					return
+				}
+				// The part has no semicolon, so it is one cookie. A malformed one is skipped, as
+				// in http.Request.Cookies.
+				if cookies, err := http.ParseCookie(part); err == nil && !yield(cookies[0]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Named returns the cookies called name, in the order of the header. There are several when another
+// host below the same domain has set one of this name, which cannot happen when HostOnly is true.
+func (s Set) Named(r *http.Request, name string) iter.Seq[*http.Cookie] {
+	return func(yield func(*http.Cookie) bool) {
+		for c := range Sent(r, s.prefix) {
+			if c.Name == s.prefix+name && !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// WithPrefix returns the cookies whose short names begin with prefix, each with its short name, in
+// the order of the header.
+func (s Set) WithPrefix(r *http.Request, prefix string) iter.Seq2[string, *http.Cookie] {
+	return func(yield func(string, *http.Cookie) bool) {
+		for c := range Sent(r, s.prefix) {
+			short := strings.TrimPrefix(c.Name, s.prefix)
+			if strings.HasPrefix(short, prefix) && !yield(short, c) {
+				return
+			}
+		}
+	}
+}
+
 // Has reports whether the browser sent the cookie called name.
 func (s Set) Has(r *http.Request, name string) bool {
-	_, err := r.Cookie(s.prefix + name)
-	return err == nil
+	for range s.Named(r, name) {
+		return true
+	}
+	return false
 }
 
 // Value returns the value of the cookie called name, or "". It also returns "" when the browser
@@ -76,25 +134,11 @@ func (s Set) Has(r *http.Request, name string) bool {
 // unknown which. This cannot happen when HostOnly is true.
 func (s Set) Value(r *http.Request, name string) string {
 	value := ""
-	for _, c := range r.CookiesNamed(s.prefix + name) {
+	for c := range s.Named(r, name) {
 		if value != "" && c.Value != value {
 			return ""
 		}
 		value = c.Value
 	}
 	return value
-}
-
-// WithPrefix returns the short names of the cookies of the Set that the browser sent, as far as
-// they begin with prefix. Each name occurs once.
-func (s Set) WithPrefix(r *http.Request, prefix string) (names []string) {
-	seen := map[string]bool{}
-	for _, c := range r.Cookies() {
-		name, found := strings.CutPrefix(c.Name, s.prefix)
-		if found && strings.HasPrefix(name, prefix) && !seen[name] {
-			seen[name] = true
-			names = append(names, name)
-		}
-	}
-	return names
 }

@@ -68,8 +68,12 @@ func TestValue(t *testing.T) {
 	}
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Cookie", "__Host-app-f-1=a; __Host-app-s=b; __Host-app-f-2=c; app-f-3=d; __Host-app-f-1=e")
-	if got := s.WithPrefix(r, "f-"); !slices.Equal(got, []string{"f-1", "f-2"}) {
-		t.Errorf("Below: %q", got)
+	var got []string
+	for name, c := range s.WithPrefix(r, "f-") {
+		got = append(got, name+"="+c.Value)
+	}
+	if !slices.Equal(got, []string{"f-1=a", "f-2=c", "f-1=e"}) {
+		t.Errorf("WithPrefix: %q", got)
 	}
 	if !s.Has(r, "s") || s.Has(r, "x") {
 		t.Error("Has is wrong")

@@ -86,21 +86,24 @@ func (c *flowCookies) add(r *http.Request, f *Flow, now time.Time) ([]*http.Cook
 }
 
 // otherFlows returns the flow cookies of the browser except the one called name: first those with
-// zero created, then the oldest.
+// zero created, then the oldest. Each cookie is decrypted once, where it stands in the header.
 func (c *flowCookies) otherFlows(r *http.Request, name string, now time.Time) []pendingCookie {
 	var others []pendingCookie
-	for _, other := range c.WithPrefix(r, cookieFlow) {
+	index := map[string]int{} // in others, by name: several cookies may have one name
+	for other, sent := range c.WithPrefix(r, cookieFlow) {
 		if other == name {
 			continue
 		}
-		p := pendingCookie{name: other}
-		for _, sent := range r.CookiesNamed(c.Name(other)) {
-			p.size += headerSize(sent.Name, sent.Value)
-			if f, err := c.open(sent); err == nil && now.Before(f.deadline) {
-				p.created = f.created
-			}
+		i, seen := index[other]
+		if !seen {
+			i = len(others)
+			index[other] = i
+			others = append(others, pendingCookie{name: other})
 		}
-		others = append(others, p)
+		others[i].size += headerSize(sent.Name, sent.Value)
+		if f, err := c.open(sent); err == nil && now.Before(f.deadline) {
+			others[i].created = f.created
+		}
 	}
 	slices.SortStableFunc(others, func(a, b pendingCookie) int {
 		return cmp.Compare(a.created.Unix(), b.created.Unix())
@@ -120,7 +123,7 @@ func (c *flowCookies) open(sent *http.Cookie) (*Flow, error) {
 // find returns the flow that this browser started with state, or nil. It tries every cookie of the
 // name, so that a second one, which another host below the same domain set, does not hide the flow.
 func (c *flowCookies) find(r *http.Request, state string) *Flow {
-	for _, sent := range r.CookiesNamed(c.Name(flowName(state))) {
+	for sent := range c.Named(r, flowName(state)) {
 		f, err := c.open(sent)
 		if err == nil && subtle.ConstantTimeCompare([]byte(f.state), []byte(state)) == 1 {
 			return f
@@ -143,7 +146,7 @@ func (c *flowCookies) newSignInCount(count int, now time.Time) []*http.Cookie {
 
 // signInCount returns the count in the browser's cookie, or 0.
 func (c *flowCookies) signInCount(r *http.Request, now time.Time) int {
-	for _, sent := range r.CookiesNamed(c.Name(cookieSignInCount)) {
+	for sent := range c.Named(r, cookieSignInCount) {
 		plain, err := c.signInCounts.Open(sent.Name, sent.Value)
 		if err != nil || len(plain) != 9 {
 			continue

@@ -249,8 +249,12 @@ func (e *Engine) send(b Browser, f *Flow) Result {
 // sign-ins. A sign-out sets them, so that the back button does not create the session again.
 func (e *Engine) ClearCookies(r *http.Request) []*http.Cookie {
 	changes := []*http.Cookie{e.cookies.Clear(cookieSignInCount)}
-	for _, name := range e.cookies.WithPrefix(r, cookieFlow) {
-		changes = append(changes, e.cookies.Clear(name))
+	cleared := map[string]bool{}
+	for name := range e.cookies.WithPrefix(r, cookieFlow) {
+		if !cleared[name] {
+			cleared[name] = true
+			changes = append(changes, e.cookies.Clear(name))
+		}
 	}
 	return changes
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/cookie"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/web"
@@ -265,15 +266,13 @@ const nonceLife = time.Hour
 // readNonce returns the nonce of this browser on the site; "" = none. passed reports that start has
 // just redirected the browser back to the site, since it had a session: then a suffix is set.
 func (s *site) readNonce(r *http.Request) (nonce string, passed bool) {
-	c, err := r.Cookie(s.nonceCookie)
-	if err != nil {
-		return "", false
+	for c := range cookie.Sent(r, s.nonceCookie) {
+		value, suffix, _ := strings.Cut(c.Value, ".")
+		if c.Name == s.nonceCookie && isSecret(value) {
+			return value, suffix != ""
+		}
 	}
-	nonce, suffix, _ := strings.Cut(c.Value, ".")
-	if !isSecret(nonce) {
-		return "", false
-	}
-	return nonce, suffix != ""
+	return "", false
 }
 
 func (s *site) set(w http.ResponseWriter, name, value string, age time.Duration) {

@@ -47,7 +47,7 @@ func newAgreement(address string, cookies cookie.Set) agreement {
 // read reports whether the browser has the cookie, and whether its user agreed to the present
 // version.
 func (a *agreement) read(r *http.Request) (wasAsked, agreed bool) {
-	for _, c := range r.CookiesNamed(a.cookies.Name(cookieAgreement)) {
+	for c := range a.cookies.Named(r, cookieAgreement) {
 		version, _, _ := strings.Cut(c.Value, ".")
 		wasAsked, agreed = true, agreed || version == a.version
 	}
@@ -158,7 +158,7 @@ const (
 // read returns the method that the user chose for the sign-in that starts at the address request,
 // or "".
 func (p *preference) read(r *http.Request, request string) string {
-	for _, c := range r.CookiesNamed(p.cookies.Name(cookiePreference)) {
+	for c := range p.cookies.Named(r, cookiePreference) {
 		method, rest, _ := strings.Cut(c.Value, ".")
 		hash, _, _ := strings.Cut(rest, ".")
 		if hash == requestHash(request) && (method == MethodScan || method == MethodWebsite) {
