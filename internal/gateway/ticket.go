@@ -18,7 +18,7 @@ const (
 	TicketApproved  TicketState = "approved"     // the phone approved; the desktop has not redeemed it
 	TicketRedeemed  TicketState = "redeemed"     // the desktop is signed in
 	TicketRefused   TicketState = "refused"      // the phone refused, or its user was blocked
-	TicketMismatch  TicketState = "wrong_number" // the phone chose another number than the desktop shows
+	TicketMismatch  TicketState = "wrong_number" // the number typed on the phone is not the desktop's
 	TicketCancelled TicketState = "cancelled"    // the desktop gave it up, or requested a new QR code
 )
 
@@ -38,10 +38,9 @@ type Approver struct {
 }
 
 // Ticket is one sign-in on a desktop with a QR code and a phone. The desktop shows the ticket's id
-// as a QR code. The phone, whose user is signed in, scans it and answers: the user approves or
-// refuses, and confirms a number that both screens show. Then the desktop redeems the ticket and is
-// signed in as that user. The number protects against an attacker who sends the QR code of a
-// foreign desktop.
+// as a QR code. The phone, whose user is signed in, scans it and answers: the user types the number
+// that the desktop shows, or refuses. Then the desktop redeems the ticket and is signed in as that
+// user. The number protects against an attacker who sends the QR code of a foreign desktop.
 type Ticket struct {
 	Hash      [32]byte // SHA-256 of the ticket's id, which everybody can read in the QR code
 	Desktop   [32]byte // SHA-256 of the secret in the desktop's cookie, without which nobody can redeem it
@@ -49,14 +48,43 @@ type Ticket struct {
 	Connector string   // connector that the phone must use; "" = any
 	Browser   string   // name of the desktop's browser, shown on the phone
 	MaskedIP  string   // IP address of the desktop without its last part, shown on the phone; "" = unknown
+	Network   string   // keyed hash of the desktop's network, for TicketLimits; "" = unknown
 	Number    string   // the number that the desktop shows
-	Others    []string // wrong numbers that the phone offers beside Number
 	State     TicketState
 	Approver  Approver  // zero until a phone has scanned it
 	ScannedAt time.Time // zero until then
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	Data      []byte // owned by the caller, without secrets; nil = none
+}
+
+// TicketLimits bound the tickets that wait, because visitors who are not signed in can create them.
+// A ticket above a limit replaces older ones, so that a flood from one network, or from many, does
+// not keep others from signing in.
+type TicketLimits struct {
+	// Total is how many tickets may exist that count (see TicketState.CountsForLimit). When it is
+	// reached, the oldest tickets of the networks that have the most are deleted.
+	Total int
+
+	// PerNetwork is how many of them may be open or cancelled and have the same Ticket.Network.
+	// When it is reached, the oldest of this network are deleted.
+	PerNetwork int
+}
+
+// KeepOfNetwork returns how many tickets of a network remain when it has reached its limit. Several
+// are deleted at once, so that not every ticket of a flood has to delete one.
+func (l TicketLimits) KeepOfNetwork() int { return l.PerNetwork - max(1, l.PerNetwork/8) }
+
+// Excess returns how many tickets are deleted when the total is reached.
+func (l TicketLimits) Excess() int { return max(1, l.Total/64) }
+
+// Redemption is the sign-in of a desktop by an approved ticket.
+type Redemption struct {
+	Hash    [32]byte // of the ticket
+	Desktop [32]byte // must equal Ticket.Desktop
+	Session Session  // is stored; UserID is ignored: the user is the ticket's approver
+	Event   Event    // is stored with the session; UserID is ignored too
+	Now     time.Time
 }
 
 // Tickets stores tickets. Visitors who are not signed in can create them, so their number is
@@ -73,13 +101,14 @@ type Ticket struct {
 // same transaction.
 type Tickets interface {
 	// PutTicket stores a new ticket in state TicketOpen without an approver; it ignores t.State,
-	// t.Approver and t.ScannedAt. It returns ErrFull when limit tickets exist that count (see
-	// TicketState.CountsForLimit) and have not expired. Concurrent calls do not exceed the limit
-	// together (in PostgreSQL: as long as fewer than 256 run at once, because far below the limit
-	// it counts without a lock). A limit that is not positive is an error, and so is a ticket for
-	// which Ticket.Check returns one. ErrConflict when a ticket with this hash exists already,
-	// expired or not.
-	PutTicket(ctx context.Context, t Ticket, now time.Time, limit int) error
+	// t.Approver and t.ScannedAt. When a limit is reached, it deletes older tickets as TicketLimits
+	// describes; tickets that a phone has scanned are not deleted. It returns ErrFull when the total
+	// is reached and all these tickets are scanned. Concurrent calls do not exceed the total
+	// together (in PostgreSQL: as long as fewer than 256 run at once, because far below the total it
+	// counts without a lock); they may exceed the limit of a network by their number. A limit that
+	// is not positive is an error, and so is a ticket for which Ticket.Check returns one.
+	// ErrConflict when a ticket with this hash exists already, expired or not.
+	PutTicket(ctx context.Context, t Ticket, now time.Time, limits TicketLimits) error
 
 	// Ticket returns the ticket with this hash, in any state.
 	Ticket(ctx context.Context, hash [32]byte, now time.Time) (Ticket, error)
@@ -104,16 +133,21 @@ type Tickets interface {
 	// There is one exception: TicketRefused withdraws an approval until the ticket is redeemed.
 	AnswerTicket(ctx context.Context, hash [32]byte, userID string, answer TicketState, now time.Time) (Ticket, error)
 
-	// RedeemTicket redeems an approved ticket, exactly once, for the desktop that created it.
-	// ErrNotFound when desktop differs from Ticket.Desktop: an attacker who has seen only the QR
-	// code cannot redeem the ticket. ErrReplay when it was redeemed before, ErrConflict in every
-	// other state.
-	RedeemTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) (Ticket, error)
+	// ApprovedTickets returns the tickets that the user has approved and no desktop has redeemed
+	// yet. userID is resolved as by Users.User; an unknown user has none.
+	ApprovedTickets(ctx context.Context, userID string, now time.Time) ([]Ticket, error)
 
-	// CancelTicket cancels a ticket that is open or scanned, for the desktop that created it. A
-	// ticket that is cancelled already is not an error. ErrNotFound when desktop differs from
-	// Ticket.Desktop; ErrConflict when the ticket was answered: then the desktop continues with the
-	// answer.
+	// RedeemTicket redeems an approved ticket, exactly once, for the desktop that created it, and
+	// stores the session and the event, in one transaction: a session exists exactly when the ticket
+	// was redeemed, and no request that comes second stores one. ErrNotFound when r.Desktop differs
+	// from Ticket.Desktop: an attacker who has seen only the QR code cannot redeem the ticket.
+	// ErrReplay when it was redeemed before, ErrConflict in every other state. ErrBlocked when the
+	// approver is blocked.
+	RedeemTicket(ctx context.Context, r Redemption) (Ticket, error)
+
+	// CancelTicket cancels a ticket that is open, scanned or approved, for the desktop that created
+	// it. A ticket that is cancelled already is not an error. ErrNotFound when desktop differs from
+	// Ticket.Desktop; ErrConflict when the phone has refused, or the ticket was redeemed.
 	CancelTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) error
 }
 
@@ -150,7 +184,16 @@ func (t Ticket) Initial() Ticket {
 	t.State, t.Approver, t.ScannedAt = TicketOpen, Approver{}, time.Time{}
 	t.App, t.Connector = CleanText(t.App), CleanText(t.Connector)
 	t.Browser, t.MaskedIP, t.Number = CleanText(t.Browser), CleanText(t.MaskedIP), CleanText(t.Number)
+	t.Network = CleanText(t.Network)
 	return t
+}
+
+// Check returns an error for limits that are not positive.
+func (l TicketLimits) Check() error {
+	if l.Total <= 0 || l.PerNetwork <= 0 {
+		return errors.New("a ticket needs limits of how many there may be")
+	}
+	return nil
 }
 
 // CheckExpiry returns ErrExpired when t has expired at now.
@@ -231,7 +274,7 @@ func (t Ticket) AfterCancel(desktop [32]byte, now time.Time) (next Ticket, write
 		return Ticket{}, false, err
 	}
 	switch t.State {
-	case TicketOpen, TicketScanned:
+	case TicketOpen, TicketScanned, TicketApproved:
 		t.State = TicketCancelled
 		return t, true, nil
 	case TicketCancelled:

@@ -84,7 +84,7 @@ func TestTicketMoves(t *testing.T) {
 		"scanned answer by a": "ok approved",
 		"scanned refuse by a": "ok refused", "approved refuse by a": "ok refused",
 		"approved take": "ok redeemed", "redeemed take": "replay redeemed", "open drop": "ok cancelled",
-		"scanned drop": "ok cancelled", "cancelled drop": "ok cancelled",
+		"scanned drop": "ok cancelled", "approved drop": "ok cancelled", "cancelled drop": "ok cancelled",
 	}
 	for _, s := range states {
 		for name, move := range moves {

@@ -141,24 +141,22 @@ func (s *Store) replay(c sqlstore.Conn, g *gateway.Grant, h [32]byte, now time.T
 const ticketMargin = 256
 
 // PutTicket implements gateway.Tickets. Concurrent statements do not see each other's new tickets
-// when they count. Far below the limit that does no harm, and one statement counts and stores.
-// Close to the limit each transaction locks a row first, so that transactions count and store one
+// when they count. Far below the total that does no harm, and one statement counts and stores.
+// Close to the total each transaction locks a row first, so that transactions count and store one
 // after another.
-func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limit int) error {
-	t, err := sqlstore.PrepareTicket(t, limit)
+func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) error {
+	t, err := sqlstore.PrepareTicket(t, limits)
 	if err != nil {
 		return err
 	}
-	put := func(q sqlstore.Querier, limit int) (stored bool, err error) {
-		n, err := q.Exec(sqlstore.InsertTicket, sqlstore.TicketArgs(t, now, limit)...)
-		if duplicate(err) {
-			err = gateway.ErrConflict
-		}
-		return n == 1, err
-	}
 	return s.db.Do(ctx, "put_ticket", func(c sqlstore.Conn) error {
-		if limit > ticketMargin {
-			if stored, err := put(c, limit-ticketMargin); err != nil || stored {
+		if limits.Total > ticketMargin {
+			far := gateway.TicketLimits{Total: limits.Total - ticketMargin, PerNetwork: limits.PerNetwork}
+			stored, err := sqlstore.InsertTicket(c, t, now, far)
+			switch {
+			case duplicate(err):
+				return gateway.ErrConflict
+			case err != nil || stored:
 				return err
 			}
 		}
@@ -166,11 +164,7 @@ func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, 
 			if _, err := q.Exec(`SELECT n FROM ticket_lock FOR UPDATE`); err != nil {
 				return err
 			}
-			stored, err := put(q, limit)
-			if err == nil && !stored {
-				err = gateway.ErrFull
-			}
-			return err
+			return s.ReplaceTicket(q, t, now, limits)
 		})
 	})
 }

@@ -135,7 +135,7 @@ func TestMigratesFromEveryEarlierVersion(t *testing.T) {
 		}
 		ticket := gateway.Ticket{Hash: [32]byte{1}, Desktop: [32]byte{2}, Number: "42", CreatedAt: noon,
 			ExpiresAt: noon.Add(time.Minute)}
-		if err := s.PutTicket(t.Context(), ticket, noon, 1); err != nil {
+		if err := s.PutTicket(t.Context(), ticket, noon, gateway.TicketLimits{Total: 1, PerNetwork: 1}); err != nil {
 			t.Errorf("from version %d: %v", n, err)
 		}
 		if got := len(query(t, url, applied)); got != len(all) {

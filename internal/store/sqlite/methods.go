@@ -132,21 +132,21 @@ func (s *Store) redeem(q sqlstore.Querier, g *gateway.Grant, now time.Time, issu
 }
 
 // PutTicket implements gateway.Tickets. No lock is needed to count the tickets, because SQLite runs
-// one writing transaction at a time.
-func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limit int) error {
-	t, err := sqlstore.PrepareTicket(t, limit)
+// one writing transaction at a time. Usually one statement is enough.
+func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) error {
+	t, err := sqlstore.PrepareTicket(t, limits)
 	if err != nil {
 		return err
 	}
 	return s.db.Do(ctx, "put_ticket", func(c sqlstore.Conn) error {
-		n, err := c.Exec(sqlstore.InsertTicket, sqlstore.TicketArgs(t, now, limit)...)
+		stored, err := sqlstore.InsertTicket(c, t, now, limits)
 		switch {
 		case duplicate(err):
 			return gateway.ErrConflict
-		case err == nil && n == 0:
-			return gateway.ErrFull
+		case err != nil || stored:
+			return err
 		}
-		return err
+		return c.Tx(func(q sqlstore.Querier) error { return s.ReplaceTicket(q, t, now, limits) })
 	})
 }
 

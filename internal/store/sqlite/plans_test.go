@@ -73,7 +73,9 @@ func wholeTable(query string, at int, step string) bool {
 	table, scan := strings.CutPrefix(step, "SCAN ")
 	table, _, _ = strings.Cut(table, " ")
 	switch {
-	case !scan, strings.HasPrefix(table, "("), slices.Contains([]string{"json_each", "CONSTANT", "keys", "approver", "t"},
+	case !scan, storetest.ReadsAllWaiting(query):
+		return false
+	case strings.HasPrefix(table, "("), slices.Contains([]string{"json_each", "CONSTANT", "keys", "approver", "t"},
 		table):
 		return false
 	case at == 0 && lists.MatchString(query): // it stops at the limit, unless a condition selects few of the rows

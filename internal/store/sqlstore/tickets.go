@@ -13,38 +13,71 @@ import (
 // row, list reads all, and Tx runs a transaction. Micros and NullHash convert arguments; Time, Hash
 // and jsonList convert results.
 
-const ticketColumns = `hash, desktop, app, connector, browser, masked_ip, number, others, state,
+const ticketColumns = `hash, desktop, app, connector, browser, masked_ip, network, number, state,
 	approver_id, approver_connector, app_id, open_id, auth_time, scanned_at, created_at, expires_at, data`
 
 func ticketFields(t *gateway.Ticket) []any {
 	a := &t.Approver
-	return []any{Hash{&t.Hash}, Hash{&t.Desktop}, &t.App, &t.Connector, &t.Browser, &t.MaskedIP, &t.Number,
-		jsonList{&t.Others}, &t.State, &a.UserID, &a.Connector, &a.AppID, &a.OpenID, Time{&a.AuthTime},
+	return []any{Hash{&t.Hash}, Hash{&t.Desktop}, &t.App, &t.Connector, &t.Browser, &t.MaskedIP, &t.Network,
+		&t.Number, &t.State, &a.UserID, &a.Connector, &a.AppID, &a.OpenID, Time{&a.AuthTime},
 		Time{&t.ScannedAt}, Time{&t.CreatedAt}, Time{&t.ExpiresAt}, &t.Data}
 }
 
-// InsertTicket stores a ticket, unless the number of tickets that count for the limit (see
-// gateway.TicketState.CountsForLimit) has reached it. TicketArgs returns its arguments.
-const InsertTicket = `
+// insertTicket stores a ticket, unless the tickets have reached one of the limits.
+const insertTicket = `
 	INSERT INTO tickets (` + ticketColumns + `)
 	SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'open', '', '', '', '', 0, 0, $9, $10, $11
 	WHERE (SELECT count(*) FROM (
 		SELECT 1 FROM tickets WHERE state IN ('open', 'scanned', 'cancelled') AND expires_at > $12
-		ORDER BY expires_at LIMIT CAST($13 AS bigint)) t) < CAST($13 AS bigint)`
+		ORDER BY expires_at LIMIT CAST($13 AS bigint)) t) < CAST($13 AS bigint)
+	AND (SELECT count(*) FROM (
+		SELECT 1 FROM tickets WHERE network = $7 AND ` + waiting + ` AND expires_at > $12
+		LIMIT CAST($14 AS bigint)) t) < CAST($14 AS bigint)`
 
-// TicketArgs returns the arguments of InsertTicket.
-func TicketArgs(t gateway.Ticket, now time.Time, limit int) []any {
-	return []any{t.Hash[:], t.Desktop[:], t.App, t.Connector, t.Browser, t.MaskedIP, t.Number, JSON(t.Others),
-		Micros(t.CreatedAt), Micros(t.ExpiresAt), t.Data, Micros(now), limit}
+// waiting is the condition of the index tickets_by_network: no phone has scanned the ticket. All
+// these tickets live equally long, so the order of expires_at is that of their creation.
+const waiting = `state IN ('open', 'cancelled')`
+
+// InsertTicket stores a ticket, unless the tickets have reached one of the limits.
+func InsertTicket(q Querier, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) (stored bool, err error) {
+	n, err := q.Exec(insertTicket, t.Hash[:], t.Desktop[:], t.App, t.Connector, t.Browser, t.MaskedIP, t.Network,
+		t.Number, Micros(t.CreatedAt), Micros(t.ExpiresAt), t.Data, Micros(now), limits.Total, limits.PerNetwork)
+	return n == 1, err
 }
 
-// PrepareTicket returns t as PutTicket stores it, or an error when t or the limit is invalid.
-func PrepareTicket(t gateway.Ticket, limit int) (gateway.Ticket, error) {
-	if err := t.Check(); err != nil {
-		return gateway.Ticket{}, err
+// ReplaceTicket stores a ticket although the tickets may have reached a limit: it deletes others as
+// gateway.TicketLimits describes. No other transaction may store tickets at the same time. The
+// condition on the state is repeated outside the query, because a phone may scan a ticket meanwhile.
+func (b Base) ReplaceTicket(q Querier, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) error {
+	ofNetwork := `DELETE FROM tickets WHERE ` + waiting + ` AND ` + b.dialect.InQuery("hash", `
+		SELECT hash FROM tickets WHERE network = $1 AND `+waiting+` AND expires_at > $2
+		ORDER BY expires_at DESC LIMIT 1000000 OFFSET $3`)
+	// place is 1 for the newest ticket of each network. So the tickets with the greatest places are
+	// the oldest of the networks that have the most.
+	ofAll := `DELETE FROM tickets WHERE ` + waiting + ` AND ` + b.dialect.InQuery("hash", `
+		SELECT hash FROM (
+			SELECT hash, expires_at, row_number() OVER (PARTITION BY network ORDER BY expires_at DESC) AS place
+			FROM tickets WHERE `+waiting+` AND expires_at > $1) t
+		ORDER BY place DESC, expires_at LIMIT $2`)
+	for _, deleteSome := range []func() (int, error){
+		func() (int, error) { return 0, nil },
+		func() (int, error) { return q.Exec(ofNetwork, t.Network, Micros(now), limits.KeepOfNetwork()) },
+		func() (int, error) { return q.Exec(ofAll, Micros(now), limits.Excess()) },
+	} {
+		if _, err := deleteSome(); err != nil {
+			return err
+		}
+		if stored, err := InsertTicket(q, t, now, limits); stored || err != nil {
+			return b.conflict(err)
+		}
 	}
-	if limit <= 0 {
-		return gateway.Ticket{}, errors.New("a ticket needs a limit of how many there may be")
+	return gateway.ErrFull
+}
+
+// PrepareTicket returns t as PutTicket stores it, or an error when t or the limits are invalid.
+func PrepareTicket(t gateway.Ticket, limits gateway.TicketLimits) (gateway.Ticket, error) {
+	if err := errors.Join(t.Check(), limits.Check()); err != nil {
+		return gateway.Ticket{}, err
 	}
 	return t.Initial(), nil
 }
@@ -89,13 +122,58 @@ func (b Base) AnswerTicket(ctx context.Context, h [32]byte, userID string, answe
 		})
 }
 
-// RedeemTicket implements gateway.Tickets.
-func (b Base) RedeemTicket(ctx context.Context, h, desktop [32]byte, now time.Time) (gateway.Ticket, error) {
-	return b.changeTicket(ctx, "redeem_ticket", h, "",
-		func(t gateway.Ticket, _ gateway.User) (gateway.Ticket, bool, error) {
-			t, err := t.AfterRedeem(desktop, now)
-			return t, err == nil, err
+// ApprovedTickets implements gateway.Tickets.
+func (b Base) ApprovedTickets(ctx context.Context, userID string, now time.Time) (all []gateway.Ticket, err error) {
+	const query = `
+		SELECT ` + ticketColumns + ` FROM tickets
+		WHERE approver_id = (SELECT id FROM users WHERE ` + userResolved + `) AND approver_id <> ''
+			AND state = 'approved' AND expires_at > $2
+		ORDER BY created_at, hash`
+	err = b.db.Do(ctx, "approved_tickets", func(c Conn) error {
+		all, err = list(c, query, []any{userID, Micros(now)}, ticketFields)
+		return err
+	})
+	return all, err
+}
+
+// RedeemTicket implements gateway.Tickets. The row of the user is locked before the row of the
+// ticket is changed, as in the transactions that block or join users.
+func (b Base) RedeemTicket(ctx context.Context, r gateway.Redemption) (next gateway.Ticket, err error) {
+	err = b.db.Do(ctx, "redeem_ticket", func(c Conn) error {
+		return c.Tx(func(q Querier) error {
+			var was gateway.Ticket
+			next = gateway.Ticket{}
+			if err := q.Get(`SELECT `+ticketColumns+` FROM tickets WHERE hash = $1`, []any{r.Hash[:]},
+				ticketFields(&was)...); err != nil {
+				return err
+			}
+			var err error
+			if next, err = was.AfterRedeem(r.Desktop, r.Now); err != nil {
+				return err
+			}
+			userID, err := b.lockAdmittedUser(q, next.Approver.UserID)
+			if err != nil {
+				return err
+			}
+			n, err := q.Exec(b.updateTicket(next), updateTicketArgs(was, next)...)
+			if err == nil && (n == 0 || userID != next.Approver.UserID) {
+				err = ErrRepeat // the ticket was changed, or its approver joined, since it was read
+			}
+			if err != nil {
+				return err
+			}
+			if err := b.putSession(q, r.Session, userID, r.Now); err != nil {
+				return err
+			}
+			event := r.Event
+			event.UserID = userID
+			return appendEvents(q, []gateway.Event{event})
 		})
+	})
+	if err != nil && !errors.Is(err, gateway.ErrConflict) && !errors.Is(err, gateway.ErrReplay) {
+		return gateway.Ticket{}, err
+	}
+	return next, err
 }
 
 // CancelTicket implements gateway.Tickets.

@@ -158,7 +158,7 @@ func (f *fixture) answerTicket(hash [32]byte, userID string, answer gateway.Tick
 
 func (f *fixture) redeemTicket(hash, desktop [32]byte, now time.Time) gateway.Ticket {
 	f.t.Helper()
-	ticket, err := f.store.RedeemTicket(f.t.Context(), hash, desktop, now)
+	ticket, err := f.store.RedeemTicket(f.t.Context(), newRedemption(hash, desktop, now))
 	wantNoError(f.t, err)
 	return ticket
 }

@@ -88,8 +88,8 @@ func (f *fixture) randomOperation(random *rand.Rand, userID, name string) (err e
 	case 9:
 		_, err = f.store.PinSubject(f.t.Context(), userID, []string{"wiki", "shop"}[random.IntN(2)], name, noon)
 	case 10:
-		const limit = 15 // fewer than the 20 names, so that ErrFull occurs too
-		err = f.store.PutTicket(f.t.Context(), newTicket(fmt.Sprint(random.IntN(20))), noon, limit)
+		limits := gateway.TicketLimits{Total: 15, PerNetwork: 10} // fewer than the 20 names, so that both are reached
+		err = f.store.PutTicket(f.t.Context(), newTicket(fmt.Sprint(random.IntN(20))), noon, limits)
 	case 11:
 		ticket := newTicket(fmt.Sprint(random.IntN(20)))
 		if _, err = f.store.ScanTicket(f.t.Context(), ticket.Hash, newApprover(userID), noon); err == nil {
@@ -97,7 +97,8 @@ func (f *fixture) randomOperation(random *rand.Rand, userID, name string) (err e
 		}
 	case 12:
 		ticket := newTicket(fmt.Sprint(random.IntN(20)))
-		if _, err = f.store.RedeemTicket(f.t.Context(), ticket.Hash, ticket.Desktop, noon); err != nil && isExpected(err) {
+		_, err = f.store.RedeemTicket(f.t.Context(), newRedemption(ticket.Hash, ticket.Desktop, noon))
+		if err != nil && isExpected(err) {
 			err = f.store.CancelTicket(f.t.Context(), ticket.Hash, ticket.Desktop, noon)
 		}
 	}

@@ -104,6 +104,11 @@ func PlanProblems(plans map[string][]string, indexes []string,
 	return problems
 }
 
+// ReadsAllWaiting reports whether a statement deletes tickets because their total is reached. It has
+// to read all tickets that wait, which are no more than the total. It runs once for many new
+// tickets, because it deletes several (gateway.TicketLimits.Excess).
+func ReadsAllWaiting(query string) bool { return strings.Contains(query, "PARTITION BY network") }
+
 // InsertStatements returns statements that insert rows into each table that grows with the number
 // of users. The planner of the database ignores indexes of small tables, so a test of plans needs
 // many rows. series is a query that returns the numbers of the rows as column i. hash returns an
@@ -133,10 +138,10 @@ func InsertStatements(series string, hash func(text string) string) []string {
 				0, 1, 0, ` + hash("code") + `, '', '', ` + hash("nonce") + `, i, i` + fromSeries,
 		`INSERT INTO tokens (hash, grant_id, created_at, expires_at)
 			SELECT ` + hash("token") + `, 'grant' || i, i, i` + fromSeries,
-		`INSERT INTO tickets (hash, desktop, app, connector, browser, masked_ip, number, others, state, approver_id,
+		`INSERT INTO tickets (hash, desktop, app, connector, browser, masked_ip, network, number, state, approver_id,
 			approver_connector, app_id, open_id,
 				auth_time, scanned_at, created_at, expires_at)
-			SELECT ` + hash("ticket") + `, ` + hash("desktop") + `, '', '', '', '', '42', '[]',
+			SELECT ` + hash("ticket") + `, ` + hash("desktop") + `, '', '', '', '', 'network' || (i % 100), '42',
 			CASE i % 2 WHEN 0 THEN 'open' ELSE 'scanned' END,
 				CASE i % 2 WHEN 0 THEN '' ELSE 'user' || i END, '', '', '', 0, 0, i, i` + fromSeries,
 	}

@@ -84,7 +84,7 @@ func redeemAll(ctx context.Context, store gateway.Store, out io.Writer) error {
 			fmt.Fprintln(out, "attempt", i)
 		}
 		ticket := newTicket(name)
-		if _, err := store.RedeemTicket(ctx, ticket.Hash, ticket.Desktop, noon); err == nil {
+		if _, err := store.RedeemTicket(ctx, newRedemption(ticket.Hash, ticket.Desktop, noon)); err == nil {
 			fmt.Fprintln(out, "ticket", i)
 		} else if !errors.Is(err, gateway.ErrReplay) {
 			return err

@@ -67,6 +67,7 @@ func Run(t *testing.T, subject Subject) {
 		{"ticket answers", ticketAnswerCases},
 		{"ticket approvers", ticketApproverCases},
 		{"ticket limit", ticketLimitCases},
+		{"ticket sessions", ticketSessionCases},
 		{"session users", sessionUserCases},
 		{"keys", keyCases},
 		{"events", eventCases},

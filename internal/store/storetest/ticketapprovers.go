@@ -78,7 +78,7 @@ var ticketApproverCases = []testCase{
 			f.wantTicketState(mismatch, gateway.TicketMismatch)
 			f.wantTicketState(open, gateway.TicketOpen)
 			f.wantTicketState(ofOther, gateway.TicketScanned)
-			_, err := f.store.RedeemTicket(t.Context(), approved.Hash, approved.Desktop, noon)
+			_, err := f.store.RedeemTicket(t.Context(), newRedemption(approved.Hash, approved.Desktop, noon))
 			wantError(t, err, gateway.ErrConflict)
 			_, err = f.store.AnswerTicket(t.Context(), scanned.Hash, userID, gateway.TicketApproved, noon)
 			wantError(t, err, gateway.ErrConflict)
@@ -130,7 +130,7 @@ var ticketApproverCases = []testCase{
 					case i%3 == 1:
 						_, err = f.store.AnswerTicket(t.Context(), tickets[i].Hash, userID, gateway.TicketApproved, noon)
 					default:
-						_, err = f.store.RedeemTicket(t.Context(), tickets[i].Hash, tickets[i].Desktop, noon)
+						_, err = f.store.RedeemTicket(t.Context(), newRedemption(tickets[i].Hash, tickets[i].Desktop, noon))
 					}
 					if err != nil && !errors.Is(err, gateway.ErrBlocked) && !errors.Is(err, gateway.ErrConflict) {
 						t.Error(err)

@@ -11,14 +11,22 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// noLimit is a limit on tickets that no case reaches by accident.
-const noLimit = 100000
+// noLimit are limits on tickets that no case reaches by accident.
+var noLimit = gateway.TicketLimits{Total: 100_000, PerNetwork: 100_000}
+
+// newRedemption returns the redemption of a ticket, with a session that no other ticket stores.
+func newRedemption(ticket, desktop [32]byte, now time.Time) gateway.Redemption {
+	return gateway.Redemption{
+		Hash: ticket, Desktop: desktop, Session: newSession("ignored", fmt.Sprintf("of ticket %x", ticket)),
+		Event: gateway.Event{At: now, Kind: "sign_in", Method: "scan", Outcome: "ok"}, Now: now,
+	}
+}
 
 // newTicket returns an open ticket, which expires two minutes after noon.
 func newTicket(name string) gateway.Ticket {
 	return gateway.Ticket{
 		Hash: hash("ticket " + name), Desktop: hash("desktop " + name), App: "wiki", Connector: "main", Browser: "Firefox 验",
-		MaskedIP: "203.0.113.*", Number: "42", Others: []string{"17", "93"}, State: gateway.TicketOpen, CreatedAt: noon,
+		MaskedIP: "203.0.113.*", Network: "network of the desktop", Number: "42", State: gateway.TicketOpen, CreatedAt: noon,
 		ExpiresAt: after(2 * time.Minute), Data: []byte("data of " + name),
 	}
 }
@@ -111,7 +119,8 @@ var ticketCases = []testCase{
 					t.Errorf("%s: %v", name, err)
 				}
 			}
-			if err := f.store.PutTicket(t.Context(), newTicket("t1"), noon, 0); err == nil || errors.Is(err, gateway.ErrFull) {
+			err := f.store.PutTicket(t.Context(), newTicket("t1"), noon, gateway.TicketLimits{Total: 1})
+			if err == nil || errors.Is(err, gateway.ErrFull) {
 				t.Errorf("no limit: %v", err)
 			}
 			first := f.addTicket("t1")
@@ -211,7 +220,7 @@ var ticketCases = []testCase{
 				got, err := f.store.Ticket(t.Context(), ticket.Hash, after(at))
 				_, scanErr := f.store.ScanTicket(t.Context(), ticket.Hash, newApprover(userID), after(at))
 				_, answerErr := f.store.AnswerTicket(t.Context(), ticket.Hash, userID, gateway.TicketApproved, after(at))
-				_, redeemErr := f.store.RedeemTicket(t.Context(), ticket.Hash, ticket.Desktop, after(at))
+				_, redeemErr := f.store.RedeemTicket(t.Context(), newRedemption(ticket.Hash, ticket.Desktop, after(at)))
 				cancelErr := f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, after(at))
 				states := f.ticketStates([][32]byte{ticket.Hash}, after(at))
 				for _, err := range []error{err, scanErr, answerErr, redeemErr, cancelErr} {

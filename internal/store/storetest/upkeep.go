@@ -110,7 +110,7 @@ var upkeepCases = []testCase{
 					return err
 				},
 				"RedeemTicket": func(ctx context.Context) error {
-					_, err := f.store.RedeemTicket(ctx, hash("t"), hash("d"), noon)
+					_, err := f.store.RedeemTicket(ctx, newRedemption(hash("t"), hash("d"), noon))
 					return err
 				},
 				"PinSubject": func(ctx context.Context) error {

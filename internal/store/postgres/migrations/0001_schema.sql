@@ -171,8 +171,8 @@ CREATE TABLE tickets (
 	connector          text NOT NULL,
 	browser            text NOT NULL,
 	masked_ip          text NOT NULL, -- of the desktop
+	network            text NOT NULL, -- keyed hash of the desktop's network; '' = unknown
 	number             text NOT NULL,
-	others             text NOT NULL, -- list
 	state              text NOT NULL CHECK (state IN ('open', 'scanned', 'approved', 'redeemed', 'refused', 'wrong_number', 'cancelled')),
 	approver_id        text NOT NULL, -- user of the phone; '' = nobody has scanned it
 	approver_connector text NOT NULL,
@@ -188,8 +188,10 @@ CREATE TABLE tickets (
 -- With the state, so that counting and sweeping need not read the rows.
 CREATE INDEX tickets_by_expiry ON tickets (expires_at, state);
 CREATE INDEX tickets_by_approver ON tickets (approver_id) WHERE approver_id <> '';
+-- For the share of each network; the condition is repeated by the statements.
+CREATE INDEX tickets_by_network ON tickets (network, expires_at) WHERE state IN ('open', 'cancelled');
 
--- Close to the limit of tickets, a transaction that stores a ticket locks this row first. Without
+-- Close to a limit of tickets, a transaction that stores a ticket locks this row first. Without
 -- the lock, concurrent transactions would all count the same number and exceed the limit together.
 CREATE TABLE ticket_lock (n integer PRIMARY KEY);
 INSERT INTO ticket_lock VALUES (1);

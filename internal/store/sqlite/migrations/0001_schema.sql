@@ -165,8 +165,8 @@ CREATE TABLE tickets (
 	connector          TEXT NOT NULL,
 	browser            TEXT NOT NULL,
 	masked_ip          TEXT NOT NULL, -- of the desktop
+	network            TEXT NOT NULL, -- keyed hash of the desktop's network; '' = unknown
 	number             TEXT NOT NULL,
-	others             TEXT NOT NULL, -- list
 	state              TEXT NOT NULL CHECK (state IN ('open', 'scanned', 'approved', 'redeemed', 'refused', 'wrong_number', 'cancelled')),
 	approver_id        TEXT NOT NULL, -- user of the phone; '' = nobody has scanned it
 	approver_connector TEXT NOT NULL,
@@ -182,3 +182,5 @@ CREATE TABLE tickets (
 -- With the state, so that counting and sweeping need not read the rows.
 CREATE INDEX tickets_by_expiry ON tickets (expires_at, state);
 CREATE INDEX tickets_by_approver ON tickets (approver_id) WHERE approver_id <> '';
+-- For the share of each network; the condition is repeated by the statements.
+CREATE INDEX tickets_by_network ON tickets (network, expires_at) WHERE state IN ('open', 'cancelled');
