@@ -55,17 +55,17 @@ func (s *plainBrowser) next() string {
 // reloaded reloads the page.
 func (s *plainBrowser) reloaded() *plainBrowser { s.w.t.Helper(); return s.open(s.url) }
 
-// scans takes the phone to the page with the numbers.
+// scans takes the phone to the page that asks for the number.
 func (p phone) scans(s *plainBrowser) {
 	p.T.Helper()
 	p.WantPage(p.Must(p.Open(p.T.Context(), s.code())), "scan_ask", 200)
 	p.WantPage(p.Must(p.Submit(p.T.Context(), "continue", nil)), "scan_number", 200)
 }
 
-// chooses presses a number.
-func (p phone) chooses(number string) {
+// enters types a number and sends it.
+func (p phone) enters(number string) {
 	p.T.Helper()
-	p.WantPage(p.Must(p.Submit(p.T.Context(), "number="+number, nil)), "scan_done", 200)
+	p.WantPage(p.Must(p.Submit(p.T.Context(), "answer", url.Values{"number": {number}})), "scan_done", 200)
 }
 
 // goesOn follows the page with the name of the signed-in user.
@@ -97,7 +97,7 @@ func TestPhoneSignsADesktopIn(t *testing.T) {
 			t.Errorf("the desktop hears %q", got)
 		}
 		number := desk.reloaded().want("scan_scanned", 200).number()
-		alice.chooses(number)
+		alice.enters(number)
 		if got := desk.next(); got != `{"state":"approved"}`+"\n" {
 			t.Errorf("the desktop hears %q", got)
 		}
@@ -136,7 +136,7 @@ func TestNotMeOnThePhoneEndsTheDesktopsSession(t *testing.T) {
 		w := newFixture(t, options...)
 		desk, alice := w.plainBrowser(uaDesktop).open(w.authorize("sample")), w.phone("alice")
 		alice.scans(desk)
-		alice.chooses(desk.reloaded().number())
+		alice.enters(desk.reloaded().number())
 		desk.reloaded().goesOn().at(w.app.URL + "/sample")
 		access := w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken
 		alice.WantPage(alice.Must(alice.Submit(t.Context(), "undo", nil)), "scan_undone", 200)
@@ -155,7 +155,7 @@ func TestSignOutAfterAScanIsFinal(t *testing.T) {
 		desk, alice := w.plainBrowser(uaDesktop).open(w.authorize("sample")), w.phone("alice")
 		waiting := desk.url
 		alice.scans(desk)
-		alice.chooses(desk.reloaded().number())
+		alice.enters(desk.reloaded().number())
 		desk.reloaded().goesOn()
 		// back, while the session lives: on to the app, or through it to us again
 		desk.open(waiting).at(w.app.URL + "/sample")
@@ -176,12 +176,13 @@ func TestBlockedWhileThePhoneHoldsTheTicket(t *testing.T) {
 				alice.scans(desk)
 				number := desk.reloaded().number()
 				if moment == "approved" {
-					alice.chooses(number)
+					alice.enters(number)
 				}
 				w.set(gateway.Blocked)
 				desk.reloaded().want("scan_refused", 200)
 				if moment == "scanned" {
-					if page := alice.Must(alice.Submit(t.Context(), "number="+number, nil)); fixture.PageName(page) != "scan_used" {
+					page := alice.Must(alice.Submit(t.Context(), "answer", url.Values{"number": {number}}))
+					if fixture.PageName(page) != "scan_used" {
 						t.Errorf("the phone shows %q", fixture.PageName(page))
 					}
 				}
@@ -209,7 +210,7 @@ func TestLoginRequestAppliesToThePhone(t *testing.T) {
 			t.Errorf("%d exchanges", w.wechat.Exchanges()-before)
 		}
 		alice.WantPage(alice.Must(alice.Submit(t.Context(), "continue", nil)), "scan_number", 200)
-		alice.chooses(desk.reloaded().number())
+		alice.enters(desk.reloaded().number())
 		desk.reloaded().goesOn().at(w.app.URL + "/sample")
 	})
 	t.Run("max_age", func(t *testing.T) {
@@ -221,7 +222,7 @@ func TestLoginRequestAppliesToThePhone(t *testing.T) {
 		before := w.wechat.Exchanges()
 		desk := w.plainBrowser(uaDesktop).open(w.authorize("sample", "max_age", "60")).want("scan_code", 200)
 		alice.scans(desk)
-		alice.chooses(desk.reloaded().number())
+		alice.enters(desk.reloaded().number())
 		desk.reloaded().goesOn().at(w.app.URL + "/sample")
 		if w.wechat.Exchanges() != before+1 {
 			t.Errorf("%d exchanges: an old session of the phone was enough", w.wechat.Exchanges()-before)
@@ -234,7 +235,7 @@ func TestLoginRequestAppliesToThePhone(t *testing.T) {
 		alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/")) // through the first entry
 		desk := w.plainBrowser(uaDesktop).open(w.authorize("legacy")).want("scan_code", 200)
 		alice.scans(desk)
-		alice.chooses(desk.reloaded().number())
+		alice.enters(desk.reloaded().number())
 		desk.reloaded().goesOn().at(w.app.URL + "/legacy")
 		if e := w.lastSignIn(); e.Method != "scan" || e.Connector == "main" {
 			t.Errorf("event %+v", e)
@@ -252,11 +253,11 @@ func TestProfileIsAskedForOnThePhone(t *testing.T) {
 	alice.WantPage(alice.Must(alice.Submit(t.Context(), "continue", nil)), "profile", 200)
 	alice.Press()
 	alice.WantPage(alice.Must(alice.Allow(t.Context())), "scan_number", 200)
-	alice.chooses(desk.reloaded().want("scan_scanned", 200).number())
-	if !strings.Contains(desk.body, "Alice") {
-		t.Error("the desktop does not say whose phone it is")
+	alice.enters(desk.reloaded().want("scan_scanned", 200).number())
+	if !strings.Contains(desk.reloaded().want("scan_signed_in", 200).body, "Alice") {
+		t.Error("the desktop does not show who is signed in")
 	}
-	desk.reloaded().goesOn().at(w.app.URL + "/sample")
+	desk.goesOn().at(w.app.URL + "/sample")
 	if who := w.userinfo(w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken); who["nickname"] != "Alice" {
 		t.Errorf("userinfo %v", who)
 	}
@@ -267,7 +268,7 @@ func TestProfileIsAskedForOnThePhone(t *testing.T) {
 	bob.WantPage(bob.Must(bob.Submit(t.Context(), "continue", nil)), "profile", 200)
 	bob.WantPage(bob.Must(bob.Submit(t.Context(), "", nil)), "continue", 200)
 	bob.WantPage(bob.Must(bob.FollowRefresh(t.Context())), "scan_number", 200)
-	bob.chooses(other.reloaded().number())
+	bob.enters(other.reloaded().number())
 	other.reloaded().goesOn().at(w.app.URL + "/sample")
 }
 
@@ -279,7 +280,7 @@ func TestAppExcludesScan(t *testing.T) {
 	// A desktop that came in by it for another app is not let in either.
 	desk, alice := w.plainBrowser(uaDesktop).open(w.authorize("second")), w.phone("alice")
 	alice.scans(desk)
-	alice.chooses(desk.reloaded().number())
+	alice.enters(desk.reloaded().number())
 	desk.reloaded().goesOn().at(w.app.URL + "/second")
 	if desk.open(w.authorize("sample")); strings.HasPrefix(desk.url, w.app.URL) {
 		t.Errorf("a user signed in by a method that the app does not allow: %s", desk.url)
@@ -346,7 +347,7 @@ func TestTicketIsInNoMetricEventOrLog(t *testing.T) {
 	link := desk.code()
 	id := link[strings.LastIndex(link, "/")+1:]
 	alice.scans(desk)
-	alice.chooses(desk.reloaded().number())
+	alice.enters(desk.reloaded().number())
 	desk.reloaded().goesOn()
 	events, err := w.store.Events(t.Context(), gateway.EventQuery{})
 	if err != nil {

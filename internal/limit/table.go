@@ -93,6 +93,15 @@ var (
 
 	// Users that sign in for the first time. Each is a user of WeChat, which made-up codes are not.
 	NewUsersPerNetwork = Rate{Name: "new_users_network", PerSecond: 2, Burst: 2000}
+
+	// WrongNumberPerUser bounds how often a user may type a wrong number after scanning a code: one
+	// that an attacker sent, whose number the user does not see. A right guess is one in ninety.
+	WrongNumberPerUser = Rate{Name: "wrong_number_user", PerSecond: 0.1 / 60, Burst: 3}
+
+	// The codes of sign-in by scan that wait for a phone: more than there are users in front of a
+	// screen, and more than one office has. A code above a limit replaces older ones.
+	Tickets           = Count{Name: "tickets", Max: 20_000}
+	TicketsPerNetwork = Count{Name: "tickets_network", Max: 2000}
 )
 
 // WeChatCalls is the default of the key limits.wechat_calls: how many codes one process sends to
@@ -119,10 +128,11 @@ func Table() []Row {
 		SignedInPerAddress, SignedInPerNetwork, SignedInPerBrowser,
 		AppPerAddress, AppPerNetwork, VerifyPerAddress, VerifyPerNetwork, OtherPerAddress, OtherPerNetwork,
 		WrongSecrets, RecentRefusals, RefusedCodesPerNetwork, RefusedCodes, NewUsersPerNetwork,
+		WrongNumberPerUser,
 	} {
 		rows = append(rows, Row{Name: r.Name, Value: r.String()})
 	}
-	for _, c := range []Count{Cookies, FailedAttempts} {
+	for _, c := range []Count{Cookies, FailedAttempts, Tickets, TicketsPerNetwork} {
 		rows = append(rows, Row{Name: c.Name, Value: strconv.Itoa(c.Max)})
 	}
 	for _, s := range []Size{RequestBody, LoggedPath} {

@@ -196,8 +196,8 @@ func TestUserJoinedDuringTheScan(t *testing.T) {
 	// Joining two users ends the sessions of the newer one, so the phone signs in again, as the
 	// older one.
 	delete(phone.cookies, "session")
-	phone.press(number).want(web.Continue)
-	phone.open("/scan/confirm").comeBack("alice").want(web.ScanNumber).press(number).want(web.ScanDone)
+	phone.enter(number).want(web.Continue)
+	phone.open("/scan/confirm").comeBack("alice").want(web.ScanNumber).enter(number).want(web.ScanDone)
 	desktop.open(desktop.at).want(web.ScanSignedIn)
 	if desktop.isIn() != "alice" {
 		t.Errorf("signed in as %q", desktop.isIn())

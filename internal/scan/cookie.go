@@ -47,30 +47,18 @@ type pendingRequest struct {
 	Lang           string `json:"l,omitempty"` // language of the pages, if the app chose one
 }
 
-// phoneTicket is the content of a phone's cookie. The ticket's id is here, so that the URLs of the
-// phone's pages do not contain it.
+// phoneTicket is the content of a phone's cookie. Because it contains the ticket's id, no address
+// of a page has to. Any link of a code replaces the cookie, so it contains nothing that the user may
+// still need: an approval is found in the store.
 type phoneTicket struct {
-	Ticket         string    `json:"t,omitempty"` // id of the ticket
-	LoginRequestID string    `json:"d,omitempty"` // id of the LoginRequest if this phone has to sign in first
-	Approval       *approval `json:"o,omitempty"` // set once the user has approved
-}
-
-// approval describes a sign-in that the phone approved. It has all that the button "not me" on the
-// phone's page needs to end the desktop's session, since the ticket may not exist any more.
-type approval struct {
-	User     string `json:"a"`
-	Session  []byte `json:"s"` // hash of the id of the desktop's session
-	App      string `json:"p,omitempty"`
-	Browser  string `json:"b,omitempty"`
-	MaskedIP string `json:"l,omitempty"` // IP address of the desktop, without its last part
-	At       int64  `json:"t"`           // when the page was first shown after the approval (Unix)
+	Ticket         string `json:"t,omitempty"` // id of the ticket
+	LoginRequestID string `json:"d,omitempty"` // of the sign-in of this phone, if it has to sign in first
 }
 
 // The lifetimes, sizes and names of the cookies.
 const (
-	desktopAge  = time.Hour
-	phoneAge    = 15 * time.Minute
-	approvalAge = 24 * time.Hour // how long "not me" is offered
+	desktopAge = time.Hour
+	phoneAge   = 15 * time.Minute
 
 	// Servers and proxies limit the size of all request headers, often to 8 kB. The cookies of all
 	// tabs together have at most this many bytes; the oldest are removed.
@@ -118,18 +106,25 @@ func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
 	if len(key) != keyChars {
 		return nil
 	}
-	name := desktopPrefix + key
-	for _, sent := range r.CookiesNamed(c.set.Name(name)) {
-		f := desktopFlow{key: key}
-		if c.open(name, sent.Value, &f) == nil && len(f.Seed) == seedSize {
-			return &f
+	for sent := range c.set.Named(r, desktopPrefix+key) {
+		if f := c.openDesktop(key, sent.Value); f != nil {
+			return f
 		}
 	}
 	return nil
 }
 
-// setDesktop sets the cookie of a sign-in. It removes the cookies of other tabs that cannot be
-// opened, and then the oldest until the rest fits desktopBudget.
+// openDesktop returns the sign-in in the value of a cookie, or nil.
+func (c *cookies) openDesktop(key, value string) *desktopFlow {
+	f := desktopFlow{key: key}
+	if c.open(desktopPrefix+key, value, &f) != nil || len(f.Seed) != seedSize {
+		return nil
+	}
+	return &f
+}
+
+// setDesktop sets the cookie of a sign-in. It removes the cookies of other tabs until the rest fits
+// desktopBudget: first those that cannot be opened, then the oldest.
 func (c *cookies) setDesktop(w http.ResponseWriter, r *http.Request, f *desktopFlow) error {
 	value, err := c.seal(desktopPrefix+f.key, f)
 	if err != nil {
@@ -141,15 +136,14 @@ func (c *cookies) setDesktop(w http.ResponseWriter, r *http.Request, f *desktopF
 		activeAt int64 // 0 = the cookie cannot be opened
 	}
 	var others []tab
-	prefix := c.set.Name(desktopPrefix)
-	total := len(prefix) + len(f.key) + len(value)
-	for _, sent := range r.Cookies() {
-		key, isDesktop := strings.CutPrefix(sent.Name, prefix)
-		if !isDesktop || key == f.key {
+	total := len(c.set.Name(desktopPrefix)) + len(f.key) + len(value)
+	for name, sent := range c.set.WithPrefix(r, desktopPrefix) {
+		key := strings.TrimPrefix(name, desktopPrefix)
+		if key == f.key {
 			continue
 		}
 		other := tab{key: key, size: len(sent.Name) + len(sent.Value)}
-		if flow := c.readDesktop(r, key); flow != nil {
+		if flow := c.openDesktop(key, sent.Value); flow != nil {
 			other.activeAt = flow.ActiveAt
 		}
 		others = append(others, other)
@@ -175,7 +169,7 @@ func (c *cookies) clearDesktop(w http.ResponseWriter, f *desktopFlow) {
 // readPhone returns the content of the cookie of the phone that sent r, or nil. It skips cookies that
 // cannot be opened, as readDesktop does.
 func (c *cookies) readPhone(r *http.Request) *phoneTicket {
-	for _, sent := range r.CookiesNamed(c.set.Name(phoneCookie)) {
+	for sent := range c.set.Named(r, phoneCookie) {
 		var p phoneTicket
 		if c.open(phoneCookie, sent.Value, &p) == nil {
 			return &p
@@ -189,14 +183,6 @@ func (c *cookies) setPhone(w http.ResponseWriter, p phoneTicket) error {
 	if err != nil {
 		return err
 	}
-	age := phoneAge
-	if p.Approval != nil {
-		age = approvalAge
-	}
-	http.SetCookie(w, c.set.New(phoneCookie, value, age))
+	http.SetCookie(w, c.set.New(phoneCookie, value, phoneAge))
 	return nil
-}
-
-func (c *cookies) clearPhone(w http.ResponseWriter) {
-	http.SetCookie(w, c.set.Clear(phoneCookie))
 }

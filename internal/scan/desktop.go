@@ -92,7 +92,7 @@ func (h *Handler) storeTicket(w http.ResponseWriter, r *http.Request, f *desktop
 	if err != nil {
 		return err
 	}
-	err = h.cfg.Tickets.PutTicket(r.Context(), t, now, h.cfg.MaxTickets)
+	err = h.cfg.Tickets.PutTicket(r.Context(), t, now, h.cfg.TicketLimits)
 	if err != nil && !errors.Is(err, gateway.ErrConflict) {
 		return err
 	}
@@ -128,21 +128,23 @@ func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
 	case t.State == gateway.TicketRedeemed:
 		h.answerRedeemed(w, r, f, t)
 	default:
-		h.showDesktop(w, r, f, h.ticketPage(r.Context(), f, t))
+		h.showDesktop(w, r, f, h.ticketPage(f, t))
 	}
 }
 
-// showFull responds when no ticket can be created, because Config.MaxTickets are open. Sign-ins
-// that have a ticket are not affected.
+// showFull responds when no ticket can be created, because as many as TicketLimits.Total wait for
+// phones that have scanned them.
 func (h *Handler) showFull(w http.ResponseWriter, r *http.Request, f *desktopFlow) {
-	h.cfg.Logger.WarnContext(r.Context(), "ticket limit reached, no ticket created", "limit", h.cfg.MaxTickets,
+	h.cfg.Logger.WarnContext(r.Context(), "ticket limit reached, no ticket created", "limit", h.cfg.TicketLimits.Total,
 		"request_id", h.cfg.RequestID(r.Context()))
 	w.Header().Set("Retry-After", "30")
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.Busy, Go: h.flowURL(pathDesktop, f)})
 }
 
-// ticketPage returns the desktop's page for a ticket that is in progress or has failed.
-func (h *Handler) ticketPage(ctx context.Context, f *desktopFlow, t gateway.Ticket) web.Page {
+// ticketPage returns the desktop's page for a ticket that is in progress or has failed. It does not
+// name the phone's user: an attacker who sends the code of their own screen to others would learn
+// who opened it.
+func (h *Handler) ticketPage(f *desktopFlow, t gateway.Ticket) web.Page {
 	renew := web.Form{Action: h.flowURL(pathRenew, f), Label: web.LabelNewCode}
 	switch t.State {
 	case gateway.TicketOpen:
@@ -150,7 +152,7 @@ func (h *Handler) ticketPage(ctx context.Context, f *desktopFlow, t gateway.Tick
 	case gateway.TicketScanned:
 		renew.Label, renew.Quiet = web.LabelNotMe, true
 		return web.Page{
-			Kind: web.ScanScanned, User: h.user(ctx, t.Approver.UserID), Forms: []web.Form{renew},
+			Kind: web.ScanScanned, Forms: []web.Form{renew},
 			Scan: &web.Scan{State: string(t.State), Number: t.Number, ReloadEvery: refreshEvery},
 		}
 	case gateway.TicketRefused:
@@ -261,15 +263,11 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if valid {
+		// Also when the phone has approved meanwhile: the button means that it is another's phone.
+		// ErrConflict means that the phone has refused, or that another tab has signed in.
 		err := h.cfg.Tickets.CancelTicket(r.Context(), t.Hash, t.Desktop, h.cfg.Now())
-		if errors.Is(err, gateway.ErrUnavailable) {
+		if err != nil && !errors.Is(err, gateway.ErrConflict) && !errors.Is(err, gateway.ErrNotFound) {
 			h.fail(w, r, err)
-			return
-		}
-		// The phone may have approved meanwhile: then the sign-in is completed instead.
-		current, err := h.cfg.Tickets.Ticket(r.Context(), t.Hash, h.cfg.Now())
-		if err == nil && current.State == gateway.TicketApproved {
-			route.SeeOther(w, h.flowURL(pathDesktop, f))
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -136,6 +137,16 @@ func (n networks) tag(a netip.Addr) string {
 		return ""
 	}
 	return ipVersion(a) + n.hash(0, text)
+}
+
+// share returns the hash of the network for which tickets are counted (gateway.TicketLimits): an
+// IPv4 address or an IPv6 /48. Addresses that are not known, and loopback addresses, which belong to
+// a proxy that is missing in trusted_proxies, count as one network.
+func (n networks) share(a netip.Addr) string {
+	if !a.IsValid() || a.IsLoopback() {
+		return ""
+	}
+	return n.hash(0, "share "+limit.Network(a))
 }
 
 func ipVersion(a netip.Addr) string {

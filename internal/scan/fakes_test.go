@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/scan"
 	"github.com/weigate/weigate/internal/session"
 )
 
@@ -27,6 +26,7 @@ type memory struct {
 	asked   [][][32]byte     // what TicketStates was asked
 	broken  map[string]error // by method
 	hook    func(method string)
+	people  *people // stores the sessions of redeemed tickets
 }
 
 func newMemory() *memory {
@@ -52,7 +52,7 @@ func (m *memory) user(id string) (string, error) {
 	return id, nil
 }
 
-func (m *memory) PutTicket(_ context.Context, t gateway.Ticket, now time.Time, limit int) error {
+func (m *memory) PutTicket(_ context.Context, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) error {
 	leave, err := m.enter("PutTicket")
 	defer leave()
 	if err != nil {
@@ -70,8 +70,16 @@ func (m *memory) PutTicket(_ context.Context, t gateway.Ticket, now time.Time, l
 	if _, taken := m.rows[t.Hash]; taken {
 		return gateway.ErrConflict
 	}
-	if n >= limit {
-		return gateway.ErrFull
+	if n >= limits.Total {
+		oldest := slices.IndexFunc(m.order, func(hash [32]byte) bool {
+			state := m.rows[hash].State
+			return state == gateway.TicketOpen || state == gateway.TicketCancelled
+		})
+		if oldest < 0 {
+			return gateway.ErrFull
+		}
+		delete(m.rows, m.order[oldest])
+		m.order = slices.Delete(m.order, oldest, oldest+1)
 	}
 	m.rows[t.Hash] = t.Initial()
 	m.order = append(m.order, t.Hash)
@@ -151,19 +159,35 @@ func (m *memory) AnswerTicket(_ context.Context, hash [32]byte, user string, ans
 	return next, err
 }
 
-func (m *memory) RedeemTicket(_ context.Context, hash, desktop [32]byte, now time.Time) (gateway.Ticket, error) {
+func (m *memory) ApprovedTickets(_ context.Context, user string, now time.Time) (out []gateway.Ticket, err error) {
+	leave, err := m.enter("ApprovedTickets")
+	defer leave()
+	for _, t := range m.rows {
+		if t.State == gateway.TicketApproved && t.Approver.UserID == user && now.Before(t.ExpiresAt) {
+			out = append(out, t)
+		}
+	}
+	return out, err
+}
+
+func (m *memory) RedeemTicket(_ context.Context, r gateway.Redemption) (gateway.Ticket, error) {
 	leave, err := m.enter("RedeemTicket")
 	defer leave()
 	if err != nil {
 		return gateway.Ticket{}, err
 	}
-	t, found := m.rows[hash]
+	t, found := m.rows[r.Hash]
 	if !found {
 		return gateway.Ticket{}, gateway.ErrNotFound
 	}
-	next, err := t.AfterRedeem(desktop, now)
+	if m.blocked[t.Approver.UserID] {
+		return gateway.Ticket{}, gateway.ErrBlocked
+	}
+	next, err := t.AfterRedeem(r.Desktop, r.Now)
 	if err == nil {
-		m.rows[hash] = next
+		m.rows[r.Hash] = next
+		r.Session.UserID, r.Event.UserID = t.Approver.UserID, t.Approver.UserID
+		m.people.store(r.Session, r.Event)
 	}
 	return next, err
 }
@@ -204,7 +228,7 @@ type people struct {
 	accounts      map[string]gateway.User
 	loginRequests []session.LoginRequest // that Begin was given
 	events        []gateway.Event
-	made          int // sessions that Establish made
+	made          int // sessions that were stored with tickets
 	asks          bool
 	ended         [][32]byte
 	broken        error
@@ -251,31 +275,36 @@ func (p *people) AskProfile(w http.ResponseWriter, _ *http.Request, s session.Br
 
 func (p *people) SessionHash(seed []byte) ([32]byte, error) { return hashOf(idOf(seed)), nil }
 
-func (p *people) CreateSession(_ *http.Request, e session.Authentication) (*http.Cookie, error) {
+func (p *people) NewSession(a session.Authentication) (gateway.Session, gateway.Event, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return gateway.Session{Hash: hashOf(idOf(a.Seed)), Connector: a.Connector, AppID: a.AppID, OpenID: a.OpenID,
+			Method: a.Method, AuthTime: a.AuthTime, CreatedAt: p.now(),
+			Data: session.Data{LoginRequestID: a.LoginRequestID, Scan: a.Scan}.Bytes()},
+		gateway.Event{Kind: "sign_in", Method: a.Method, App: a.App}, p.broken
+}
+
+// store stores a session and an event, as the transaction of RedeemTicket does.
+func (p *people) store(s gateway.Session, e gateway.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.made++
+	p.events = append(p.events, e)
+	p.sessions[s.Hash] = session.Browser{Session: s, LoginRequestID: session.ReadData(s.Data).LoginRequestID}
+}
+
+func (p *people) ResumeSession(_ *http.Request, a session.Authentication) (*http.Cookie, error) {
 	if p.hook != nil {
-		p.hook("CreateSession")
+		p.hook("ResumeSession")
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.broken != nil {
 		return nil, p.broken
 	}
-	if p.accounts[e.UserID].Status == gateway.Blocked {
-		return nil, gateway.ErrBlocked
-	}
-	id := idOf(e.Seed)
-	_, lives := p.sessions[hashOf(id)]
-	switch {
-	case !lives && e.Repeat:
+	id := idOf(a.Seed)
+	if _, lives := p.sessions[hashOf(id)]; !lives {
 		return nil, gateway.ErrNotFound
-	case !lives:
-		p.made++
-		p.events = append(p.events, gateway.Event{Kind: "sign_in", UserID: e.UserID, Method: scan.Method, App: e.App})
-		p.sessions[hashOf(id)] = session.Browser{
-			Session: gateway.Session{Hash: hashOf(id), UserID: e.UserID, Connector: e.Connector, AppID: e.AppID,
-				OpenID: e.OpenID, Method: scan.Method, AuthTime: e.AuthTime},
-			LoginRequestID: e.LoginRequestID,
-		}
 	}
 	return &http.Cookie{Name: "session", Value: id, Path: "/"}, nil
 }
@@ -309,6 +338,17 @@ func (p *people) AppendEvents(_ context.Context, events ...gateway.Event) error 
 
 // ender is scan.Sessions.
 type ender struct{ p *people }
+
+func (e ender) UserSessions(_ context.Context, user string, _ time.Time) (out []gateway.Session, err error) {
+	e.p.mu.Lock()
+	defer e.p.mu.Unlock()
+	for _, s := range e.p.sessions {
+		if s.UserID == user {
+			out = append(out, s.Session)
+		}
+	}
+	return out, nil
+}
 
 func (e ender) End(_ context.Context, hash [32]byte, _ time.Time) error {
 	e.p.mu.Lock()

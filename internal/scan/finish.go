@@ -13,75 +13,80 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file contains the end of a sign-in on the desktop: creating the session once the phone has
+// This file contains the end of a sign-in on the desktop: redeeming the ticket once the phone has
 // approved, repeated requests, and cancelling.
 
 // continueDelay is how long the page with the name of the signed-in user is shown.
 const continueDelay = 2 * time.Second
 
-// Values of the parameter repeat of createSession.
-const (
-	firstRequest    = false
-	repeatedRequest = true
-)
-
-// finish signs the desktop in after the phone has approved: it creates the session, redeems the
-// ticket (the row in the store for the QR code), and then sets the session cookie. If the process is
-// killed before the ticket is redeemed, a repeated request creates the same session again. The
-// cookie is set only after the ticket was redeemed: before that, a repeated request would create the
-// session again, even if the user has signed out meanwhile.
+// finish signs the desktop in after the phone has approved. The store redeems the ticket and stores
+// the session in one transaction. So of several requests of this browser one stores the session, and
+// the phone's "not me" comes either before it, and prevents it, or after it, and ends it. If the
+// process is killed before the response has arrived, a repeated request gets the same session.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, f *desktopFlow, t gateway.Ticket) {
-	data, err := readTicketData(t)
+	a, err := h.authentication(f, t)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	cookie, err := h.createSession(r, f, t, firstRequest)
-	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) {
-		h.observe(r.Context(), "refused")
-		h.cfg.Site.Fail(w, r, web.Blocked)
-		return
-	}
+	s, event, err := h.signIn.NewSession(a)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
+	event.RequestID = h.cfg.RequestID(r.Context())
 	// The ticket is redeemed even if the user closes the page now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
-	redeemed, err := h.cfg.Tickets.RedeemTicket(ctx, t.Hash, t.Desktop, h.cfg.Now())
+	redeemed, err := h.cfg.Tickets.RedeemTicket(ctx, gateway.Redemption{
+		Hash: t.Hash, Desktop: t.Desktop, Session: s, Event: event, Now: h.cfg.Now(),
+	})
 	switch {
 	case err == nil:
 		h.observe(r.Context(), "signed_in")
-		h.continueSignedIn(w, r, f, redeemed, cookie)
+		h.resume(w, r, f, redeemed)
 	case errors.Is(err, gateway.ErrReplay):
 		// Another request of this browser has redeemed the ticket meanwhile.
 		h.answerRedeemed(w, r, f, redeemed)
+	case errors.Is(err, gateway.ErrBlocked):
+		h.observe(r.Context(), "refused")
+		h.cfg.Site.Fail(w, r, web.Blocked)
 	case errors.Is(err, gateway.ErrConflict), errors.Is(err, gateway.ErrNotFound):
 		// Since it was read, the ticket has expired, its user was blocked, or the phone has
-		// withdrawn the approval. The session that was just created is ended.
-		if err := h.cfg.Sessions.End(ctx, [32]byte(data.Session), h.cfg.Now()); err != nil {
-			h.fail(w, r, err)
-			return
-		}
-		h.showDesktop(w, r, f, h.ticketPage(ctx, f, redeemed))
+		// withdrawn the approval.
+		h.showDesktop(w, r, f, h.ticketPage(f, redeemed))
 	default:
 		h.fail(w, r, err)
 	}
 }
 
-// createSession creates the session and returns its cookie. With repeat it creates none, and returns
-// the cookie of the session that was created earlier, or gateway.ErrNotFound if it has ended.
-func (h *Handler) createSession(r *http.Request, f *desktopFlow, t gateway.Ticket, repeat bool) (*http.Cookie, error) {
+// authentication describes the sign-in of this round by the phone that approved t.
+func (h *Handler) authentication(f *desktopFlow, t gateway.Ticket) (session.Authentication, error) {
 	secrets, err := f.secrets()
-	if err != nil {
-		return nil, err
-	}
-	return h.signIn.CreateSession(r, session.Authentication{
+	return session.Authentication{
 		UserID: t.Approver.UserID, Connector: t.Approver.Connector, AppID: t.Approver.AppID, OpenID: t.Approver.OpenID,
 		Method: Method, AuthTime: t.Approver.AuthTime,
-		App: t.App, LoginRequestID: f.LoginRequest.ID, Seed: secrets.session, Repeat: repeat,
-	})
+		App: t.App, LoginRequestID: f.LoginRequest.ID, Seed: secrets.session,
+		Scan: &session.Scan{Ticket: formID(t.Hash), App: t.App, Browser: t.Browser, MaskedIP: t.MaskedIP},
+	}, err
+}
+
+// resume continues as signed in, if the session that was stored with the redeemed ticket t is still
+// live. It never creates a session: otherwise a repeated request would undo a sign-out.
+func (h *Handler) resume(w http.ResponseWriter, r *http.Request, f *desktopFlow, t gateway.Ticket) {
+	a, err := h.authentication(f, t)
+	var cookie *http.Cookie
+	if err == nil {
+		cookie, err = h.signIn.ResumeSession(r, a)
+	}
+	switch {
+	case err == nil:
+		h.continueSignedIn(w, r, f, t, cookie)
+	case errors.Is(err, gateway.ErrNotFound), errors.Is(err, gateway.ErrBlocked):
+		h.showEnded(w, r, f)
+	default:
+		h.fail(w, r, err)
+	}
 }
 
 // startURL returns the address that starts the sign-in again: the address of the app's own request,
@@ -113,7 +118,6 @@ func (h *Handler) continueSignedIn(
 
 // answerRedeemed responds to a request that is repeated after the ticket was redeemed. The response
 // with the session cookie may have been lost, so the cookie is set again while the session exists.
-// A session is never created here: otherwise the repeated request would undo a sign-out.
 func (h *Handler) answerRedeemed(w http.ResponseWriter, r *http.Request, f *desktopFlow, t gateway.Ticket) {
 	hash, err := h.sessionHash(f)
 	if err != nil {
@@ -135,15 +139,7 @@ func (h *Handler) answerRedeemed(w http.ResponseWriter, r *http.Request, f *desk
 		h.fail(w, r, err)
 		return
 	}
-	cookie, err := h.createSession(r, f, t, repeatedRequest)
-	switch {
-	case err == nil:
-		h.continueSignedIn(w, r, f, t, cookie)
-	case errors.Is(err, gateway.ErrNotFound), errors.Is(err, gateway.ErrBlocked):
-		h.showEnded(w, r, f)
-	default:
-		h.fail(w, r, err)
-	}
+	h.resume(w, r, f, t)
 }
 
 // showEnded renders the page for a sign-in whose session has ended.
@@ -170,12 +166,12 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !f.Redeemed && f.CreatedAt != 0 {
-		approved, err := h.cancelTicket(r, f)
+		redeemed, err := h.cancelTicket(r, f)
 		if err != nil {
 			h.fail(w, r, err)
 			return
 		}
-		f.Redeemed = approved
+		f.Redeemed = redeemed
 	}
 	if f.Redeemed {
 		h.endOwnSession(w, r, f)
@@ -191,27 +187,24 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, page)
 }
 
-// cancelTicket ends the ticket of this round, whatever its state is. It reports whether the phone had
-// approved it, so that a session may exist.
-func (h *Handler) cancelTicket(r *http.Request, f *desktopFlow) (approved bool, err error) {
+// cancelTicket ends the ticket of this round, also one that the phone has approved. It reports
+// whether the ticket was redeemed before: then a session may exist.
+func (h *Handler) cancelTicket(r *http.Request, f *desktopFlow) (redeemed bool, err error) {
 	secrets, err := f.secrets()
 	if err != nil {
 		return false, err
 	}
-	id, desktop, now := hashID(secrets.id), hashDesktop(secrets.desktop), h.cfg.Now()
-	err = h.cfg.Tickets.CancelTicket(r.Context(), id, desktop, now)
+	id, now := hashID(secrets.id), h.cfg.Now()
+	err = h.cfg.Tickets.CancelTicket(r.Context(), id, hashDesktop(secrets.desktop), now)
 	if errors.Is(err, gateway.ErrConflict) {
-		// The phone has answered. If it approved, the ticket is redeemed here, so that no other
-		// request creates a session from it.
-		_, err = h.cfg.Tickets.RedeemTicket(r.Context(), id, desktop, now)
-		if err == nil || errors.Is(err, gateway.ErrReplay) {
-			return true, nil
-		}
+		var t gateway.Ticket
+		t, err = h.cfg.Tickets.Ticket(r.Context(), id, now)
+		redeemed = t.State == gateway.TicketRedeemed
 	}
-	if errors.Is(err, gateway.ErrConflict) || errors.Is(err, gateway.ErrNotFound) {
-		err = nil // the ticket had ended already
+	if errors.Is(err, gateway.ErrNotFound) {
+		err = nil // the ticket has expired
 	}
-	return false, err
+	return redeemed, err
 }
 
 // endOwnSession ends the session that this sign-in created.

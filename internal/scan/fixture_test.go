@@ -57,6 +57,7 @@ func newFixture(t *testing.T, change ...func(*scan.Config)) *fixture {
 	t.Helper()
 	w := &fixture{t: t, tickets: newMemory(), clock: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), log: &buffer{}}
 	w.people = &people{now: w.now, sessions: map[[32]byte]session.Browser{}, accounts: map[string]gateway.User{}}
+	w.tickets.people = w.people
 	for _, name := range []string{"alice", "bob"} {
 		w.people.accounts[name] = gateway.User{ID: name, Status: gateway.Active, Nickname: strings.ToUpper(name[:1]) +
 			name[1:], AvatarURL: "https://wx.qlogo.cn/" + name}
@@ -282,9 +283,6 @@ func (b *browser) press(label string) *browser {
 			if button[1] != label {
 				continue
 			}
-			if strings.Contains(button[0], `name="number"`) {
-				fields.Set("number", label)
-			}
 			return b.visit(http.MethodPost, html.UnescapeString(form[1]), fields)
 		}
 	}
@@ -363,7 +361,7 @@ func (w *fixture) state(want gateway.TicketState) {
 // approve performs all steps of a phone until the approval.
 func (w *fixture) approve(link string, phone *browser) *browser {
 	w.t.Helper()
-	phone.open(link).want(web.ScanAsk).press("Continue").want(web.ScanNumber).press(w.ticket().Number)
+	phone.open(link).want(web.ScanAsk).press("Continue").want(web.ScanNumber).enter(w.ticket().Number)
 	return phone.want(web.ScanDone)
 }
 

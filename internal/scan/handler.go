@@ -10,9 +10,8 @@
 // and approved to redeemed. The requests of the desktop and of the phone share nothing else.
 //
 //	desktop: a sealed cookie for each sign-in, selected by the parameter d
-//	GET  /scan             the page for the ticket's state: the QR code; then a number, and the user whose
-//	                       phone scanned the QR code; then the result. Once the phone has approved, this
-//	                       request creates the session and redeems the ticket
+//	GET  /scan             the page for the ticket's state: the QR code; then a number; then the result.
+//	                       Once the phone has approved, this request redeems the ticket
 //	GET  /scan/state       long poll: responds when the ticket's state differs from the parameter seen, or
 //	                       after 25 seconds
 //	GET  /scan/code.png    this browser's QR code as a picture, to be saved (also code.svg)
@@ -23,20 +22,20 @@
 //	GET  /scan/{ticket}    the link in the QR code. In WeChat: stores the id in the cookie and redirects to
 //	                       /scan/confirm. Elsewhere: a page that explains how to open the link in WeChat
 //	GET  /scan/confirm     the page for the ticket's state: the app and the desktop that want to sign in;
-//	                       then three numbers to choose from; then the result
+//	                       then a field for the number; then the result
 //	POST /scan/continue    "Continue": no other phone can answer the ticket any more
-//	POST /scan/answer      the chosen number, or a refusal
-//	POST /scan/undo        "not me": ends the session of the desktop
+//	POST /scan/answer      the typed number, or a refusal
+//	POST /scan/undo        "not me": ends the session of the desktop. The ticket and the session are found
+//	                       in the store by the phone's user, so opening another code takes nothing away
 //
 // A ticket's id is not a secret: everybody who sees the QR code can read it. Only the browser with
-// the secret in its cookie is signed in, and only after a signed-in phone has chosen the number that
-// this browser shows. No URL alone grants access, and a GET request of a phone does not change the
+// the secret in its cookie is signed in, and only after the number that this browser shows was typed
+// on a signed-in phone. No URL alone grants access, and a GET request of a phone does not change the
 // ticket.
 //
-// A process may be killed at any moment. The session is created first, under an id derived from the
-// browser's cookie, and only then is the ticket redeemed: a repeated request creates the same
-// session. Once the ticket is redeemed, a repeated request continues only while that session is
-// live, so a sign-out is not undone.
+// A process may be killed at any moment. The ticket is redeemed and the session stored in one
+// transaction, under an id derived from the browser's cookie. A repeated request continues only
+// while that session is live, so a sign-out is not undone.
 //
 // The number protects from phishing: an attacker may send the QR code of the attacker's own browser
 // to a victim, but the victim does not see the number on that screen. The number does not help if
@@ -57,6 +56,7 @@ import (
 
 	"github.com/weigate/weigate/internal/audit"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/seal"
 	"github.com/weigate/weigate/internal/session"
@@ -72,13 +72,9 @@ const methodWeChat = "wechat"
 // Kinds of the events that this package stores.
 const (
 	EventRefuse = "scan_refused"      // the phone declined
-	EventWrong  = "scan_wrong_number" // the phone chose another number than the desktop shows
+	EventWrong  = "scan_wrong_number" // the number typed on the phone is not the desktop's
 	EventUndo   = "scan_undone"       // "not me": the session was ended
 )
-
-// MaxTickets is the default limit of open tickets that no phone has scanned: more than there are
-// users in front of a screen.
-const MaxTickets = 20_000
 
 // Observation is the start or the end of a sign-in, for metrics. The outcomes of the end have the
 // names of package flow, except "wrong_number", which only a scan has.
@@ -90,13 +86,14 @@ type Observation struct {
 type SignIn interface {
 	session.Authenticator // Session, Begin and AskProfile
 
-	// CreateSession creates this browser's session and records the sign-in, or finds the session if
-	// it was created already. It returns the session cookie. It returns gateway.ErrBlocked for a
-	// blocked user, and gateway.ErrNotFound when there is no such user or, with Repeat, when that
-	// session has ended.
-	CreateSession(r *http.Request, a session.Authentication) (*http.Cookie, error)
+	// NewSession returns the session and the event that are stored when the ticket is redeemed.
+	NewSession(a session.Authentication) (gateway.Session, gateway.Event, error)
 
-	// SessionHash returns the hash of the id of the session that CreateSession creates for a seed.
+	// ResumeSession returns the cookie of the session that was stored for a. It returns
+	// gateway.ErrNotFound when that session has ended, and gateway.ErrBlocked for a blocked user.
+	ResumeSession(r *http.Request, a session.Authentication) (*http.Cookie, error)
+
+	// SessionHash returns the hash of the id of the session that NewSession returns for a seed.
 	SessionHash(seed []byte) ([32]byte, error)
 
 	// End signs this browser out and clears its cookies with headers on w; it writes no status. A
@@ -104,8 +101,11 @@ type SignIn interface {
 	End(w http.ResponseWriter, r *http.Request) error
 }
 
-// Sessions ends sessions of other browsers. session.Manager implements it.
+// Sessions lists and ends sessions of other browsers. session.Manager implements it.
 type Sessions interface {
+	// UserSessions returns the user's sessions, the one used last first.
+	UserSessions(ctx context.Context, userID string, now time.Time) ([]gateway.Session, error)
+
 	// End ends the session and revokes its grants. A session that does not exist any more is not an
 	// error.
 	End(ctx context.Context, hash [32]byte, now time.Time) error
@@ -129,15 +129,16 @@ type Config struct {
 	Keys [][]byte // seal the cookies: the first seals, all open; at least 32 bytes each
 	// InWeChat reports whether the browser is WeChat's own, where an official account signs users
 	// in.
-	InWeChat   func(*http.Request) bool
-	Tickets    gateway.Tickets
-	MaxTickets int // optional: limit of tickets that no phone has scanned; 0 = the constant MaxTickets
-	Users      Users
-	Events     Events
-	Sessions   Sessions
-	Apps       func(id string) (gateway.App, bool) // the apps of the configuration
-	Site       *web.Site
-	Phone      string // optional: address of the simulator's control page, where simulated phones scan the QR code
+	InWeChat     func(*http.Request) bool
+	Tickets      gateway.Tickets
+	TicketLimits gateway.TicketLimits // optional: zero = those of package limit
+	Limits       *limit.Limiter       // optional: counts wrong numbers by user
+	Users        Users
+	Events       Events
+	Sessions     Sessions
+	Apps         func(id string) (gateway.App, bool) // the apps of the configuration
+	Site         *web.Site
+	Phone        string // optional: address of the simulator's control page, where simulated phones scan the code
 
 	Address   func(*http.Request) netip.Addr           // optional: the client's IP address; zero = not known
 	Stopping  <-chan struct{}                          // optional: closed when the process stops; ends long polls
@@ -198,8 +199,8 @@ func New(cfg Config) (*Handler, error) {
 
 // defaults sets the optional fields that are missing.
 func defaults(cfg *Config) {
-	if cfg.MaxTickets == 0 {
-		cfg.MaxTickets = MaxTickets
+	if cfg.TicketLimits == (gateway.TicketLimits{}) {
+		cfg.TicketLimits = gateway.TicketLimits{Total: limit.Tickets.Max, PerNetwork: limit.TicketsPerNetwork.Max}
 	}
 	if cfg.Address == nil {
 		cfg.Address = func(*http.Request) netip.Addr { return netip.Addr{} }

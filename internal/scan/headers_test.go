@@ -46,7 +46,7 @@ func TestFramesAndScriptsAreShutOut(t *testing.T) {
 	check(phone.open(desktop.link()).want(web.ScanAsk), true)
 	check(phone.press("Continue").want(web.ScanNumber), true)
 	check(desktop.open(desktop.at).want(web.ScanScanned), true)
-	check(phone.press(w.ticket().Number).want(web.ScanDone), true)
+	check(phone.enter(w.ticket().Number).want(web.ScanDone), true)
 	check(desktop.open(desktop.at).want(web.ScanSignedIn), false)
 	for name, value := range desktop.page.Result().Header {
 		if name == "Set-Cookie" {

@@ -3,14 +3,13 @@ package scan
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base32"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
@@ -72,14 +71,10 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phon
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanNone})
 		return req, false
 	}
-	if p.Approval != nil {
-		h.showApproved(w, r, *p)
-		return req, false
-	}
 	req.phone = *p
 	t, err := h.cfg.Tickets.Ticket(r.Context(), hashID(p.Ticket), h.cfg.Now())
 	if errors.Is(err, gateway.ErrNotFound) {
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver})
+		h.showExpired(w, r, hashID(p.Ticket))
 		return req, false
 	}
 	if err == nil {
@@ -159,17 +154,14 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 		if req.data.Profile && h.signIn.AskProfile(w, r, req.browser, h.path+pathConfirm) {
 			return
 		}
-		h.showNumbers(w, r, req)
+		h.showNumber(w, r, req, false)
 		return
 	case t.State == gateway.TicketScanned:
 		page.Kind = web.ScanTaken
 	case (t.State == gateway.TicketApproved || t.State == gateway.TicketRedeemed) && mine:
-		req.phone.Approval = newApproval(req, h.cfg.Now())
-		if err := h.cookies.setPhone(w, req.phone); err != nil {
-			h.fail(w, r, err)
-			return
-		}
-		h.showApproved(w, r, req.phone)
+		h.showApproved(w, r, req.browser.User, formID(t.Hash), web.Facts{
+			App: h.appName(t.App), Browser: t.Browser, MaskedIP: t.MaskedIP, Ago: h.cfg.Now().Sub(t.ScannedAt),
+		})
 		return
 	case t.State == gateway.TicketRefused && mine:
 		page.Kind = web.ScanDeclined
@@ -194,30 +186,55 @@ func (h *Handler) facts(r *http.Request, req phoneRequest) *web.Facts {
 
 // showRequest renders the page that shows which app and which desktop want to sign in.
 func (h *Handler) showRequest(w http.ResponseWriter, r *http.Request, req phoneRequest) {
+	if h.isPaused(req) {
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanPaused})
+		return
+	}
 	h.cfg.Site.Show(w, r, web.Page{
 		Kind: web.ScanAsk, App: h.appName(req.ticket.App), User: web.UserOf(req.browser.User),
 		Scan: &web.Scan{Facts: h.facts(r, req)},
 		Forms: []web.Form{
-			{Action: h.path + pathContinue, Label: web.LabelContinue, Fields: map[string]string{"m": formID(req.ticket)}},
+			{Action: h.path + pathContinue, Label: web.LabelContinue, Fields: map[string]string{"m": formID(req.ticket.Hash)}},
 			h.refuseForm(req),
 		},
 	})
 }
 
-// showNumbers renders the page with the three numbers to choose from.
-func (h *Handler) showNumbers(w http.ResponseWriter, r *http.Request, req phoneRequest) {
-	fields := map[string]string{"m": formID(req.ticket)}
-	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanNumber, App: h.appName(req.ticket.App), Scan: &web.Scan{Choices: choices(req.ticket), Action: h.path +
-			pathAnswer, Fields: fields},
+// showNumber renders the page with the field for the number. malformed makes the page ask again,
+// after the user sent something else than two digits.
+func (h *Handler) showNumber(w http.ResponseWriter, r *http.Request, req phoneRequest, malformed bool) {
+	if h.isPaused(req) {
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanPaused})
+		return
+	}
+	page := web.Page{
+		Kind: web.ScanNumber, App: h.appName(req.ticket.App),
+		Scan: &web.Scan{Answer: &web.NumberForm{
+			Action: h.path + pathAnswer, Fields: map[string]string{"m": formID(req.ticket.Hash)}, Malformed: malformed,
+		}},
 		Forms: []web.Form{h.refuseForm(req)},
-	})
+	}
+	if malformed {
+		page.Status = http.StatusUnprocessableEntity
+	}
+	h.cfg.Site.Show(w, r, page)
+}
+
+// wrongNumbers returns the bucket of the user's wrong numbers.
+func wrongNumbers(req phoneRequest) limit.Bucket {
+	return limit.Bucket{Rate: limit.WrongNumberPerUser, Key: req.browser.User.ID}
+}
+
+// isPaused reports whether the user has typed so many wrong numbers that no answer is accepted for a
+// while. It protects users who are made to guess the number of an attacker's screen again and again.
+func (h *Handler) isPaused(req phoneRequest) bool {
+	return h.cfg.Limits.Exhausted(h.cfg.Now(), wrongNumbers(req))
 }
 
 // refuseForm returns the button that refuses.
 func (h *Handler) refuseForm(req phoneRequest) web.Form {
 	return web.Form{Action: h.path + pathAnswer, Label: web.LabelRefuse, Quiet: true,
-		Fields: map[string]string{"m": formID(req.ticket), "refuse": "1"}}
+		Fields: map[string]string{"m": formID(req.ticket.Hash), "refuse": "1"}}
 }
 
 // readForm parses a form of the phone and authenticates the request. A form is accepted only for the
@@ -230,7 +247,7 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (req phoneReq
 		return req, false
 	}
 	req, ok = h.authenticate(w, r)
-	if ok && r.PostForm.Get("m") != formID(req.ticket) {
+	if ok && r.PostForm.Get("m") != formID(req.ticket.Hash) {
 		route.SeeOther(w, h.path+pathConfirm)
 		return req, false
 	}
@@ -261,35 +278,51 @@ func (h *Handler) scanTicket(ctx context.Context, req phoneRequest) (gateway.Tic
 	}, h.cfg.Now())
 }
 
-// answer serves /scan/answer: it stores whether the user chose the desktop's number, chose another
-// one, or refused. A number that the page did not show is ignored.
+// answer serves /scan/answer: it stores whether the user typed the right number, a wrong one, or
+// refused. A wrong number ends the ticket, so that a user who is made to guess has one guess for each
+// code. After anything but two digits the page asks again.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	req, ok := h.readForm(w, r)
 	if !ok {
 		return
 	}
-	state := gateway.TicketRefused
-	if number := r.PostForm.Get("number"); number != "" {
-		state = gateway.TicketMismatch
-		switch {
-		case number == req.ticket.Number:
-			state = gateway.TicketApproved
-		case !slices.Contains(req.ticket.Others, number):
-			route.SeeOther(w, h.path+pathConfirm)
-			return
-		}
-	} else if r.PostForm.Get("refuse") != "1" {
-		route.SeeOther(w, h.path+pathConfirm)
+	switch {
+	case r.PostForm.Get("refuse") == "1":
+		h.refuse(w, r, req)
+		return
+	case req.ticket.State != gateway.TicketScanned || req.ticket.Approver.UserID != req.browser.User.ID,
+		!r.PostForm.Has("number"):
+		route.SeeOther(w, h.path+pathConfirm) // the page for the ticket's state
 		return
 	}
-	if state == gateway.TicketRefused && req.ticket.State == gateway.TicketOpen {
-		// The user refused without pressing "Continue" first. Becoming the approver first ensures
-		// that no other user can approve this ticket afterwards.
+	number := readNumber(r.PostForm.Get("number"))
+	if number == "" || h.isPaused(req) {
+		h.showNumber(w, r, req, true)
+		return
+	}
+	state := gateway.TicketMismatch
+	if isNumber(req.ticket, number) {
+		state = gateway.TicketApproved
+	} else {
+		h.cfg.Limits.Allow(h.cfg.Now(), wrongNumbers(req)) // counts it; isPaused decides the next time
+	}
+	h.storeAnswer(w, r, req, state)
+}
+
+// refuse stores that the user refused, perhaps without pressing "Continue" first. Becoming the
+// approver first ensures that no other user can approve this ticket afterwards.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, req phoneRequest) {
+	if req.ticket.State == gateway.TicketOpen {
 		if _, err := h.scanTicket(r.Context(), req); err != nil && !errors.Is(err, gateway.ErrConflict) {
 			h.failAnswer(w, r, err)
 			return
 		}
 	}
+	h.storeAnswer(w, r, req, gateway.TicketRefused)
+}
+
+// storeAnswer stores the answer and redirects to the page of the result.
+func (h *Handler) storeAnswer(w http.ResponseWriter, r *http.Request, req phoneRequest, state gateway.TicketState) {
 	t, err := h.cfg.Tickets.AnswerTicket(r.Context(), req.ticket.Hash, req.browser.User.ID, state, h.cfg.Now())
 	switch {
 	case err == nil:
@@ -324,54 +357,4 @@ func (h *Handler) failAnswer(w http.ResponseWriter, r *http.Request, err error) 
 	default:
 		h.fail(w, r, err)
 	}
-}
-
-// newApproval returns what the phone keeps of the ticket of req after the user has approved.
-func newApproval(req phoneRequest, now time.Time) *approval {
-	return &approval{
-		User: req.browser.User.ID, Session: req.data.Session, App: req.ticket.App, Browser: req.ticket.Browser,
-		MaskedIP: req.ticket.MaskedIP, At: now.Unix(),
-	}
-}
-
-// showApproved shows the phone where its user was signed in, with a button to undo it.
-func (h *Handler) showApproved(w http.ResponseWriter, r *http.Request, p phoneTicket) {
-	a := p.Approval
-	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanDone, App: h.appName(a.App), User: h.user(r.Context(), a.User),
-		Scan: &web.Scan{Facts: &web.Facts{App: h.appName(a.App), Browser: a.Browser, MaskedIP: a.MaskedIP,
-			Ago: h.cfg.Now().Sub(time.Unix(a.At, 0))}},
-		Forms: []web.Form{{Action: h.path + pathUndo, Label: web.LabelNotMe, Quiet: true}},
-	})
-}
-
-// undo serves /scan/undo, the button "not me": it ends the session of the desktop. If the desktop has
-// no session yet, it prevents that one is created.
-func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
-	p := h.cookies.readPhone(r)
-	if p == nil || p.Approval == nil || len(p.Approval.Session) != sha256.Size {
-		route.SeeOther(w, h.path+pathConfirm)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
-	defer cancel()
-	now := h.cfg.Now()
-	// The approval is withdrawn before the session is ended, because the desktop may redeem the
-	// ticket at the same time. If it has redeemed the ticket by now, End below ends its session. If
-	// not, it finds the ticket refused, and finish ends the session that it has just created.
-	//
-	// The session is ended even if the ticket was deleted, was redeemed, or belongs to a blocked
-	// user; other errors are those of the store.
-	_, err := h.cfg.Tickets.AnswerTicket(ctx, hashID(p.Ticket), p.Approval.User, gateway.TicketRefused, now)
-	if err == nil || errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrConflict) ||
-		errors.Is(err, gateway.ErrBlocked) {
-		err = h.cfg.Sessions.End(ctx, [32]byte(p.Approval.Session), now)
-	}
-	if err != nil {
-		h.fail(w, r, err)
-		return
-	}
-	h.recordEvent(ctx, EventUndo, "ok", p.Approval.User, gateway.Ticket{App: p.Approval.App, Browser: p.Approval.Browser})
-	h.cookies.clearPhone(w)
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone})
 }

@@ -32,8 +32,8 @@ func TestDesktopIsSignedInByAPhone(t *testing.T) {
 	w.state(gateway.TicketOpen)
 	phone.press("Continue").want(web.ScanNumber)
 	w.state(gateway.TicketScanned)
-	desktop.open(desktop.at).want(web.ScanScanned).shows("Alice", w.ticket().Number)
-	phone.press(w.ticket().Number).want(web.ScanDone).shows("Notes", "Chrome, Windows", "203.0.113.*")
+	desktop.open(desktop.at).want(web.ScanScanned).shows(w.ticket().Number)
+	phone.enter(w.ticket().Number).want(web.ScanDone).shows("Notes", "Chrome, Windows", "203.0.113.*")
 	if desktop.isIn() != "" {
 		t.Error("signed in before the desktop came for it")
 	}
@@ -209,7 +209,7 @@ func TestSecondPhoneAndSamePhoneTwice(t *testing.T) {
 	// The same phone, and another phone of the same user, continue where they were.
 	alice.open(link).want(web.ScanNumber)
 	w.phone("alice").open(link).want(web.ScanNumber)
-	alice.press(w.ticket().Number).want(web.ScanDone)
+	alice.enter(w.ticket().Number).want(web.ScanDone)
 	alice.open(link).want(web.ScanDone)
 	bob.open(link).want(web.ScanUsed)
 	desktop.open(desktop.at).want(web.ScanSignedIn).shows("Alice")
@@ -229,7 +229,7 @@ func TestClosedDesktop(t *testing.T) {
 		t.Errorf("the app does not hear of it: %s", desktop.page.Body)
 	}
 	w.state(gateway.TicketCancelled)
-	phone.press(number).want(web.ScanOver)
+	phone.enter(number).want(web.ScanOver)
 	desktop.open(desktop.at).want(web.Lost)
 	// The gateway's own page has nobody to tell.
 	own := w.desktop("own")
@@ -301,14 +301,17 @@ func TestNotMeBeforeTheDesktopCameForIt(t *testing.T) {
 	if desktop.isIn() != "" || w.people.made != 0 {
 		t.Error("the desktop got in")
 	}
-	phone.open("/scan/confirm").want(web.ScanNone)
+	phone.open("/scan/confirm").want(web.ScanDeclined)
 }
 
-// The phone's "not me" falls between the desktop's look at the answer and the taking of the ticket,
-// before or after the session was made.
-func TestNotMeWhileTheDesktopGoesIn(t *testing.T) {
+// The phone's "not me" comes after the desktop has read the approved ticket, before or after the
+// ticket is redeemed.
+func TestNotMeWhileTheDesktopIsSignedIn(t *testing.T) {
 	t.Parallel()
-	for _, moment := range []string{"CreateSession", "RedeemTicket"} {
+	for moment, want := range map[string]struct {
+		page web.Kind
+		made int
+	}{"RedeemTicket": {web.ScanRefused, 0}, "ResumeSession": {web.Lost, 1}} {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
 			w := newFixture(t)
@@ -322,9 +325,9 @@ func TestNotMeWhileTheDesktopGoesIn(t *testing.T) {
 				}
 			}
 			w.tickets.hook, w.people.hook = undo, undo
-			desktop.open(desktop.at).want(web.ScanRefused)
-			desktop.open(desktop.at).want(web.ScanRefused)
-			if desktop.isIn() != "" || w.people.made != 1 {
+			desktop.open(desktop.at).want(want.page)
+			desktop.open(desktop.at).want(want.page)
+			if desktop.isIn() != "" || w.people.made != want.made {
 				t.Errorf("signed in as %q; %d sessions were made", desktop.isIn(), w.people.made)
 			}
 		})
@@ -336,8 +339,8 @@ func TestCancelAtTheMomentOfTheAnswerSignsNobodyIn(t *testing.T) {
 	w := newFixture(t)
 	desktop, phone := w.desktop(), w.phone("alice")
 	w.approve(desktop.link(), phone)
-	desktop.press("Cancel").want(web.ScanUndone) // its page is older than the answer
-	w.state(gateway.TicketRedeemed)
+	desktop.press("Cancel").want(web.Continue) // its page is older than the answer
+	w.state(gateway.TicketCancelled)
 	desktop.open(desktop.at).want(web.Lost)
 	if desktop.isIn() != "" {
 		t.Error("signed in after a cancel")

@@ -4,13 +4,13 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,15 +31,14 @@ const (
 // ticketData is the content of gateway.Ticket.Data: the parts of the desktop's request that the
 // phone's requests need.
 type ticketData struct {
-	Session        []byte `json:"s"`           // hash of the id of the desktop's session, so that the phone can end it
-	Network        string `json:"n,omitempty"` // hash of the desktop's network, see networks.tag
+	Network        string `json:"n,omitempty"` // networks.tag of the desktop's address
 	Reauthenticate bool   `json:"f,omitempty"` // the phone has to sign in again, even with a session
 	Consent        bool   `json:"c,omitempty"`
 	Profile        bool   `json:"p,omitempty"`
 }
 
 func readTicketData(t gateway.Ticket) (d ticketData, err error) {
-	if err := json.Unmarshal(t.Data, &d); err != nil || len(d.Session) != sha256.Size {
+	if err := json.Unmarshal(t.Data, &d); err != nil {
 		return ticketData{}, errors.New("scan: malformed ticket data")
 	}
 	return d, nil
@@ -88,41 +87,51 @@ func hashDesktop(secret []byte) [32]byte {
 	return sha256.Sum256(append([]byte("weigate/scan desktop\x00"), secret...))
 }
 
-// numbers returns the desktop's two-digit number and two decoys, from which the phone's user has to
-// choose. They are derived from the cookie, so that a page that is rendered twice shows the same
-// number.
-func (f *desktopFlow) numbers() (number string, others []string, err error) {
-	stream, err := f.derive("numbers", 64)
+// number returns the desktop's two-digit number. It is derived from the cookie, so that a page that
+// is rendered twice shows the same number.
+func (f *desktopFlow) number() (string, error) {
+	stream, err := f.derive("number", 64)
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
-	var out []string
 	for _, b := range stream {
-		// 10 to 99 are 90 numbers. Only bytes below 180, a multiple of 90, are used, so that all
-		// numbers are equally likely.
-		if n := strconv.Itoa(int(b)%90 + 10); b < 180 && !slices.Contains(out, n) {
-			out = append(out, n)
-		}
-		if len(out) == 3 {
-			return out[0], out[1:], nil
+		// 10 to 99 are 90 values; 180 is the largest multiple that fits, so that each is as likely.
+		if b < 180 {
+			return strconv.Itoa(int(b)%90 + 10), nil
 		}
 	}
-	// 64 bytes give fewer than three numbers with a probability below 2^-50.
-	return "", nil, errors.New("scan: no numbers")
+	return "", errors.New("scan: no number") // less likely than 2^-100
 }
 
-// choices returns the numbers that the phone shows: sorted, so that the order does not reveal the
-// desktop's.
-func choices(t gateway.Ticket) []string {
-	out := append(slices.Clone(t.Others), t.Number)
-	slices.Sort(out)
-	return out
+// readNumber returns the two digits that a user typed, or "". Chinese input methods can produce
+// full-width digits.
+func readNumber(typed string) string {
+	var out strings.Builder
+	for _, c := range strings.TrimSpace(typed) {
+		if c >= '０' && c <= '９' {
+			c += '0' - '０'
+		}
+		if c < '0' || c > '9' {
+			return ""
+		}
+		out.WriteRune(c)
+	}
+	if out.Len() != 2 {
+		return ""
+	}
+	return out.String()
 }
 
-// formID returns a value that identifies a ticket in the phone's forms, without revealing its id.
-// With it, the form of an older page is rejected if the user has scanned another QR code since.
-func formID(t gateway.Ticket) string {
-	sum := sha256.Sum256(append([]byte("weigate/scan mark\x00"), t.Hash[:]...))
+// isNumber reports whether the user typed the ticket's number.
+func isNumber(t gateway.Ticket, number string) bool {
+	return subtle.ConstantTimeCompare([]byte(t.Number), []byte(number)) == 1
+}
+
+// formID returns a value that identifies the ticket with this hash in the phone's forms, and in the
+// session that was stored when it was redeemed. It reveals neither the id nor the hash. If the user
+// has scanned another code since, the form of the older page does not answer that code.
+func formID(hash [32]byte) string {
+	sum := sha256.Sum256(append([]byte("weigate/scan mark\x00"), hash[:]...))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
@@ -132,17 +141,13 @@ func (h *Handler) newTicket(r *http.Request, f *desktopFlow, now time.Time) (gat
 	if err != nil {
 		return gateway.Ticket{}, err
 	}
-	number, others, err := f.numbers()
-	if err != nil {
-		return gateway.Ticket{}, err
-	}
-	session, err := h.signIn.SessionHash(secrets.session)
+	number, err := f.number()
 	if err != nil {
 		return gateway.Ticket{}, err
 	}
 	address := h.cfg.Address(r)
 	data, err := json.Marshal(ticketData{
-		Session: session[:], Network: h.networks.tag(address), Reauthenticate: f.LoginRequest.Reauthenticate,
+		Network: h.networks.tag(address), Reauthenticate: f.LoginRequest.Reauthenticate,
 		Consent: f.LoginRequest.Consent, Profile: f.LoginRequest.Profile,
 	})
 	if err != nil {
@@ -151,7 +156,7 @@ func (h *Handler) newTicket(r *http.Request, f *desktopFlow, now time.Time) (gat
 	return gateway.Ticket{
 		Hash: hashID(secrets.id), Desktop: hashDesktop(secrets.desktop), App: f.LoginRequest.App,
 		Connector: f.LoginRequest.Connector,
-		Browser:   readBrowser(r.UserAgent()), MaskedIP: maskAddress(address), Number: number, Others: others,
-		CreatedAt: now, ExpiresAt: now.Add(ticketLife), Data: data,
+		Browser:   readBrowser(r.UserAgent()), MaskedIP: maskAddress(address), Network: h.networks.share(address),
+		Number: number, CreatedAt: now, ExpiresAt: now.Add(ticketLife), Data: data,
 	}, nil
 }

@@ -123,7 +123,7 @@ func TestPollContinuesAfterTheStoreWasUnavailable(t *testing.T) {
 			w.tickets.mu.Lock()
 			delete(w.tickets.broken, "TicketStates")
 			w.tickets.mu.Unlock()
-			phone.press(w.ticket().Number)
+			phone.enter(w.ticket().Number)
 		})
 		if answer, took := desktop.polls(w.t.Context(), "scanned"); answer != `{"state":"approved"}` ||
 			took > 9*time.Second {

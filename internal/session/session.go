@@ -185,7 +185,7 @@ func (m *Manager) End(ctx context.Context, hash [32]byte, now time.Time) error {
 // session cookie. It succeeds when the browser is not signed in. Grants of apps are not revoked.
 func (m *Manager) SignOut(r *http.Request) (*http.Cookie, error) {
 	ended := map[string]bool{}
-	for _, c := range r.CookiesNamed(m.Cookies.Name(flow.CookieSession)) {
+	for c := range m.Cookies.Named(r, flow.CookieSession) {
 		id := m.id(c.Value)
 		if id == "" || ended[id] {
 			continue
@@ -221,6 +221,23 @@ type Data struct {
 	LoginRequestID  string   `json:"login_request,omitempty"`
 	ProfileDeclined bool     `json:"declined,omitempty"`
 	Scopes          []string `json:"scopes,omitempty"`
+	Scan            *Scan    `json:"scan,omitempty"`
+}
+
+// Scan describes a browser that a phone has signed in. Its user sees it on the phone and on their
+// own page, and can sign that browser out there.
+type Scan struct {
+	Ticket   string `json:"ticket"`            // identifies the ticket to package scan; not the id in the QR code
+	App      string `json:"app,omitempty"`     // id of the app that required the sign-in; "" = none
+	Browser  string `json:"browser,omitempty"` // name of the browser
+	MaskedIP string `json:"ip,omitempty"`      // its IP address without the last part
+}
+
+// FormID returns a value that identifies a session in forms of its user. It does not reveal the
+// hash by which the store finds the session.
+func FormID(hash [32]byte) string {
+	sum := sha256.Sum256(append([]byte("weigate session form\x00"), hash[:]...))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
 // Bytes returns the form in which a session stores the data.
@@ -322,5 +339,5 @@ type Authentication struct {
 	App            string    // id of the app that required the sign-in, for the event; "" = none
 	LoginRequestID string    // ID of the LoginRequest that this answers; "" = none
 	Seed           []byte    // the session id is derived from it: the same seed gives the same session
-	Repeat         bool      // a session was created earlier: only return its cookie, if it still exists
+	Scan           *Scan     // of a sign-in by scan; nil = none
 }

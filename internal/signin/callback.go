@@ -209,6 +209,7 @@ func endingKind(outcome string) web.Kind {
 const (
 	EventSignIn     = "sign_in"             // a user signed in, or was refused because they are blocked
 	EventSignOutAll = "sign_out_everywhere" // a user ended all their sessions
+	EventEndBrowser = "sign_out_browser"    // a user ended the session of one of their browsers
 )
 
 // complete records the authorization of a user in one transaction of the store: the user, their

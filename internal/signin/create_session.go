@@ -16,32 +16,49 @@ import (
 // ended.
 const deleteTimeout = 3 * time.Second
 
-// CreateSession creates a session for this browser after its user was authenticated by other means
-// than WeChat's callback. Package scan calls it when the user has confirmed on a phone. It records
-// the event of the sign-in, ends the session that the browser had before, and returns the session
-// cookie.
+// NewSession returns the session of a user who was authenticated by other means than WeChat's
+// callback, and the event of the sign-in: package scan calls it. It stores neither. The caller must
+// store both in the transaction that makes the sign-in final, and then call [Handler.ResumeSession].
 //
-// The session id is derived from Seed. Another call with the same Seed, on any replica, therefore
-// returns the same cookie while the session exists. After the session has ended, such a call
-// creates it again, unless Repeat is set. So that a sign-out is final, the caller must set Repeat
-// as soon as it has stored that the sign-in is finished.
+// The session id is derived from Seed, so every call with the same Seed, on any replica, returns the
+// same session.
 //
 // The caller must have verified that the sign-in was started in this browser. Otherwise an attacker
 // could sign a victim's browser in as the attacker (login CSRF).
-//
-// Errors to test for: gateway.ErrBlocked (the user is blocked), gateway.ErrNotFound (there is no
-// such user, or with Repeat: the session has ended), gateway.ErrConflict (another sign-in has a
-// session with this seed), gateway.ErrUnavailable.
-func (h *Handler) CreateSession(r *http.Request, a session.Authentication) (*http.Cookie, error) {
+func (h *Handler) NewSession(a session.Authentication) (gateway.Session, gateway.Event, error) {
 	c := h.connector(a.Connector)
 	if c == nil || c.Client.AppID != a.AppID || a.OpenID == "" || a.Method == "" || a.AuthTime.IsZero() {
-		return nil, errors.New("signin: authentication without a known connector, openid, method or time")
+		return gateway.Session{}, gateway.Event{},
+			errors.New("signin: authentication without a known connector, openid, method or time")
 	}
+	hash, err := h.SessionHash(a.Seed)
+	if err != nil {
+		return gateway.Session{}, gateway.Event{}, err
+	}
+	now := h.cfg.Now()
+	s := gateway.Session{
+		Hash: hash, UserID: a.UserID, Connector: a.Connector, AppID: a.AppID, OpenID: a.OpenID, Method: a.Method,
+		AuthTime: a.AuthTime, CreatedAt: now, SeenAt: now, ExpiresAt: h.cfg.Sessions.Expiry(now, now),
+		Data: session.Data{LoginRequestID: a.LoginRequestID, Scan: a.Scan}.Bytes(),
+	}
+	event := gateway.Event{
+		At: now, Kind: EventSignIn, UserID: a.UserID, App: a.App, Connector: a.Connector, Method: a.Method, Outcome: "ok",
+	}
+	return s, event, nil
+}
+
+// ResumeSession returns the cookie of the session that NewSession returned for the same
+// authentication and the caller stored, and ends the session that the browser had before. It creates
+// no session, so a repeated request does not undo a sign-out.
+//
+// Errors to test for: gateway.ErrNotFound (no such user, or the session has ended),
+// gateway.ErrBlocked, gateway.ErrConflict (the session is another user's), gateway.ErrUnavailable.
+func (h *Handler) ResumeSession(r *http.Request, a session.Authentication) (*http.Cookie, error) {
 	id, err := flow.SeedSessionID(a.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("signin: %w", err)
 	}
-	ctx, now := r.Context(), h.cfg.Now()
+	ctx, hash := r.Context(), session.Hash(id)
 	user, err := h.cfg.Users.User(ctx, a.UserID)
 	switch {
 	case err != nil:
@@ -49,36 +66,15 @@ func (h *Handler) CreateSession(r *http.Request, a session.Authentication) (*htt
 	case user.Status == gateway.Blocked:
 		return nil, gateway.ErrBlocked
 	}
-	s := gateway.Session{
-		Hash: session.Hash(id), UserID: user.ID, Connector: a.Connector, AppID: a.AppID, OpenID: a.OpenID, Method: a.Method,
-		AuthTime: a.AuthTime, CreatedAt: now, SeenAt: now, ExpiresAt: h.cfg.Sessions.Expiry(now, now),
-		Data: session.Data{LoginRequestID: a.LoginRequestID}.Bytes(),
+	existing, owner, err := h.cfg.Sessions.Find(ctx, hash, h.cfg.Now())
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("signin: read the session: %w", err)
+	case owner.ID != user.ID || existing.AppID != a.AppID || existing.OpenID != a.OpenID ||
+		existing.Method != a.Method:
+		return nil, fmt.Errorf("signin: the seed belongs to another sign-in: %w", gateway.ErrConflict)
 	}
-	created := false
-	if !a.Repeat {
-		err = h.cfg.Sessions.Sessions.PutSession(ctx, s, now)
-		if err != nil && !errors.Is(err, gateway.ErrConflict) {
-			return nil, fmt.Errorf("signin: create the session: %w", err)
-		}
-		created = err == nil
-	}
-	if !created {
-		// The session exists already, or the caller set Repeat: compare, and create nothing.
-		existing, owner, err := h.cfg.Sessions.Find(ctx, s.Hash, now)
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("signin: read the session: %w", err)
-		case owner.ID != user.ID || existing.AppID != s.AppID || existing.OpenID != s.OpenID ||
-			existing.Method != s.Method:
-			return nil, fmt.Errorf("signin: the seed belongs to another sign-in: %w", gateway.ErrConflict)
-		}
-	}
-	h.endPrevious(r, s.Hash)
-	if created {
-		h.events.Record(ctx, gateway.Event{
-			At: now, Kind: EventSignIn, UserID: user.ID, App: a.App, Connector: a.Connector, Method: a.Method, Outcome: "ok",
-		})
-	}
+	h.endPrevious(r, hash)
 	return h.cfg.Sessions.NewCookie(id), nil
 }
 
@@ -97,7 +93,7 @@ func (h *Handler) endPrevious(r *http.Request, current [32]byte) {
 	}
 }
 
-// SessionHash returns the hash of the id of the session that CreateSession creates for a seed. The
+// SessionHash returns the hash of the id of the session that NewSession returns for a seed. The
 // store finds sessions by this hash.
 func (h *Handler) SessionHash(seed []byte) ([32]byte, error) {
 	id, err := flow.SeedSessionID(seed)

@@ -86,7 +86,7 @@ func TestCreateSessionAtTwoReplicasIsOneSession(t *testing.T) {
 	}
 }
 
-func TestCreateSessionAgainDoesNotUndoASignOut(t *testing.T) {
+func TestResumeSessionDoesNotUndoASignOut(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*fixture, *visitor, string){
 		"signed out here": func(_ *fixture, v *visitor, _ string) {
@@ -109,10 +109,11 @@ func TestCreateSessionAgainDoesNotUndoASignOut(t *testing.T) {
 		alice, v := r.user("alice"), r.visitor(uaDesktop)
 		e := r.by(signin.MethodScan, alice)
 		v.must(e)
-		e.Repeat = true
-		v.must(e)
+		if err := v.resumeSession(e); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 		end(r, v, alice)
-		if err := v.createSession(e); !errors.Is(err, gateway.ErrNotFound) {
+		if err := v.resumeSession(e); !errors.Is(err, gateway.ErrNotFound) {
 			t.Errorf("%s: %v, want ErrNotFound", name, err)
 		}
 		if _, ok := v.session(); ok {
@@ -145,7 +146,6 @@ func TestCreateSessionRefuses(t *testing.T) {
 		"no time":                    {func(e *session.Authentication) { e.AuthTime = time.Time{} }, other},
 		"a seed that can be tried":   {func(e *session.Authentication) { e.Seed = []byte("1234") }, other},
 		"no seed":                    {func(e *session.Authentication) { e.Seed = nil }, other},
-		"a repeat of what was not":   {func(e *session.Authentication) { e.Repeat = true }, gateway.ErrNotFound},
 	} {
 		e := r.by(signin.MethodScan, alice)
 		c.change(&e)
@@ -198,9 +198,9 @@ func TestLoginCSRFWithCreateSession(t *testing.T) {
 	}
 }
 
-// CreateSession ends the session that the browser had, because nobody could sign out of it any
+// ResumeSession ends the session that the browser had, because nobody could sign out of it any
 // more.
-func TestCreateSessionEndsThePreviousSession(t *testing.T) {
+func TestResumeSessionEndsThePreviousSession(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, withBoth)
 	alice, v := r.user("alice"), r.visitor(uaDesktop)
@@ -231,8 +231,10 @@ func TestCreateSessionAcrossAJoin(t *testing.T) {
 	v := r.visitor(uaDesktop)
 	e := r.by(signin.MethodScan, younger) // as the ticket may still have it
 	v.must(e)
-	e.UserID, e.Repeat = older, true
-	v.must(e)
+	e.UserID = older
+	if err := v.resumeSession(e); err != nil {
+		t.Error(err)
+	}
 	if s, ok := v.session(); !ok || s.User.ID != older {
 		t.Errorf("session %+v, %v", s, ok)
 	}

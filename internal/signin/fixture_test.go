@@ -2,6 +2,7 @@ package signin_test
 
 import (
 	"context"
+	"errors"
 	"html"
 	"net/http"
 	"net/http/httptest"
@@ -315,11 +316,29 @@ func appIDIn(address string) string {
 	return u.Query().Get("appid")
 }
 
-// createSession calls CreateSession and keeps the cookie.
+// createSession stores the session and the event that NewSession returns, unless the session exists
+// already, as the store does when a ticket is redeemed. Then it calls ResumeSession.
 func (v *visitor) createSession(e session.Authentication) error {
-	c, err := v.r.h.CreateSession(v.request("GET", "/scan", nil), e)
+	s, event, err := v.r.h.NewSession(e)
+	if err == nil {
+		err = v.r.store.PutSession(v.r.t.Context(), s, v.r.now())
+	}
+	switch {
+	case err == nil:
+		if err := v.r.store.AppendEvents(v.r.t.Context(), event); err != nil {
+			return err
+		}
+	case !errors.Is(err, gateway.ErrConflict):
+		return err
+	}
+	return v.resumeSession(e)
+}
+
+// resumeSession calls ResumeSession and keeps the cookie.
+func (v *visitor) resumeSession(e session.Authentication) error {
+	c, err := v.r.h.ResumeSession(v.request("GET", "/scan", nil), e)
 	if (c == nil) != (err != nil) {
-		v.r.t.Errorf("CreateSession returns cookie %v and error %v", c, err)
+		v.r.t.Errorf("ResumeSession returns cookie %v and error %v", c, err)
 	}
 	if c != nil {
 		v.keep(&http.Response{Header: http.Header{"Set-Cookie": {c.String()}}})

@@ -5,8 +5,8 @@
 //
 // [New] creates a [Handler] from a [Config], and [Handler.Mount] registers its pages. The features
 // (packages that serve apps, such as oidc) call [Handler.Session] (is the user signed in),
-// [Handler.Begin] (sign in), [Handler.AskProfile] (nickname and avatar), [Handler.CreateSession] (a
-// user was authenticated by other means) and [Handler.End] (sign out).
+// [Handler.Begin] (sign in), [Handler.AskProfile] (nickname and avatar), [Handler.NewSession] and
+// [Handler.ResumeSession] (a user was authenticated by other means), and [Handler.End] (sign out).
 //
 // Which sign-in method (登录方式) a browser gets:
 //
@@ -35,6 +35,7 @@
 //	GET  /sign-out              a page with a button
 //	POST /sign-out              ends the session of this browser
 //	POST /sign-out/everywhere   ends every session of the user, and revokes the grants of apps
+//	POST /sign-out/browser      the same for one session of the user, which the own page lists
 //	GET  /sign-in/me            who is signed in, as JSON
 //
 // Where several connectors share an Open Platform account, a user is signed in only when the unionid is
@@ -275,6 +276,7 @@ const (
 	pathCallback   = "/wechat/callback"
 	pathSignOut    = "/sign-out"
 	pathEverywhere = "/sign-out/everywhere"
+	pathBrowser    = "/sign-out/browser"
 )
 
 // Mount registers the routes on mux, under the path of the gateway's own base URL. The rate limit
@@ -291,6 +293,7 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathSignIn+"/", h.notFound, route.Limited)
 	mux.HandleFunc(h.path+pathSignOut, h.getOrPost(h.askSignOut, h.signOut), route.Limited)
 	mux.HandleFunc(h.path+pathEverywhere, h.getOrPost(nil, h.endEverywhere), route.Limited)
+	mux.HandleFunc(h.path+pathBrowser, h.getOrPost(nil, h.endBrowser), route.Limited)
 	for _, c := range h.connectors {
 		serve := func(w http.ResponseWriter, r *http.Request) { h.callback(w, r, c) }
 		mux.HandleFunc(h.path+c.callback, h.get(serve), route.Limited)

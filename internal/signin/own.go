@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -32,7 +33,7 @@ func (h *Handler) home(w http.ResponseWriter, r *http.Request) {
 	}
 	user := &web.UserID{ID: b.User.ID}
 	for _, s := range sessions {
-		user.Sessions = append(user.Sessions, web.Session{Current: s.Hash == b.Hash, Since: s.CreatedAt, Seen: s.SeenAt})
+		user.Sessions = append(user.Sessions, h.listedSession(s, s.Hash == b.Hash))
 	}
 	page := web.Page{
 		Kind: web.Own, User: &web.User{Nickname: b.User.Nickname, Picture: b.User.AvatarURL}, UserID: user,
@@ -53,6 +54,19 @@ func (h *Handler) home(w http.ResponseWriter, r *http.Request) {
 		page.Go = profile
 	}
 	h.cfg.Site.Show(w, r, page)
+}
+
+// listedSession returns a session as the home page lists it. Other browsers than the current one
+// have a button that signs them out: somebody may have got the user to confirm a scan.
+func (h *Handler) listedSession(s gateway.Session, current bool) web.Session {
+	out := web.Session{ID: session.FormID(s.Hash), Current: current, Since: s.CreatedAt, Seen: s.SeenAt}
+	if scan := session.ReadData(s.Data).Scan; scan != nil {
+		out.Scan, out.Browser, out.MaskedIP = true, scan.Browser, scan.MaskedIP
+	}
+	if !current {
+		out.SignOut = h.path + pathBrowser
+	}
+	return out
 }
 
 // me is the JSON that /sign-in/me returns. Times are Unix seconds.
@@ -188,4 +202,45 @@ func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
 		At: now, Kind: EventSignOutAll, UserID: b.User.ID, Connector: b.Connector, Method: b.Method, Outcome: "ok",
 	})
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.EndedAll, Go: h.path + "/"})
+}
+
+// endBrowser serves POST /sign-out/browser. It ends one session of the user, which the field session
+// identifies, and revokes the grants of apps that were made through it. A session that has ended
+// already is not an error.
+func (h *Handler) endBrowser(w http.ResponseWriter, r *http.Request) {
+	if !h.parseForm(w, r) {
+		return
+	}
+	b, signedIn, err := h.Session(r)
+	switch {
+	case err != nil:
+		h.cfg.Site.Error(w, r, err)
+		return
+	case !signedIn:
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, Go: h.path + "/"})
+		return
+	}
+	now := h.cfg.Now()
+	// The sign-out is completed even if the user closes the page now.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
+	defer cancel()
+	sessions, err := h.cfg.Sessions.UserSessions(ctx, b.UserID, now)
+	for _, s := range sessions {
+		if err != nil || session.FormID(s.Hash) != r.PostForm.Get("session") {
+			continue
+		}
+		if err = h.cfg.Sessions.End(ctx, s.Hash, now); err == nil {
+			event := gateway.Event{At: now, Kind: EventEndBrowser, UserID: b.User.ID, Connector: s.Connector,
+				Method: s.Method, Outcome: "ok"}
+			if scan := session.ReadData(s.Data).Scan; scan != nil {
+				event.App, event.Detail = scan.App, scan.Browser
+			}
+			h.events.Record(ctx, event)
+		}
+	}
+	if err != nil {
+		h.cfg.Site.Error(w, r, err)
+		return
+	}
+	redirectSeeOther(w, h.path+"/")
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -165,5 +166,58 @@ func TestCallbackOfEachConnector(t *testing.T) {
 				t.Errorf("%s is not limited", limited)
 			}
 		}
+	}
+}
+
+// Somebody got a user to confirm a scan. The user sees the browser on the own page, whatever they
+// opened since, and signs it out there: its session ends, and nobody else's does.
+func TestForeignBrowserIsSignedOutOnTheOwnPage(t *testing.T) {
+	t.Parallel()
+	r := newFixture(t, withBoth)
+	alice, mallory := r.user("alice"), r.user("mallory")
+	phone, foreign, other := r.visitor(uaWeChat), r.visitor(uaDesktop), r.visitor(uaDesktop)
+	phone.must(r.by(signin.MethodWeChat, alice))
+	byScan := r.by(signin.MethodScan, alice)
+	byScan.Scan = &session.Scan{Ticket: "t", Browser: "Firefox, Linux", MaskedIP: "198.51.100.*"}
+	foreign.must(byScan)
+	others := r.by(signin.MethodWebsite, mallory)
+	other.must(others)
+	page := phone.get("/")
+	for _, want := range []string{"Firefox, Linux", "198.51.100.*", "This browser"} {
+		if !strings.Contains(page.body, want) {
+			t.Errorf("the own page does not show %s: %s", want, page.body)
+		}
+	}
+	ids := regexp.MustCompile(`name="session" value="([^"]*)"`).FindAllStringSubmatch(page.body, -1)
+	if len(ids) != 1 {
+		t.Fatalf("%d buttons: %s", len(ids), page.body)
+	}
+	form := url.Values{"session": {ids[0][1]}}
+	if a := other.post("/sign-out/browser", form); a.status != http.StatusSeeOther {
+		t.Errorf("another user: %d", a.status)
+	}
+	if _, ok := foreign.session(); !ok {
+		t.Error("another user has ended the session")
+	}
+	if a := r.visitor(uaDesktop).post("/sign-out/browser", form); a.kind() != "please_sign_in" {
+		t.Errorf("nobody: %s", a.body)
+	}
+	for range 2 { // a second time does nothing
+		if a := phone.post("/sign-out/browser", form); a.status != http.StatusSeeOther || a.location != "/" {
+			t.Errorf("%d to %s", a.status, a.location)
+		}
+	}
+	if _, ok := foreign.session(); ok {
+		t.Error("the browser is still signed in")
+	}
+	for name, v := range map[string]*visitor{"the phone": phone, "another user": other} {
+		if _, ok := v.session(); !ok {
+			t.Errorf("%s is signed out too", name)
+		}
+	}
+	events := r.events(signin.EventEndBrowser)
+	if len(events) != 1 || events[0].UserID != alice || events[0].Method != "scan" ||
+		events[0].Detail != "Firefox, Linux" {
+		t.Errorf("events %+v", events)
 	}
 }

@@ -48,11 +48,11 @@ const (
 const (
 	ScanCode      Kind = "scan_code"      // the QR code to scan
 	ScanCopy      Kind = "scan_copy"      // the browser itself is on a phone: a link to copy, and the number
-	ScanScanned   Kind = "scan_scanned"   // the user whose phone scanned the QR code, and the number
+	ScanScanned   Kind = "scan_scanned"   // a phone scanned the QR code: the number
 	ScanExpired   Kind = "scan_expired"   // the QR code has expired; it is renewed automatically or by a button
 	ScanInactive  Kind = "scan_inactive"  // the same after minutes without activity: renewed by the button only
 	ScanRefused   Kind = "scan_refused"   // the phone declined
-	ScanWrong     Kind = "scan_wrong"     // the phone chose another number
+	ScanWrong     Kind = "scan_wrong"     // another number was typed on the phone
 	ScanCancelled Kind = "scan_cancelled" // cancelled on the desktop
 	ScanSignedIn  Kind = "scan_signed_in" // the name of the signed-in user; continues automatically
 	ScanUndone    Kind = "scan_undone"    // "not me": the session was ended; also on the phone
@@ -62,10 +62,11 @@ const (
 const (
 	ScanHere     Kind = "scan_here"     // the link in the QR code was opened outside WeChat
 	ScanAsk      Kind = "scan_ask"      // which app and which desktop request the sign-in
-	ScanNumber   Kind = "scan_number"   // three numbers, among them the desktop's
+	ScanNumber   Kind = "scan_number"   // asks for the number that the desktop shows
 	ScanDone     Kind = "scan_done"     // where the user was signed in, and how to undo it
 	ScanDeclined Kind = "scan_declined" // the user declined
-	ScanMismatch Kind = "scan_mismatch" // the user chose another number than the desktop's
+	ScanMismatch Kind = "scan_mismatch" // the user typed another number than the desktop's
+	ScanPaused   Kind = "scan_paused"   // the user has typed too many wrong numbers
 	ScanTaken    Kind = "scan_taken"    // another phone scanned the QR code first
 	ScanUsed     Kind = "scan_used"     // another user has completed or declined this sign-in
 	ScanOver     Kind = "scan_over"     // the QR code has expired, was cancelled, or never existed
@@ -146,7 +147,7 @@ var styles = map[Kind]pageStyle{
 	ScanInactive: {200, plain}, ScanRefused: {200, bad},
 	ScanWrong: {200, bad}, ScanCancelled: {200, plain}, ScanSignedIn: {200, good}, ScanUndone: {200, plain},
 	ScanHere: {200, plain}, ScanAsk: {200, plain}, ScanNumber: {200, plain}, ScanDone: {200, good},
-	ScanDeclined: {200, plain}, ScanMismatch: {200, bad},
+	ScanDeclined: {200, plain}, ScanMismatch: {200, bad}, ScanPaused: {http.StatusTooManyRequests, bad},
 	ScanTaken: {http.StatusConflict, bad}, ScanUsed: {http.StatusGone, bad}, ScanOver: {http.StatusNotFound, bad},
 	ScanNone: {http.StatusNotFound, bad},
 
@@ -172,11 +173,12 @@ var styles = map[Kind]pageStyle{
 func shared() []string {
 	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy",
 		"user.id", "opens", "sessions", "sessions.here",
-		"sessions.since", "sessions.seen", "agree", "agree.privacy", "agree.missing", "method.scan", "method.scan.text",
+		"sessions.since", "sessions.seen", "sessions.scan", "sessions.unknown",
+		"agree", "agree.privacy", "agree.missing", "method.scan", "method.scan.text",
 		"method.website", "method.website.text",
 		LabelUpdateProfile, LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,
 		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image",
-		"scan.number", "scan.copy", "scan.copied",
+		"scan.number", "scan.number.label", "scan.number.malformed", "scan.number.send", "scan.copy", "scan.copied",
 		"scan.app", "scan.browser", "scan.browser.unknown", "scan.ip", "scan.network", "scan.network.same",
 		"scan.network.other",
 		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours"}

@@ -36,8 +36,13 @@ type UserID struct {
 
 // Session is one signed-in browser of a user.
 type Session struct {
-	Current     bool // it is this browser
+	ID          string // identifies it in the form
+	Current     bool   // it is this browser
 	Since, Seen time.Time
+	Scan        bool   // a phone has signed it in
+	Browser     string // with Scan: name of the browser; "" = unknown
+	MaskedIP    string // with Scan: IP address, without its last part; "" = unknown
+	SignOut     string // where the button that signs it out posts; "" = no button
 }
 
 // Method is a sign-in method that a user may choose. Its texts are in the catalogues under
@@ -179,10 +184,16 @@ type Scan struct {
 	Phone  string // where a simulated phone opens the QR code; "" = the phones are real
 	Number string // the desktop's two digits
 
-	Facts   *Facts
-	Choices []string          // the numbers from which the phone's user chooses
-	Action  string            // where the form with the choice is sent
-	Fields  map[string]string // hidden fields of this form
+	Facts  *Facts
+	Answer *NumberForm
+}
+
+// NumberForm is the form of the phone into which the user types the desktop's number. It is sent as
+// the field number.
+type NumberForm struct {
+	Action    string
+	Fields    map[string]string // hidden fields
+	Malformed bool              // the user sent something else than two digits, so the page asks again
 }
 
 // Seconds returns ReloadEvery in seconds. The template calls it.

@@ -1,0 +1,115 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// This file contains the phone's pages after the approval, and "not me". What the user approved is
+// found in the store: as an approved ticket until the desktop redeems it, then as a session.
+
+// showExpired responds when the ticket of the phone does not exist any more. If it signed in a
+// browser of the phone's user that is still signed in, the page shows that browser.
+func (h *Handler) showExpired(w http.ResponseWriter, r *http.Request, hash [32]byte) {
+	browser, signedIn, err := h.signIn.Session(r)
+	var sessions []gateway.Session
+	if err == nil && signedIn {
+		sessions, err = h.cfg.Sessions.UserSessions(r.Context(), browser.User.ID, h.cfg.Now())
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	for _, s := range sessions {
+		if scan := session.ReadData(s.Data).Scan; scan != nil && scan.Ticket == formID(hash) {
+			h.showApproved(w, r, browser.User, scan.Ticket, web.Facts{App: h.appName(scan.App), Browser: scan.Browser,
+				MaskedIP: scan.MaskedIP, Ago: h.cfg.Now().Sub(s.CreatedAt)})
+			return
+		}
+	}
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver})
+}
+
+// showApproved shows the phone where its user was signed in, with a button to undo it. ticket is the
+// formID of the ticket.
+func (h *Handler) showApproved(w http.ResponseWriter, r *http.Request, user gateway.User, ticket string,
+	facts web.Facts) {
+	h.cfg.Site.Show(w, r, web.Page{
+		Kind: web.ScanDone, App: facts.App, User: web.UserOf(user), Scan: &web.Scan{Facts: &facts},
+		Forms: []web.Form{{Action: h.path + pathUndo, Label: web.LabelNotMe, Quiet: true,
+			Fields: map[string]string{"m": ticket}}},
+		Home: h.path + "/",
+	})
+}
+
+// undo serves /scan/undo, the button "Not me" of the phone. The field m identifies the ticket among
+// those of the phone's user: the phone's cookie may be that of another code by now.
+func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+	if err := r.ParseForm(); err != nil {
+		h.cfg.Site.Fail(w, r, web.BadRequest)
+		return
+	}
+	browser, signedIn, err := h.signIn.Session(r)
+	switch {
+	case err != nil:
+		h.fail(w, r, err)
+		return
+	case !signedIn:
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, Go: h.path + "/"})
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
+	defer cancel()
+	if err := h.undoTicket(ctx, browser.User.ID, r.PostForm.Get("m")); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone})
+}
+
+// undoTicket ends the session that the user's ticket with this formID has stored, or prevents that
+// it stores one. It withdraws the approval first. If the desktop redeems the ticket at the same
+// time, it comes either after that, and stores no session, or before, and its session is found
+// afterwards.
+func (h *Handler) undoTicket(ctx context.Context, userID, ticket string) error {
+	now := h.cfg.Now()
+	approved, err := h.cfg.Tickets.ApprovedTickets(ctx, userID, now)
+	if err != nil {
+		return err
+	}
+	for _, t := range approved {
+		if formID(t.Hash) != ticket {
+			continue
+		}
+		_, err := h.cfg.Tickets.AnswerTicket(ctx, t.Hash, userID, gateway.TicketRefused, now)
+		switch {
+		case err == nil:
+			h.recordEvent(ctx, EventUndo, "ok", userID, t)
+		case !errors.Is(err, gateway.ErrConflict) && !errors.Is(err, gateway.ErrNotFound):
+			return err
+		}
+	}
+	sessions, err := h.cfg.Sessions.UserSessions(ctx, userID, now)
+	if err != nil {
+		return err
+	}
+	for _, s := range sessions {
+		scan := session.ReadData(s.Data).Scan
+		if scan == nil || scan.Ticket != ticket {
+			continue
+		}
+		if err := h.cfg.Sessions.End(ctx, s.Hash, now); err != nil {
+			return err
+		}
+		h.recordEvent(ctx, EventUndo, "ok", userID, gateway.Ticket{App: scan.App, Browser: scan.Browser,
+			Approver: gateway.Approver{Connector: s.Connector}})
+	}
+	return nil
+}
