@@ -323,7 +323,9 @@ func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error
 		if client == nil {
 			return nil, badClient("unknown_client") // without the client_id that was sent: it may be a secret
 		}
-		return nil, badClient("wrong_secret", slog.String("client", id), slog.Bool("public", client.Public))
+		failure := badClient("wrong_secret", slog.Bool("public", client.Public))
+		failure.app = id
+		return nil, failure
 	}
 	return client, nil
 }

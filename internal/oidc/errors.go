@@ -18,6 +18,7 @@ type Error struct {
 	Description string // error_description: for the developer of the client; contains no data of the server
 
 	// For the log only.
+	app      string      // id of the app, when its authentication has failed
 	reason   string      // a word for the cause; "" = Code
 	compared []slog.Attr // the values that were compared, without secrets, codes and tokens
 }
@@ -178,7 +179,7 @@ func (h *Handler) logRefusal(r *http.Request, endpoint string, client *Client, e
 		}
 		return
 	}
-	refusal := web.Refusal{Request: endpoint, Reason: cmp.Or(e.reason, e.Code), Compared: e.compared}
+	refusal := web.Refusal{Request: endpoint, App: e.app, Reason: cmp.Or(e.reason, e.Code), Compared: e.compared}
 	var page *pageError
 	if errors.As(err, &page) {
 		refusal.Reason, refusal.Compared = string(page.kind), page.compared

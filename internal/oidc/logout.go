@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -115,7 +116,8 @@ func (h *Handler) parseSignOut(r *http.Request, q url.Values) (signOut, error) {
 	if id := q.Get("client_id"); id != "" {
 		req.client = clients.byID[id]
 		if req.client == nil {
-			return req, &pageError{kind: web.UnknownApp}
+			return req, &pageError{kind: web.UnknownApp,
+				compared: []slog.Attr{slog.String("client_id", web.LoggedText(id))}}
 		}
 	}
 	if token := q.Get("id_token_hint"); token != "" {
@@ -130,7 +132,9 @@ func (h *Handler) parseSignOut(r *http.Request, q url.Values) (signOut, error) {
 		return req, nil // an address without an app cannot be checked, and is ignored
 	}
 	if !slices.Contains(req.client.PostLogoutRedirectURIs, address) {
-		return req, &pageError{kind: web.SignOutAddress, client: req.client}
+		return req, &pageError{kind: web.SignOutAddress, client: req.client, compared: []slog.Attr{
+			slog.String("post_logout_redirect_uri", web.LoggedURL(address)),
+			slog.Any("registered", req.client.PostLogoutRedirectURIs)}}
 	}
 	req.continueTo = address
 	if state, ok := q["state"]; ok {

@@ -120,7 +120,7 @@ func TestGoClientSignsIn(t *testing.T) {
 			c := newGoClient(t, w.front.url, tt.id, tt.secret, a)
 			c.conf.Endpoint.AuthStyle = tt.style
 			first := c.begin()
-			alice.Visit(first.address)
+			c.visit(alice, first.address)
 			if tt.id == "rs" { // nobody knows her profile yet
 				alice.wantPage("profile")
 				alice.Must(alice.Follow(t.Context(), "go"))
@@ -192,10 +192,21 @@ func (c *goClient) refreshes(token *oauth2.Token, id *oidc.IDToken) {
 
 // codeWorksOnce sends a code twice. x/oauth2 reads the refusal, and what the first exchange gave is
 // dead.
+// visit opens an authorize request. The redirect URI of the public client is not https, so the user
+// confirms each time (RFC 8252, section 8.6).
+func (c *goClient) visit(p phone, address string) {
+	c.t.Helper()
+	p.Visit(address)
+	if c.conf.ClientSecret == "" {
+		p.wantPage("consent")
+		p.Must(p.Follow(c.t.Context(), "go"))
+	}
+}
+
 func (c *goClient) codeWorksOnce(p phone) {
 	c.t.Helper()
 	again := c.begin()
-	p.Visit(again.address)
+	c.visit(p, again.address)
 	token, _ := c.finish(again)
 	c.userinfo(token)
 	_, err := c.conf.Exchange(c.t.Context(), c.app.LastQuery().Get("code"), oauth2.VerifierOption(again.verifier))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -311,7 +312,10 @@ func (m methodsAvailable) choose(preferred string) (method string, several []str
 func (h *Handler) showNoMethod(
 	w http.ResponseWriter, r *http.Request, login session.LoginRequest, m methodsAvailable, language string,
 ) {
-	page := web.Page{Kind: web.NoMethod, Lang: language, App: login.App.Name, Back: login.CancelURL}
+	page := web.Page{Kind: web.NoMethod, Lang: language, App: login.App.Name, Back: login.CancelURL,
+		Refusal: web.Refusal{Request: "sign-in", App: login.App.ID, Compared: []slog.Attr{
+			slog.Any("methods", login.App.Methods), slog.String("connector", login.Connector),
+			slog.String("user_agent", web.LoggedText(r.UserAgent()))}}}
 	t := target{returnTo: login.ReturnURL, restart: login.RestartURL}
 	switch {
 	case m.class == flow.InWeChat && (m.scan || m.website != nil):

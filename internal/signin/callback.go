@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -166,7 +167,7 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connecto
 
 // ended renders the page for a callback that failed. The parameter page contains the outcome,
 // sealed by the engine. If it has expired or is forged, the page for a lost callback is rendered
-// instead.
+// instead. The page has the request id of the callback, by which an administrator finds its cause.
 func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
 	ending, ok := h.connectors[0].engine.OpenFailure(r.URL.Query().Get("page"))
 	if !ok {
@@ -174,7 +175,11 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t := targetOfFlow(flow.Request{ReturnTo: ending.ReturnTo, Scope: ending.Scope, Data: ending.Data})
-	page := web.Page{Kind: endingKind(ending.Outcome), Go: h.startURL(t)}
+	page := web.Page{Kind: endingKind(ending.Outcome), Go: h.startURL(t), RequestID: ending.RequestID,
+		Refusal: web.Refusal{Request: "sign-in", Compared: []slog.Attr{slog.String("outcome", ending.Outcome)}}}
+	if data, err := decodeFlowData(ending.Data); err == nil {
+		page.Refusal.App = data.App
+	}
 	switch page.Kind {
 	case web.WeChatConsent:
 		page.Go = h.path + pathConsent + "?page=" + url.QueryEscape(r.URL.Query().Get("page"))

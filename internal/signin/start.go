@@ -2,6 +2,7 @@ package signin
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -190,7 +191,6 @@ func (h *Handler) checkReturn(w http.ResponseWriter, r *http.Request, address st
 
 // rejectReturn renders the error page for an invalid return address.
 func (h *Handler) rejectReturn(w http.ResponseWriter, r *http.Request, err error) {
-	h.cfg.Logger.WarnContext(r.Context(), "return address refused",
-		"error", err, "request_id", h.cfg.RequestID(r.Context()))
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.BadReturn, Go: h.path + "/"})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.BadReturn, Go: h.path + "/",
+		Refusal: web.Refusal{Request: "sign-in", Compared: []slog.Attr{slog.Any("error", err)}}})
 }

@@ -23,11 +23,15 @@ type Refusal struct {
 // and the header X-Request-Id have. It has the pattern of the route instead of the path, which may
 // contain a secret.
 func (s *Site) LogRefusal(r *http.Request, f Refusal) {
+	s.logRefusal(r, f, s.cfg.RequestID(r.Context()))
+}
+
+func (s *Site) logRefusal(r *http.Request, f Refusal, requestID string) {
 	attrs := []slog.Attr{
 		slog.String("route", r.Pattern), slog.String("app", f.App), slog.String("reason", f.Reason),
 	}
 	attrs = append(attrs, f.Compared...)
-	attrs = append(attrs, slog.String("request_id", s.cfg.RequestID(r.Context())))
+	attrs = append(attrs, slog.String("request_id", requestID))
 	s.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, strings.TrimSpace(f.Request+" request rejected"), attrs...)
 }
 
@@ -43,7 +47,7 @@ func (s *Site) logPage(r *http.Request, p Page, status int) {
 	}
 	f := p.Refusal
 	f.Reason = cmp.Or(f.Reason, string(p.Kind))
-	s.LogRefusal(r, f)
+	s.logRefusal(r, f, cmp.Or(p.RequestID, s.cfg.RequestID(r.Context())))
 }
 
 // maxLogged is how many bytes of a value that a client has sent are logged.
