@@ -17,8 +17,9 @@ import (
 )
 
 // This file decides a request of a proxy to /verify. The decision is read from the store for a host
-// session: the session on the host of a site, whose cookie the browser sent. It is cached with the
-// header values that the proxy passes to the site, among them a signed assertion.
+// session: the session on the host of a site, whose cookie the browser sent. A site is one host of an
+// app that forward auth protects. The decision is cached with the header values that the proxy passes
+// to the site, among them a signed assertion of the user's identity.
 
 // decision is the response of /verify for a host session. It is immutable once it is cached: all
 // responses share its header values.
@@ -136,10 +137,11 @@ func encode(s string) string {
 	return out.String()
 }
 
+// The times of an assertion, relative to its signing.
 const (
-	assertionLifetime = 55 * time.Second // after signing
+	assertionLifetime = 55 * time.Second // until it expires
 	assertionSkew     = 5 * time.Second  // iat and nbf are earlier by this, for sites whose clock is slow
-	assertionReuse    = 35 * time.Second // how long after signing an assertion is sent again
+	assertionReuse    = 35 * time.Second // until it is signed again; then it is still valid for a while
 )
 
 // claims are the claims of an assertion, a JWT.
@@ -269,7 +271,7 @@ func (c *cache) run(current *read, k cacheKey, now time.Time, readStore readFunc
 		defer c.mu.Unlock()
 		close(current.done)
 		if current.removed {
-			return // and c.reads[k] may be a later read
+			return // remove has deleted c.reads[k], which may be a later read by now
 		}
 		delete(c.reads, k)
 		if current.err == nil {
@@ -289,8 +291,8 @@ func (c *cache) put(k cacheKey, e entry, now time.Time) {
 	c.store(k, e, now)
 }
 
-// store stores an entry; the caller has locked mu. When the cache is full, it inspects up to 16 random
-// entries. It removes the expired ones, and always the last one, so that there is space.
+// store stores an entry; the caller has locked mu. When the cache is full, it inspects 16 random
+// entries. It removes those that have expired, and the 16th in any case, so that there is space.
 func (c *cache) store(k cacheKey, e entry, now time.Time) {
 	if _, found := c.entries[k]; !found && len(c.entries) >= maxEntries {
 		inspected := 0

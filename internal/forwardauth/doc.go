@@ -19,11 +19,11 @@
 //	GET  /.weigate/refused    the page for a denied request, for nginx, which does not pass on the
 //	                          responses of /verify
 //
-// Each host has a session of its own, whose cookie is valid for no other host. The session is a
-// grant, opened by a code that is bound to the nonce of the browser. It ends with the gateway's
-// session from which it came, so that signing out there, a block or a changed rule ends it too.
-// /verify responds from a bounded cache, so that this takes effect within [Config].Cache in every
-// process.
+// Each host has a session of its own, the host session, whose cookie is valid for no other host. It
+// is stored as a grant, which a one-time code creates. The code is bound to a nonce in a cookie of
+// the browser. The host session ends with the gateway's session from which it was created; a blocked
+// user or a changed access rule ends it too. /verify responds from a bounded cache, so that this
+// takes effect within [Config].Cache in every process.
 //
 // Forwarded headers are read from trusted proxies only. The identity headers (X-Weigate-…) of a
 // request are never read; every response has all of them.

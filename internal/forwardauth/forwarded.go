@@ -2,6 +2,7 @@ package forwardauth
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -11,10 +12,10 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// forwardedRequest is the original request, for which a proxy requests a decision.
+// forwardedRequest is the original request of a browser, for which a proxy requests a decision.
 type forwardedRequest struct {
 	site   *site
-	target string // path and query, not cleaned yet
+	target string // path and query, as the browser sent them; see cleanReturn
 	method string
 	nginx  bool // sent by auth_request, which passes on 401 and 403 only
 }
@@ -36,24 +37,25 @@ func (h *Handler) parseForwarded(r *http.Request) (forwardedRequest, error) {
 	if !h.trusted(r) {
 		return req, errUntrusted
 	}
-	host, ok := single(r, "X-Forwarded-Host")
-	proto, ok2 := single(r, "X-Forwarded-Proto")
-	original, ok3 := single(r, "X-Original-Url")
-	if !ok || !ok2 || !ok3 || host == "" && original == "" {
+	host, hostOK := single(r, "X-Forwarded-Host")
+	proto, protoOK := single(r, "X-Forwarded-Proto")
+	original, originalOK := single(r, "X-Original-Url")
+	if !hostOK || !protoOK || !originalOK || host == "" && original == "" {
 		return req, errHeaders
 	}
 	if original == "" {
 		req.target, _ = single(r, "X-Forwarded-Uri")
 		req.method, _ = single(r, "X-Forwarded-Method")
 	} else {
-		scheme, at, target, found := cutURL(original)
+		originalProto, originalHost, target, found := cutURL(original)
 		if !found {
 			return req, errHeaders
 		}
-		if host != "" && h.byHost[strings.ToLower(host)] != h.byHost[strings.ToLower(at)] {
+		if host != "" && h.byHost[strings.ToLower(host)] != h.byHost[strings.ToLower(originalHost)] {
 			return req, errHeaders
 		}
-		host, proto, req.target, req.nginx = at, scheme, target, true
+		host, proto = originalHost, originalProto
+		req.target, req.nginx = target, true
 		req.method, _ = single(r, "X-Original-Method")
 	}
 	if req.site = h.site(host, proto); req.site == nil {
@@ -87,28 +89,28 @@ func cutURL(address string) (scheme, host, target string, ok bool) {
 	return scheme, rest[:i], rest[i:], true
 }
 
-// site returns the site of a host: a host of an app with a scheme, and with the settings that
-// belong to them. It is nil when no app has the host. Hosts are compared with their port and
-// without regard to case. An app has a host on plain http only on loopback, or with
-// Config.Insecure.
+// site returns the site of a host and a scheme (proto), or nil when no app has the host. A site is one
+// host of an app with one scheme. Hosts are compared with their port and without regard to case. An
+// app has a host on plain http only on loopback, or with Config.Insecure.
 func (h *Handler) site(host, proto string) *site {
-	sites, found := h.byHost[host]
-	if !found { // browsers send the host in lower case
+	sites, found := h.byHost[host] // browsers send the host in lower case, so this saves the conversion
+	if !found {
 		sites = h.byHost[strings.ToLower(host)]
 	}
 	plain := proto == "http" || proto == "ws" || proto == ""
 	if plain && sites.http != nil {
 		return sites.http
 	}
-	return sites.https // a browser on plain http is redirected to https, where the cookie is
+	return sites.https // also for plain http: the browser is then redirected to https, where the cookie is
 }
 
+// trusted reports whether the peer that sent r is one of Config.TrustedProxies.
 func (h *Handler) trusted(r *http.Request) bool {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return false
 	}
-	peer := at.Addr().Unmap()
+	peer := remote.Addr().Unmap()
 	for _, p := range h.cfg.TrustedProxies {
 		if p.Contains(peer) {
 			return true
@@ -125,9 +127,9 @@ func (h *Handler) siteOf(r *http.Request) *site {
 		proto = "https"
 	}
 	if h.trusted(r) {
-		forwardedHost, ok := single(r, "X-Forwarded-Host")
-		forwardedProto, ok2 := single(r, "X-Forwarded-Proto")
-		if !ok || !ok2 {
+		forwardedHost, hostOK := single(r, "X-Forwarded-Host")
+		forwardedProto, protoOK := single(r, "X-Forwarded-Proto")
+		if !hostOK || !protoOK {
 			return nil
 		}
 		if forwardedHost != "" {
@@ -140,7 +142,7 @@ func (h *Handler) siteOf(r *http.Request) *site {
 	return h.site(host, proto)
 }
 
-// onHost serves f on the hosts of apps; on other hosts it responds with 404.
+// onHost returns a handler that calls f on the hosts of apps; on other hosts it responds with 404.
 func (h *Handler) onHost(f func(http.ResponseWriter, *http.Request, *site)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		setPrivateOnHost(w)
@@ -162,9 +164,9 @@ func setPrivateOnHost(w http.ResponseWriter) {
 	header.Del("Strict-Transport-Security")
 }
 
-// maxReturn is the greatest length of a return path, in bytes. The return address of a sign-in has
-// at most 1,500 bytes and contains the path percent-encoded; most paths stay far below three times
-// their length.
+// maxReturn is the greatest length of a return path, in bytes. The return address of a sign-in may
+// have session.MaxReturn bytes, and contains this path percent-encoded, which makes it longer.
+// beginSignIn replaces a path that is too long even so by "/".
 const maxReturn = 1000
 
 // cleanReturn returns a path of the same host in a form that all browsers parse alike. A path that
@@ -196,10 +198,5 @@ func cleanReturn(target string) string {
 	return clean
 }
 
-const hexDigits = "0123456789ABCDEF"
-
-func escape(out *strings.Builder, c byte) {
-	out.WriteByte('%')
-	out.WriteByte(hexDigits[c>>4])
-	out.WriteByte(hexDigits[c&15])
-}
+// escape writes a byte percent-encoded.
+func escape(out *strings.Builder, c byte) { fmt.Fprintf(out, "%%%02X", c) }

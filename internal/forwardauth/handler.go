@@ -24,7 +24,7 @@ import (
 // App is an app of kind forward_auth.
 type App struct {
 	gateway.App
-	// host names in lower case, with the port unless it is 443 or 80; at least one; no host may
+	// host names in lower case, at least one, with the port if it is not 443 or 80; a host must not
 	// belong to two apps
 	Hosts []string
 	// the id in the header X-Weigate-User: access.SubjectUser (or ""), access.SubjectUnionID, or
@@ -60,15 +60,15 @@ type Config struct {
 	Subjects gateway.Subjects
 	Events   gateway.Events
 	Keys     *keys.Set    // signs the assertion
-	Sealer   *keys.Sealer // derives the host sessions
+	Sealer   *keys.Sealer // derives the key that authenticates the cookies of host sessions
 
 	RequestID func(context.Context) string // optional: for events and logs
 	Logger    *slog.Logger                 // optional: nil discards
 	Now       func() time.Time             // optional: nil = time.Now
 }
 
-// Handler serves proxies and signs users in on the hosts of apps. Make it with [New]; it is safe
-// for concurrent use.
+// Handler serves proxies and signs users in on the hosts of apps. The session on such a host is a host
+// session. Make a Handler with [New]; it is safe for concurrent use.
 type Handler struct {
 	cfg        Config
 	path       string               // of Config.URL; "" at the root
@@ -173,32 +173,32 @@ func (h *Handler) addHosts() error {
 	return errors.Join(problems...)
 }
 
-// addHost adds a host, and reports whether another app has it already. Proxies may send the host with
-// or without a default port, so it is added under each of these names.
+// addHost adds a host, and reports whether it was added before. Proxies may send a host with or without
+// the default port of its scheme, so the host is added with and without it.
 func (h *Handler) addHost(app *App, name string, u *url.URL) (taken bool) {
 	port := u.Port()
 	if port == "443" || port == "80" {
 		name = strings.TrimSuffix(name, ":"+port)
 	}
-	p := hostSites{}
+	sites := hostSites{}
 	if port != "80" {
-		p.https = newSite(app, "https", name)
+		sites.https = newSite(app, "https", name)
 	}
 	if port != "443" && (h.cfg.Insecure || origin.IsLoopback(u.Hostname())) {
-		p.http = newSite(app, "http", name)
+		sites.http = newSite(app, "http", name)
 	}
-	add := func(name string, p hostSites) {
+	add := func(name string, sites hostSites) {
 		if _, exists := h.byHost[name]; exists {
 			taken = true
 		}
-		h.byHost[name] = p
+		h.byHost[name] = sites
 	}
-	add(name, p)
+	add(name, sites)
 	if port == "" || port == "443" || port == "80" {
-		add(name+":443", hostSites{https: p.https})
-		add(name+":80", hostSites{http: p.http})
+		add(name+":443", hostSites{https: sites.https})
+		add(name+":80", hostSites{http: sites.http})
 	}
-	for _, s := range []*site{p.https, p.http} {
+	for _, s := range []*site{sites.https, sites.http} {
 		if s != nil {
 			h.byOrigin[s.origin] = s
 		}
@@ -221,8 +221,9 @@ func newSite(app *App, scheme, host string) *site {
 }
 
 // Mount registers the routes. /verify has the highest rate limit: a proxy sends a request there for
-// each request of each user, and a cached decision is cheap. It accepts cross-site POST requests,
-// since a proxy may send the method of the original request, and /verify changes nothing.
+// each request of each user, and a cached decision is cheap. /verify accepts cross-site POST requests,
+// since a proxy may send the method of the original request. This is safe, since /verify changes
+// nothing.
 func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathVerify, h.verify, route.CrossSitePost, route.Subrequest, route.LimitedVerify)
 	mux.HandleFunc("GET "+h.path+pathHandoff, h.serveHandoff, route.Limited)

@@ -24,8 +24,8 @@ const (
 	handoffLifetime   = 30 * time.Second
 	maxLoginRequestID = 64 // bytes, more than admission.NewLoginRequestID makes
 
-	// repeatLifetime is how long a token that is redeemed twice (refresh, a second call of WeChat's
-	// browser) leads to the same session.
+	// repeatLifetime is how long a repeated redemption of a token leads to the same session: the user
+	// reloads the page, or WeChat's browser sends the request twice.
 	repeatLifetime = time.Minute
 	// attemptLease is how long one request may take to redeem a token, while others wait.
 	attemptLease = 10 * time.Second
@@ -33,11 +33,11 @@ const (
 	attemptPoll = 50 * time.Millisecond
 )
 
-// Parameters of the handoff, which is an address of the gateway, and the return address of
-// sign-in. None of them is a secret.
+// Parameters of pathHandoff, and of the paths of a host (return, token). Only the token is a secret,
+// and it is useless without the nonce in the browser's cookie.
 const (
 	paramTo             = "to"        // origin of the site
-	paramChallenge      = "challenge" // of the nonce in the browser's cookie on the site
+	paramChallenge      = "challenge" // PKCE challenge of the nonce in the browser's cookie on the site
 	paramReturn         = "return"    // path on the site
 	paramLoginRequest   = "login_request"
 	paramReauthenticate = "reauthenticate" // the user pressed the button that signs in again
@@ -216,7 +216,8 @@ func (req handoff) withLoginRequest(loginRequestID string) handoff {
 	return req
 }
 
-// begin sends the browser to sign in.
+// beginSignIn redirects the browser to sign in. If the return path makes the return address too long,
+// the browser continues at the site's home page.
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req handoff, reauthenticate bool) error {
 	id := admission.NewLoginRequestID(h.address(req.withLoginRequest("")))
 	if len(h.address(req.withLoginRequest(id))) > session.MaxReturn {
@@ -366,7 +367,9 @@ func (h *Handler) redeem(ctx context.Context, s *site, code gateway.Code, now ti
 			ExpiresAt: end}, GrantExpires: end,
 	})
 	if errors.Is(err, gateway.ErrReplay) {
-		err = gateway.ErrExpired // the attempt's lease has expired, and two requests redeemed: the grant is revoked
+		// The attempt's lease had expired, so a second request redeemed the code too. The store has
+		// revoked the grant, and the user signs in again.
+		err = gateway.ErrExpired
 	}
 	return f.ID, err
 }

@@ -19,13 +19,12 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-const (
-	// passedLifetime is how long the gateway remembers that it redirected a browser from start back
-	// to the site. When the proxy is misconfigured, the browser returns immediately.
-	passedLifetime = 10 * time.Second
-)
+// This file serves the paths /.weigate/ on the hosts of sites, and reads and sets the cookies there. A
+// site is one host of an app that forward auth protects.
 
-// This file serves the paths /.weigate/ on the hosts of sites, and reads and sets the cookies there.
+// passedLifetime is how long the gateway remembers that it redirected a browser from start back to
+// the site. When the proxy is misconfigured, the browser returns immediately.
+const passedLifetime = 10 * time.Second
 
 // start begins a sign-in: it stores a nonce in a cookie of the host and redirects to the gateway. A
 // browser that has a session already, since it signed in in another tab, is redirected back to the
@@ -49,27 +48,28 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Loop, App: s.app.Name, Go: s.origin + target})
 		return
 	case in:
-		s.set(w, s.nonceCookie, newSecret()+".1", passedLifetime)
+		s.set(w, s.nonceCookie, newSecret()+".1", passedLifetime) // the suffix: see readNonce
 		route.SeeOther(w, s.origin+target)
 		return
 	}
 	if nonce == "" || passed {
 		nonce = newSecret()
 	}
-	s.set(w, s.nonceCookie, nonce, nonceLife) // several tabs share it
+	s.set(w, s.nonceCookie, nonce, nonceLife) // an existing nonce is kept, since several tabs share it
 	route.SeeOther(w, h.gatewayOrigin()+h.address(handoff{site: s, challenge: challenge(nonce), target: target}))
 }
 
-func (h *Handler) gatewayOrigin() string { return h.cfg.URL[:len(h.cfg.URL)-len(h.path)] }
+func (h *Handler) gatewayOrigin() string { return strings.TrimSuffix(h.cfg.URL, h.path) }
 
+// signedIn reports whether the browser has a session on the site with which /verify allows requests.
 func (h *Handler) signedIn(r *http.Request, s *site) (bool, error) {
-	v, err := h.decideNow(r, s)
-	return err == nil && v.denied == "", err
+	d, err := h.decideNow(r, s)
+	return err == nil && d.denied == "", err
 }
 
-// finish exchanges the token of a handoff for a session on this host. The browser must have the nonce
-// of the sign-in: so a stolen token is useless, and an attacker who sends a user a link with the
-// attacker's token cannot sign the user in as the attacker (login CSRF). A token that does not fit is
+// finish exchanges the one-time token of a handoff for a session on this host. The browser must have
+// the nonce of the sign-in. Therefore a stolen token is useless, and an attacker who sends a user a
+// link with the attacker's token cannot sign the user in as the attacker (login CSRF). A token that does not fit is
 // spent, and the browser leaves the address that contains it.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	q := r.URL.Query()
@@ -186,6 +186,7 @@ func (h *Handler) end(ctx context.Context, s *site, grant string) error {
 // without reading the database. A handoff token that is redeemed twice results in the same cookie.
 // GRANT identifies the user even after the session has ended, so that a blocked user sees the reason.
 
+// mac returns the MAC of a grant's id and a host, in base64url.
 func mac(secret []byte, grant, host string) string {
 	m := hmac.New(sha256.New, secret)
 	m.Write([]byte(grant + "\x00" + host))
@@ -197,8 +198,8 @@ func (h *Handler) hostToken(s *site, grant string) string {
 	return mac(h.cookieKeys[0], grant, s.name)
 }
 
-// verifyCookie splits a cookie into the grant and the hash of the secret. ok is false unless the
-// gateway issued the cookie for this site.
+// verifyCookie splits a cookie into the id of the grant and the hash of the MAC, which identifies the
+// access token in the store. ok is false unless the gateway issued the cookie for this host.
 func (h *Handler) verifyCookie(s *site, value string) (grant string, hash [32]byte, ok bool) {
 	grant, token, found := strings.Cut(value, ".")
 	if !found || len(value) > 200 {
@@ -264,7 +265,8 @@ func (s *site) isOwn(name string) bool {
 const nonceLife = time.Hour
 
 // readNonce returns the nonce of this browser on the site; "" = none. passed reports that start has
-// just redirected the browser back to the site, since it had a session: then a suffix is set.
+// just redirected the browser back to the site, since it had a session: start then adds the suffix
+// ".1" to the cookie.
 func (s *site) readNonce(r *http.Request) (nonce string, passed bool) {
 	for c := range cookie.Sent(r, s.nonceCookie) {
 		value, suffix, _ := strings.Cut(c.Value, ".")

@@ -94,7 +94,8 @@ func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decisi
 	}
 	d, until, err := read()
 	if err == nil {
-		h.cache.put(k, entry{d, until}, now) // only its assertion is reused: without a cache every request reads the store
+		// Without a cache time every request reads the store, and only the assertion is reused.
+		h.cache.put(k, entry{d, until}, now)
 	}
 	return d, err
 }
@@ -146,7 +147,8 @@ func (h *Handler) logDenied(r *http.Request, s *site, d *decision) {
 }
 
 // deny responds to a request that is denied: to a program with JSON, to a browser without a session
-// with a redirect to sign in, and otherwise with a page that shows the reason.
+// with a redirect to sign in, or, if the browser sent a form, with a page that asks to sign in.
+// Otherwise it shows a page with the reason.
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, req forwardedRequest, d *decision) {
 	h.logDenied(r, req.site, d)
 	w.Header().Del("Strict-Transport-Security") // this response is for a host that is not the gateway's
@@ -208,7 +210,7 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, s *site, d 
 }
 
 // showFailure responds when the store is unavailable or signing has failed. The response is 503 or 500
-// and never 401: a proxy would take that for a user who is signed out.
+// and never 401, which to a proxy means that the user is not signed in.
 func (h *Handler) showFailure(w http.ResponseWriter, r *http.Request, req forwardedRequest, err error) {
 	kind := web.Fault
 	if web.KindOf(err) == web.Busy {
@@ -238,7 +240,7 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		req = forwardedRequest{site: h.siteOf(r), target: "/"}
 	}
-	req.nginx = false
+	req.nginx = false // nginx passes the response of this request on to the browser
 	if req.site == nil {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotFound})
 		return
@@ -260,10 +262,10 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isPage reports whether the request is the navigation of a browser to a page, and not a request of a
-// program, for an image or for a WebSocket. Browsers send Sec-Fetch-Mode since 2020 (iOS since 2023).
-// For a WebSocket, proxies omit the header Upgrade in their request to /verify, but not
-// Sec-WebSocket-Key.
+// isPage reports whether a browser navigates to a page. It returns false for a request of a program or
+// a script, for an image and for a WebSocket. Browsers that do not send Sec-Fetch-Mode (before 2020, on
+// iOS before 2023) are recognized by the Accept header. For a WebSocket, proxies omit the header
+// Upgrade in their request to /verify, but not Sec-WebSocket-Key.
 func isPage(r *http.Request) bool {
 	header := r.Header
 	if len(header["Upgrade"]) > 0 || len(header["Sec-Websocket-Key"]) > 0 ||

@@ -22,13 +22,23 @@ import (
 // website apps have 10 minutes there, but apps redeem codes immediately.
 const codeLifetime = 5 * time.Minute
 
-// authorize serves /connect/oauth2/authorize, which official-account apps use.
-func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) { h.serveAuthorize(w, r, false) }
+// Values of the parameter website of serveAuthorize.
+const (
+	officialAccount = false
+	websiteApp      = true
+)
+
+// authorize serves /connect/oauth2/authorize, which apps with an official account use.
+func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
+	h.serveAuthorize(w, r, officialAccount)
+}
 
 // qrConnect serves /connect/qrconnect, which website apps use.
-func (h *Handler) qrConnect(w http.ResponseWriter, r *http.Request) { h.serveAuthorize(w, r, true) }
+func (h *Handler) qrConnect(w http.ResponseWriter, r *http.Request) {
+	h.serveAuthorize(w, r, websiteApp)
+}
 
-// serveAuthorize serves both authorize addresses. One sign-in calls it at least twice: when the app
+// serveAuthorize serves both authorize endpoints. One sign-in calls it at least twice: when the app
 // sends the browser here, and when the browser returns from the sign-in to the same address.
 func (h *Handler) serveAuthorize(w http.ResponseWriter, r *http.Request, website bool) {
 	w.Header().Set("Cache-Control", "no-store")
@@ -56,9 +66,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 	if err != nil {
 		return err
 	}
-	// The login request's id is in the address after a sign-in that this request has started.
-	// SetSession sets Answered when the session is of that sign-in. With forcePopup, a parameter of
-	// WeChat, the user is asked for consent each time.
+	// The login request's id is in the address if the browser returns from a sign-in that this request
+	// has started. Then SetSession sets Answered if that sign-in created the session. forcePopup is a
+	// parameter of WeChat: the consent page is shown each time.
 	facts := admission.Facts{
 		Returned: req.loginRequestID != "", Confirmed: req.proceed, Reauthenticate: req.forcePopup,
 		WantsProfile: wantsProfile(req.scopes),
@@ -105,8 +115,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 
 // retryURL returns the address at which a denied user may try again; "" when a second attempt would
 // be denied too. answered reports whether the user has just signed in for this request: signing in
-// once more would then change neither the method nor the connector. After a sign-in with another
-// method, the parameter continue confirms that the user wants to sign in again.
+// once more would then change neither the method nor the connector. After an earlier sign-in with
+// another method, paramContinue confirms that the user wants to sign in again.
 func (h *Handler) retryURL(req *request, page web.Kind, answered bool) string {
 	switch {
 	case page == web.NotSignedIn || page == web.NoOpenID && !answered:
@@ -138,8 +148,8 @@ func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, req *request,
 	}
 	h.cfg.Observe(Observation{Endpoint: req.endpoint(), App: req.app.ID, Outcome: "ok"})
 	to := withCode(req.redirectURI, code, req.state, req.website)
-	// A browser keeps the fragment #wechat_redirect of the app's link unless the redirect has a
-	// fragment of its own. WeChat's own browser removes it.
+	// An app's link to this endpoint ends with #wechat_redirect. A browser keeps this fragment after
+	// the redirect, unless the redirect has a fragment too. WeChat's own browser removes it.
 	if !h.cfg.InWeChat(r) {
 		to = withEmptyFragment(to)
 	}
@@ -193,7 +203,7 @@ func newCode() string {
 // characters of base64url.
 func tokenText(raw []byte) string { return "61_" + base64.RawURLEncoding.EncodeToString(raw) }
 
-const tokenSize = 80 // bytes, 107 characters
+const tokenSize = 80 // bytes, which are 107 characters in base64url
 
 func newToken() string {
 	raw := make([]byte, tokenSize)
@@ -258,4 +268,5 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, p web.Page) {
 	h.cfg.Site.Show(w, r, p)
 }
 
+// unavailable reports whether err means that the store is unavailable.
 func unavailable(err error) bool { return web.KindOf(err) == web.Busy }

@@ -1,6 +1,6 @@
 // Package relay serves WeChat's protocol for apps that were written for WeChat and will not use
-// OpenID Connect: at WeChat's own paths, in WeChat's own format. Such an app changes the host names
-// in its code, and its appid and secret to a pair that the gateway assigned.
+// OpenID Connect: at WeChat's own paths, in WeChat's own format. In such an app, the host names of
+// WeChat are replaced by the gateway's, and appid and secret by a pair that the gateway assigned.
 //
 // [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. For a request at
 // an authorize address the handler collects facts, and package admission decides the next step
@@ -14,10 +14,11 @@
 //	GET POST /sns/auth                    is the token valid for this openid
 //	GET      /MP_verify_….txt             proves to WeChat who owns the domain; at the root as well
 //
-// The gateway issues the codes and tokens itself ([gateway.Grants]), and each belongs to one app. The
-// openid is the user's real openid at the appid of the app's connector, so that the existing database
-// of the app stays valid. The authorize endpoints store nothing in the database until a user with
-// access to the app is signed in, and a request completes only in the browser that made it.
+// The gateway issues the codes and tokens itself ([gateway.Grants]), and each belongs to one app. An
+// app has a connector: the official account or website app at WeChat whose openids it receives. So
+// the openids in the app's existing database stay valid. The authorize endpoints store nothing in
+// the database until a user with access to the app is signed in, and a request completes only in
+// the browser that made it.
 //
 // An app never receives a code from WeChat: with it, the app could sign in as the user at every other
 // app that uses the same appid.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,9 +37,9 @@ type Config struct {
 	Grants      gateway.Grants
 	Sealer      *keys.Sealer // derives refresh tokens
 
-	InWeChat  func(*http.Request) bool       // optional: whether a browser is WeChat's own; nil = no browser is
+	InWeChat  func(*http.Request) bool       // optional: reports whether a browser is WeChat's own; nil = none is
 	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = route.Address
-	RequestID func(context.Context) string   // optional: for logs, and for the rid of errors
+	RequestID func(context.Context) string   // optional: for logs, and for the rid in WeChat's error format
 	Observe   func(Observation)              // optional: called for every response, for metrics
 	Limits    *limit.Limiter                 // optional: counts wrong secrets; nil counts nothing
 	Logger    *slog.Logger                   // optional: nil discards
@@ -48,8 +49,8 @@ type Config struct {
 // Observation is one response, for metrics. It contains no secret and only values from small sets.
 type Observation struct {
 	Endpoint string // "authorize", "qrconnect", "access_token", "refresh_token", "userinfo", "auth"
-	App      string // a configured app's id; "" = none was recognized
-	Outcome  string // "ok"; else the page's kind at the first two, an errcode at the others
+	App      string // id of a configured app; "" = the request identified none
+	Outcome  string // "ok", the kind of the error page (authorize, qrconnect), or an errcode (the others)
 }
 
 // Handler serves WeChat's protocol. Make it with [New]; it is safe for concurrent use.
@@ -131,13 +132,12 @@ func (h *Handler) Mount(mux *route.Mux) {
 	}
 	mux.HandleFunc(h.path+pathAuthorize, h.authorize, route.LimitedSignedIn)
 	mux.HandleFunc(h.path+pathQRConnect, h.qrConnect, route.LimitedSignedIn)
-	for path, call := range map[string]call{pathAccessToken: h.accessToken, pathRefreshToken: h.refreshToken,
+	for fullPath, call := range map[string]call{pathAccessToken: h.accessToken, pathRefreshToken: h.refreshToken,
 		pathUserInfo: h.userInfo, pathAuth: h.auth} {
-		mux.HandleFunc(h.path+path, h.sns(path[strings.LastIndexByte(path, '/')+1:], call), route.LimitedApp)
+		mux.HandleFunc(h.path+fullPath, h.sns(path.Base(fullPath), call), route.LimitedApp)
 	}
-	mux.HandleFunc(h.path+"/sns/", h.sns("other", func(*http.Request, url.Values) (*App, *orderedJSON, error) {
-		return nil, nil, errBadURL
-	}), route.LimitedApp)
+	unknown := func(*http.Request, url.Values) (*App, *orderedJSON, error) { return nil, nil, errBadURL }
+	mux.HandleFunc(h.path+"/sns/", h.sns("other", unknown), route.LimitedApp)
 }
 
 // App is an app that was written for WeChat's protocol. The embedded App has what apps of all
@@ -146,10 +146,10 @@ type App struct {
 	gateway.App
 	AppID            string             // the appid that the app sends; assigned by the gateway, not by WeChat
 	Secrets          []route.SecretHash // one, or two while a secret is replaced
-	Connector        string             // the app gets the openids of this connector; "" = it uses qrconnect only
+	Connector        string             // whose openids the app receives; "" = the app uses qrconnect only
 	WebsiteConnector string             // as Connector, for a sign-in at qrconnect; "" = Connector
 	// prefixes of the addresses to which codes may be sent: an http or https URL with an optional
-	// path; see checkRedirectURI
+	// path; see redirectAllowed
 	ReturnURLs []string
 
 	returns []returnURL // ReturnURLs, parsed by prepare
@@ -200,19 +200,19 @@ func (a *App) secretMatches(sent string) bool {
 // "MP_verify_" (field reports; samples have 16 characters).
 var verifyName = regexp.MustCompile(`^MP_verify_([A-Za-z0-9]{1,64})\.txt$`)
 
-// mountVerify registers the files at the root, where WeChat looks for them, and below the path of
-// the gateway, which may be the only path of the host that leads here.
+// mountVerify registers the verification files at the root, where WeChat requests them, and below the
+// path of the gateway. A proxy may pass only the requests below that path to the gateway.
 func (h *Handler) mountVerify(mux *route.Mux) {
-	paths := []string{""}
+	folders := []string{""}
 	if h.path != "" {
-		paths = append(paths, h.path)
+		folders = append(folders, h.path)
 	}
 	names := slices.Clone(h.cfg.VerifyFiles)
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		text := verifyName.FindStringSubmatch(name)[1]
-		for _, path := range paths {
-			mux.HandleFunc("GET "+path+"/"+name, func(w http.ResponseWriter, _ *http.Request) {
+		for _, folder := range folders {
+			mux.HandleFunc("GET "+folder+"/"+name, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "text/plain")
 				w.Header().Set("Cache-Control", "no-store")
 				_, _ = io.WriteString(w, text) // fails when the client has disconnected

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -15,9 +16,9 @@ import (
 
 // WeChat's scopes.
 const (
-	scopeBase     = "snsapi_base"     // openid, nothing shown
-	scopeUserInfo = "snsapi_userinfo" // nickname and picture too
-	scopeLogin    = "snsapi_login"    // the same, of a website app
+	scopeBase     = "snsapi_base"     // openid only; WeChat shows no consent page
+	scopeUserInfo = "snsapi_userinfo" // also nickname and picture
+	scopeLogin    = "snsapi_login"    // also nickname and picture, for website apps
 )
 
 // Parameters that the gateway itself adds to the address of an authorize request, before the browser
@@ -29,8 +30,8 @@ const (
 )
 
 const (
-	maxQuery = 8 << 10
-	maxState = 128 // bytes, at oauth2/authorize (field report of 2018); no limit is known at qrconnect
+	maxQuery = 8 << 10 // bytes of the whole query
+	maxState = 128     // bytes, at oauth2/authorize (field report of 2018); no limit is known at qrconnect
 )
 
 // request is a validated request at one of the two authorize addresses.
@@ -41,7 +42,7 @@ type request struct {
 	state          string
 	scopes         []string
 	forcePopup     bool   // WeChat's parameter: show the consent page also to a user whom WeChat remembers
-	lang           string // WeChat's parameter: language of the QR page
+	lang           string // WeChat's parameter: language of the page with the QR code
 	loginRequestID string // paramLoginRequest; "" = the browser does not return from a sign-in
 	proceed        bool   // paramContinue
 }
@@ -54,7 +55,7 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	}
 	for _, name := range []string{"appid", "redirect_uri", "response_type", "scope", "state", paramLoginRequest} {
 		if len(q[name]) > 1 {
-			// the app and the gateway could read different ones
+			// it is not clear which of the values counts
 			return nil, &pageError{kind: web.BadRequest, compared: []slog.Attr{slog.String("given_twice", name)}}
 		}
 	}
@@ -83,19 +84,24 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	}
 	popup := q.Get("forcePopup")
 	req.forcePopup = (popup == "true" || popup == "1") && slices.Contains(req.scopes, scopeUserInfo)
+	// The return address of the sign-in is this request with the id of a login request.
 	if len(h.requestURL(req, paramLoginRequest, admission.NewLoginRequestID(h.requestURL(req)))) > session.MaxReturn {
 		return refuse(web.BadRequest, slog.String("problem", "the request is too long"))
 	}
 	return req, nil
 }
 
-// readScope parses scope as WeChat does: separated by commas, also at the end. It reports whether
-// all scopes exist at this address.
+// readScope parses scope as WeChat does: a list with commas, of which one may be at the end. It reports
+// whether there is a scope and all scopes exist at this endpoint.
 func (req *request) readScope(list string) bool {
+	existing := []string{scopeBase, scopeUserInfo}
+	if req.website {
+		existing = []string{scopeLogin}
+	}
 	for s := range strings.SplitSeq(list, ",") {
 		switch {
 		case s == "":
-		case req.website != (s == scopeLogin) || s != scopeLogin && s != scopeBase && s != scopeUserInfo:
+		case !slices.Contains(existing, s):
 			return false
 		case !slices.Contains(req.scopes, s):
 			req.scopes = append(req.scopes, s)
@@ -104,7 +110,8 @@ func (req *request) readScope(list string) bool {
 	return len(req.scopes) > 0
 }
 
-// connector returns the connector whose openids the app stores.
+// connector returns the connector (an official account or website app at WeChat) whose openids the
+// app receives.
 func (req *request) connector() string {
 	if req.website && req.app.WebsiteConnector != "" {
 		return req.app.WebsiteConnector
@@ -117,6 +124,7 @@ func wantsProfile(scopes []string) bool {
 	return slices.Contains(scopes, scopeUserInfo) || slices.Contains(scopes, scopeLogin)
 }
 
+// endpoint returns the name of the endpoint for logs and metrics.
 func (req *request) endpoint() string {
 	if req.website {
 		return "qrconnect"
@@ -124,7 +132,7 @@ func (req *request) endpoint() string {
 	return "authorize"
 }
 
-// language returns the language tag for the parameter lang of WeChat's QR page.
+// language returns the language tag for the parameter lang; "" = none or unknown.
 func (req *request) language() string {
 	switch req.lang {
 	case "cn", "zh_CN":
@@ -260,9 +268,9 @@ func (a *App) redirectAllowed(address string) bool {
 }
 
 // withCode adds code and state to the query of an app's address as WeChat does: before the fragment
-// (field reports since 2019), without merging parameters. WeChat's QR page for website apps appends
-// them to the whole address, even after a fragment (seen in its script), where code written for
-// that page looks for them.
+// (field reports since 2019), and even if the query already has parameters of these names. For a
+// website app, WeChat's page with the QR code appends them to the whole address, even after a
+// fragment (seen in its script), and such apps read them there.
 func withCode(address, code, state string, website bool) string {
 	fragment := ""
 	if !website {
@@ -278,9 +286,9 @@ func withCode(address, code, state string, website bool) string {
 }
 
 // withEmptyFragment adds an empty fragment to an address without a fragment. Apps written for WeChat
-// append "#wechat_redirect" to the authorize address, which WeChat's own browser removes. Other
-// browsers keep a fragment when they follow a redirect to an address without one (RFC 9110, section
-// 10.2.2). So it would reach the app, and an app that routes by the fragment would fail.
+// append "#wechat_redirect" to the authorize address. WeChat's own browser removes this fragment.
+// Other browsers keep it when they follow a redirect to an address without a fragment (RFC 9110,
+// section 10.2.2). It would reach the app's script, and an app that routes by the fragment would fail.
 func withEmptyFragment(address string) string {
 	if strings.Contains(address, "#") {
 		return address
@@ -290,23 +298,22 @@ func withEmptyFragment(address string) string {
 
 // encodeState returns the state for the callback of the app. WeChat decodes the state of the request
 // once and does not encode it again, and apps depend on this. Here only the characters that would end
-// the parameter are encoded: at WeChat, the author of a link can use "&" to add parameters to the
-// app's callback, for example a second code.
+// or change the parameter are encoded. Without this, as at WeChat, the author of a link could use "&"
+// in state to add parameters to the app's callback, for example a second code.
 func encodeState(state string) string {
 	return strings.NewReplacer("&", "%26", "#", "%23", "+", "%2B", ";", "%3B").Replace(state)
 }
 
-// headerSafe percent-encodes the bytes that must not be in a header or in an address, and leaves
-// all others unchanged.
+// headerSafe percent-encodes the bytes that must not be in a header or in a URL, and leaves all
+// others unchanged.
 func headerSafe(address string) string {
-	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(address) {
-		if c := address[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '<' || c == '>' || c == '\\' {
-			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+	var out strings.Builder
+	for _, c := range []byte(address) {
+		if c <= ' ' || c >= 0x7f || c == '"' || c == '<' || c == '>' || c == '\\' {
+			fmt.Fprintf(&out, "%%%02X", c)
 		} else {
-			b.WriteByte(c)
+			out.WriteByte(c)
 		}
 	}
-	return b.String()
+	return out.String()
 }

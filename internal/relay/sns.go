@@ -27,7 +27,7 @@ type Error struct {
 	Text string
 }
 
-// Error returns the text of WeChat's errmsg.
+// Error returns the number and the text.
 func (e *Error) Error() string { return "relay: errcode " + strconv.Itoa(e.Code) + ": " + e.Text }
 
 // refusal is an Error with its cause, which only the log has.
@@ -73,7 +73,7 @@ var (
 	errUnauthorized  = &Error{48001, "api unauthorized"}
 )
 
-const maxForm = 64 << 10
+const maxForm = 64 << 10 // bytes of a request body
 
 // call implements one endpoint below /sns/: it reads the parameters p, and returns the response. The
 // app is for logs and metrics; nil = the request identified none.
@@ -111,15 +111,15 @@ func (h *Handler) sns(endpoint string, run call) http.HandlerFunc {
 	}
 }
 
-// answer parses the parameters and makes the call. WeChat accepts parameters in the query, by GET
+// runCall parses the parameters and makes the call. WeChat accepts parameters in the query, by GET
 // and POST, and in a form.
 func (h *Handler) runCall(w http.ResponseWriter, r *http.Request, run call) (*App, *orderedJSON, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		return nil, nil, errMethod // HEAD too: it would use up a code without returning anything
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	// A parameter that cannot be read is missing, which the call reports. Some apps do not encode
-	// the code.
+	// Other errors of ParseForm are ignored, since some apps do not percent-encode the code. If a
+	// parameter could not be parsed, the call reports it as missing.
 	var large *http.MaxBytesError
 	if err := r.ParseForm(); errors.As(err, &large) {
 		return nil, nil, errBadURL
@@ -165,50 +165,51 @@ func (h *Handler) rid(r *http.Request) string {
 // orderedJSON builds a JSON object as WeChat's responses have it: keys in the order in which they are
 // added, no spaces, and "/" escaped. Apps that were written for WeChat may parse it with a regular
 // expression.
-type orderedJSON struct{ b bytes.Buffer }
+type orderedJSON struct{ buffer bytes.Buffer }
 
 func newOrderedJSON() *orderedJSON { return &orderedJSON{} }
 
-func (w *orderedJSON) key(name string) {
+// addKey adds a key, whose value follows, after "{" or a comma.
+func (o *orderedJSON) addKey(name string) {
 	separator := byte(',')
-	if w.b.Len() == 0 {
+	if o.buffer.Len() == 0 {
 		separator = '{'
 	}
-	w.b.WriteByte(separator)
-	w.b.WriteString(`"` + name + `":`)
+	o.buffer.WriteByte(separator)
+	o.buffer.WriteString(`"` + name + `":`)
 }
 
-func (w *orderedJSON) addInt(name string, v int) {
-	w.key(name)
-	w.b.WriteString(strconv.Itoa(v))
+func (o *orderedJSON) addInt(name string, v int) {
+	o.addKey(name)
+	o.buffer.WriteString(strconv.Itoa(v))
 }
 
-func (w *orderedJSON) addString(name, v string) {
-	w.key(name)
+func (o *orderedJSON) addString(name, v string) {
+	o.addKey(name)
 	var text strings.Builder
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic("relay: " + err.Error()) // a string: cannot happen
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		panic("relay: " + err.Error()) // encoding a string cannot fail
 	}
-	w.b.WriteString(strings.ReplaceAll(strings.TrimSuffix(text.String(), "\n"), "/", `\/`))
+	o.buffer.WriteString(strings.ReplaceAll(strings.TrimSuffix(text.String(), "\n"), "/", `\/`))
 }
 
-// emptyList writes an empty list.
-func (w *orderedJSON) addEmptyList(name string) {
-	w.key(name)
-	w.b.WriteString("[]")
+func (o *orderedJSON) addEmptyList(name string) {
+	o.addKey(name)
+	o.buffer.WriteString("[]")
 }
 
-func (w *orderedJSON) bytes() []byte {
-	w.b.WriteByte('}')
-	return w.b.Bytes()
+// bytes ends the object and returns it.
+func (o *orderedJSON) bytes() []byte {
+	o.buffer.WriteByte('}')
+	return o.buffer.Bytes()
 }
 
 func seconds(d time.Duration) int { return int(d / time.Second) }
 
-// tokenFormat matches the format of access tokens: WeChat returns 40014 for another text, and 40001
-// for a token that does not exist.
+// tokenFormat matches the format of access tokens. WeChat returns 40014 for a text in another format,
+// and 40001 for a token in this format that does not exist.
 var tokenFormat = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 
 // userInfo serves /sns/userinfo: nickname and picture. sex is 0, and city, province and country are

@@ -22,10 +22,10 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Lifetimes, by WeChat's documentation: two hours, and 30 days that a refresh does not extend.
+// The lifetimes of tokens, by WeChat's documentation.
 const (
 	accessLife  = 2 * time.Hour
-	refreshLife = 30 * 24 * time.Hour
+	refreshLife = 30 * 24 * time.Hour // since the sign-in; a refresh does not extend it
 )
 
 // accessToken serves /sns/oauth2/access_token: it exchanges a code for tokens. Parameters are checked
@@ -136,7 +136,7 @@ func isRelayGrant(f gateway.Grant) bool {
 	})
 }
 
-// unionID returns the unionid that WeChat sent for the user at this appid; "" = none.
+// unionID returns the unionid that WeChat sent for the user at the appid of the grant; "" = none.
 func (h *Handler) unionID(ctx context.Context, f gateway.Grant) (string, error) {
 	all, err := h.cfg.Users.Identities(ctx, f.UserID)
 	for _, i := range all {
@@ -154,7 +154,7 @@ func (h *Handler) unionID(ctx context.Context, f gateway.Grant) (string, error) 
 // purposeRefresh is the purpose for which the HMAC key is derived.
 const purposeRefresh = "relay refresh token"
 
-const grantIDSize = 26 // of gateway.NewID
+const grantIDSize = 26 // length of a result of gateway.NewID
 
 func (h *Handler) newRefreshToken(grant string) string {
 	return formatRefreshToken(h.cfg.Sealer.Derive(purposeRefresh)[0], grant)
@@ -166,8 +166,8 @@ func formatRefreshToken(key []byte, grant string) string {
 	return tokenText(append([]byte(grant), mac.Sum(nil)[:tokenSize-grantIDSize]...))
 }
 
-// readRefresh returns the grant id of a refresh token. ok is false when its MAC is wrong. MACs of
-// previous master keys are accepted.
+// parseRefreshToken returns the grant id of a refresh token. ok is false when its MAC is wrong. MACs
+// of previous master keys are accepted.
 func (h *Handler) parseRefreshToken(token string) (grant string, ok bool) {
 	_, text, found := strings.Cut(token, "_")
 	raw, err := base64.RawURLEncoding.DecodeString(text)
@@ -188,9 +188,10 @@ const purposeAccess = "relay access token of a refresh"
 // each of these requests would add a row to the database for two hours.
 const refreshPace = 10 * time.Minute
 
-// newAccess returns the access token that all processes return for a refresh at now, and its row.
-// It is derived from the master key, so that it can be returned again although the store has only
-// its hash.
+// refreshedAccessToken returns the access token that all processes return for a refresh at now, and
+// its row in the store. The token is derived from the master key, so that it can be returned again
+// although the store has only its hash. The extra refreshPace in its lifetime makes it valid for
+// accessLife after each of these refreshes.
 func (h *Handler) refreshedAccessToken(grant string, now time.Time) (string, gateway.Token, error) {
 	from := now.Truncate(refreshPace)
 	raw, err := hkdf.Key(sha512.New, h.cfg.Sealer.Derive(purposeAccess)[0], nil,
@@ -254,12 +255,14 @@ func (h *Handler) refresh(ctx context.Context, app *App, token string) (*ordered
 		return nil, err
 	}
 	if _, _, err = h.cfg.Grants.Token(ctx, row.Hash, now); errors.Is(err, gateway.ErrNotFound) {
+		// The access token is not stored yet. Rotate stores it and keeps the refresh token, which is
+		// its own successor.
 		hash := sha256.Sum256([]byte(token))
 		_, err = h.cfg.Grants.Rotate(ctx, gateway.Rotation{Grant: id, Presented: hash, Next: hash, Now: now,
 			Access: row})
 	}
 	switch {
-	case errors.Is(err, gateway.ErrConflict): // another request with this token has stored it at this moment
+	case errors.Is(err, gateway.ErrConflict): // a concurrent request has stored the same access token
 	case errors.Is(err, gateway.ErrNotFound), errors.Is(err, gateway.ErrReplay):
 		return nil, errRefreshToken
 	case err != nil:
@@ -274,7 +277,8 @@ func (h *Handler) refresh(ctx context.Context, app *App, token string) (*ordered
 	return out, nil
 }
 
-// refreshScope returns the scopes of a refresh: with the lower scope, and a comma at the end.
+// refreshScope returns the scope in the response of a refresh, as WeChat does: snsapi_userinfo comes
+// with snsapi_base, and a comma is at the end.
 func refreshScope(scopes []string) string {
 	switch {
 	case slices.Contains(scopes, scopeUserInfo):
