@@ -10,6 +10,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -76,7 +77,7 @@ func read(in io.Reader) (*report, error) {
 	output := map[string]*strings.Builder{}
 	hasFailedTest := map[string]bool{} // by package
 	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 0, 1<<20), 64<<20)
+	lines.Buffer(make([]byte, 0, 1<<20), 64<<20) // a test may print a line of megabytes
 	for lines.Scan() {
 		var e event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
@@ -125,8 +126,9 @@ func (r *report) write(out io.Writer, allowNone bool) error {
 	for _, s := range r.skipped {
 		fmt.Fprintf(out, "SKIP %s\n%s", s.name, indent(s.output))
 	}
-	slices.SortFunc(r.timed, func(a, b result) int { return int(1000 * (b.seconds - a.seconds)) })
-	for _, t := range r.timed[:min(5, len(r.timed))] {
+	const slowest = 5 // how many slow tests are printed
+	slices.SortFunc(r.timed, func(a, b result) int { return cmp.Compare(b.seconds, a.seconds) })
+	for _, t := range r.timed[:min(slowest, len(r.timed))] {
 		if t.seconds >= 1 {
 			fmt.Fprintf(out, "slow %.1f s %s\n", t.seconds, t.name)
 		}

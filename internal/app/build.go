@@ -25,7 +25,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// services are what several features use.
+// services are what several features use. The features are the packages that serve routes: signin,
+// scan, oidc, relay and forwardauth.
 type services struct {
 	site     *web.Site
 	sessions *session.Manager
@@ -48,8 +49,8 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		Origin: u.Scheme + "://" + u.Host, TrustedProxies: c.TrustedProxies, Mux: mux,
 		CookiePrefixes: []string{"__Host-weigate", "__Secure-weigate", "weigate"},
 		Limits:         a.limits, Browser: s.sessions.BrowserKey,
-		// Strict-Transport-Security applies to the whole host. Below a path the host belongs to
-		// another site too.
+		// Strict-Transport-Security applies to the whole host. When the gateway's URL has a path,
+		// the host also serves another site.
 		HSTS: u.Scheme == "https" && u.Path == "",
 		Fail: failurePage(s.site), Logger: a.options.Logger, Now: a.options.Now,
 	})

@@ -136,7 +136,7 @@ func checkStore(
 		return "", storeError(conf, err)
 	}
 	switch {
-	case !checkKey:
+	case !checkKey: // the error of the master key is reported already
 	case sealer == nil:
 		err = checkNoSealedKeys(ctx, conf, store)
 	default:

@@ -3,8 +3,8 @@
 //
 // [Run] is its only exported function. Each command is a struct whose fields are its flags, with a
 // method Run, in a file of its own: demo.go, sim.go, serve.go, check.go, user.go, import.go,
-// backup.go, key.go, version.go. An error is printed on one line, "weigate: error: …". What to do about it is
-// printed on a second line, "weigate: hint: …".
+// backup.go, key.go, version.go. An error is printed on one line, "weigate: error: …". What to do
+// about it is printed on a second line, "weigate: hint: …".
 package cli
 
 import (
@@ -102,7 +102,8 @@ func (helpFlag) IgnoreDefault() {}
 
 // BeforeReset prints the help before the rest of the command line is checked.
 func (helpFlag) BeforeReset(c *kong.Context) error {
-	if err := c.PrintUsage(false); err != nil {
+	const summary = false // the whole help, not only its first lines
+	if err := c.PrintUsage(summary); err != nil {
 		return err
 	}
 	return errHelp

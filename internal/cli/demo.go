@@ -224,7 +224,7 @@ func (d *demoServers) gatewayConfig(account wechattest.App, secrets *demo.Gatewa
 	if err != nil {
 		return nil, err
 	}
-	return config.Parse("demo", text.Bytes(), nil)
+	return config.Parse("demo", text.Bytes(), nil) // nil: environment variables have no effect
 }
 
 // startGateway creates the gateway with a store in memory and a new master key.

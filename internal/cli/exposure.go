@@ -12,8 +12,9 @@ import (
 	"github.com/weigate/weigate/internal/origin"
 )
 
-// exposure is a setting of the machine or of the network that gives others more access to the gateway
-// than they need. It does not prevent a start, because containers and firewalls can make it harmless.
+// exposure is a setting of the machine or of the network that gives others more access to the
+// gateway than they need. It does not prevent a start, because a container or a firewall can make
+// it harmless.
 type exposure struct {
 	message string // of the log line
 	subject string // what is exposed: a path or an address; "" = the process
@@ -58,14 +59,15 @@ func isReachable(listen string) bool {
 	return err == nil && !origin.IsLoopback(host)
 }
 
-// exposedDatabase checks the mode of the database file. The gateway creates it with mode 0600; copies
-// may have another one.
+// exposedDatabase checks the mode of the database file. The gateway creates the file with mode
+// 0600, but a restored copy may have another mode.
 func exposedDatabase(path string) []exposure {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil
 	}
-	if err := filemode.Check(path, info, true); err != nil {
+	const hasSecrets = true // so that Check also rejects a file that all users can read
+	if err := filemode.Check(path, info, hasSecrets); err != nil {
 		return []exposure{{
 			message: "database exposed to other users", subject: path,
 			reason: "it contains users, openids and the hashes of sessions",

@@ -128,7 +128,7 @@ func (p lineProblem) Error() string { return fmt.Sprintf("%d: %s", p.line, p.tex
 // problems. template has the fields that are the same for all users, such as the connector.
 func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, problems []error) {
 	table := csv.NewReader(from)
-	table.FieldsPerRecord = -1
+	table.FieldsPerRecord = -1 // any number: it is checked below, so that all such lines are reported
 	table.TrimLeadingSpace = true
 	head, err := table.Read()
 	if err != nil {

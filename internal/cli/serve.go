@@ -198,6 +198,7 @@ func (g *runningGateway) needRestart(next *config.Config) []string {
 // loadOrCreateMasterKey reads the master key. If its file does not exist, it creates one, unless
 // the store contains signing keys: then the file is lost, and a new key could not decrypt them.
 func loadOrCreateMasterKey(s *invocation, conf *config.Config, store gateway.Keys) (*keys.Sealer, error) {
+	// The key exists, whether or not it could be read.
 	if m, err := loadMasterKey(conf); !errors.Is(err, fs.ErrNotExist) {
 		return m, err
 	}

@@ -199,8 +199,8 @@ func (c *userApproveCmd) Run(s *invocation) error {
 type userBlockCmd struct{ userFinder }
 
 // Run blocks users. The store ends their sessions and tokens in the same transaction. An identity
-// without a unionid cannot be joined with those of other connectors, so Run prints where the block
-// does not reach further.
+// without a unionid cannot be joined with those of other connectors, where the person is not
+// blocked. So Run names each connector at which the user has no unionid.
 func (c *userBlockCmd) Run(s *invocation) error {
 	return c.each(s, eventBlocked, func(store gateway.Store, u gateway.User) (string, error) {
 		_, err := store.UpdateUser(s.ctx, u.ID, time.Now(), func(u *gateway.User) error {

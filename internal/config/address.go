@@ -23,6 +23,7 @@ var (
 	errPort     = errors.New("must not include the default port")
 )
 
+// parseAddress parses a URL, which must have a scheme.
 func parseAddress(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "" {
@@ -167,6 +168,7 @@ func checkHostPort(text string) (errs []error) {
 	case err != nil || u.Host != text || text == "":
 		return []error{errors.New("must be a host without scheme and path, such as wiki.example.com:8443")}
 	}
+	// The default port depends on the scheme of the site, which is not known here.
 	if u.Port() == "443" || u.Port() == "80" {
 		errs = append(errs, errPort)
 		u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())

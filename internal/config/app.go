@@ -13,7 +13,9 @@ import (
 // This file reads the apps list: the keys that apps of all kinds have. The keys of one kind only
 // are in app_kinds.go.
 
-// appKeys declares the keys of an app; see type key in section.go.
+// appKeys declares the keys of an app; see type key in section.go. kinds are the kinds of apps that
+// have the key, noEnv means that no environment variable sets it, and below has the keys inside its
+// value. v.choice takes the default value, and then all valid values.
 func appKeys() []key[App] {
 	var (
 		oidc        = []gateway.AppKind{gateway.AppOIDC}
@@ -204,7 +206,8 @@ func readMethods(s *section, v value, a *App) {
 		case !slices.Contains(all, text):
 			at[i].reject("must be %s%s", joinWithOr(all), didYouMean(text, all))
 		case len(connectors) > 0 && !hasKind(connectors, kind):
-			at[i].reject("%s requires a connector of kind %s", text, kind) // text is a known word here
+			// The message may repeat text, because it is one of our words and no misplaced secret.
+			at[i].reject("%s requires a connector of kind %s", text, kind)
 		default:
 			a.Methods = append(a.Methods, text)
 		}
@@ -217,7 +220,8 @@ func readMethods(s *section, v value, a *App) {
 	}
 }
 
-// hasKind reports whether there is a connector of this kind, or one whose kind was rejected.
+// hasKind reports whether there is a connector of this kind, or one whose kind was rejected, so
+// that one mistake does not cause a second message.
 func hasKind(connectors []Connector, kind string) bool {
 	return slices.ContainsFunc(connectors, func(c Connector) bool { return c.Kind == kind || c.Kind == "" })
 }

@@ -19,6 +19,7 @@ func emailKeys() []key[Email] {
 	}
 }
 
+// lifetimeKeys declares the keys of lifetimes. v.duration takes the default value and the bounds.
 func lifetimeKeys() []key[Lifetimes] {
 	return []key[Lifetimes]{
 		{name: "code", read: func(_ *section, v value, l *Lifetimes) {

@@ -20,7 +20,8 @@ var (
 	validOpenPlatform  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
 )
 
-// connectorKeys declares the keys of a connector; see type key in section.go.
+// connectorKeys declares the keys of a connector; see type key in section.go. noEnv means that no
+// environment variable sets the key.
 func connectorKeys() []key[Connector] {
 	return []key[Connector]{
 		{name: "name", noEnv: true, required: "a name of your choice, such as main", read: readConnectorName},
@@ -128,7 +129,8 @@ func readControl(_ *section, v value, c *Connector) {
 	if text, ok := v.text(); !ok || text == "" {
 		return
 	}
-	switch c.Control = v.baseURL("", true); {
+	const insecure = true // plain http is allowed, because only loopback addresses are accepted below
+	switch c.Control = v.baseURL("", insecure); {
 	case c.Control == "": // rejected already
 	case c.Kind == Website:
 		v.reject("only valid for kind official_account")

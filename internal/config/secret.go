@@ -168,7 +168,8 @@ func readSecretFile(name string) (string, error) {
 	if info, err = f.Stat(); err != nil { // of the file that was opened: name may be replaced meanwhile
 		return "", errors.New("cannot read the file")
 	}
-	if err := filemode.Check(name, info, true); err != nil {
+	const hasSecrets = true // so that Check also rejects a file that all users can read
+	if err := filemode.Check(name, info, hasSecrets); err != nil {
 		return "", err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxSecretFile))

@@ -11,7 +11,7 @@ import (
 // similar.
 func nearest(word string, known []string) string {
 	word = strings.ToLower(word)
-	best, distance := "", 1+len(word)/3
+	best, distance := "", 1+len(word)/3 // the largest distance that is still similar
 	for _, k := range known {
 		if d := edits(word, strings.ToLower(k)); d < distance || d == distance && best == "" {
 			best, distance = k, d
@@ -20,8 +20,10 @@ func nearest(word string, known []string) string {
 	return best
 }
 
-// edits returns the Damerau-Levenshtein distance: insertions, deletions, replacements and swaps of
-// neighbouring letters.
+// edits returns the Damerau-Levenshtein distance: the least number of insertions, deletions,
+// replacements and swaps of neighbouring letters that turn a into b. Cell [i][j] of the usual table
+// is the distance of the first i letters of a and the first j of b. Three rows of the table are
+// enough, because a swap looks back two rows.
 func edits(a, b string) int {
 	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
 	for j := range rows[1] {
@@ -40,7 +42,7 @@ func edits(a, b string) int {
 				now[j] = min(now[j], before[j-2]+1)
 			}
 		}
-		rows = [3][]int{last, now, before}
+		rows = [3][]int{last, now, before} // the next round overwrites before
 	}
 	return rows[1][len(b)]
 }

@@ -24,7 +24,9 @@ const (
 
 // This file reads the keys at the top of the configuration file, except the lists wechat and apps.
 
-// topKeys declares them; see type key in section.go. Later keys use the values of earlier ones.
+// topKeys declares these keys; see type key in section.go. noEnv means that no environment variable
+// sets the key, and below has the keys inside its value. v.duration takes the default value and the
+// bounds, v.choice the default value and all valid ones. Later keys use the values of earlier ones.
 func topKeys() []key[Config] {
 	return []key[Config]{
 		{name: "url", required: "the base URL of this gateway, such as https://login.example.com", read: readURL},
@@ -60,6 +62,7 @@ func topKeys() []key[Config] {
 
 func sessionKeys() []key[Session] {
 	return []key[Session]{
+		// 0 = readSession sets the default
 		{name: "idle", read: func(_ *section, v value, s *Session) { s.Idle = v.duration(0, time.Minute, year) }},
 		{name: "max", read: func(_ *section, v value, s *Session) { s.Max = v.duration(30*day, time.Minute, year) }},
 	}

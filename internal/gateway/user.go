@@ -95,8 +95,9 @@ type Users interface {
 	// user resolves to the older: methods that take a user id accept it in place of the older id.
 	//
 	// A blocked user is returned without error: check Status. A sign-in without Connector, AppID,
-	// OpenID, At or a valid InitialStatus is an error, and nothing is stored. So it is for the errors
-	// of SignIn.CheckPlan: ErrUnionIDRequired and ErrFull.
+	// OpenID, At or a valid InitialStatus is an error, and nothing is stored. Nothing is stored
+	// either when SignIn.CheckPlan returns an error (ErrUnionIDRequired or ErrFull), which is
+	// returned.
 	RecordSignIn(ctx context.Context, s SignIn) (User, []Event, error)
 
 	// CompleteSignIn writes a completed sign-in in one transaction. It records c.SignIn exactly as
@@ -106,10 +107,10 @@ type Users interface {
 	// and appends c.Event with outcome "refused".
 	//
 	// It returns the user as stored afterwards, also a blocked one, and the events of Join. It
-	// returns the errors of SignIn.CheckPlan and writes nothing then: end the attempt with
-	// FinishAttempt. It returns ErrConflict, and writes nothing, when the attempt is missing, has another owner or an
-	// outcome, or its lease is not after c.Now, and when a session that has not expired has the
-	// hash of c.Session.
+	// returns the errors of SignIn.CheckPlan, and writes nothing then: the caller ends the attempt
+	// with FinishAttempt. It returns ErrConflict, and writes nothing, when the attempt is missing,
+	// has another owner or an outcome, or its lease is not after c.Now, and when a session that has
+	// not expired has the hash of c.Session.
 	CompleteSignIn(ctx context.Context, c Completion) (User, []Event, error)
 
 	// User resolves an id: it returns the user with this id, or the older user that it was joined

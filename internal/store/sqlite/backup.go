@@ -21,7 +21,8 @@ func Backup(ctx context.Context, path, target string) (err error) {
 	if path == memory {
 		return errors.New("sqlite: backup: a database in memory ends with its gateway")
 	}
-	if err := create(path, true); err != nil {
+	const existing = true
+	if err := create(path, existing); err != nil { // creates nothing: it checks that the file exists
 		return err
 	}
 	// The copy is made under another name and renamed when it is complete, so that a crash cannot
@@ -60,7 +61,8 @@ func Backup(ctx context.Context, path, target string) (err error) {
 
 // vacuumInto copies the database at path into the empty file target in one read transaction.
 func vacuumInto(ctx context.Context, path, target string) (err error) {
-	db, err := pool(path, false, 1)
+	const readOnly = false // VACUUM INTO needs a connection that may write, although it does not
+	db, err := pool(path, readOnly, 1)
 	if err != nil {
 		return err
 	}

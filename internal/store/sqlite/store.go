@@ -152,7 +152,8 @@ func create(path string, existing bool) error {
 	if err == nil {
 		return f.Close()
 	}
-	if _, noFolder := os.Stat(filepath.Dir(path)); existing && errors.Is(err, fs.ErrNotExist) && noFolder == nil {
+	_, folderErr := os.Stat(filepath.Dir(path)) // without its folder, the file has a wrong path
+	if existing && errors.Is(err, fs.ErrNotExist) && folderErr == nil {
 		return fmt.Errorf("sqlite: open: %w", gateway.ErrNoDatabase)
 	}
 	what := "cannot open the database file"

@@ -16,8 +16,9 @@ import (
 // jsonList convert results.
 
 // beginAttempt stores an attempt, unless another attempt with the same key is stored. It replaces
-// an attempt that has expired, or whose code WeChat refused ($7) when this code is another one. It
-// is one statement, so that of concurrent callers exactly one succeeds.
+// an attempt that has expired. Until second_code_until, it also replaces one whose code WeChat
+// refused ($7), when this code is another one. It is one statement, so that of concurrent callers
+// exactly one succeeds.
 const beginAttempt = `
 	INSERT INTO attempts (key, code, owner, lease, expires_at, second_code_until, outcome, finished_at, message)
 	VALUES ($1, $2, $3, $4, $5, $8, '', 0, '')
