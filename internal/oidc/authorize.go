@@ -23,7 +23,7 @@ import (
 )
 
 // authorize serves the authorize endpoint. One sign-in calls it at least twice: when the app sends
-// the browser here, and when the browser returns from the sign-in to the same address.
+// the browser to it, and when the browser returns from the sign-in to the same address.
 func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
 	setPrivate(w)
 	switch r.Method {
@@ -81,9 +81,9 @@ func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readIDTokenHint sets req.expectedSub to the subject of the id_token_hint. A hint that cannot be
-// verified, since its key was removed months ago, or that was issued to another app is ignored. With
-// prompt=none it is an error: the app expects a certain user, and no page could ask.
+// readIDTokenHint sets req.expectedSub to the subject of the id_token_hint. A hint is ignored if it
+// was issued to another app or cannot be verified, for example because its key expired. With
+// prompt=none such a hint is an error: the app expects a certain user, and no page may ask.
 func (h *Handler) readIDTokenHint(ctx context.Context, t *redirectable, req *authorizeRequest, token string) error {
 	if token == "" {
 		return nil
@@ -218,7 +218,8 @@ func (h *Handler) findSubject(ctx context.Context, req *authorizeRequest, browse
 		found.Value, err = subjects.Pin(ctx, req.client.ID, browser.User.ID, found, h.cfg.Now())
 		found.Pinned = true
 		if err == nil && found.Value != req.expectedSub {
-			// The sign-in that follows must let the user choose another account at WeChat.
+			// The sign-in that follows must show WeChat's consent page, so that the user can choose
+			// another account there.
 			req.prompt = []string{"login"}
 			return found, admission.SubjectOther, nil
 		}
@@ -338,12 +339,13 @@ func (h *Handler) appURL(t *redirectable, pairs ...string) string {
 	return addQuery(t.redirectURI, q)
 }
 
-// addQuery appends parameters to an address byte for byte, since an app may compare the rest.
+// addQuery appends parameters to an address, and does not change the address itself, since an app may
+// compare it.
 func addQuery(address string, q url.Values) string {
 	separator := "?"
 	u, err := url.Parse(address)
 	switch {
-	case err == nil && u.ForceQuery: // it ends in "?"
+	case err == nil && u.ForceQuery: // the address ends in "?"
 		separator = ""
 	case err == nil && u.RawQuery != "":
 		separator = "&"

@@ -217,7 +217,8 @@ func originOf(uri string) string {
 	return origin.Of(u)
 }
 
-// hasOrigin reports whether a script from this origin may act for the client.
+// hasOrigin reports whether a script from this origin may read responses to the client: the origin of
+// a redirect URI of a public client.
 func (c *Client) hasOrigin(origin string) bool {
 	return c.Public && slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return originOf(uri) == origin })
 }
@@ -256,7 +257,8 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return form, nil
 }
 
-// credentials are the client id of a request, and its secret as it may be meant.
+// credentials are the client id and the secret of a request. It may not be known whether the client
+// has form-encoded the secret, so there may be two candidates.
 type credentials struct {
 	id      string
 	secrets []string // the secret as it was sent, and form-decoded if that differs; at least one, perhaps ""
@@ -303,7 +305,8 @@ func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error
 		return nil, err
 	}
 	client := h.cfg.Clients().byID[cred.id]
-	address, id, now := h.cfg.Address(r), "", h.cfg.Now()
+	address, now := h.cfg.Address(r), h.cfg.Now()
+	id := "" // unknown clients are counted together
 	if client != nil {
 		id = client.ID
 	}

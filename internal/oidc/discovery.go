@@ -36,13 +36,13 @@ type metadata struct {
 	UILocalesSupported         []string `json:"ui_locales_supported"`
 	ClaimsParameterSupported   bool     `json:"claims_parameter_supported"`
 	RequestParameterSupported  bool     `json:"request_parameter_supported"`
-	RequestURIParamSupported   bool     `json:"request_uri_parameter_supported"` // sent, since a missing value means true
+	RequestURIParamSupported   bool     `json:"request_uri_parameter_supported"` // without omitempty: missing means true
 	AuthorizationResponseIssIn bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
 func (h *Handler) metadata() metadata {
 	confidential := []string{"client_secret_basic", "client_secret_post"}
-	all := append([]string{"none"}, confidential...)
+	all := append([]string{"none"}, confidential...) // "none" is for public clients
 	return metadata{
 		Issuer:                 h.cfg.Issuer,
 		AuthorizationEndpoint:  h.cfg.Issuer + pathAuthorize,

@@ -14,7 +14,7 @@ import (
 // Error is an error response of the protocol (RFC 6749, section 5.2).
 type Error struct {
 	Status      int    // HTTP status, where the response is not a redirect
-	Code        string // the parameter error
+	Code        string // the parameter "error"
 	Description string // error_description: for the developer of the client; contains no data of the server
 
 	// For the log only.
@@ -99,8 +99,8 @@ func protocolError(err error) *Error {
 	return newError(http.StatusInternalServerError, codeServerError, "the server failed")
 }
 
-// pageError is an error that is shown to the user on a page of the gateway. When the client gets a
-// response too, the method code returns its error code.
+// pageError is an error that is shown to the user on a page of the gateway. If the error is sent to
+// the client instead or as well, the method code returns the error code.
 type pageError struct {
 	kind     web.Kind    // the page
 	client   *Client     // nil when the request identified none

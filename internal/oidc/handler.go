@@ -51,7 +51,7 @@ type Config struct {
 	Grants   gateway.Grants
 	Events   gateway.Events
 	Keys     *keys.Set    // signs ID tokens
-	Sealer   *keys.Sealer // its key makes refresh tokens from the grant's id and counter
+	Sealer   *keys.Sealer // derives the key that authenticates refresh tokens
 
 	Address   func(*http.Request) netip.Addr // optional: returns the client's IP address; nil = route.Address
 	RequestID func(context.Context) string   // optional: for events and logs
@@ -78,7 +78,7 @@ type Handler struct {
 	events      audit.Recorder
 	failures    route.Failures              // wrong secrets of clients
 	crossOrigin *http.CrossOriginProtection // checks that the sign-out form was sent by the gateway's own page
-	codes       codeCache                   // codes issued here and not redeemed yet, to save a read
+	codes       codeCache                   // codes of this process that are not redeemed yet; saves reads of the store
 }
 
 // New checks the issuer and makes a Handler.
@@ -120,6 +120,7 @@ func New(cfg Config) (*Handler, error) {
 	return h, nil
 }
 
+// checkIssuer validates Config.Issuer.
 func checkIssuer(u *url.URL, insecure bool) error {
 	host := u.Hostname()
 	switch {
@@ -239,6 +240,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(body) // a client that has disconnected is not an error
 }
 
+// notAllowed responds to a request with an HTTP method that the endpoint does not accept.
 func notAllowed(w http.ResponseWriter, methods string) {
 	w.Header().Set("Allow", methods)
 	writeJSON(w, http.StatusMethodNotAllowed, map[string]string{"error": codeInvalidRequest,

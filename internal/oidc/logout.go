@@ -24,7 +24,7 @@ import (
 type signOut struct {
 	client     *Client // nil = the request identifies no app
 	subject    string  // the sub of the id_token_hint; "" = no hint
-	continueTo string  // post_logout_redirect_uri with state; "" = the browser stays at the gateway
+	continueTo string  // post_logout_redirect_uri with state; "" = the browser does not continue to the app
 }
 
 // logout serves the end session endpoint.
@@ -208,9 +208,8 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 	h.showSignedOut(w, r, req)
 }
 
-// endSession revokes the grants of the app in this session, and then ends the session. In this
-// order, a failure of the store in between leaves the user with a session, so that they can sign
-// out again.
+// endSession revokes the grants of the app in this session, and then ends the session. The session
+// ends last, so that the user can sign out again if the store fails in between.
 func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Client, browser session.Browser) error {
 	event := gateway.Event{Kind: EventAppSignOut, UserID: browser.User.ID, Connector: browser.Connector,
 		Method: browser.Method, Outcome: "ok"}

@@ -21,12 +21,12 @@ import (
 // This file exchanges refresh tokens at the token endpoint, and serves the endpoints for revocation
 // (RFC 7009) and introspection (RFC 7662).
 //
-// A refresh token is GRANT.COUNTER.MAC: the id of its grant, 1 for the first token of the grant and
-// one more for each successor, and an HMAC of both under a key that is derived from the master key.
-// The database has only the hash of the current token. Since the text can be computed again, a
-// client that lost the response and sends the same token again gets the same successor. A forged
-// token is rejected before the grant is read: otherwise an attacker who knows the id of a grant
-// could pretend a replay, and so revoke the grant.
+// A refresh token is GRANT.COUNTER.MAC: the id of its grant, a counter, and an HMAC of both under a
+// key that is derived from the master key. The counter is 1 for the first token of the grant, and
+// each successor adds 1. The database has only the hash of the current token. Since a token can be
+// computed again, a client that lost the response and sends the same token again gets the same
+// successor. A forged token is rejected before the grant is read: otherwise an attacker who knows
+// the id of a grant could pretend a replay, and so revoke the grant.
 
 // purposeRefresh is the purpose for which the HMAC key is derived.
 const purposeRefresh = "oidc refresh token"
@@ -35,7 +35,7 @@ const purposeRefresh = "oidc refresh token"
 // successor. After that, using it again is a replay.
 const graceAfterRotation = 30 * time.Second
 
-// refreshToken returns the refresh token of a grant with a counter, under the current master key.
+// refreshToken returns the refresh token of a grant with this counter, under the current master key.
 func (h *Handler) refreshToken(grantID string, counter int) string {
 	return formatRefreshToken(h.cfg.Sealer.Derive(purposeRefresh)[0], grantID, counter)
 }
@@ -47,8 +47,8 @@ func formatRefreshToken(key []byte, grantID string, counter int) string {
 	return head + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// possibleRefreshTokens returns the texts that the refresh token may have: one for each master key,
-// since it may have been issued before the master key was replaced.
+// possibleRefreshTokens returns the values that the refresh token may have: one for each master key,
+// since the token may have been issued before the master key was replaced.
 func (h *Handler) possibleRefreshTokens(grantID string, counter int) []string {
 	var out []string
 	for _, key := range h.cfg.Sealer.Derive(purposeRefresh) {
@@ -138,11 +138,12 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 		AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access),
 		IDToken: idToken, Scope: strings.Join(grant.Scopes, " "),
 	}
-	// When the client repeats a request, another process may have made the successor, under another
-	// master key. The store returns the successor's hash, which selects the right text.
-	for _, text := range h.possibleRefreshTokens(grantID, rotated.Grant.Counter) {
-		if sha256.Sum256([]byte(text)) == rotated.Refresh {
-			response.RefreshToken = text
+	// When the client repeats a request, the successor exists already, and another process may have
+	// made it under another master key. The store returns the hash of the successor, which selects
+	// the right one of the possible tokens.
+	for _, token := range h.possibleRefreshTokens(grantID, rotated.Grant.Counter) {
+		if sha256.Sum256([]byte(token)) == rotated.Refresh {
+			response.RefreshToken = token
 		}
 	}
 	if response.RefreshToken == "" {
@@ -270,6 +271,7 @@ func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, response)
 }
 
+// describe returns the response of the introspection endpoint for a token.
 func (h *Handler) describe(ctx context.Context, client *Client, token string) (introspection, error) {
 	found, ok, err := h.findToken(ctx, client, token)
 	if err != nil || !ok {

@@ -57,7 +57,7 @@ type redirectable struct {
 	client      *Client
 	redirectURI string
 	state       string
-	hasState    bool // state was sent, perhaps empty: responses repeat it
+	hasState    bool // state was sent, perhaps empty, so responses contain it
 	noPages     bool // prompt=none: the app forbids pages, and expects an error instead
 }
 
@@ -66,7 +66,7 @@ type authorizeRequest struct {
 	client         *Client
 	redirectURI    string
 	state          string
-	hasState       bool // state was sent, perhaps empty
+	hasState       bool // state was sent, perhaps empty, so responses contain it
 	scopes         []string
 	nonce          string
 	challenge      string // code_challenge (PKCE)
@@ -176,7 +176,7 @@ func (req *authorizeRequest) parsePKCE(q url.Values) error {
 	case req.challenge == "" && req.client.Public:
 		return badRequest("this client must use PKCE: code_challenge is missing")
 	case req.challenge == "":
-		return nil
+		return nil // a confidential client may omit PKCE
 	case q.Get("code_challenge_method") != "S256":
 		// RFC 7636: when the parameter is missing, the method is "plain", which is not supported.
 		return badRequest("the only code_challenge_method is S256, and it must be given")

@@ -20,13 +20,16 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Kinds of the events that this package writes.
+// Kinds of the events that this package stores.
 const (
 	EventCodeReplayed = "code_replayed" // a code was redeemed a second time; its grant is revoked
-	// a refresh token was used again after its successor; its grant is revoked
+	// a refresh token was used again after it was replaced; its grant is revoked
 	EventRefreshReplayed = "refresh_replayed"
 	EventAppSignOut      = "app_sign_out" // a user signed out at an app's request
 )
+
+// firstCounter is the counter of the first refresh token of a grant; each successor adds 1.
+const firstCounter = 1
 
 // The values of grant_type at the token endpoint.
 const (
@@ -118,7 +121,7 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 	response := &tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access),
 		Scope: strings.Join(code.Grant.Scopes, " ")}
 	if hasScope(code.Grant, scopeOffline) {
-		response.RefreshToken = h.refreshToken(code.Grant.ID, 1)
+		response.RefreshToken = h.refreshToken(code.Grant.ID, firstCounter)
 		issue.Refresh = sha256.Sum256([]byte(response.RefreshToken))
 		issue.GrantExpires = now.Add(client.Lifetimes.Refresh)
 	}
@@ -143,8 +146,8 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 		return nil, err
 	}
 	if cached {
-		// A cached code has no pinned subject; the redeemed grant has it. The ID token needs nothing
-		// else from the store, so signing it only now cannot fail.
+		// A cached code may lack the user's subject (sub) in this app, which the redeemed grant has. The
+		// ID token needs nothing else from the store, so signing it after the redemption is safe.
 		response.IDToken, err = h.idToken(ctx, client, grant, user, code.Nonce, access, now)
 		if err != nil {
 			return nil, err
@@ -221,13 +224,14 @@ func (h *Handler) recordReplay(ctx context.Context, kind string, grant gateway.G
 		h.cfg.RequestID(ctx))
 }
 
-// verifierMatches checks PKCE. A verifier without a challenge is rejected: an attacker may have
-// removed the challenge from the authorize request (RFC 9700, section 2.1.1).
+// verifierMatches reports whether the code_verifier matches the code_challenge (PKCE, S256). A
+// verifier without a challenge does not match: an attacker may have removed the challenge from the
+// authorize request (RFC 9700, section 2.1.1).
 func verifierMatches(challenge, verifier string) bool {
 	if challenge == "" {
 		return verifier == ""
 	}
-	if len(verifier) < 43 || len(verifier) > 128 {
+	if len(verifier) < 43 || len(verifier) > 128 { // RFC 7636, section 4.1
 		return false
 	}
 	sum := sha256.Sum256([]byte(verifier))
@@ -288,7 +292,7 @@ const maxCachedCodes = 1024
 type codeCache struct {
 	mu     sync.Mutex
 	codes  map[[32]byte]gateway.Code
-	hashes [maxCachedCodes][32]byte // of the latest codes, a ring buffer: the oldest is replaced
+	hashes [maxCachedCodes][32]byte // of the latest codes; a ring buffer, in which the oldest is replaced
 	next   int                      // index in hashes of the next code
 }
 

@@ -175,7 +175,7 @@ func addProfile(out map[string]any, user gateway.User, subject string) {
 	if user.Locale != "" {
 		out["locale"] = user.Locale
 	}
-	// The user's status and groups, and the profile from WeChat, have separate times of change.
+	// The later of two times: the change of the user's status or groups, and that of the profile.
 	out["updated_at"] = user.UpdatedAt.Unix()
 	if user.ProfileAt.After(user.UpdatedAt) {
 		out["updated_at"] = user.ProfileAt.Unix()
