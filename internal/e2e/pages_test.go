@@ -144,7 +144,7 @@ func TestSignInPages(t *testing.T) {
 	kinds := []login.PageKind{login.PageOpenInWeChat, login.PageOpenElsewhere, login.PageProfile, login.PageSnapshot,
 		login.PageDenied,
 		login.PageSignOut, login.PageSignedOut, login.PageLost, login.PageNoCookies, login.PageLoop, login.PageAgain,
-		login.PageRefused,
+		login.PageSuspect, login.PageConsent, login.PageRefused,
 		login.PageUserRestricted, login.PageBusy, login.PageFault, login.PageBadReturn, login.PageBadRequest,
 		login.PageForeignForm,
 		login.PageNotFound, login.PageMethod}

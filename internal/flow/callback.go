@@ -126,8 +126,9 @@ func (e *Engine) callbackResult(b Browser, f *Flow, code string, record RecordFu
 }
 
 // limited returns the result for a callback whose code may not be exchanged now, for an error of
-// checkLimits. The user of a suspect network can start a new flow with a button. A browser that is
-// signed in has probably sent the callback twice: it continues at the return address.
+// checkLimits. After errSuspect the user can start a new flow with a button: others in the network
+// may have caused the refused codes. A browser that is signed in has probably sent the callback
+// twice: it continues at the return address.
 func (e *Engine) limited(b Browser, f *Flow, err error) Result {
 	outcome := OutcomeRateLimited
 	if errors.Is(err, errSuspect) {

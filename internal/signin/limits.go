@@ -37,9 +37,17 @@ func newLimits(limiter *limit.Limiter, perMinute int) flow.Limits {
 	}
 }
 
-// Exhausted implements flow.Limits.
+// Exhausted implements flow.Limits. Package flow refuses a callback when a limit of all networks is
+// exhausted, which the metrics count. A limit of one network alone refuses nothing.
 func (l limits) Exhausted(which flow.Limit, key string, now time.Time) bool {
-	return l.limiter.Exhausted(now, l.bucket(which, key))
+	b := l.bucket(which, key)
+	if !l.limiter.Exhausted(now, b) {
+		return false
+	}
+	if which != flow.RecentRefusals && which != flow.RefusedCodesOfNetwork {
+		l.limiter.Exceeded(b.Rate.Name)
+	}
+	return true
 }
 
 // Take implements flow.Limits.

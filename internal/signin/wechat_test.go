@@ -18,9 +18,11 @@ type fakeWeChat struct {
 	refused map[string]bool // codes
 	profile bool            // whether /sns/userinfo returns a profile
 	scope   string          // of tokens; "" = by the openid: snsapi_userinfo for "…-profile", else snsapi_base
-	unionID bool            // whether a token with snsapi_base comes with a unionid too, as some captures show
-	reached chan struct{}   // optional: closed when the first code arrives
-	release chan struct{}   // optional: the answer waits for it
+	// noUnionID omits unionids from all answers, as for an app that is bound to no account.
+	noUnionID bool
+	unionID   bool          // whether a token with snsapi_base comes with a unionid too, as some captures show
+	reached   chan struct{} // optional: closed when the first code arrives
+	release   chan struct{} // optional: the answer waits for it
 }
 
 func (f *fakeWeChat) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -36,7 +38,7 @@ func (f *fakeWeChat) RoundTrip(r *http.Request) (*http.Response, error) {
 		scope = "snsapi_base"
 	}
 	unionID := ""
-	if f.unionID || scope == "snsapi_userinfo" {
+	if !f.noUnionID && (f.unionID || scope == "snsapi_userinfo") {
 		unionID = "u-" + strings.TrimPrefix(openID, "o-")
 	}
 	body := fmt.Sprintf(
