@@ -30,8 +30,8 @@ import (
 type services struct {
 	site     *web.Site
 	sessions *session.Manager
-	policy   access.Policy
-	appIDs   gateway.AppIDs
+	policy   access.Policy  // which users may use which apps
+	appIDs   gateway.AppIDs // of the connectors
 	signIn   *signin.Handler
 }
 
@@ -47,6 +47,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	}
 	router, err := route.New(route.Config{
 		Origin: u.Scheme + "://" + u.Host, TrustedProxies: c.TrustedProxies, Mux: mux,
+		// Cookies of these names are ours; handlers get no others.
 		CookiePrefixes: []string{"__Host-weigate", "__Secure-weigate", "weigate"},
 		Limits:         a.limits, Browser: s.sessions.BrowserKey,
 		// Strict-Transport-Security applies to the whole host. When the gateway's URL has a path,

@@ -38,7 +38,8 @@ func (b Base) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.T
 			if err != nil {
 				return err
 			}
-			if won = n == 1; won {
+			won = n == 1
+			if won {
 				have = want
 				have.Outcome = gateway.Outcome{}
 				have.Lease, have.Expires = gateway.StoredTime(want.Lease), gateway.StoredTime(want.Expires)

@@ -49,6 +49,7 @@ func InsertTicket(q Querier, t gateway.Ticket, now time.Time, limits gateway.Tic
 // gateway.TicketLimits describes. No other transaction may store tickets at the same time. The
 // condition on the state is repeated outside the query, because a phone may scan a ticket meanwhile.
 func (b Base) ReplaceTicket(q Querier, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) error {
+	// SQLite has no OFFSET without a LIMIT, so the limit is more than there can be.
 	ofNetwork := `DELETE FROM tickets WHERE ` + waiting + ` AND ` + b.dialect.InQuery("hash", `
 		SELECT hash FROM tickets WHERE network = $1 AND `+waiting+` AND expires_at > $2
 		ORDER BY expires_at DESC LIMIT 1000000 OFFSET $3`)
@@ -60,7 +61,7 @@ func (b Base) ReplaceTicket(q Querier, t gateway.Ticket, now time.Time, limits g
 			FROM tickets WHERE `+waiting+` AND expires_at > $1) t
 		ORDER BY place DESC, expires_at LIMIT $2`)
 	for _, deleteSome := range []func() (int, error){
-		func() (int, error) { return 0, nil },
+		func() (int, error) { return 0, nil }, // perhaps other tickets have expired or were answered meanwhile
 		func() (int, error) { return q.Exec(ofNetwork, t.Network, Micros(now), limits.KeepOfNetwork()) },
 		func() (int, error) { return q.Exec(ofAll, Micros(now), limits.Excess()) },
 	} {

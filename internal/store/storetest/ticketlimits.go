@@ -63,7 +63,7 @@ var ticketLimitCases = []testCase{
 		reason: "the fast count must not allow more than the limit",
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
-			limit := 320
+			limit := 320 // above the 256 tickets below the limit from which the PostgreSQL store counts exactly
 			if f.Race {
 				limit = 280
 			}
@@ -140,7 +140,8 @@ var ticketLimitCases = []testCase{
 			late := newTicketFrom("another", 0)
 			wantNoError(t, f.store.PutTicket(t.Context(), late, noon, limits))
 			wantEqual(t, "a late ticket", f.remaining([]gateway.Ticket{late}), 1)
-			// Of the flood the newest remain, about equally many of each network.
+			// Of the flood the newest remain, about equally many of each network: 124 of 20
+			// networks.
 			for network := range 20 {
 				var ofNetwork []gateway.Ticket
 				for i := network; i < len(flood); i += 20 {

@@ -88,7 +88,7 @@ var ticketSessionCases = []testCase{
 				state := f.getTicket(ticket.Hash, noon).State
 				_, err := f.store.Session(t.Context(), redemption.Session.Hash, noon)
 				want := "not found"
-				if state == gateway.TicketRedeemed && round%3 != 2 {
+				if state == gateway.TicketRedeemed && round%3 != 2 { // in that round the block deletes the session
 					want = "ok"
 				}
 				wantEqual(t, fmt.Sprint("session of a ticket that is ", state), errorName(err), want)
