@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -91,9 +92,9 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phon
 	case signedIn && req.meetsRequirements():
 		return req, true
 	case t.State == gateway.TicketCancelled:
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver, Refusal: req.refusal()})
 	case t.State != gateway.TicketOpen && t.State != gateway.TicketScanned:
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUsed})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUsed, Refusal: req.refusal()})
 	case r.Method != http.MethodGet:
 		// A page and not a redirect: sign-in leads to WeChat, and browsers block a form whose
 		// redirects end at another origin (Content-Security-Policy, form-action).
@@ -103,11 +104,22 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phon
 	case r.URL.Query().Get("back") == req.phone.LoginRequestID:
 		// The phone returns from the sign-in that begin started, and has no session or one that does
 		// not meet the requirements. Another redirect to sign-in could repeat forever.
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotSignedIn, Go: h.path + pathConfirm})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotSignedIn, Go: h.path + pathConfirm,
+			Refusal: req.refusal()})
 	default:
 		h.begin(w, r, req)
 	}
 	return req, false
+}
+
+// refusal returns what the log says when the request is rejected: the app, and the facts that were
+// compared with what the ticket requires.
+func (req phoneRequest) refusal() web.Refusal {
+	return web.Refusal{Request: "scan", App: req.ticket.App, Compared: []slog.Attr{
+		slog.String("state", string(req.ticket.State)), slog.String("user", req.browser.User.ID),
+		slog.String("approver", req.ticket.Approver.UserID), slog.String("method", req.browser.Method),
+		slog.String("connector", req.browser.Connector), slog.String("app_connector", req.ticket.Connector),
+	}}
 }
 
 // meetsRequirements reports whether the phone is signed in as the ticket requires: by WeChat itself,
@@ -145,7 +157,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 	}
 	t := req.ticket
 	mine := t.Approver.UserID == req.browser.User.ID // this user's phone scanned the code first
-	page := web.Page{App: h.appName(t.App)}
+	page := web.Page{App: h.appName(t.App), Refusal: req.refusal()}
 	switch {
 	case t.State == gateway.TicketOpen:
 		h.showRequest(w, r, req)
@@ -187,7 +199,7 @@ func (h *Handler) facts(r *http.Request, req phoneRequest) *web.Facts {
 // showRequest renders the page that shows which app and which desktop want to sign in.
 func (h *Handler) showRequest(w http.ResponseWriter, r *http.Request, req phoneRequest) {
 	if h.isPaused(req) {
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanPaused})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanPaused, Refusal: req.refusal()})
 		return
 	}
 	h.cfg.Site.Show(w, r, web.Page{
@@ -204,7 +216,7 @@ func (h *Handler) showRequest(w http.ResponseWriter, r *http.Request, req phoneR
 // after the user sent something else than two digits.
 func (h *Handler) showNumber(w http.ResponseWriter, r *http.Request, req phoneRequest, malformed bool) {
 	if h.isPaused(req) {
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanPaused})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanPaused, Refusal: req.refusal()})
 		return
 	}
 	page := web.Page{
@@ -326,7 +338,7 @@ func (h *Handler) storeAnswer(w http.ResponseWriter, r *http.Request, req phoneR
 	t, err := h.cfg.Tickets.AnswerTicket(r.Context(), req.ticket.Hash, req.browser.User.ID, state, h.cfg.Now())
 	switch {
 	case err == nil:
-		h.recordAnswer(r.Context(), req, t, state)
+		h.recordAnswer(r, req, t, state)
 	case !errors.Is(err, gateway.ErrConflict):
 		h.failAnswer(w, r, err)
 		return
@@ -334,9 +346,14 @@ func (h *Handler) storeAnswer(w http.ResponseWriter, r *http.Request, req phoneR
 	route.SeeOther(w, h.path+pathConfirm)
 }
 
-// recordAnswer records the event of a refusal or a wrong number. After an approval, the event of
-// the sign-in is recorded when the desktop's session is created.
-func (h *Handler) recordAnswer(ctx context.Context, req phoneRequest, t gateway.Ticket, state gateway.TicketState) {
+// recordAnswer records the event of a refusal or a wrong number, and logs it. After an approval, the
+// event of the sign-in is recorded when the desktop's session is created.
+func (h *Handler) recordAnswer(r *http.Request, req phoneRequest, t gateway.Ticket, state gateway.TicketState) {
+	ctx, refusal := r.Context(), req.refusal()
+	refusal.Reason = string(state)
+	if state != gateway.TicketApproved {
+		h.cfg.Site.LogRefusal(r, refusal)
+	}
 	switch state {
 	case gateway.TicketRefused:
 		h.recordEvent(ctx, EventRefuse, "refused", req.browser.User.ID, t)

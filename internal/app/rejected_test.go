@@ -1,0 +1,85 @@
+package app_test
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+var shownID = regexp.MustCompile(`Request ID <code translate="no">([a-z2-7]+)</code>`)
+
+// Each page that rejects a request shows the request id of its response, under which the log has one
+// line with the app and the reason.
+func TestRejectedRequestHasOneIDOnThePageInTheHeaderAndInTheLog(t *testing.T) {
+	t.Parallel()
+	var log lines
+	w := newFixture(t, withShop, func(w *gatewayFixture) {
+		w.options.Logger = slog.New(slog.NewJSONHandler(&log, nil))
+		strict := w.client("strict", gateway.AccessSignedIn)
+		strict.Methods = []string{"website"} // which no connector provides
+		w.config.Apps = append(w.config.Apps, strict)
+	})
+	alice := w.phone("alice")
+	alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/"))
+	w.set(gateway.Blocked)
+	alice.ClearCookies()
+	blocked := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample"))), "blocked", 403).URL
+	for _, c := range []struct{ name, address, message, app, reason string }{
+		{"redirect URI", w.authorize("sample", "redirect_uri", "https://evil.example/"), "authorize", "sample",
+			"redirect_uri"},
+		{"app", w.authorize("nobody"), "authorize", "", "unknown_app"},
+		{"return URL", w.url + "/connect/oauth2/authorize?appid=" + shopAppID + "&redirect_uri=https://evil.example/",
+			"relay", "shop", "redirect_uri"},
+		{"no method", w.authorize("strict"), "sign-in", "strict", "no_method"},
+		{"return address", w.url + "/sign-in?return=https://evil.example/", "sign-in", "", "bad_return"},
+		{"lost callback", w.url + "/sign-in/lost", "", "", "no_cookies"},
+		{"no ticket", w.url + "/scan/confirm", "", "", "scan_none"},
+		{"blocked", blocked, "sign-in", "sample", "blocked"},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "text/html")
+		r.Header.Set("Accept-Language", "en")
+		r.Header.Set("User-Agent", uaDesktop)
+		before := len(log.String())
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := res.Header.Get("X-Request-Id")
+		if shown := shownID.FindSubmatch(page); len(shown) < 2 || string(shown[1]) != id {
+			t.Errorf("%s: the header has the request id %q, and the page %q", c.name, id, shown)
+		}
+		found := 0
+		for line := range strings.Lines(log.String()[before:]) {
+			var fields map[string]any
+			if err := json.Unmarshal([]byte(line), &fields); err != nil {
+				t.Fatal(err)
+			}
+			if fields["request_id"] != id {
+				continue
+			}
+			found++
+			if message := strings.TrimSpace(c.message + " request rejected"); fields["msg"] != message ||
+				fields["app"] != c.app || fields["reason"] != c.reason {
+				t.Errorf("%s: %s", c.name, line)
+			}
+		}
+		if found != 1 {
+			t.Errorf("%s: %d lines with the id %q of the response", c.name, found, id)
+		}
+	}
+}
