@@ -1,13 +1,16 @@
 package app_test
 
 import (
+	"bufio"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -144,4 +147,55 @@ func TestReloadKeepsCounts(t *testing.T) {
 			t.Errorf("after a reload %d requests pass", n)
 		}
 	}
+}
+
+// TestMissingBodyIsNotWaitedFor sends requests that announce a body, and never sends it, to every route.
+// net/http would wait for the body before it sends the response, and the client could keep the
+// connection and its goroutine for as long as the read timeout allows.
+func TestMissingBodyIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t, everyKind)
+	addr := strings.TrimPrefix(w.url, "http://")
+	var requests []string
+	for _, c := range routeCases(t, w) {
+		methods := []string{http.MethodGet, http.MethodHead}
+		if !strings.Contains(c.pattern, " ") {
+			methods = append(methods, http.MethodPut)
+		}
+		for _, method := range methods {
+			for _, header := range []string{"Content-Length: 5", "Transfer-Encoding: chunked"} {
+				requests = append(requests, fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\n%s\r\n\r\n", method, c.path, addr, header))
+			}
+		}
+	}
+	requests = append(requests,
+		"POST /verify HTTP/1.1\r\nHost: "+addr+"\r\nContent-Length: 5\r\n\r\n",
+		"POST /sign-out HTTP/1.1\r\nHost: "+addr+"\r\nOrigin: https://evil.example\r\nContent-Length: 5\r\n\r\n")
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 20)
+	for _, text := range requests {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			line, _, _ := strings.Cut(text, "\r\n")
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(15 * time.Second)) // without the response, this is the failure
+			if _, err := c.Write([]byte(text)); err != nil {
+				t.Error(err)
+				return
+			}
+			res, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: strings.Fields(line)[0]})
+			if err != nil {
+				t.Errorf("%s: %v", line, err)
+				return
+			}
+			res.Body.Close()
+		})
+	}
+	wg.Wait()
 }

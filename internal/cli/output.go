@@ -80,13 +80,25 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// newLogger returns the gateway's log, with one line for each record. format is "text" or "json".
-func newLogger(to io.Writer, format string, level slog.Leveler) *slog.Logger {
+// newLogHandler returns the handler of the gateway's log, with one line for each record. format is
+// "text" or "json".
+func newLogHandler(to io.Writer, format string, level slog.Leveler) slog.Handler {
 	o := &slog.HandlerOptions{Level: level, ReplaceAttr: redact}
 	if format == "json" {
-		return slog.New(slog.NewJSONHandler(to, o))
+		return slog.NewJSONHandler(to, o)
 	}
-	return slog.New(slog.NewTextHandler(to, o))
+	return slog.NewTextHandler(to, o)
+}
+
+// serverErrors returns a log for net/http's servers that writes to the gateway's log. Some of their
+// lines are caused by clients: they have one message, so that they are sampled together.
+func serverErrors(to *slog.Logger) *log.Logger { return log.New(serverErrorWriter{to}, "", 0) }
+
+type serverErrorWriter struct{ to *slog.Logger }
+
+func (w serverErrorWriter) Write(line []byte) (int, error) {
+	w.to.Warn("http server error", "error", strings.TrimSpace(string(line)))
+	return len(line), nil
 }
 
 // parseLevel parses the key log.level of the configuration, which has rejected every other word.

@@ -19,6 +19,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/metrics"
 )
 
@@ -48,7 +49,9 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	if err != nil {
 		return err
 	}
-	run := &servers{out: s.out, shutdownTimeout: shutdownTimeout, graceful: true, writeTimeout: time.Minute}
+	run := &servers{
+		out: s.out, shutdownTimeout: shutdownTimeout, graceful: true, writeTimeout: limit.ResponseTime.Duration,
+	}
 	defer run.close()
 	listener, err := run.listen(conf.Listen, "listen in the configuration")
 	if err != nil {
@@ -74,7 +77,10 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 		path: c.Config, conf: conf, keyIDs: sealer.IDs(), getenv: s.getenv,
 		level: &slog.LevelVar{}, metrics: counters,
 	}
-	g.log = newLogger(s.out.err, conf.Log.Format, g.level)
+	sampled := limit.NewLogHandler(newLogHandler(s.out.err, conf.Log.Format, g.level), counters.Limited)
+	defer sampled.Flush()
+	g.log = slog.New(sampled)
+	run.errorLog = serverErrors(g.log)
 	g.level.Set(parseLevel(conf.Log.Level))
 	g.app, err = app.New(s.ctx, app.Options{
 		Config: conf, Store: store, Sealer: sealer, Metrics: g.metrics, Logger: g.log,
@@ -90,8 +96,11 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	}()
 	run.stopping = g.app.Stopping
 	run.handle(listener, g.app.Handler())
+	run.limitConnections(listener, connections(s.out, conf), func() { counters.Limited(limit.Connections.Name) })
 	if metricsListener != nil {
 		run.handle(metricsListener, g.monitoring())
+		run.limitConnections(metricsListener, limit.MetricsConnections.Max,
+			func() { counters.Limited(limit.MetricsConnections.Name) })
 	}
 	// SIGHUP reloads the configuration.
 	hangup := make(chan os.Signal, 1)
@@ -104,6 +113,23 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	logExposures(g.log, append(rootExposure(os.Geteuid()), exposures(c.Config, conf)...))
 	g.printStart(s.out, listener, metricsListener)
 	return run.run(ctx)
+}
+
+// otherDescriptors is how many descriptors the process needs besides the connections of clients: for
+// the store, the log, the listeners, and connections to WeChat.
+const otherDescriptors = 256
+
+// connections returns the limit of connections. It is lower than the configuration's if the process
+// may not open as many descriptors: without a free descriptor, the store and calls to WeChat fail.
+func connections(p printer, conf *config.Config) int {
+	configured, available := conf.Limits.Connections, maxDescriptors()
+	if available == 0 || uint64(configured)+otherDescriptors <= available {
+		return configured
+	}
+	possible := max(1, int(available)-otherDescriptors)
+	p.warnf("limits.connections is %d, but this process may open %d files, so only %d connections are accepted: "+
+		"raise the limit (LimitNOFILE in systemd, ulimit -n)", configured, available, possible)
+	return possible
 }
 
 // printStart prints the addresses of the gateway.

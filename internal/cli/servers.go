@@ -6,11 +6,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/weigate/weigate/internal/limit"
 )
 
 // servers is a set of HTTP servers that start and stop together. A command first listens on all
@@ -22,6 +25,7 @@ type servers struct {
 
 	shutdownTimeout time.Duration // for requests in progress after a stop; 0 = five seconds
 	writeTimeout    time.Duration // for a whole response; 0 = unlimited, for long polls of the simulator
+	errorLog        *log.Logger   // of net/http; nil = printed by out
 
 	// graceful lets requests in progress finish within shutdownTimeout. Without it, a stop cancels
 	// their contexts at once.
@@ -88,6 +92,16 @@ func (s *servers) handleTLS(l net.Listener, conf *tls.Config, h http.Handler) {
 	}
 }
 
+// limitConnections limits the open connections of a listener. onExceeded is called for each that is
+// closed because of the limit. Call it after handle.
+func (s *servers) limitConnections(l net.Listener, limit int, onExceeded func()) {
+	for i := range s.all {
+		if s.all[i].listener == l {
+			s.all[i].listener = newConnectionLimit(l, limit, onExceeded)
+		}
+	}
+}
+
 // close closes all listeners. Commands call it when they return, possibly before run was called.
 func (s *servers) close() {
 	for _, each := range s.all {
@@ -146,12 +160,13 @@ func (s *servers) run(ctx context.Context) error {
 func (s *servers) httpServer(requests context.Context, h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second, // bodies are no larger than a form
-		IdleTimeout:       2 * time.Minute,
+		ReadHeaderTimeout: limit.HeaderTime.Duration,
+		ReadTimeout:       limit.RequestTime.Duration, // longer than the long polls of package scan
+		IdleTimeout:       limit.IdleTime.Duration,
 		WriteTimeout:      s.writeTimeout,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          s.out.serverLog(),
+		MaxHeaderBytes:    limit.Headers.Bytes - 4<<10, // net/http reads 4 kB more
+		ErrorLog:          cmp.Or(s.errorLog, s.out.serverLog()),
+		ConnState:         connectionState,
 		BaseContext:       func(net.Listener) context.Context { return requests },
 	}
 }

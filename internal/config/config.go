@@ -88,6 +88,7 @@ type Site struct {
 
 // Limits configures bounds that depend on the size of an installation.
 type Limits struct {
+	Connections int // that are open at a time on the main listener
 	WeChatCalls int // codes that one process sends to WeChat in a minute, for each connector
 }
 
@@ -234,6 +235,9 @@ func NeedsRestart(running, next *Config) []string {
 	if running.MasterKeyFile != next.MasterKeyFile || running.MasterKey != next.MasterKey {
 		keys = append(keys, "master_key_file")
 	}
+	if running.Limits.Connections != next.Limits.Connections {
+		keys = append(keys, "limits.connections")
+	}
 	if running.Log.Format != next.Log.Format {
 		keys = append(keys, "log.format")
 	}
@@ -251,6 +255,7 @@ func KeepRunning(running, next *Config) *Config {
 	c.Store = running.Store
 	c.MasterKeyFile = running.MasterKeyFile
 	c.MasterKey = running.MasterKey
+	c.Limits.Connections = running.Limits.Connections
 	c.Log.Format = running.Log.Format
 	return &c
 }

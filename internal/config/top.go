@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -70,8 +71,13 @@ func sessionKeys() []key[Session] {
 
 func limitsKeys() []key[Limits] {
 	return []key[Limits]{
+		{name: "connections", read: func(_ *section, v value, l *Limits) {
+			l.Connections = v.number(limit.Connections.Max, 16, 1_000_000)
+		}},
 		// The bounds are one call a second, and WeChat's quota.
-		{name: "wechat_calls", read: func(_ *section, v value, l *Limits) { l.WeChatCalls = v.number(20_000, 60, 50_000) }},
+		{name: "wechat_calls", read: func(_ *section, v value, l *Limits) {
+			l.WeChatCalls = v.number(limit.WeChatCalls, 60, 50_000)
+		}},
 	}
 }
 

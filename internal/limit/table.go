@@ -78,6 +78,29 @@ var (
 	// A path that is logged; the rest is cut off.
 	LoggedPath = Size{Name: "logged_path", Bytes: 200}
 
+	// Lines of each message in the log. The others are counted.
+	LogLines = Rate{Name: "log_lines", PerSecond: 10, Burst: 100}
+
+	// Connections of the main listener. When there are as many, one that is idle is closed.
+	Connections = Count{Name: "connections", Max: 4096}
+	// Connections of the listener for metrics, which few programs use.
+	MetricsConnections = Count{Name: "metrics_connections", Max: 64}
+
+	// The request line and all headers of a request.
+	Headers = Size{Name: "headers", Bytes: 16 << 10}
+
+	// How long a client may take for the headers of a request, and for a request with its body.
+	HeaderTime  = Time{Name: "header_time", Duration: 5 * time.Second}
+	RequestTime = Time{Name: "request_time", Duration: 30 * time.Second}
+	// How long the response may take, with the time that the client needs to receive it.
+	ResponseTime = Time{Name: "response_time", Duration: time.Minute}
+	// How long a connection stays open without a request. It is longer than proxies keep theirs, so
+	// that no proxy uses a connection that is being closed.
+	IdleTime = Time{Name: "idle_time", Duration: 2 * time.Minute}
+
+	// A value of a log line; the rest is cut off.
+	LoggedValue = Size{Name: "logged_value", Bytes: 1 << 10}
+
 	// Cookies of the gateway in one request. A browser has about ten.
 	Cookies = Count{Name: "cookies", Max: 50}
 
@@ -123,20 +146,28 @@ func UnreservedExchanges(perMinute int) Rate {
 // Table returns all bounds, in the order of the documents.
 func Table() []Row {
 	var rows []Row
+	add := func(name string, value fmt.Stringer) { rows = append(rows, Row{Name: name, Value: value.String()}) }
 	for _, r := range []Rate{
 		SignInPerAddress, SignInPerNetwork, SignInPerBrowser,
 		SignedInPerAddress, SignedInPerNetwork, SignedInPerBrowser,
 		AppPerAddress, AppPerNetwork, VerifyPerAddress, VerifyPerNetwork, OtherPerAddress, OtherPerNetwork,
 		WrongSecrets, RecentRefusals, RefusedCodesPerNetwork, RefusedCodes, NewUsersPerNetwork,
-		WrongNumberPerUser,
+		WrongNumberPerUser, LogLines,
 	} {
-		rows = append(rows, Row{Name: r.Name, Value: r.String()})
+		add(r.Name, r)
 	}
-	for _, c := range []Count{Cookies, FailedAttempts, Tickets, TicketsPerNetwork} {
-		rows = append(rows, Row{Name: c.Name, Value: strconv.Itoa(c.Max)})
+	for _, c := range []Count{Connections, MetricsConnections, Cookies, FailedAttempts, Tickets, TicketsPerNetwork} {
+		add(c.Name, c)
 	}
-	for _, s := range []Size{RequestBody, LoggedPath} {
-		rows = append(rows, Row{Name: s.Name, Value: s.String()})
+	for _, s := range []Size{Headers, RequestBody, LoggedPath, LoggedValue} {
+		add(s.Name, s)
+	}
+	for _, d := range []Time{HeaderTime, RequestTime, ResponseTime, IdleTime} {
+		add(d.Name, d)
+	}
+	keys := map[string]string{Connections.Name: "limits.connections"}
+	for i := range rows {
+		rows[i].Key = keys[rows[i].Name]
 	}
 	const calls = "limits.wechat_calls"
 	rows = append(rows,
@@ -172,4 +203,15 @@ func (s Size) Cut(text string) string {
 		end--
 	}
 	return text[:end] + "…"
+}
+
+// String returns the number in decimal.
+func (c Count) String() string { return strconv.Itoa(c.Max) }
+
+// String returns the duration as the documents show it: in seconds, or in minutes.
+func (t Time) String() string {
+	if t.Duration >= time.Minute && t.Duration%time.Minute == 0 {
+		return fmt.Sprintf("%dm", t.Duration/time.Minute)
+	}
+	return fmt.Sprintf("%ds", t.Duration/time.Second)
 }

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"container/list"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// connectionLimit bounds the open connections of a listener. When there are max of them, it closes
+// the connection that has been idle for the longest time, and accepts the new one. If none is idle, it
+// closes the new one. So clients that keep connections open without using them lock nobody out.
+type connectionLimit struct {
+	net.Listener
+	max        int
+	onExceeded func() // called for each connection that is closed because of the limit
+
+	mu   sync.Mutex
+	open int
+	idle *list.List // of *limitedConnection; the longest idle first
+}
+
+func newConnectionLimit(l net.Listener, limit int, onExceeded func()) *connectionLimit {
+	return &connectionLimit{Listener: l, max: limit, onExceeded: onExceeded, idle: list.New()}
+}
+
+// limitedConnection is a connection that a connectionLimit has accepted. The embedded type provides
+// CloseWrite, with which net/http closes a connection without destroying the response.
+type limitedConnection struct {
+	*net.TCPConn
+	limit *connectionLimit
+	place *list.Element // in connectionLimit.idle; nil while a request is in progress
+	once  sync.Once
+}
+
+// Accept returns the next connection that the limit allows.
+func (l *connectionLimit) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		tcp, isTCP := c.(*net.TCPConn)
+		if !isTCP {
+			return c, nil // only TCP listeners are limited
+		}
+		if l.admit() {
+			return &limitedConnection{TCPConn: tcp, limit: l}, nil
+		}
+		l.onExceeded()
+		_ = tcp.SetLinger(0) // a reset: the kernel keeps no state for the connection
+		_ = tcp.Close()
+	}
+}
+
+// admit reports whether the limit allows one more connection, and counts it.
+func (l *connectionLimit) admit() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open < l.max {
+		l.open++
+		return true
+	}
+	longest := l.idle.Front()
+	if longest == nil {
+		return false
+	}
+	c := longest.Value.(*limitedConnection)
+	l.onExceeded()
+	c.forget()
+	c.once.Do(func() {}) // the new connection is counted instead
+	_ = c.TCPConn.Close()
+	return true
+}
+
+// Close closes the connection, and counts it no longer.
+func (c *limitedConnection) Close() error {
+	c.limit.mu.Lock()
+	c.forget()
+	c.once.Do(func() { c.limit.open-- })
+	c.limit.mu.Unlock()
+	return c.TCPConn.Close()
+}
+
+// forget removes the connection from the idle ones. The caller holds connectionLimit.mu.
+func (c *limitedConnection) forget() {
+	if c.place != nil {
+		c.limit.idle.Remove(c.place)
+		c.place = nil
+	}
+}
+
+// connectionState is the hook ConnState of http.Server. It records which connections are idle.
+func connectionState(conn net.Conn, state http.ConnState) {
+	if secure, isTLS := conn.(*tls.Conn); isTLS {
+		conn = secure.NetConn()
+	}
+	c, isLimited := conn.(*limitedConnection)
+	if !isLimited {
+		return
+	}
+	c.limit.mu.Lock()
+	defer c.limit.mu.Unlock()
+	c.forget()
+	if state == http.StateIdle {
+		c.place = c.limit.idle.PushBack(c)
+	}
+}

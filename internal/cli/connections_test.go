@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// limitedServer serves "ok" with a limit of connections, and returns the address and the count of
+// connections that were closed because of the limit.
+func limitedServer(t *testing.T, limit int) (addr string, exceeded *atomic.Int64) {
+	t.Helper()
+	run := &servers{out: printer{out: io.Discard, err: io.Discard}}
+	l, err := run.listenFlag("--addr", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exceeded = &atomic.Int64{}
+	run.handle(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
+	run.limitConnections(l, limit, func() { exceeded.Add(1) })
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run.run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String(), exceeded
+}
+
+// open opens a connection and sends text.
+func open(t *testing.T, addr, text string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	_, _ = io.WriteString(c, text) // fails when the server has closed the connection already
+	return c
+}
+
+// status reads a response and returns its status line, or the error.
+func status(c net.Conn) string {
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return "no response"
+	}
+	defer res.Body.Close()
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		return "no response"
+	}
+	return res.Status
+}
+
+const request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+// TestIdleConnectionsLockNobodyOut opens ten times as many connections as are allowed, and keeps them
+// open after one request each. Every request gets its response.
+func TestIdleConnectionsLockNobodyOut(t *testing.T) {
+	t.Parallel()
+	const limit = 20
+	addr, exceeded := limitedServer(t, limit)
+	for i := range 10 * limit {
+		if got := status(open(t, addr, request)); got != "200 OK" {
+			t.Fatalf("request %d: %s", i, got)
+		}
+	}
+	if exceeded.Load() == 0 {
+		t.Error("no connection was closed")
+	}
+}
+
+// TestUnfinishedRequestsAreBounded opens more connections than are allowed, and sends the beginning of
+// a request on each. Those beyond the limit are closed. When the others end, new ones are accepted again.
+func TestUnfinishedRequestsAreBounded(t *testing.T) {
+	t.Parallel()
+	const limit = 20
+	addr, exceeded := limitedServer(t, limit)
+	var held []net.Conn
+	for range limit {
+		held = append(held, open(t, addr, "GET / HTTP/1.1\r\nHost: local"))
+	}
+	for range 5 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			continue // it was closed at once
+		}
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
+		_, _ = io.WriteString(c, request)
+		if got := status(c); got != "no response" {
+			t.Errorf("beyond the limit: %s", got)
+		}
+		c.Close()
+	}
+	if n := exceeded.Load(); n != 5 {
+		t.Errorf("%d connections were counted", n)
+	}
+	for _, c := range held {
+		c.Close()
+	}
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); { // until the server has seen it
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			continue
+		}
+		_ = c.SetDeadline(end)
+		_, _ = io.WriteString(c, request)
+		got := status(c)
+		c.Close()
+		if got == "200 OK" {
+			return
+		}
+	}
+	t.Error("no connection is accepted after the others were closed")
+}
+
+// TestHugeHeadersAreRefused sends many header fields, each of which costs much more memory than its
+// bytes.
+func TestHugeHeadersAreRefused(t *testing.T) {
+	t.Parallel()
+	addr, _ := limitedServer(t, 20)
+	fields := func(size int) string {
+		var b strings.Builder
+		for i := 0; b.Len() < size; i++ {
+			fmt.Fprintf(&b, "a%d: b\r\n", i)
+		}
+		return "GET / HTTP/1.1\r\nHost: localhost\r\n" + b.String() + "\r\n"
+	}
+	if got := status(open(t, addr, fields(12<<10))); got != "200 OK" {
+		t.Errorf("12 kB: %s", got)
+	}
+	if got := status(open(t, addr, fields(17<<10))); got != "431 Request Header Fields Too Large" {
+		t.Errorf("17 kB: %s", got)
+	}
+}

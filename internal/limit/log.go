@@ -1,0 +1,139 @@
+package limit
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// summaryDelay is how long after a dropped line the line with its count is logged.
+const summaryDelay = 10 * time.Second
+
+// LogHandler is a [slog.Handler] that passes at most [LogLines] lines of each message to another one.
+// It counts the others, and logs a line "log lines dropped" for each message, with the count: so no
+// line is lost without a trace. Values longer than [LoggedValue] are cut.
+//
+// Messages are constants of the code, so their number is bounded. Make one with [NewLogHandler].
+type LogHandler struct {
+	next  slog.Handler
+	state *logState // shared by the handlers that WithAttrs and WithGroup return
+}
+
+type logState struct {
+	base    slog.Handler // without attributes and groups
+	limiter *Limiter
+
+	mu      sync.Mutex
+	dropped map[string]droppedLines // by message
+	timer   *time.Timer             // logs the counts; nil while no line was dropped
+}
+
+type droppedLines struct {
+	count int
+	level slog.Level // the highest of the lines
+}
+
+// NewLogHandler returns a LogHandler that passes lines to next. onExceeded is that of [NewLimiter].
+func NewLogHandler(next slog.Handler, onExceeded func(name string)) *LogHandler {
+	return &LogHandler{next: next, state: &logState{
+		base: next, limiter: NewLimiter(onExceeded), dropped: map[string]droppedLines{},
+	}}
+}
+
+// Enabled implements slog.Handler.
+func (h *LogHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.next.Enabled(ctx, level)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *LogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &LogHandler{next: h.next.WithAttrs(attrs), state: h.state}
+}
+
+// WithGroup implements slog.Handler.
+func (h *LogHandler) WithGroup(name string) slog.Handler {
+	return &LogHandler{next: h.next.WithGroup(name), state: h.state}
+}
+
+// Handle implements slog.Handler.
+func (h *LogHandler) Handle(ctx context.Context, r slog.Record) error {
+	now := r.Time
+	if now.IsZero() {
+		now = time.Now()
+	}
+	if !h.state.limiter.Allow(now, Bucket{Rate: LogLines, Key: r.Message}) {
+		h.state.drop(r.Message, r.Level)
+		return nil
+	}
+	return h.next.Handle(ctx, cutValues(r))
+}
+
+// cutValues returns r with its long values cut.
+func cutValues(r slog.Record) slog.Record {
+	long := false
+	r.Attrs(func(a slog.Attr) bool {
+		long = long || len(text(a.Value)) > LoggedValue.Bytes
+		return !long
+	})
+	if !long {
+		return r
+	}
+	cut := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		if s := text(a.Value); len(s) > LoggedValue.Bytes {
+			a.Value = slog.StringValue(LoggedValue.Cut(s))
+		}
+		cut.AddAttrs(a)
+		return true
+	})
+	return cut
+}
+
+// text returns the text of a string or an error; "" for other values, which are short.
+func text(v slog.Value) string {
+	if v.Kind() == slog.KindString {
+		return v.String()
+	}
+	if err, isError := v.Any().(error); isError && err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func (s *logState) drop(message string, level slog.Level) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, found := s.dropped[message]
+	if !found || level > d.level {
+		d.level = level
+	}
+	d.count++
+	s.dropped[message] = d
+	if s.timer == nil {
+		s.timer = time.AfterFunc(summaryDelay, s.flush)
+	}
+}
+
+// Flush logs the counts of the lines that were dropped. Call it before the program ends.
+func (h *LogHandler) Flush() { h.state.flush() }
+
+func (s *logState) flush() {
+	s.mu.Lock()
+	dropped := s.dropped
+	s.dropped = map[string]droppedLines{}
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
+	s.mu.Unlock()
+	for _, message := range slices.Sorted(maps.Keys(dropped)) {
+		d := dropped[message]
+		r := slog.NewRecord(time.Now(), d.level, "log lines dropped", 0)
+		r.AddAttrs(slog.String("message", message), slog.Int("count", d.count))
+		// As with other lines, nobody could be told that the log cannot be written.
+		_ = s.base.Handle(context.Background(), r)
+	}
+}

@@ -1,0 +1,80 @@
+package limit
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestFloodOfLogLinesIsSampled logs one message very often. Other messages are logged as before, and
+// the log has the number of missing lines, also of errors.
+func TestFloodOfLogLinesIsSampled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		exceeded := 0
+		h := NewLogHandler(slog.NewTextHandler(&out, nil), func(string) { exceeded++ })
+		log := slog.New(h).With("request_id", "r1")
+		for range 100_000 {
+			log.Warn("request rejected", "path", "/"+strings.Repeat("a", 100))
+		}
+		for range 1000 {
+			log.Error("store unavailable")
+		}
+		log.Info("signed in")
+		if n := strings.Count(out.String(), "request rejected"); n != LogLines.Burst {
+			t.Errorf("%d lines of the flood, want %d", n, LogLines.Burst)
+		}
+		if !strings.Contains(out.String(), `msg="signed in"`) || out.Len() > 100_000 {
+			t.Errorf("log of %d bytes:\n%.1000s", out.Len(), out.String())
+		}
+		out.Reset()
+		time.Sleep(summaryDelay + time.Second)
+		for _, want := range []string{
+			`level=WARN msg="log lines dropped" message="request rejected" count=99900`,
+			`level=ERROR msg="log lines dropped" message="store unavailable" count=900`,
+		} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("no %s in\n%s", want, out.String())
+			}
+		}
+		if exceeded != 99900+900 {
+			t.Errorf("%d dropped lines were counted", exceeded)
+		}
+		out.Reset()
+		log.Warn("request rejected")
+		h.Flush()
+		if got := out.String(); strings.Count(got, "\n") != 1 {
+			t.Errorf("after the flood: %s", got)
+		}
+	})
+}
+
+// TestStoppedProgramLogsItsCounts: lines that were dropped just before the end are counted too.
+func TestStoppedProgramLogsItsCounts(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	h := NewLogHandler(slog.NewTextHandler(&out, nil), nil)
+	for range LogLines.Burst + 5 {
+		slog.New(h.WithGroup("group")).Warn("request rejected")
+	}
+	h.Flush()
+	if !strings.Contains(out.String(), "dropped") {
+		t.Errorf("log:\n%s", out.String())
+	}
+}
+
+func TestLongValuesAreCut(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	log := slog.New(NewLogHandler(slog.NewTextHandler(&out, nil), nil))
+	long := strings.Repeat("中", 5000)
+	log.Warn("rejected", "state", long, "error", errors.New(long), "request_id", "r1")
+	if out.Len() > 2*LoggedValue.Bytes+200 || strings.Count(out.String(), "中…") != 2 ||
+		!strings.Contains(out.String(), "request_id=r1") {
+		t.Errorf("a line of %d bytes: %.300s", out.Len(), out.String())
+	}
+}
