@@ -228,3 +228,43 @@ func TestFloodOfForeignFormsIsLimited(t *testing.T) {
 		}
 	}
 }
+
+// TestPortInForwardedForEscapesNoLimit sends requests through a proxy that appends the port of the
+// client's connection to its address, as Azure's Application Gateway does. Each connection has another port.
+func TestPortInForwardedForEscapesNoLimit(t *testing.T) {
+	t.Parallel()
+	for _, form := range []string{"203.0.113.7:%d", "[2001:db8:1:1::7]:%d"} {
+		g := newFixture(t, nil, func(c *route.Config) {
+			c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		})
+		passed := 0
+		for i := range 2 * limit.SignInPerAddress.Burst {
+			r := httptest.NewRequest(http.MethodGet, "/sign-in", nil)
+			r.RemoteAddr = "10.0.0.1:1"
+			r.Header.Set("X-Forwarded-For", fmt.Sprintf(form, 1024+i))
+			if g.do(r).Code == http.StatusOK {
+				passed++
+			}
+		}
+		if passed != limit.SignInPerAddress.Burst {
+			t.Errorf("%s: %d requests at once passed, want %d", form, passed, limit.SignInPerAddress.Burst)
+		}
+	}
+}
+
+// TestProxyWithoutReadableAddressIsOneWarning: the limits do not count such a proxy's clients.
+func TestProxyWithoutReadableAddressIsOneWarning(t *testing.T) {
+	t.Parallel()
+	g := newFixture(t, nil, func(c *route.Config) {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	})
+	for range 3 {
+		r := httptest.NewRequest(http.MethodGet, "/sign-in", nil)
+		r.RemoteAddr = "10.0.0.1:1"
+		r.Header.Set("X-Forwarded-For", "unknown")
+		g.do(r)
+	}
+	if n := strings.Count(g.log.String(), "not readable"); n != 1 {
+		t.Errorf("%d warnings in %s", n, g.log)
+	}
+}

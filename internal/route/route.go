@@ -151,6 +151,8 @@ type Router struct {
 	cfg         Config
 	crossOrigin *http.CrossOriginProtection
 	warned      atomic.Bool // the warning about X-Forwarded-For of an untrusted peer was logged
+
+	warnedUnreadable atomic.Bool // the warning of warnUnreadable was logged
 }
 
 // New validates the configuration and makes a Router.
@@ -312,56 +314,6 @@ func (w *trackedWriter) Write(b []byte) (int, error) {
 
 // Unwrap is called by http.ResponseController.
 func (w *trackedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// address returns the client's IP address. X-Forwarded-For is read only when the peer is a trusted
-// proxy, and from right to left: each proxy appends the address of its peer. So the rightmost
-// address that is not a trusted proxy's was written by a trusted proxy, and everything to the left
-// of it may be forged by the client.
-func (rt *Router) address(r *http.Request) netip.Addr {
-	from := peer(r)
-	header := r.Header.Values("X-Forwarded-For")
-	if len(header) == 0 {
-		return from
-	}
-	if !rt.trusted(from) {
-		if rt.warned.CompareAndSwap(false, true) {
-			rt.cfg.Logger.WarnContext(r.Context(), "X-Forwarded-For of an untrusted peer ignored", "peer",
-				from.String(),
-				"hint", "behind a proxy, add it to trusted_proxies, or all clients have its address")
-		}
-		return from
-	}
-	hops := strings.Split(strings.Join(header, ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			return from // a proxy wrote something else, and the values to the left are less reliable
-		}
-		from = hop.Unmap()
-		if !rt.trusted(from) {
-			return from
-		}
-	}
-	return from
-}
-
-func (rt *Router) trusted(a netip.Addr) bool {
-	for _, p := range rt.cfg.TrustedProxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
-}
-
-// peer returns the IP address at the other end of the connection.
-func peer(r *http.Request) netip.Addr {
-	addrPort, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addrPort.Addr().Unmap()
-}
 
 // SeeOther redirects with status 303: the browser requests address by GET, also after a POST request.
 // Unlike http.Redirect, it writes no body and sends the address unchanged.
