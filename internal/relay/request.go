@@ -222,13 +222,21 @@ func parseReturnURL(address string) (u returnURL, ok bool) {
 	return u, true
 }
 
+// otherForms replaces the forms of dot and slash that some servers read as these: overlong UTF-8 and
+// full-width characters.
+var otherForms = strings.NewReplacer("\xc0\xae", ".", "\xc0\xaf", "/", "．", ".", "／", "/", "＼", "/")
+
 // hasDotSegment reports whether a server may read "." or ".." as a segment of the path, and so
-// another path than the prefix was compared with. Some servers decode a path twice, and
-// some (Tomcat) remove the part of a segment after ";".
+// another path than the prefix was compared with. Some servers decode a path twice, some (Tomcat)
+// remove the part of a segment after ";", some cut it at a zero byte, and Windows ignores spaces at
+// the end of a name.
 func hasDotSegment(path string) bool {
 	for range 3 {
-		for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
+		segments := strings.FieldsFuncSeq(otherForms.Replace(path), func(r rune) bool { return r == '/' || r == '\\' })
+		for segment := range segments {
 			name, _, _ := strings.Cut(segment, ";")
+			name, _, _ = strings.Cut(name, "\x00")
+			name = strings.TrimFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f })
 			if name == "." || name == ".." {
 				return true
 			}
