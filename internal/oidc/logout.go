@@ -134,7 +134,7 @@ func (h *Handler) parseSignOut(r *http.Request, q url.Values) (signOut, error) {
 	if !slices.Contains(req.client.PostLogoutRedirectURIs, address) {
 		return req, &pageError{kind: web.SignOutAddress, client: req.client, compared: []slog.Attr{
 			slog.String("post_logout_redirect_uri", web.LoggedURL(address)),
-			slog.Any("registered", req.client.PostLogoutRedirectURIs)}}
+			slog.Any("registered", web.LoggedURLs(req.client.PostLogoutRedirectURIs))}}
 	}
 	req.continueTo = address
 	if state, ok := q["state"]; ok {

@@ -93,7 +93,7 @@ func (h *Handler) parseClient(q url.Values) (*redirectable, error) {
 	}
 	if sent := q.Get("redirect_uri"); !client.redirectAllowed(sent) {
 		return nil, &pageError{kind: web.RedirectURI, client: client, compared: []slog.Attr{
-			slog.String("redirect_uri", web.LoggedURL(sent)), slog.Any("registered", client.RedirectURIs)}}
+			slog.String("redirect_uri", web.LoggedURL(sent)), slog.Any("registered", web.LoggedURLs(client.RedirectURIs))}}
 	}
 	t := &redirectable{client: client, redirectURI: q.Get("redirect_uri"),
 		noPages: slices.Contains(strings.Fields(q.Get("prompt")), "none")}

@@ -66,18 +66,36 @@ func LoggedText(value string) string {
 }
 
 var (
-	userInfo   = regexp.MustCompile(`^([^/?#]*//)[^/?#]*@`)
-	queryValue = regexp.MustCompile(`=[^&;]*`)
+	userInfo   = regexp.MustCompile(`^((?:[^/\\:@]*:)?[/\\]*)[^/\\]*@`)
+	queryStart = regexp.MustCompile(`\?|%3[Ff]`) // %3F: some programs encode their address twice
+	parameter  = regexp.MustCompile(`[^&;]+`)
 )
 
 // LoggedURL returns an address that a client has sent as the log has it: without user name, values
-// of the query and fragment, which may be codes or tokens, and cut to maxLogged bytes.
+// of the query and fragment, which may be codes or tokens, and cut to maxLogged bytes. A parameter
+// without "=" may be a token as well.
 func LoggedURL(address string) string {
 	address, _, _ = strings.Cut(address, "#")
-	address = userInfo.ReplaceAllString(address, "$1…@")
-	path, query, hasQuery := strings.Cut(address, "?")
-	if hasQuery {
-		path += "?" + queryValue.ReplaceAllString(query, "=…")
+	path, query := address, ""
+	if at := queryStart.FindStringIndex(address); at != nil {
+		path = address[:at[0]]
+		query = address[at[0]:at[1]] + parameter.ReplaceAllStringFunc(address[at[1]:], func(text string) string {
+			name, _, hasValue := strings.Cut(text, "=")
+			if !hasValue {
+				return "…"
+			}
+			return name + "=…"
+		})
 	}
-	return LoggedText(path)
+	return LoggedText(userInfo.ReplaceAllString(path, "$1…@") + query)
+}
+
+// LoggedURLs returns addresses of the configuration as the log has them. An app may have registered
+// an address with a secret in its query.
+func LoggedURLs(addresses []string) []string {
+	var out []string
+	for _, address := range addresses {
+		out = append(out, LoggedURL(address))
+	}
+	return out
 }
