@@ -3,13 +3,9 @@ package scan
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
-
-	go_qr "github.com/piglig/go-qr"
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
@@ -283,85 +279,4 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	default:
 		route.SeeOther(w, h.flowURL(pathDesktop, f))
 	}
-}
-
-// quiet is the width of the white margin that QR code readers need (the quiet zone), in modules: the
-// squares of a QR code.
-const quiet = 4
-
-// imageScale is the size of a module in the image files, in pixels.
-const imageScale = 10
-
-func encode(link string) (*go_qr.QrCode, error) {
-	code, err := go_qr.EncodeText(link, go_qr.Medium)
-	if err != nil {
-		return nil, fmt.Errorf("scan: draw the code: %w", err)
-	}
-	return code, nil
-}
-
-// drawCode returns the QR code of a link as the path of an SVG image. Adjacent dark modules of a row
-// are one rectangle, which keeps the path at about 5 kB.
-func drawCode(link string) (*web.Code, error) {
-	code, err := encode(link)
-	if err != nil {
-		return nil, err
-	}
-	var path strings.Builder
-	for y := range code.Size() {
-		for x := 0; x < code.Size(); x++ {
-			end := x
-			for end < code.Size() && code.Module(end, y) {
-				end++
-			}
-			if end > x {
-				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", x+quiet, y+quiet, end-x, end-x)
-				x = end
-			}
-		}
-	}
-	return &web.Code{Size: code.Size() + 2*quiet, Path: path.String(), Link: link}, nil
-}
-
-// codePNG serves this browser's QR code as an image. On a phone, users save it with a long press and
-// scan it from their album in WeChat.
-func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
-	h.serveImage(w, r, "image/png", func(code *go_qr.QrCode) ([]byte, error) {
-		return code.ToPNGBytes(go_qr.NewQrCodeImgConfig(imageScale, quiet))
-	})
-}
-
-// codeSVG serves the QR code as an SVG image, for printing or a large screen.
-func (h *Handler) codeSVG(w http.ResponseWriter, r *http.Request) {
-	h.serveImage(w, r, "image/svg+xml", func(code *go_qr.QrCode) ([]byte, error) {
-		return code.ToSVGBytes(go_qr.NewQrCodeImgConfig(imageScale, quiet, go_qr.WithOptimalSVG()))
-	})
-}
-
-// serveImage serves the QR code of this round as an image, which toBytes renders. It does not create
-// a ticket: until a page has shown the QR code, the response is 404.
-func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, kind string,
-	toBytes func(*go_qr.QrCode) ([]byte, error)) {
-	f := h.readFlow(r)
-	if f == nil || f.CreatedAt == 0 || f.Redeemed {
-		http.NotFound(w, r)
-		return
-	}
-	link, err := h.codeLink(f)
-	var code *go_qr.QrCode
-	var body []byte
-	if err == nil {
-		code, err = encode(link)
-	}
-	if err == nil {
-		body, err = toBytes(code)
-	}
-	if err != nil {
-		h.fail(w, r, fmt.Errorf("scan: draw the code: %w", err))
-		return
-	}
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Content-Security-Policy", "default-src 'none'")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(body) // fails when the browser has disconnected
 }

@@ -47,6 +47,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image/png"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -158,6 +159,7 @@ type Handler struct {
 	cookies  cookies
 	networks networks // hashes of networks, to compare those of desktop and phone
 	watcher  *watcher // serves the long polls
+	pictures *png.Encoder
 }
 
 // New validates the configuration. It returns all problems, joined.
@@ -190,9 +192,9 @@ func New(cfg Config) (*Handler, error) {
 	}
 	h := &Handler{
 		cfg: cfg, origin: u.Scheme + "://" + u.Host, path: u.EscapedPath(), cookies: newCookies(u, sealer),
-		networks: hashes,
-		events:   audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
-		watcher:  newWatcher(cfg.Tickets.TicketStates, cfg.Now, cfg.Logger),
+		networks: hashes, pictures: newPictures(),
+		events:  audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
+		watcher: newWatcher(cfg.Tickets.TicketStates, cfg.Now, cfg.Logger),
 	}
 	return h, nil
 }

@@ -1,0 +1,151 @@
+package scan
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"net/http"
+	"strings"
+	"sync"
+
+	go_qr "github.com/piglig/go-qr"
+
+	"github.com/weigate/weigate/internal/web"
+)
+
+// This file draws the QR codes. Anybody can request them, so drawing must be cheap: an SVG path for
+// pages, and a PNG image with one bit for each pixel.
+
+// quiet is the width of the white margin that QR code readers need (the quiet zone), in modules: the
+// squares of a QR code.
+const quiet = 4
+
+// imageScale is the size of a module in the PNG image, in pixels.
+const imageScale = 10
+
+func encode(link string) (*go_qr.QrCode, error) {
+	code, err := go_qr.EncodeText(link, go_qr.Medium)
+	if err != nil {
+		return nil, fmt.Errorf("scan: draw the code: %w", err)
+	}
+	return code, nil
+}
+
+// drawCode returns the QR code of a link as the path of an SVG image. Adjacent dark modules of a row
+// are one rectangle, which keeps the path at about 5 kB.
+func drawCode(link string) (*web.Code, error) {
+	code, err := encode(link)
+	if err != nil {
+		return nil, err
+	}
+	var path strings.Builder
+	for y := range code.Size() {
+		for x := 0; x < code.Size(); x++ {
+			end := x
+			for end < code.Size() && code.Module(end, y) {
+				end++
+			}
+			if end > x {
+				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", x+quiet, y+quiet, end-x, end-x)
+				x = end
+			}
+		}
+	}
+	return &web.Code{Size: code.Size() + 2*quiet, Path: path.String(), Link: link}, nil
+}
+
+// encoderBuffers keeps the buffers of PNG encoders, which are large, for the next image.
+type encoderBuffers struct{ pool sync.Pool }
+
+// Get implements png.EncoderBufferPool.
+func (b *encoderBuffers) Get() *png.EncoderBuffer {
+	buffer, _ := b.pool.Get().(*png.EncoderBuffer)
+	return buffer // nil makes the encoder allocate one
+}
+
+// Put implements png.EncoderBufferPool.
+func (b *encoderBuffers) Put(buffer *png.EncoderBuffer) { b.pool.Put(buffer) }
+
+func newPictures() *png.Encoder {
+	return &png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &encoderBuffers{}}
+}
+
+// drawPNG returns a QR code as a PNG image. The rows of pixels of a module are equal, so each is
+// drawn once and copied.
+func drawPNG(encoder *png.Encoder, code *go_qr.QrCode) ([]byte, error) {
+	size := (code.Size() + 2*quiet) * imageScale
+	picture := image.NewPaletted(image.Rect(0, 0, size, size), color.Palette{color.White, color.Black})
+	for y := range code.Size() {
+		first := picture.Pix[(y+quiet)*imageScale*picture.Stride:][:picture.Stride]
+		for x := range code.Size() {
+			if !code.Module(x, y) {
+				continue
+			}
+			for i := range imageScale {
+				first[(x+quiet)*imageScale+i] = 1 // the index of black
+			}
+		}
+		for i := 1; i < imageScale; i++ {
+			copy(picture.Pix[((y+quiet)*imageScale+i)*picture.Stride:], first)
+		}
+	}
+	var out bytes.Buffer
+	err := encoder.Encode(&out, picture)
+	return out.Bytes(), err
+}
+
+// drawSVG returns a QR code as an SVG image.
+func drawSVG(code *web.Code) []byte {
+	const format = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %[1]d %[1]d" shape-rendering="crispEdges">` +
+		`<path fill="#fff" d="M0 0h%[1]dv%[1]dH0z"/><path d="%[2]s"/></svg>`
+	return fmt.Appendf(nil, format, code.Size, code.Path)
+}
+
+// codePNG serves this browser's QR code as an image. On a phone, users save it with a long press and
+// scan it from their album in WeChat.
+func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
+	h.serveImage(w, r, "image/png", func(link string) ([]byte, error) {
+		code, err := encode(link)
+		if err != nil {
+			return nil, err
+		}
+		return drawPNG(h.pictures, code)
+	})
+}
+
+// codeSVG serves the QR code as an SVG image, for printing or a large screen.
+func (h *Handler) codeSVG(w http.ResponseWriter, r *http.Request) {
+	h.serveImage(w, r, "image/svg+xml", func(link string) ([]byte, error) {
+		code, err := drawCode(link)
+		if err != nil {
+			return nil, err
+		}
+		return drawSVG(code), nil
+	})
+}
+
+// serveImage serves the QR code of this round as an image, which draw returns for the link. It does
+// not create a ticket: until a page has shown the QR code, the response is 404.
+func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, kind string,
+	draw func(link string) ([]byte, error)) {
+	f := h.readFlow(r)
+	if f == nil || f.CreatedAt == 0 || f.Redeemed {
+		http.NotFound(w, r)
+		return
+	}
+	link, err := h.codeLink(f)
+	var body []byte
+	if err == nil {
+		body, err = draw(link)
+	}
+	if err != nil {
+		h.fail(w, r, fmt.Errorf("scan: draw the code: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Security-Policy", "default-src 'none'")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(body) // fails when the browser has disconnected
+}
