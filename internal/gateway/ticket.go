@@ -75,6 +75,10 @@ type TicketLimits struct {
 // are deleted at once, so that not every ticket of a flood has to delete one.
 func (l TicketLimits) KeepOfNetwork() int { return l.PerNetwork - max(1, l.PerNetwork/8) }
 
+// Counts reports whether t is counted against the total when it is stored: every ticket against a
+// small total, and one in sixteen against a large one. Hashes are random, so nobody can choose.
+func (l TicketLimits) Counts(t Ticket) bool { return l.Total < 4096 || t.Hash[0]%16 == 0 }
+
 // Excess returns how many tickets are deleted when the total is reached.
 func (l TicketLimits) Excess() int { return max(1, l.Total/64) }
 
@@ -105,8 +109,9 @@ type Tickets interface {
 	// describes; tickets that a phone has scanned are not deleted. It returns ErrFull when the total
 	// is reached and all these tickets are scanned. Concurrent calls do not exceed the total
 	// together (in PostgreSQL: as long as fewer than 256 run at once, because far below the total it
-	// counts without a lock); they may exceed the limit of a network by their number. A limit that
-	// is not positive is an error, and so is a ticket for which Ticket.Check returns one.
+	// counts without a lock), but a large total by the few tickets that are not counted (see
+	// TicketLimits.Counts); they may exceed the limit of a network by their number. A limit that is
+	// not positive is an error, and so is a ticket for which Ticket.Check returns one.
 	// ErrConflict when a ticket with this hash exists already, expired or not.
 	PutTicket(ctx context.Context, t Ticket, now time.Time, limits TicketLimits) error
 

@@ -23,25 +23,35 @@ func ticketFields(t *gateway.Ticket) []any {
 		Time{&t.ScannedAt}, Time{&t.CreatedAt}, Time{&t.ExpiresAt}, &t.Data}
 }
 
-// insertTicket stores a ticket, unless the tickets have reached one of the limits.
-const insertTicket = `
+// insertTicket stores a ticket, unless its network has reached the limit. countedTicket adds the
+// condition that the total is not reached.
+const (
+	insertTicket = `
 	INSERT INTO tickets (` + ticketColumns + `)
 	SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'open', '', '', '', '', 0, 0, $9, $10, $11
 	WHERE (SELECT count(*) FROM (
-		SELECT 1 FROM tickets WHERE state IN ('open', 'scanned', 'cancelled') AND expires_at > $12
-		ORDER BY expires_at LIMIT CAST($13 AS bigint)) t) < CAST($13 AS bigint)
-	AND (SELECT count(*) FROM (
 		SELECT 1 FROM tickets WHERE network = $7 AND ` + waiting + ` AND expires_at > $12
-		LIMIT CAST($14 AS bigint)) t) < CAST($14 AS bigint)`
+		LIMIT CAST($13 AS bigint)) t) < CAST($13 AS bigint)`
+	countedTicket = `
+	AND (SELECT count(*) FROM (
+		SELECT 1 FROM tickets WHERE state IN ('open', 'scanned', 'cancelled') AND expires_at > $12
+		ORDER BY expires_at LIMIT CAST($14 AS bigint)) t) < CAST($14 AS bigint)`
+)
 
 // waiting is the condition of the index tickets_by_network: no phone has scanned the ticket. All
 // these tickets live equally long, so the order of expires_at is that of their creation.
 const waiting = `state IN ('open', 'cancelled')`
 
-// InsertTicket stores a ticket, unless the tickets have reached one of the limits.
+// InsertTicket stores a ticket, unless the tickets have reached one of the limits. Counting a large
+// total takes milliseconds, which a flood would multiply, so only some tickets are counted against
+// it (gateway.TicketLimits.Counts).
 func InsertTicket(q Querier, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) (stored bool, err error) {
-	n, err := q.Exec(insertTicket, t.Hash[:], t.Desktop[:], t.App, t.Connector, t.Browser, t.MaskedIP, t.Network,
-		t.Number, Micros(t.CreatedAt), Micros(t.ExpiresAt), t.Data, Micros(now), limits.Total, limits.PerNetwork)
+	query, args := insertTicket, []any{t.Hash[:], t.Desktop[:], t.App, t.Connector, t.Browser, t.MaskedIP, t.Network,
+		t.Number, Micros(t.CreatedAt), Micros(t.ExpiresAt), t.Data, Micros(now), limits.PerNetwork}
+	if limits.Counts(t) {
+		query, args = query+countedTicket, append(args, limits.Total)
+	}
+	n, err := q.Exec(query, args...)
 	return n == 1, err
 }
 
