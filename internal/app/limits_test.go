@@ -103,7 +103,7 @@ func routeCases(t *testing.T, w *gatewayFixture) []routeCase {
 func TestFloodAtEveryRouteEnds(t *testing.T) {
 	t.Parallel()
 	// Without a log: each rejected request has a line, and writing it would take longer than the request.
-	w := newFixture(t, everyKind, func(w *gatewayFixture) { w.options.Logger = slog.New(slog.DiscardHandler) })
+	w := newFixture(t, everyKind, stoppedClock, func(w *gatewayFixture) { w.options.Logger = slog.New(slog.DiscardHandler) })
 	for _, c := range routeCases(t, w) {
 		last, sent := 0, 0
 		for ; last != http.StatusTooManyRequests && sent < 25_000; sent++ {
@@ -119,11 +119,17 @@ func TestFloodAtEveryRouteEnds(t *testing.T) {
 	}
 }
 
+// stoppedClock stops the clock of the gateway, so that no bucket refills on a slow machine.
+func stoppedClock(w *gatewayFixture) {
+	now := w.clock.Now()
+	w.options.Now = func() time.Time { return now }
+}
+
 // TestReloadKeepsCounts: a client that has used up its share does not get a new one when the
 // configuration is loaded again, as happens with each change of an app.
 func TestReloadKeepsCounts(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t)
+	w := newFixture(t, stoppedClock)
 	passed := func() int { // until the first one is refused
 		for n := range 2 * limit.OtherPerAddress.Burst {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/healthz", nil)
@@ -143,7 +149,7 @@ func TestReloadKeepsCounts(t *testing.T) {
 		if err := w.replicas[0].Reload(w.config); err != nil {
 			t.Fatal(err)
 		}
-		if n := passed(); n > limit.OtherPerAddress.Burst/2 { // some time has passed
+		if n := passed(); n > 0 {
 			t.Errorf("after a reload %d requests pass", n)
 		}
 	}
