@@ -8,39 +8,40 @@ import (
 	"time"
 )
 
-// maxCode is the longest code that is sent, in bytes. WeChat's codes have 32 bytes; WeCom's
-// documentation allows 512.
+// maxCode is the longest code that Exchange sends, in bytes. WeChat's codes have 32 bytes. The
+// limit is from the documentation of WeCom (企业微信): codes of up to 512 bytes.
 const maxCode = 512
 
 // Token is the result of [Client.Exchange] and [Client.Refresh]: the user's ids, and the tokens for
 // further calls.
 type Token struct {
-	// AccessToken is for UserInfo and CheckToken. It differs from the global access_token of an
-	// official account.
+	// AccessToken is for UserInfo and CheckToken. It is not the global access_token (the token of
+	// the official account itself).
 	AccessToken Secret
 
-	// RefreshToken is for Refresh. It is valid for 30 days, which Refresh does not extend (WeChat's
-	// documentation, api_snsrefreshtoken). Tokens were seen to expire earlier.
+	// RefreshToken is for Refresh. It is valid for 30 days. Refresh does not extend this time
+	// (WeChat's documentation, api_snsrefreshtoken). Some refresh tokens were seen to expire
+	// earlier.
 	RefreshToken Secret
 
-	// ExpiresIn is the lifetime of AccessToken from the time of the response: 2 hours at WeChat, 0
-	// when the response has none.
+	// ExpiresIn is the lifetime of AccessToken from the time of the response: 2 hours at WeChat. It
+	// is 0 when the response has no expires_in.
 	ExpiresIn time.Duration
 
 	// OpenID identifies the user within this app. It is never empty.
 	OpenID string
 
-	// UnionID identifies the user within all apps of one Open Platform account (开放平台账号). It
-	// is often empty: with ScopeBase, from Refresh, and for an app that is not bound to such an
+	// UnionID identifies the user within all apps of one Open Platform account (开放平台账号). It is
+	// empty in three cases: with ScopeBase, from Refresh, and for an app without an Open Platform
 	// account.
 	UnionID string
 
 	// Scopes lists the granted scopes. It is empty when the response has none.
 	Scopes []Scope
 
-	// SnapshotUser reports whether WeChat showed the snapshot page (快照页). OpenID, UnionID and
-	// the profile then belong to a virtual user: do not store them, do not sign the user in and do
-	// not call UserInfo. Ask the user to press 使用完整服务.
+	// SnapshotUser reports whether WeChat showed the snapshot page (快照页). OpenID, UnionID and the
+	// profile then belong to a virtual user. Do not store them, do not sign the user in, and do not
+	// call UserInfo. Ask the user to press 使用完整服务 (use full service).
 	SnapshotUser bool
 }
 
@@ -76,7 +77,8 @@ func (r *tokenResponse) token() *Token {
 		ExpiresIn:    seconds(r.ExpiresIn),
 		OpenID:       r.OpenID,
 		Scopes:       scopes(r.Scope),
-		// An unreadable value counts as true: storing a virtual user would be the worse mistake.
+		// An invalid value counts as true: rejecting a real user is a smaller mistake than storing
+		// a virtual one.
 		SnapshotUser: r.IsSnapshotUser.n != 0 || r.IsSnapshotUser.invalid,
 	}
 	if validID(r.UnionID) {
@@ -85,8 +87,8 @@ func (r *tokenResponse) token() *Token {
 	return t
 }
 
-// seconds converts a number of seconds to a duration. It limits the number, so that the duration
-// cannot overflow.
+// seconds converts a number of seconds to a duration. It limits the number to 0 … 1<<31, because a
+// larger duration could overflow.
 func seconds(x number) time.Duration {
 	return time.Duration(min(max(x.n, 0), 1<<31)) * time.Second
 }
@@ -103,14 +105,14 @@ func scopes(list string) []Scope {
 	return out
 }
 
-// Exchange exchanges the code of a callback for a token. Compare the state of the callback with the
-// browser's before you call Exchange. Call it once per code, because WeChat accepts a code once.
-// Exchange tries a second time only when the first attempt cannot have spent the code: no
+// Exchange exchanges the code of a callback for a token. First compare the state of the callback
+// with the state that you stored for the browser. Call Exchange once per code, because WeChat
+// accepts a code once. Exchange sends a second request only if the code cannot be spent: no
 // connection was made, or WeChat answered errcode -1 (system busy).
 //
 // Every error is an *[Error]. Errors to test for: [ErrCodeUsed], [ErrInvalidCode], and the classes
-// such as [ErrReauthorize]. With [ErrTemporary] the same code may be tried again. Whenever the code
-// may be spent, the class is ErrReauthorize.
+// (what the caller should do), such as [ErrReauthorize]. After [ErrTemporary] you may call Exchange
+// again with the same code. If the code may be spent, the class is ErrReauthorize.
 func (c *Client) Exchange(ctx context.Context, code string) (*Token, error) {
 	switch {
 	case code == "":
@@ -136,10 +138,11 @@ func (c *Client) Exchange(ctx context.Context, code string) (*Token, error) {
 	return r.token(), nil
 }
 
-// Refresh exchanges a refresh token for a new access token. If the old access token is still valid,
-// WeChat returns it with an extended lifetime (WeChat's documentation,
+// Refresh exchanges a refresh token for an access token. While the old access token is valid,
+// WeChat extends its lifetime and returns it again (WeChat's documentation,
 // Authorized_Interface_Calling_UnionID). The request does not contain the app secret. The Token has
-// no UnionID. If the response has no refresh token, RefreshToken of the Token is the argument.
+// no UnionID. If the response has no refresh token, Token.RefreshToken is the argument
+// refreshToken.
 //
 // Every error is an *[Error]. Errors to test for: the classes; [ErrReauthorize] when the refresh
 // token is invalid or expired.
@@ -177,20 +180,20 @@ const (
 // UserInfo is a user's profile at WeChat. All fields but OpenID may be empty. All fields but OpenID
 // and UnionID can change, so never use a nickname or an avatar as a key.
 type UserInfo struct {
-	// OpenID is the openid that was requested.
+	// OpenID is the argument openID of UserInfo.
 	OpenID string
 
 	// UnionID is set only for an app that is bound to an Open Platform account.
 	UnionID string
 
-	// Nickname is any text that the user has chosen; it may be "" or "用户已经注销" (deregistered).
-	// Control characters are removed, and invalid UTF-8 is replaced with U+FFFD. It may contain
-	// characters that change the text direction.
+	// Nickname is any text that the user has chosen. It may be "". A deregistered user has the
+	// nickname "用户已经注销". Control characters are removed, and invalid UTF-8 is replaced with U+FFFD.
+	// Characters that change the text direction are kept.
 	Nickname string
 
-	// AvatarURL is the URL of the avatar, on a host below qlogo.cn; "" when there is none. It
-	// becomes invalid when the user changes the avatar. It is not validated: check it before you
-	// put it into a page.
+	// AvatarURL is the URL of the avatar at WeChat, on a host below qlogo.cn; "" without an avatar.
+	// The URL becomes invalid when the user changes the avatar. This package does not validate the
+	// URL: check it before you put it into a page.
 	AvatarURL string
 
 	// Sex is 1 for male, 2 for female, 0 for unknown. Since 2021-10-20 WeChat sends 0 for every
@@ -303,8 +306,8 @@ func (c *Client) CheckToken(ctx context.Context, accessToken Secret, openID stri
 	return err
 }
 
-// checkArguments rejects an empty token and an invalid openid before anything is sent. It does not
-// leave this to WeChat, which was seen to ignore a wrong openid.
+// checkArguments rejects an empty token and an invalid openid before anything is sent. WeChat
+// itself was seen to ignore a wrong openid.
 func checkArguments(endpoint string, accessToken Secret, openID string) error {
 	if accessToken == "" {
 		return notSent(endpoint, ErrNoToken)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Endpoints, as in Error.Endpoint and Call.Endpoint.
+// The names of WeChat's endpoints in Error.Endpoint and Call.Endpoint.
 const (
 	endpointToken    = "access_token"
 	endpointRefresh  = "refresh_token"
@@ -21,7 +21,8 @@ const (
 	endpointAuth     = "auth"
 )
 
-// transport is what a Client derives from its fields at the first call.
+// transport holds the settings of a Client's calls. The first call derives them from the fields of
+// the Client.
 type transport struct {
 	rt       http.RoundTripper // not an http.Client, which would follow redirects
 	timeout  time.Duration     // of one call; 0 or less means none
@@ -64,10 +65,10 @@ func (c *Client) setUp() *transport {
 	return &c.transport
 }
 
-// privateTransport returns the default transport. All calls go to one host, so it keeps more idle
-// connections than the two per host of net/http. It closes them after 30 seconds, before WeChat is
-// likely to: an exchange that is sent while WeChat closes the connection fails and cannot be sent
-// again.
+// privateTransport returns the transport of a Client without HTTPClient. It keeps 64 idle
+// connections per host instead of the two of net/http, because all calls go to one host. It closes
+// idle connections after 30 seconds, probably before WeChat does. If WeChat closed a connection
+// during an exchange, the exchange would fail and could not be sent again.
 func privateTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -82,14 +83,14 @@ func privateTransport() *http.Transport {
 	}
 }
 
-// request is a call of one of WeChat's endpoints. It is sent a second time if the first attempt
-// fails and retryable allows it.
+// request is a call of one of WeChat's endpoints. A call has one attempt (HTTP request), or two:
+// the second is made if the first fails and retryable returns true.
 type request struct {
 	endpoint   string
 	query      string    // escaped
 	secrets    [2]string // one or two values that are redacted in every error
 	openID     string    // for userinfo: the openid that the response must have
-	spendsCode bool      // an exchange, which is not sent again if WeChat may have received the code
+	spendsCode bool      // the call is an exchange: WeChat accepts its code only once, see retryable
 }
 
 // notSent returns the error of a call for which no request was made.
@@ -98,7 +99,8 @@ func notSent(endpoint string, err error) error {
 }
 
 // do sends q, at most twice, and returns the decoded response. R is the type of the response, such
-// as tokenResponse; P is *R, which implements the interface response.
+// as tokenResponse. P is always *R. It is a parameter because *R, not R, implements the interface
+// response.
 func do[R any, P interface {
 	*R
 	response
@@ -127,7 +129,7 @@ func do[R any, P interface {
 	}
 }
 
-// timesOutBefore reports whether a call that begins now reaches its timeout before the deadline of
+// timesOutBefore reports whether the timeout of a call that begins now ends before the deadline of
 // ctx.
 func (t *transport) timesOutBefore(ctx context.Context) bool {
 	end, ok := ctx.Deadline()
@@ -152,8 +154,8 @@ func (c *Client) attempt(ctx context.Context, t *transport, q *request, attempt 
 	return err
 }
 
-// send sends q once and decodes the response into v. It returns the HTTP status, 0 without a
-// response.
+// send sends q once and decodes the response into v. It returns the HTTP status, or 0 when there
+// was no response.
 func (q *request) send(ctx context.Context, t *transport, v response) (int, *Error) {
 	if err := ctx.Err(); err != nil {
 		return 0, &Error{Endpoint: q.endpoint, Err: fmt.Errorf("%w: %w", ErrTransport, err), unsent: true}
@@ -186,9 +188,11 @@ func (q *request) send(ctx context.Context, t *transport, v response) (int, *Err
 	return resp.StatusCode, e
 }
 
-// readResponse decodes and validates a response. An errcode takes precedence over the HTTP status,
-// because only WeChat sends one; the status takes precedence over the content, because a bad status
-// with an HTML page comes from a proxy.
+// readResponse decodes and validates a response. It reports the first problem of this list:
+//
+//   - an errcode, which proves that the response is from WeChat;
+//   - a status outside 2xx, which usually comes from a proxy, with an HTML page;
+//   - invalid content.
 func (q *request) readResponse(resp *http.Response, v response) *Error {
 	body, err := readBody(resp)
 	if err == nil {
@@ -214,10 +218,10 @@ func (q *request) readResponse(resp *http.Response, v response) *Error {
 	return nil
 }
 
-// retryable reports whether q may be sent again after e. WeChat accepts a code once, so an exchange
-// is sent again only when the code is certainly unused: no connection was made, or WeChat answered
-// errcode -1 (system busy). The other endpoints change nothing at WeChat, so their calls are sent
-// again whenever there was no usable response. A configuration error would only occur again.
+// retryable reports whether q may be sent again after e. An exchange is sent again only when WeChat
+// has certainly not used up the code: no connection was made, or WeChat answered errcode -1 (system
+// busy). Other calls spend no code, so they are sent again whenever there was no usable response.
+// No call is sent again after a configuration error, because the error would be the same.
 func (q *request) retryable(e *Error) bool {
 	switch {
 	case e.Code != 0:
@@ -229,8 +233,8 @@ func (q *request) retryable(e *Error) bool {
 		errors.Is(e.Err, ErrEmpty) || e.HTTPStatus >= 500
 }
 
-// notRetried returns a copy of e that wraps the reason why there was no second attempt. Err of e is
-// nil when WeChat sent an errcode.
+// notRetried returns a copy of e that also wraps cause, the reason why there was no second attempt.
+// e.Err is nil when WeChat sent an errcode.
 func (e *Error) notRetried(cause error) *Error {
 	out := *e
 	if e.Err == nil {
@@ -241,7 +245,7 @@ func (e *Error) notRetried(cause error) *Error {
 	return &out
 }
 
-// pause waits 100 to 300 ms between two attempts. It returns an error when ctx ends before that.
+// pause waits 100 to 300 ms between two attempts. It returns an error if ctx ends during the pause.
 func pause(ctx context.Context) error {
 	wait := 100*time.Millisecond + rand.N(200*time.Millisecond)
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= wait {
@@ -257,28 +261,30 @@ func pause(ctx context.Context) error {
 	}
 }
 
-// noRewindBody is an empty request body that prevents automatic retries of net/http. When a reused
-// connection breaks before the response, net/http sends a GET request without a body again,
-// although the server may have received the first one and redeemed the code. It does not do so for
-// a request with a body. The transfer encoding "identity" stops net/http from starting a goroutine
-// that reads ahead in the body. Neither changes the bytes that are sent.
+// noRewindBody is an empty request body. It prevents a second use of a code by net/http: when a
+// reused connection breaks, net/http sends a GET request without a body again. WeChat may already
+// have redeemed the code of the first request. A request with a body is not sent again.
+//
+// The transfer encoding "identity" goes with noRewindBody: without it, net/http would start a
+// goroutine that reads ahead in the body. The body and the encoding do not change the bytes that
+// are sent.
 type noRewindBody struct{}
 
 func (noRewindBody) Read([]byte) (int, error)         { return 0, io.EOF }
 func (noRewindBody) WriteTo(io.Writer) (int64, error) { return 0, nil } // avoids a copy buffer
 func (noRewindBody) Close() error                     { return nil }
 
-// failedToDial reports whether err occurred before there was a connection, so that no byte of the
-// request was sent. noRewindBody makes this certain for an exchange: without it, net/http could
-// have sent the request, and err could come from its automatic retry.
+// failedToDial reports whether err means that no connection was made, and no byte of the request
+// was sent. For an exchange this needs noRewindBody: otherwise net/http could have sent the request
+// once, and err could be the error of its automatic retry.
 func failedToDial(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// redactError removes secrets from the error of a RoundTripper. It unwraps a *url.Error, whose text
-// contains the query. If the remaining text still contains a secret, redactError returns an error
-// with the redacted text, which supports errors.Is but cannot be unwrapped.
+// redactError removes secrets from an error. It unwraps every *url.Error, because the text of a
+// *url.Error contains the query. If the text still contains a secret, redactError returns a
+// redactedError: errors.Is works with it, errors.Unwrap does not.
 func (q *request) redactError(err error) error {
 	for {
 		u, ok := err.(*url.Error)
@@ -294,7 +300,8 @@ func (q *request) redactError(err error) error {
 	return err
 }
 
-// redactedError has the redacted text of another error. Its field is calls errors.Is on that error.
+// redactedError has the redacted text of an original error. The function is compares the original
+// error with a target, as errors.Is does.
 type redactedError struct {
 	text string
 	is   func(target error) bool
@@ -303,8 +310,8 @@ type redactedError struct {
 func (r *redactedError) Error() string        { return r.text }
 func (r *redactedError) Is(target error) bool { return r.is(target) }
 
-// redact replaces the secrets in a text, both plain and escaped. It does not replace values under
-// eight bytes: WeChat's secrets are longer, and a short value may occur in the text by chance.
+// redact replaces the secrets of q in a text, both plain and escaped. It skips secrets under eight
+// bytes, because a short value may occur in the text by chance. WeChat's own secrets are longer.
 func (q *request) redact(text string) string {
 	for _, v := range q.secrets {
 		if len(v) < 8 {

@@ -18,9 +18,9 @@ const (
 )
 
 // Client is one app at WeChat: an official account, a test account, or a website app of the Open
-// Platform. Use one Client per app for the life of the program, because it reuses its connections.
-// All fields but AppID and Secret may stay empty. A Client is safe for concurrent use. After the
-// first use its fields must not change, and it must not be copied.
+// Platform (开放平台). Use one Client per app for the life of the program, because a Client reuses its
+// connections. AppID and Secret are required; the other fields are optional. A Client is safe for
+// concurrent use. Do not change or copy a Client after its first use.
 type Client struct {
 	// AppID is the appid: "wx" and 16 hexadecimal digits at WeChat itself.
 	AppID string
@@ -40,19 +40,20 @@ type Client struct {
 	// HTTPClient makes the calls. The default is a private client that honours HTTPS_PROXY, uses
 	// HTTP/1.1 and keeps idle connections for 30 seconds.
 	//
-	// If you set it, only Transport and Timeout are used. Both are read at the first call, and the
-	// shorter one of HTTPClient.Timeout and Client.Timeout applies. CheckRedirect and Jar are ignored:
-	// cookies are not stored, and redirects are not followed, because the Referer header of the
-	// second request would contain the app secret.
+	// Of your own client, only Transport and Timeout are used. Both are read at the first call. The
+	// shorter of HTTPClient.Timeout and Client.Timeout applies. CheckRedirect and Jar are ignored:
+	// redirects are not followed, and cookies are not stored. After a redirect, the Referer header
+	// would contain the app secret.
 	HTTPClient *http.Client
 
-	// Timeout limits one call. A call sends one request, or a second one after some failures; the
-	// timeout covers both. 0 means 10 seconds; with a negative value only the context limits a call.
+	// Timeout limits one call, including its second request. (A call sends a second request after
+	// some failures.) 0 means 10 seconds. A negative value means no limit but the context.
 	Timeout time.Duration
 
-	// OnCall, when not nil, is called after each attempt (each request of a call), in the goroutine
-	// of the call. Use it for metrics: WeChat reports errors with HTTP status 200, so a RoundTripper
-	// cannot count them. It may be called by several goroutines at once.
+	// OnCall, when not nil, is called after each attempt (a call makes one or two HTTP requests,
+	// its attempts). Use it for metrics: WeChat reports errors with HTTP status 200, so a
+	// RoundTripper cannot count them. It runs in the goroutine of the call, so it may run several
+	// times at once.
 	OnCall func(context.Context, Call)
 
 	once      sync.Once
@@ -94,9 +95,9 @@ type Scope string
 const (
 	// ScopeBase grants the openid. WeChat shows no page.
 	ScopeBase Scope = "snsapi_base"
-	// ScopeUserInfo also grants nickname and avatar, after the user's consent. Request it after the
-	// user has pressed a button. Otherwise WeChat shows the snapshot page (快照页), which signs in a
-	// virtual user (WeChat's announcement, in force since 2022-07-12).
+	// ScopeUserInfo also grants nickname and avatar, after the user's consent. Request it only
+	// after the user has pressed a button. Without a press, WeChat shows the snapshot page (快照页):
+	// the app gets the openid of a virtual user (WeChat's announcement, in force since 2022-07-12).
 	ScopeUserInfo Scope = "snsapi_userinfo"
 	// ScopeLogin is the only scope of a website app. QRConnectURL requests it.
 	ScopeLogin Scope = "snsapi_login"
@@ -119,13 +120,13 @@ const maxState = 128
 // AuthorizeRequest has the parameters of [Client.AuthorizeURL].
 type AuthorizeRequest struct {
 	// RedirectURI is the address that WeChat redirects the browser to: an absolute http or https
-	// URL on a callback domain (网页授权域名) of the official account. It must not have a query
-	// parameter code or state, because WeChat appends both. A fragment is allowed: WeChat puts code
-	// and state in front of it. URLs over 1,000 bytes were reported to fail on some phones.
+	// URL on a callback domain (网页授权域名) of the official account. Its query must not contain code or
+	// state, because WeChat appends these two parameters. A fragment is allowed: WeChat puts code
+	// and state in front of the "#". URLs over 1,000 bytes were reported to fail on some phones.
 	RedirectURI string
 
-	// State is returned unchanged in the callback. It has 1 to 128 bytes of A-Z, a-z and 0-9. Other
-	// characters would be damaged, because WeChat does not escape them.
+	// State is returned unchanged in the callback. It has 1 to 128 bytes of A-Z, a-z and 0-9.
+	// WeChat damages other characters, because it does not escape them.
 	State string
 
 	// Scope is ScopeBase or ScopeUserInfo; "" means ScopeBase.
@@ -169,8 +170,8 @@ func (c *Client) AuthorizeURL(r AuthorizeRequest) (string, error) {
 type QRConnectRequest struct {
 	// RedirectURI is the address that WeChat redirects the browser to, on the callback domain
 	// (授权回调域) of the website app. The rules of AuthorizeRequest apply, but a fragment is not
-	// allowed: WeChat's QR page would put the code behind it, and browsers send no fragment to a
-	// server.
+	// allowed. WeChat's QR page would append the code to the fragment, and browsers do not send
+	// fragments to a server.
 	RedirectURI string
 
 	// State is returned unchanged in the callback. The rules of AuthorizeRequest apply.
@@ -200,8 +201,9 @@ func (c *Client) QRConnectURL(r QRConnectRequest) (string, error) {
 	return c.buildURL("/connect/qrconnect", r.RedirectURI, ScopeLogin, r.State, extra)
 }
 
-// buildURL validates the parameters and returns the URL. It does not use url.Values, which sorts
-// the parameters: WeChat checks their order.
+// buildURL validates the parameters and returns the URL. extra is a list of further parameters,
+// such as "&lang=en". WeChat checks the order of the parameters, so buildURL does not use
+// url.Values: that type sorts.
 func (c *Client) buildURL(path, redirectURI string, scope Scope, state, extra string) (string, error) {
 	open, err := baseURL("OpenURL", c.OpenURL, defaultOpenURL)
 	if err != nil {
@@ -220,7 +222,7 @@ func (c *Client) buildURL(path, redirectURI string, scope Scope, state, extra st
 		"&response_type=code&scope=" + string(scope) + "&state=" + state + extra + "#wechat_redirect", nil
 }
 
-// escape escapes s for a query. A space becomes %20, which every decoder accepts, unlike +.
+// escape escapes s for a query. A space becomes %20: every decoder accepts %20, but not "+".
 func escape(s string) string {
 	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
 }

@@ -1,6 +1,6 @@
-// Package wechat is a client for WeChat's web login (网页授权, OAuth 2.0 with WeChat's own
-// parameters). It builds the two addresses that send a browser to WeChat, and makes the calls that
-// turn the code of the callback into an openid, a nickname and an avatar.
+// Package wechat is a client for WeChat's web login (网页授权, OAuth 2.0 with WeChat's own parameters).
+// It builds the two URLs at which a browser starts sign-in at WeChat. It exchanges the code of the
+// callback for an openid, and fetches the nickname and the avatar.
 //
 //	client := &wechat.Client{AppID: "wx0123456789abcdef", Secret: secret}
 //
@@ -22,7 +22,7 @@
 //
 // The names you need:
 //
-//   - [Client] is one app at WeChat. AppID and Secret are required; other fields may stay empty.
+//   - [Client] is one app at WeChat. Set AppID and Secret; the other fields are optional.
 //   - [Client.AuthorizeURL] starts sign-in inside WeChat, with an official account (公众号).
 //   - [Client.QRConnectURL] starts sign-in on a desktop, with a website app (网站应用).
 //   - [Client.Exchange] returns a [Token], [Client.UserInfo] a [UserInfo].
@@ -31,9 +31,10 @@
 //
 // # What it does not do
 //
-// It keeps no session and does not compare the state of the callback; package login does both. It
-// does not call the APIs of the global access_token, third-party platforms, mini-programs or WeCom
-// (企业微信). If the first request of an exchange may have spent the code, it is not sent again.
+// The package keeps no session and does not compare the state of the callback; package login does
+// both. It does not call the APIs of the global access_token, third-party platforms, mini-programs
+// or WeCom (企业微信). It never sends a code a second time when WeChat may have accepted the first
+// request.
 //
 // # Concurrency
 //
@@ -42,7 +43,7 @@
 //
 // # Secrets
 //
-// The app secret, codes and tokens never become part of an error, and a [Secret] prints as
-// "[redacted]". WeChat requires them in the query of the request, so an http.RoundTripper of your
-// own that logs URLs would log them.
+// Errors never contain the app secret, a code or a token, and a [Secret] prints as "[redacted]".
+// The URLs of the requests contain all three, because WeChat requires them in the query. So do not
+// log URLs in an http.RoundTripper of your own.
 package wechat

@@ -9,20 +9,20 @@ import (
 	"strings"
 )
 
-// Classes of an [Error]: what the caller should do. Test with errors.Is. An Error has at most one
-// class. An Error with an errcode that this package does not know has none.
+// Classes of an [Error]. A class tells the caller what to do. Test with errors.Is. An Error has one
+// class, or none if this package does not know the errcode.
 var (
 	// ErrReauthorize means that the code or the tokens cannot be used any more: redirect the user
-	// to AuthorizeURL again. It covers every failure of Exchange after which the code may be spent.
+	// to AuthorizeURL again. Exchange also returns it whenever WeChat may have used up the code.
 	ErrReauthorize = errors.New("sign-in must be started again")
 	// ErrTokenExpired means that the access token is invalid: call Refresh once, and start sign-in
 	// again if that fails too.
 	ErrTokenExpired = errors.New("access token expired")
 	// ErrRateLimited means that there were too many calls: wait a minute.
 	ErrRateLimited = errors.New("rate limited")
-	// ErrTemporary means that WeChat or the network failed: the same call may be made again later.
-	// For Exchange it means that the code is still valid: the request was not sent, or WeChat
-	// answered errcode -1 (system busy), after which the code is assumed to be valid.
+	// ErrTemporary means that WeChat or the network failed: make the same call again later. From
+	// Exchange it means that the code can be used again: the request was not sent, or WeChat
+	// answered errcode -1 (system busy). After errcode -1 the code is assumed to be unused.
 	ErrTemporary = errors.New("temporary failure")
 	// ErrConfiguration means that no user can fix the failure: correct the AppID, the Secret, the
 	// IP allow-list, the permissions of the app, or this program.
@@ -36,8 +36,8 @@ var (
 	// ErrTransport means that there was no response. The cause is wrapped too, so errors.Is finds
 	// context.DeadlineExceeded.
 	ErrTransport = errors.New("no response")
-	// ErrHTTPStatus means that the status is not 2xx and the response has no errcode. A redirect
-	// counts, because redirects are not followed.
+	// ErrHTTPStatus means that the status is not 2xx and the response has no errcode. A redirect is
+	// also an ErrHTTPStatus, because redirects are not followed.
 	ErrHTTPStatus = errors.New("unexpected HTTP status")
 	// ErrNotJSON means that the response is not a JSON object: the HTML page of a proxy, for
 	// example.
@@ -46,11 +46,11 @@ var (
 	ErrTruncated = errors.New("response is truncated")
 	// ErrEmpty means that the response has no body, is {}, or has no errcode where one is required.
 	ErrEmpty = errors.New("response is empty")
-	// ErrNoOpenID means that the response has no openid, or one that is not printable ASCII. From
+	// ErrNoOpenID means that the openid of the response is missing, or is not printable ASCII. From
 	// UserInfo and CheckToken it can also mean that the argument openID is empty or not printable
 	// ASCII.
 	ErrNoOpenID = errors.New("no valid openid")
-	// ErrOtherOpenID means that UserInfo returned a user who was not requested.
+	// ErrOtherOpenID means that WeChat answered UserInfo with the profile of another openid.
 	ErrOtherOpenID = errors.New("response is for another openid")
 	// ErrNoToken means that the response has no access token. From UserInfo, CheckToken and Refresh
 	// it can also mean that the token argument is empty.
@@ -65,8 +65,9 @@ var (
 	// ErrCodeUsed is errcode 40163. It usually means that the callback was requested twice: check
 	// for a session before you redirect the user to WeChat again.
 	ErrCodeUsed = errors.New("code already used")
-	// ErrInvalidCode is errcode 40029: the code is unknown, expired, of another app, or was used
-	// long ago. It is also returned, without a request, for a code that is empty or over 512 bytes.
+	// ErrInvalidCode is errcode 40029: the code is unknown, is expired, belongs to another app, or
+	// was used long ago. Exchange also returns ErrInvalidCode, without a request, for an empty code
+	// and for a code over 512 bytes.
 	ErrInvalidCode = errors.New("invalid code")
 )
 
@@ -78,12 +79,12 @@ var errNoSecret = errors.New("the Client has no Secret")
 type Error struct {
 	Endpoint   string // "access_token", "refresh_token", "userinfo" or "auth"
 	Code       int    // WeChat's errcode; 0 when there was none
-	Message    string // WeChat's errmsg, at most 256 bytes, without its suffix and control characters
-	RequestID  string // the "rid" or the older "hint" at the end of the errmsg; for WeChat's support
+	Message    string // WeChat's errmsg without the request id and control characters; at most 256 bytes
+	RequestID  string // identifies the request for WeChat's support: the "rid" or "hint" in the errmsg
 	HTTPStatus int    // 0 when there was no response
 
-	// Err is the problem and its cause when there is no errcode. With an errcode it is nil, or the
-	// reason why the call was not tried a second time.
+	// Err is the problem and its cause, when WeChat sent no errcode. With an errcode, Err is nil,
+	// or the reason why the call was not sent a second time.
 	Err error
 
 	unsent bool // no byte of the request was sent, so a code is not redeemed
@@ -92,7 +93,7 @@ type Error struct {
 // Error returns the endpoint, the problem and a hint what to do.
 func (e *Error) Error() string {
 	problem, hint := "", ""
-	// Only an Error that a caller has made has neither Code nor Err.
+	// This package never makes an Error with neither Code nor Err, but a caller can.
 	if e.Code != 0 || e.Err == nil {
 		m := meaningOf(e.Endpoint, e.Code)
 		problem, hint = m.problem+e.details(), m.hint
@@ -162,7 +163,7 @@ func (e *Error) classWithoutErrcode() error {
 	case e.HTTPStatus == http.StatusTooManyRequests:
 		return ErrRateLimited
 	case errors.Is(e.Err, ErrHTTPStatus) && e.HTTPStatus < 500 && e.HTTPStatus != http.StatusRequestTimeout:
-		// A redirect or 404 comes from another server than WeChat's: a wrong APIURL, or a proxy.
+		// A redirect or 404 is not from WeChat: APIURL is wrong, or a proxy has answered.
 		return ErrConfiguration
 	case e.Endpoint == endpointToken && !e.unsent:
 		return ErrReauthorize // WeChat may have received the code, and accepts it once
@@ -170,8 +171,8 @@ func (e *Error) classWithoutErrcode() error {
 	return ErrTemporary
 }
 
-// hint returns what to do next. It depends on the class and, for an error without an errcode, on
-// whether the request may have been sent.
+// hint returns what to do next. The hint depends on the class. Without an errcode, it also depends
+// on whether the request may have been sent.
 func (e *Error) hint() string {
 	switch e.class() {
 	case ErrReauthorize:
@@ -302,15 +303,15 @@ func configuration(code int) meaning {
 // maxMessage is the longest errmsg that is kept, in bytes.
 const maxMessage = 256
 
-// errmsgSuffix matches what WeChat appends to an errmsg, in every form seen between 2015 and 2026:
-// "hints: [ req_id: … ]", "hint: […]", "rid: …", several of them in a row, and "from ip" and "more
-// info" of WeCom. It always matches: without a suffix, the empty end of the text. Group 1 is the
-// text of the hint, group 2 the rid.
+// errmsgSuffix matches what WeChat appends to an errmsg. These forms were seen between 2015 and
+// 2026, alone and in a row: "hints: [ req_id: … ]", "hint: […]", "rid: …", and "from ip" and "more
+// info" of WeCom. For an errmsg without a suffix, it matches the empty string at the end. Group 1
+// is the text of the hint, group 2 the rid.
 var errmsgSuffix = regexp.MustCompile(`(?:,?\s*hints?:\s*\[([^\]]*)\])?(?:,?\s*rid:\s*([0-9a-f-]{10,}))?` +
 	`(?:,\s*(?:from ip|more info)\b.*)?\s*$`)
 
-// splitErrmsg splits an errmsg into the message and the request id. The request id is the rid if
-// there is one, else the hint.
+// splitErrmsg splits an errmsg into the message and the request id. The request id is the rid, or
+// the hint if there is no rid.
 func splitErrmsg(errmsg string) (message, requestID string) {
 	errmsg = removeControl(errmsg)
 	suffix := errmsgSuffix.FindStringSubmatch(errmsg)

@@ -16,9 +16,9 @@ import (
 // maxBody is the longest response body that is read, in bytes.
 const maxBody = 1 << 20
 
-// response is the decoded body of one endpoint. It is decoded by its content, never by its
-// Content-Type: the sns endpoints send text/plain (seen between 2016 and 2024), and others
-// "application/json; encoding=utf-8".
+// response is the decoded JSON body of a WeChat endpoint. The Content-Type header is ignored,
+// because WeChat's values vary: text/plain from the endpoints under /sns/ (seen between 2016 and
+// 2024), "application/json; encoding=utf-8" from others.
 type response interface {
 	failure() *errcodeFields
 	validate() error // returns the problem when a required field is missing or invalid
@@ -31,12 +31,11 @@ type errcodeFields struct {
 	Errmsg  string `json:"errmsg"`
 }
 
-// failure returns f. All response types embed errcodeFields, and so implement this method of
-// response.
+// failure returns f. Every response type embeds errcodeFields, and so has the method failure.
 func (f *errcodeFields) failure() *errcodeFields { return f }
 
-// number is an integer that WeChat may send as a string, a fraction or a boolean. Decoding never
-// fails: a value that is not an integer sets invalid.
+// number is an integer from WeChat. WeChat also sends integers as strings, as booleans, and with a
+// decimal point or an exponent. Decoding never fails: a value that is not an integer sets invalid.
 type number struct {
 	n       int64
 	set     bool // the field is present and not null
@@ -59,7 +58,7 @@ func (x *number) UnmarshalJSON(b []byte) error {
 	default:
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil {
-			// A number such as 7200.0 or 7.2e3 is accepted. Above 1<<53 a float64 is not exact.
+			// 7200.0 and 7.2e3 are integers too. Above 1<<53, a float64 cannot hold every integer.
 			f, ferr := strconv.ParseFloat(s, 64)
 			x.invalid = ferr != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53
 			n = int64(f)
@@ -96,8 +95,8 @@ func readBody(r *http.Response) ([]byte, error) {
 	return b, nil
 }
 
-// decode decodes body into v. It modifies body. A field with a value of the wrong type counts as
-// absent.
+// decode decodes body into v, and modifies body. A field whose value has the wrong JSON type counts
+// as absent.
 func decode(body []byte, v response) error {
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // a byte order mark
 	replaceControlBytes(body)
@@ -124,9 +123,9 @@ func decode(body []byte, v response) error {
 	return nil
 }
 
-// jsonProblem maps an error of encoding/json to ErrTruncated or ErrNotJSON. It returns nil when
-// only a field had the wrong type, because the other fields are decoded then. The text of err is
-// left out: it may quote the body.
+// jsonProblem maps an error of encoding/json to ErrTruncated or ErrNotJSON. It returns nil for a
+// field of the wrong type: encoding/json has decoded all other fields. The result omits the text of
+// err, because that text may quote the body.
 func jsonProblem(err error, body []byte) error {
 	var wrongType *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
@@ -140,9 +139,9 @@ func jsonProblem(err error, body []byte) error {
 	return ErrNotJSON
 }
 
-// replaceControlBytes replaces raw control bytes with spaces. Nicknames contain them and WeChat
-// sends them unescaped, which is invalid JSON (reports from 2016 to 2021). Between two JSON values
-// a space and a line break are equivalent.
+// replaceControlBytes replaces raw control bytes with spaces. WeChat sends nicknames with unescaped
+// control bytes, and the JSON is invalid (reports from 2016 to 2021). Line breaks between JSON
+// values are replaced too; a space is equivalent there.
 func replaceControlBytes(b []byte) {
 	for i, c := range b {
 		if c < ' ' {
@@ -151,7 +150,7 @@ func replaceControlBytes(b []byte) {
 	}
 }
 
-// removeControl removes control characters. JSON strings can contain them in escaped form.
+// removeControl removes control characters, such as a decoded \u0007, from a decoded JSON string.
 func removeControl(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -161,8 +160,9 @@ func removeControl(s string) string {
 	}, s)
 }
 
-// validID reports whether id has 1 to 300 bytes of printable ASCII without a space. Other ids are
-// rejected because two ids that differ only in invalid bytes would decode to the same text.
+// validID reports whether an openid or unionid has 1 to 300 bytes of printable ASCII without a
+// space. This rejects U+FFFD, with which encoding/json replaces invalid UTF-8: two different
+// invalid ids could become equal.
 func validID(id string) bool {
 	if id == "" || len(id) > 300 {
 		return false

@@ -9,14 +9,17 @@ import (
 // redacted is the printed form of every Secret.
 const redacted = "[redacted]"
 
-// Secret is a string that must not be printed: an app secret or a token. It prints as "[redacted]",
-// even when empty: with every verb of package fmt (%#v and %x too), as JSON, as text, in templates
-// and in log/slog. Use string(s) for the value. A Secret can be decoded from JSON; encoding one
-// loses its value.
+// Secret is a string that must not be printed: an app secret or a token. Even an empty Secret
+// prints as "[redacted]": with every verb of package fmt (%#v and %x too), as JSON, as text, in
+// templates and in log/slog. string(s) is the value. Decoding a Secret from JSON keeps the value;
+// encoding a Secret writes "[redacted]".
 //
-// The standard library bypasses the methods in two cases, so keep secrets out of both: a Secret in
-// an unexported struct field that package fmt prints, and a Secret as the key of a map that is
-// encoded as JSON.
+// The standard library prints the value, without calling the methods of Secret, in two cases:
+//
+//   - package fmt prints a struct with a Secret in an unexported field;
+//   - encoding/json encodes a map with keys of type Secret.
+//
+// Avoid both.
 type Secret string
 
 // String returns "[redacted]".
@@ -31,8 +34,8 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // LogValue returns "[redacted]", for log/slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Format prints a Token with its secrets redacted. Without this method, fmt would print a []*Token
-// with %s without calling the methods of Secret.
+// Format prints a Token with its secrets redacted. Without Format, %s would print the secrets of a
+// []*Token: %s is a wrong verb for a pointer, and for a wrong verb fmt calls no methods.
 func (t Token) Format(s fmt.State, verb rune) {
 	type plain Token
 	_, _ = fmt.Fprintf(s, fmt.FormatString(s, verb), plain(t))
