@@ -9,15 +9,16 @@ import (
 	"strings"
 )
 
-// AppKind is the kind of an appid.
+// AppKind is the kind of an app at WeChat.
 type AppKind int
 
 const (
 	// OfficialAccount is a verified service account (服务号): snsapi_base and snsapi_userinfo inside
 	// WeChat, at most two callback domains.
 	OfficialAccount AppKind = iota
-	// TestAccount is a sandbox account (测试号). It is like an official account, but its callback
-	// domain may be an IP address or host:port, and people who do not follow it get error 10006.
+	// TestAccount is a sandbox account (测试号). It differs from an official account in two points.
+	// Its callback domain may be an IP address or host:port. People who do not follow the account
+	// get error 10006.
 	TestAccount
 	// WebsiteApp is a website app (网站应用) of the open platform: snsapi_login by QR code, one
 	// callback domain.
@@ -43,32 +44,33 @@ type App struct {
 	AppID  string // "wx" and 16 lower-case hex digits, as WeChat's are
 	Secret string // not empty
 	Name   string // shown on the consent and confirm pages; "" shows the appid
-	// Domains are the callback domains. The host of a redirect_uri must be one of them; its port and
-	// path may be any. An official account has at most two domains, a website app one. Loopback
-	// addresses are accepted, so that local apps work. A test account may have any IP address, and
-	// host:port, which restricts the port too.
+	// Domains are the callback domains. The host of a redirect_uri must be a callback domain. Its
+	// port and path may be any. An official account has at most two domains, a website app one.
+	// Loopback addresses are accepted, so that local apps work. A test account may have any IP
+	// address. It may also have host:port; then the port of the redirect_uri must match too.
 	Domains []string
-	// OpenPlatform names the open-platform account (开放平台账号) that the app is bound to. Apps of the
-	// same account share unionids. "" means not bound: no unionid. A website app with "" gets an
-	// open-platform account of its own, because website apps always belong to one.
+	// OpenPlatform names the open-platform account (开放平台账号) of the app. Apps of one open-platform
+	// account share unionids. An official or test account with "" has no open-platform account and
+	// no unionids. A website app with "" gets its own, because every website app at WeChat has an
+	// open-platform account.
 	OpenPlatform string
-	// IPList restricts calls with the secret or an access token to these addresses or CIDR ranges;
-	// other callers get 40164. Empty means any.
+	// IPList is the app's IP allow-list: addresses and CIDR ranges. Calls with the secret or an
+	// access token from other addresses get 40164. An empty list allows every address.
 	IPList []string
 	// Banned apps get error 10004 on the authorize pages.
 	Banned bool
-	// Scopes are the permitted scopes. Nil means all scopes of the kind. Empty but not nil means
-	// none, like an unverified account: the authorize page shows error 10005.
+	// Scopes are the permitted scopes. Nil means all scopes of the kind. An empty list that is not
+	// nil means no scopes, as for an unverified account: the authorize page shows error 10005.
 	Scopes []string
-	// Snapshot opens the app's snsapi_userinfo pages in snapshot mode, like [Quirks.Snapshot] for
-	// all apps.
+	// Snapshot opens authorize pages with snsapi_userinfo in snapshot mode (快照页) for this app.
+	// [Quirks.Snapshot] does it for all apps.
 	Snapshot bool
 }
 
 // DefaultApps returns an official account, a test account and a website app, in this order. All
-// accept callbacks to 127.0.0.1, the official account to localhost too. The official account and
-// the website app share an open platform and so their unionids; the test account has no open
-// platform.
+// accept callbacks to 127.0.0.1. The official account also accepts localhost. The official account
+// and the website app have one open-platform account, and therefore the same unionids. The test
+// account has none.
 func DefaultApps() []App {
 	return []App{
 		{Kind: OfficialAccount, AppID: "wx5f1e0a7b3c2d4e61", Secret: "9d1c4b7a2e5f80316472acbd5e9f0813",
@@ -154,9 +156,9 @@ func (a *App) hasScope(scope string) bool {
 	return slices.Contains(a.Kind.scopes(), scope)
 }
 
-// allowsRedirect reports whether the host of a redirect_uri is a callback domain. The path may
-// differ, and the port too unless the domain has one. A backslash is rejected: browsers read it as
-// "/" and would see another host.
+// allowsRedirect reports whether the host of a redirect_uri is a callback domain. The path may be
+// any. The port may be any too, unless the domain has a port. A backslash is rejected: browsers
+// read "\" as "/", and could find another host than url.Parse.
 func (a *App) allowsRedirect(redirectURI string) bool {
 	u, err := url.Parse(redirectURI)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
@@ -174,7 +176,7 @@ func (a *App) allowsRedirect(redirectURI string) bool {
 // platform returns the open-platform account from which unionids are derived; "" for none.
 func (a *App) platform() string {
 	if a.OpenPlatform == "" && a.Kind == WebsiteApp {
-		return "of " + a.AppID // an account of its own, see OpenPlatform
+		return "of " + a.AppID // the website app's own open-platform account
 	}
 	return a.OpenPlatform
 }

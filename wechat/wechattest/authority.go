@@ -14,18 +14,22 @@ import (
 	"time"
 )
 
-// authorityLife is the lifetime of an authority: longer than a test run, and short, so that a
-// forgotten certificate soon becomes useless.
+// authorityLife is the lifetime of an authority. It is longer than a test run. It is short, because
+// the certificate may be forgotten in a trust store.
 const authorityLife = 7 * 24 * time.Hour
 
-// Authority is a temporary certificate authority, for a client under test that always calls
-// https://api.weixin.qq.com because its host names cannot be configured. Let the client trust the
-// authority's certificate ([Authority.PEM]) and resolve WeChat's names to the simulator, which
-// serves TLS with [Authority.TLSConfig]. Make an authority with [NewAuthority].
+// Authority is a temporary certificate authority. Use it when the client under test always calls
+// https://api.weixin.qq.com and its host names cannot be configured:
 //
-// The key of the authority is discarded after it has signed one certificate, and a name constraint
-// limits the authority to the names of that certificate. Add the authority's certificate to the
-// trust store of the client only, not of a system. An Authority is safe for concurrent use.
+//   - Serve the simulator over TLS with [Authority.TLSConfig].
+//   - Let the client trust the authority's certificate ([Authority.PEM]).
+//   - Let the client resolve WeChat's names to the simulator.
+//
+// Make an authority with [NewAuthority].
+//
+// The authority can harm little: its key signs one server certificate and is then discarded, and a
+// name constraint limits the authority to the names of that certificate. Still, add the authority
+// to the trust store of the client only, not of a system. An Authority is safe for concurrent use.
 type Authority struct {
 	cert *x509.Certificate // of the authority
 	leaf tls.Certificate   // of the server, signed by it
@@ -33,8 +37,8 @@ type Authority struct {
 
 // NewAuthority makes an authority and a server certificate for open.weixin.qq.com,
 // api.weixin.qq.com, the other hosts of WeChat's login, localhost, 127.0.0.1 and ::1. Both are
-// valid for seven days. This is by the machine's clock, which clients use, not by the clock of a
-// [Server].
+// valid for seven days by the machine's clock. The clock of a [Server] does not matter, because
+// clients use the machine's clock.
 func NewAuthority() (*Authority, error) {
 	now := time.Now()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -111,7 +115,8 @@ func (a *Authority) Pool() *x509.CertPool {
 	return p
 }
 
-// TLSConfig returns a server configuration with the certificate. Each call returns a new one.
+// TLSConfig returns a TLS configuration with the server certificate. Each call returns a new
+// configuration.
 func (a *Authority) TLSConfig() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{a.leaf}, MinVersion: tls.VersionTLS12}
 }

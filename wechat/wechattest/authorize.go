@@ -18,8 +18,8 @@ type authorizeRequest struct {
 	forceSnapshot      bool // open the page in snapshot mode
 }
 
-// snapshotHeader is set on a redirect in snapshot mode, for a [Phone]. The phone then offers the
-// button 使用完整服务 (use full service). WeChat has no such header.
+// snapshotHeader is a response header of the simulator only. A redirect in snapshot mode has it,
+// and a [Phone] then offers the button 使用完整服务 (use full service).
 const (
 	snapshotHeader = "X-Wechattest-Mode"
 	modeSnapshot   = "snapshot"
@@ -28,8 +28,8 @@ const (
 // authorizePage serves GET /connect/oauth2/authorize. The response is a redirect to the app with a
 // code, the consent page, or an error page. The app is not notified of errors.
 //
-// In snapshot mode (快照页, since 2022) WeChat shows no consent page: the app receives a code for a
-// virtual account instead of the person.
+// In snapshot mode (快照页, since 2022) WeChat shows no consent page. The app receives a code for a
+// virtual account, which is not the person.
 func (s *Server) authorizePage(r *request) response {
 	if !s.quirks.AnyBrowser && !inWeChat(r.Request) {
 		return s.notInWeChat(r)
@@ -75,8 +75,8 @@ func (s *Server) authorizePage(r *request) response {
 	return s.consentView(r, req.app, person, uuid)
 }
 
-// readAuthorize parses and validates the parameters. The codes are those of WeChat's error pages.
-// The order of the checks is not documented.
+// readAuthorize parses and validates the parameters. The error codes are from WeChat's error pages.
+// WeChat does not document the order of the checks.
 func (s *Server) readAuthorize(r *request) (authorizeRequest, *problem) {
 	get := r.params.Get
 	req := authorizeRequest{scope: get("scope"), redirectURI: get("redirect_uri"), state: get("state"),
@@ -141,7 +141,7 @@ func (s *Server) checkAuthorize(r *request, req *authorizeRequest) *problem {
 }
 
 // inOrder reports whether the parameters have the documented order and case. Parameters after state
-// are ignored, since WeChat's client appends some.
+// are ignored, because WeChat's client appends its own parameters.
 func inOrder(rawQuery string) bool {
 	want := []string{"appid", "redirect_uri", "response_type", "scope", "state"}
 	parts := strings.Split(rawQuery, "&")
@@ -157,8 +157,8 @@ func inOrder(rawQuery string) bool {
 }
 
 // snapshotMode reports whether the authorize page of an app opens in snapshot mode for a person. It
-// never does for people who have consented to the app or pressed 使用完整服务 (WeChat's announcement of
-// 2022-05-09). forced is the request's parameter forceSnapShot.
+// returns false for a person who has consented to the app, or has pressed 使用完整服务 (WeChat's
+// announcement of 2022-05-09). forced is the request's parameter forceSnapShot.
 func (s *Server) snapshotMode(app *App, p *Person, forced bool) bool {
 	user := appUser{appID: app.AppID, person: p.ID}
 	if s.state.fullService[user] || s.consented(user) {
@@ -167,7 +167,8 @@ func (s *Server) snapshotMode(app *App, p *Person, forced bool) bool {
 	return forced || s.quirks.Snapshot || app.Snapshot || p.Snapshot
 }
 
-// consented reports whether the person has consented to snsapi_userinfo and the consent is valid.
+// consented reports whether the person has consented to snsapi_userinfo. An expired consent does
+// not count.
 func (s *Server) consented(user appUser) bool {
 	until, ok := s.state.consents[user]
 	return ok && s.now().Before(until)
@@ -183,7 +184,7 @@ func (s *Server) authorizeReply(r *request) response {
 	}
 	r.call.AppID, r.call.Person = page.appID, page.person
 	req := authorizeRequest{app: s.app(page.appID), scope: page.scope, redirectURI: page.redirectURI, state: page.state}
-	// The page sends the granted scope as a field.
+	// The form sends the granted scope in a hidden field: snsapi_userinfo=on.
 	if r.params.Get("allow") == "1" && r.params.Get(scopeUserInfo) == "on" {
 		s.recordConsent(page.appUser)
 		return s.redirectWithCode(page.appUser, req)
@@ -197,9 +198,10 @@ func (s *Server) authorizeReply(r *request) response {
 
 func (s *Server) recordConsent(user appUser) { s.state.consents[user] = s.now().Add(consentLife) }
 
-// redirectWithCode redirects to the app's callback with a code, and starts or schedules the second
-// callback of [Quirks.DoubleCallback]. The caller holds the lock. The lock is released while a
-// second callback is sent, because the app may call this server before it responds.
+// redirectWithCode redirects to the app's callback with a code. It also sends or schedules the
+// second callback of [Quirks.DoubleCallback] (the server itself requests the callback). The caller
+// holds the lock. redirectWithCode releases the lock while it waits for the app's response to the
+// second callback: the app may call this server first.
 func (s *Server) redirectWithCode(user appUser, req authorizeRequest) response {
 	newCallback := func() string {
 		return appendQuery(req.redirectURI, "code="+s.issueCode(user, req.scope)+"&state="+req.state)
@@ -228,8 +230,7 @@ func (s *Server) unlocked(f func()) {
 }
 
 // appendQuery appends to the query of an address as WeChat does: after "?" or "&", before a
-// fragment, without encoding. So a state that contains "&" or "#" does not reach the app whole, as
-// with WeChat.
+// fragment, without encoding. Like WeChat, it therefore damages a state that contains "&" or "#".
 func appendQuery(address, query string) string {
 	rest, fragment, hash := strings.Cut(address, "#")
 	sep := "?"
@@ -248,8 +249,8 @@ func redirect(address string) response {
 		"Location": {headerSafe(address)}, "Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"}}}
 }
 
-// headerSafe percent-encodes the bytes of an address that a header must not contain. Others stay as
-// the app has sent them.
+// headerSafe percent-encodes the bytes of an address that a header must not contain. All other
+// bytes stay as the app has sent them.
 func headerSafe(address string) string {
 	var b strings.Builder
 	for i := range len(address) {
@@ -279,8 +280,9 @@ func (s *Server) appIDs() []string {
 // lateAfter is the delay of [DoubleLate]. Field reports name three to four hours.
 const lateAfter = 3*time.Hour + 30*time.Minute
 
-// Tencent's machines sent second callbacks with this user agent, from this address and without
-// cookies. An app behind a reverse proxy sees the address in X-Forwarded-For.
+// The user agent and the IP address of second callbacks, as captured from machines of Tencent
+// (WeChat's company). The address is sent in X-Forwarded-For, where an app behind a reverse proxy
+// finds it.
 const (
 	secondUserAgent = "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/537.36 (KHTML, like Gecko) " +
 		"Chrome/53.0.2785.116 Safari/537.36 QBCore/4.0.1301.400 QQBrowser/9.0.2524.400"
@@ -312,8 +314,9 @@ func (s *Server) sendSecondCallback(address string) {
 	}
 }
 
-// sendDueCallbacks sends the callbacks of [DoubleLate] that are due. ServeHTTP calls it for every
-// request, so that they are sent even if no test calls [Server.Advance].
+// sendDueCallbacks sends the callbacks of [DoubleLate] (repeated after hours) that are due.
+// ServeHTTP calls it for every request. So the callbacks are also sent when real time passes and
+// nobody calls [Server.Advance].
 func (s *Server) sendDueCallbacks() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

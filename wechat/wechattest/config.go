@@ -12,40 +12,44 @@ import (
 	"time"
 )
 
-// Config configures a [Server]. The zero value works: [DefaultApps] and [DefaultPeople], a random
-// seed, the real time. [New] copies it; later changes have no effect.
+// Config configures a [Server]. The zero value works: it means [DefaultApps], [DefaultPeople], a
+// random seed and the real time. [New] copies the Config, so later changes have no effect.
 type Config struct {
 	// Apps are the registered apps. Nil means DefaultApps.
 	Apps []App
 	// People are the WeChat users. Nil means DefaultPeople.
 	People []Person
-	// Seed determines all identifiers, codes and tokens, in the order of the requests. 0 means a
-	// random seed, which [Server.Seed] returns.
+	// Seed determines all identifiers, codes and tokens: the same requests in the same order get
+	// the same values. 0 means a random seed. [Server.Seed] returns the seed in use.
 	Seed uint64
-	// Now is the clock; [Server.Advance] is added to it. Nil means time.Now. It must not call the
-	// server: it would wait forever for the server's lock.
+	// Now returns the time. The server adds the durations of [Server.Advance]. Nil means time.Now.
+	// Now must not call the server: it would wait forever for the server's lock.
 	Now func() time.Time
-	// Quirks are the initial quirks. The zero value is WeChat's behaviour by field reports.
+	// Quirks selects undocumented behaviour at the start. The zero value is WeChat's behaviour by
+	// field reports.
 	Quirks Quirks
 	// QR draws a text as an SVG image. Nil means that the QR page shows the link as text.
 	QR func(text string) (svg []byte, err error)
-	// Mark becomes part of every code, access token and refresh token, so that a test can search
-	// logs for leaked values. It is [A-Za-z0-9]{1,12}; "" means none.
+	// Mark becomes part of every code, access token and refresh token. A test searches logs for the
+	// mark to find leaked values. The format is [A-Za-z0-9]{1,12}; "" means no mark.
 	Mark string
 	// OpenURL is the address of this server for browsers, for example http://127.0.0.1:8090. It is
 	// used for links in pages and addresses of pictures. "" means the Host of each request.
 	OpenURL string
 	// ControlURL is the address of the control page of "weigate sim", for example
-	// http://127.0.0.1:8091. The QR page then links to a phone there. "" omits the link.
+	// http://127.0.0.1:8091. The page with the QR code links to a phone on the control page. ""
+	// omits the link.
 	ControlURL string
 	// Hosts are further host names, without port, that are accepted in the Host header. Loopback
 	// names, IP addresses, WeChat's names and the host of OpenURL are always accepted.
 	Hosts []string
-	// PhoneHosts are hosts, without port, that a [Phone] may open besides this machine and private
-	// addresses, for example "app.example.com"; "*" is every host. See [ErrHost].
+	// PhoneHosts are public hosts, without port, that a [Phone] may open, for example
+	// "app.example.com". "*" allows every host. This machine and private addresses are always
+	// allowed. See [ErrHost].
 	PhoneHosts []string
-	// HTTPClient sends the second callbacks of [Quirks.DoubleCallback], without its cookie jar and
-	// without following redirects. Nil means a default client.
+	// HTTPClient sends the second callbacks of [Quirks.DoubleCallback] (repeated requests of the
+	// app's callback address). Its cookie jar is not used, and redirects are not followed. Nil
+	// means a default client.
 	HTTPClient *http.Client
 }
 
@@ -115,8 +119,8 @@ type Person struct {
 	Deregistered bool
 	// Frozen makes user info and token refresh fail with 50002.
 	Frozen bool
-	// Snapshot opens the person's snsapi_userinfo pages in snapshot mode, like [Quirks.Snapshot]
-	// for all people.
+	// Snapshot opens authorize pages with snsapi_userinfo in snapshot mode (快照页) for this person.
+	// [Quirks.Snapshot] does it for all people.
 	Snapshot bool
 	// Privileges is the list "privilege" in the user info, usually empty.
 	Privileges []string

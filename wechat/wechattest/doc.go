@@ -1,17 +1,18 @@
 // Package wechattest simulates WeChat's web login for tests, and for development without a verified
 // account.
 //
-// The simulator is strict where WeChat is strict, so that a program that works here works there.
+// The simulator is as strict as WeChat: a program that works with the simulator works with WeChat.
 // Behaviour that WeChat does not document can be changed. A failed run can be repeated with its
-// seed. The package is written from WeChat's documents and from field reports, and shares no code
-// with any client.
+// seed. The package is written from WeChat's documents and from field reports. It shares no code
+// with package wechat or another client.
 //
-// Every client that reaches the simulator can sign in as any person, so serve it on loopback only.
-// Its state is in memory. The last section lists what it does not simulate.
+// Every client that reaches the simulator can sign in as any person (a simulated WeChat user), so
+// serve it on loopback only. Its state is in memory. The last section lists what it does not
+// simulate.
 //
 // A test needs [New], which returns a [Server]: the http.Handler of all of WeChat's hosts.
-// [Server.Code] returns a code without a browser. [Server.Phone] returns a [Phone], which opens
-// pages as WeChat on a person's phone does. [Server.UpdateQuirks] changes undocumented behaviour,
+// [Server.Code] returns a code without a browser. [Server.Phone] returns a [Phone], a small browser
+// that acts as WeChat on a person's phone. [Server.UpdateQuirks] changes undocumented behaviour,
 // [Server.Fail] makes requests fail, [Server.Advance] moves the clock, [Server.Calls] returns the
 // log.
 //
@@ -67,25 +68,25 @@
 // # Strictness
 //
 // By default the server checks the order of the authorize parameters, the callback domain and the
-// browser, does not notify the app of a refusal, and invalidates older tokens at each new sign-in.
-// Each behaviour that WeChat's documents leave open is a field of [Quirks]. Its zero value is the
-// behaviour that field reports describe.
+// browser. It does not notify the app when the person refuses. Each new sign-in invalidates the
+// person's older tokens. [Quirks] has a field for each behaviour that WeChat's documents leave
+// open. The zero value of a field is the behaviour that field reports describe.
 //
 // The Host of a request must be a loopback name, an IP address, a name of WeChat, the host of
-// [Config.OpenURL] or one of [Config.Hosts]; other requests are answered with 421. So a website
-// that resolves its own name to 127.0.0.1 (DNS rebinding) cannot reach a simulator on a developer's
-// machine.
+// [Config.OpenURL] or one of [Config.Hosts]; other requests are answered with 421. This is the
+// defence against DNS rebinding: a website that resolves its own name to 127.0.0.1 cannot reach a
+// simulator on a developer's machine.
 //
 // # What it does not simulate
 //
 //   - Mini-programs (/sns/jscode2session), third-party platforms (component endpoints), WeCom, the
 //     global access_token, payment.
-//   - The silent snsapi_userinfo for followers who come from the account's menu: the consent page
-//     is shown.
+//   - The sign-in with snsapi_userinfo but without a consent page, for followers who open the app
+//     from the account's menu. The simulator shows the consent page.
 //   - Desktop quick login, and the styles of wxLogin.js except the plain one.
 //   - Error 43003 for plain http, which must work on loopback.
-//   - The rule that an official account needs a registered domain: loopback names and addresses are
-//     accepted.
+//   - The rule that the callback domain of an official account must be a registered domain:
+//     loopback names and addresses are accepted too.
 //   - JPEG as the format of the QR code, and the wording and design of WeChat's pages, which are
 //     not documented.
 //   - Rate limits other than the quota of 50,000 calls per minute.

@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// Fault describes a failure for [Server.Fail]. A field with its zero value has no effect. Latency
-// and one of Cut, Body, Errcode, Status and Truncate can be combined. Status can also be combined
-// with Errcode or Body, and Truncate with Cut.
+// Fault describes a failure for [Server.Fail]. A field with its zero value has no effect. Set one
+// of Cut, Body, Errcode, Status and Truncate. Three combinations are possible too: Status with
+// Errcode, Status with Body, and Truncate with Cut. Latency can be added to all.
 type Fault struct {
 	// Endpoint is the path of the requests, for example "/sns/userinfo". "" means every path of
 	// WeChat.
 	Endpoint string
-	// AppID restricts the fault to requests with this appid; "" means all requests. Requests to
-	// /sns/userinfo and /sns/auth have no parameter appid, so only a fault without AppID matches
-	// them.
+	// AppID restricts the fault to requests with this appid; "" means all requests. For
+	// /sns/userinfo and /sns/auth leave AppID empty: these requests have no parameter appid.
 	AppID string
 	// Skip is the number of matching requests to let through first.
 	Skip int
 	// Times is the number of requests that fail; 0 means 1, negative means all until
 	// [Server.ClearFaults].
 	Times int
-	// AfterWork processes the request before it replaces the response: a code is used up, but the
-	// caller gets no tokens. Without AfterWork the code stays valid.
+	// AfterWork processes the request and then replaces the response. For example, a code is used
+	// up, but the caller gets no tokens. Without AfterWork the request is not processed, and the
+	// code stays valid.
 	AfterWork bool
 
 	// Latency delays the response, in real time. It ends early when the caller disconnects.
@@ -34,18 +34,18 @@ type Fault struct {
 	Errcode int
 	// Errmsg is the text of Errcode. "" means WeChat's text.
 	Errmsg string
-	// Status is the HTTP status. Without Errcode and Body the body is a short HTML page, like that
-	// of a reverse proxy.
+	// Status is the HTTP status. Without Errcode and Body the body is a short HTML page, as a
+	// reverse proxy sends.
 	Status int
 	// Body is sent unchanged, with status 200 unless Status is set.
 	Body string
-	// ContentType is that of Body. "" means text/html; charset=utf-8.
+	// ContentType is the Content-Type of Body. "" means text/html; charset=utf-8.
 	ContentType string
-	// Truncate sends only this many bytes of the body, as a complete HTTP response. With Cut, the
-	// connection is closed after them, and the response is incomplete.
+	// Truncate sends only the first Truncate bytes of the body, as a complete HTTP response. With
+	// Cut, the response is incomplete: the connection is closed after these bytes.
 	Truncate int
-	// Cut closes the connection before the first byte, or after Truncate bytes: the handler panics
-	// with http.ErrAbortHandler, which makes net/http close the connection.
+	// Cut closes the connection before the first byte, or after Truncate bytes. To do so, the
+	// handler panics with http.ErrAbortHandler; net/http then closes the connection.
 	Cut bool
 }
 
@@ -77,7 +77,8 @@ func (s *Server) ClearFaults() {
 	s.faults = nil
 }
 
-// takeFault returns the fault for a request and counts it; nil for none.
+// takeFault returns the fault that applies to a request, or nil. It decrements Skip and Times, and
+// removes a fault whose Times is used up.
 func (s *Server) takeFault(r *request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,14 +113,14 @@ func (f *Fault) matches(r *request) bool {
 	return f.Endpoint == r.URL.Path
 }
 
-// replaces reports whether the fault replaces the response, so that the request need not be
-// processed. A fault with Latency or Truncate only needs the endpoint's response.
+// replaces reports whether the fault replaces the response. If so, the request need not be
+// processed. A fault that only has Latency or Truncate needs the endpoint's response.
 func (f *Fault) replaces() bool {
 	return f.Errcode != 0 || f.Status != 0 || f.Body != "" || f.Cut && f.Truncate == 0
 }
 
-// applyFault returns the response of the fault, or resp if the fault has none. Truncate and
-// Cut are applied later, when the response is sent.
+// applyFault returns the response that the fault describes, or resp if the fault describes none.
+// The function send applies Truncate and Cut later.
 func (s *Server) applyFault(f *Fault, r *request, resp response) response {
 	if f.Body != "" || f.Status != 0 && f.Errcode == 0 {
 		out := response{status: f.Status, body: []byte(f.Body), header: http.Header{"Content-Type": {f.ContentType}}}

@@ -13,20 +13,21 @@ import (
 	"time"
 )
 
-// The alphabets of captured values: codes are alphanumeric, all other identifiers base64url.
+// The alphabets of values that were captured at WeChat: codes are alphanumeric, all other
+// identifiers are base64url.
 const (
 	alnum     = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	base64url = alnum + "-_"
 )
 
-// ids makes the identifiers, codes and tokens of a server, so that a run with the same seed has the
-// same ones. An openid or unionid is derived from the seed and the person, so it does not depend on
-// the order of requests. Codes, tokens and uuids come from a pseudo-random stream and do depend on
-// it. The caller holds the server's lock.
+// ids makes the identifiers, codes and tokens of a server. They depend on the seed only, so a run
+// can be repeated. An openid or unionid is derived from the seed and the person. Codes, tokens and
+// uuids come from a pseudo-random stream: they are the same if the requests have the same order.
+// The caller of random, code, token, uuid and suffix holds the server's lock.
 type ids struct {
 	key    [32]byte // derived from the seed
 	stream *rand.ChaCha8
-	mark   string // part of each code and token, see Config.Mark
+	mark   string // is in each code and token, so that a test finds leaked values in logs; see Config.Mark
 }
 
 func newIDs(seed uint64, mark string) *ids {
@@ -60,8 +61,9 @@ func (g *ids) random(n int, alphabet string) string {
 	return string(out)
 }
 
-// openID returns 28 characters beginning with o, like every captured openid. The virtual account of
-// snapshot mode has an openid and a unionid of its own.
+// openID returns 28 characters beginning with o, like every captured openid. virtual selects the
+// virtual account: in snapshot mode (快照页), WeChat gives the app an openid and a unionid that are
+// not the person's.
 func (g *ids) openID(app, person string, virtual bool) string {
 	return "o" + g.derive(27, base64url, "openid", app, person, fmt.Sprint(virtual))
 }
@@ -72,9 +74,9 @@ func (g *ids) unionID(platform, person string, virtual bool) string {
 	return "o" + g.derive(27, base64url, "unionid", platform, person, fmt.Sprint(virtual))
 }
 
-// code returns 32 alphanumeric characters beginning with 0 and a digit. The mark is at the end,
-// because the log shows the first characters of a code: a test that searches for the mark must not
-// find these.
+// code returns 32 alphanumeric characters beginning with 0 and a digit. The mark is at the end. The
+// log shows the first characters of a code, and a test that searches the log for leaked codes must
+// not take those for a leak.
 func (g *ids) code() string {
 	return "0" + g.random(1, "0123456789") + g.random(30-len(g.mark), alnum) + g.mark
 }
@@ -111,8 +113,8 @@ func (g *ids) uinKey(person string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// person returns the id of the person of a uin; "" when the key is wrong. A "+" in a uin that was
-// not escaped in the query arrives as a space.
+// person returns the id of the person that a uin identifies, or "" if the key is wrong. It reads a
+// space in the uin as "+", because a "+" that is not escaped in a query is decoded to a space.
 func (g *ids) person(uin, key string) string {
 	b, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(uin, " ", "+"))
 	if err != nil || !hmac.Equal([]byte(g.uinKey(string(b))), []byte(key)) {
@@ -121,15 +123,19 @@ func (g *ids) person(uin, key string) string {
 	return string(b)
 }
 
-// personCookie is the name of the cookie with the person that was chosen in a browser that is not a
-// [Phone]. The name is long because all servers on one host share their cookies, whatever the port.
+// personCookie names the cookie that holds the person chosen in an ordinary browser. (A [Phone]
+// sends the parameters uin and key instead.) The name is long, because all servers on one host
+// share their cookies, whatever the port.
 const personCookie = "wechattest_person"
 
-// identify returns the person who sent a request: the person of the parameters uin and key, which
-// WeChat's client appends; else the person of [Quirks.ConsentAs]; else the person of
-// [personCookie]. It returns nil when a page has to ask for the person, or when the person of
-// ConsentAs is unknown. autoConsent reports whether ConsentAs is set, so that no page asks for
-// consent.
+// identify returns the person who sent a request. It uses the first of these:
+//
+//   - the parameters uin and key, which WeChat's client appends;
+//   - [Quirks.ConsentAs], the person who consents automatically;
+//   - [personCookie].
+//
+// The person is nil if a page has to ask for the person, and if the person of ConsentAs is unknown.
+// autoConsent reports whether ConsentAs is set: then no page asks for consent.
 func (s *Server) identify(r *request) (person *Person, autoConsent bool) {
 	autoConsent = s.quirks.ConsentAs != ""
 	if id := s.ids.person(r.params.Get("uin"), r.params.Get("key")); id != "" {
@@ -149,9 +155,9 @@ func (s *Server) identify(r *request) (person *Person, autoConsent bool) {
 	return nil, false
 }
 
-// choosePerson handles the form that asks for the person: it sets [personCookie] and redirects to
-// the page that needs the person. An empty person deletes the cookie, so that the page asks again.
-// The redirect never leaves this server, or it would be an open redirector.
+// choosePerson handles the form that asks for the person. It sets [personCookie] and redirects to
+// next, the page that needs the person. An empty person deletes the cookie, and the page asks
+// again. next must be a path on this server, or choosePerson would be an open redirector.
 func (s *Server) choosePerson(r *request) response {
 	id, next := r.params.Get("person"), r.params.Get("next")
 	p, forget := s.person(id), id == ""

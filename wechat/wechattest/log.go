@@ -8,8 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/simulator/link"
 )
 
-// Call is a request in the log. Secrets are removed from it, and codes and tokens are cut to their
-// first characters.
+// Call is a request in the log. The log contains no secrets, and only the first characters of codes
+// and tokens.
 type Call struct {
 	ID       int           // 1, 2, 3 … in the order of the responses
 	Time     time.Time     // of the request, by the server's clock
@@ -23,7 +23,7 @@ type Call struct {
 	Status   int    // HTTP status; 0 if the connection was closed
 	Errcode  int    // WeChat's error code in an sns response or on an error page; 0 for none
 	Answer   string // the body of an sns response, the target of a redirect, or the name of the page
-	Fault    bool   // a [Fault] applied
+	Fault    bool   // a [Fault], an injected failure, was applied
 }
 
 // Param is a parameter of a request.
@@ -47,9 +47,9 @@ func (s *Server) Calls() []Call {
 	return slices.Clone(s.log.calls[max(0, len(s.log.calls)-logSize):])
 }
 
-// Subscribe returns a channel that receives each call, and a function that ends the subscription
-// and closes the channel. A slow subscriber misses calls; they are in [Server.Calls].
-// [Server.Close] ends all subscriptions.
+// Subscribe returns a channel and a function. The channel receives each call. The function ends the
+// subscription and closes the channel. A slow subscriber misses calls, but [Server.Calls] returns
+// them. [Server.Close] ends all subscriptions.
 func (s *Server) Subscribe() (calls <-chan Call, cancel func()) {
 	ch := make(chan Call, 64)
 	s.mu.Lock()
@@ -99,7 +99,7 @@ func (s *Server) record(r *request, resp response, began time.Time, f *Fault) {
 	c.Params = s.maskParams(r.call.Params)
 	s.log.lastID++
 	c.ID = s.log.lastID
-	if len(s.log.calls) >= 2*logSize { // drop half at once, so that the rest is rarely copied
+	if len(s.log.calls) >= 2*logSize { // keep the newer half; most calls then copy nothing
 		s.log.calls = append(s.log.calls[:0], s.log.calls[logSize:]...)
 	}
 	s.log.calls = append(s.log.calls, c)
@@ -111,9 +111,9 @@ func (s *Server) record(r *request, resp response, began time.Time, f *Fault) {
 	}
 }
 
-// maskParams masks the parameters that have codes, tokens and secrets by WeChat's names. In all
-// others it masks the apps' secrets and values with [Config.Mark], because a client under test may
-// send them by a wrong name.
+// maskParams masks parameters by name: codes, tokens and secrets under WeChat's names. A client
+// under test may send these values under a wrong name. So maskParams also masks every value that
+// contains an app's secret or [Config.Mark] (the marker in all codes and tokens).
 func (s *Server) maskParams(params []Param) []Param {
 	out := slices.Clone(params)
 	for i := range out {

@@ -22,12 +22,12 @@ var pages = sync.OnceValue(func() *template.Template {
 	return template.Must(template.ParseFS(pageFiles, "pages/wechat-*.html"))
 })
 
-// catalogue returns the texts of the pages. Keys that begin with "text-" are sentences of WeChat,
-// keys that begin with "hint-" are explanations for the developer.
+// catalogue returns the texts of the pages, by key. The keys of WeChat's own sentences begin with
+// "text-". The keys of explanations for the developer begin with "hint-".
 var catalogue = sync.OnceValue(func() *lang.Catalogue { return lang.MustLoad(pageFiles, "pages") })
 
-// pageTexts returns the texts in the language of WeChat's parameter lang, else in the language that
-// the browser prefers, else in Chinese.
+// pageTexts returns the texts in one language: the value of WeChat's parameter lang, or the
+// language that the browser prefers, or Chinese.
 func pageTexts(parameter string, r *http.Request) lang.Texts {
 	switch strings.ToLower(parameter) {
 	case "en":
@@ -60,7 +60,7 @@ type pageData struct {
 	Person     *personView
 	People     []personView
 	Fields     []Param // hidden fields of the form
-	Next       string  // address to return to after the choice of another person
+	Next       string  // the page that follows the form for the choice of a person
 	QR         *qrFields
 	RefreshURL string // reloaded by browsers without JavaScript
 }
@@ -79,9 +79,9 @@ type qrFields struct {
 	Embedded      bool   // shown in a frame of the app, as wxLogin.js does
 }
 
-// pagePolicy is the Content-Security-Policy of the pages. It has no form-action, because Chromium
-// applies that to the redirect to the app after a form too. embeddedPolicy is for the page with the
-// QR code, which apps may show in a frame.
+// pagePolicy is the Content-Security-Policy of most pages. embeddedPolicy is for the page with the
+// QR code, because apps may show that page in a frame. Neither has form-action: Chromium would also
+// apply it to the redirect that follows a form, and block the redirect to the app.
 const (
 	embeddedPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; " +
 		"connect-src 'self'; base-uri 'none'"
@@ -107,7 +107,8 @@ func (s *Server) render(r *request, name string, v pageData) response {
 		"X-Content-Type-Options": {"nosniff"}}}
 }
 
-// errorPage returns an error page. Its status is 200, which is assumed of WeChat.
+// errorPage returns an error page with status 200. It is assumed, not known, that WeChat uses this
+// status.
 func (s *Server) errorPage(r *request, p problem) response {
 	t := pageTexts(r.params.Get("lang"), r.Request)
 	v := pageData{T: t, Title: t.MustText("error-title"), Text: t.MustText(p.text), Code: p.code,
@@ -127,8 +128,8 @@ func (s *Server) messageView(r *request, text, hint string) response {
 		Hint: t.MustText(hint)})
 }
 
-// consentView returns the consent page. Its form sends the scope and the uuid of the page, and the
-// parameters that identify the person.
+// consentView returns the consent page. Its form sends the scope, the uuid of the page (see
+// consentPage), and the parameters that identify the person.
 func (s *Server) consentView(r *request, app *App, person *Person, uuid string) response {
 	t := pageTexts("", r.Request)
 	return s.render(r, "consent", pageData{
@@ -147,8 +148,8 @@ func (s *Server) confirmView(r *request, q *qrCode, person *Person) response {
 	})
 }
 
-// choosePage returns the page that asks a browser that is not a [Phone] for the person to sign in
-// as. Afterwards the browser continues at next.
+// choosePage returns the page that asks for the person to sign in as. Ordinary browsers get it; a
+// [Phone] identifies its person by parameters. After the choice, the browser continues at next.
 func (s *Server) choosePage(r *request, next string) response {
 	t := pageTexts("", r.Request)
 	v := pageData{T: t, Title: t.MustText("choose-title"), Next: next}
@@ -189,9 +190,9 @@ func (s *Server) personView(p *Person) *personView {
 	return &personView{ID: p.ID, Nickname: name, Picture: "/mmopen/vi_32/" + p.ID + "/96"}
 }
 
-// ownPath returns the address of the page, to which the browser returns after the choice of another
-// person. It is "" for a request with the parameter uin, which comes from a [Phone]: its person
-// cannot be changed.
+// ownPath returns the path and query of the page. The browser returns there when the person is
+// changed. It is "" for a [Phone], because the person of a phone cannot be changed. A request of a
+// phone has the parameter uin.
 func (r *request) ownPath() string {
 	q, _ := url.ParseQuery(r.URL.RawQuery)
 	if q.Has("uin") {

@@ -13,21 +13,21 @@ import (
 	"github.com/weigate/weigate/internal/simulator/link"
 )
 
-// Phone is one window of WeChat on a person's phone: a small browser without JavaScript, returned
-// by [Server.Phone]. [Phone.SetBrowser] makes it a window of another browser. It sends WeChat's
-// user agent, keeps cookies as Chromium does (Secure and __Host- cookies on plain-http loopback
-// too, SameSite, ports ignored) and follows redirects. It identifies the person to the simulator,
-// and to no app.
+// Phone is one window of WeChat on the phone of a person (a simulated WeChat user): a small browser
+// without JavaScript. [Server.Phone] returns it. [Phone.SetBrowser] makes it a window of another
+// browser. A Phone sends WeChat's user agent and follows redirects. It handles cookies as Chromium
+// does: with SameSite, with Secure and __Host- cookies on plain-http loopback, and without regard
+// to ports. It identifies the person to the simulator, and not to apps.
 //
 // Requests to WeChat's host names, and to every address at which the simulator listens, are sent to
 // the simulator. Other hosts must be loopback or in a private network, see [ErrHost].
 //
-// Each method that opens an address returns the [Page] after the last redirect. An error page of an
-// app is a page, not an error: check its Status. A response of 204 leaves the page unchanged, as in
-// browsers.
+// Each method that opens an address returns the [Page] after the last redirect. An app's error page
+// is returned as a Page without an error: check its Status. A response with status 204 leaves the
+// page unchanged, as in browsers.
 //
-// The methods may be called concurrently; a window opens one address at a time. [Phone.Tab] returns
-// another window.
+// The methods may be called concurrently. A window opens one address at a time. [Phone.Tab] returns
+// another window of the phone.
 type Phone struct {
 	device     *device    // cookies, language and browser, which all windows of the phone share
 	navigating sync.Mutex // locked while an address is opened
@@ -44,14 +44,15 @@ var (
 	ErrNoPage = errors.New("wechattest: the phone shows no page")
 	// ErrNotOnPage: the page has no such link, form or button. The text lists those that it has.
 	ErrNotOnPage = errors.New("wechattest: not on the page")
-	// ErrHost: the host is not loopback, not private, and not in [Config.PhoneHosts]. A simulator
-	// whose phones opened every address would be an open proxy.
+	// ErrHost: the host is not loopback, not private, and not in [Config.PhoneHosts]. The
+	// restriction keeps the simulator from being an open proxy.
 	ErrHost = errors.New("host not allowed: phones open only this machine, private addresses and Config.PhoneHosts")
 	// ErrRedirects: there were more than 20 redirects.
 	ErrRedirects = errors.New("too many redirects")
 )
 
-// Tab opens another window of the same phone: the same person and cookies, its own history.
+// Tab returns a new window of the phone. The windows share the person and the cookies. Each window
+// has its own history.
 func (p *Phone) Tab() *Phone { return &Phone{device: p.device, at: -1} }
 
 // Person returns the id of the person.
@@ -68,8 +69,7 @@ func (p *Phone) UserAgent() string {
 // sent in the user agent and in Accept-Language.
 func (p *Phone) SetLanguage(tag string) { p.device.setLanguage(tag) }
 
-// SetDefaultLanguage sets the language of a phone for which [Phone.SetLanguage] has not been
-// called.
+// SetDefaultLanguage sets the language that the phone has until [Phone.SetLanguage] is called.
 func (p *Phone) SetDefaultLanguage(tag string) { p.device.setDefaultLanguage(tag) }
 
 // Language returns the language in use.
@@ -121,12 +121,12 @@ func addressError(address string) *PhoneError {
 	return newPhoneError(failureAddress, withoutQuery(address), "not an http or https address")
 }
 
-// Scan scans a QR code with this text: it opens the link that the text is.
+// Scan scans a QR code. text is the content of the code, a link. Scan opens the link.
 func (p *Phone) Scan(ctx context.Context, text string) (*Page, error) {
 	return p.Open(ctx, strings.TrimSpace(text))
 }
 
-// Follow opens a link of the page. what is the link's id, text or address.
+// Follow opens a link of the page. what is the id, the text or the address of the link.
 func (p *Phone) Follow(ctx context.Context, what string) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -139,8 +139,8 @@ func (p *Phone) Follow(ctx context.Context, what string) (*Page, error) {
 	return p.follow(ctx, page, element.URL)
 }
 
-// FollowURL opens an absolute address as if the page had a link to it, with the Referer and the
-// SameSite cookies of a link. It is for programs that show the page to a user.
+// FollowURL opens an absolute address as if the page had a link to it: with the Referer and the
+// cookies that a browser sends for a link. It is for programs that show the page to a user.
 func (p *Phone) FollowURL(ctx context.Context, address string) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -167,10 +167,13 @@ func (p *Phone) follow(ctx context.Context, page *Page, address string) (*Page, 
 
 // Submit fills in a form of the page and presses a submit button.
 //
-// what identifies the button by its text, id, name, value or name=value. Or it identifies a form by
-// its id, its name or the last part of its address, and Submit presses the first button of the
-// form. "" means the only form of the page. fill replaces the values of the fields that it names; a
-// field with an empty list is not sent.
+// what selects a button or a form:
+//
+//   - a button: its text, id, name, value or name=value;
+//   - a form, whose first button Submit presses: its id, its name or the end of its address;
+//   - "": the only form of the page.
+//
+// fill has new values by field name. A field with an empty list is not sent.
 func (p *Phone) Submit(ctx context.Context, what string, fill url.Values) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -213,8 +216,8 @@ func (p *Phone) submit(ctx context.Context, page *Page, s submission) (*Page, er
 	return p.open(ctx, req)
 }
 
-// FollowRefresh opens the target of the page's refresh (a Refresh header or meta element) without
-// its delay. A phone never follows a refresh automatically, so that a test sees every page.
+// FollowRefresh opens the target of the page's refresh (a Refresh header or meta element) at once,
+// without the delay. A phone never follows a refresh automatically: a test should see every page.
 func (p *Phone) FollowRefresh(ctx context.Context) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -230,7 +233,7 @@ func (p *Phone) FollowRefresh(ctx context.Context) (*Page, error) {
 // QR code. On other pages it returns [ErrNotOnPage].
 func (p *Phone) Allow(ctx context.Context) (*Page, error) { return p.answerConsent(ctx, true) }
 
-// Deny presses the button that refuses, on the same pages.
+// Deny presses the button that refuses. It works on the pages on which Allow works.
 func (p *Phone) Deny(ctx context.Context) (*Page, error) { return p.answerConsent(ctx, false) }
 
 func (p *Phone) answerConsent(ctx context.Context, allow bool) (*Page, error) {
@@ -246,9 +249,9 @@ func (p *Phone) answerConsent(ctx context.Context, allow bool) (*Page, error) {
 	return p.submit(ctx, page, submission{action: f.action, method: f.method, fields: f.encode(nil, b)})
 }
 
-// UseFullService presses 使用完整服务 (use full service), which WeChat shows on a page in snapshot mode,
-// see [Quirks.Snapshot]. It reloads the page, and from now on the person gets the consent page. On
-// other pages it returns [ErrNotOnPage].
+// UseFullService presses 使用完整服务 (use full service). WeChat shows this button on a page in snapshot
+// mode, see [Quirks.Snapshot]. The press reloads the page. From now on, the person gets the consent
+// page. On other pages UseFullService returns [ErrNotOnPage].
 func (p *Phone) UseFullService(ctx context.Context) (*Page, error) {
 	page := p.Page()
 	if page == nil {
@@ -270,8 +273,8 @@ func (p *Phone) Reload(ctx context.Context) (*Page, error) {
 	return p.repeat(ctx, page, 0)
 }
 
-// Back returns to the previous page. Like WeChat's web view it requests the page again, unless the
-// page is the response to a POST.
+// Back returns to the previous page. It requests the page again, as WeChat's web view does. A page
+// that is the response to a POST is shown again without a request.
 func (p *Phone) Back(ctx context.Context) (*Page, error) {
 	p.mu.Lock()
 	if p.at < 1 {
@@ -287,8 +290,8 @@ func (p *Phone) Back(ctx context.Context) (*Page, error) {
 	return p.repeat(ctx, page, -1)
 }
 
-// repeat requests a page of the history again and replaces it. move is its distance from the
-// current page in the history: 0 or -1.
+// repeat requests a page of the history again, and stores the new page in its place. move is the
+// distance of the page from the current page in the history: 0 or -1.
 func (p *Phone) repeat(ctx context.Context, old *Page, move int) (*Page, error) {
 	p.navigating.Lock()
 	defer p.navigating.Unlock()
@@ -298,7 +301,7 @@ func (p *Phone) repeat(ctx context.Context, old *Page, move int) (*Page, error) 
 	if err != nil {
 		return nil, p.fail(err)
 	}
-	// The authorize page, which reports snapshot mode, is not requested again.
+	// Only a redirect of the authorize page reports snapshot mode, and that page is not requested here.
 	if old.Snapshot && !page.Snapshot {
 		page.Snapshot, page.snapshotApp = true, old.snapshotApp
 	}
@@ -331,8 +334,8 @@ func (p *Phone) Home() {
 	p.close()
 }
 
-// SetBrowser changes the browser of all windows, [BrowserWeChat] at first. Each browser has its own
-// cookies. The window shows no page afterwards.
+// SetBrowser changes the browser of all windows of the phone. A new phone has [BrowserWeChat]. Each
+// browser has its own cookies. SetBrowser closes the page of this window.
 func (p *Phone) SetBrowser(b Browser) {
 	p.navigating.Lock()
 	defer p.navigating.Unlock()
@@ -357,8 +360,8 @@ func (p *Phone) show(page *Page) {
 	})
 }
 
-// replace moves to another entry of the history and stores page there. move is the distance of the
-// entry from the current one.
+// replace moves to another entry of the history and stores page there. move is the distance of that
+// entry from the current entry.
 func (p *Phone) replace(page *Page, move int) {
 	p.update(func() {
 		if i := p.at + move; i >= 0 && i < len(p.history) {

@@ -84,8 +84,8 @@ func (d *device) setHeaders(h http.Header) {
 	h.Set("Accept-Language", accept)
 }
 
-// id returns the number that identifies a phone in WeChat's user agent (MMWEBID). A person always
-// has the same one.
+// id returns the number that identifies a phone in WeChat's user agent (MMWEBID). It is derived
+// from the person, so it never changes.
 func (d *device) id() string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(d.person))
@@ -108,7 +108,8 @@ func userAgentLanguage(tag string) string {
 // their user agents.
 type Browser int
 
-// The first three browsers are WeChat and identify the person to the simulator. The others do not.
+// The first three browsers are WeChat, and identify the person to the simulator. The other browsers
+// do not identify the person.
 const (
 	BrowserWeChat        Browser = iota // WeChat on Android
 	BrowserWeChatIPhone                 // WeChat on an iPhone
@@ -130,8 +131,8 @@ func (b Browser) String() string {
 // isWeChat reports whether the browser identifies the person to WeChat.
 func (b Browser) isWeChat() bool { return b <= BrowserWeChatWindows }
 
-// userAgent returns the User-Agent header. id identifies the phone. The headers of WeChat on
-// Android and Windows were captured in 2022 and confirmed in 2024; the others follow their
+// userAgent returns the User-Agent header. id is the phone's MMWEBID. The headers of WeChat on
+// Android and Windows were captured in 2022 and confirmed in 2024. The other headers follow the
 // documented form.
 func (b Browser) userAgent(id, language string) string {
 	const android = "Mozilla/5.0 (Linux; Android 12; M2102K1C Build/SKQ1.211006.001; wv) AppleWebKit/537.36 " +
@@ -155,14 +156,17 @@ func (b Browser) userAgent(id, language string) string {
 		"Process/toolsmp WeChat/arm64 Weixin NetType/WIFI Language/" + language + " ABI/arm64"
 }
 
-// cookieStore stores the cookies of a browser. [cookiejar.Jar] implements domains, paths and
-// expiry, and (since Go 1.25) sends Secure cookies to loopback over plain http, as browsers do.
-// cookieStore adds three rules of browsers: Secure cookies are accepted from secure origins only,
-// the name prefixes __Secure- and __Host- have conditions, and SameSite restricts sending. For
-// SameSite it has one jar for each value. As in browsers, two servers on one host share their
-// cookies, whatever their ports.
+// cookieStore stores the cookies of a browser. It uses [cookiejar.Jar] for domains, paths and
+// expiry. Since Go 1.25, a Jar sends Secure cookies to loopback over plain http, as browsers do.
+// cookieStore adds three rules of browsers:
+//
+//   - Secure cookies are accepted from secure origins only.
+//   - The name prefixes __Secure- and __Host- require attributes, see acceptable.
+//   - SameSite restricts sending. There is one jar for each value of SameSite.
+//
+// Two servers on one host share their cookies, whatever their ports, as in browsers.
 type cookieStore struct {
-	mu                sync.Mutex // so that a cookie is in exactly one jar
+	mu                sync.Mutex // keeps set atomic: a cookie is in exactly one jar
 	strict, lax, none *cookiejar.Jar
 }
 
@@ -181,8 +185,8 @@ func (c *cookieStore) clear() {
 	}
 }
 
-// lastLabel is a [cookiejar.PublicSuffixList] on which every top-level domain is a public suffix,
-// for which no cookie can be set. So app.localhost and login.localhost cannot share cookies by the
+// lastLabel is a [cookiejar.PublicSuffixList] that contains every top-level domain. No cookie can
+// be set for a public suffix. So app.localhost and login.localhost cannot share cookies of the
 // domain localhost, as in Chromium.
 type lastLabel struct{}
 
@@ -207,7 +211,8 @@ func (c *cookieStore) set(u *url.URL, cookies []*http.Cookie) {
 		case http.SameSiteNoneMode:
 			jar = c.none
 		}
-		// The same cookie may have been set before with another SameSite: delete it in the other jars.
+		// The cookie may be in another jar: it may have been set before with another SameSite.
+		// Delete the old cookie.
 		deleted := *k
 		deleted.MaxAge, deleted.Value = -1, ""
 		for _, other := range []*cookiejar.Jar{c.strict, c.lax, c.none} {
@@ -238,8 +243,8 @@ func acceptable(u *url.URL, k *http.Cookie) bool {
 	return true
 }
 
-// siteRelation is the kind of a request by the rules of SameSite. The initiator is the page whose
-// link, form or image caused the request.
+// siteRelation classifies a request by the rules of SameSite. It depends on the initiator: the page
+// with the link, form or image that caused the request.
 type siteRelation int
 
 const (

@@ -11,7 +11,7 @@ type tokenKind int
 
 const (
 	textToken    tokenKind = iota // text between tags; character references such as &amp; are not decoded
-	contentToken                  // content of an element in which tags are text: script, style, title, textarea
+	contentToken                  // content of an element in which tags are text, see (*htmlScanner).content
 	startToken                    // <name attr=value>
 	endToken                      // </name>
 )
@@ -21,7 +21,7 @@ const (
 type htmlToken struct {
 	kind  tokenKind
 	name  string     // of the tag, or of the element around a contentToken; lower case
-	attrs []htmlAttr // in order; of repeated names the first only, as in browsers
+	attrs []htmlAttr // in order; a repeated name is ignored, as in browsers
 	text  string     // of a textToken or contentToken
 }
 
@@ -44,10 +44,10 @@ func (t *htmlToken) value(name string) string {
 	return v
 }
 
-// htmlTokens returns the tokens of a page, by the tokenizer of the HTML standard (13.2.5), without
-// building a tree. It accepts any input. A tag that is incomplete at the end of the input is
-// dropped, as the standard demands. It does not use golang.org/x/net/html, because this public
-// package imports the standard library only.
+// htmlTokens returns the tags and texts of a page in their order. It follows the tokenizer of the
+// HTML standard (13.2.5). It accepts any input. An incomplete tag at the end of the input is
+// dropped, as the standard demands. golang.org/x/net/html is not used, because this public package
+// imports the standard library only.
 func htmlTokens(src string) []htmlToken {
 	z := htmlScanner{src: src}
 	for z.pos < len(src) {
@@ -76,7 +76,8 @@ func (z *htmlScanner) text(s string) {
 	}
 }
 
-// markup scans a tag or a comment, which begins with the "<" at pos. Another "<" is text.
+// markup scans the tag or the comment that begins with the "<" at pos. A "<" that begins neither is
+// text.
 func (z *htmlScanner) markup() {
 	rest := z.src[z.pos:]
 	switch {
@@ -96,8 +97,8 @@ func (z *htmlScanner) markup() {
 	}
 }
 
-// comment skips a comment. In browsers "<!-->" and "<!--->" are complete comments; others end with
-// "-->" or "--!>".
+// comment skips a comment. A comment ends with "-->" or "--!>". As in browsers, "<!-->" and
+// "<!--->" are complete comments too.
 func (z *htmlScanner) comment() {
 	const open = len("<!--")
 	body := z.src[z.pos+open:]
@@ -125,7 +126,8 @@ func (z *htmlScanner) skipPast(mark string) {
 	z.pos = len(z.src)
 }
 
-// tag scans a tag. Its name begins skip bytes after pos: after "<" or "</".
+// tag scans a tag. The name of the tag begins skip bytes after pos: skip is the length of "<" or
+// "</".
 func (z *htmlScanner) tag(kind tokenKind, skip int) {
 	i := z.pos + skip
 	from := i
@@ -245,9 +247,9 @@ func (z *htmlScanner) raw(name string, end int) {
 	}
 }
 
-// unescapeAttr decodes the character references in the value of an attribute. There, a name without
-// ";" that is followed by "=" or a letter is not a reference: in "?a=1&copy=2" the parameter copy
-// stays. [html.UnescapeString], which is for text, would make it "©".
+// unescapeAttr decodes the character references in the value of an attribute. In "?a=1&copy=2",
+// "&copy" is not a reference. [html.UnescapeString] would return "©", because its rules are for
+// text. In attributes, a name without ";" is not a reference if "=" or a letter follows.
 func unescapeAttr(s string) string {
 	if !strings.Contains(s, "&") {
 		return s

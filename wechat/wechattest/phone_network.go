@@ -20,16 +20,16 @@ import (
 	"github.com/weigate/weigate/internal/simulator/link"
 )
 
-// phones is the set of phones of a server. Phones send requests to the simulator in process,
-// without the network.
+// phones is the set of phones of a server. A phone's request to the simulator is a direct call of
+// its handler (in process), without the network.
 type phones struct {
 	fetcher *fetcher
 
-	mu               sync.Mutex        // guards the fields below
-	byID             map[string]*Phone // by person
-	simulatorOrigins map[string]bool   // addresses of the simulator, such as http://127.0.0.1:8090
-	pending          map[string]int    // number of requests on the network, by origin, path and query
-	hooks            []func(person string)
+	mu               sync.Mutex            // guards the fields below
+	byID             map[string]*Phone     // by person
+	simulatorOrigins map[string]bool       // addresses of the simulator, such as http://127.0.0.1:8090
+	pending          map[string]int        // number of phones' requests now on the network, by origin, path and query
+	hooks            []func(person string) // see OnPhoneChange
 }
 
 func (ps *phones) init(s *Server) {
@@ -41,14 +41,16 @@ func (ps *phones) init(s *Server) {
 	ps.fetcher = &fetcher{
 		simulator: s,
 		phones:    ps,
-		// Keep-alive would leave goroutines behind after a test. An HTTP proxy (field Proxy, not
-		// set) would resolve host names itself, so that the dialer could not check the addresses.
+		// Keep-alive is off, because it would leave goroutines behind after a test. The field Proxy
+		// is not set: a proxy would resolve host names, and the dialer could not check the
+		// addresses.
 		transport: &http.Transport{DialContext: d.dial, DisableKeepAlives: true, MaxResponseHeaderBytes: 1 << 20},
 	}
 }
 
-// Phone returns the phone of a person, the same phone at each call. The phone of an unknown id
-// returns an error from each method that opens an address; the error lists the known ids.
+// Phone returns the phone of a person, the same phone at each call. For an unknown id it returns a
+// phone that cannot open addresses: each method that opens an address returns an error with the
+// known ids.
 func (s *Server) Phone(person string) *Phone {
 	known := s.hasPerson(person)
 	ps := &s.phones
@@ -93,7 +95,7 @@ func (s *Server) hasPerson(id string) bool {
 func (p *Phone) fetcher() *fetcher { return p.device.server.phones.fetcher }
 
 // addClientParams appends the parameters that identify the person to a request to the simulator, as
-// WeChat's client does. Other browsers send no such parameters.
+// WeChat's client does. If the phone has another browser than WeChat, it appends nothing.
 func (p *Phone) addClientParams(r *http.Request) {
 	if !p.device.currentBrowser().isWeChat() {
 		return
@@ -109,14 +111,19 @@ func (p *Phone) addClientParams(r *http.Request) {
 	r.URL.RawQuery = b.String()
 }
 
-// isSimulator reports whether the simulator serves an address: WeChat's host names, Config.OpenURL,
-// and origins that learnOrigin has added.
+// isSimulator reports whether the simulator serves an address. The simulator serves WeChat's host
+// names, Config.OpenURL, and the origins that learnOrigin has added.
 //
 // The simulator does not know at which address it listens: in a test it is behind an
-// httptest.Server. So the first request of a phone to an address of the simulator goes over the
-// network, after addPending has recorded it. When a request with the same address comes in,
-// learnOrigin adds its origin, ServeHTTP answers 421, and the phone repeats the request in process.
-// A special header on the requests of phones would be simpler, but apps under test would see it.
+// httptest.Server. It learns the address from a phone's first request to it:
+//
+//   - addPending records the URL, and the request goes over the network.
+//   - The server receives a request for a recorded URL, so its origin is the simulator's.
+//     learnOrigin adds the origin, and ServeHTTP answers 421.
+//   - The phone repeats the request in process.
+//
+// A special header on the requests of phones would be simpler, but apps under test would see the
+// header.
 func (ps *phones) isSimulator(u *url.URL) bool {
 	if slices.Contains(wechatHosts(), lowerASCII(u.Hostname())) {
 		return true
@@ -142,8 +149,8 @@ func (ps *phones) addPending(u *url.URL) (done func()) {
 	}
 }
 
-// learnOrigin reports whether a phone has just sent this request over the network. If so, the
-// origin of the request is an address of the simulator, and learnOrigin stores it. See isSimulator.
+// learnOrigin reports whether a phone has just sent this request over the network, and stores the
+// origin of the request if so. The origin is an address of the simulator, see isSimulator.
 func (ps *phones) learnOrigin(r *http.Request) bool {
 	if r.Context().Value(inProcessKey{}) != nil {
 		return false
@@ -180,8 +187,8 @@ func wechatHosts() []string {
 		"res.wx.qq.com", "thirdwx.qlogo.cn", "wx.qlogo.cn"}
 }
 
-// fetcher sends the requests of phones: to the simulator in process, to all other hosts over the
-// network.
+// fetcher sends the requests of phones. Requests to the simulator are made in process, requests to
+// other hosts over the network.
 type fetcher struct {
 	simulator http.Handler
 	phones    *phones // knows the addresses of the simulator
@@ -209,7 +216,7 @@ func (f *fetcher) fetch(req *http.Request, addClientParams func(*http.Request)) 
 	if err != nil {
 		return nil, reachError(req.URL, err)
 	}
-	if f.phones.isSimulator(req.URL) { // only now: the simulator has received the request and learned its address
+	if f.phones.isSimulator(req.URL) { // the simulator has just learned that this address is its own
 		_ = resp.Body.Close()
 		if req.GetBody != nil {
 			if req.Body, err = req.GetBody(); err != nil {
@@ -240,8 +247,8 @@ func (f *fetcher) inProcess(req *http.Request) (resp *fetchedResponse, err error
 	w := httptest.NewRecorder()
 	at := origin.Of(req.URL)
 	defer func() {
-		// An injected fault that closes the connection panics with this value; net/http would close
-		// the connection.
+		// A Fault with Cut panics with http.ErrAbortHandler. A real server would close the
+		// connection.
 		if v := recover(); v == http.ErrAbortHandler {
 			resp, err = nil, newPhoneError(failureBroken, at, "the simulator closed the connection: %w",
 				io.ErrUnexpectedEOF)
@@ -256,9 +263,9 @@ func (f *fetcher) inProcess(req *http.Request) (resp *fetchedResponse, err error
 	return &fetchedResponse{status: w.Code, header: w.Result().Header, body: w.Body.String(), fromSimulator: true}, nil
 }
 
-// dialer opens the connections of phones, to this machine and to private networks only. It resolves
-// a name once and connects to the addresses that it has checked. A check before a separate dial
-// would be useless: the name could resolve to a public address the second time (DNS rebinding).
+// dialer opens the connections of phones. It connects only to this machine, to private networks and
+// to the allowed hosts. It resolves a name once, and connects to the addresses that it has checked.
+// With a second lookup, the name could resolve to an unchecked public address (DNS rebinding).
 type dialer struct {
 	allowed []string // hosts that may have any address; "*" is every host
 }
@@ -316,8 +323,8 @@ func metadataAddresses() []netip.Addr {
 	return []netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254")}
 }
 
-// PhoneError is the error of a [Phone] that could not open an address. Address and the text are
-// without the query, because it may contain a code.
+// PhoneError is the error of a [Phone] that could not open an address. Address and the text omit
+// the query of the address, because the query may contain a code.
 type PhoneError struct {
 	// Reason is one of "host" (see [ErrHost]), "name" (host not found), "refused" (no connection),
 	// "timeout", "certificate", "broken" (incomplete response), "redirects" (see [ErrRedirects]),
@@ -352,7 +359,8 @@ func newPhoneError(reason, address, format string, args ...any) *PhoneError {
 		Err: fmt.Errorf("wechattest: open %s: %w", address, fmt.Errorf(format, args...))}
 }
 
-// reachError returns the error for a request without a response.
+// reachError returns the PhoneError for a request that got no complete response. err is the error
+// of the transport.
 func reachError(u *url.URL, err error) *PhoneError {
 	var op *net.OpError
 	var dns *net.DNSError

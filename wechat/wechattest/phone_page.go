@@ -13,8 +13,8 @@ import (
 	"github.com/weigate/weigate/internal/simulator/link"
 )
 
-// Page is what a phone shows: the last response of a navigation, and the links and buttons on it. A
-// phone does not change a Page after it has returned it.
+// Page is what a phone shows: the last response of a navigation, with its links and buttons. A Page
+// does not change after a phone has returned it.
 type Page struct {
 	URL          string        // the address in the address bar
 	Status       int           // of the response, for example 200
@@ -26,8 +26,8 @@ type Page struct {
 	RefreshURL   string        // target of a Refresh header or meta element, "" for none; see [Phone.FollowRefresh]
 	RefreshAfter time.Duration // delay of the refresh
 	Hops         []Hop         // redirects that led to the page, in order
-	// Snapshot reports that WeChat opened this page in snapshot mode (快照页): the app received a
-	// virtual account. See [Phone.UseFullService].
+	// Snapshot reports whether WeChat opened this page in snapshot mode (快照页): the app received a
+	// virtual account, not the person's. See [Phone.UseFullService].
 	Snapshot bool
 
 	address        *url.URL // URL, parsed
@@ -62,15 +62,15 @@ type form struct {
 	buttons  []*button
 }
 
-// field is a named control of a form. The radio buttons of one name are one field.
+// field is a control of a form, with a name. All radio buttons of one name are one field.
 type field struct {
 	name, kind, value string
 	options           []string // values of a select or of radio buttons
-	sent              bool     // false for an unchecked box
+	sent              bool     // false for an unchecked checkbox, and for radio buttons without a checked one
 }
 
-// button is a submit button. Its URL and method are those of its form, unless the attributes
-// formaction and formmethod replace them.
+// button is a submit button. URL and method are from the attributes formaction and formmethod of
+// the button, or else from the form.
 type button struct {
 	Element
 	method string
@@ -116,8 +116,8 @@ func (p *Page) AsksConsent() bool {
 	return f != nil
 }
 
-// consentButton returns the button that allows, or the button that refuses, with its form; nil on a
-// page that does not ask for consent.
+// consentButton returns a button and its form: the button that allows if allow is true, else the
+// button that refuses. It returns nil on a page that does not ask for consent.
 func (p *Page) consentButton(allow bool) (*form, *button) {
 	if !p.fromSimulator {
 		return nil, nil
@@ -137,8 +137,8 @@ func (p *Page) consentButton(allow bool) (*form, *button) {
 	return nil, nil
 }
 
-// submitButton returns the button that [Phone.Submit] presses, and its form. The form is nil if
-// none matches; the button is nil if the form has none.
+// submitButton returns the button that [Phone.Submit] presses, and its form. The form is nil if no
+// button and no form matches what. The button is nil if the form has no button.
 func (p *Page) submitButton(what string) (*form, *button) {
 	if what == "" {
 		if len(p.forms) == 1 {
@@ -174,8 +174,9 @@ func (f *form) firstButton() *button {
 	return f.buttons[0]
 }
 
-// encode returns the form's fields and the pressed button, urlencoded. Values in fill replace those
-// of the page. The order is that of the page, as in browsers; url.Values.Encode would sort.
+// encode returns the form's fields and the pressed button, urlencoded. Values in fill replace the
+// values of the page. The fields are in page order, as in browsers. (url.Values.Encode would sort
+// them.)
 func (f *form) encode(fill url.Values, pressed *button) string {
 	var pairs []string
 	add := func(name, value string) {
@@ -284,7 +285,8 @@ func refreshTarget(s string) string {
 	return s
 }
 
-// lastReferrerPolicy returns the last policy of a list that is known, or fallback if none is.
+// lastReferrerPolicy returns the last known policy of a comma-separated list, or fallback if the
+// list has no known policy.
 func lastReferrerPolicy(list, fallback string) string {
 	known := []string{"no-referrer", "no-referrer-when-downgrade", "same-origin", "origin", "strict-origin",
 		"origin-when-cross-origin", "strict-origin-when-cross-origin", "unsafe-url"}
@@ -299,8 +301,8 @@ func lastReferrerPolicy(list, fallback string) string {
 // collapse returns a text with each run of white space replaced by one space.
 func collapse(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// isInline reports whether an element is within a line of text, so that its tags do not separate
-// words.
+// isInline reports whether an element is within a line of text. Tags of inline elements do not
+// separate words.
 func isInline(name string) bool {
 	switch name {
 	case "a", "abbr", "b", "bdi", "bdo", "code", "em", "font", "i", "kbd", "mark", "q", "s", "small", "span", "strong",

@@ -9,8 +9,9 @@ import (
 	"github.com/weigate/weigate/internal/simulator/link"
 )
 
-// pageParser finds the links, forms, buttons and fields of a page in its tokens, for [Page]. It
-// needs no tree of elements: it only remembers the form and the select that are open.
+// pageParser finds the links, forms, buttons and fields of a [Page] in its HTML tokens. It builds
+// no tree of elements. It stores only the open form and the open select (their start tag was read,
+// their end tag was not).
 type pageParser struct {
 	page     *Page
 	base     *url.URL // for relative addresses
@@ -18,22 +19,22 @@ type pageParser struct {
 	form     *form    // the open form, nil for none
 	formByID map[string]*form
 
-	text   strings.Builder // text since the start of the open element
-	onText func(string)    // receives the text of the open link, button, option or textarea; nil for none
+	text   strings.Builder // text since startText
+	onText func(string)    // receives text at the end of a link, button, option or textarea; nil for none
 
 	selectField *field // of the open select, nil for none
 	selectForm  *form  // its form
 }
 
-// startText begins the text of an element, and ends the text that is open. onText is called with
-// the text at its end.
+// startText begins to collect the text of an element such as a link. It first ends the text of an
+// element before. endText calls onText with the text.
 func (p *pageParser) startText(onText func(string)) {
 	p.endText()
 	p.text.Reset()
 	p.onText = onText
 }
 
-// endText ends the open text, if any, and calls its onText.
+// endText calls onText with the text since startText. Without a startText it does nothing.
 func (p *pageParser) endText() {
 	if p.onText != nil {
 		p.onText(p.text.String())
@@ -157,8 +158,9 @@ func formMethod(s string) string {
 	return http.MethodGet
 }
 
-// formOf returns the form of a control, nil for none: the form named by its attribute "form", else
-// the form around it. An attribute that names a later form is not supported; it is rare.
+// formOf returns the form of a control, or nil. A control with the attribute "form" belongs to the
+// form with this id. Other controls belong to the form around them. An id of a form later in the
+// page is not supported, because it is rare.
 func (p *pageParser) formOf(t *htmlToken) *form {
 	if id, ok := t.attr("form"); ok {
 		return p.formByID[id]
@@ -166,8 +168,8 @@ func (p *pageParser) formOf(t *htmlToken) *form {
 	return p.form
 }
 
-// newField returns the field of a control. It returns nil for a control that is never sent, because
-// it is disabled or has no name or no form.
+// newField returns the field of a control. It returns nil for a control that browsers do not send:
+// it is disabled, has no name, or has no form.
 func (p *pageParser) newField(t *htmlToken, kind string) *field {
 	name := t.value("name")
 	if _, disabled := t.attr("disabled"); disabled || name == "" || p.formOf(t) == nil {
@@ -204,8 +206,8 @@ func (p *pageParser) input(t *htmlToken) {
 	owner.fields = append(owner.fields, *f)
 }
 
-// addRadio adds a radio button to the field of the radio buttons with the same name. It returns
-// false if the form has no such field yet.
+// addRadio adds a radio button to the field of its group. A group is the radio buttons of one name.
+// addRadio returns false if the form has no field for the group yet.
 func (f *form) addRadio(radio *field) bool {
 	for i := range f.fields {
 		if g := &f.fields[i]; g.kind == "radio" && g.name == radio.name {
@@ -263,8 +265,8 @@ func (p *pageParser) addButton(t *htmlToken, text string) *button {
 	return b
 }
 
-// option adds an option to the open select. Without an attribute "value" its value is its text. The
-// first option is selected unless a later one has the attribute "selected".
+// option adds an option to the open select. The value of an option is its attribute "value", or its
+// text. The first option is selected, unless a later option has the attribute "selected".
 func (p *pageParser) option(t *htmlToken) {
 	p.endText()
 	f := p.selectField

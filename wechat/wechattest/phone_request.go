@@ -12,11 +12,12 @@ import (
 	"github.com/weigate/weigate/internal/simulator/link"
 )
 
-// maxRedirects is the limit of Chromium.
+// maxRedirects is the number of redirects that a navigation may follow. 20 is the limit of
+// Chromium.
 const maxRedirects = 20
 
-// browserRequest is a request that a phone is to send, with what a browser derives its headers
-// from.
+// browserRequest is a request that a phone is going to send. A browser derives the request's
+// headers from these fields.
 type browserRequest struct {
 	method         string
 	url            *url.URL
@@ -26,7 +27,8 @@ type browserRequest struct {
 	fetchDest      string   // Sec-Fetch-Dest of a subresource, such as "image"; "" for a page
 }
 
-// linkRequest returns the request that a link of the page to an absolute address causes.
+// linkRequest returns the request of a browser that follows a link of the page. address is the
+// absolute address of the link.
 func (p *Page) linkRequest(address string) (browserRequest, error) {
 	u, ok := link.Resolve(nil, address)
 	if !ok {
@@ -35,14 +37,15 @@ func (p *Page) linkRequest(address string) (browserRequest, error) {
 	return browserRequest{method: http.MethodGet, url: u, initiator: p.address, referrerPolicy: p.referrerPolicy}, nil
 }
 
-// navigation is a request in progress. A redirect changes its browserRequest to the next request.
+// navigation is the loading of a page: a request and its redirects. browserRequest is the current
+// request; each redirect changes it.
 type navigation struct {
 	browserRequest
 	phone         *Phone
 	hops          []Hop
 	requested     []*url.URL // all addresses so far, for Sec-Fetch-Site
 	snapshotApp   string     // appid of an authorize page that redirected in snapshot mode
-	originTainted bool       // a POST was redirected to another origin, so Origin is null (Fetch standard)
+	originTainted bool       // a POST was redirected to another origin: Origin must be null (Fetch standard)
 }
 
 // navigate sends a request, follows redirects and returns the page at the end.
@@ -83,8 +86,8 @@ func (n *navigation) followRedirects(ctx context.Context) (*fetchedResponse, err
 	}
 }
 
-// withoutMarker returns an address without the fragment #wechat_redirect. That fragment only tells
-// WeChat's client that the address is an authorize page; the client removes it.
+// withoutMarker returns an address without the fragment #wechat_redirect. The fragment marks the
+// address of an authorize page for WeChat's client, and the client removes it.
 func withoutMarker(u *url.URL) *url.URL {
 	if u.Fragment == "wechat_redirect" {
 		return withoutFragment(u)
@@ -177,8 +180,8 @@ func (n *navigation) setHeaders(h http.Header, u *url.URL) {
 	}
 }
 
-// redirect changes the request to the next request of a redirect. A POST becomes a GET, except
-// after 307 and 308. Like browsers it passes the fragment on to the new address.
+// redirect replaces the request by the request for location. A POST becomes a GET, except after 307
+// and 308. If location has no fragment, it gets the fragment of the old address, as in browsers.
 func (n *navigation) redirect(status int, location string) error {
 	next, ok := link.Resolve(n.url, location)
 	if !ok {
@@ -227,8 +230,13 @@ func withoutQuery(address string) string {
 	return address
 }
 
-// fetchSite returns the value of Sec-Fetch-Site. After redirects it describes the requested address
-// that is most distant from the initiator: cross-site, else same-site, else same-origin.
+// fetchSite returns the value of Sec-Fetch-Site for the initiator (the page of the link) and all
+// requested addresses, redirects included:
+//
+//   - none: there is no initiator;
+//   - cross-site: an address is on another site;
+//   - same-site: an address has another origin on the same site;
+//   - same-origin: all addresses have the origin of the initiator.
 func fetchSite(initiator *url.URL, requested []*url.URL) string {
 	if initiator == nil {
 		return "none"
@@ -245,8 +253,8 @@ func fetchSite(initiator *url.URL, requested []*url.URL) string {
 	return out
 }
 
-// referer returns the Referer of a request by a referrer policy (W3C Referrer Policy, section 8).
-// The default policy is strict-origin-when-cross-origin.
+// referer returns the Referer header of a request under a referrer policy (W3C Referrer Policy,
+// section 8). An empty policy means the default, strict-origin-when-cross-origin.
 func referer(from, to *url.URL, policy string) string {
 	page := withoutFragment(from)
 	page.User = nil
@@ -282,8 +290,8 @@ func referer(from, to *url.URL, policy string) string {
 }
 
 // Load fetches a subresource of the current page, such as an image, with the cookies that a browser
-// would send. dest is the value of Sec-Fetch-Dest. The current page stays. Load is for programs
-// that show the page to a user.
+// would send. dest is the value of Sec-Fetch-Dest. The phone still shows the current page
+// afterwards. Load is for programs that show the page to a user.
 func (p *Phone) Load(ctx context.Context, address, dest string) (*Page, error) {
 	page := p.Page()
 	if page == nil {

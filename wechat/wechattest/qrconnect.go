@@ -20,8 +20,8 @@ type QRCode struct {
 	Person  string // id of the person who scanned it last; "" before the first scan
 }
 
-// QRStatus is the status that the page's long poll returns. The numbers are WeChat's and have
-// nothing to do with the HTTP statuses.
+// QRStatus is the status of a QR code. The long poll of the page returns it. The numbers are
+// WeChat's and are not HTTP statuses.
 type QRStatus int
 
 const (
@@ -54,7 +54,7 @@ func (s *Server) QRCodes() []QRCode {
 	return out
 }
 
-// qrCode is the state of one QR page.
+// qrCode is the state of one page with a QR code.
 type qrCode struct {
 	uuid               string
 	link               string // content of the QR code: the address of the confirm page
@@ -62,7 +62,7 @@ type qrCode struct {
 	redirectURI, state string
 	lang               string
 	embedded           bool   // shown in a frame of the app (login_type=jssdk)
-	selfRedirect       string // parameter of wxLogin.js: redirect the frame, not the whole window
+	selfRedirect       string // parameter self_redirect of wxLogin.js: redirect the frame, not the whole window
 	created, expires   time.Time
 	status             QRStatus
 	person             string        // id of the person who scanned it last
@@ -85,8 +85,8 @@ func (q *qrCode) setStatus(st QRStatus) {
 	q.changed = make(chan struct{})
 }
 
-// wakePolls makes the long polls read the status again after the clock has moved: a QR code may
-// have expired.
+// wakePolls makes the long polls read the status again. It is called after the clock has moved,
+// because a QR code may have expired.
 func (st *state) wakePolls() {
 	for _, q := range st.qrCodes {
 		q.setStatus(q.status)
@@ -124,9 +124,8 @@ func (s *Server) qrConnect(r *request) response {
 	return s.qrView(r, q)
 }
 
-// readQRConnect validates the parameters. The page with the sentence about the scope
-// ("text-bad-scope") is also shown for an unknown appid, and for an app that is not a website app
-// and so cannot have the scope snsapi_login.
+// readQRConnect validates the parameters. WeChat's error about the scope ("text-bad-scope") has
+// three causes: a wrong scope, an unknown appid, and an app of another kind than website app.
 func (s *Server) readQRConnect(r *request) (*App, *problem) {
 	get := r.params.Get
 	app := s.app(get("appid"))
@@ -153,8 +152,8 @@ func (s *Server) readQRConnect(r *request) (*App, *problem) {
 	return app, nil
 }
 
-// callbackAddress returns the address that WeChat's QR page redirects to. Like the script of that
-// page it appends the code at the end, even if the redirect URI has a fragment such as "#/route".
+// callbackAddress returns the address that WeChat's QR page redirects to. It appends the code at
+// the end, even behind a fragment such as "#/route". The script of WeChat's QR page does the same.
 func callbackAddress(redirectURI, code, state string) string {
 	sep := "?"
 	if strings.Contains(redirectURI, "?") {
@@ -185,7 +184,8 @@ func (s *Server) qrPicture(r *request) response {
 	}
 	var svg []byte
 	var err error
-	s.unlocked(func() { svg, err = s.cfg.QR(q.link) }) // a function of the caller, which may use the server
+	// The test supplies cfg.QR. It may call methods of the server, which take the lock.
+	s.unlocked(func() { svg, err = s.cfg.QR(q.link) })
 	if err != nil {
 		return plain(http.StatusInternalServerError, "the QR code cannot be drawn")
 	}
@@ -194,10 +194,10 @@ func (s *Server) qrPicture(r *request) response {
 		"Content-Security-Policy": {"default-src 'none'; style-src 'unsafe-inline'"}}}
 }
 
-// qrPoll serves the long poll of the QR page: a line of JavaScript with a [QRStatus]. It responds
-// when the status differs from the parameter last, the status that the page has already received.
-// Without a change it responds after [Quirks.PollWait]; the default is 25 seconds, as measured once
-// at WeChat.
+// qrPoll serves the long poll of the QR page: a line of JavaScript with a [QRStatus]. The parameter
+// last is the status that the page has received before. qrPoll responds as soon as the status
+// differs from last, or after [Quirks.PollWait]. The default is 25 seconds, as measured once at
+// WeChat.
 func (s *Server) qrPoll(r *request) response {
 	wait := s.quirks.PollWait
 	if wait == 0 {
@@ -212,7 +212,7 @@ func (s *Server) qrPoll(r *request) response {
 	defer timeout.Stop()
 	for ended := false; ; {
 		status := s.qrStatus(q)
-		// Every page begins with QRWaiting, so this status is never new.
+		// QRWaiting is never new, because every page starts with it.
 		isNew := status != QRWaiting && strconv.Itoa(int(status)) != r.params.Get("last")
 		if isNew || status == QRConfirmed {
 			r.call.Person, r.call.Answer = q.person, fmt.Sprintf("wx_errcode=%d", status)
@@ -260,7 +260,7 @@ func (s *Server) confirm(r *request) response {
 		return s.choosePage(r, r.URL.RequestURI())
 	}
 	r.call.Person = person.ID
-	if r.Method != http.MethodHead {
+	if r.Method != http.MethodHead { // HEAD shows no page, so it is not a scan
 		q.person = person.ID
 		q.setStatus(QRScanned)
 	}
@@ -278,6 +278,7 @@ func (s *Server) confirmReply(r *request) response {
 	if q.status == QRConfirmed {
 		return s.messageView(r, "text-logged-in", "hint-logged-in")
 	}
+	// The button sends allow=allow, and the hidden field of the page the granted scope.
 	if r.params.Get("allow") != "allow" || r.params.Get(scopeLogin) != "on" {
 		q.setStatus(QRCancelled)
 		r.call.Answer = "cancelled"
@@ -289,7 +290,8 @@ func (s *Server) confirmReply(r *request) response {
 	return s.messageView(r, "text-logged-in", "hint-logged-in")
 }
 
-// openBase returns the base URL of this server for browsers.
+// openBase returns the base URL of this server for browsers: Config.OpenURL, or the origin of the
+// request.
 func (s *Server) openBase(r *request) string {
 	if s.cfg.OpenURL != "" {
 		return strings.TrimSuffix(s.cfg.OpenURL, "/")

@@ -2,23 +2,23 @@ package wechattest
 
 import "time"
 
-// Quirks are behaviours of WeChat that are not certain: its documents and field reports differ, or
-// neither describes them. The zero value of each field is the behaviour that is reported most; for
-// a boolean, the comment describes it after "Off". A client must work with every value.
-// [Server.UpdateQuirks] changes them.
+// Quirks selects behaviours of WeChat that are uncertain: WeChat's documents and field reports
+// differ, or neither describes the behaviour. The zero value of each field is the behaviour that is
+// reported most. "Off" in a comment describes the value false. A client must work with every value.
+// [Server.UpdateQuirks] changes quirks.
 type Quirks struct {
 	// AnyBrowser shows the pages of official accounts to every browser. Off: only to browsers with
 	// MicroMessenger in the user agent; others see 请在微信客户端打开链接 (open the link in WeChat).
 	AnyBrowser bool
 	// ConsentAs is the id of a person who consents automatically: the authorize page and the QR
-	// page redirect at once. On a [Phone], the phone's own person consents instead. "" means that
-	// pages ask for consent.
+	// page redirect to the app at once. A [Phone] signs in its own person, who also consents
+	// automatically. "" means that pages ask for consent.
 	ConsentAs string
-	// LegacyDenial redirects to the app with the state and no code after a refusal, as old
-	// documents say. Off: the app is not notified.
+	// LegacyDenial redirects to the app, with the state and without a code, when the person
+	// refuses. Old documents describe this. Off: the app is not notified of a refusal.
 	LegacyDenial bool
 	// LaxOrder accepts the parameters of an authorize address with snsapi_userinfo in any order.
-	// Off: in the order appid, redirect_uri, response_type, scope, state only.
+	// Off: the order must be appid, redirect_uri, response_type, scope, state.
 	LaxOrder bool
 	// StrictState rejects a state with characters outside [A-Za-z0-9]. WeChat's documents require
 	// this, but no report confirms it. Off: any characters. More than 128 bytes are always rejected.
@@ -31,8 +31,9 @@ type Quirks struct {
 	// is_snapshotuser in the token response. The mode ends for a person and an app with
 	// [Server.UseFullService].
 	Snapshot bool
-	// SnapshotNoProfile answers 48001 (api unauthorized) to user info with the token of a virtual
-	// account, as seen in August 2022. Off: the profile of the virtual account.
+	// SnapshotNoProfile answers user info with 48001 (api unauthorized) if the token belongs to a
+	// virtual account. This was seen in August 2022. Off: the response is the profile of the
+	// virtual account.
 	SnapshotNoProfile bool
 	// UsedCode is the response to the second use of a code.
 	UsedCode UsedCode
@@ -52,8 +53,8 @@ type Quirks struct {
 	// KeepOldTokens keeps older tokens of a person and an app valid after a new sign-in. Off: they
 	// become invalid (40001 for an access token, 40030 for a refresh token).
 	KeepOldTokens bool
-	// RotateRefresh returns a new refresh token at each refresh and invalidates the old one. Off:
-	// the same one.
+	// RotateRefresh returns a new refresh token at each refresh and invalidates the old refresh
+	// token. Off: the refresh token stays the same.
 	RotateRefresh bool
 	// BaseUnionID returns the unionid with snsapi_base too, as in some captures. Off: with
 	// snsapi_userinfo only.
@@ -74,9 +75,10 @@ type Quirks struct {
 	PollWait time.Duration
 }
 
-// DoubleCallback is when the server itself requests the app's callback address, with the code and
-// state of the person's browser but without its cookies. Such requests from machines of Tencent
-// have been reported. An app must not fail the sign-in because a second request has used the code.
+// DoubleCallback is whether, and when, the server itself requests the app's callback address. The
+// request has the code and state of the person's browser, but no cookies. Field reports describe
+// this behaviour of machines of Tencent (WeChat's company). The sign-in in the browser must work
+// even if the server's request has used the code.
 type DoubleCallback int
 
 const (
@@ -87,14 +89,14 @@ const (
 	DoubleFirst
 	// DoubleTogether: the server and the browser send their requests at the same time.
 	DoubleTogether
-	// DoubleLate: the server's request follows after three and a half hours by the server's clock,
-	// see [Server.Advance].
+	// DoubleLate: the server sends its request three and a half hours later. The time is that of
+	// the server's clock, see [Server.Advance].
 	DoubleLate
 	// DoubleOtherCode: like DoubleFirst, with the same state and another valid code.
 	DoubleOtherCode
 )
 
-// UsedCode is the response to a second use of a code.
+// UsedCode is the errcode with which the server answers a second use of a code.
 type UsedCode int
 
 const (
@@ -128,7 +130,7 @@ const (
 	DirtyControl
 	// DirtyUTF8: bytes in the nickname that are not UTF-8.
 	DirtyUTF8
-	// DirtyEmoji: emoji sequences and private-use characters in the nickname.
+	// DirtyEmoji: emoji sequences and private-use characters (Unicode category Co) in the nickname.
 	DirtyEmoji
 	// DirtyNoAvatar: headimgurl is empty.
 	DirtyNoAvatar

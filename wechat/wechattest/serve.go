@@ -12,15 +12,16 @@ import (
 	"time"
 )
 
-// request is an HTTP request with its parameters and its entry in the log, which the endpoints fill
-// in.
+// request is an HTTP request with its parameters and its entry in the log. The endpoints fill in
+// the entry.
 type request struct {
 	*http.Request
 	params url.Values // of the query and of a form
 	call   Call
 }
 
-// response is the response of an endpoint. It is sent after a [Fault] has been applied to it.
+// response is the response of an endpoint. A [Fault] (an injected failure) may replace or truncate
+// it.
 type response struct {
 	status int
 	header http.Header
@@ -41,8 +42,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		return
 	}
 	if s.phones.learnOrigin(hr) {
-		// A Phone did not know yet that this address is the simulator's. Now it does, and it calls
-		// ServeHTTP directly.
+		// A Phone has sent this request over the network: it did not know yet that the address is the
+		// simulator's. Now it knows, and repeats the request by a direct call of ServeHTTP.
 		w.WriteHeader(http.StatusMisdirectedRequest)
 		return
 	}
@@ -65,9 +66,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	send(w, r.Request, resp, fault)
 }
 
-// callEndpoint returns the response of the endpoint. A form of another website must not press 允许
-// (allow) on a page, so pages reject cross-site forms. The sns endpoints (/sns/…, the JSON API)
-// read no cookie and need no such check.
+// callEndpoint returns the response of the endpoint. Pages reject forms of other websites: a
+// website could press 允许 (allow) for the person, whose browser sends the person's cookie. The sns
+// endpoints (/sns/…, the JSON API) read no cookie, so they need no check.
 func (s *Server) callEndpoint(r *request) response {
 	process, isPage := route(r.URL.Path)
 	if isPage {
@@ -80,8 +81,8 @@ func (s *Server) callEndpoint(r *request) response {
 	return process(s, r)
 }
 
-// route returns the endpoint of a path, and whether the endpoint is a page for browsers. Unknown
-// paths are answered with an errcode below /sns/, else with 404.
+// route returns the endpoint of a path, and whether the endpoint is a page for browsers. An unknown
+// path below /sns/ gets an errcode. Other unknown paths get status 404.
 func route(path string) (process endpoint, isPage bool) {
 	switch path {
 	case "/connect/oauth2/authorize":
@@ -156,15 +157,15 @@ func (s *Server) newRequest(hr *http.Request) *request {
 	r.addParams(hr.URL.RawQuery)
 	kind, _, _ := mime.ParseMediaType(hr.Header.Get("Content-Type"))
 	if hr.Method == http.MethodPost && kind == "application/x-www-form-urlencoded" {
-		body, _ := io.ReadAll(io.LimitReader(hr.Body, 64<<10)) // of an incomplete body, the parameters so far
+		body, _ := io.ReadAll(io.LimitReader(hr.Body, 64<<10)) // after an error: what was received so far
 		r.addParams(string(body))
 	}
 	r.call.AppID = r.params.Get("appid")
 	return r
 }
 
-// addParams adds the urlencoded parameters of a query or form to params and, in their order, to the
-// log. Malformed parameters are skipped.
+// addParams adds the urlencoded parameters of a query or form to r.params and to the log. The log
+// keeps their order. Malformed parameters are skipped.
 func (r *request) addParams(query string) {
 	for part := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(part, "=")
@@ -178,9 +179,13 @@ func (r *request) addParams(query string) {
 	}
 }
 
-// send writes the response. If the fault has Truncate, the end of the body is left out. If it has
-// Cut, the connection is closed: before the response, or after the truncated body. A panic with
-// http.ErrAbortHandler makes net/http close the connection.
+// send writes the response, with Truncate and Cut of the fault:
+//
+//   - Truncate: only the first bytes of the body are sent.
+//   - Cut: the connection is closed before the response.
+//   - Both: the connection is closed after the truncated body.
+//
+// A panic with http.ErrAbortHandler makes net/http close the connection.
 func send(w http.ResponseWriter, r *http.Request, resp response, f *Fault) {
 	if f != nil && f.Cut && f.Truncate == 0 {
 		panic(http.ErrAbortHandler)

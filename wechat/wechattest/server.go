@@ -18,7 +18,7 @@ import (
 // state is in memory.
 type Server struct {
 	cfg    Config       // without Apps and People, which can change
-	hosts  []string     // accepted in Host besides loopback, IP addresses and WeChat's names
+	hosts  []string     // Config.Hosts and the host of Config.OpenURL, see acceptsHost
 	client *http.Client // for second callbacks, see Quirks.DoubleCallback
 
 	background sync.WaitGroup     // second callbacks that are being sent
@@ -77,9 +77,9 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Close ends long polls and subscriptions, cancels second callbacks ([Quirks.DoubleCallback]) and
-// waits for their end. A server that uses none of these need not be closed. A closed server still
-// answers requests.
+// Close ends long polls and subscriptions ([Server.Subscribe]). It cancels second callbacks
+// ([Quirks.DoubleCallback]) and waits for their end. A server without polls, subscriptions and
+// second callbacks need not be closed. A closed server still answers requests.
 func (s *Server) Close() {
 	s.close()
 	s.background.Wait()
@@ -99,9 +99,9 @@ func (s *Server) Now() time.Time {
 // now is Now for callers that hold the lock.
 func (s *Server) now() time.Time { return s.cfg.Now().Add(s.offset) }
 
-// Advance moves the server's clock, which decides when codes, tokens, consents and QR codes expire.
-// Before it returns, it sends the second callbacks of [DoubleLate] that have become due. A negative
-// duration moves the clock back.
+// Advance moves the server's clock. By this clock codes, tokens, consents and QR codes expire.
+// Before Advance returns, it sends the callbacks of [DoubleLate] (repeated after hours) that have
+// become due. A negative duration moves the clock back.
 func (s *Server) Advance(d time.Duration) {
 	s.mu.Lock()
 	s.offset += d
@@ -135,8 +135,9 @@ func (s *Server) People() []Person {
 	return out
 }
 
-// UpdateApp changes an app, for example bans it. The appid cannot be changed. It returns an error,
-// and changes nothing, for an unknown appid and for an app that [New] would reject.
+// UpdateApp changes an app, for example bans it. The appid cannot be changed. UpdateApp returns an
+// error and changes nothing in two cases: the appid is unknown, or [New] would reject the changed
+// app.
 func (s *Server) UpdateApp(appID string, change func(*App)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,10 +171,12 @@ func (s *Server) UpdatePerson(id string, change func(*Person)) error {
 	return nil
 }
 
-// notVirtual selects the ids of the person, not those of the virtual account of snapshot mode.
+// notVirtual selects the ids of the person. In snapshot mode (快照页), WeChat gives the app the ids of
+// a virtual account instead.
 const notVirtual = false
 
-// OpenID returns the person's openid at an app. It does not check that the two exist.
+// OpenID returns the person's openid at an app. It does not check that the person and the app
+// exist.
 func (s *Server) OpenID(appID, person string) string {
 	return s.ids.openID(appID, person, notVirtual)
 }
@@ -197,8 +200,8 @@ func (s *Server) Quirks() Quirks {
 	return s.quirks
 }
 
-// UpdateQuirks changes quirks from the next request on. The function must not call the server: it
-// would wait forever for the server's lock.
+// UpdateQuirks changes quirks (undocumented behaviour of WeChat) from the next request on. The
+// function change must not call the server: it would wait forever for the server's lock.
 func (s *Server) UpdateQuirks(change func(*Quirks)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -235,7 +238,7 @@ func (s *Server) unknownPerson(id string) error {
 }
 
 // acceptsHost reports whether a Host header is accepted. It is the defence against DNS rebinding: a
-// website cannot reach this server by a name of its own that resolves to this machine. An IP
+// website resolves its own name to this machine, and its pages could then use this server. An IP
 // address in Host is safe, because a browser sends it only to that address.
 func (s *Server) acceptsHost(hostport string) bool {
 	host := strings.TrimSuffix(origin.Hostname(hostport), ".")
@@ -243,10 +246,11 @@ func (s *Server) acceptsHost(hostport string) bool {
 		slices.ContainsFunc(s.hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
-// Code returns a code as if the person had consented in a browser, for tests without a browser. The
-// scope is snsapi_base or snsapi_userinfo for an official or test account, snsapi_login for a
-// website app. It returns an error for an unknown app or person and for a scope that the app does
-// not have. In snapshot mode the code belongs to a virtual account, see [Quirks.Snapshot].
+// Code returns a code as if the person had consented in a browser. It is for tests without a
+// browser. The scope is snsapi_base or snsapi_userinfo for an official or test account,
+// snsapi_login for a website app. An unknown app, an unknown person or a scope that the app does
+// not have is an error. In snapshot mode the code belongs to a virtual account, see
+// [Quirks.Snapshot].
 func (s *Server) Code(appID, person, scope string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -284,11 +288,11 @@ func (s *Server) RevokeConsent(appID, person string) {
 }
 
 // ChangePassword invalidates all tokens of a person, as a change of the WeChat password does. Calls
-// with them are answered with 42007.
+// with these tokens are answered with 42007.
 func (s *Server) ChangePassword(person string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, g := range s.state.refreshTokens { // contains every grant; state.grants has the latest ones only
+	for _, g := range s.state.refreshTokens { // has every grant; with KeepOldTokens, state.grants lacks older ones
 		if g.person == person {
 			g.revokedErrcode = codePasswordChanged
 		}

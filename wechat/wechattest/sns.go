@@ -43,9 +43,9 @@ const (
 	grantAuthorizationCode = "authorization_code"
 )
 
-// errmsgs are WeChat's texts for the codes, without the request id that follows. The codes without
-// a name are sent only for a [Fault]. The texts of 41009 and 42007 are translations of the Chinese:
-// the exact English is not known.
+// errmsgs has WeChat's text for each error code, without the request id at the end. The codes that
+// have no name above are sent only for a [Fault] (an injected failure). The texts of 41009 and
+// 42007 are translated from Chinese, because WeChat's English texts are not known.
 var errmsgs = map[int]string{
 	codeSystem:           "system error",
 	0:                    "ok",
@@ -78,7 +78,7 @@ var errmsgs = map[int]string{
 	codePersonRestricted: "user limited",
 }
 
-// errmsg returns the text for a code. Only a [Fault] can have a code without a text in errmsgs.
+// errmsg returns the text for a code. A [Fault] may have a code that is not in errmsgs.
 func errmsg(code int) string {
 	if text, ok := errmsgs[code]; ok {
 		return text
@@ -105,7 +105,7 @@ func (s *Server) snsError(r *request, f snsFailure) response {
 func (s *Server) snsResponse(body string, code int) response {
 	h := http.Header{"Content-Type": {contentTypeSNS}}
 	if s.quirks.ResultHeaders {
-		// Not by Set, which would change the capitals of the names.
+		// Header.Set would write "Retkey" and "Logicret".
 		h["RetKey"], h["LogicRet"] = []string{"11"}, []string{strconv.Itoa(code)}
 	}
 	return response{status: http.StatusOK, header: h, body: []byte(body)}
@@ -117,7 +117,8 @@ type snsFailure struct {
 	errmsg string // "" means WeChat's text for the code
 }
 
-// checkIP applies the IP allow-list of an app. WeChat checks it before everything else.
+// checkIP returns an error if the IP allow-list of an app does not contain the caller. WeChat
+// checks the list before everything else.
 func (s *Server) checkIP(a *App, r *request) snsFailure {
 	if a == nil || len(a.IPList) == 0 {
 		return snsFailure{}
@@ -127,16 +128,16 @@ func (s *Server) checkIP(a *App, r *request) snsFailure {
 		return snsFailure{}
 	}
 	address := ip.Unmap().String()
-	v6 := address // WeChat's text has an IPv4 address also in its IPv6 form
+	v6 := address // WeChat's text repeats an IPv4 address in IPv6 form
 	if ip.Unmap().Is4() {
 		v6 = "::ffff:" + address
 	}
 	return snsFailure{codeBadIP, "invalid ip " + address + " ipv6 " + v6 + ", not in whitelist"}
 }
 
-// jsonObject writes a JSON object as WeChat does: without spaces, with '"', "\" and "/" escaped,
-// all other bytes unchanged. So a control byte or malformed UTF-8 in a nickname makes the whole
-// response invalid, as it does at WeChat. Package encoding/json would replace such bytes.
+// jsonObject writes a JSON object as WeChat does: without spaces, with '"', "\" and "/" escaped. It
+// writes all other bytes unchanged. So a nickname with a control byte or malformed UTF-8 makes the
+// response invalid, as at WeChat. Package encoding/json would replace these bytes.
 type jsonObject struct{ members strings.Builder }
 
 func (b *jsonObject) String() string { return "{" + b.members.String() + "}" }

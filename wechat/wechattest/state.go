@@ -3,8 +3,8 @@ package wechattest
 import "time"
 
 // The lifetimes of codes and tokens are from WeChat's documents. The lifetime of a consent is from
-// WeChat's staff (2024-05-27). A refresh token cannot be renewed. The lifetimes of the consent page
-// and of the QR code are assumptions.
+// WeChat's staff (2024-05-27). A refresh does not extend the lifetime of the refresh token. The
+// lifetimes of the consent page and of the QR code are assumptions.
 const (
 	codeLife        = 5 * time.Minute
 	codeLifeWebsite = 10 * time.Minute
@@ -21,15 +21,15 @@ const (
 	scopeLogin    = "snsapi_login"
 )
 
-// appUser is a person as a user of one app. It determines the openid. In snapshot mode the app sees
-// a virtual account instead of the person: a different user with another openid.
+// appUser is a person as a user of one app. It determines the openid. In snapshot mode (快照页) the
+// app gets a virtual account: a user with an openid that is not the person's.
 type appUser struct {
 	appID, person string // appid, id of the person
-	virtual       bool
+	virtual       bool   // the virtual account of snapshot mode
 }
 
-// issuedCode is a code. It is kept after its use, because WeChat answers a second use (40163) and
-// an unknown code (40029) differently.
+// issuedCode is a code. A used code is kept, because WeChat has two errors: 40163 for a used code,
+// 40029 for an unknown code.
 type issuedCode struct {
 	appUser
 	scope   string
@@ -37,44 +37,46 @@ type issuedCode struct {
 	used    bool
 }
 
-// grant holds the tokens of one redeemed code. A newer grant of the same user replaces it.
+// grant holds the tokens of one redeemed code. When the same user signs in again, a new grant
+// replaces the old grant (see issueTokens).
 type grant struct {
 	appUser
 	scope          string
 	refreshToken   string
 	refreshExpires time.Time
-	accessToken    string   // the current one
-	accessTokens   []string // all so far; a refresh adds one if the current one has expired
+	accessToken    string   // the current access token
+	accessTokens   []string // all access tokens so far; a refresh adds one if accessToken has expired
 	revokedErrcode int      // the errcode that calls with its tokens get; 0 while they are valid
 }
 
-// issuedAccessToken is an access token of a grant. Access tokens from before the last refresh are
-// kept, because WeChat answers an expired (42001) and an unknown token (40001) differently.
+// issuedAccessToken is an access token of a grant. Old access tokens are kept after a refresh,
+// because WeChat has two errors: 42001 for an expired token, 40001 for an unknown token.
 type issuedAccessToken struct {
 	*grant
 	expires time.Time
 }
 
-// consentPage is a consent page that was shown. A person who goes back in the browser can press its
-// button again: each press makes a new code.
+// consentPage is a consent page that was shown. It is kept after an answer: the person can go back
+// in the browser and press the button again. Each press makes a new code.
 type consentPage struct {
 	appUser
 	scope, redirectURI, state string
 	expires                   time.Time
 }
 
-// lateCallback is the second request of a callback address that [DoubleLate] sends hours later.
+// lateCallback is a second request of a callback address. With [DoubleLate], the server sends it
+// hours after the first.
 type lateCallback struct {
 	address string
 	due     time.Time
 }
 
-// state is what a server remembers of requests. The server's lock guards it.
+// state is what a server stores between requests. The server's lock guards it.
 type state struct {
 	codes         map[string]*issuedCode
 	accessTokens  map[string]*issuedAccessToken
 	refreshTokens map[string]*grant
-	grants        map[appUser]*grant
+	grants        map[appUser]*grant    // the latest grant of each user
 	consents      map[appUser]time.Time // when they expire
 	fullService   map[appUser]bool      // has pressed 使用完整服务 (use full service), which ends snapshot mode
 	consentPages  map[string]*consentPage
@@ -82,7 +84,7 @@ type state struct {
 	quota         map[string]int // calls in quotaMinute, by appid and endpoint
 	quotaMinute   int64          // Unix time / 60
 	lateCallbacks []lateCallback
-	sweepSize     int // the number of entries at which deleteExpired runs again
+	sweepSize     int // deleteExpired does nothing while size() is smaller
 }
 
 func newState() state {
@@ -100,8 +102,8 @@ func newState() state {
 }
 
 // deleteExpired deletes entries that expired long ago. Codes and tokens are kept for a while after
-// their expiry, because WeChat answers an expired and an unknown one differently. deleteExpired
-// does nothing until the state has doubled since its last run, so that inserts stay cheap.
+// their expiry, because WeChat's errors distinguish expired from unknown values. Every insert calls
+// deleteExpired. To stay cheap, it does nothing until the state has doubled since its last run.
 func (st *state) deleteExpired(now time.Time) {
 	if st.size() < st.sweepSize {
 		return
@@ -150,8 +152,8 @@ func (s *Server) issueCode(p appUser, scope string) string {
 	return c
 }
 
-// issueTokens makes the tokens for a redeemed code. Unless [Quirks.KeepOldTokens] is set, it
-// deletes the user's older tokens, which WeChat then rejects as "invalid or not latest".
+// issueTokens makes the tokens for a redeemed code. It deletes the user's older tokens, as WeChat
+// does: WeChat rejects them as "invalid or not latest". [Quirks.KeepOldTokens] keeps them.
 func (s *Server) issueTokens(p appUser, scope string) *grant {
 	now := s.now()
 	if old := s.state.grants[p]; old != nil && !s.quirks.KeepOldTokens {
@@ -194,7 +196,8 @@ func (st *state) takeDueCallbacks(now time.Time) []string {
 	return due
 }
 
-// overQuota counts a call of an app and reports whether the quota of this minute is exceeded.
+// overQuota counts a call, and reports whether the app has exceeded the endpoint's quota for this
+// minute.
 func (s *Server) overQuota(app, endpoint string) bool {
 	minute := s.now().Unix() / 60
 	if minute != s.state.quotaMinute {

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// accessToken serves GET /sns/oauth2/access_token, which redeems a code. The order of the checks
-// was measured at WeChat's similar endpoint jscode2session on 2026-09-29: IP allow-list, missing
-// parameters, credentials, code.
+// accessToken serves GET /sns/oauth2/access_token: it redeems a code. It checks the IP allow-list,
+// missing parameters, the credentials and the code, in this order. The order was measured on
+// 2026-09-29 at jscode2session, WeChat's similar endpoint for mini-programs.
 func (s *Server) accessToken(r *request) response {
 	g, unionID, f := s.redeem(r)
 	if f.code != 0 {
 		return s.snsError(r, f)
 	}
-	openID := s.ids.openID(g.appID, g.person, g.virtual) // virtual: the made-up user of a snapshot page
+	openID := s.ids.openID(g.appID, g.person, g.virtual) // virtual: WeChat's made-up user of a snapshot page (快照页)
 	var b jsonObject
 	b.str("access_token", g.accessToken)
 	b.num("expires_in", int(accessLife.Seconds()))
@@ -85,8 +85,8 @@ func (s *Server) checkExchange(app *App, r *request) snsFailure {
 	return snsFailure{code: codeBadSecret}
 }
 
-// redeemCode marks a code as used, or returns why it is not valid. It returns a used or expired
-// code too, so that the log can name the person.
+// redeemCode marks a valid code as used. For an invalid code it returns an error. It returns a used
+// or expired code together with the error, because the log shows the person of the code.
 func (s *Server) redeemCode(app *App, value string) (*issuedCode, snsFailure) {
 	c := s.state.codes[value]
 	if c == nil || c.appID != app.AppID {
@@ -107,10 +107,11 @@ func (s *Server) redeemCode(app *App, value string) (*issuedCode, snsFailure) {
 	return c, snsFailure{}
 }
 
-// refreshToken serves GET /sns/oauth2/refresh_token. It needs no secret. While the access token is
-// valid, the response has the same access token with a full lifetime; after its expiry, a new one
-// (WeChat's documentation for website and mobile apps; assumed for official accounts). The order of
-// the fields and the scope with its trailing comma are as captured in 2018.
+// refreshToken serves GET /sns/oauth2/refresh_token. The request has no app secret. While the
+// access token is valid, the refresh renews its lifetime. After its expiry, the response has a new
+// access token. This is WeChat's documentation for website and mobile apps, and is assumed for
+// official accounts. The order of the fields, and the comma at the end of the scope, were captured
+// in 2018.
 func (s *Server) refreshToken(r *request) response {
 	g, f := s.refresh(r)
 	if g != nil {
@@ -130,7 +131,8 @@ func (s *Server) refreshToken(r *request) response {
 	return s.snsResponse(b.String(), 0)
 }
 
-// refresh validates a request, and extends or replaces the access token of the grant.
+// refresh validates a request, and extends or replaces the access token of the grant (the tokens of
+// one sign-in).
 func (s *Server) refresh(r *request) (*grant, snsFailure) {
 	get := r.params.Get
 	app := s.app(get("appid"))
@@ -167,7 +169,7 @@ func (s *Server) refresh(r *request) (*grant, snsFailure) {
 	}
 	if s.quirks.RotateRefresh {
 		delete(s.state.refreshTokens, g.refreshToken)
-		g.refreshToken = s.ids.token() // with the old expiry: a refresh does not extend the 30 days
+		g.refreshToken = s.ids.token() // refreshExpires stays: a refresh does not extend the 30 days
 		s.state.refreshTokens[g.refreshToken] = g
 	}
 	return g, snsFailure{}

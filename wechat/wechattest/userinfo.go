@@ -15,13 +15,13 @@ import (
 	"github.com/weigate/weigate/internal/origin"
 )
 
-// tokenFormat matches every access token that WeChat could have issued. WeChat answers an unknown
-// access token of this format with 40001, and anything else with 40014.
+// tokenFormat is the format of WeChat's access tokens. WeChat answers an unknown token of this
+// format with 40001, and a value of another format with 40014.
 var tokenFormat = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 
 // userInfo serves GET /sns/userinfo. Since 2021-10-20 WeChat returns 0 for sex, and "" for
-// language, city, province and country (announcement of 2021-09-26). The order of the keys is as
-// captured; "language" is not documented.
+// language, city, province and country (announcement of 2021-09-26). The order of the keys was
+// captured at WeChat. The key "language" is not documented.
 func (s *Server) userInfo(r *request) response {
 	token, app, f := s.checkAccessToken(r)
 	if f.code == 0 {
@@ -49,7 +49,7 @@ func (s *Server) userInfo(r *request) response {
 	return s.snsResponse(b.String(), 0)
 }
 
-// checkProfile returns why a valid access token may not read the profile.
+// checkProfile returns the error if a valid access token may not read the profile.
 func (s *Server) checkProfile(token *issuedAccessToken, app *App, r *request) snsFailure {
 	p := s.person(token.person)
 	switch {
@@ -111,8 +111,8 @@ func (s *Server) auth(r *request) response {
 	return s.snsResponse(b.String(), 0)
 }
 
-// profile returns the profile of a user: the person's, or in snapshot mode the profile that all
-// virtual accounts share.
+// profile returns the profile of a user. All virtual accounts (made-up users of snapshot mode, 快照页)
+// have one profile; other users have the person's profile.
 func (s *Server) profile(user appUser, r *request) (nickname, picture string, privileges []string) {
 	p := s.person(user.person)
 	switch {
@@ -141,8 +141,8 @@ func (s *Server) profile(user appUser, r *request) (nickname, picture string, pr
 	return nickname, picture, p.Privileges
 }
 
-// pictureURL returns the address of a picture on this server. A client that reaches the server by
-// WeChat's host names gets WeChat's address.
+// pictureURL returns the address of a picture on this server. If the Host of the request is a name
+// of WeChat, the address is on WeChat's picture host.
 func (s *Server) pictureURL(r *request, name string) string {
 	base := strings.TrimSuffix(s.cfg.OpenURL, "/")
 	switch {
@@ -163,8 +163,8 @@ func (r *request) base() string {
 	return "http://" + r.Host
 }
 
-// avatar serves GET /mmopen/vi_32/NAME/SIZE, the picture of a person: a symmetric pattern derived
-// from the name. SIZE is the width in pixels, and 0 means 640, as in WeChat's addresses.
+// avatar serves GET /mmopen/vi_32/NAME/SIZE, the picture of a person. The picture is a symmetric
+// pattern derived from NAME. SIZE is the width in pixels. 0 means 640, as at WeChat.
 func (s *Server) avatar(r *request) response {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/mmopen/"), "/")
 	if len(parts) != 3 {
