@@ -9,8 +9,10 @@ import (
 )
 
 // connectionLimit bounds the open connections of a listener. When there are max of them, it closes
-// the connection that has been idle for the longest time, and accepts the new one. If none is idle, it
-// closes the new one. So clients that keep connections open without using them lock nobody out.
+// the connection that has been idle for the longest time, or if none is idle, the one that has waited
+// for the longest time for the headers of its first request, and accepts the new one. If there is
+// none of either, it closes the new one. So clients that keep connections open without using them lock
+// nobody out: a proxy sends its request at once.
 type connectionLimit struct {
 	net.Listener
 	max        int
@@ -19,10 +21,11 @@ type connectionLimit struct {
 	mu   sync.Mutex
 	open int
 	idle *list.List // of *limitedConnection; the longest idle first
+	new  *list.List // of *limitedConnection without a complete request yet; the oldest first
 }
 
 func newConnectionLimit(l net.Listener, limit int, onExceeded func()) *connectionLimit {
-	return &connectionLimit{Listener: l, max: limit, onExceeded: onExceeded, idle: list.New()}
+	return &connectionLimit{Listener: l, max: limit, onExceeded: onExceeded, idle: list.New(), new: list.New()}
 }
 
 // limitedConnection is a connection that a connectionLimit has accepted. The embedded type provides
@@ -30,7 +33,8 @@ func newConnectionLimit(l net.Listener, limit int, onExceeded func()) *connectio
 type limitedConnection struct {
 	*net.TCPConn
 	limit *connectionLimit
-	place *list.Element // in connectionLimit.idle; nil while a request is in progress
+	in    *list.List    // connectionLimit.idle or connectionLimit.new; nil while a request is in progress
+	place *list.Element // in the list
 	once  sync.Once
 }
 
@@ -64,6 +68,9 @@ func (l *connectionLimit) admit() bool {
 	}
 	longest := l.idle.Front()
 	if longest == nil {
+		longest = l.new.Front()
+	}
+	if longest == nil {
 		return false
 	}
 	c := longest.Value.(*limitedConnection)
@@ -83,15 +90,19 @@ func (c *limitedConnection) Close() error {
 	return c.TCPConn.Close()
 }
 
-// forget removes the connection from the idle ones. The caller holds connectionLimit.mu.
+// forget removes the connection from its list. The caller holds connectionLimit.mu.
 func (c *limitedConnection) forget() {
-	if c.place != nil {
-		c.limit.idle.Remove(c.place)
-		c.place = nil
+	if c.in != nil {
+		c.in.Remove(c.place)
+		c.in, c.place = nil, nil
 	}
 }
 
-// connectionState is the hook ConnState of http.Server. It records which connections are idle.
+// wait adds the connection to a list. The caller holds connectionLimit.mu.
+func (c *limitedConnection) wait(in *list.List) { c.in, c.place = in, in.PushBack(c) }
+
+// connectionState is the hook ConnState of http.Server. It records which connections wait for a
+// request. A connection is in StateNew until the headers of its first request are complete.
 func connectionState(conn net.Conn, state http.ConnState) {
 	if secure, isTLS := conn.(*tls.Conn); isTLS {
 		conn = secure.NetConn()
@@ -103,7 +114,10 @@ func connectionState(conn net.Conn, state http.ConnState) {
 	c.limit.mu.Lock()
 	defer c.limit.mu.Unlock()
 	c.forget()
-	if state == http.StateIdle {
-		c.place = c.limit.idle.PushBack(c)
+	switch state {
+	case http.StateNew:
+		c.wait(c.limit.new)
+	case http.StateIdle:
+		c.wait(c.limit.idle)
 	}
 }

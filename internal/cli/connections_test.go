@@ -23,7 +23,15 @@ func limitedServer(t *testing.T, limit int) (addr string, exceeded *atomic.Int64
 		t.Fatal(err)
 	}
 	exceeded = &atomic.Int64{}
-	run.handle(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
+	run.handle(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost { // answers, and then waits for the body
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			_ = http.NewResponseController(w).Flush()
+			_, _ = io.Copy(io.Discard, r.Body)
+			return
+		}
+		_, _ = io.WriteString(w, "ok")
+	}))
 	run.limitConnections(l, limit, func() { exceeded.Add(1) })
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -81,15 +89,44 @@ func TestIdleConnectionsLockNobodyOut(t *testing.T) {
 	}
 }
 
-// TestUnfinishedRequestsAreBounded opens more connections than are allowed, and sends the beginning of
-// a request on each. Those beyond the limit are closed. When the others end, new ones are accepted again.
-func TestUnfinishedRequestsAreBounded(t *testing.T) {
+// TestSilentConnectionsLockNobodyOut opens as many connections as are allowed, and sends nothing, or the
+// beginning of a request, on each. Those that have waited for the longest time are closed for others.
+func TestSilentConnectionsLockNobodyOut(t *testing.T) {
+	t.Parallel()
+	const limit = 20
+	for _, text := range []string{"", "GET / HTTP/1.1\r\nHost: local"} {
+		addr, exceeded := limitedServer(t, limit)
+		for range limit {
+			open(t, addr, text)
+		}
+		for i := range limit {
+			c := open(t, addr, request)
+			if got := status(c); got != "200 OK" {
+				t.Fatalf("after %q, request %d: %s", text, i, got)
+			}
+			open(t, addr, text) // the attacker replaces the connection
+		}
+		if exceeded.Load() < limit {
+			t.Errorf("after %q, %d connections were closed", text, exceeded.Load())
+		}
+	}
+}
+
+// TestBusyConnectionsAreBounded has as many requests in progress as connections are allowed. A further
+// connection is closed, and no request is interrupted. When they have ended, new ones are accepted.
+func TestBusyConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	const limit = 20
 	addr, exceeded := limitedServer(t, limit)
-	var held []net.Conn
+	const beginning = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n"
+	var busy []net.Conn
 	for range limit {
-		held = append(held, open(t, addr, "GET / HTTP/1.1\r\nHost: local"))
+		c := open(t, addr, beginning)
+		busy = append(busy, c)
+		buffered := bufio.NewReader(c)
+		if line, err := buffered.ReadString('\n'); err != nil || line != "HTTP/1.1 200 OK\r\n" {
+			t.Fatalf("%q, %v", line, err) // the handler has begun, and waits for the body
+		}
 	}
 	for range 5 {
 		c, err := net.Dial("tcp", addr)
@@ -106,7 +143,7 @@ func TestUnfinishedRequestsAreBounded(t *testing.T) {
 	if n := exceeded.Load(); n != 5 {
 		t.Errorf("%d connections were counted", n)
 	}
-	for _, c := range held {
+	for _, c := range busy {
 		c.Close()
 	}
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); { // until the server has seen it
