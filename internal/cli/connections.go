@@ -9,10 +9,10 @@ import (
 )
 
 // connectionLimit bounds the open connections of a listener. When there are max of them, it closes
-// the connection that has been idle for the longest time, or if none is idle, the one that has waited
-// for the longest time for the headers of its first request, and accepts the new one. If there is
-// none of either, it closes the new one. So clients that keep connections open without using them lock
-// nobody out: a proxy sends its request at once.
+// the connection that has been idle for the longest time, and accepts the new one. If none is idle, it
+// closes the oldest connection whose first request is incomplete, and if there is none either, the new
+// one. So clients that keep connections open without using them lock nobody out: a proxy sends its
+// request at once.
 type connectionLimit struct {
 	net.Listener
 	max        int

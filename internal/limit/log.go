@@ -16,7 +16,12 @@ const summaryDelay = 10 * time.Second
 // It counts the others, and logs a line "log lines dropped" for each message, with the count: so no
 // line is lost without a trace. Values longer than [LoggedValue] are cut.
 //
-// Messages are constants of the code, so their number is bounded. Make one with [NewLogHandler].
+// Beyond LogLines, each cause of a message still has [LogLinesPerCause]: otherwise an attacker could
+// hide an attack on one app by a flood of other rejected requests. The cause is the values of the
+// attributes app, reason and outcome.
+//
+// Messages, reasons and outcomes are constants of the code, and apps are those of the configuration,
+// so their number is bounded. Make one with [NewLogHandler].
 type LogHandler struct {
 	next  slog.Handler
 	state *logState // shared by the handlers that WithAttrs and WithGroup return
@@ -64,11 +69,27 @@ func (h *LogHandler) Handle(ctx context.Context, r slog.Record) error {
 	if now.IsZero() {
 		now = time.Now()
 	}
-	if !h.state.limiter.Allow(now, Bucket{Rate: LogLines, Key: r.Message}) {
+	lines := Bucket{Rate: LogLines, Key: r.Message}
+	if h.state.limiter.Exhausted(now, lines) {
+		lines = Bucket{Rate: LogLinesPerCause, Key: r.Message + "\x00" + cause(r)}
+	}
+	if !h.state.limiter.Allow(now, lines) {
 		h.state.drop(r.Message, r.Level)
 		return nil
 	}
 	return h.next.Handle(ctx, cutValues(r))
+}
+
+// cause returns the values of the attributes that tell why a line was logged.
+func cause(r slog.Record) string {
+	out := ""
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "app" || a.Key == "reason" || a.Key == "outcome" {
+			out += a.Key + "=" + a.Value.String() + "\x00"
+		}
+		return true
+	})
+	return out
 }
 
 // cutValues returns r with its long values cut.

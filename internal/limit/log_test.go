@@ -25,8 +25,8 @@ func TestFloodOfLogLinesIsSampled(t *testing.T) {
 			log.Error("store unavailable")
 		}
 		log.Info("signed in")
-		if n := strings.Count(out.String(), "request rejected"); n != LogLines.Burst {
-			t.Errorf("%d lines of the flood, want %d", n, LogLines.Burst)
+		if n := strings.Count(out.String(), "request rejected"); n != LogLines.Burst+LogLinesPerCause.Burst {
+			t.Errorf("%d lines of the flood, want %d", n, LogLines.Burst+LogLinesPerCause.Burst)
 		}
 		if !strings.Contains(out.String(), `msg="signed in"`) || out.Len() > 100_000 {
 			t.Errorf("log of %d bytes:\n%.1000s", out.Len(), out.String())
@@ -34,14 +34,14 @@ func TestFloodOfLogLinesIsSampled(t *testing.T) {
 		out.Reset()
 		time.Sleep(summaryDelay + time.Second)
 		for _, want := range []string{
-			`level=WARN msg="log lines dropped" message="request rejected" count=99900`,
-			`level=ERROR msg="log lines dropped" message="store unavailable" count=900`,
+			`level=WARN msg="log lines dropped" message="request rejected" count=99890`,
+			`level=ERROR msg="log lines dropped" message="store unavailable" count=890`,
 		} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("no %s in\n%s", want, out.String())
 			}
 		}
-		if exceeded != 99900+900 {
+		if exceeded != 99890+890 {
 			t.Errorf("%d dropped lines were counted", exceeded)
 		}
 		out.Reset()
@@ -58,7 +58,7 @@ func TestStoppedProgramLogsItsCounts(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	h := NewLogHandler(slog.NewTextHandler(&out, nil), nil)
-	for range LogLines.Burst + 5 {
+	for range LogLines.Burst + LogLinesPerCause.Burst + 5 {
 		slog.New(h.WithGroup("group")).Warn("request rejected")
 	}
 	h.Flush()
@@ -76,5 +76,23 @@ func TestLongValuesAreCut(t *testing.T) {
 	if out.Len() > 2*LoggedValue.Bytes+200 || strings.Count(out.String(), "中…") != 2 ||
 		!strings.Contains(out.String(), "request_id=r1") {
 		t.Errorf("a line of %d bytes: %.300s", out.Len(), out.String())
+	}
+}
+
+// TestFloodHidesNoOtherAttack floods the log with requests for an unknown app. The line of one request
+// that attacks a certain app is still logged.
+func TestFloodHidesNoOtherAttack(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	log := slog.New(NewLogHandler(slog.NewTextHandler(&out, nil), nil))
+	for i := range 10_000 {
+		log.Info("token request rejected", "app", "", "reason", "unknown_client", "request_id", i)
+	}
+	log.Info("token request rejected", "app", "notes", "reason", "wrong_secret", "request_id", "r1")
+	if !strings.Contains(out.String(), "reason=wrong_secret request_id=r1") {
+		t.Error("the guess at the secret of an app is not logged")
+	}
+	if n := strings.Count(out.String(), "\n"); n > 2*(LogLines.Burst+LogLinesPerCause.Burst) {
+		t.Errorf("the flood has %d lines", n)
 	}
 }

@@ -80,6 +80,8 @@ var (
 
 	// Lines of each message in the log. The others are counted.
 	LogLines = Rate{Name: "log_lines", PerSecond: 10, Burst: 100}
+	// The same for each cause of a message, when LogLines is reached.
+	LogLinesPerCause = Rate{Name: "log_lines_cause", PerSecond: 1, Burst: 10}
 
 	// Connections of the main listener. When there are as many, one that is idle is closed.
 	Connections = Count{Name: "connections", Max: 4096}
@@ -152,7 +154,7 @@ func Table() []Row {
 		SignedInPerAddress, SignedInPerNetwork, SignedInPerBrowser,
 		AppPerAddress, AppPerNetwork, VerifyPerAddress, VerifyPerNetwork, OtherPerAddress, OtherPerNetwork,
 		WrongSecrets, RecentRefusals, RefusedCodesPerNetwork, RefusedCodes, NewUsersPerNetwork,
-		WrongNumberPerUser, LogLines,
+		WrongNumberPerUser, LogLines, LogLinesPerCause,
 	} {
 		add(r.Name, r)
 	}
