@@ -103,7 +103,8 @@ func routeCases(t *testing.T, w *gatewayFixture) []routeCase {
 func TestFloodAtEveryRouteEnds(t *testing.T) {
 	t.Parallel()
 	// Without a log: each rejected request has a line, and writing it would take longer than the request.
-	w := newFixture(t, everyKind, stoppedClock, func(w *gatewayFixture) { w.options.Logger = slog.New(slog.DiscardHandler) })
+	w := newFixture(t, everyKind, stoppedClock,
+		func(w *gatewayFixture) { w.options.Logger = slog.New(slog.DiscardHandler) })
 	for _, c := range routeCases(t, w) {
 		last, sent := 0, 0
 		for ; last != http.StatusTooManyRequests && sent < 25_000; sent++ {
