@@ -36,8 +36,9 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// authorizePost redirects to the same request by GET. A cross-site POST does not contain the
-// session cookie, which is SameSite=Lax; the GET that follows does.
+// authorizePost redirects the browser to the same request by GET. The session cookie is
+// SameSite=Lax, so a browser does not send it with a POST from another site. The browser sends
+// the cookie with the GET that follows.
 func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQuery))
 	if err != nil || !isForm(r) {
@@ -81,9 +82,10 @@ func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readIDTokenHint sets req.expectedSub to the subject of the id_token_hint. A hint is ignored if it
-// was issued to another app or cannot be verified, for example because its key expired. With
-// prompt=none such a hint is an error: the app expects a certain user, and no page may ask.
+// readIDTokenHint sets req.expectedSub to the sub of the id_token_hint. A hint is invalid if it
+// was issued to another app, or if its signature cannot be verified, for example because the key
+// was removed months ago. An invalid hint is ignored, except with prompt=none. With prompt=none
+// it is an error: the app expects a certain user, and no page may ask who the user is.
 func (h *Handler) readIDTokenHint(ctx context.Context, t *redirectable, req *authorizeRequest, token string) error {
 	if token == "" {
 		return nil
@@ -128,6 +130,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 	if err != nil {
 		return err
 	}
+	// Check calls a lookup only if the next step depends on its result. The second lookup also sets
+	// subject, which newCode needs.
 	var subject access.Subject
 	next, err := admission.Check(facts, admission.Lookups{
 		Access: func() (access.Decision, error) {
@@ -142,6 +146,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 		return err
 	}
 	sameRequest := h.requestURL(req, paramLoginRequest, req.loginRequestID)
+	// Two steps continue below the switch: Admit, and AskProfile if the user is not asked.
 	switch next.Step {
 	case admission.Cancelled:
 		return newError(http.StatusForbidden, codeAccessDenied, "the user chose not to sign in").because("cancelled")
@@ -168,6 +173,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 			return nil
 		}
 	}
+	// A native app cannot prove its identity, so the user must agree: see consent.go.
 	if req.client.needsConsent(req.redirectURI) && !h.hasConsent(req, browser) {
 		return h.askConsent(w, r, t, req, browser)
 	}
@@ -187,12 +193,12 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 	return nil
 }
 
-// facts returns the browser's session, and what package admission needs to know of the request and
-// the session.
+// facts returns the browser's session, and the facts from which package admission decides the
+// next step. A request that the user has cancelled needs no session.
 func (h *Handler) facts(r *http.Request, t *redirectable, req *authorizeRequest) (session.Browser, admission.Facts,
 	error) {
 	f := admission.Facts{
-		Returned: req.loginRequestID != "", Confirmed: req.proceed, Cancelled: req.cancel, NoPages: t.noPages,
+		Returned: req.loginRequestID != "", Confirmed: req.confirmed, Cancelled: req.cancel, NoPages: t.noPages,
 		Reauthenticate: req.reauthenticates(), LimitsAge: req.maxAge >= 0,
 		WantsProfile: slices.Contains(req.scopes, scopeProfile),
 	}
@@ -208,18 +214,20 @@ func (h *Handler) facts(r *http.Request, t *redirectable, req *authorizeRequest)
 	return browser, f, err
 }
 
-// findSubject returns the sub of the user in this app. When the app expects another user
-// (id_token_hint), the second result is admission.SubjectOther.
+// findSubject returns the sub of the user in this app, and whether the app accepts the user. The
+// app may expect another user, by an id_token_hint. Then the second result is
+// admission.SubjectOther, and findSubject sets req.prompt to "login" for the sign-in that
+// follows: WeChat shows its consent page, where the user can choose another account.
 func (h *Handler) findSubject(ctx context.Context, req *authorizeRequest, browser session.Browser) (access.Subject,
 	admission.Subject, error) {
 	subjects := access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects, AppIDs: h.cfg.AppIDs}
 	found, err := subjects.Find(ctx, req.client.ID, req.client.Subject, browser.User.ID, browser.Session)
 	if err == nil && req.expectedSub != "" {
+		// A pin is the first sub that an app received for a user. The app always receives this sub, so
+		// the pin is compared. Pin returns it. If there is none, Pin stores found.Value as the pin.
 		found.Value, err = subjects.Pin(ctx, req.client.ID, browser.User.ID, found, h.cfg.Now())
 		found.Pinned = true
 		if err == nil && found.Value != req.expectedSub {
-			// The sign-in that follows must show WeChat's consent page, so that the user can choose
-			// another account there.
 			req.prompt = []string{"login"}
 			return found, admission.SubjectOther, nil
 		}
@@ -228,23 +236,26 @@ func (h *Handler) findSubject(ctx context.Context, req *authorizeRequest, browse
 	return found, state, err
 }
 
-// beginSignIn redirects the browser to sign in. It returns to the authorize endpoint afterwards.
+// beginSignIn redirects the browser to sign in. Afterwards the browser returns to the authorize
+// endpoint.
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req *authorizeRequest,
 	reauthenticate bool) error {
-	var confirmed []string
-	if req.proceed {
-		confirmed = []string{paramContinue, "1"} // the user is not asked again after restarting the sign-in
+	// If the user has agreed to sign in again, both addresses below keep this confirmation. A sign-in
+	// that is restarted does not ask the user again.
+	var confirmation []string
+	if req.confirmed {
+		confirmation = []string{paramContinue, "1"}
 	}
 	id := admission.NewLoginRequestID(h.requestURL(req))
 	login := session.LoginRequest{
 		ID:             id,
 		App:            req.client.App,
-		ReturnURL:      h.requestURL(req, append(confirmed, paramLoginRequest, id)...),
-		RestartURL:     h.requestURL(req, confirmed...),
+		ReturnURL:      h.requestURL(req, append(confirmation, paramLoginRequest, id)...),
+		RestartURL:     h.requestURL(req, confirmation...),
 		CancelURL:      h.requestURL(req, paramCancel, "1"),
 		Connector:      access.SubjectConnector(req.client.Subject),
 		Reauthenticate: reauthenticate,
-		Consent:        req.reauthenticates(),
+		Consent:        req.reauthenticates(), // WeChat's consent page; consent.go serves another page
 		Profile:        slices.Contains(req.scopes, scopeProfile),
 		UILocales:      req.uiLocales,
 	}
@@ -254,8 +265,8 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req *autho
 	return h.cfg.SignIn.Begin(w, r, login)
 }
 
-// newCode returns a new code. It stores the code with its grant, the authorization of this app by
-// this user; the grant becomes usable when the app redeems the code.
+// newCode returns a new code. It stores the code with a grant: the record that this user has
+// authorized this app. The grant becomes usable when the app redeems the code.
 func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, browser session.Browser,
 	subject access.Subject) (string, error) {
 	now := h.cfg.Now()
@@ -273,12 +284,12 @@ func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, browser se
 	if subject.Pinned {
 		c.Grant.Subject = subject.Value
 	} else {
-		c.PinSubject = subject.Value // the store pins it, unless this user has a pinned subject in this app
+		c.PinSubject = subject.Value // the store pins this sub, unless the user has a pin in this app
 	}
 	if err := h.cfg.Grants.PutCode(ctx, c); err != nil {
 		return "", err
 	}
-	h.codes.put(c)
+	h.codes.put(c) // saves the redemption a read of the store
 	return code, nil
 }
 
@@ -289,9 +300,9 @@ func newToken() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// authorizeFailed responds to a request that failed. An error that the app can handle is sent to the
-// app by a redirect; with prompt=none, every error is. All others are shown to the user, on a page
-// with a link back to the app.
+// authorizeFailed responds to a request that failed. Errors of the protocol are sent to the app
+// by a redirect. Page errors and failures of the server are shown to the user, on a page with a
+// link back to the app. With prompt=none no page may be shown, so all errors are sent to the app.
 func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest,
 	err error) {
 	e := protocolError(err)
@@ -326,8 +337,8 @@ func (h *Handler) errorURL(t *redirectable, e *Error) string {
 	return h.appURL(t, "error", e.Code, "error_description", e.Description)
 }
 
-// appURL adds parameters, given as pairs of name and value, to the redirect URI, and keeps its
-// query. The parameter iss (RFC 9207) identifies this provider to an app that uses several.
+// appURL returns the redirect URI with more query parameters. pairs are their names and values.
+// The parameter iss (RFC 9207) identifies this provider to an app that uses several providers.
 func (h *Handler) appURL(t *redirectable, pairs ...string) string {
 	q := url.Values{"iss": {h.cfg.Issuer}}
 	if t.hasState {
@@ -339,8 +350,8 @@ func (h *Handler) appURL(t *redirectable, pairs ...string) string {
 	return addQuery(t.redirectURI, q)
 }
 
-// addQuery appends parameters to an address, and does not change the address itself, since an app may
-// compare it.
+// addQuery appends parameters to an address. The address itself stays unchanged, byte for byte,
+// since an app may compare it.
 func addQuery(address string, q url.Values) string {
 	separator := "?"
 	u, err := url.Parse(address)

@@ -15,6 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/route"
 )
@@ -46,8 +47,9 @@ type Client struct {
 	Secrets []route.SecretHash // one, or two while a secret is replaced: both are accepted
 	Public  bool               // a public client (RFC 6749, section 2.1): without a secret, so PKCE is required
 
-	// A redirect_uri must equal one of these byte for byte. The port may differ for a public client
-	// with an http URI on a loopback address (RFC 8252, section 7.3).
+	// The addresses to which codes may be sent. A redirect_uri must equal one of them byte for
+	// byte. For a public client, the port of an http address on loopback may differ (RFC 8252,
+	// section 7.3).
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string // accepted as post_logout_redirect_uri, compared byte for byte
 
@@ -57,7 +59,7 @@ type Client struct {
 	Email         EmailPolicy
 	IDTokenAlg    string // keys.RS256 (or "") or keys.ES256
 	IDTokenClaims bool   // the ID token also contains the claims that userinfo returns
-	OldIDClaim    bool   // the scope profile also contains old_id, the user's id in an imported table
+	OldIDClaim    bool   // the scope profile has the claim old_id: an imported user's id before the import
 	Lifetimes     Lifetimes
 }
 
@@ -65,7 +67,7 @@ type Client struct {
 // replaces it. Make it with [NewRegistry].
 type Registry struct {
 	byID    map[string]*Client
-	origins map[string]bool // origins of the redirect URIs of public clients, whose scripts may send requests
+	origins map[string]bool // of the redirect URIs of public clients: scripts from there may send requests (CORS)
 }
 
 // NewRegistry validates the apps and sets their defaults. It returns all problems, joined.
@@ -154,8 +156,9 @@ func setDefault(d *time.Duration, value time.Duration) {
 	}
 }
 
-// checkRedirectURI validates a URI of the configuration. A redirect sends it in the Location header
-// unchanged, so it must be safe there, and its scheme must not run code in the browser.
+// checkRedirectURI validates a redirect URI of the configuration. A redirect sends the URI
+// unchanged in the Location header, so each of its characters must be allowed there. The scheme
+// must not make the browser run code.
 func checkRedirectURI(uri string) error {
 	u, err := url.Parse(uri)
 	switch {
@@ -177,9 +180,9 @@ func checkRedirectURI(uri string) error {
 	return nil
 }
 
-// redirectAllowed reports whether the client may use a redirect_uri: one that it has registered, or,
-// for a public client, a registered loopback address with another port. A native app cannot
-// register its port, since it listens on any free one (RFC 8252, section 7.3).
+// redirectAllowed reports whether the client may use a redirect_uri. It must equal a registered
+// URI. For a public client, the port of a loopback address may differ: a native app listens on
+// any free port, so it cannot register the port (RFC 8252, section 7.3).
 func (c *Client) redirectAllowed(uri string) bool {
 	if slices.Contains(c.RedirectURIs, uri) {
 		return true
@@ -207,8 +210,8 @@ func isLoopbackHTTP(u *url.URL) bool {
 	return u.Scheme == "http" && u.Opaque == "" && origin.IsLoopbackIP(u.Hostname())
 }
 
-// originOf returns the origin of a redirect URI, as browsers send it in the Origin header; "" when
-// the URI is not http or https, as those of native apps.
+// originOf returns the origin of a redirect URI, in the form of the Origin header. It is "" for a
+// URI that is neither http nor https, such as the private scheme of a native app.
 func originOf(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil {
@@ -217,23 +220,20 @@ func originOf(uri string) string {
 	return origin.Of(u)
 }
 
-// hasOrigin reports whether a script from this origin may read responses to the client: the origin of
-// a redirect URI of a public client.
+// hasOrigin reports whether a script from this origin may read responses to the client. Only a
+// public client has scripts, and one of its redirect URIs must have this origin.
 func (c *Client) hasOrigin(origin string) bool {
 	return c.Public && slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return originOf(uri) == origin })
 }
-
-// maxForm is the greatest length of a request body, in bytes.
-const maxForm = 64 << 10
 
 func isForm(r *http.Request) bool {
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && mediaType == "application/x-www-form-urlencoded"
 }
 
-// readForm returns the parameters in the body of a client's request. Parameters in the query are
-// rejected and not ignored: addresses are logged, so a secret there would leak, and the error shows
-// the developer the mistake.
+// readForm returns the parameters in the body of a client's request. Parameters in the address
+// are an error, because addresses are logged, and a secret would leak. The error shows the
+// mistake to the developer of the client.
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.URL.RawQuery != "" {
 		return nil, badRequest("parameters belong in the body, not in the address")
@@ -241,7 +241,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if !isForm(r) {
 		return nil, badRequest("the body must be application/x-www-form-urlencoded")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit.RequestBody.Bytes)))
 	if err != nil {
 		return nil, badRequest("the body is cut short or too long")
 	}
@@ -257,11 +257,11 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return form, nil
 }
 
-// credentials are the client id and the secret of a request. It may not be known whether the client
-// has form-encoded the secret, so there may be two candidates.
+// credentials are the client id and the secret of a request. Some clients form-encode the secret
+// in the Authorization header, and some do not. So the secret may have two readings.
 type credentials struct {
 	id      string
-	secrets []string // the secret as it was sent, and form-decoded if that differs; at least one, perhaps ""
+	secrets []string // as sent, and form-decoded if that differs; at least one, perhaps ""
 }
 
 // readCredentials reads the credentials of client_secret_basic or client_secret_post, or the
@@ -297,8 +297,9 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 }
 
 // authenticate returns the client of a request. An unknown client gets the same error as a wrong
-// secret. Only wrong secrets are counted, and a public client has none: anybody may send its id, so
-// counting would let anybody lock it out.
+// secret. Wrong secrets are counted, and after too many, requests with a secret are refused. For
+// a public client nothing is counted: it has no secret, and anybody could send its id with wrong
+// ones to lock it out.
 func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error) {
 	cred, err := readCredentials(r, form)
 	if err != nil {
@@ -333,9 +334,9 @@ func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error
 	return client, nil
 }
 
-// authenticated reports whether one of the secrets is the client's. A public client must send none.
-// For an unknown client (nil) the same number of hashes is computed and compared as for a known one,
-// so that the response time does not reveal which client ids exist.
+// authenticated reports whether one of the secrets is the client's. A public client must send
+// none. An unknown client (nil) takes as many hashes and comparisons as a known client. So the
+// response time does not reveal which client ids exist.
 func authenticated(client *Client, secrets []string) bool {
 	var known []route.SecretHash
 	if client != nil {

@@ -15,17 +15,19 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file asks the user for consent before a native app gets a code. Nobody assures the identity of
-// a public client whose redirect URI is not https: any program on the device can register the same
-// scheme, or listen on a port, and request a code in the name of the client. RFC 8252, section 8.6,
-// therefore requires consent or another interaction for each request, also of a signed-in user who
-// has consented before. An https redirect URI belongs to the owner of its host, and needs no page.
+// This file asks the user for consent before a native app gets a code. The redirect URI of a
+// native app is not https, so it does not prove which program receives the code. Any program on
+// the device can register the same scheme, or listen on the same port. Therefore each request
+// requires consent or another interaction, even if the user has consented before (RFC 8252,
+// section 8.6). An https redirect URI belongs to the owner of its host, and requires no consent.
 //
-// The page continues by a link, since its Content-Security-Policy blocks a form that redirects to an
-// app. The link has a token that nobody else can make: an HMAC of the session, the request and an
-// expiry. So a program that requests a code cannot press the button for the user.
+// The button of the page is a link and not a form: the page's Content-Security-Policy blocks a
+// form that redirects to an app. The link contains a token that only the gateway can make, an
+// HMAC of the session, the request and an expiry. So a program that requests a code cannot press
+// the button for the user.
 
-// purposeConsent is the purpose for which the HMAC key is derived.
+// purposeConsent selects the key of the HMAC. keys.Sealer derives a separate key from the master
+// key for each purpose.
 const purposeConsent = "oidc consent"
 
 // consentLifetime is how long the link of a consent page is valid.
@@ -62,7 +64,7 @@ func (h *Handler) hasConsent(req *authorizeRequest, browser session.Browser) boo
 	if !found || err != nil || !h.cfg.Now().Before(time.Unix(seconds, 0)) {
 		return false
 	}
-	for _, key := range h.cfg.Sealer.Derive(purposeConsent) { // of the current master key, and of those before it
+	for _, key := range h.cfg.Sealer.Derive(purposeConsent) { // from the current and from previous master keys
 		if hmac.Equal([]byte(mac), []byte(h.consentMAC(key, req, browser, until))) {
 			return true
 		}
@@ -70,6 +72,7 @@ func (h *Handler) hasConsent(req *authorizeRequest, browser session.Browser) boo
 	return false
 }
 
+// consentMAC returns the HMAC in the token. It covers the session, the expiry and the request.
 func (h *Handler) consentMAC(key []byte, req *authorizeRequest, browser session.Browser, until string) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write(browser.Hash[:])
@@ -77,8 +80,8 @@ func (h *Handler) consentMAC(key []byte, req *authorizeRequest, browser session.
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// opens returns what a redirect URI opens, for the page: the scheme of a native app, or the host and
-// port of a program on this device.
+// opens returns the text by which the page names the receiver of the code. It is the scheme of a
+// native app, or the host and port of a program on this device.
 func opens(redirectURI string) string {
 	u, err := url.Parse(redirectURI)
 	switch {
@@ -90,7 +93,8 @@ func opens(redirectURI string) string {
 	return u.Scheme
 }
 
-// sessionAttrs are the facts about the session by which an app accepts or rejects it, for the log.
+// sessionAttrs returns the facts of a session that decide whether the app accepts it. They are
+// for the log.
 func sessionAttrs(client *Client, browser session.Browser, signedIn bool) []slog.Attr {
 	if !signedIn {
 		return []slog.Attr{slog.Bool("signed_in", false)}

@@ -8,7 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-// This file serves the public documents of the provider: its metadata and its signing keys.
+// This file serves the public documents of the provider: its metadata, and the keys that verify
+// its ID tokens.
 
 // metadata is the discovery document (OpenID Connect Discovery 1.0, RFC 8414, RFC 9207).
 type metadata struct {
@@ -36,7 +37,7 @@ type metadata struct {
 	UILocalesSupported         []string `json:"ui_locales_supported"`
 	ClaimsParameterSupported   bool     `json:"claims_parameter_supported"`
 	RequestParameterSupported  bool     `json:"request_parameter_supported"`
-	RequestURIParamSupported   bool     `json:"request_uri_parameter_supported"` // without omitempty: missing means true
+	RequestURIParamSupported   bool     `json:"request_uri_parameter_supported"` // required: missing means true
 	AuthorizationResponseIssIn bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
@@ -56,8 +57,8 @@ func (h *Handler) metadata() metadata {
 		ResponseTypesSupported: []string{"code"},
 		ResponseModesSupported: []string{"query"},
 		GrantTypesSupported:    []string{grantCode, grantRefresh},
-		// OpenID Connect Core, section 8: "public" means that apps receive the same sub for a user.
-		// Here this is true of all apps with the same setting of the subject.
+		// In "public", all apps receive the same sub for a user (OpenID Connect Core, section 8).
+		// Here, all apps with the same Client.Subject do.
 		SubjectTypesSupported:    []string{"public"},
 		IDTokenAlgs:              []string{keys.RS256, keys.ES256},
 		TokenAuthMethods:         all,
@@ -74,8 +75,8 @@ func (h *Handler) metadata() metadata {
 	}
 }
 
-// cacheSeconds is how long an app may cache the metadata and the key set. Signing keys are published
-// for a much longer time before they sign, so no app misses a key.
+// cacheSeconds is how long an app may cache the metadata and the key set. A new key is published
+// for a much longer time before it signs, so no app misses it.
 const cacheSeconds = 600
 
 func (h *Handler) discovery(w http.ResponseWriter, r *http.Request) {

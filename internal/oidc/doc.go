@@ -1,12 +1,13 @@
-// Package oidc is an OpenID provider for apps. It implements a closed profile: authorization code
-// with PKCE (S256), refresh with rotation, discovery, user info, revocation, introspection and
-// sign-out by the app. There is no implicit or hybrid flow, no request object, no form_post and no
-// dynamic registration; each is rejected with the error code of its specification.
+// Package oidc is an OpenID provider for apps. It implements a part of the standards:
+// authorization code with PKCE (S256), refresh with rotation, discovery, user info, revocation,
+// introspection and sign-out by the app. There is no implicit or hybrid flow, no request object,
+// no form_post and no dynamic registration. Each of these is rejected with the error code of its
+// specification.
 //
 // [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. Apps are
-// [Client] values in a [Registry]. For each authorize request the handler collects facts, and
-// package admission decides the next step (authorize.go): issue a code, show a page or start a
-// sign-in.
+// [Client] values in a [Registry]. For each authorize request the handler collects facts about
+// the request and the session (authorize.go). From them, package admission decides the next step:
+// issue a code, show a page or start a sign-in.
 //
 //	GET  /.well-known/openid-configuration   provider metadata
 //	GET  /oauth2/jwks                        the public keys
@@ -19,19 +20,20 @@
 //	GET  /oauth2/logout     (and POST)       sign-out by an app
 //	POST /oauth2/logout/confirm              confirms a sign-out
 //
-// The paths are relative to the path of the issuer. Every URL in a response is made from the issuer,
-// never from the Host header of the request.
+// The paths are relative to the path of the issuer. Every URL in a response is made from the
+// issuer, never from the Host header of the request.
 //
-// The pages send a Content-Security-Policy with form-action. Chromium then blocks a form whose
-// response redirects to an origin that is not listed there. So the sign-out form leads to a page
-// with a link to the app and a refresh, and the buttons on the pages of the authorize endpoint are
-// links.
+// The pages send a Content-Security-Policy with form-action, a list of origins. Chromium blocks a
+// form whose response redirects to an origin outside the list, such as an app. Therefore the
+// buttons on the pages of the authorize endpoint are links. The sign-out form leads to another
+// page, and that page continues to the app by a link and a refresh.
 //
 // The authorize endpoint stores nothing in the database until the user is signed in. The sign-in
-// keeps the URL of the request in a sealed cookie of the browser, and returns to it. So a request
-// cannot be completed in another browser, and a flood of requests adds no rows.
+// keeps the URL of the request in an encrypted cookie of the browser, and redirects to the URL at
+// the end. So a request cannot be completed in another browser, and a flood of requests adds no
+// rows.
 //
-// Access tokens and codes are random, and the database has only their hashes. Each code belongs to a
-// grant: the authorization of one app by one user. Every use of a token checks that its grant is
-// neither expired nor revoked.
+// Access tokens and codes are random, and the database has only their hashes. Each code belongs
+// to a grant: the authorization of one app by one user. Every use of a token checks that its
+// grant is neither expired nor revoked.
 package oidc

@@ -27,7 +27,8 @@ func newError(status int, code, description string) *Error {
 	return &Error{Status: status, Code: code, Description: description}
 }
 
-// because returns e with the cause for the log, which the client is not told.
+// because sets the cause and returns e. The log has the cause, and the client does not receive
+// it.
 func (e *Error) because(reason string, compared ...slog.Attr) *Error {
 	e.reason, e.compared = reason, compared
 	return e
@@ -62,8 +63,9 @@ func badRequest(description string) *Error {
 	return newError(http.StatusBadRequest, codeInvalidRequest, description)
 }
 
-// badGrant returns the same description for all causes, so that a client cannot find out whether a
-// code or token exists, has expired, was redeemed or belongs to another app. The log has the reason.
+// badGrant returns an error with the code invalid_grant. The description is the same for all
+// causes. So a client cannot find out whether a code or token exists, has expired, was redeemed
+// or belongs to another app. The log has the reason.
 func badGrant(reason string, compared ...slog.Attr) *Error {
 	return newError(http.StatusBadRequest, codeInvalidGrant,
 		"the code or token is invalid or has expired, or was not made for this request").because(reason, compared...)
@@ -80,9 +82,12 @@ func invalidToken(reason string, compared ...slog.Attr) *Error {
 		"the access token is invalid or has expired").because(reason, compared...)
 }
 
-// protocolError converts any error into the error for the client. An error of another type than
-// *Error and *pageError is a failure of the server: 503 when the store is unavailable, so that
-// clients try again and do not discard a valid token, otherwise 500.
+// protocolError converts any error into the error for the client:
+//   - An *Error is returned unchanged.
+//   - A *pageError gets the status and the error code of its page.
+//   - If the store is unavailable, the status is 503. Clients then try again, and keep a valid
+//     token.
+//   - Any other error is a failure of the server, with status 500.
 func protocolError(err error) *Error {
 	var e *Error
 	var page *pageError
@@ -99,8 +104,8 @@ func protocolError(err error) *Error {
 	return newError(http.StatusInternalServerError, codeServerError, "the server failed")
 }
 
-// pageError is an error that is shown to the user on a page of the gateway. If the error is sent to
-// the client instead or as well, the method code returns the error code.
+// pageError is an error that is shown to the user on a page of the gateway. The method code
+// returns its error code, for metrics and for an app that receives the error.
 type pageError struct {
 	kind     web.Kind    // the page
 	client   *Client     // nil when the request identified none
@@ -126,8 +131,8 @@ type pageLinks struct {
 	registered []string // the redirect URIs of the app: web.ToApp links to no other address
 }
 
-// showError responds with an error page: the page of a *pageError, otherwise the page for a failure
-// of the server. Without a link back to the app, the page has a link to the home page.
+// showError responds with an error page. A *pageError names its page; any other error gets a page
+// for a failure of the server. A page without a link back to the app has a link to the home page.
 func (h *Handler) showError(w http.ResponseWriter, r *http.Request, endpoint string, err error, links pageLinks) {
 	e := protocolError(err)
 	page := web.Page{
@@ -150,7 +155,7 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, endpoint str
 	const noGrantType = "" // only requests to the token endpoint have one
 	h.observe(endpoint, noGrantType, client, e)
 	h.logRefusal(r, endpoint, client, err)
-	page.Logged = true
+	page.Logged = true // by logRefusal, so Show does not log it
 	h.cfg.Site.Show(w, r, page)
 }
 
@@ -168,8 +173,9 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, endpoint st
 	writeJSON(w, e.Status, map[string]string{"error": e.Code, "error_description": e.Description})
 }
 
-// logRefusal writes the one log line of a request that gets an error. A failure of the server is not
-// logged when the client has disconnected: then it is a consequence of that.
+// logRefusal writes the one log line of a request that gets an error. A client that disconnects
+// may cause a failure of the server, so a failure is not logged after the client has
+// disconnected.
 func (h *Handler) logRefusal(r *http.Request, endpoint string, client *Client, err error) {
 	e := protocolError(err)
 	if e.Status >= http.StatusInternalServerError {

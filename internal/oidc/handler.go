@@ -37,8 +37,8 @@ type SignIn interface {
 // Config holds the settings of a [Handler]. Every field is required unless its comment begins with
 // "optional".
 type Config struct {
-	// the gateway's URL: https except on loopback or with Insecure; may have a path, without a
-	// slash at the end
+	// the gateway's URL, perhaps with a path, without a slash at the end. It must be https,
+	// except on a loopback address or with Insecure.
 	Issuer   string
 	Insecure bool             // optional: allows plain http on any host
 	Clients  func() *Registry // returns the current apps; called once per request
@@ -46,9 +46,9 @@ type Config struct {
 	Access   access.Policy
 	Site     *web.Site // renders pages
 	Users    access.Users
-	AppIDs   gateway.AppIDs // optional: of the connectors
-	Subjects gateway.Subjects
-	Grants   gateway.Grants
+	AppIDs   gateway.AppIDs   // optional: the appid at WeChat of each connector
+	Subjects gateway.Subjects // stores the sub of each user in each app
+	Grants   gateway.Grants   // stores codes, tokens, and the grants that they belong to
 	Events   gateway.Events
 	Keys     *keys.Set    // signs ID tokens
 	Sealer   *keys.Sealer // derives the key that authenticates refresh tokens
@@ -113,7 +113,8 @@ func New(cfg Config) (*Handler, error) {
 		failures:    route.Failures{Limits: cfg.Limits},
 		crossOrigin: http.NewCrossOriginProtection(),
 	}
-	// Behind a proxy that changes the Host header, the form's origin differs from the Host.
+	// Without this, the check compares the origin of the form with the Host header, and rejects
+	// the form behind a proxy that changes the header.
 	if err := h.crossOrigin.AddTrustedOrigin(h.origin); err != nil {
 		return nil, fmt.Errorf("oidc: issuer %q: %w", cfg.Issuer, err)
 	}
@@ -148,13 +149,13 @@ const (
 )
 
 // Mount registers the routes, under the path of the issuer. The routes with CrossSitePost accept
-// POST requests of other sites, because none of these requests is authenticated by a cookie: a
-// client sends its secret or a token, and a POST to authorize or logout only redirects to the same
-// request by GET.
+// POST requests of other sites. This is safe, because these requests change nothing by a cookie:
+//   - A client authenticates with its secret or a token.
+//   - A POST to authorize or logout only redirects to the same request by GET.
 func (h *Handler) Mount(mux *route.Mux) {
-	// Except for the sign-out form, the patterns have no HTTP method: the handlers reject other
-	// methods themselves, with JSON, which clients expect. LimitedSignedIn limits a route that adds
-	// rows.
+	// The patterns have no HTTP method, except that of the sign-out form. The handlers reject
+	// other methods with JSON, because clients expect JSON. authorize has LimitedSignedIn,
+	// because it stores a row for each code.
 	mux.HandleFunc(h.path+pathDiscovery, h.discovery, route.LimitedApp)
 	mux.HandleFunc(h.path+pathJWKS, h.jwks, route.LimitedApp)
 	mux.HandleFunc(h.path+pathAuthorize, h.authorize, route.CrossSitePost, route.LimitedSignedIn)
@@ -182,11 +183,11 @@ func (h *Handler) observe(endpoint, grantType string, client *Client, err error)
 	h.cfg.Observe(o)
 }
 
-// preflight responds to the OPTIONS request that a browser sends before a cross-origin request of a
-// script (CORS), and reports whether r was one. A script in a browser is a public client, so the
-// origins of the redirect URIs of public clients are allowed. The preflight does not contain the
-// client_id: allowOrigin later checks the origin against the client. No response allows
-// credentials, since no endpoint for scripts is authenticated by a cookie.
+// preflight reports whether r is an OPTIONS request, and responds to it. A browser sends this
+// request before a cross-origin request of a script (CORS). A script is a public client, so the
+// origins of all public clients are allowed. allowOrigin later checks the origin against the
+// client, because a preflight does not contain the client_id. No response allows credentials,
+// since no endpoint for scripts uses a cookie.
 func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods string) bool {
 	if r.Method != http.MethodOptions {
 		return false
@@ -205,7 +206,7 @@ func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods stri
 }
 
 // allowOrigin allows scripts of a public client to read the response (CORS). A response without a
-// client (nil) contains only an error or public data, so scripts of all public clients may read it.
+// client (nil) contains only an error or public data. Scripts of all public clients may read it.
 func (h *Handler) allowOrigin(w http.ResponseWriter, r *http.Request, client *Client) {
 	w.Header().Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
@@ -247,8 +248,8 @@ func notAllowed(w http.ResponseWriter, methods string) {
 		"error_description": "use " + methods})
 }
 
-// setPrivate keeps a response out of caches, and its address, which may contain a code or a token,
-// out of the Referer header of the next request.
+// setPrivate forbids caching of the response. It also keeps the request's address out of the
+// Referer header of the browser's next request, because the address may contain a token.
 func setPrivate(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")

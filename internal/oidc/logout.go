@@ -34,8 +34,8 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 	case http.MethodGet:
 		h.logoutGet(w, r)
 	case http.MethodPost:
-		// A cross-site POST does not contain the session cookie, which is SameSite=Lax; the GET that
-		// follows does.
+		// The session cookie is SameSite=Lax, so a browser does not send it with a POST from another
+		// site. The browser sends the cookie with the GET that follows.
 		form, ok := h.readLogoutForm(w, r)
 		if !ok {
 			return
@@ -94,8 +94,8 @@ func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	h.observe("logout", "", req.client, nil)
-	// Without a hint the request may have been made by another site, so the user gets a page with a
-	// link instead of a redirect.
+	// Without an id_token_hint, another site may have made this request. So the browser is not
+	// redirected: the user gets a page with a link.
 	if req.continueTo != "" && req.subject != "" {
 		route.SeeOther(w, req.continueTo)
 		return
@@ -143,8 +143,8 @@ func (h *Handler) parseSignOut(r *http.Request, q url.Values) (signOut, error) {
 	return req, nil
 }
 
-// matchesUser reports whether the id_token_hint identifies the signed-in user, by the sub that the
-// app has received for this user.
+// matchesUser reports whether the id_token_hint identifies the signed-in user. It compares the
+// sub of the hint with the user's pin: the sub that the app has received for this user.
 func (h *Handler) matchesUser(r *http.Request, req signOut, browser session.Browser) (bool, error) {
 	if req.subject == "" {
 		return false, nil
@@ -161,8 +161,8 @@ func (h *Handler) matchesUser(r *http.Request, req signOut, browser session.Brow
 	return false, nil
 }
 
-// showConfirmation shows the page with the form that asks the user to confirm. The form repeats the
-// parameters of the request, apart from the hint.
+// showConfirmation shows a page with a form, on which the user confirms the sign-out. The form
+// repeats the parameters of the request without the hint: the confirmation replaces it.
 func (h *Handler) showConfirmation(w http.ResponseWriter, r *http.Request, req signOut, q url.Values) {
 	form := web.Form{Action: h.path + pathLogoutConfirm, Label: web.LabelSignOut, Fields: map[string]string{}}
 	page := web.Page{Kind: web.AppSignOut, Home: h.path + "/"}
@@ -179,8 +179,8 @@ func (h *Handler) showConfirmation(w http.ResponseWriter, r *http.Request, req s
 	h.cfg.Site.Show(w, r, page)
 }
 
-// logoutConfirm serves the form by which the user confirms a sign-out. It rejects forms of other
-// sites, which could sign the user out.
+// logoutConfirm serves the form by which the user confirms a sign-out. It rejects a form on
+// another site, since that site could sign the user out.
 func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 	setPrivate(w)
 	if err := h.crossOrigin.Check(r); err != nil {
@@ -208,8 +208,8 @@ func (h *Handler) logoutConfirm(w http.ResponseWriter, r *http.Request) {
 	h.showSignedOut(w, r, req)
 }
 
-// endSession revokes the grants of the app in this session, and then ends the session. The session
-// ends last, so that the user can sign out again if the store fails in between.
+// endSession revokes the grants (codes and tokens) that the app got in this session. Then it ends
+// the session. This order lets the user sign out again if the store fails in between.
 func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Client, browser session.Browser) error {
 	event := gateway.Event{Kind: EventAppSignOut, UserID: browser.User.ID, Connector: browser.Connector,
 		Method: browser.Method, Outcome: "ok"}
@@ -227,9 +227,9 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Cli
 	return nil
 }
 
-// showSignedOut shows the page that the session has ended. The page continues to the app by a link
-// and a refresh after a second, and not by a redirect: the form-action of the page's
-// Content-Security-Policy blocks a form whose response redirects to another origin.
+// showSignedOut shows the page that the session has ended. The page continues to the app by a
+// link, and by a refresh after a second. A redirect would be blocked after a form: browsers apply
+// the form-action of the Content-Security-Policy to it.
 func (h *Handler) showSignedOut(w http.ResponseWriter, r *http.Request, req signOut) {
 	page := web.Page{Kind: web.AppSignedOut}
 	if req.client != nil {

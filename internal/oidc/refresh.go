@@ -18,21 +18,25 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file exchanges refresh tokens at the token endpoint, and serves the endpoints for revocation
-// (RFC 7009) and introspection (RFC 7662).
+// This file exchanges refresh tokens at the token endpoint, and serves the endpoints for
+// revocation (RFC 7009) and introspection (RFC 7662).
 //
-// A refresh token is GRANT.COUNTER.MAC: the id of its grant, a counter, and an HMAC of both under a
-// key that is derived from the master key. The counter is 1 for the first token of the grant, and
-// each successor adds 1. The database has only the hash of the current token. Since a token can be
-// computed again, a client that lost the response and sends the same token again gets the same
-// successor. A forged token is rejected before the grant is read: otherwise an attacker who knows
-// the id of a grant could pretend a replay, and so revoke the grant.
+// A refresh token is GRANT.COUNTER.MAC: the id of its grant, a counter, and an HMAC of both. The
+// key of the HMAC is derived from the master key. The counter is 1 for the first token of a
+// grant, and each successor adds 1. The database has only the hash of the current token.
+//
+// The gateway can compute a token again. So a client that has lost the response can send its
+// token again, and gets the same successor.
+//
+// A forged token is rejected before the grant is read. Otherwise an attacker who knows the id of
+// a grant could pretend a replay, and the gateway would revoke the grant.
 
-// purposeRefresh is the purpose for which the HMAC key is derived.
+// purposeRefresh selects the key of the HMAC. keys.Sealer derives a separate key from the master
+// key for each purpose.
 const purposeRefresh = "oidc refresh token"
 
-// graceAfterRotation is how long a refresh token that was just exchanged still gets the same
-// successor. After that, using it again is a replay.
+// graceAfterRotation is how long a replaced refresh token can still be exchanged, and yields the
+// same successor. After that, its use is a replay, and revokes the grant.
 const graceAfterRotation = 30 * time.Second
 
 // refreshToken returns the refresh token of a grant with this counter, under the current master key.
@@ -47,8 +51,8 @@ func formatRefreshToken(key []byte, grantID string, counter int) string {
 	return head + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// possibleRefreshTokens returns the values that the refresh token may have: one for each master key,
-// since the token may have been issued before the master key was replaced.
+// possibleRefreshTokens returns the values that the refresh token may have, one for each master
+// key. The token may have been issued before the master key was replaced.
 func (h *Handler) possibleRefreshTokens(grantID string, counter int) []string {
 	var out []string
 	for _, key := range h.cfg.Sealer.Derive(purposeRefresh) {
@@ -76,8 +80,8 @@ func (h *Handler) parseRefreshToken(token string) (grantID string, counter int, 
 	return "", 0, false
 }
 
-// refresh exchanges a refresh token for its successor and a new access token. The access policy and
-// the sign-in methods of the app are applied again.
+// refresh exchanges a refresh token for its successor and a new access token. The access policy
+// and the allowed sign-in methods of the app are checked again, since they may have changed.
 func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) (*tokenResponse, error) {
 	presented := form.Get("refresh_token")
 	if presented == "" {
@@ -138,9 +142,9 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 		AccessToken: access, TokenType: "Bearer", ExpiresIn: seconds(client.Lifetimes.Access),
 		IDToken: idToken, Scope: strings.Join(grant.Scopes, " "),
 	}
-	// When the client repeats a request, the successor exists already, and another process may have
-	// made it under another master key. The store returns the hash of the successor, which selects
-	// the right one of the possible tokens.
+	// If the client repeats a request, the successor exists already, and another process may have
+	// made it with another master key. The store returns the hash of the successor. The possible
+	// token with this hash is the successor.
 	for _, token := range h.possibleRefreshTokens(grantID, rotated.Grant.Counter) {
 		if sha256.Sum256([]byte(token)) == rotated.Refresh {
 			response.RefreshToken = token
@@ -152,15 +156,17 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 	return response, nil
 }
 
-// foundToken is a valid access token or refresh token.
+// foundToken is an access token or refresh token, with its grant: the authorization that it
+// belongs to.
 type foundToken struct {
 	grant   gateway.Grant
 	access  *gateway.Token // nil for a refresh token
 	counter int            // of a refresh token
 }
 
-// findToken returns a token that was issued to client. ok is false for an unknown or expired token,
-// and for a token of another client. An error is a failure of the server.
+// findToken finds an access token or refresh token, and reports whether it is valid. ok is false
+// for an unknown or expired token, and for a token that was issued to another client. An error is
+// a failure of the server.
 func (h *Handler) findToken(ctx context.Context, client *Client, token string) (found foundToken, ok bool,
 	err error) {
 	if grantID, counter, isRefresh := h.parseRefreshToken(token); isRefresh {
@@ -198,9 +204,11 @@ func (h *Handler) readToken(w http.ResponseWriter, r *http.Request) (*Client, st
 	return client, form.Get("token"), nil
 }
 
-// revoke serves the revocation endpoint. An access token is revoked alone, a refresh token together
-// with its grant and so with all tokens of the grant. For an expired token and for a token of
-// another client nothing is revoked, and the response is the same (RFC 7009, section 2.2).
+// revoke serves the revocation endpoint:
+//   - An access token is revoked alone.
+//   - A refresh token is revoked with its grant, and so with all tokens of the grant.
+//   - For an expired token, or a token of another client, nothing is revoked. The response is the
+//     same (RFC 7009, section 2.2).
 func (h *Handler) revoke(w http.ResponseWriter, r *http.Request) {
 	if h.preflight(w, r, "POST") {
 		return
@@ -296,7 +304,7 @@ func (h *Handler) describe(ctx context.Context, client *Client, token string) (i
 		out.IssuedAt = found.grant.RotatedAt.Unix()
 		out.ExpiresAt = found.grant.ExpiresAt.Unix()
 	default:
-		return introspection{}, nil // a refresh token that was replaced by its successor
+		return introspection{}, nil // its successor has replaced the refresh token
 	}
 	return out, nil
 }

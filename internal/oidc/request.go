@@ -14,10 +14,10 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file validates requests at the authorize endpoint, in two steps. Handler.parseClient reads
-// client_id and redirect_uri; its errors are shown to the user, since nothing may be sent to an
-// address that is not registered. redirectable.parse reads the other parameters; its errors are sent
-// to the app.
+// This file validates requests at the authorize endpoint, in two steps:
+//   - Handler.parseClient reads client_id and redirect_uri. Its errors are shown to the user,
+//     since the gateway must not redirect to an address that is not registered.
+//   - redirectable.parse reads the other parameters. Its errors are sent to the app.
 
 // The supported scopes. Unknown scopes in a request are ignored, and not granted.
 const (
@@ -36,22 +36,23 @@ func knownScopes() []string {
 // hasScope reports whether a scope was granted.
 func hasScope(grant gateway.Grant, scope string) bool { return slices.Contains(grant.Scopes, scope) }
 
-// Parameters that the gateway itself adds to the address of an authorize request, before the browser
-// leaves for the sign-in or a page and returns. They only restrict or cancel the request, so a link
-// in which an attacker sets them is harmless. An attacker cannot make the value of paramConsent.
+// Parameters that the gateway itself adds to the address of an authorize request. The browser
+// brings them back when it returns from the sign-in or from a page. A link in which an attacker
+// sets them is harmless, since all except paramConsent only restrict or cancel the request. The
+// value of paramConsent contains an HMAC, so an attacker cannot make it.
 const (
-	paramLoginRequest = "weigate_login_request" // ID of the session.LoginRequest that was made for this request
+	paramLoginRequest = "weigate_login_request" // ID of the sign-in (session.LoginRequest) that this request has required
 	paramContinue     = "weigate_continue"      // the user pressed "Continue" on the page that asks to sign in again
 	paramCancel       = "weigate_cancel"        // the user pressed "Cancel"
 	paramConsent      = "weigate_consent"       // the user pressed "Continue" on the consent page: see consent.go
-	// the sub of the id_token_hint; the token itself is too long for the return address
+	// the sub of the id_token_hint, since the hint itself is too long for the address
 	paramSub = "weigate_sub"
 )
 
 // maxQuery is the greatest length of the parameters of a request, in bytes.
 const maxQuery = 8 << 10
 
-// redirectable is an authorize request with a valid client and redirect URI. From here on, errors
+// redirectable is an authorize request whose client and redirect URI are valid. All later errors
 // are sent to the app.
 type redirectable struct {
 	client      *Client
@@ -75,7 +76,7 @@ type authorizeRequest struct {
 	expectedSub    string        // the sub of the id_token_hint; "" = any user
 	uiLocales      string
 	loginRequestID string // paramLoginRequest; "" = the browser does not return from a sign-in
-	proceed        bool   // paramContinue
+	confirmed      bool   // paramContinue: the user has agreed to sign in again
 	cancel         bool   // paramCancel
 	consent        string // paramConsent
 }
@@ -118,7 +119,7 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 		client: t.client, redirectURI: t.redirectURI, state: t.state, hasState: t.hasState,
 		nonce: q.Get("nonce"), uiLocales: q.Get("ui_locales"),
 		expectedSub: q.Get(paramSub), loginRequestID: q.Get(paramLoginRequest),
-		proceed: q.Has(paramContinue), cancel: q.Has(paramCancel), consent: q.Get(paramConsent),
+		confirmed: q.Has(paramContinue), cancel: q.Has(paramCancel), consent: q.Get(paramConsent),
 	}
 	for _, s := range strings.Fields(q.Get("scope")) {
 		if slices.Contains(knownScopes(), s) && !slices.Contains(req.scopes, s) {
@@ -191,15 +192,15 @@ func (req *authorizeRequest) hasPrompt(prompt string) bool {
 	return slices.Contains(req.prompt, prompt)
 }
 
-// reauthenticates reports whether the app requires even a signed-in user to sign in at WeChat again.
-// WeChat can only show its consent page for this, so the three values of prompt have the same effect.
+// reauthenticates reports whether even a signed-in user must sign in at WeChat again. WeChat's
+// consent page is the only way to enforce it. So the three values of prompt have the same effect.
 func (req *authorizeRequest) reauthenticates() bool {
 	return req.hasPrompt("login") || req.hasPrompt("consent") || req.hasPrompt("select_account")
 }
 
-// requestURL returns the address (path and query) at which the browser makes this request again,
-// after a sign-in or a page. pairs are names and values of parameters of the gateway to add. Unknown
-// parameters of the original request are dropped, because the address has to fit into a cookie.
+// requestURL returns the path and query at which the browser makes this request again, after a
+// sign-in or a page. pairs are the names and values of parameters that the gateway adds. Unknown
+// parameters of the original request are dropped, because the address must fit into a cookie.
 func (h *Handler) requestURL(req *authorizeRequest, pairs ...string) string {
 	q := url.Values{"response_type": {"code"}, "client_id": {req.client.ID}, "redirect_uri": {req.redirectURI},
 		"scope": {strings.Join(req.scopes, " ")}}

@@ -47,8 +47,8 @@ type tokenResponse struct {
 	IDToken      string `json:"id_token"`
 }
 
-// token serves the token endpoint: it authenticates the client, and exchanges a code (redeem) or a
-// refresh token (refresh) for tokens.
+// token serves the token endpoint. It authenticates the client. Then redeem exchanges a code for
+// tokens, or refresh exchanges a refresh token.
 func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 	if h.preflight(w, r, "POST") {
 		return
@@ -91,9 +91,10 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) {
 
 // redeem exchanges a code for tokens. The client has been authenticated.
 //
-// The client, the redirect URI and PKCE are checked before the code is redeemed, so that an attempt
-// by an attacker or another client does not use up the code. Then one transaction redeems the code
-// and stores its tokens. A second redemption by the same client is a replay and revokes the grant.
+// The client, the redirect URI and PKCE are checked before the code is redeemed. So a request by
+// an attacker or another client does not use up the code. Then one transaction redeems the code
+// and stores its tokens. A second redemption by the same client is a replay, and revokes the
+// grant: the user's authorization of the app, with all its tokens.
 func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (*tokenResponse, error) {
 	if form.Get("code") == "" {
 		return nil, badRequest("code is missing")
@@ -110,7 +111,7 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 		return nil, err
 	}
 	var user gateway.User
-	if code.RedeemedAt.IsZero() { // a replay revokes the grant below, whatever its user may do
+	if code.RedeemedAt.IsZero() { // for a replay, Redeem revokes the grant below, also of a blocked user
 		if user, err = h.grantUser(ctx, client, code.Grant); err != nil {
 			return nil, err
 		}
@@ -126,8 +127,8 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 		issue.GrantExpires = now.Add(client.Lifetimes.Refresh)
 	}
 	if !cached && code.RedeemedAt.IsZero() {
-		// The ID token is signed before the code is redeemed, so that a failure to sign does not
-		// use up the code. For a replay nothing is signed.
+		// Signing comes before the redemption, so that a failure to sign does not use up the
+		// code. For a replay nothing is signed.
 		response.IDToken, err = h.idToken(ctx, client, code.Grant, user, code.Nonce, access, now)
 		if err != nil {
 			return nil, err
@@ -146,8 +147,9 @@ func (h *Handler) redeem(ctx context.Context, client *Client, form url.Values) (
 		return nil, err
 	}
 	if cached {
-		// A cached code may lack the user's subject (sub) in this app, which the redeemed grant has. The
-		// ID token needs nothing else from the store, so signing it after the redemption is safe.
+		// A cached code may lack the user's sub in this app, because the store determines it. The
+		// redeemed grant has the sub. Signing needs nothing else from the store, so it is
+		// unlikely to fail after the redemption.
 		response.IDToken, err = h.idToken(ctx, client, grant, user, code.Nonce, access, now)
 		if err != nil {
 			return nil, err
@@ -169,18 +171,18 @@ func checkCode(client *Client, code gateway.Code, form url.Values) error {
 		return badGrant("pkce_mismatch", slog.Bool("challenge", code.Challenge != ""),
 			slog.Int("verifier_length", len(verifier)))
 	case !hasScope(code.Grant, scopeOpenID):
-		// issued by another protocol, before the kind of the app was changed
+		// package relay issued the code, before the configuration changed the app to OpenID Connect
 		return badGrant("code_of_another_protocol", slog.Any("scopes", code.Grant.Scopes))
 	case !code.RedeemedAt.IsZero() && !code.Grant.RevokedAt.IsZero():
-		// a replay has revoked the grant before: no second event
+		// an earlier replay has revoked the grant and recorded the event
 		return badGrant("code_redeemed_before", slog.Time("redeemed_at", code.RedeemedAt))
 	}
 	return nil
 }
 
-// grantUser returns the user of a grant, who may still use the app: an administrator may have blocked
-// the user, or made the rules of the app stricter, since the grant was made. Otherwise the error is
-// badGrant.
+// grantUser returns the user of a grant. It returns the error badGrant if the user must not use
+// the app any more. Since the grant was made, an administrator may have deleted or blocked the
+// user, or made the app's rules stricter.
 func (h *Handler) grantUser(ctx context.Context, client *Client, grant gateway.Grant) (gateway.User, error) {
 	user, err := h.cfg.Users.User(ctx, grant.UserID)
 	if errors.Is(err, gateway.ErrNotFound) {
@@ -196,15 +198,15 @@ func (h *Handler) grantUser(ctx context.Context, client *Client, grant gateway.G
 	return user, err
 }
 
-// deniedAttrs are the values by which CheckGrant decided, for the log.
+// deniedAttrs returns, for the log, the values from which admission.CheckGrant has decided.
 func deniedAttrs(client *Client, grant gateway.Grant) []slog.Attr {
 	return []slog.Attr{slog.String("user", grant.UserID), slog.String("method", grant.Method),
 		slog.Any("methods", client.Methods), slog.String("access", string(client.Access.Rule))}
 }
 
-// findCode returns a code, from the cache of this process or from the store. A client with
-// IDTokenClaims does not use the cache: its ID token needs the user from the store, and must be
-// signed before the code is redeemed.
+// findCode returns a code from the cache of this process, or from the store. The cache is not
+// used for a client with IDTokenClaims. The ID token of this client needs the user from the
+// store, so it is signed before the code is redeemed, and this requires the complete code.
 func (h *Handler) findCode(ctx context.Context, client *Client, hash [32]byte) (code gateway.Code, cached bool,
 	err error) {
 	code, cached = h.codes.take(hash)
@@ -245,9 +247,9 @@ func (h *Handler) accessToken(client *Client, token string, now time.Time) gatew
 		ExpiresAt: now.Add(client.Lifetimes.Access)}
 }
 
-// idToken returns a signed ID token for the redemption of a code or a refresh; nonce is "" for a
-// refresh. The token contains the claims about the user only if the app is configured with
-// IDTokenClaims: other apps request them at the userinfo endpoint.
+// idToken returns a signed ID token. The nonce is "" for a refresh. The token contains the claims
+// about the user only with the setting IDTokenClaims: other apps request them at the userinfo
+// endpoint.
 func (h *Handler) idToken(ctx context.Context, client *Client, grant gateway.Grant, user gateway.User, nonce,
 	accessToken string, now time.Time) (string, error) {
 	claims := map[string]any{}
@@ -267,8 +269,8 @@ func (h *Handler) idToken(ctx context.Context, client *Client, grant gateway.Gra
 	if nonce != "" {
 		claims["nonce"] = nonce
 	}
-	// OpenID Connect Core section 3.1.3.6: at_hash is the left half of the access token's hash, with
-	// the hash function of the signature: SHA-256 for RS256 and ES256.
+	// at_hash is the left half of a hash of the access token (OpenID Connect Core, section
+	// 3.1.3.6). The hash function is that of the signature: SHA-256 for RS256 and for ES256.
 	sum := sha256.Sum256([]byte(accessToken))
 	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:16])
 	payload, err := json.Marshal(claims)
@@ -284,16 +286,17 @@ func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 // load fewer codes than this are issued in that time.
 const maxCachedCodes = 1024
 
-// codeCache caches the codes that this process issued, by their hash, until they are redeemed. This
-// saves a read of the store at each redemption. The cache does not decide whether a code is valid:
-// the store does, at redemption. A code that is not in the cache, because another process issued it
-// or because it was sent a second time, is read from the store. The zero value is ready to use; it
-// is safe for concurrent use.
+// codeCache has codes that this process issued, until they are redeemed. It saves a read of the
+// store at each redemption. The store, and not the cache, decides at the redemption whether a
+// code is valid. Some codes are not in the cache: codes of other processes, and codes that were
+// sent before. They are read from the store.
+//
+// The zero value is ready to use. It is safe for concurrent use.
 type codeCache struct {
 	mu     sync.Mutex
 	codes  map[[32]byte]gateway.Code
-	hashes [maxCachedCodes][32]byte // of the latest codes; a ring buffer, in which the oldest is replaced
-	next   int                      // index in hashes of the next code
+	hashes [maxCachedCodes][32]byte // of the latest codes: a ring buffer; a new code replaces the oldest
+	next   int                      // where the next code goes in hashes
 }
 
 func (c *codeCache) put(code gateway.Code) {

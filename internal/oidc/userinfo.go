@@ -14,6 +14,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/admission"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/limit"
 )
 
 // userinfo serves the userinfo endpoint: the claims about the user of an access token.
@@ -74,8 +75,8 @@ func (h *Handler) readUserinfo(w http.ResponseWriter, r *http.Request) (*Client,
 	return client, claims, nil
 }
 
-// errNoToken is the error for a request without an access token. RFC 6750 section 3.1 requires a
-// response without an error code.
+// errNoToken is the error for a request without an access token. Its error code is empty, because
+// RFC 6750, section 3.1, requires a response without a code.
 var errNoToken = &Error{Status: http.StatusUnauthorized, reason: "no_token"}
 
 // bearerToken returns the access token of a request (RFC 6750): from the Authorization header or
@@ -85,7 +86,7 @@ func bearerToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	inHeader := strings.EqualFold(scheme, "Bearer")
 	inBody := ""
 	if r.Method == http.MethodPost && isForm(r) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit.RequestBody.Bytes)))
 		if err != nil {
 			return "", badRequest("the body is cut short or too long")
 		}
@@ -106,8 +107,9 @@ func bearerToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	return "", errNoToken
 }
 
-// writeBearerError responds with an error in the WWW-Authenticate header (RFC 6750, section 3) and as
-// JSON. A failure of the server (5xx) is not about authentication, so it gets no such header.
+// writeBearerError responds with an error as JSON, and in the WWW-Authenticate header (RFC 6750,
+// section 3). A failure of the server (5xx) has no such header, because it does not concern
+// authentication.
 func (h *Handler) writeBearerError(w http.ResponseWriter, r *http.Request, client *Client, err error) {
 	e := protocolError(err)
 	challenge := `Bearer realm="weigate"`
@@ -136,8 +138,8 @@ func (h *Handler) claims(ctx context.Context, client *Client, grant gateway.Gran
 	if hasScope(grant, scopeProfile) {
 		addProfile(out, user, grant.Subject)
 		if client.OldIDClaim && user.OldID != "" {
-			// The id of an imported user in the system before this gateway, by which an app can find its
-			// existing record of the user.
+			// old_id is the user's id in the program from which the user was imported. An app
+			// finds its existing record of the user by this id.
 			out["old_id"] = user.OldID
 		}
 	}
@@ -149,7 +151,9 @@ func (h *Handler) claims(ctx context.Context, client *Client, grant gateway.Gran
 		if err != nil {
 			return nil, err
 		}
-		// Not when the connector has another appid since: the app would take the openid for one of it.
+		// The openid belongs to the appid of the sign-in. If an administrator has since given the
+		// connector another appid, the openid is omitted: the app would mistake it for an openid
+		// of the new appid.
 		if h.cfg.AppIDs.Current(grant.Connector, grant.AppID) {
 			out["appid"], out["openid"] = grant.AppID, grant.OpenID
 		}
@@ -164,7 +168,8 @@ func (h *Handler) claims(ctx context.Context, client *Client, grant gateway.Gran
 func addProfile(out map[string]any, user gateway.User, subject string) {
 	username := preferredUsername(subject)
 	out["preferred_username"] = username
-	// Some apps reject a user without name, so every user has one.
+	// Some apps reject a user without a name. So the username is the name of a user without a
+	// nickname.
 	out["name"] = username
 	if user.Nickname != "" {
 		out["name"], out["nickname"] = user.Nickname, user.Nickname
@@ -175,16 +180,17 @@ func addProfile(out map[string]any, user gateway.User, subject string) {
 	if user.Locale != "" {
 		out["locale"] = user.Locale
 	}
-	// The later of two times: the change of the user's status or groups, and that of the profile.
+	// UpdatedAt is the last change of the user's record, and ProfileAt the last fetch of the
+	// profile. The claim is the later time.
 	out["updated_at"] = user.UpdatedAt.Unix()
 	if user.ProfileAt.After(user.UpdatedAt) {
 		out["updated_at"] = user.ProfileAt.Unix()
 	}
 }
 
-// preferredUsername returns a name in ASCII that never changes for a user in one app, unlike a
-// nickname. Apps use it as a login name, in paths and in mentions. Since it is a hash, others who
-// see it do not learn the subject, which may be the user's openid.
+// preferredUsername returns a name in ASCII. Unlike a nickname, it never changes for a user in
+// one app. Apps use it as a login name, in paths and in mentions. The subject may be an openid,
+// so the name is a hash: people who see the name do not learn the subject.
 func preferredUsername(subject string) string {
 	sum := sha256.Sum256([]byte("preferred_username " + subject))
 	return "wx-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:10]

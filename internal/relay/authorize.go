@@ -18,8 +18,9 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// codeLifetime is the documented lifetime of WeChat's codes for official accounts. Codes for
-// website apps have 10 minutes there, but apps redeem codes immediately.
+// codeLifetime is the documented lifetime of WeChat's codes for official accounts. WeChat's codes
+// for website apps live for 10 minutes. Here both kinds live for 5 minutes, since apps redeem a
+// code immediately.
 const codeLifetime = 5 * time.Minute
 
 // Values of the parameter website of serveAuthorize.
@@ -66,16 +67,18 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 	if err != nil {
 		return err
 	}
-	// The login request's id is in the address if the browser returns from a sign-in that this request
-	// has started. Then SetSession sets Answered if that sign-in created the session. forcePopup is a
-	// parameter of WeChat: the consent page is shown each time.
+	// A login request is a sign-in that this request requires. The browser returns from it with its
+	// id in the address, and the session that it creates has the id too. SetSession compares the
+	// two, and sets Answered. forcePopup is a parameter of WeChat: show the consent page each time.
 	facts := admission.Facts{
-		Returned: req.loginRequestID != "", Confirmed: req.proceed, Reauthenticate: req.forcePopup,
+		Returned: req.loginRequestID != "", Confirmed: req.confirmed, Reauthenticate: req.forcePopup,
 		WantsProfile: wantsProfile(req.scopes),
 	}
 	if signedIn {
 		facts.SetSession(browser, req.app.App, h.requestURL(req), req.loginRequestID, h.cfg.Now())
 	}
+	// Check calls a lookup only if the next step depends on its result. The second lookup also sets
+	// identity, which the code needs.
 	var identity gateway.Identity
 	next, err := admission.Check(facts, admission.Lookups{
 		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(r.Context(), browser.User, req.app.App) },
@@ -93,6 +96,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 		return err
 	}
 	sameRequest := h.requestURL(req, paramLoginRequest, req.loginRequestID)
+	// Two steps continue below the switch: Admit, and AskProfile if the user is not asked.
 	switch next.Step {
 	case admission.SignIn, admission.Reauthenticate:
 		return h.beginSignIn(w, r, req, next.Step == admission.Reauthenticate)
@@ -113,10 +117,10 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 	return h.sendCode(w, r, req, browser, identity)
 }
 
-// retryURL returns the address at which a denied user may try again; "" when a second attempt would
-// be denied too. answered reports whether the user has just signed in for this request: signing in
-// once more would then change neither the method nor the connector. After an earlier sign-in with
-// another method, paramContinue confirms that the user wants to sign in again.
+// retryURL returns the address at which a denied user may try again. It is "" if the user would be
+// denied again. answered reports whether the user has just signed in for this request. Then another
+// sign-in would use the same method and connector, and be denied too. paramContinue states that the
+// user agrees to sign in again: without it, the wrong method of the session would be denied again.
 func (h *Handler) retryURL(req *request, page web.Kind, answered bool) string {
 	switch {
 	case page == web.NotSignedIn || page == web.NoOpenID && !answered:
@@ -158,8 +162,8 @@ func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, req *request,
 	return nil
 }
 
-// storeCode returns a new code. It stores the code with its grant, the authorization of this app by
-// this user; the grant becomes usable when the app redeems the code.
+// storeCode returns a new code. It stores the code with a grant: the record that this user has
+// authorized this app. The grant becomes usable when the app redeems the code.
 func (h *Handler) storeCode(ctx context.Context, req *request, browser session.Browser,
 	identity gateway.Identity) (string, error) {
 	now := h.cfg.Now()
@@ -179,8 +183,8 @@ func (h *Handler) storeCode(ctx context.Context, req *request, browser session.B
 	return code, err
 }
 
-// newCode returns a code in the format of WeChat's codes: 32 letters and digits that begin with 0.
-// Here they begin with "01", and 30 are random (178 bits).
+// newCode returns a code in the format of WeChat's codes: 32 letters and digits, beginning with 0.
+// A code of this package is "01" and 30 random characters (178 bits).
 func newCode() string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	out := []byte("01")
@@ -188,8 +192,8 @@ func newCode() string {
 	for len(out) < 32 {
 		rand.Read(b[:])
 		for _, c := range b {
-			// Of the 64 values of six random bits, the 62 that are indexes are used and the others
-			// dropped, so that all characters are equally likely.
+			// Six random bits have 64 values, and the alphabet has 62 characters. The two values
+			// beyond the alphabet are dropped, so that all characters are equally likely.
 			index := int(c & 63)
 			if index < len(alphabet) && len(out) < 32 {
 				out = append(out, alphabet[index])
@@ -211,8 +215,8 @@ func newToken() string {
 	return tokenText(raw)
 }
 
-// pageError is an error that is shown to the user on a page. The app receives nothing, as with
-// WeChat.
+// pageError is an error that is shown to the user on a page. The app receives no error, because
+// WeChat sends none either.
 type pageError struct {
 	kind     web.Kind
 	app      *App        // nil = not known
@@ -248,7 +252,8 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, req *request
 	h.show(w, r, page)
 }
 
-// sessionAttrs are the facts about the session by which an app accepts or rejects it, for the log.
+// sessionAttrs returns the facts of a session that decide whether the app accepts it. They are for
+// the log.
 func sessionAttrs(req *request, browser session.Browser, signedIn bool) []slog.Attr {
 	if !signedIn {
 		return []slog.Attr{slog.Bool("signed_in", false)}

@@ -1,10 +1,11 @@
-// Package relay serves WeChat's protocol for apps that were written for WeChat and will not use
-// OpenID Connect: at WeChat's own paths, in WeChat's own format. In such an app, the host names of
-// WeChat are replaced by the gateway's, and appid and secret by a pair that the gateway assigned.
+// Package relay serves WeChat's protocol to apps that were written for WeChat and will not use
+// OpenID Connect. It has WeChat's own paths and formats. To move an app to the gateway, replace
+// three things in its settings: WeChat's host names by the gateway's, and the appid and secret by a
+// pair that the gateway assigned.
 //
-// [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. For a request at
-// an authorize address the handler collects facts, and package admission decides the next step
-// (authorize.go).
+// [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. For a request
+// at an authorize address the handler collects facts about the request and the session
+// (authorize.go). From them, package admission decides the next step.
 //
 //	GET      /connect/oauth2/authorize    302 to the app with a code, or to sign-in, which returns here
 //	GET      /connect/qrconnect           the same for old website code (snsapi_login)
@@ -14,12 +15,13 @@
 //	GET POST /sns/auth                    is the token valid for this openid
 //	GET      /MP_verify_….txt             proves to WeChat who owns the domain; at the root as well
 //
-// The gateway issues the codes and tokens itself ([gateway.Grants]), and each belongs to one app. An
-// app has a connector: the official account or website app at WeChat whose openids it receives. So
-// the openids in the app's existing database stay valid. The authorize endpoints store nothing in
-// the database until a user with access to the app is signed in, and a request completes only in
-// the browser that made it.
+// The gateway issues the codes and tokens itself ([gateway.Grants]), and each belongs to one app.
+// An app has a connector: an official account or website app at WeChat. The app receives the
+// openids of its connector, so the openids in the app's existing database stay valid.
 //
-// An app never receives a code from WeChat: with it, the app could sign in as the user at every other
-// app that uses the same appid.
+// The authorize endpoints store nothing in the database until a user with access to the app is
+// signed in. A request completes only in the browser that made it.
+//
+// An app never receives a code from WeChat. With a code, the app could sign in as the user at every
+// other app that uses the same appid.
 package relay

@@ -28,14 +28,14 @@ import (
 type Config struct {
 	URL         string   // the gateway's URL; may have a path, no slash at the end
 	Apps        []App    // optional: without one only VerifyFiles are served
-	VerifyFiles []string // optional: names such as MP_verify_0123456789abcdef.txt
+	VerifyFiles []string // optional: WeChat's domain verification files, such as MP_verify_0123456789abcdef.txt
 	SignIn      session.Authenticator
 	Access      access.Policy
 	Site        *web.Site
 	Users       access.Users
-	AppIDs      gateway.AppIDs // optional: of the connectors
-	Grants      gateway.Grants
-	Sealer      *keys.Sealer // derives refresh tokens
+	AppIDs      gateway.AppIDs // optional: the appid at WeChat of each connector
+	Grants      gateway.Grants // stores codes, tokens, and the grants that they belong to
+	Sealer      *keys.Sealer   // derives refresh tokens
 
 	InWeChat  func(*http.Request) bool       // optional: reports whether a browser is WeChat's own; nil = none is
 	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = route.Address
@@ -113,7 +113,7 @@ func New(cfg Config) (*Handler, error) {
 	return h, nil
 }
 
-// WeChat's paths, below that of the gateway.
+// WeChat's paths. The path of the gateway precedes them.
 const (
 	pathAuthorize    = "/connect/oauth2/authorize"
 	pathQRConnect    = "/connect/qrconnect"
@@ -136,6 +136,7 @@ func (h *Handler) Mount(mux *route.Mux) {
 		pathUserInfo: h.userInfo, pathAuth: h.auth} {
 		mux.HandleFunc(h.path+fullPath, h.sns(path.Base(fullPath), call), route.LimitedApp)
 	}
+	// All other paths below /sns/ get WeChat's error for an address that does not exist.
 	unknown := func(*http.Request, url.Values) (*App, *orderedJSON, error) { return nil, nil, errBadURL }
 	mux.HandleFunc(h.path+"/sns/", h.sns("other", unknown), route.LimitedApp)
 }
@@ -146,8 +147,8 @@ type App struct {
 	gateway.App
 	AppID            string             // the appid that the app sends; assigned by the gateway, not by WeChat
 	Secrets          []route.SecretHash // one, or two while a secret is replaced
-	Connector        string             // whose openids the app receives; "" = the app uses qrconnect only
-	WebsiteConnector string             // as Connector, for a sign-in at qrconnect; "" = Connector
+	Connector        string             // at WeChat, whose openids the app receives; "" = the app uses qrconnect only
+	WebsiteConnector string             // used at qrconnect instead of Connector; "" = Connector is used
 	// prefixes of the addresses to which codes may be sent: an http or https URL with an optional
 	// path; see redirectAllowed
 	ReturnURLs []string
@@ -185,8 +186,8 @@ func (a *App) prepare() (problems []error) {
 	return problems
 }
 
-// secretMatches reports whether sent is a secret of the app. It takes the same time for an app that
-// does not exist.
+// secretMatches reports whether sent is a secret of the app. a is nil for an app that does not
+// exist. This takes the same time, so the response time does not reveal which appids exist.
 func (a *App) secretMatches(sent string) bool {
 	var known []route.SecretHash
 	if a != nil {
@@ -195,13 +196,14 @@ func (a *App) secretMatches(sent string) bool {
 	return route.SecretMatches(known, sent)
 }
 
-// verifyName matches the name of a domain verification file. WeChat requests it to check that a domain
-// belongs to the owner of an official account. The content of the file is the part of its name after
-// "MP_verify_" (field reports; samples have 16 characters).
+// verifyName matches the name of a domain verification file. WeChat requests this file to check who
+// owns a domain. Its content is the part of its name between "MP_verify_" and ".txt" (field
+// reports). The known samples of this part have 16 characters.
 var verifyName = regexp.MustCompile(`^MP_verify_([A-Za-z0-9]{1,64})\.txt$`)
 
-// mountVerify registers the verification files at the root, where WeChat requests them, and below the
-// path of the gateway. A proxy may pass only the requests below that path to the gateway.
+// mountVerify registers the verification files at the root, where WeChat requests them. It also
+// registers them below the path of the gateway, since a proxy may pass only this path to the
+// gateway.
 func (h *Handler) mountVerify(mux *route.Mux) {
 	folders := []string{""}
 	if h.path != "" {

@@ -21,11 +21,11 @@ const (
 	scopeLogin    = "snsapi_login"    // also nickname and picture, for website apps
 )
 
-// Parameters that the gateway itself adds to the address of an authorize request, before the browser
-// leaves for the sign-in or a page and returns. They only restrict the request, so a link in which an
-// attacker sets them is harmless.
+// Parameters that the gateway itself adds to the address of an authorize request. The browser
+// brings them back when it returns from the sign-in or from a page. They only restrict the request,
+// so a link in which an attacker sets them is harmless.
 const (
-	paramLoginRequest = "weigate_login_request" // ID of the session.LoginRequest that was made for this request
+	paramLoginRequest = "weigate_login_request" // ID of the sign-in (session.LoginRequest) that this request has required
 	paramContinue     = "weigate_continue"      // the user pressed "Continue" on the page that asks to sign in again
 )
 
@@ -44,7 +44,7 @@ type request struct {
 	forcePopup     bool   // WeChat's parameter: show the consent page also to a user whom WeChat remembers
 	lang           string // WeChat's parameter: language of the page with the QR code
 	loginRequestID string // paramLoginRequest; "" = the browser does not return from a sign-in
-	proceed        bool   // paramContinue
+	confirmed      bool   // paramContinue: the user has agreed to sign in again
 }
 
 // parse validates a request at an authorize address. Its errors are shown to the user, as at WeChat.
@@ -66,7 +66,7 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	}
 	req := &request{app: app, website: website, redirectURI: q.Get("redirect_uri"), state: q.Get("state"),
 		lang:           q.Get("lang"),
-		loginRequestID: q.Get(paramLoginRequest), proceed: q.Has(paramContinue)}
+		loginRequestID: q.Get(paramLoginRequest), confirmed: q.Has(paramContinue)}
 	refuse := func(page web.Kind, compared ...slog.Attr) (*request, error) {
 		return nil, &pageError{kind: page, app: app, compared: compared}
 	}
@@ -84,15 +84,16 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	}
 	popup := q.Get("forcePopup")
 	req.forcePopup = (popup == "true" || popup == "1") && slices.Contains(req.scopes, scopeUserInfo)
-	// The return address of the sign-in is this request with the id of a login request.
+	// The sign-in keeps its return address in a cookie, so the address must not be too long. It is
+	// this request with the id of a login request.
 	if len(h.requestURL(req, paramLoginRequest, admission.NewLoginRequestID(h.requestURL(req)))) > session.MaxReturn {
 		return refuse(web.BadRequest, slog.String("problem", "the request is too long"))
 	}
 	return req, nil
 }
 
-// readScope parses scope as WeChat does: a list with commas, of which one may be at the end. It reports
-// whether there is a scope and all scopes exist at this endpoint.
+// readScope parses scope as WeChat does: a list with commas, in which empty elements are ignored.
+// It reports whether the list has a scope, and all its scopes exist at this endpoint.
 func (req *request) readScope(list string) bool {
 	existing := []string{scopeBase, scopeUserInfo}
 	if req.website {
@@ -143,9 +144,9 @@ func (req *request) language() string {
 	return ""
 }
 
-// requestURL returns the address (path and query) at which the browser makes this request again,
-// after a sign-in or a page. pairs are names and values of parameters of the gateway to add. Unknown
-// parameters of the original request are dropped, because the address has to fit into a cookie.
+// requestURL returns the path and query at which the browser makes this request again, after a
+// sign-in or a page. pairs are the names and values of parameters that the gateway adds. Unknown
+// parameters of the original request are dropped, because the address must fit into a cookie.
 func (h *Handler) requestURL(req *request, pairs ...string) string {
 	path := pathAuthorize
 	if req.website {
@@ -177,9 +178,10 @@ func (h *Handler) requestURL(req *request, pairs ...string) string {
 	return b.String()
 }
 
-// authority matches the part between "://" and the path: a host of letters, digits, dots and
-// hyphens, or an IPv6 address, and a port. It excludes user names, percent-encoding, and all
-// characters that browsers parse differently.
+// authority matches the part of a URL between "://" and the path: a host and an optional port. The
+// host is an IPv6 address, or consists of letters, digits, dots, hyphens and underscores. The
+// expression excludes user names, percent-encoding, and all characters that browsers parse
+// differently.
 var authority = regexp.MustCompile(
 	`^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$`)
 
@@ -190,8 +192,8 @@ type returnURL struct {
 	path   string // begins with a slash, as it was sent
 }
 
-// parseReturnURL parses an address. It does so itself and not by package url: ok is false for an
-// address from which some browser or server may read another host or path.
+// parseReturnURL parses an address. ok is false if browsers or servers could disagree about its
+// host or path. Package url accepts more addresses, so it is not used here.
 func parseReturnURL(address string) (u returnURL, ok bool) {
 	for i := range len(address) {
 		// Browsers drop tabs and line breaks, and take a backslash for a slash.
@@ -222,14 +224,16 @@ func parseReturnURL(address string) (u returnURL, ok bool) {
 	return u, true
 }
 
-// otherForms replaces the forms of dot and slash that some servers read as these: overlong UTF-8 and
+// otherForms replaces the characters that some servers read as a dot or slash: overlong UTF-8 and
 // full-width characters.
 var otherForms = strings.NewReplacer("\xc0\xae", ".", "\xc0\xaf", "/", "．", ".", "／", "/", "＼", "/")
 
-// hasDotSegment reports whether a server may read "." or ".." as a segment of the path, and so
-// another path than the prefix was compared with. Some servers decode a path twice, some (Tomcat)
-// remove the part of a segment after ";", some cut it at a zero byte, and Windows ignores spaces at
-// the end of a name.
+// hasDotSegment reports whether a server may read a segment of the path as "." or "..". The server
+// would then serve another path than the path that was compared with the prefix. Servers differ:
+//   - Some decode a path twice.
+//   - Some remove the part of a segment after ";" (Tomcat).
+//   - Some cut a segment at a zero byte.
+//   - Windows ignores spaces at the end of a name.
 func hasDotSegment(path string) bool {
 	for range 3 {
 		segments := strings.FieldsFuncSeq(otherForms.Replace(path), func(r rune) bool { return r == '/' || r == '\\' })
@@ -250,8 +254,8 @@ func hasDotSegment(path string) bool {
 	return true // encoded more than twice
 }
 
-// contains reports whether an address begins with the prefix: the same scheme and host, and the same
-// path or one below it. A path is below another only after a slash: /shop-admin is not below /shop.
+// contains reports whether the prefix contains an address. Scheme and host must be equal. The path
+// must be equal, or continue the prefix after a slash: /shop-admin is not below /shop.
 func (prefix returnURL) contains(u returnURL) bool {
 	switch {
 	case prefix.scheme != u.scheme || prefix.host != u.host:
@@ -265,20 +269,22 @@ func (prefix returnURL) contains(u returnURL) bool {
 	return found && (below == "" || strings.HasSuffix(prefix.path, "/") || below[0] == '/')
 }
 
-// redirectAllowed reports whether a code may be sent to an address: it must begin with one of the
-// app's return URLs. WeChat's rule is wider: an exact host, and any path and scheme
-// ("网页授权域名", WeChat's guide to web authorization). A page of the host that redirects to an address
-// in its query would send the code to the author of the link, so the app lists the path of its
-// callback; and over plain http the code could be read on the way.
+// redirectAllowed reports whether a code may be sent to an address. The address must begin with one
+// of the app's return URLs, including scheme and path. WeChat compares only the host, and allows
+// any path and scheme ("网页授权域名", WeChat's guide to web authorization). This package is stricter for
+// two reasons:
+//   - A page of the same host may redirect to an address in its query. It would send the code to
+//     the attacker who made the link.
+//   - Over plain http, the code could be read on the way.
 func (a *App) redirectAllowed(address string) bool {
 	u, ok := parseReturnURL(address)
 	return ok && slices.ContainsFunc(a.returns, func(prefix returnURL) bool { return prefix.contains(u) })
 }
 
-// withCode adds code and state to the query of an app's address as WeChat does: before the fragment
-// (field reports since 2019), and even if the query already has parameters of these names. For a
-// website app, WeChat's page with the QR code appends them to the whole address, even after a
-// fragment (seen in its script), and such apps read them there.
+// withCode adds code and state to the query of an app's address, as WeChat does. They come before
+// the fragment (field reports since 2019). They are added even if the query has parameters of these
+// names already. A website app is different: WeChat's page with the QR code appends them to the
+// whole address, even after a fragment (seen in its script). Website apps read them there.
 func withCode(address, code, state string, website bool) string {
 	fragment := ""
 	if !website {
@@ -293,10 +299,11 @@ func withCode(address, code, state string, website bool) string {
 	return headerSafe(address + separator + "code=" + code + "&state=" + encodeState(state) + fragment)
 }
 
-// withEmptyFragment adds an empty fragment to an address without a fragment. Apps written for WeChat
-// append "#wechat_redirect" to the authorize address. WeChat's own browser removes this fragment.
-// Other browsers keep it when they follow a redirect to an address without a fragment (RFC 9110,
-// section 10.2.2). It would reach the app's script, and an app that routes by the fragment would fail.
+// withEmptyFragment adds an empty fragment to an address without a fragment. Apps written for
+// WeChat append "#wechat_redirect" to the authorize address. WeChat's own browser removes this
+// fragment. Other browsers keep it when they follow a redirect to an address without a fragment
+// (RFC 9110, section 10.2.2). The fragment would reach the app's script, and break an app that
+// routes by fragments.
 func withEmptyFragment(address string) string {
 	if strings.Contains(address, "#") {
 		return address
@@ -304,10 +311,10 @@ func withEmptyFragment(address string) string {
 	return address + "#"
 }
 
-// encodeState returns the state for the callback of the app. WeChat decodes the state of the request
-// once and does not encode it again, and apps depend on this. Here only the characters that would end
-// or change the parameter are encoded. Without this, as at WeChat, the author of a link could use "&"
-// in state to add parameters to the app's callback, for example a second code.
+// encodeState returns the state for the callback of the app. WeChat decodes the state of the
+// request once and does not encode it again, and apps depend on this. Here only the characters that
+// would end or change the parameter are encoded. WeChat does not encode them. The author of a link
+// could use "&" in state to add parameters to the app's callback, for example a second code.
 func encodeState(state string) string {
 	return strings.NewReplacer("&", "%26", "#", "%23", "+", "%2B", ";", "%3B").Replace(state)
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -30,14 +31,14 @@ type Error struct {
 // Error returns the number and the text.
 func (e *Error) Error() string { return "relay: errcode " + strconv.Itoa(e.Code) + ": " + e.Text }
 
-// refusal is an Error with its cause, which only the log has.
+// refusal is an Error with its cause. The app receives the Error, and only the log has the cause.
 type refusal struct {
 	answer   *Error // for the app
 	reason   string
 	compared []slog.Attr // the values that were compared, without secrets, codes and tokens
 }
 
-// because returns an error of the app with its cause for the log.
+// because returns e with its cause, for the log.
 func (e *Error) because(reason string, compared ...slog.Attr) error {
 	return &refusal{answer: e, reason: reason, compared: compared}
 }
@@ -73,15 +74,13 @@ var (
 	errUnauthorized  = &Error{48001, "api unauthorized"}
 )
 
-const maxForm = 64 << 10 // bytes of a request body
-
-// call implements one endpoint below /sns/: it reads the parameters p, and returns the response. The
-// app is for logs and metrics; nil = the request identified none.
+// call implements one endpoint below /sns/. It reads the parameters p and returns the response. The
+// App in its result is for logs and metrics; it is nil if the request identified none.
 type call func(r *http.Request, p url.Values) (*App, *orderedJSON, error)
 
 // sns returns the handler of a call. The status is 200 even for errors, and the content type is
-// text/plain without a charset, as in responses of WeChat captured in 2016, 2021 and 2024: some
-// libraries depend on both.
+// text/plain without a charset. WeChat's responses had both in captures of 2016, 2021 and 2024, and
+// some libraries depend on them.
 func (h *Handler) sns(endpoint string, run call) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		app, out, err := h.runCall(w, r, run)
@@ -111,15 +110,15 @@ func (h *Handler) sns(endpoint string, run call) http.HandlerFunc {
 	}
 }
 
-// runCall parses the parameters and makes the call. WeChat accepts parameters in the query, by GET
-// and POST, and in a form.
+// runCall parses the parameters and makes the call. Like WeChat, it accepts parameters in the query
+// and in a form, and the methods GET and POST.
 func (h *Handler) runCall(w http.ResponseWriter, r *http.Request, run call) (*App, *orderedJSON, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		return nil, nil, errMethod // HEAD too: it would use up a code without returning anything
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	// Other errors of ParseForm are ignored, since some apps do not percent-encode the code. If a
-	// parameter could not be parsed, the call reports it as missing.
+	r.Body = http.MaxBytesReader(w, r.Body, int64(limit.RequestBody.Bytes))
+	// Some apps do not percent-encode the code. ParseForm then returns an error, but has parsed the
+	// other parameters, so the error is ignored. The call reports the lost parameter as missing.
 	var large *http.MaxBytesError
 	if err := r.ParseForm(); errors.As(err, &large) {
 		return nil, nil, errBadURL
@@ -127,8 +126,8 @@ func (h *Handler) runCall(w http.ResponseWriter, r *http.Request, run call) (*Ap
 	return run(r, r.Form)
 }
 
-// errorFor returns the error for the app, and logs it. Any error that is not an *Error is a failure
-// of the server: WeChat's -1 makes apps try again.
+// errorFor returns the error for the app, and logs it. An error that is not an *Error is a failure
+// of the server. The app then gets WeChat's errcode -1, and tries again.
 func (h *Handler) errorFor(r *http.Request, endpoint string, app *App, err error) *Error {
 	id := ""
 	if app != nil {
@@ -169,7 +168,8 @@ type orderedJSON struct{ buffer bytes.Buffer }
 
 func newOrderedJSON() *orderedJSON { return &orderedJSON{} }
 
-// addKey adds a key, whose value follows, after "{" or a comma.
+// addKey writes "{" before the first key, or a comma before any later key, and then the key. The
+// caller writes the value.
 func (o *orderedJSON) addKey(name string) {
 	separator := byte(',')
 	if o.buffer.Len() == 0 {
@@ -213,23 +213,23 @@ func seconds(d time.Duration) int { return int(d / time.Second) }
 var tokenFormat = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 
 // userInfo serves /sns/userinfo: nickname and picture. sex is 0, and city, province and country are
-// empty, as at WeChat since 2021-10-20. The order of the keys and the undocumented key
-// "language" are as captured. The parameter lang is ignored, since it only selects the language of
-// city, province and country.
+// empty, as at WeChat since 2021-10-20. The order of the keys, and the undocumented key "language",
+// come from a captured response. The parameter lang is ignored, because it selects only the
+// language of the empty fields.
 func (h *Handler) userInfo(r *http.Request, p url.Values) (*App, *orderedJSON, error) {
-	app, f, user, err := h.bearer(r.Context(), p)
+	app, grant, user, err := h.bearer(r.Context(), p)
 	if err != nil {
 		return app, nil, err
 	}
-	if !wantsProfile(f.Scopes) {
+	if !wantsProfile(grant.Scopes) {
 		return app, nil, errUnauthorized
 	}
-	union, err := h.unionID(r.Context(), f)
+	union, err := h.unionID(r.Context(), grant)
 	if err != nil {
 		return app, nil, err
 	}
 	out := newOrderedJSON()
-	out.addString("openid", f.OpenID)
+	out.addString("openid", grant.OpenID)
 	out.addString("nickname", user.Nickname)
 	out.addInt("sex", 0)
 	for _, empty := range []string{"language", "city", "province", "country"} {
@@ -256,9 +256,10 @@ func (h *Handler) auth(r *http.Request, p url.Values) (*App, *orderedJSON, error
 	return app, out, nil
 }
 
-// bearer validates the parameters access_token and openid, and returns the app, the grant and the
-// user of the token. When the user has lost access to the app, the token counts as expired: the app
-// then refreshes, gets an error, and redirects the user to authorize, where a page shows the reason.
+// bearer validates the parameters access_token and openid. It returns the app, the user, and the
+// grant (the authorization of the app by the user) of the token. If the user has lost access to the
+// app, the token counts as expired. The app then refreshes, gets an error, and redirects the user
+// to authorize. There, a page shows the reason.
 func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Grant, gateway.User, error) {
 	fail := func(app *App, err error) (*App, gateway.Grant, gateway.User, error) {
 		return app, gateway.Grant{}, gateway.User{}, err
@@ -272,7 +273,7 @@ func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Grant
 	case !tokenFormat.MatchString(token):
 		return fail(nil, errAccessToken)
 	}
-	_, f, err := h.cfg.Grants.Token(ctx, sha256.Sum256([]byte(token)), h.cfg.Now())
+	_, grant, err := h.cfg.Grants.Token(ctx, sha256.Sum256([]byte(token)), h.cfg.Now())
 	switch {
 	case errors.Is(err, gateway.ErrExpired):
 		return fail(nil, errExpired.because("token_expired_or_revoked"))
@@ -281,16 +282,16 @@ func (h *Handler) bearer(ctx context.Context, p url.Values) (*App, gateway.Grant
 	case err != nil:
 		return fail(nil, err)
 	}
-	app := h.byID[f.App]
+	app := h.byID[grant.App]
 	switch {
-	case app == nil || !isRelayGrant(f): // the app is not configured any more
-		return fail(nil, errCredential.because("token_of_a_removed_app", slog.String("token_app", f.App)))
-	case openID != f.OpenID:
+	case app == nil || !isRelayGrant(grant): // not configured any more, or not for this package
+		return fail(nil, errCredential.because("token_of_a_removed_app", slog.String("token_app", grant.App)))
+	case openID != grant.OpenID:
 		return fail(app, errOpenID)
 	}
-	user, err := h.checkGrant(ctx, app, f, errExpired)
+	user, err := h.checkGrant(ctx, app, grant, errExpired)
 	if err != nil {
 		return fail(app, err)
 	}
-	return app, f, user, nil
+	return app, grant, user, nil
 }

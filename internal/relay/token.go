@@ -28,10 +28,10 @@ const (
 	refreshLife = 30 * 24 * time.Hour // since the sign-in; a refresh does not extend it
 )
 
-// accessToken serves /sns/oauth2/access_token: it exchanges a code for tokens. Parameters are checked
-// first, then the secret, then the code, and the first problem determines the errcode; this order was
-// measured at WeChat's similar endpoint jscode2session. Whether the code was issued to this app is
-// checked before the code is redeemed, so that an attempt by another app does not use up the code.
+// accessToken serves /sns/oauth2/access_token: it exchanges a code for tokens. The first problem
+// determines the errcode: parameters are checked first, then the secret, then the code. This order
+// was measured at WeChat's similar endpoint jscode2session. Another app's code is rejected before
+// it is redeemed, so that the request does not use up the code.
 func (h *Handler) accessToken(r *http.Request, p url.Values) (*App, *orderedJSON, error) {
 	switch {
 	case p.Get("appid") == "":
@@ -51,8 +51,8 @@ func (h *Handler) accessToken(r *http.Request, p url.Values) (*App, *orderedJSON
 	return app, out, err
 }
 
-// authenticate returns the app of a request. Only wrong secrets are counted, so that a busy app is
-// never slowed down.
+// authenticate returns the app of a request. Wrong secrets are counted, and after too many the app
+// is refused. Right secrets are not counted, so that a busy app is never slowed down.
 func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, error) {
 	app := h.byAppID[appID]
 	id := ""
@@ -63,7 +63,7 @@ func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, err
 	if h.failures.Refused(from, id, now) {
 		return app, errSlowDown
 	}
-	if app.secretMatches(secret) {
+	if app.secretMatches(secret) { // false for nil
 		h.failures.Right(from, id, now)
 		return app, nil
 	}
@@ -74,9 +74,9 @@ func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, err
 	return app, errSecret
 }
 
-// redeem redeems a code. A second redemption gets 40163 while the code would have been valid, and
-// 40029 afterwards. It revokes nothing: WeChat's browser sends callbacks twice, and both may reach
-// the app at once, so that a repeated redemption by the app itself is ordinary.
+// redeem redeems a code. A second redemption gets 40163 until the code expires, and 40029
+// afterwards. A second redemption revokes nothing, because it is ordinary: WeChat's browser sends
+// callbacks twice, and the app may redeem the code for both.
 func (h *Handler) redeem(ctx context.Context, app *App, text string) (*orderedJSON, error) {
 	now := h.cfg.Now()
 	hash := sha256.Sum256([]byte(text))
@@ -98,7 +98,8 @@ func (h *Handler) redeem(ctx context.Context, app *App, text string) (*orderedJS
 	}
 	union := ""
 	if wantsProfile(code.Grant.Scopes) {
-		// Looked up before the code is redeemed, so that a failure here does not use it up.
+		// The unionid is read before the code is redeemed, so that a failure to read does not use
+		// up the code.
 		if union, err = h.unionID(ctx, code.Grant); err != nil {
 			return nil, err
 		}
@@ -128,30 +129,34 @@ func (h *Handler) redeem(ctx context.Context, app *App, text string) (*orderedJS
 	return out, nil
 }
 
-// isRelayGrant reports whether this package issued a grant: an app whose kind was changed may have
-// grants of other packages.
-func isRelayGrant(f gateway.Grant) bool {
-	return slices.ContainsFunc(f.Scopes, func(s string) bool {
+// isRelayGrant reports whether this package issued a grant. An app may have grants of package oidc,
+// if the configuration has changed its kind.
+func isRelayGrant(grant gateway.Grant) bool {
+	return slices.ContainsFunc(grant.Scopes, func(s string) bool {
 		return s == scopeBase || s == scopeUserInfo || s == scopeLogin
 	})
 }
 
 // unionID returns the unionid that WeChat sent for the user at the appid of the grant; "" = none.
-func (h *Handler) unionID(ctx context.Context, f gateway.Grant) (string, error) {
-	all, err := h.cfg.Users.Identities(ctx, f.UserID)
-	for _, i := range all {
-		if i.AppID == f.AppID && i.OpenID == f.OpenID {
-			return i.UnionID, err
+func (h *Handler) unionID(ctx context.Context, grant gateway.Grant) (string, error) {
+	identities, err := h.cfg.Users.Identities(ctx, grant.UserID)
+	if err != nil {
+		return "", err
+	}
+	for _, identity := range identities {
+		if identity.AppID == grant.AppID && identity.OpenID == grant.OpenID {
+			return identity.UnionID, nil
 		}
 	}
-	return "", err
+	return "", nil
 }
 
-// A refresh token is the id of its grant and an HMAC of it under a key that is derived from the
-// master key, encoded in the format of WeChat's tokens. A forged token is rejected before the grant
+// A refresh token is the id of its grant and an HMAC of the id, in the format of WeChat's tokens.
+// The key of the HMAC is derived from the master key. A forged token is rejected before the grant
 // is read.
 
-// purposeRefresh is the purpose for which the HMAC key is derived.
+// purposeRefresh selects the key of the HMAC. keys.Sealer derives a separate key from the master
+// key for each purpose.
 const purposeRefresh = "relay refresh token"
 
 const grantIDSize = 26 // length of a result of gateway.NewID
@@ -166,8 +171,8 @@ func formatRefreshToken(key []byte, grant string) string {
 	return tokenText(append([]byte(grant), mac.Sum(nil)[:tokenSize-grantIDSize]...))
 }
 
-// parseRefreshToken returns the grant id of a refresh token. ok is false when its MAC is wrong. MACs
-// of previous master keys are accepted.
+// parseRefreshToken returns the grant id of a refresh token. ok is false if the HMAC is wrong. An
+// HMAC under a previous master key is accepted.
 func (h *Handler) parseRefreshToken(token string) (grant string, ok bool) {
 	_, text, found := strings.Cut(token, "_")
 	raw, err := base64.RawURLEncoding.DecodeString(text)
@@ -180,18 +185,19 @@ func (h *Handler) parseRefreshToken(token string) (grant string, ok bool) {
 	})
 }
 
-// purposeAccess is the purpose for which the access tokens of refreshes are derived.
+// purposeAccess selects the key from which refreshes derive access tokens.
 const purposeAccess = "relay access token of a refresh"
 
-// refreshPace is how often a refresh issues a new access token for a grant; in between it returns the
-// same token. A refresh needs no secret, and some apps refresh at every page or in a loop; otherwise
-// each of these requests would add a row to the database for two hours.
+// refreshPace is how often a refresh issues a new access token for a grant. In between, a refresh
+// returns the token of this period again. A refresh needs no secret, and some apps refresh at every
+// page or in a loop. Without this pace, each refresh would add a row to the database for two hours.
 const refreshPace = 10 * time.Minute
 
-// refreshedAccessToken returns the access token that all processes return for a refresh at now, and
-// its row in the store. The token is derived from the master key, so that it can be returned again
-// although the store has only its hash. The extra refreshPace in its lifetime makes it valid for
-// accessLife after each of these refreshes.
+// refreshedAccessToken returns the access token for a refresh at the time now, and its row in the
+// store. Within one period of refreshPace, every process returns the same token. The token is
+// derived from the master key, because the store has only its hash and cannot return the token
+// again. It expires accessLife after the end of its period, so every refresh in the period gets at
+// least accessLife.
 func (h *Handler) refreshedAccessToken(grant string, now time.Time) (string, gateway.Token, error) {
 	from := now.Truncate(refreshPace)
 	raw, err := hkdf.Key(sha512.New, h.cfg.Sealer.Derive(purposeAccess)[0], nil,
@@ -205,10 +211,14 @@ func (h *Handler) refreshedAccessToken(grant string, now time.Time) (string, gat
 }
 
 // refreshToken serves /sns/oauth2/refresh_token: it returns another access token. By WeChat's
-// documentation, no secret is required, and the refresh token stays the same and is not extended
-// beyond its 30 days. WeChat returns the old access token with a new lifetime. This package cannot,
-// because it stores only hashes: it issues a new access token, and the old one stays valid until it
-// expires. The order of the keys and the scope are those of a response captured in 2018.
+// documentation, no secret is required, and the refresh token stays the same and ends after 30
+// days.
+//
+// WeChat returns the old access token with a new lifetime. This package cannot return the token
+// that was issued for the code, because only its hash is stored. It issues a derived token instead:
+// see refreshedAccessToken. The old access token stays valid until it expires.
+//
+// The order of the keys, and the scope, come from a response captured in 2018.
 func (h *Handler) refreshToken(r *http.Request, p url.Values) (*App, *orderedJSON, error) {
 	token := p.Get("refresh_token")
 	switch {
@@ -255,8 +265,8 @@ func (h *Handler) refresh(ctx context.Context, app *App, token string) (*ordered
 		return nil, err
 	}
 	if _, _, err = h.cfg.Grants.Token(ctx, row.Hash, now); errors.Is(err, gateway.ErrNotFound) {
-		// The access token is not stored yet. Rotate stores it and keeps the refresh token, which is
-		// its own successor.
+		// The access token is not stored yet. Rotate stores it. Presented and Next are equal, so
+		// the refresh token stays the same. The switch below handles the error.
 		hash := sha256.Sum256([]byte(token))
 		_, err = h.cfg.Grants.Rotate(ctx, gateway.Rotation{Grant: id, Presented: hash, Next: hash, Now: now,
 			Access: row})
@@ -277,8 +287,8 @@ func (h *Handler) refresh(ctx context.Context, app *App, token string) (*ordered
 	return out, nil
 }
 
-// refreshScope returns the scope in the response of a refresh, as WeChat does: snsapi_userinfo comes
-// with snsapi_base, and a comma is at the end.
+// refreshScope returns the scope in the response of a refresh. As at WeChat, snsapi_userinfo comes
+// with snsapi_base, and the list ends with a comma.
 func refreshScope(scopes []string) string {
 	switch {
 	case slices.Contains(scopes, scopeUserInfo):
@@ -289,9 +299,9 @@ func refreshScope(scopes []string) string {
 	return strings.Join(scopes, ",")
 }
 
-// checkGrant returns the user of a grant, who may still use the app: since the sign-in, an
-// administrator may have blocked the user, or made the app's rules stricter. Otherwise the app gets
-// the error denied, as for an expired token.
+// checkGrant checks that the user of a grant may still use the app, and returns the user. Since the
+// sign-in, an administrator may have blocked the user, or made the app's rules stricter. The app
+// then gets the error denied, chosen by the caller.
 func (h *Handler) checkGrant(ctx context.Context, app *App, grant gateway.Grant, denied *Error) (gateway.User,
 	error) {
 	user, err := h.cfg.Users.User(ctx, grant.UserID)
@@ -302,7 +312,8 @@ func (h *Handler) checkGrant(ctx context.Context, app *App, grant gateway.Grant,
 		return user, err
 	}
 	if !h.cfg.AppIDs.Current(grant.Connector, grant.AppID) {
-		// The app would take the openid for one of the connector's present appid.
+		// The openid belongs to a former appid of the connector. The app would mistake it for an
+		// openid of the present appid.
 		return user, denied.because("appid_changed", slog.String("appid", grant.AppID),
 			slog.String("connector", grant.Connector))
 	}
