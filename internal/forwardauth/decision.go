@@ -16,30 +16,34 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file decides a request of a proxy to /verify. The decision is read from the store for a host
-// session: the session on the host of a site, whose cookie the browser sent. A site is one host of an
-// app that forward auth protects. The decision is cached with the header values that the proxy passes
-// to the site, among them a signed assertion of the user's identity.
+// This file makes the decisions of /verify and caches them.
+//
+//   - A site is one host of an app that forward auth protects.
+//   - A host session is the session of a user on a site. A cookie of the browser identifies it.
+//   - A decision allows or denies the requests of one host session.
+//   - An assertion is a signed JWT with the user's identity, for the site.
 
-// decision is the response of /verify for a host session. It is immutable once it is cached: all
+// decision is the response of /verify for a host session. If it allows the requests, it contains
+// the header values that the proxy passes to the site. It is immutable once it is cached: all
 // responses share its header values.
 type decision struct {
 	denied   web.Kind      // the page with the reason; "" = allowed
 	user     *gateway.User // nil = no user is known
-	reason   string        // of a denial, for the log; "" = denied
-	compared []slog.Attr   // for the log
+	reason   string        // why the request is denied, for the log; "" = the value of denied
+	compared []slog.Attr   // the values that led to a denial, for the log
 
 	// the values of the headers for the site
 	subject, name, openid, unionid, groups []string
 	assertion                              []string
 
-	claims   string    // of the assertion, without its times: the assertion is reused while they are equal
-	resignAt time.Time // when the assertion is signed again
+	claims   string    // claims of the assertion as JSON, without its times; setAssertion compares them
+	resignAt time.Time // from this time on, the assertion is not reused
 }
 
-// readDecision reads the decision for a host session from the store. grantID and hash come from a
-// cookie that has been verified. previous is an earlier decision, whose assertion may be reused, or
-// nil. An error is an error of the store.
+// readDecision reads the decision for a host session from the store. A host session is stored as a
+// grant with an access token. grantID is the id of the grant, and hash identifies the token. Both
+// come from a verified cookie. previous is an earlier decision, or nil; its assertion may be
+// reused. An error means that the store, the access policy or signing has failed.
 func (h *Handler) readDecision(ctx context.Context, s *site, grantID string, hash [32]byte, previous *decision,
 	now time.Time) (*decision, error) {
 	// Other requests may wait for the decision, so it is made even if this request is cancelled.
@@ -57,8 +61,8 @@ func (h *Handler) readDecision(ctx context.Context, s *site, grantID string, has
 		return h.endedDecision(ctx, grantID, err)
 	}
 	d := &decision{user: &user}
-	// Access and sign-in method are checked again, since the configuration may have changed. The
-	// handoff that created the host session has checked everything else.
+	// Access and sign-in method are checked again, since the configuration may have changed. All other
+	// checks were made before the host session was created; see serveHandoff.
 	if d.denied, err = admission.CheckGrant(ctx, h.cfg.Access, s.app.App, grant, user); err != nil {
 		return nil, err
 	}
@@ -73,15 +77,16 @@ func (h *Handler) readDecision(ctx context.Context, s *site, grantID string, has
 	return d, h.setHeaders(d, s, grant, user, access.UnionID(identities, grant.AppID), previous, now)
 }
 
-// grantAttrs are the values by which CheckGrant decided, for the log.
+// grantAttrs returns the values by which CheckGrant decided, for the log.
 func grantAttrs(s *site, grant gateway.Grant) []slog.Attr {
 	return []slog.Attr{slog.String("user", grant.UserID), slog.String("method", grant.Method),
 		slog.Any("methods", s.app.Methods), slog.String("access", string(s.app.Access.Rule))}
 }
 
-// endedDecision returns the decision for a host session that was not found: sign in again. A blocked
-// user could not, and gets the page for blocked users instead. err is the error of the search; any
-// other error than gateway.ErrNotFound is returned.
+// endedDecision returns the decision for a host session that was not found: the user has to sign in
+// again. A blocked user cannot sign in, and gets the page for blocked users instead. err is the
+// error of the search for the session. If err is not gateway.ErrNotFound, endedDecision returns
+// err.
 func (h *Handler) endedDecision(ctx context.Context, grantID string, err error) (*decision, error) {
 	if !errors.Is(err, gateway.ErrNotFound) {
 		return nil, err
@@ -121,8 +126,8 @@ func (h *Handler) setHeaders(d *decision, s *site, grant gateway.Grant, user gat
 // headerValue returns a header with one value, as http.Header stores it.
 func headerValue(s string) []string { return []string{s} }
 
-// encode percent-encodes all bytes but letters, digits and "-._~" (RFC 3986, section 2.3), since a
-// nickname may contain any character, but a header only ASCII.
+// encode percent-encodes all bytes except letters, digits and "-._~" (RFC 3986, section 2.3). A
+// nickname may contain any character, but a header may contain only ASCII.
 func encode(s string) string {
 	var out strings.Builder
 	for _, c := range []byte(s) {
@@ -139,9 +144,9 @@ func encode(s string) string {
 
 // The times of an assertion, relative to its signing.
 const (
-	assertionLifetime = 55 * time.Second // until it expires
-	assertionSkew     = 5 * time.Second  // iat and nbf are earlier by this, for sites whose clock is slow
-	assertionReuse    = 35 * time.Second // until it is signed again; then it is still valid for a while
+	assertionLifetime = 55 * time.Second // from the signing to the time in exp
+	assertionSkew     = 5 * time.Second  // from iat and nbf to the signing: the clock of a site may be slow
+	assertionReuse    = 35 * time.Second // how long responses contain it; the site can verify it until exp
 )
 
 // claims are the claims of an assertion, a JWT.
@@ -163,10 +168,10 @@ type identity struct {
 	UnionID string `json:"unionid,omitempty"`
 }
 
-// setAssertion sets the assertion of a decision: a JWT with the identity of the user, which a site
-// can verify with the gateway's JWKS. If the previous assertion is fresh and its claims are the same,
-// it is reused, because signing takes much longer than the rest. The algorithm is ES256, since an
-// RS256 signature takes forty times as long.
+// setAssertion sets the assertion of a decision: a JWT with the user's identity. A site can verify
+// it with the gateway's JWKS. Signing takes much longer than all other work for a request.
+// Therefore the previous assertion is reused before its resignAt, if its claims are the same. The
+// algorithm is ES256: an RS256 signature takes forty times as long.
 func (h *Handler) setAssertion(d *decision, s *site, c claims, previous *decision, now time.Time) error {
 	c.Issuer, c.Audience = h.cfg.URL, s.app.ID
 	withoutTimes, err := json.Marshal(c)
@@ -190,14 +195,14 @@ func (h *Handler) setAssertion(d *decision, s *site, c claims, previous *decisio
 	return err
 }
 
-// maxEntries limits the cache; an entry has about two kilobytes. Only decisions for cookies that
-// the gateway issued are cached, so that an anonymous client cannot fill it.
+// maxEntries limits the cache. An entry takes about two kilobytes of memory. Only decisions for
+// cookies that the gateway issued are cached: a client with invented cookies cannot fill the cache.
 const maxEntries = 16_384
 
 // cacheKey identifies a host session.
 type cacheKey struct {
 	site *site
-	hash [32]byte // SHA-256 of the cookie
+	hash [32]byte // SHA-256 of the whole cookie
 }
 
 type entry struct {
@@ -205,14 +210,15 @@ type entry struct {
 	until    time.Time
 }
 
-// cache stores decisions. Of concurrent requests with the same cookie, only one reads the store.
+// cache stores decisions. When several requests with one cookie arrive at the same time, only the
+// first request reads the store.
 type cache struct {
 	mu      sync.Mutex
 	entries map[cacheKey]entry
 	reads   map[cacheKey]*read // in progress
 }
 
-// read is a read of the store that is in progress, and its result once done is closed.
+// read is a read of the store in progress. When done is closed, decision and err are its result.
 type read struct {
 	done     chan struct{}
 	decision *decision
@@ -220,13 +226,13 @@ type read struct {
 	removed  bool // the session was ended during the read, so the decision must not be cached
 }
 
-// readFunc reads a decision from the store, and returns until when it is cached.
+// readFunc reads a decision from the store. The decision may be cached until the returned time.
 type readFunc func() (d *decision, until time.Time, err error)
 
 func newCache() *cache { return &cache{entries: map[cacheKey]entry{}, reads: map[cacheKey]*read{}} }
 
-// get returns a cached decision, or nil; valid reports whether it has not expired. An expired
-// decision is returned too, since its assertion may be reused.
+// get returns the cached decision, or nil if there is none. valid is false for an expired decision.
+// An expired decision is returned because its assertion may still be reused.
 func (c *cache) get(k cacheKey, now time.Time) (d *decision, valid bool) {
 	c.mu.Lock()
 	e, found := c.entries[k]
@@ -237,9 +243,8 @@ func (c *cache) get(k cacheKey, now time.Time) (d *decision, valid bool) {
 	return e.decision, now.Before(e.until)
 }
 
-// load returns the decision that readStore returns, and caches it. When a read for the same key is in
-// progress, load waits for its result instead, but not longer than until ctx ends. An error is not
-// cached.
+// load calls readStore, caches the decision and returns it. If a read for the key k is in progress
+// already, load waits for its result instead, at most until ctx ends. Errors are not cached.
 func (c *cache) load(ctx context.Context, k cacheKey, now time.Time, readStore readFunc) (*decision, error) {
 	c.mu.Lock()
 	current, found := c.reads[k]
@@ -259,11 +264,11 @@ func (c *cache) load(ctx context.Context, k cacheKey, now time.Time, readStore r
 	}
 }
 
-// errNoResult is the error of the requests that wait for a read whose goroutine panics.
+// errNoResult is the error for the requests that wait for a read of the store, if the read panics.
 var errNoResult = errors.New("reading a session ended without a result")
 
-// run calls readStore, and passes its result to the requests that wait. It does the latter even when
-// readStore panics, so that they do not wait forever.
+// run calls readStore, and passes the result to the waiting requests. If readStore panics, the
+// waiting requests get errNoResult: otherwise they would wait forever.
 func (c *cache) run(current *read, k cacheKey, now time.Time, readStore readFunc) (*decision, error) {
 	var until time.Time
 	defer func() {
@@ -271,7 +276,7 @@ func (c *cache) run(current *read, k cacheKey, now time.Time, readStore readFunc
 		defer c.mu.Unlock()
 		close(current.done)
 		if current.removed {
-			return // remove has deleted c.reads[k], which may be a later read by now
+			return // cache.remove has deleted this read from c.reads; c.reads[k] may be a later read
 		}
 		delete(c.reads, k)
 		if current.err == nil {
@@ -291,8 +296,8 @@ func (c *cache) put(k cacheKey, e entry, now time.Time) {
 	c.store(k, e, now)
 }
 
-// store stores an entry; the caller has locked mu. When the cache is full, it inspects 16 random
-// entries. It removes those that have expired, and the 16th in any case, so that there is space.
+// store stores an entry. The caller has locked mu. When the cache is full, store inspects 16 random
+// entries. It removes the expired entries among them. It always removes the 16th, to make space.
 func (c *cache) store(k cacheKey, e entry, now time.Time) {
 	if _, found := c.entries[k]; !found && len(c.entries) >= maxEntries {
 		inspected := 0
@@ -309,8 +314,8 @@ func (c *cache) store(k cacheKey, e entry, now time.Time) {
 	c.entries[k] = e
 }
 
-// remove removes the entry of a session that this process has ended, and keeps a read in progress
-// from caching it again.
+// remove removes the decision for a session that this process has just ended. A read in progress
+// for this session does not cache its decision.
 func (c *cache) remove(k cacheKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,12 +12,13 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// forwardedRequest is the original request of a browser, for which a proxy requests a decision.
+// forwardedRequest is a browser's request to a site, as the site's proxy describes it to the
+// gateway. A site is one host of a protected app, with one scheme.
 type forwardedRequest struct {
 	site   *site
 	target string // path and query, as the browser sent them; see cleanReturn
 	method string
-	nginx  bool // sent by auth_request, which passes on 401 and 403 only
+	nginx  bool // the proxy is nginx; its auth_request passes on the statuses 401 and 403 only
 }
 
 var (
@@ -29,9 +30,9 @@ var (
 // parseForwarded reads the original request from the headers of a trusted proxy.
 //
 // Traefik and Caddy send X-Forwarded-Host, -Proto, -Uri and -Method; nginx sends X-Original-URL and
-// X-Original-Method when it is configured as documented. A proxy of one kind passes on the headers
-// of the other kind if a client sends them. So when both contain a host, they must belong to the
-// same app: otherwise a client could get the decision for another site.
+// X-Original-Method when it is configured as documented. A proxy passes on headers that it does not
+// know: a client behind Traefik can send X-Original-URL. If a request has both kinds of headers,
+// they must name the same host. Otherwise a client could get the decision for another site.
 func (h *Handler) parseForwarded(r *http.Request) (forwardedRequest, error) {
 	var req forwardedRequest
 	if !h.trusted(r) {
@@ -76,7 +77,7 @@ func single(r *http.Request, name string) (value string, ok bool) {
 	return "", false
 }
 
-// cutURL splits an address; its path stays as the client sent it.
+// cutURL splits an address. target is the path with the query, exactly as the client sent it.
 func cutURL(address string) (scheme, host, target string, ok bool) {
 	scheme, rest, ok := strings.Cut(address, "://")
 	if !ok {
@@ -89,9 +90,9 @@ func cutURL(address string) (scheme, host, target string, ok bool) {
 	return scheme, rest[:i], rest[i:], true
 }
 
-// site returns the site of a host and a scheme (proto), or nil when no app has the host. A site is one
-// host of an app with one scheme. Hosts are compared with their port and without regard to case. An
-// app has a host on plain http only on loopback, or with Config.Insecure.
+// site returns the site of a host and a scheme (proto), or nil if there is none. Hosts are compared
+// with their port and without regard to case. A site with the scheme http exists only on loopback,
+// or with Config.Insecure.
 func (h *Handler) site(host, proto string) *site {
 	sites, found := h.byHost[host] // browsers send the host in lower case, so this saves the conversion
 	if !found {
@@ -101,7 +102,9 @@ func (h *Handler) site(host, proto string) *site {
 	if plain && sites.http != nil {
 		return sites.http
 	}
-	return sites.https // also for plain http: the browser is then redirected to https, where the cookie is
+	// A request by plain http gets the https site too. Its browser sends no cookie, since the cookie
+	// is Secure, and is redirected to sign in by https.
+	return sites.https
 }
 
 // trusted reports whether the peer that sent r is one of Config.TrustedProxies.
@@ -119,8 +122,8 @@ func (h *Handler) trusted(r *http.Request) bool {
 	return false
 }
 
-// siteOf returns the site of a request to /.weigate/, or nil. The forwarded headers are read from a
-// trusted proxy only; of any other peer the Host header is used.
+// siteOf returns the site of a request to /.weigate/, or nil. If a trusted proxy sent the request,
+// the forwarded headers determine the site. Otherwise the Host header and TLS determine it.
 func (h *Handler) siteOf(r *http.Request) *site {
 	host, proto := r.Host, ""
 	if r.TLS != nil {
@@ -164,13 +167,13 @@ func setPrivateOnHost(w http.ResponseWriter) {
 	header.Del("Strict-Transport-Security")
 }
 
-// maxReturn is the greatest length of a return path, in bytes. The return address of a sign-in may
-// have session.MaxReturn bytes, and contains this path percent-encoded, which makes it longer.
-// beginSignIn replaces a path that is too long even so by "/".
+// maxReturn is the greatest length of a return path, in bytes. A return path is the path of the
+// site at which the browser continues after sign-in. The return address of a sign-in contains it
+// percent-encoded. If that address exceeds session.MaxReturn, beginSignIn replaces the path by "/".
 const maxReturn = 1000
 
-// cleanReturn returns a path of the same host in a form that all browsers parse alike. A path that
-// some of them parse differently becomes "/".
+// cleanReturn returns a return path in a form that every browser parses as a path of the same host.
+// If browsers parse the path differently, or if it is too long, cleanReturn returns "/".
 func cleanReturn(target string) string {
 	target, _, _ = strings.Cut(target, "#")
 	if !strings.HasPrefix(target, "/") || len(target) > maxReturn {

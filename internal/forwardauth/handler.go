@@ -24,19 +24,19 @@ import (
 // App is an app of kind forward_auth.
 type App struct {
 	gateway.App
-	// host names in lower case, at least one, with the port if it is not 443 or 80; a host must not
-	// belong to two apps
+	// at least one host name, in lower case, with the port if it is not 443 or 80; no host belongs to
+	// two apps
 	Hosts []string
-	// the id in the header X-Weigate-User: access.SubjectUser (or ""), access.SubjectUnionID, or
-	// access.SubjectOpenID with the name of a connector
+	// the kind of id in the header X-Weigate-User: access.SubjectUser (or ""), access.SubjectUnionID,
+	// or access.SubjectOpenID followed by the name of a connector (a WeChat app in the configuration)
 	Subject string
 }
 
 // Sessions finds sessions of the gateway by their hash. Its method is safe for concurrent use.
 type Sessions interface {
-	// Find returns a session that is live at now, with its user, and records that it was used. It
-	// returns gateway.ErrNotFound when the session has expired, or its user has been deleted or
-	// blocked, and otherwise the error of the store.
+	// Find returns a session that is live at now, with its user. It records that the session was used.
+	// It returns gateway.ErrNotFound if the session has ended, or if its user has been deleted or
+	// blocked. Any other error means that the store has failed.
 	Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error)
 }
 
@@ -53,7 +53,7 @@ type Config struct {
 	Sessions Sessions
 	Access   access.Policy
 	Users    access.Users
-	AppIDs   gateway.AppIDs // optional: of the connectors
+	AppIDs   gateway.AppIDs // optional: the appids of the connectors
 	Site     *web.Site
 	Grants   gateway.Grants
 	Attempts gateway.Attempts
@@ -67,8 +67,8 @@ type Config struct {
 	Now       func() time.Time             // optional: nil = time.Now
 }
 
-// Handler serves proxies and signs users in on the hosts of apps. The session on such a host is a host
-// session. Make a Handler with [New]; it is safe for concurrent use.
+// Handler serves proxies and signs users in on the hosts of apps. A host session is the session of
+// a user on one host. Make a Handler with [New]; it is safe for concurrent use.
 type Handler struct {
 	cfg        Config
 	path       string               // of Config.URL; "" at the root
@@ -84,8 +84,8 @@ type Handler struct {
 	warnedLoop atomic.Bool // the error about a redirect loop was logged
 }
 
-// site is one host of an app with one scheme. There is exactly one *site for each origin, so pointers
-// can be compared and are used as map keys.
+// site is one host of an app with one scheme. There is exactly one *site for each origin, so
+// pointers can be compared and are used as map keys.
 type site struct {
 	app           *App
 	origin        string   // scheme and host
@@ -93,18 +93,18 @@ type site struct {
 	secure        bool     // the scheme is https
 	sessionCookie string   // name of the cookie of the host session
 	nonceCookie   string   // name of the cookie with the nonce of a sign-in in progress
-	ownPrefixes   []string // of the names of the gateway's cookies, which are not passed to the site
+	ownPrefixes   []string // the names of the gateway's own cookies begin so; they are not passed to the site
 }
 
 // hostSites are the sites of a host; nil for a scheme on which the host is not served.
 type hostSites struct{ https, http *site }
 
-// Paths. The first two are relative to the gateway's path, the others are at the root of each host of
-// an app, whose proxy passes them to the gateway.
 const (
+	// Paths at the gateway, relative to the path of Config.URL.
 	pathVerify  = "/verify"
 	pathHandoff = "/forward-auth"
 
+	// Paths at the root of each host of an app. The host's proxy passes them to the gateway.
 	hostPrefix  = "/.weigate/"
 	pathStart   = hostPrefix + "start"
 	pathFinish  = hostPrefix + "finish"
@@ -173,8 +173,8 @@ func (h *Handler) addHosts() error {
 	return errors.Join(problems...)
 }
 
-// addHost adds a host, and reports whether it was added before. Proxies may send a host with or without
-// the default port of its scheme, so the host is added with and without it.
+// addHost adds a host, and reports whether it was added before. A proxy may send a host with or
+// without the default port of its scheme. Therefore addHost adds both forms of the host.
 func (h *Handler) addHost(app *App, name string, u *url.URL) (taken bool) {
 	port := u.Port()
 	if port == "443" || port == "80" {
@@ -221,9 +221,9 @@ func newSite(app *App, scheme, host string) *site {
 }
 
 // Mount registers the routes. /verify has the highest rate limit: a proxy sends a request there for
-// each request of each user, and a cached decision is cheap. /verify accepts cross-site POST requests,
-// since a proxy may send the method of the original request. This is safe, since /verify changes
-// nothing.
+// each request of each user. The responses are cheap, since decisions are cached. /verify accepts
+// cross-site POST requests: a proxy may use the method of the original request. This is
+// harmless, since /verify changes nothing.
 func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathVerify, h.verify, route.CrossSitePost, route.Subrequest, route.LimitedVerify)
 	mux.HandleFunc("GET "+h.path+pathHandoff, h.serveHandoff, route.Limited)
@@ -234,8 +234,8 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc("GET "+pathRefused, h.refused, route.Limited)
 }
 
-// startURL returns the address at which a sign-in on this host begins, and which returns to a path of
-// the host.
+// startURL returns the address that begins a sign-in on this host. After the sign-in, the browser
+// continues at the path returnTo of the host.
 func (s *site) startURL(returnTo string) string {
 	return s.origin + pathStart + "?return=" + url.QueryEscape(returnTo)
 }

@@ -22,10 +22,10 @@ import (
 
 const (
 	handoffLifetime   = 30 * time.Second
-	maxLoginRequestID = 64 // bytes, more than admission.NewLoginRequestID makes
+	maxLoginRequestID = 64 // bytes; ids of admission.NewLoginRequestID are shorter
 
-	// repeatLifetime is how long a repeated redemption of a token leads to the same session: the user
-	// reloads the page, or WeChat's browser sends the request twice.
+	// repeatLifetime is how long a redeemed token may be redeemed again. The result is the same
+	// session. The user may reload the page, and WeChat's browser may send a request twice.
 	repeatLifetime = time.Minute
 	// attemptLease is how long one request may take to redeem a token, while others wait.
 	attemptLease = 10 * time.Second
@@ -33,21 +33,22 @@ const (
 	attemptPoll = 50 * time.Millisecond
 )
 
-// Parameters of pathHandoff, and of the paths of a host (return, token). Only the token is a secret,
-// and it is useless without the nonce in the browser's cookie.
+// Parameters of pathHandoff, and of the paths of a host (return, token). Only the token is a
+// secret, and it is useless without the nonce in the browser's cookie.
 const (
-	paramTo             = "to"        // origin of the site
-	paramChallenge      = "challenge" // PKCE challenge of the nonce in the browser's cookie on the site
-	paramReturn         = "return"    // path on the site
-	paramLoginRequest   = "login_request"
+	paramTo             = "to"             // origin of the site
+	paramChallenge      = "challenge"      // PKCE challenge of the nonce in the browser's cookie on the site
+	paramReturn         = "return"         // path on the site
+	paramLoginRequest   = "login_request"  // id of the sign-in from which the browser returns
 	paramReauthenticate = "reauthenticate" // the user pressed the button that signs in again
 	paramToken          = "token"
 )
 
-// This file transfers a session from the gateway to the host of a site, since the cookie of one host
-// is not sent to another. The gateway makes a one-time token (serveHandoff). The browser brings the
-// token to the host, where Handler.finish in host.go redeems it with redeemOnce. The token is stored
-// like an authorization code, bound by PKCE to a nonce that only this browser has.
+// A handoff transfers a session from the gateway to a site: the host of an app that forward auth
+// protects. Browsers do not send a cookie of one host to another host. Therefore serveHandoff makes
+// a one-time token. The browser brings the token to the host. There Handler.finish (host.go) calls
+// redeemOnce. The store keeps the token like an authorization code: PKCE binds it to a nonce in a
+// cookie of this browser.
 
 // handoff is a valid request to transfer the session to the host of a site.
 type handoff struct {
@@ -58,9 +59,8 @@ type handoff struct {
 	reauthenticate bool   // the user has agreed to sign in again
 }
 
-// serveHandoff transfers the session of a signed-in browser to the host of an app. An attacker who
-// sends a crafted address to another user gains nothing: it leads to a host of a configured app,
-// with a token that only the browser with the nonce can redeem.
+// serveHandoff begins a handoff. An attacker gains nothing by sending a crafted address to a user.
+// The address leads to a host of a configured app only, and the token is useless without the nonce.
 func (h *Handler) serveHandoff(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
@@ -144,8 +144,8 @@ func (h *Handler) problemPage(req handoff, problem *pageError) web.Page {
 	return page
 }
 
-// admit responds to a handoff with the next step: a redirect to the host with a token, a page, or a
-// redirect to sign in. It leaves errors to serveHandoff.
+// admit responds with a redirect to the host with a token, with a page, or with a redirect to sign
+// in. Package admission decides which. serveHandoff responds when admit returns an error.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) error {
 	s, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
@@ -190,7 +190,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) err
 	return nil
 }
 
-// sessionAttrs are the facts about the session by which an app accepts or rejects it, for the log.
+// sessionAttrs returns the facts by which an app accepts or rejects a session, for the log.
 func sessionAttrs(s *site, b session.Browser, signedIn bool) []slog.Attr {
 	attrs := []slog.Attr{slog.String("host", s.origin), slog.Bool("signed_in", signedIn)}
 	if !signedIn {
@@ -209,15 +209,15 @@ func userOf(s session.Browser, signedIn bool) *gateway.User {
 	return &s.User
 }
 
-// withLoginRequest returns the handoff with a login request id: the return address of that login
-// request.
+// withLoginRequest returns a copy of the handoff with another login request id. Such an id ties a
+// sign-in to the handoff that required it.
 func (req handoff) withLoginRequest(loginRequestID string) handoff {
 	req.loginRequestID = loginRequestID
 	return req
 }
 
-// beginSignIn redirects the browser to sign in. If the return path makes the return address too long,
-// the browser continues at the site's home page.
+// beginSignIn redirects the browser to sign in. If the return path makes the return address too
+// long, the browser continues at the site's home page.
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req handoff, reauthenticate bool) error {
 	id := admission.NewLoginRequestID(h.address(req.withLoginRequest("")))
 	if len(h.address(req.withLoginRequest(id))) > session.MaxReturn {
@@ -254,7 +254,8 @@ func (h *Handler) newToken(ctx context.Context, req handoff, s session.Browser,
 	if subject.Pinned {
 		c.Grant.Subject = subject.Value
 	} else {
-		c.PinSubject = subject.Value // the store uses the pinned subject if there is one
+		// PutCode pins it, if no subject is pinned yet: the app always gets this subject for the user.
+		c.PinSubject = subject.Value
 	}
 	err := h.cfg.Grants.PutCode(ctx, c)
 	switch {
@@ -272,13 +273,14 @@ func (h *Handler) subjects() access.Subjects {
 	return access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects, AppIDs: h.cfg.AppIDs}
 }
 
-// redeemOnce redeems the token of a handoff, and returns the id of the grant of the host session. It
-// returns gateway.ErrNotFound when the token is invalid, or was made for another host or browser;
-// then nothing has changed.
+// redeemOnce redeems the token of a handoff, and returns the id of the grant of the host session.
+// It returns gateway.ErrNotFound when the token is invalid, or was made for another host or
+// browser.
 //
-// WeChat's browser may send the same request twice at the same time. An attempt in the store selects
-// one of these requests, across all processes, to redeem the token. The others wait for it and get
-// the same session, which is derived from the grant.
+// WeChat's browser may send a request twice at the same time. An attempt is a record in the store
+// that only one of these requests can create, in all processes. That request redeems the token. The
+// other request waits for the result. It gets the same session, whose cookie is derived from the
+// grant.
 func (h *Handler) redeemOnce(ctx context.Context, s *site, nonce, token string) (grant string, err error) {
 	hash := sha256.Sum256([]byte(token))
 	code, err := h.code(ctx, s, nonce, hash)
@@ -328,10 +330,10 @@ func (h *Handler) checkGrant(ctx context.Context, s *site, grant gateway.Grant) 
 	return err
 }
 
-// spend makes a token useless that does not fit this browser. It was in the address bar, from which
-// somebody may have copied it, and the attacker who made the challenge could redeem it: as the user of
-// this browser, if that user was lured to serveHandoff with the attacker's challenge. A redeemed
-// token has been spent, and its grant is the session of the browser that redeemed it.
+// spend makes a token useless that does not fit this browser. An attacker may have lured the user
+// to serveHandoff with the attacker's own challenge. The token then fits the attacker's nonce. It
+// was in the address bar, so the attacker may get it and could redeem it as the user. A token that
+// has been redeemed is left alone: its grant is the session of another request or browser.
 func (h *Handler) spend(ctx context.Context, token string) error {
 	code, err := h.cfg.Grants.Code(ctx, sha256.Sum256([]byte(token)))
 	isHandoff := len(code.Grant.Scopes) == 0 // codes of OpenID Connect and of the relay have scopes
@@ -362,16 +364,16 @@ func (h *Handler) code(ctx context.Context, s *site, nonce string, hash [32]byte
 // Config.SessionMax.
 func (h *Handler) redeem(ctx context.Context, s *site, code gateway.Code, now time.Time) (string, error) {
 	end := now.Add(h.cfg.SessionMax)
-	f, err := h.cfg.Grants.Redeem(ctx, code.Hash, now, gateway.TokenIssue{
+	grant, err := h.cfg.Grants.Redeem(ctx, code.Hash, now, gateway.TokenIssue{
 		Access: gateway.Token{Hash: sha256.Sum256([]byte(h.hostToken(s, code.Grant.ID))), CreatedAt: now,
 			ExpiresAt: end}, GrantExpires: end,
 	})
 	if errors.Is(err, gateway.ErrReplay) {
-		// The attempt's lease had expired, so a second request redeemed the code too. The store has
-		// revoked the grant, and the user signs in again.
+		// Another request has redeemed the code too. This is rare: the store must have dropped the
+		// attempt in between. The store has revoked the grant, and the user signs in again.
 		err = gateway.ErrExpired
 	}
-	return f.ID, err
+	return grant.ID, err
 }
 
 // awaitRedemption waits until the request that began the attempt has redeemed the code.
@@ -387,7 +389,7 @@ func (h *Handler) awaitRedemption(ctx context.Context, s *site, nonce string, ha
 		}
 		select {
 		case <-ctx.Done():
-			return code, gateway.ErrExpired // the other request may still redeem the code, so this one must not
+			return code, gateway.ErrExpired // the first request may still redeem the code, so do not redeem it here
 		case <-tick.C:
 		}
 	}

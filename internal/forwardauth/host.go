@@ -19,17 +19,18 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file serves the paths /.weigate/ on the hosts of sites, and reads and sets the cookies there. A
-// site is one host of an app that forward auth protects.
+// This file serves the paths /.weigate/ on the hosts of sites, and reads and sets the cookies
+// there. A site is one host of an app that forward auth protects. A host session is a user's
+// session on a site.
 
-// passedLifetime is how long the gateway remembers that it redirected a browser from start back to
-// the site. When the proxy is misconfigured, the browser returns immediately.
+// passedLifetime is how long a cookie records that start redirected a browser back to the site. A
+// browser that requests start again within this time is in a redirect loop.
 const passedLifetime = 10 * time.Second
 
-// start begins a sign-in: it stores a nonce in a cookie of the host and redirects to the gateway. A
-// browser that has a session already, since it signed in in another tab, is redirected back to the
-// site. If such a browser requests start again immediately, the proxy does not pass its cookie to
-// /verify, and the redirects would never end: start then shows an error.
+// start begins a sign-in: it stores a nonce in a cookie of the host, and redirects to the gateway.
+// If the browser has a host session already (from another tab), start redirects it back to the
+// site. If this browser then requests start again at once, start shows an error. Otherwise the
+// redirects would never end: the proxy does not pass the browser's cookie to /verify.
 func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 	target := cleanReturn(r.URL.Query().Get(paramReturn))
 	nonce, passed := s.readNonce(r)
@@ -61,16 +62,18 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 
 func (h *Handler) gatewayOrigin() string { return strings.TrimSuffix(h.cfg.URL, h.path) }
 
-// signedIn reports whether the browser has a session on the site with which /verify allows requests.
+// signedIn reports whether the browser has a session on the site with which /verify allows
+// requests.
 func (h *Handler) signedIn(r *http.Request, s *site) (bool, error) {
 	d, err := h.decideNow(r, s)
 	return err == nil && d.denied == "", err
 }
 
-// finish exchanges the one-time token of a handoff for a session on this host. The browser must have
-// the nonce of the sign-in. Therefore a stolen token is useless, and an attacker who sends a user a
-// link with the attacker's token cannot sign the user in as the attacker (login CSRF). A token that does not fit is
-// spent, and the browser leaves the address that contains it.
+// finish exchanges the one-time token of a handoff for a session on this host. A handoff transfers
+// the gateway's session to a site. The browser must have the nonce of the sign-in. Therefore a
+// stolen token is useless. Login CSRF is impossible too: a link with an attacker's token does not
+// sign a user in as the attacker. If the token does not fit the nonce, finish makes it useless with
+// spend. Then it redirects the browser to an address without the token.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	q := r.URL.Query()
 	target, token := cleanReturn(q.Get(paramReturn)), q.Get(paramToken)
@@ -107,7 +110,8 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	route.SeeOther(w, s.origin+pathFinish+"?"+url.Values{paramReturn: {target}}.Encode())
 }
 
-// logToken writes the log line of a handoff token that was rejected. err is the error of redeemOnce.
+// logToken writes the log line of a handoff token that was rejected. err is the error of
+// redeemOnce.
 func (h *Handler) logToken(r *http.Request, s *site, hasNonce bool, err error) {
 	reason := "token_not_for_this_browser"
 	switch {
@@ -120,9 +124,9 @@ func (h *Handler) logToken(r *http.Request, s *site, hasNonce bool, err error) {
 		Compared: []slog.Attr{slog.String("host", s.origin), slog.Bool("nonce", hasNonce)}})
 }
 
-// finishWithoutToken serves the address to which finish redirects a browser whose token was invalid.
-// The browser may have a session already, after the back button or in a second tab: then it
-// continues.
+// finishWithoutToken serves the address to which finish redirects a browser whose token was
+// invalid. A browser with a host session continues at the site: the user may have pressed the back
+// button, or signed in in another tab. Any other browser gets an error page.
 func (h *Handler) finishWithoutToken(w http.ResponseWriter, r *http.Request, s *site, target string) {
 	in, err := h.signedIn(r, s)
 	switch {
@@ -146,8 +150,8 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request, s *site) {
 	})
 }
 
-// signOut ends the session on this host, in every process within the lifetime of the cache. The
-// gateway's session remains, as the page explains.
+// signOut ends the session on this host. Another process may still have an allowing decision in its
+// cache, until Config.Cache has passed. The gateway's session remains, as the page explains.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
 	cookie, _ := s.cookies(r)
 	if grant, _, ok := h.verifyCookie(s, cookie); ok {
@@ -163,7 +167,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
 		url.Values{"return": {h.path + "/"}}.Encode()})
 }
 
-// end revokes the grant, even if the user closes the page meanwhile.
+// end revokes the grant of a host session, even if the browser disconnects.
 func (h *Handler) end(ctx context.Context, s *site, grant string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
@@ -180,11 +184,13 @@ func (h *Handler) end(ctx context.Context, s *site, grant string) error {
 	return nil
 }
 
-// The cookie of a host session is "GRANT.MAC": the id of the grant, and an HMAC of this id and the
-// host under a key that is derived from the master key. The MAC is the access token of the grant, of
-// which the database has the SHA-256. A forged cookie, or a cookie of another host, is rejected
-// without reading the database. A handoff token that is redeemed twice results in the same cookie.
-// GRANT identifies the user even after the session has ended, so that a blocked user sees the reason.
+// The cookie of a host session is "GRANT.MAC". GRANT is the id of the session's grant. MAC is an
+// HMAC of GRANT and the host. The key of the HMAC is derived from the master key.
+//
+//   - MAC is the access token of the grant. The database has only its SHA-256.
+//   - A forged cookie, or a cookie of another host, is rejected without a query of the database.
+//   - A token of a handoff that is redeemed twice results in the same cookie both times.
+//   - GRANT identifies the user even after the session has ended: a blocked user sees the reason.
 
 // mac returns the MAC of a grant's id and a host, in base64url.
 func mac(secret []byte, grant, host string) string {
@@ -198,14 +204,15 @@ func (h *Handler) hostToken(s *site, grant string) string {
 	return mac(h.cookieKeys[0], grant, s.name)
 }
 
-// verifyCookie splits a cookie into the id of the grant and the hash of the MAC, which identifies the
-// access token in the store. ok is false unless the gateway issued the cookie for this host.
+// verifyCookie returns the id of the grant in a cookie, and the hash of the MAC. The hash
+// identifies the access token in the store. ok is false unless the gateway issued the cookie for
+// this host.
 func (h *Handler) verifyCookie(s *site, value string) (grant string, hash [32]byte, ok bool) {
 	grant, token, found := strings.Cut(value, ".")
 	if !found || len(value) > 200 {
 		return "", hash, false
 	}
-	for _, secret := range h.cookieKeys { // of the current master key, and of those before it
+	for _, secret := range h.cookieKeys { // keys from the current master key and from earlier master keys
 		if hmac.Equal([]byte(mac(secret, grant, s.name)), []byte(token)) {
 			return grant, sha256.Sum256([]byte(token)), true
 		}
@@ -213,8 +220,8 @@ func (h *Handler) verifyCookie(s *site, value string) (grant string, hash [32]by
 	return "", hash, false
 }
 
-// cookies returns the value of the session cookie ("" = none), and the Cookie header for the site:
-// without the cookies of the gateway, which the site must not see.
+// cookies returns the value of the cookie of the host session ("" = none). rest is the Cookie
+// header for the site. It lacks the gateway's cookies, since the site must not see them.
 func (s *site) cookies(r *http.Request) (session, rest string) {
 	lines := r.Header["Cookie"]
 	if len(lines) == 1 && !s.containsOwn(lines[0]) {
@@ -223,12 +230,12 @@ func (s *site) cookies(r *http.Request) (session, rest string) {
 	var others strings.Builder
 	for _, line := range lines {
 		for len(line) > 0 {
-			var one string
-			one, line, _ = strings.Cut(line, ";")
-			one = strings.TrimSpace(one)
-			name, value, _ := strings.Cut(one, "=")
+			var pair string
+			pair, line, _ = strings.Cut(line, ";")
+			pair = strings.TrimSpace(pair)
+			name, value, _ := strings.Cut(pair, "=")
 			switch {
-			case one == "":
+			case pair == "":
 			case name == s.sessionCookie && session == "":
 				session = value
 			case s.isOwn(name):
@@ -236,7 +243,7 @@ func (s *site) cookies(r *http.Request) (session, rest string) {
 				if others.Len() > 0 {
 					others.WriteString("; ")
 				}
-				others.WriteString(one)
+				others.WriteString(pair)
 			}
 		}
 	}
@@ -264,9 +271,9 @@ func (s *site) isOwn(name string) bool {
 // nonceLife is longer than a sign-in takes.
 const nonceLife = time.Hour
 
-// readNonce returns the nonce of this browser on the site; "" = none. passed reports that start has
-// just redirected the browser back to the site, since it had a session: start then adds the suffix
-// ".1" to the cookie.
+// readNonce returns the nonce of this browser on the site; "" = none. passed reports whether the
+// cookie has the suffix ".1". start adds the suffix when it redirects a browser back to the site,
+// because the browser has a session already.
 func (s *site) readNonce(r *http.Request) (nonce string, passed bool) {
 	for c := range cookie.Sent(r, s.nonceCookie) {
 		value, suffix, _ := strings.Cut(c.Value, ".")

@@ -14,7 +14,9 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// The headers with the identity for a site, as net/http spells them.
+// The headers of a response of /verify, as net/http spells them. The proxy passes them to
+// the site (a host that forward auth protects). headerRedirect is different: it is for nginx
+// itself.
 const (
 	headerUser      = "X-Weigate-User"
 	headerName      = "X-Weigate-Name"
@@ -22,16 +24,16 @@ const (
 	headerUnionID   = "X-Weigate-Unionid"
 	headerGroups    = "X-Weigate-Groups"
 	headerAssertion = "X-Weigate-Assertion"
-	headerCookie    = "Cookie" // the client's cookies without the gateway's
-	headerRedirect  = "X-Weigate-Redirect"
+	headerCookie    = "Cookie"             // the client's cookies without the gateway's
+	headerRedirect  = "X-Weigate-Redirect" // where nginx redirects a browser whose request is denied
 )
 
 // storeTimeout limits the operations on the store for one request.
 const storeTimeout = 5 * time.Second
 
 // verify serves /verify: a reverse proxy sends a subrequest here before it passes a request to a
-// site. Every response has every identity header, if only with an empty value: when a header is
-// missing, a proxy may keep the value that the client sent, and a client could forge an identity.
+// site. Every response has every identity header, if only with an empty value. If a header were
+// missing, a proxy might keep the client's value: the client could forge an identity.
 func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header["Cache-Control"] = h.noStore
@@ -63,7 +65,8 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// decision returns the decision for a cookie on a site, from the cache while it is valid.
+// decision returns the decision for a session cookie on a site. It uses the cached decision while
+// that is valid.
 func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decision, error) {
 	if cookie == "" {
 		return &decision{denied: web.NotSignedIn}, nil
@@ -94,7 +97,8 @@ func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decisi
 	}
 	d, until, err := read()
 	if err == nil {
-		// Without a cache time every request reads the store, and only the assertion is reused.
+		// With Config.Cache 0 every request reads the store. The next request may reuse the assertion
+		// (the signed identity) of this decision.
 		h.cache.put(k, entry{d, until}, now)
 	}
 	return d, err
@@ -111,8 +115,9 @@ func (h *Handler) decideNow(r *http.Request, s *site) (*decision, error) {
 	return h.readDecision(r.Context(), s, grant, hash, nil, h.cfg.Now())
 }
 
-// rejectProxy responds to a peer that is not a trusted proxy, and to a request for an unknown host.
-// The response contains nothing about any user.
+// rejectProxy responds to a request whose site parseForwarded could not determine: the peer is not
+// a trusted proxy, the host is unknown, or the headers are contradictory. The response contains
+// nothing about any user.
 func (h *Handler) rejectProxy(w http.ResponseWriter, r *http.Request, err error) {
 	kind, reason := web.UnknownHost, "unknown_host"
 	switch {
@@ -133,8 +138,8 @@ func (h *Handler) rejectProxy(w http.ResponseWriter, r *http.Request, err error)
 	writeError(w, http.StatusForbidden, kind)
 }
 
-// logDenied writes the log line of a request that is denied. A visitor without a cookie is sent to
-// sign in, which is ordinary and only logged for debugging.
+// logDenied writes the log line of a request that is denied. A request without a session cookie is
+// ordinary: the visitor has not signed in yet. It is logged at the level debug only.
 func (h *Handler) logDenied(r *http.Request, s *site, d *decision) {
 	if d.denied == web.NotSignedIn && d.reason == "" {
 		h.cfg.Logger.DebugContext(r.Context(), "verify request without a session", "app", s.app.ID, "request_id",
@@ -146,9 +151,12 @@ func (h *Handler) logDenied(r *http.Request, s *site, d *decision) {
 			d.compared...)})
 }
 
-// deny responds to a request that is denied: to a program with JSON, to a browser without a session
-// with a redirect to sign in, or, if the browser sent a form, with a page that asks to sign in.
-// Otherwise it shows a page with the reason.
+// deny responds to a request that is denied:
+//
+//   - to a program or script, with JSON;
+//   - to a browser without a session, with a redirect to sign in;
+//   - to a browser without a session that sent a form, with a page that asks the user to sign in;
+//   - to any other browser, with a page that shows the reason.
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, req forwardedRequest, d *decision) {
 	h.logDenied(r, req.site, d)
 	w.Header().Del("Strict-Transport-Security") // this response is for a host that is not the gateway's
@@ -173,14 +181,14 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, req forwardedRequ
 	}
 }
 
-// showPleaseSignIn responds to a form that was sent without a session. The form is lost, and after a
-// redirect the user would believe that the site had accepted it.
+// showPleaseSignIn responds to a form that was sent without a session. The content of the form is
+// lost. A redirect would hide the loss: the user would believe that the site had accepted the form.
 func (h *Handler) showPleaseSignIn(w http.ResponseWriter, r *http.Request, s *site) {
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, App: s.app.Name, Go: s.startURL("/"), Logged: true})
 }
 
-// redirect redirects a browser to sign in. nginx ignores a redirect of /verify, so it gets the
-// address in a header and redirects the browser itself.
+// redirect redirects a browser to an address, usually to sign in. nginx does not pass on a redirect
+// of /verify. Therefore nginx gets the address in headerRedirect, and redirects the browser itself.
 func (h *Handler) redirect(w http.ResponseWriter, req forwardedRequest, address string) {
 	if req.nginx {
 		w.Header().Set(headerRedirect, address)
@@ -209,8 +217,8 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, s *site, d 
 	h.cfg.Site.Show(w, r, page)
 }
 
-// showFailure responds when the store is unavailable or signing has failed. The response is 503 or 500
-// and never 401, which to a proxy means that the user is not signed in.
+// showFailure responds when the store is unavailable or signing has failed. The status is 503 or
+// 500. It is never 401: a proxy would treat the user as not signed in.
 func (h *Handler) showFailure(w http.ResponseWriter, r *http.Request, req forwardedRequest, err error) {
 	kind := web.Fault
 	if web.KindOf(err) == web.Busy {
@@ -250,8 +258,9 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		h.showFailure(w, r, req, err)
 	case d.denied == "":
-		// The user was allowed in the meantime. Another process may still have the denial in its
-		// cache, and redirects would repeat until it expires, so the page continues after a second.
+		// The user has been allowed since /verify denied the request. Another process may still have
+		// the denial in its cache, and /verify denies the next request again. The page waits for a
+		// second before it continues, so that the redirects do not repeat at full speed.
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, App: req.site.app.Name, Go: req.site.origin +
 			cleanReturn(req.target), ContinueAfter: time.Second})
 	case d.denied == web.NotSignedIn && r.URL.Query().Get("form") == "1":
@@ -262,10 +271,10 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isPage reports whether a browser navigates to a page. It returns false for a request of a program or
-// a script, for an image and for a WebSocket. Browsers that do not send Sec-Fetch-Mode (before 2020, on
-// iOS before 2023) are recognized by the Accept header. For a WebSocket, proxies omit the header
-// Upgrade in their request to /verify, but not Sec-WebSocket-Key.
+// isPage reports whether a browser navigates to a page. It returns false for a program, a script,
+// an image and a WebSocket. Older browsers (before 2020, on iOS before 2023) do not send
+// Sec-Fetch-Mode; the Accept header identifies them. A proxy's subrequest for a WebSocket may lack
+// the header Upgrade. It still has Sec-WebSocket-Key.
 func isPage(r *http.Request) bool {
 	header := r.Header
 	if len(header["Upgrade"]) > 0 || len(header["Sec-Websocket-Key"]) > 0 ||

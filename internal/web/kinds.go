@@ -2,8 +2,8 @@ package web
 
 import "net/http"
 
-// Kind is a kind of page. Its texts are in the catalogues under KIND.title, KIND.text and
-// KIND.button.
+// Kind is a kind of page. Its texts are in the catalogues (one file of texts per language), under
+// the keys KIND.title, KIND.text and KIND.button.
 type Kind string
 
 // The pages of sign-in. Package login uses the same values.
@@ -35,7 +35,7 @@ const (
 	Own           Kind = "own"            // the home page of a signed-in user
 	SignedOut     Kind = "signed_out"     // signed out in this browser
 	EndedAll      Kind = "ended_all"      // signed out in all browsers
-	Continue      Kind = "continue"       // continues automatically; in place of a redirect after a form
+	Continue      Kind = "continue"       // continues automatically after a moment; used instead of a redirect
 	AppSignOut    Kind = "app_sign_out"   // an app asks whether to sign out
 	AppSignedOut  Kind = "app_signed_out" // signed out at the request of an app
 	Waiting       Kind = "waiting"        // the user waits for an administrator's approval
@@ -43,14 +43,14 @@ const (
 	Consent       Kind = "consent"        // asks whether a native app may sign in as the user
 )
 
-// The pages of sign-in by scan: the desktop shows a QR code and a number, and the user confirms on
-// the phone. These are the desktop's.
+// The desktop's pages in a sign-in by scan. The desktop shows a QR code and a number, and the user
+// confirms the sign-in on the phone.
 const (
 	ScanCode      Kind = "scan_code"      // the QR code to scan
 	ScanCopy      Kind = "scan_copy"      // the browser itself is on a phone: a link to copy, and the number
 	ScanScanned   Kind = "scan_scanned"   // a phone scanned the QR code: the number
 	ScanExpired   Kind = "scan_expired"   // the QR code has expired; it is renewed automatically or by a button
-	ScanInactive  Kind = "scan_inactive"  // the same after minutes without activity: renewed by the button only
+	ScanInactive  Kind = "scan_inactive"  // the QR code has expired without activity; only the button renews it
 	ScanRefused   Kind = "scan_refused"   // the phone declined
 	ScanWrong     Kind = "scan_wrong"     // another number was typed on the phone
 	ScanCancelled Kind = "scan_cancelled" // cancelled on the desktop
@@ -73,23 +73,23 @@ const (
 	ScanNone     Kind = "scan_none"     // this phone has not scanned a QR code
 )
 
-// The pages that explain why a user cannot enter an app, or cannot sign out at its request.
+// The pages that explain why a user cannot enter an app, or cannot sign out at the app's request.
 const (
-	UnknownApp     Kind = "unknown_app"
-	RedirectURI    Kind = "redirect_uri"     // not registered for the app
+	UnknownApp     Kind = "unknown_app"      // no app with this id is configured
+	RedirectURI    Kind = "redirect_uri"     // the redirect_uri is not registered for the app
 	NotSignedIn    Kind = "not_signed_in"    // the user returned from sign-in without a session
 	Refused        Kind = "refused"          // the app's access policy denies the user
 	WrongMethod    Kind = "wrong_method"     // the app does not accept the method of this session
 	NoOpenID       Kind = "no_openid"        // the user has no openid at the connector that the app requires
 	NoUnionID      Kind = "no_unionid"       // the app identifies users by unionid, and the user has none
-	SubjectTaken   Kind = "subject_taken"    // the app knows another user by the same subject (sub)
+	SubjectTaken   Kind = "subject_taken"    // the app knows another user by this user's subject (sub)
 	SignOutHint    Kind = "sign_out_hint"    // the id_token_hint is invalid
 	SignOutAddress Kind = "sign_out_address" // the post_logout_redirect_uri is not registered
 	Scope          Kind = "scope"            // WeChat does not have this scope at the endpoint (package relay)
 	State          Kind = "state"            // the state is longer than WeChat accepts (package relay)
 )
 
-// The pages of sites behind forward auth, besides those above.
+// Further pages of package forwardauth. It protects sites: hosts of apps behind a reverse proxy.
 const (
 	UnknownHost   Kind = "unknown_host"    // a proxy requests a decision for a host that is not configured
 	HostSignOut   Kind = "host_sign_out"   // asks whether to sign out of the site
@@ -117,8 +117,8 @@ const (
 	bad   tone = "bad"
 )
 
-// pageStyle is the status and the tone of a kind. Pages with a status of 400 or more and the tone bad
-// show the request id.
+// pageStyle has the HTTP status and the tone of a kind of page. A page shows the request id if its
+// status is 400 or more and its tone is bad.
 type pageStyle struct {
 	status int
 	tone   tone
@@ -127,8 +127,8 @@ type pageStyle struct {
 // Status returns the HTTP status of the pages of a kind.
 func (k Kind) Status() int { return styles[k].status }
 
-// styles has an entry for every kind. New returns an error when a kind has no text in the catalogues,
-// or when a text belongs to no kind.
+// styles has an entry for every kind. New returns an error if a catalogue lacks the texts of a
+// kind. It also returns an error for a text that belongs neither to a kind nor to shared.
 var styles = map[Kind]pageStyle{
 	OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, Choose: {200, plain},
 	NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},
@@ -169,7 +169,7 @@ var styles = map[Kind]pageStyle{
 	TooMany:          {http.StatusTooManyRequests, bad}, TooLarge: {http.StatusRequestEntityTooLarge, bad},
 }
 
-// shared returns the keys of the texts that do not belong to one kind.
+// shared returns the keys of the texts that pages of several kinds use.
 func shared() []string {
 	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy",
 		"user.id", "opens", "sessions", "sessions.here",

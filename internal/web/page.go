@@ -25,7 +25,7 @@ type Form struct {
 	Fields map[string]string // hidden fields
 	Quiet  bool              // drawn as a secondary button
 	Tick   bool              // the form has a box to tick, which is sent as agree=1, and a link to Names.PrivacyURL
-	Missed bool              // with Tick: the user sent the form without the tick, so the page asks for it
+	Missed bool              // with Tick: the user has sent the form without the tick; the page asks for the tick
 }
 
 // UserID is the id of the signed-in user, with the user's sessions.
@@ -39,10 +39,10 @@ type Session struct {
 	ID          string // identifies it in the form
 	Current     bool   // it is this browser
 	Since, Seen time.Time
-	Scan        bool   // a phone has signed it in
+	Scan        bool   // the browser was signed in by scan: the user confirmed on a phone
 	Browser     string // with Scan: name of the browser; "" = unknown
 	MaskedIP    string // with Scan: IP address, without its last part; "" = unknown
-	SignOut     string // where the button that signs it out posts; "" = no button
+	SignOut     string // address for the POST of the button that signs this browser out; "" = no button
 }
 
 // Method is a sign-in method that a user may choose. Its texts are in the catalogues under
@@ -74,15 +74,15 @@ type Page struct {
 	Methods       []Method // to choose from
 	Links         []Link
 	UserID        *UserID
-	ContinueAfter time.Duration // with Go: the page continues there automatically after this time; 0 = it does not
+	ContinueAfter time.Duration // after this time, the page opens Go automatically; 0 = never
 	Scan          *Scan         // on pages of sign-in by scan
-	Opens         string        // what opens the app after Go: the scheme of a native app, or an address of this device
+	Opens         string        // for Consent: what the app will open, its own scheme or an address of this device
 	RequestID     string        // of the request that the page is about; "" = of this request
 	Refusal       Refusal       // for the log line of a page with a status of 4xx
 	Logged        bool          // the caller has written the log line
 
-	// GoToApp and BackToApp replace Go and Back if the address belongs to an app and may have the
-	// scheme of a native app.
+	// GoToApp and BackToApp are used instead of Go and Back for addresses of an app. These may have
+	// the scheme of a native app (com.example.app:).
 	GoToApp, BackToApp AppLink
 }
 
@@ -93,8 +93,8 @@ const waitingRefresh = 10 * time.Second
 func UserOf(u gateway.User) *User { return &User{Nickname: u.Nickname, Picture: u.AvatarURL} }
 
 // WaitingPage returns the page for a user who waits for an administrator's approval. It shows the
-// user id, which the administrator needs. requestURL is the address of the app's request. The page
-// loads it at intervals: the request shows this page again until the user is approved.
+// user id, since the administrator needs the id. requestURL is the address of the app's request. The
+// page opens requestURL at intervals: the app's request succeeds once the user is approved.
 func WaitingPage(app gateway.App, u gateway.User, requestURL string) Page {
 	return Page{
 		Kind: Waiting, App: app.Name, User: UserOf(u), UserID: &UserID{ID: u.ID},
@@ -110,17 +110,18 @@ func ConfirmPage(app gateway.App, u gateway.User, signInURL string) Page {
 
 // AppLink is a link to an app. The zero value has no address.
 //
-// The other links of pages are strings, and the template renders only http, https and relative
-// addresses: an address with another scheme could be javascript:, which would run in the gateway's
-// page. The redirect URI of a native app needs another scheme (com.example.app:/callback), so
-// [ToApp] checks it first. Only ToApp returns AppLinks with an address.
+// All other links of a page are strings. The template renders a string only with the scheme http or
+// https, or as a relative address: a javascript: address would run code in the gateway's page. The
+// redirect URI of a native app has a scheme of the app (com.example.app:/callback). [ToApp] checks
+// the address. Therefore the template may render an AppLink with this scheme.
 type AppLink struct {
 	address string
 	native  bool // address has the scheme of a native app
 }
 
-// nativeScheme matches the scheme of a native app, a reversed domain name (RFC 8252, section 7.1).
-// Schemes that run code in a browser (javascript, data, vbscript) have no dot, and do not match.
+// nativeScheme matches the scheme of a native app: a reversed domain name with a dot (RFC 8252,
+// section 7.1). The schemes javascript, data and vbscript run code in a browser. They have no dot,
+// and do not match.
 var nativeScheme = regexp.MustCompile(`^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+$`)
 
 // ToApp returns a link to an address of an app. An address with the scheme http or https is always
@@ -160,8 +161,8 @@ func hasOnlyParametersAdded(address, uri string) bool {
 	return strings.Contains(uri, "?") && rest[0] == '&'
 }
 
-// href returns the value of the attribute href. Package html/template replaces a string whose scheme
-// is not http or https. It does not replace a template.URL; ToApp has checked the address.
+// href returns the value of the attribute href. Package html/template removes an address of type
+// string whose scheme is unknown to it. It keeps a template.URL. ToApp has checked the address.
 func (l AppLink) href() any {
 	if l.native {
 		return template.URL(l.address)
@@ -170,8 +171,8 @@ func (l AppLink) href() any {
 }
 
 // Scan is the data of the pages of sign-in by scan: the desktop shows a QR code, and the user
-// confirms on the phone. These pages run the embedded script, which waits for the phone; without
-// JavaScript they reload at intervals.
+// confirms on the phone. The embedded script (scan.js) runs on these pages and waits for a change
+// of the state. Without JavaScript the pages reload at intervals.
 type Scan struct {
 	State       string        // the state of the sign-in that the page shows; "" = nothing to wait for
 	Self        string        // address of the page itself
@@ -182,18 +183,18 @@ type Scan struct {
 	Code   *Code
 	Image  string // address of the QR code as a picture, to be saved
 	Phone  string // where a simulated phone opens the QR code; "" = the phones are real
-	Number string // the desktop's two digits
+	Number string // the two digits that the desktop shows, for the user to type on the phone
 
-	Facts  *Facts
-	Answer *NumberForm
+	Facts  *Facts      // about the desktop, on a page of the phone
+	Answer *NumberForm // on a page of the phone
 }
 
-// NumberForm is the form of the phone into which the user types the desktop's number. It is sent as
-// the field number.
+// NumberForm is the form on the phone for the number that the desktop shows. The browser sends the
+// number in the field "number".
 type NumberForm struct {
 	Action    string
 	Fields    map[string]string // hidden fields
-	Malformed bool              // the user sent something else than two digits, so the page asks again
+	Malformed bool              // the user has sent something else than two digits; the page asks again
 }
 
 // Seconds returns ReloadEvery in seconds. The template calls it.
@@ -217,14 +218,14 @@ const (
 	NetworkOther   Network = "other" // they are on different networks
 )
 
-// Facts are the facts about the desktop that a phone shows. Unknown facts are omitted from the page,
-// except app and browser, for which the page has a general term.
+// Facts are the facts about the desktop that a phone shows. For an unknown App or Browser ("") the
+// page has a general term. The page omits an unknown MaskedIP or Network.
 type Facts struct {
 	App      string
 	Browser  string
 	MaskedIP string // IP address of the desktop, without its last part
 	Network  Network
-	Ago      time.Duration // since the sign-in started
+	Ago      time.Duration // how long ago the sign-in started
 }
 
 // Fact is a line of facts on the page.
@@ -275,7 +276,7 @@ func (v view) Facts() ([]Fact, error) {
 	return lines, nil
 }
 
-// ago returns how long ago something was, in words.
+// ago returns words for a time in the past, such as "2 minutes ago".
 func (v view) ago(d time.Duration) (string, error) {
 	key, n := "scan.ago.seconds", int(d/time.Second)
 	switch {

@@ -15,13 +15,13 @@ import (
 type Refusal struct {
 	Request  string      // what was rejected, such as "authorize"; a constant, "" = any request
 	App      string      // id of the app; "" = the request identified none
-	Reason   string      // a constant word; of a page, "" = its kind
+	Reason   string      // a constant word; on a page, "" = the kind of the page
 	Compared []slog.Attr // the values that were compared; never a secret, a code or a token
 }
 
-// LogRefusal writes the log line of a rejected request. The line has the request id that the page
-// and the header X-Request-Id have. It has the pattern of the route instead of the path, which may
-// contain a secret.
+// LogRefusal writes the log line of a rejected request. The request id in the line is also on the
+// page and in the header X-Request-Id. The line has the pattern of the route, not the path: the
+// path may contain a secret.
 func (s *Site) LogRefusal(r *http.Request, f Refusal) {
 	s.logRefusal(r, f, s.cfg.RequestID(r.Context()))
 }
@@ -35,10 +35,14 @@ func (s *Site) logRefusal(r *http.Request, f Refusal, requestID string) {
 	s.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, strings.TrimSpace(f.Request+" request rejected"), attrs...)
 }
 
-// logPage writes the log line of a page, or of the same error for a program, if the page rejects the
-// request and the caller has not logged that. Failures of the server (5xx) are logged where they
-// occur. Package route logs requests over a rate limit and forms of other sites. An address that does
-// not exist is not logged.
+// logPage writes the log line of a rejected request, whether the response is a page or JSON. It
+// writes nothing when
+//
+//   - the caller has written the line (Page.Logged);
+//   - the status is 5xx: failures of the server are logged where they occur;
+//   - the kind is TooMany or ForeignForm: package route logs these rejections;
+//   - the address does not exist; or
+//   - the client has disconnected.
 func (s *Site) logPage(r *http.Request, p Page, status int) {
 	switch {
 	case p.Logged, status < http.StatusBadRequest, status >= http.StatusInternalServerError,
@@ -53,7 +57,7 @@ func (s *Site) logPage(r *http.Request, p Page, status int) {
 // maxLogged is how many bytes of a value that a client has sent are logged.
 const maxLogged = 200
 
-// LoggedText returns a value that a client has sent as the log has it: cut to maxLogged bytes.
+// LoggedText cuts a value from a client to maxLogged bytes, for the log.
 func LoggedText(value string) string {
 	if len(value) <= maxLogged {
 		return value
@@ -66,14 +70,15 @@ func LoggedText(value string) string {
 }
 
 var (
+	// userInfo matches "https://user:password@"; its group is "https://".
 	userInfo   = regexp.MustCompile(`^((?:[^/\\:@]*:)?[/\\]*)[^/\\]*@`)
 	queryStart = regexp.MustCompile(`\?|%3[Ff]`) // %3F: some programs encode their address twice
 	parameter  = regexp.MustCompile(`[^&;]+`)
 )
 
-// LoggedURL returns an address that a client has sent as the log has it: without user name, values
-// of the query and fragment, which may be codes or tokens, and cut to maxLogged bytes. A parameter
-// without "=" may be a token as well.
+// LoggedURL prepares an address from a client for the log. It hides the parts that may be codes or
+// tokens: the user name, the values in the query, and the fragment. It also hides a parameter
+// without "=", since the whole parameter may be a token. The result is cut to maxLogged bytes.
 func LoggedURL(address string) string {
 	address, _, _ = strings.Cut(address, "#")
 	path, query := address, ""
@@ -90,8 +95,8 @@ func LoggedURL(address string) string {
 	return LoggedText(userInfo.ReplaceAllString(path, "$1…@") + query)
 }
 
-// LoggedURLs returns addresses of the configuration as the log has them. An app may have registered
-// an address with a secret in its query.
+// LoggedURLs applies LoggedURL to addresses of the configuration, for the log. A registered address
+// of an app may have a secret in its query.
 func LoggedURLs(addresses []string) []string {
 	var out []string
 	for _, address := range addresses {

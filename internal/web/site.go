@@ -1,11 +1,11 @@
 // Package web renders the pages of the gateway, in English and Chinese, and turns errors into
 // responses.
 //
-// [New] makes a [Site] and checks everything that is embedded. [Site.Show] writes a [Page].
-// [Site.Error] is the one place where an error becomes a status, a page or JSON, and a log line.
+// [New] makes a [Site] and checks the embedded template and texts. [Site.Show] writes a [Page].
+// [Site.Error] responds to an error: with a status, a page or JSON, and a log line.
 //
-// A page is data: its [Kind] chooses text, status and color, and its fields have the addresses of
-// its buttons. All text is in two catalogues with the same keys, one for each language. Pages work
+// A [Page] is data. Its [Kind] selects the texts, the status and the color. Its fields contain the
+// addresses of the buttons. All texts are in two catalogues: one file for each language. Pages work
 // without JavaScript. The pictures of users come from WeChat's hosts only, and no address of the
 // gateway is sent to them as Referer.
 package web
@@ -47,7 +47,8 @@ func (n Names) HasFooter() bool { return n.Footer != "" || n.PrivacyURL != "" ||
 // Config holds the settings of a [Site]. The zero value works.
 type Config struct {
 	Names Names
-	// origins from which pages may load users' pictures, besides WeChat's hosts: the simulator's
+	// origins from which pages may load users' pictures, in addition to WeChat's hosts; for example
+	// the origin of a WeChat simulator
 	Pictures  []string
 	RequestID func(context.Context) string // nil = pages without a request id
 	Logger    *slog.Logger                 // nil = discards
@@ -86,9 +87,9 @@ func New(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("web: %w", err)
 	}
 	s.script = template.JS(script)
-	// The style sheet and the script are part of the page, which saves requests. The policies allow
-	// them by their hashes. Pages with the script also load the picture of the QR code from the
-	// gateway, and send long polls to it ('self').
+	// The style sheet and the script are part of the page: this saves requests. The policies allow
+	// both by their hashes. Pages with the script also need 'self': they load the picture of the QR
+	// code from the gateway, and send long polls to the gateway.
 	pictures := strings.Join(append([]string{"https://*.qlogo.cn"}, cfg.Pictures...), " ")
 	begin := "default-src 'none'; style-src " + hashSource(style) + "; "
 	const end = "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -116,8 +117,8 @@ func hashSource(content []byte) string {
 // Title returns the name of the gateway.
 func (s *Site) Title() string { return s.cfg.Names.Title }
 
-// loadTexts reads the catalogues. It returns an error unless they have the texts of every kind and
-// the shared ones, and no others.
+// loadTexts reads the catalogues. It returns an error if a catalogue lacks a text of a kind or a
+// text of shared. Any further text is an error too, except the text of a button.
 func loadTexts() (*lang.Catalogue, error) {
 	texts, err := lang.Load(files, "files")
 	if err != nil {
@@ -141,10 +142,10 @@ type view struct {
 	Lines     []string    // the paragraphs of the text
 	Main      string      // label of the main button; "" = no button
 	BackWord  string      // label of the button back to the app
-	GoLink    any         // address of the main button; see AppLink.href
-	BackLink  any         // address of the button back
+	GoLink    any         // address of the main button: a string, or a template.URL of AppLink.href
+	BackLink  any         // address of the button back to the app, of the same types
 	Refresh   string      // content of <meta http-equiv="refresh">; "" = none
-	RequestID string      // "" = not shown
+	RequestID string      // request id that the page shows; "" = none. It hides Page.RequestID.
 	texts     lang.Texts  // in the language of the page
 	script    template.JS // the embedded script
 }
@@ -152,7 +153,8 @@ type view struct {
 // Word returns a text of the catalogue in the language of the page. The template calls it.
 func (v view) Word(key string) (string, error) { return v.texts.Text(key) }
 
-// Show writes a page with all its headers. It is rendered completely before the first byte is sent.
+// Show writes a page with all its headers. It renders the whole page before it sends the first
+// byte. Therefore an error of the template results in a response with the status 500.
 func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	v, err := s.view(r, p)
 	var body bytes.Buffer
@@ -177,8 +179,8 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	if len(p.Forms) > 0 {
-		// With "no-referrer" browsers send a form with "Origin: null", and package route would reject
-		// it as a form of another site.
+		// With "no-referrer" a browser sends a form with "Origin: null". Package route would reject the
+		// form as a form of another site.
 		header.Set("Referrer-Policy", "same-origin")
 	}
 	header.Add("Vary", "Accept-Language")
@@ -247,9 +249,9 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	return v, nil
 }
 
-// textsFor returns a function that looks up a text and inserts the names of the app and of the
-// gateway. For an app without a name it inserts "the app" (该应用), and removes the quotation marks 「」
-// around it.
+// textsFor returns a function that looks up a text, and inserts the names of the app and of the
+// gateway (site). For an app without a name, the function inserts "the app" (该应用) without the
+// quotation marks 「」 that surround a name.
 func (v view) textsFor(app, site string) (func(key string) (string, error), error) {
 	unnamed, err := v.texts.Text("app")
 	return func(key string) (string, error) {
@@ -261,26 +263,26 @@ func (v view) textsFor(app, site string) (func(key string) (string, error), erro
 	}, err
 }
 
-// Error responds to a request that failed. The text of the error is logged and not sent: a browser
-// gets a page with a sentence and the request id, another client (see isProgram) gets JSON.
+// Error responds to a request that failed. The text of the error is logged and not sent. A browser
+// gets a page with the request id. A program (see isProgram) gets JSON. If the client has
+// disconnected, nothing is logged.
 //
 //	gateway.ErrUnavailable                  503, with Retry-After
-//	a context's deadline has passed         503, with Retry-After
-//	the client has disconnected             as for err, and nothing in the log
+//	a context has expired or was cancelled  503, with Retry-After
 //	gateway.ErrBlocked                      403
 //	gateway.ErrNotFound                     404
 //	a body over its limit                   413
 //	anything else                           500
 func (s *Site) Error(w http.ResponseWriter, r *http.Request, err error) {
 	kind, isFault := classify(err)
-	if isFault && r.Context().Err() == nil { // else the client has disconnected: nothing is logged
+	if isFault && r.Context().Err() == nil { // the context has an error if the client has disconnected
 		s.cfg.Logger.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err, "request_id",
 			s.cfg.RequestID(r.Context()))
 	}
 	s.fail(w, r, Page{Kind: kind, Refusal: Refusal{Compared: []slog.Attr{slog.Any("error", err)}}})
 }
 
-// Fail responds with an error of a kind: with a page, or with JSON if isProgram.
+// Fail responds with the page of a kind of error. A program (see isProgram) gets JSON instead.
 func (s *Site) Fail(w http.ResponseWriter, r *http.Request, kind Kind) {
 	s.fail(w, r, Page{Kind: kind})
 }
@@ -320,8 +322,8 @@ func KindOf(err error) Kind {
 	return kind
 }
 
-// classify returns the kind of page for an error. isFault is true for an error of the gateway or its
-// store, and false for a request that was rejected.
+// classify returns the kind of page for an error. isFault is true if the gateway or its store has
+// failed. It is false if the request was rejected.
 func classify(err error) (kind Kind, isFault bool) {
 	var large *http.MaxBytesError
 	switch {
@@ -338,9 +340,9 @@ func classify(err error) (kind Kind, isFault bool) {
 	return Fault, true
 }
 
-// isProgram reports whether a program or a script sent the request, and not a browser that opens a
-// page. Browsers that do not send Sec-Fetch-Mode (before 2020, on iOS before 2023) are recognized by
-// the Accept header.
+// isProgram reports whether a program or a script sent the request. It returns false for a browser
+// that opens a page. Older browsers (before 2020, on iOS before 2023) do not send Sec-Fetch-Mode;
+// the Accept header identifies them.
 func isProgram(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode != "navigate"

@@ -10,16 +10,16 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Page is the content of a page. The field of a link or form that the page does not have is "".
+// Page is the content of a page. If the page lacks a link or a form, the field for it is "".
 type Page struct {
 	Kind    web.Kind
 	Text    string            // heading and text, without markup
 	Go      string            // where the main button leads
 	Back    string            // where the button back to the app leads
 	Home    string            // where the button to the home page leads
-	Refresh string            // where the page leads automatically
-	Action  string            // where its first form is sent
-	Fields  map[string]string // the hidden fields of its first form
+	Refresh string            // where the page leads automatically (<meta http-equiv="refresh">)
+	Action  string            // where the browser sends the page's first form
+	Fields  map[string]string // hidden fields of the page's first form
 }
 
 var (
@@ -30,11 +30,11 @@ var (
 	refreshOf = regexp.MustCompile(`<meta http-equiv="refresh" content="\d+;url=([^"]*)">`)
 	formOf    = regexp.MustCompile(`(?s)<form method="post" action="([^"]*)">(.*?)</form>`)
 	fieldOf   = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
-	// tags, and elements whose content is not text
+	// markup matches a tag, or a style, script or svg element with its content.
 	markup = regexp.MustCompile(`(?s)<(style|script|svg).*?</(style|script|svg)>|<[^>]*>`)
 )
 
-// Read parses the HTML of a page. If body is not a page, the test fails.
+// Read parses the HTML of a page. If body is not a page of package web, the test fails.
 func Read(t testing.TB, body string) Page {
 	t.Helper()
 	p := Page{
@@ -58,7 +58,8 @@ func Read(t testing.TB, body string) Page {
 // Kind returns the kind of a page, or "" when body is not a page.
 func Kind(body string) web.Kind { return web.Kind(first(kindOf, body)) }
 
-// first returns the text of the first group of pattern at its first match, or "" without a match.
+// first finds the first match of pattern in body, and returns the text of the pattern's first
+// group. It returns "" if nothing matches.
 func first(pattern *regexp.Regexp, body string) string {
 	found := pattern.FindStringSubmatch(body)
 	if found == nil {
