@@ -15,7 +15,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// browser returns what the engine (package flow) must know about the browser that sent r.
+// browser describes the browser that sent r to the engine (package flow).
 func (h *Handler) browser(r *http.Request) flow.Browser {
 	return flow.Browser{
 		Request: r, RequestID: h.requestID(r), Language: lang.FromHeader(r.Header, lang.English),
@@ -28,8 +28,9 @@ func (h *Handler) browser(r *http.Request) flow.Browser {
 }
 
 // serveCallback serves the callback, to which WeChat returns the browser with code and state. The
-// engine checks both and redeems the code; recordSignIn creates the session. The response sets the
-// session cookie and redirects to the return address, or explains why there is no session.
+// engine checks both and redeems the code; recordSignIn creates the session. After a sign-in, the
+// response sets the session cookie and redirects to the return address. Otherwise a page explains
+// why there is no session.
 func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	b := h.browser(r)
 	res := h.engine.Callback(b, func(ctx context.Context, a flow.Authorization) (flow.Outcome, error) {
@@ -55,7 +56,7 @@ func (h *Handler) addSessionCookie(b flow.Browser, res flow.Result) flow.Result 
 	case err != nil:
 		return h.engine.Fail(b, res.Flow, flowError(err))
 	}
-	// The cookie lives as long as any session may; the store ends unused sessions earlier.
+	// The browser keeps the cookie for SessionMax. The store ends an unused session earlier.
 	res.Cookies = append(res.Cookies, h.cookies.New(flow.CookieSession, id, h.cfg.SessionMax))
 	return res
 }
@@ -83,9 +84,9 @@ func (h *Handler) writeResult(w http.ResponseWriter, r *http.Request, res flow.R
 	}
 }
 
-// redirectLost redirects to the page for a lost callback: one that belongs to no sign-in of this
-// browser. The URL of that page has no code and state. A browser that is signed in continues at the
-// return address instead.
+// redirectLost responds to a lost callback: it belongs to no pending sign-in of this browser. The
+// browser is redirected to a page whose URL has no code and no state. A browser that is signed in
+// continues at the return address instead.
 func (h *Handler) redirectLost(w http.ResponseWriter, res flow.Result) {
 	returnTo := ""
 	if res.Flow != nil {
@@ -123,15 +124,16 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, f *flow.Flo
 	p := Page{Kind: PageDenied, AgainURL: h.startURL(f.ReturnTo, f.Scope)}
 	if f.Scope == wechat.ScopeUserInfo {
 		p.WithoutURL = h.startURL(f.ReturnTo, wechat.ScopeBase)
-		if _, err := h.Session(r); err == nil { // the user declined a profile only
+		if _, err := h.Session(r); err == nil { // the user is signed in, and declined only the profile
 			p.WithoutURL, p.DeclineURL, p.Return = "", h.address(pathProfile), f.ReturnTo
 		}
 	}
 	h.showPage(w, r, p)
 }
 
-// serveEnded renders the error page of a callback. Its parameter "page" is encrypted. When that has
-// expired or is forged, the page for a lost callback is rendered.
+// serveEnded renders the error page of a callback. The parameter "page" contains a flow.Failure,
+// encrypted by the engine. If the parameter is forged or has expired, serveEnded renders the page
+// for a lost callback.
 func (h *Handler) serveEnded(w http.ResponseWriter, r *http.Request) {
 	failure, ok := h.engine.OpenFailure(r.URL.Query().Get("page"))
 	if !ok {
@@ -147,7 +149,7 @@ func (h *Handler) serveEnded(w http.ResponseWriter, r *http.Request) {
 		if !failure.ForcePopup { // only nickname and avatar need the consent
 			p.WithoutURL = h.startURL(failure.ReturnTo, wechat.ScopeBase)
 		}
-	case PageBusy: // WeChat may be unavailable, which lasts longer than showPage assumes
+	case PageBusy: // WeChat may be unavailable for longer than retryAfter
 		w.Header().Set("Retry-After", "60")
 	case PageSuspect:
 		w.Header().Set("Retry-After", "5")
@@ -181,8 +183,8 @@ const deleteLimit = 2 * time.Second
 const maxRefusal = 500
 
 // recordSignIn is called by the engine when WeChat has confirmed the user. It calls
-// Config.OnSignIn, creates the session and writes the outcome of the attempt, from which repeated
-// callbacks are answered.
+// Config.OnSignIn, creates the session and writes the outcome of the attempt (the redemption of the
+// code). Repeated callbacks are answered from the outcome.
 func (h *Handler) recordSignIn(ctx context.Context, r *http.Request, a flow.Authorization) (flow.Outcome, error) {
 	s, kind, text, err := h.newSession(ctx, r, a)
 	if err != nil {
@@ -198,7 +200,7 @@ func (h *Handler) recordSignIn(ctx context.Context, r *http.Request, a flow.Auth
 	out, err := a.Finish(ctx, flow.OutcomeSignedIn, "", nil)
 	ctx = context.WithoutCancel(ctx) // sessions are deleted even when the time limit has passed
 	if err != nil {
-		// Without an outcome the sign-in starts again with another session. This one would never be used.
+		// Without an outcome the sign-in starts again, with another session id. This session is useless.
 		if err := h.deleteSession(ctx, flow.Hash("session", id)); err != nil {
 			h.cfg.Logger.ErrorContext(ctx, "unfinished session not deleted", "error", err, "request_id", h.requestID(r))
 		}
@@ -208,8 +210,8 @@ func (h *Handler) recordSignIn(ctx context.Context, r *http.Request, a flow.Auth
 	return out, nil
 }
 
-// newSession returns the session for an authorization. When OnSignIn fails or refuses the user, it
-// returns an error, with the kind of the outcome and the text for the user.
+// newSession returns the session for an authorization. If OnSignIn fails or refuses the user,
+// newSession returns an error. Then kind is the kind of the outcome, and text is for the user.
 func (h *Handler) newSession(
 	ctx context.Context, r *http.Request, a flow.Authorization,
 ) (s Session, kind, text string, err error) {
@@ -226,8 +228,8 @@ func (h *Handler) newSession(
 		signIn.Nickname, signIn.AvatarURL = a.Profile.Nickname, a.Profile.AvatarURL
 		signIn.ProfileAt, signIn.ProfileDeclined = a.At, false
 	}
-	// The session is copied before OnSignIn is called. Afterwards only the fields that OnSignIn may
-	// change are copied from its argument.
+	// OnSignIn may change only some fields. The session is therefore copied before the call, and
+	// these fields are copied from signIn after the call.
 	s = signIn.Session
 	s.Scopes = slices.Clone(s.Scopes)
 	if h.cfg.OnSignIn != nil {
@@ -253,7 +255,7 @@ func (h *Handler) callOnSignIn(ctx context.Context, signIn *SignIn) (kind, text 
 		if len(text) > maxRefusal {
 			text = text[:maxRefusal]
 		}
-		// Remove bytes at the end until the text is valid: the limit can be inside a character.
+		// The limit may have cut a character. The bytes that are left of the character are removed.
 		for !utf8.ValidString(text) {
 			text = text[:len(text)-1]
 		}
@@ -275,7 +277,8 @@ func outcomeOf(err error) string {
 }
 
 // copyProfile copies the profile and the unionid from the browser's current session to s, if both
-// are of the same user. Otherwise a sign-in that does not request the profile would lose it.
+// sessions are of the same user. Without the copy, a sign-in that does not request the profile
+// would lose it.
 func (h *Handler) copyProfile(r *http.Request, s *Session) {
 	old, err := h.Session(r)
 	if err != nil || old.AppID != s.AppID || old.OpenID != s.OpenID {

@@ -33,8 +33,8 @@ type Config struct {
 	URL string
 
 	// Keys encrypt the cookies of pending sign-ins. Each has at least 32 random bytes. The first
-	// encrypts and all decrypt, so that keys can be replaced. All processes need the same keys. Do
-	// not generate them at startup: a restart would then end every pending sign-in.
+	// key encrypts and all keys decrypt, so that keys can be replaced. All processes need the same
+	// keys. Do not generate them at startup: a restart would then end every pending sign-in.
 	Keys [][]byte
 
 	// Store stores sessions and attempts. An attempt records which request redeems the code of a
@@ -56,9 +56,9 @@ type Config struct {
 	// set cookies.
 	Insecure bool
 
-	// ReturnHosts are other origins that a return address may have, such as
-	// "https://shop.example.com", or a bare host, which means https. The origin of URL is always
-	// allowed.
+	// ReturnHosts are the origins that a return address may have besides the origin of URL. A
+	// return address is where the browser continues after the sign-in. An entry is an origin such
+	// as "https://shop.example.com". A bare host means https.
 	ReturnHosts []string
 
 	// AvatarHosts are the origins of avatars besides WeChat's own (https, *.qlogo.cn), in the form
@@ -78,10 +78,10 @@ type Config struct {
 	CookieName string
 
 	// OnStart is called before a browser is sent to WeChat, with the Return, Scope and Method of
-	// the sign-in. It returns false when it has answered the request itself, for example with a
-	// page that asks the user to accept terms; then no sign-in starts. It is not called when a
-	// sign-in restarts automatically. With nil every sign-in starts. It must be safe for concurrent
-	// use.
+	// the sign-in. If OnStart returns true, the sign-in starts. It returns false if it has answered
+	// the request itself, for example with a page that asks the user to accept terms. OnStart is
+	// not called when a sign-in restarts automatically. With nil every sign-in starts. OnStart must
+	// be safe for concurrent use.
 	OnStart func(http.ResponseWriter, *http.Request, StartOptions) bool
 
 	// OnSignIn is called once for each sign-in, before its session is created. It connects the user
@@ -115,9 +115,10 @@ type Config struct {
 	// a proxy: read the address from the header that the proxy sets, such as X-Forwarded-For, and
 	// only if the proxy removes that header from clients' requests. nil uses the address of the peer.
 	//
-	// WeChat refuses made-up codes, which everyone can send to the callback. Codes of a network of
-	// which many were refused lately are sent to WeChat after those of others, and less often. The
-	// addresses of loopback and private networks are those of proxies; they are not counted.
+	// The address limits the effect of made-up codes. Everyone can send a made-up code to the
+	// callback, and WeChat refuses it. If WeChat refused many codes from one network lately, this
+	// handler sends fewer codes of that network to WeChat. Loopback and private addresses are not
+	// counted, because they belong to proxies.
 	ClientAddr func(*http.Request) netip.Addr
 
 	// ExchangesPerMinute limits how many codes this handler sends to WeChat in a minute, for each
@@ -145,12 +146,16 @@ type Config struct {
 // Event is one step of a sign-in, for metrics. It identifies no user, and each field has few
 // different values.
 type Event struct {
-	// Outcome is "begun" when the browser was sent to WeChat. Otherwise it is the result of a
-	// callback: an OutcomeKind, "denied" (the user declined), "repeat" (answered from the outcome
-	// of an earlier callback), "lost" (the callback belongs to no sign-in of the browser), "gave_up"
-	// (WeChat refused codes several times in a row), "suspect" (WeChat refused many codes of the
-	// network, so this one was not sent), "store_full", or "unavailable" (the store could not be
-	// reached).
+	// Outcome is "begun" if the browser was sent to WeChat. Otherwise Outcome is the result of a
+	// callback. It is an OutcomeKind or one of these values:
+	//
+	//   - "denied": the user declined at WeChat.
+	//   - "repeat": an earlier callback had the same state, and its outcome was used again.
+	//   - "lost": the callback belongs to no sign-in of the browser.
+	//   - "gave_up": WeChat refused codes several times in a row.
+	//   - "suspect": WeChat refused many codes of the network, so this code was not sent.
+	//   - "store_full": the store has reached its limit.
+	//   - "unavailable": the store could not be reached.
 	Outcome string
 	Method  Method // "" when the sign-in is not known
 }
@@ -216,8 +221,8 @@ func parseOrigins(field string, hosts []string) (map[string]bool, []error) {
 	return origins, problems
 }
 
-// useURL validates Config.URL and sets what depends on it: the return policy, which decides where a
-// browser may continue after the sign-in, and the cookies.
+// useURL validates Config.URL. It then sets the cookies and the return policy, because both depend
+// on the URL. The return policy decides where a browser may continue after the sign-in.
 func (h *Handler) useURL(text, cookiePrefix string, insecure bool) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
@@ -239,14 +244,14 @@ func (h *Handler) useURL(text, cookiePrefix string, insecure bool) error {
 			"use https, or Insecure for a test account in a private network")
 	}
 	h.returns.Origin, h.returns.Prefix = own, prefix
-	// A user who returned to one of these pages would be in the sign-in again.
+	// These pages belong to the sign-in itself: a user must not end there.
 	h.returns.ReservedPaths = []string{pathStart + "/", pathCallback + "/", pathSignOut}
 	h.cookies = cookie.For(u, cookiePrefix)
 	return nil
 }
 
 // cleanPrefix validates the path of Config.URL and returns it without a slash at the end. The path
-// is also the Path attribute of the cookies, where a semicolon would begin the next attribute.
+// is also the attribute Path of the cookies: a semicolon in it would begin the next attribute.
 func cleanPrefix(p string) (string, error) {
 	p = strings.TrimSuffix(p, "/")
 	if p != "" && (path.Clean(p) != p || !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "%;, ")) {
@@ -291,8 +296,8 @@ func (h *Handler) build() (err error) {
 	h.cfg.SessionMax = cmp.Or(h.cfg.SessionMax, 720*time.Hour)
 	h.cfg.ProfileMaxAge = cmp.Or(h.cfg.ProfileMaxAge, 720*time.Hour)
 	// When the browser does not send Sec-Fetch-Site, the cross-origin check compares Origin with
-	// Host. Without a trusted origin, it would reject the handler's own forms behind a proxy that
-	// changes Host.
+	// Host. A proxy may change Host. Without a trusted origin, the check would then reject the
+	// handler's own forms.
 	if err := h.crossOrigin.AddTrustedOrigin(h.returns.Origin); err != nil {
 		return fmt.Errorf("login: Config.URL: %w", err)
 	}
@@ -319,8 +324,8 @@ func (h *Handler) sendEvent(ctx context.Context, e flow.Event) {
 	}
 }
 
-// redactPassword returns an address without its password, for error messages. An address that
-// cannot be parsed is omitted, since its password cannot be found.
+// redactPassword returns an address without its password, for error messages. For an address that
+// cannot be parsed it returns "…", because the password cannot be found.
 func redactPassword(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

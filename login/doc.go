@@ -41,9 +41,9 @@
 //
 // # Addresses
 //
-// All paths are below the path of Config.URL. A flow is one authorization at WeChat in progress. An
-// attempt is one redemption of the code that WeChat appends to the callback. An outcome is the
-// result of an attempt. The names of pages are values of [PageKind].
+// All paths are below the path of Config.URL. The callback is the redirect URI at WeChat. A flow is
+// one authorization at WeChat in progress. An attempt is one redemption of the code in the
+// callback. An outcome is the result of an attempt. The names of pages are values of [PageKind].
 //
 //	GET  /sign-in?return=/x[&scope=profile]
 //	      return address not allowed ──→ page bad_return, nothing starts
@@ -67,29 +67,30 @@
 //	GET  /sign-out           a page with a button
 //	POST /sign-out           ends the session and every pending sign-in of this browser, 303
 //
-// The program's own sign-out button is a form: method post, action /sign-out, with an optional
-// field "return". A page with such a form must not have the Referrer-Policy "no-referrer": with it
-// browsers send "Origin: null". The form of an old browser, which sends no Sec-Fetch-Site header,
-// is then rejected as another site's.
+// The program's own sign-out button is a form with method post and action /sign-out. Its field
+// "return" is optional. The page with the form must not have the Referrer-Policy "no-referrer".
+// With this policy, browsers send "Origin: null". Old browsers send no Sec-Fetch-Site header
+// either. Their form would then be rejected as a form of another site.
 //
 // # Security
 //
-//   - A code is redeemed only for the browser that started the sign-in. The flow cookie, which has
-//     the state and the return address, is encrypted, bound to its name, HttpOnly, SameSite=Lax and
-//     "__Host-". The state is compared in constant time.
-//   - A code is redeemed once. An [Attempt] is stored before the code is sent to WeChat. It has a
-//     lease: a time by which its outcome must be stored. When the lease passes without an outcome,
-//     the sign-in starts again; the code is never sent a second time. WeChat sometimes requests the
-//     callback twice, even with two codes for one state (many field reports). The second code is
-//     redeemed only when WeChat refused the first.
+//   - A code is redeemed only for the browser that started the sign-in. The flow cookie contains
+//     the state and the return address. It is encrypted, bound to its name, HttpOnly and
+//     SameSite=Lax. On https without a path it has the prefix "__Host-". The state is compared in
+//     constant time.
+//   - A code is redeemed once. An [Attempt] is stored before the code is sent to WeChat. The
+//     attempt has a lease: the time by which its outcome must be stored. When the lease passes
+//     without an outcome, the sign-in starts again; the code is never sent a second time. WeChat
+//     sometimes requests the callback twice, even with two codes for one state (many field
+//     reports). The second code is redeemed only if WeChat refused the first code.
 //   - A repeated callback never creates a second session, since the session id is derived from a
-//     secret in the flow cookie. Repeats are accepted for a minute, and only while the session
-//     exists: after a sign-out, the back button signs nobody in.
+//     secret in the flow cookie. A repeated callback is accepted for a minute, and only while the
+//     session exists. After a sign-out, the back button therefore signs nobody in.
 //   - No browser is redirected endlessly. The last character of a state counts the restarts,
 //     because WeChat returns the state even when the browser loses its cookies. After two restarts
 //     the user sees a page.
 //   - Return addresses are checked before the flow starts, and are part of the sealed flow cookie.
-//   - A user of a snapshot page (快照页) is virtual and never signed in.
+//   - On a snapshot page (快照页) WeChat returns a virtual user, who is never signed in.
 //   - No log line and no page contains a code, a token or a secret. The URL of the callback
 //     contains the code, so no page is shown there: the browser is redirected. Tokens are not
 //     stored.

@@ -16,16 +16,16 @@ import (
 const (
 	pathStart    = "/sign-in"
 	pathProfile  = "/sign-in/profile"
-	pathLost     = "/sign-in/lost"  // the callback belongs to no sign-in of this browser
+	pathLost     = "/sign-in/lost"  // explains a callback that belongs to no sign-in of this browser
 	pathEnded    = "/sign-in/ended" // the error page of a callback
 	pathMe       = "/sign-in/me"    // the session as JSON
 	pathCallback = "/wechat/callback"
 	pathSignOut  = "/sign-out"
 )
 
-// Handler serves the pages of the sign-in, and has middleware that protects the other pages of the
-// program that uses this package. Create it with New. It is safe for concurrent use. All its state
-// is in the Store and in cookies.
+// Handler serves the pages of the sign-in. Its middleware, Require and RequireProfile, protects the
+// other pages of your program. Create a Handler with New. It is safe for concurrent use. All its
+// state is in the Store and in cookies.
 type Handler struct {
 	cfg           Config
 	returns       flow.ReturnPolicy          // checks return addresses; has the origin and the path of Config.URL
@@ -73,9 +73,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// setHeaders sets the headers of every response. A cached response would be wrong for another user,
-// or after a sign-out. The Referer header is disabled because it would send the code in the
-// callback's URL to other sites.
+// setHeaders sets the headers of every response. Responses must not be cached: a cached response
+// would be wrong for another user, or after a sign-out. Browsers must not send a Referer header:
+// the URL of the callback contains the code, which other sites would get.
 func setHeaders(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
@@ -139,8 +139,8 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, err error) {
 // requestKey is the key of the request id in a request's context.
 type requestKey struct{}
 
-// withRequestID adds a request id to the context. It keeps an id that is already there, because
-// Require and ServeHTTP can handle the same request.
+// withRequestID adds a request id to the context. Require and ServeHTTP can handle the same
+// request. The request then keeps its first id.
 func (h *Handler) withRequestID(r *http.Request) *http.Request {
 	if _, has := r.Context().Value(requestKey{}).(string); has {
 		return r
@@ -154,8 +154,8 @@ func (h *Handler) requestID(r *http.Request) string {
 	return id
 }
 
-// newRequestID is the default of Config.RequestID. It returns a random id in base32: without the
-// digits 0 and 1, which look like letters when a user reads the id to somebody.
+// newRequestID is the default of Config.RequestID. It returns a random id in base32. Base32 has no
+// digits 0 and 1, because users who read an id aloud confuse them with letters.
 func newRequestID(*http.Request) string {
 	var raw [6]byte
 	rand.Read(raw[:])

@@ -13,7 +13,8 @@ import (
 // defaultExchangesPerMinute is the default of Config.ExchangesPerMinute.
 const defaultExchangesPerMinute = 20_000
 
-// maxBuckets bounds each of the two generations of buckets, at about 100 bytes a bucket.
+// maxBuckets is the greatest number of buckets in a generation (see limits). A bucket needs about
+// 100 bytes.
 const maxBuckets = 10_000
 
 // rate allows burst events at once and perSecond more each second afterwards.
@@ -25,15 +26,16 @@ type bucketKey struct {
 	key   string
 }
 
-// bucket is a token bucket. Its tokens at a later time follow from its rate.
+// bucket is a token bucket. limits.bucket computes its tokens at a later time from its rate.
 type bucket struct {
 	tokens float64
-	at     time.Time
+	at     time.Time // when tokens was computed
 }
 
-// limits implements flow.Limits in the memory of one process. Buckets are kept in two generations:
-// when the newer one is full, the older one is dropped. A bucket that is used moves to the newer
-// generation, so a flood of made-up networks does not drop the buckets of those that are active.
+// limits implements flow.Limits in the memory of one process. Two generations of buckets bound the
+// memory. When the newer generation is full, the older generation is dropped, and the newer becomes
+// the older. A bucket moves to the newer generation when an event is taken from it. A flood of
+// other networks therefore does not drop the bucket of an active network.
 type limits struct {
 	rates map[flow.Limit]rate
 
@@ -41,12 +43,13 @@ type limits struct {
 	newer, older map[bucketKey]bucket
 }
 
-// newLimits returns limits that allow exchangesPerMinute for each appid, in bursts of ten seconds.
+// newLimits returns limits that allow exchangesPerMinute for each appid. The exchanges of ten
+// seconds may come at once.
 func newLimits(exchangesPerMinute int) *limits {
 	all := rate{float64(exchangesPerMinute) / 60, max(1, float64(exchangesPerMinute)/6)}
 	return &limits{
 		rates: map[flow.Limit]rate{
-			flow.RecentRefusals:        {1.0 / 60, 1},
+			flow.RecentRefusals:        {1.0 / 60, 1}, // exhausted for a minute after one refused code
 			flow.UnreservedExchanges:   {all.perSecond / 2, max(1, all.burst/2)},
 			flow.RefusedCodesOfNetwork: {0.2, 20},
 			flow.RefusedCodes:          {10, 500},
@@ -96,10 +99,10 @@ func (l *limits) bucket(k bucketKey, now time.Time) bucket {
 	return b
 }
 
-// network returns the network by which refused codes are counted: the client's IPv4 address, or the
-// /48 of its IPv6 address, which anybody can rent. It returns "" for an address that is not known,
-// or that is of this machine or a private network: such an address is that of a proxy, which all
-// clients share.
+// network returns the network of the client, for which refused codes are counted. For IPv4, it is
+// the client's address. For IPv6, it is the /48 of the address, because anybody can rent a whole
+// /48. It is "" for an unknown address. It is also "" for a loopback, link-local or private
+// address: this address belongs to a proxy, and all clients share the proxy.
 func (h *Handler) network(r *http.Request) string {
 	address := remoteAddress(r)
 	if h.cfg.ClientAddr != nil {

@@ -10,15 +10,15 @@ import (
 // MemoryStore is a Store in the memory of one process. Sessions end with the process, and two
 // processes do not share them: use it for one process, for development and in tests.
 //
-// Its size is limited: it removes expired rows once a minute, and returns ErrStoreFull for new
-// sessions or attempts beyond MaxRows. Before it returns that error, it removes the attempts that
-// ended without a session. Everyone can create such attempts with forged codes, and could otherwise
-// fill the store and prevent all sign-ins.
+// Its size is limited by MaxRows. It removes expired rows once a minute, and returns ErrStoreFull
+// for a new session or attempt when it is full. A full store also removes failed attempts, at most
+// once a second. A failed attempt is a redemption of a code that ended without a session. Everyone
+// can cause failed attempts with forged codes, and could otherwise fill the store.
 //
 // It is safe for concurrent use. Create it with NewMemoryStore.
 type MemoryStore struct {
-	// MaxRows is the limit for sessions and for attempts, each. 0 means 100,000, about 50 MB when
-	// full. It is read at each call; set it before first use.
+	// MaxRows is the greatest number of sessions, and also the greatest number of attempts. 0 means
+	// 100,000. A full store then needs about 50 MB. Set MaxRows before the first use of the store.
 	MaxRows int
 
 	mu        sync.Mutex
@@ -38,7 +38,9 @@ const (
 )
 
 // BeginAttempt implements Store.
-func (m *MemoryStore) BeginAttempt(ctx context.Context, want Attempt, now time.Time) (Attempt, bool, error) {
+func (m *MemoryStore) BeginAttempt(
+	ctx context.Context, want Attempt, now time.Time,
+) (stored Attempt, begun bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return Attempt{}, false, err
 	}
@@ -47,15 +49,15 @@ func (m *MemoryStore) BeginAttempt(ctx context.Context, want Attempt, now time.T
 	m.sweep(now)
 	stored, found := m.attempts[want.ID]
 	if found && stored.Expires.After(now) {
-		// WeChat sometimes sends two codes for one flow. The second replaces a refused first one.
+		// WeChat sometimes sends two codes for one flow. The second code replaces a refused first code.
 		secondCode := stored.Outcome.Kind == OutcomeCodeRefused && stored.Code != want.Code &&
 			stored.SecondCodeUntil.After(now)
 		if !secondCode {
 			return stored, false, nil
 		}
-		second := want
-		second.SecondCodeUntil = time.Time{}
-		m.attempts[want.ID] = second
+		withoutThirdCode := want // the contract of Store: the row is changed, the result is want
+		withoutThirdCode.SecondCodeUntil = time.Time{}
+		m.attempts[want.ID] = withoutThirdCode
 		return want, true, nil
 	}
 	if !found && len(m.attempts) >= m.limit() {
@@ -160,17 +162,17 @@ func (m *MemoryStore) limit() int {
 	return m.MaxRows
 }
 
-// makeRoom removes expired rows, and the attempts that ended without a session. It does so at most
-// once a second, because it reads all rows.
+// makeRoom removes expired rows and failed attempts. It reads all rows, so it does nothing within a
+// second after the last removal, by makeRoom or sweep. A full store then stays full for a second.
 //
-// Removing such an attempt is harmless: a repeated callback sends its code to WeChat again, and
-// WeChat refuses it, since the code is invalid or used.
+// Removing a failed attempt is harmless. A repeated callback sends the code to WeChat again, and
+// WeChat refuses the code, because it is invalid or used.
 func (m *MemoryStore) makeRoom(now time.Time) {
 	lastSweep := m.nextSweep.Add(-sweepInterval)
 	if now.Before(lastSweep.Add(time.Second)) {
 		return
 	}
-	m.nextSweep = now // so that sweep does not wait for the rest of its minute
+	m.nextSweep = now // otherwise sweep does nothing for the rest of its minute
 	m.sweep(now)
 	for id, a := range m.attempts {
 		if a.Outcome.Kind != "" && a.Outcome.Kind != OutcomeSignedIn {
@@ -179,7 +181,7 @@ func (m *MemoryStore) makeRoom(now time.Time) {
 	}
 }
 
-// sweep removes expired rows, if a minute has passed since the last time.
+// sweep removes expired rows, unless it did so within the last minute (sweepInterval).
 func (m *MemoryStore) sweep(now time.Time) {
 	if now.Before(m.nextSweep) {
 		return

@@ -44,10 +44,10 @@ const (
 	PageMethod         PageKind = "method_not_allowed" // the address does not support the HTTP method
 )
 
-// Page is the content of a page, which Config.RenderPage can render in the style of the program
-// that uses this package. RenderPage must respond with Status and escape every field (html/template
-// does). It must not set Cache-Control or Referrer-Policy, which are set already. Fields that a
-// kind does not need are empty. All URLs are absolute and safe to link to.
+// Page is the content of a page. Config.RenderPage can render it in the style of your program.
+// RenderPage must respond with Status, and escape every field, as html/template does. It must not
+// set the headers Cache-Control and Referrer-Policy: the handler has set both. Fields that a kind
+// does not need are empty. All URLs are absolute and safe to link to.
 type Page struct {
 	Kind      PageKind
 	Status    int    // HTTP status to answer with
@@ -55,14 +55,14 @@ type Page struct {
 	RequestID string // for error pages; also in the log
 
 	AgainURL   string // the main button: starts the sign-in (again), or on some errors opens the home page
-	WithoutURL string // continues without a profile, by a link
+	WithoutURL string // the target of a link: continues without nickname and avatar
 	WebsiteURL string // signs in by a QR code instead
 	CopyURL    string // the URL that the user should open in WeChat, or in another browser
 
 	// DeclineURL and SignOutURL are each the action of a form (POST). The form has one field,
-	// "return", with the value Return. A page with a form has the Referrer-Policy "same-origin". With
-	// "no-referrer", as on the other pages, browsers would send "Origin: null" with the form, and it
-	// could be rejected as another site's.
+	// "return", with the value Return. A page with a form has the Referrer-Policy "same-origin".
+	// The other pages have "no-referrer". With that policy, browsers would send "Origin: null" with
+	// the form, and the form could be rejected as a form of another site.
 	DeclineURL string
 	SignOutURL string
 	Return     string
@@ -96,7 +96,7 @@ func (k PageKind) status() int {
 	return http.StatusOK
 }
 
-// isError reports whether the page is about an error. Such a page shows the request id, for users
+// isError reports whether the page is about an error. An error page shows the request id, for users
 // who ask for help.
 func (k PageKind) isError() bool { return k.status() >= http.StatusBadRequest && k != PageSignedOut }
 
@@ -133,7 +133,7 @@ func (h *Handler) showPage(w http.ResponseWriter, r *http.Request, p Page) {
 func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 	body, err := h.pages.render(p)
 	if err != nil {
-		// Config.RenderPage passed a kind or language that does not exist; all others have a test.
+		// Only Config.RenderPage can pass a kind or language that does not exist.
 		h.cfg.Logger.ErrorContext(r.Context(), "page not rendered", "kind", string(p.Kind), "error", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
@@ -161,8 +161,8 @@ type pages struct {
 }
 
 // newPages reads the embedded files. own is the program's origin. The Content Security Policy
-// allows forms to own and to the origins of return addresses, because Chromium applies form-action
-// also to the redirect that follows a form.
+// (form-action) allows forms to own. It also allows the origins of return addresses, because
+// Chromium applies form-action to the redirect after a form too.
 func newPages(own string, returnOrigins map[string]bool) (*pages, error) {
 	style, err := pageFiles.ReadFile("pages/style.css")
 	if err != nil {

@@ -17,12 +17,15 @@ import (
 // form gets a page with a button instead, because a redirect would lose its content. While the
 // store cannot be read, the response is 503.
 //
-// An API call that is not signed in gets 401 and JSON. It is a request of a script, recognized by
-// the headers Sec-Fetch-Mode or X-Requested-With. Without these headers, it is a request that does
-// not accept HTML, and either accepts JSON or has a method other than GET and HEAD.
+// An API call that is not signed in gets 401 and JSON. A request is an API call in these cases:
 //
-// Require sets "Cache-Control: private, no-store", which next can replace. Otherwise
-// a cache could show a page after the user has signed out.
+//   - It has the header Sec-Fetch-Mode with another value than "navigate".
+//   - It has no Sec-Fetch-Mode, but "X-Requested-With: XMLHttpRequest".
+//   - It has neither header and does not accept HTML. It accepts JSON, or its method is neither GET
+//     nor HEAD.
+//
+// Require sets "Cache-Control: private, no-store". Otherwise a cache could show a page after the
+// user has signed out. next can replace the header.
 func (h *Handler) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s := h.requireSession(w, r); s != nil {
@@ -31,12 +34,14 @@ func (h *Handler) Require(next http.Handler) http.Handler {
 	})
 }
 
-// RequireProfile is Require for pages that need a nickname and avatar (头像昵称). When they are missing
+// RequireProfile is Require for pages that need a nickname and avatar (头像昵称). If they are missing
 // or older than Config.ProfileMaxAge, it first redirects to a page with a button that requests
-// them. WeChat requires this button: when its consent page opens without a press, WeChat shows a
-// snapshot page (快照页) instead and returns a virtual user (WeChat's announcement of 2022-05-09). The
-// page also has a button "Continue without", so next must accept an empty Nickname. API calls get
-// 403 and JSON instead of the page. A form is passed to next even without a profile.
+// them. The button is necessary, because WeChat's consent page must open after a press of a button.
+// Otherwise WeChat shows a snapshot page (快照页) and returns a virtual user (WeChat's announcement of
+// 2022-05-09).
+//
+// The page also has a button "Continue without", so next must accept an empty Nickname. API calls
+// get 403 and JSON instead of the page. A form is passed to next even without a profile.
 func (h *Handler) RequireProfile(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := h.requireSession(w, r)
@@ -92,16 +97,16 @@ func (h *Handler) requireSession(w http.ResponseWriter, r *http.Request) *Sessio
 	return nil
 }
 
-// currentAddress returns the address that the browser requested, as a return address. It adds the
-// path of Config.URL if a proxy has removed it, and percent-encodes the bytes that a return address
-// must not have.
+// currentAddress returns the address that the browser requested, as a return address. If a proxy
+// has removed the path of Config.URL, currentAddress adds it. Bytes that a return address must not
+// have are percent-encoded.
 func (h *Handler) currentAddress(r *http.Request) string {
 	address := r.RequestURI
 	if !strings.HasPrefix(address, "/") { // an absolute URL, or "" in a request of a test
 		address = r.URL.RequestURI()
 	}
 	below, found := strings.CutPrefix(address, h.returns.Prefix)
-	// Prefix "/app" is missing in "/apples" too: only "/" or "?" may follow it.
+	// "/apples" is not below the prefix "/app": "/" or "?" must follow the prefix.
 	if !found || (below != "" && !strings.ContainsAny(below[:1], "/?")) {
 		address = h.returns.Prefix + address
 	}
@@ -147,8 +152,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 // showProfilePage renders the page that asks for nickname and avatar. Its button is a link, not a
-// form: browsers apply the Content Security Policy form-action to redirects after a form, and would
-// block the redirect to WeChat.
+// form. Browsers apply the Content Security Policy form-action to redirects after a form, so they
+// would block the redirect to WeChat.
 func (h *Handler) showProfilePage(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {

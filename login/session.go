@@ -77,8 +77,8 @@ func (h *Handler) Session(r *http.Request) (*Session, error) {
 }
 
 // session returns the session of the browser, and the id under which the Store has it: the hash of
-// the cookie's value. It extends the session when at least a tenth of Config.SessionIdle has passed
-// since the last time, so that most requests do not write to the store.
+// the cookie's value. It extends the session at most once in a tenth of Config.SessionIdle. Most
+// requests therefore do not write to the store.
 func (h *Handler) session(r *http.Request) (*Session, string, error) {
 	value := h.cookies.Value(r, flow.CookieSession)
 	if len(value) != flow.SessionIDLength {
@@ -146,22 +146,25 @@ type Authentication struct {
 // before is deleted. Config.OnSignIn is not called. created reports whether this call created the
 // session.
 //
-// The session id is derived from Seed. While that session exists and has the same user, method and
-// app, another call with the same Seed, in any process, only returns the cookie again. Of many
-// concurrent calls one creates the session.
+// The session id is derived from Seed. If the session exists already, another call with the same
+// Seed only returns the cookie again, in any process. The user, method and app must be the same. Of
+// many concurrent calls, one creates the session.
 //
-// After the session has ended (signed out, expired), a call without Repeat creates it again, which
-// would undo a sign-out. If the request to the caller can be repeated, the caller therefore stores
-// a record of the sign-in, calls CreateSession, and then marks the record as used. For a used
-// record it sets Repeat. If the process stops before the record is marked, the repeated request
-// creates the session.
+// After the session has ended (signed out, expired), a call without Repeat creates it again. A
+// repeated request could thus undo a sign-out. If the browser can repeat the request, the caller
+// must therefore do this:
+//
+//   - Store a record of the sign-in.
+//   - Call CreateSession, with Repeat if the record is marked as used.
+//   - Mark the record as used. If the process stops before this, a repeated request still creates
+//     the session.
 //
 // The caller must verify that the sign-in was started in this browser, for example by a sealed
 // cookie. Otherwise an attacker could sign a victim's browser in as the attacker (login CSRF).
 //
-// Errors to test for: ErrNoSession when Repeat is true and the session has ended; ErrSessionExists
-// when a session of another user, method or app was created with this seed. Others mean that a is
-// invalid or come from the store. With an error the cookie is nil.
+// Callers can test for two errors. ErrNoSession: Repeat is true and the session has ended.
+// ErrSessionExists: a session of another user, method or app was created with this seed. Any other
+// error means that a is invalid, or comes from the store. With an error the cookie is nil.
 func (h *Handler) CreateSession(r *http.Request, a Authentication) (cookie *http.Cookie, created bool, err error) {
 	now := h.cfg.Now()
 	s := a.Session
@@ -224,9 +227,9 @@ func (h *Handler) CheckReturn(address string) (string, error) {
 	return h.returns.Absolute(checked), nil
 }
 
-// AuthenticationSessionID returns the id in the Store of the session that CreateSession creates
-// with seed. A program can delete that session with Store.DeleteSession. The id is a hash, so
-// nobody can sign in with it.
+// AuthenticationSessionID returns the Store's id for the session that CreateSession creates with
+// seed. A program can delete that session with Store.DeleteSession. The id is a hash, so nobody can
+// sign in with it.
 func AuthenticationSessionID(seed []byte) (string, error) {
 	id, err := flow.SeedSessionID(seed)
 	if err != nil {
@@ -236,8 +239,8 @@ func AuthenticationSessionID(seed []byte) (string, error) {
 }
 
 // maxSessionCookies is how many sessions one sign-out deletes. A browser usually sends one session
-// cookie, and a few when other hosts have set some. An attacker could send thousands, and each is a
-// call to the store.
+// cookie. It sends a few if other hosts have set some. An attacker could send thousands, and each
+// cookie costs a call to the store.
 const maxSessionCookies = 32
 
 // showSignOutPage renders a page with a button. A link to /sign-out does not sign the user out,
@@ -275,8 +278,8 @@ func (h *Handler) serveSignOutForm(w http.ResponseWriter, r *http.Request) {
 
 // SignOut deletes the session of the browser that sent r, and ends its pending sign-ins, as POST
 // /sign-out does. It is for a program that answers the request itself: SignOut only sets cookies on
-// w, and writes neither status nor body. It succeeds when no user is signed in. After an error,
-// which comes from the store, the session may still exist.
+// w, and writes neither status nor body. If no user is signed in, SignOut succeeds. An error comes
+// from the store; the session may then still exist.
 //
 // The caller must verify that the request is a POST from the program's own page. Otherwise another
 // site could sign the user out.

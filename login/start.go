@@ -9,9 +9,9 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// StartOptions are the options of a sign-in. With the zero value no profile is requested, so WeChat
-// shows no page to users of an official account, and the user returns to the home page of the
-// program that uses this package.
+// StartOptions are the options of a sign-in. With the zero value no profile is requested, and the
+// user returns to the home page of your program. WeChat then shows no consent page to users of an
+// official account.
 type StartOptions struct {
 	// Return is where the user continues afterwards: a path such as "/x?y#/z", or a URL at the origin
 	// of Config.URL or one of Config.ReturnHosts. "" is the path of Config.URL.
@@ -87,8 +87,8 @@ func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) 
 	}))
 }
 
-// serveStart serves /sign-in, which starts a sign-in by a link: ?return=ADDRESS, and ?scope=profile
-// for nickname and avatar.
+// serveStart serves /sign-in, which starts a sign-in by a link. The parameter return is the return
+// address. scope=profile requests nickname and avatar. method selects the sign-in method.
 func (h *Handler) serveStart(w http.ResponseWriter, r *http.Request) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -146,18 +146,21 @@ const (
 )
 
 // InWeChat reports whether a request comes from WeChat's own browser, where an official account can
-// sign users in, judging by the user agent. It is false for WeCom and mini-programs. Use it to
+// sign users in. It judges by the user agent. It is false for WeCom and mini-programs. Use it to
 // choose what to show, never to grant access: every client can send any user agent.
 func InWeChat(r *http.Request) bool { return flow.FromWeChat(r) }
 
-// OnPhone reports whether a request comes from a phone or tablet on which InWeChat is false,
-// judging by the user agent. A QR code is of no use there: the user cannot scan their own screen.
+// OnPhone reports whether a request comes from a browser on a phone or tablet for which InWeChat is
+// false. It judges by the user agent. A QR code does not help this user, who cannot scan their own
+// screen.
 func OnPhone(r *http.Request) bool { return flow.ClassifyUserAgent(r) == flow.OnPhone }
 
-// chooseMethod returns the sign-in method for the browser that sent r: selected if it is available
-// there, else the one for this kind of browser. When there is none, it returns the kind of the page
-// that explains where to continue. Where both apps are configured, a browser on a phone outside
-// WeChat gets such a page too, because users cannot scan a QR code on their own screen.
+// chooseMethod returns the sign-in method for the browser that sent r: selected if it is available,
+// else the method for this kind of browser. If there is no method, chooseMethod returns the kind of
+// the page that explains where to continue.
+//
+// A phone outside WeChat gets this page whenever an official account is configured. Users cannot
+// scan a QR code on their own screen.
 func (h *Handler) chooseMethod(r *http.Request, selected Method) (Method, PageKind) {
 	hasAccount, hasWebsite := h.cfg.OfficialAccount != nil, h.cfg.WebsiteApp != nil
 	class := flow.ClassifyUserAgent(r)

@@ -9,7 +9,8 @@ import (
 	"github.com/weigate/weigate/internal/flow"
 )
 
-// Errors that a Store returns. A store may wrap them; test with errors.Is.
+// Errors that a Store returns. A store may wrap them; test with errors.Is. An attempt ([Attempt])
+// is one redemption of a code. The request that redeems the code owns the attempt.
 var (
 	// ErrNoSession means that the session does not exist: it never did, has expired, or was deleted.
 	// Handler.Session also returns it when the browser is not signed in.
@@ -39,26 +40,28 @@ func isTemporary(err error) bool {
 // that each code is redeemed once, even when several processes receive the callback. All processes
 // of one program share one Store. Package login/storetest tests an implementation.
 //
-// The time is an argument of each method that depends on it, so that tests can control the clock. A
-// row whose Expires or ExpiresAt is not after now counts as missing, even if it has not been
-// removed yet.
+// Methods that depend on the time have an argument now, so that tests can control the clock. A row
+// expires when its Expires or ExpiresAt is no longer after now. An expired row counts as missing,
+// even if it has not been removed yet.
 //
 // All methods may be called from many goroutines and processes at once. A cancelled context ends a
-// call early with the context's error (wrapped or not); the change has then been made completely or
-// not at all. A store copies its arguments and results, so that a caller can change its copy. Ids
-// are SHA-256 sums in hexadecimal, so nobody can sign in with a copy of the store.
+// call early with the context's error (wrapped or not). The call has then made its change
+// completely or not at all. A store copies its arguments and results, because callers may change
+// them later. Ids are SHA-256 sums in hexadecimal, so nobody can sign in with a copy of the store.
 type Store interface {
 	// BeginAttempt stores an attempt for the flow want.ID, in one atomic step:
 	//
-	//   - If there is no row, or an expired one, it stores want and returns it and true.
-	//   - If the row has OutcomeCodeRefused, its Code differs from want.Code, and its SecondCodeUntil
-	//     is after now, it replaces the row with want, with a zero SecondCodeUntil, and returns want
-	//     and true. WeChat sometimes requests the callback twice, with two codes for one state. A
-	//     third code is not sent: everyone can send made-up codes.
+	//   - If there is no row, or an expired row, BeginAttempt stores want, and returns want and
+	//     true.
+	//   - If want has an acceptable second code, BeginAttempt stores want with a zero
+	//     SecondCodeUntil, and returns want and true. The code is acceptable if the row has
+	//     OutcomeCodeRefused, another Code, and a SecondCodeUntil after now. WeChat sometimes
+	//     requests the callback twice, with two codes for one state. A third code is not sent:
+	//     everyone can send made-up codes.
 	//   - Otherwise it returns the stored row and false. This includes a row without an outcome whose
 	//     Lease has passed: its code may have been redeemed, and must not be sent again.
 	//
-	// Of any number of concurrent calls for one id, one returns true.
+	// Of all concurrent calls for one id, at most one returns true.
 	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (stored Attempt, begun bool, err error)
 
 	// FinishAttempt writes the outcome of an attempt, once. It returns ErrAttemptLost, and changes
@@ -82,18 +85,19 @@ type Store interface {
 	DeleteSession(ctx context.Context, id string) error
 }
 
-// Attempt is one redemption of a callback's code. Of all requests with the same state, one begins
-// the attempt, redeems the code and writes the outcome; it owns the attempt. The others wait for
-// the outcome.
+// Attempt is one redemption of a callback's code. Several requests may have the same state. One
+// request begins the attempt, redeems the code and writes the outcome; it owns the attempt. The
+// other requests wait for the outcome.
 type Attempt struct {
 	ID      string    // identifies the flow (one authorization in progress): a hash of its state
 	Code    string    // a hash of the code
 	Owner   string    // random; identifies the request that redeems the code
-	Lease   time.Time // when the owner must have written the outcome
-	Expires time.Time // the row may be removed from then on
+	Lease   time.Time // the owner must write the outcome before this time
+	Expires time.Time // from this time on the row may be removed
 
-	// SecondCodeUntil is the time until which another code may replace this one after WeChat refused
-	// it; zero for a second code.
+	// WeChat sometimes sends two codes for one state. If WeChat refuses the first code, a second
+	// code may replace it until SecondCodeUntil. SecondCodeUntil is zero in the row of a second
+	// code.
 	SecondCodeUntil time.Time
 
 	Outcome Outcome // zero while the redemption is in progress

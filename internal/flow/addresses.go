@@ -12,19 +12,21 @@ import (
 // ErrReturn is wrapped by every error of [ReturnPolicy.Check].
 var ErrReturn = errors.New("return address refused")
 
-// ReturnPolicy decides where a browser may be sent after a sign-in. An attacker can put any address
-// into a link that starts a sign-in; without the policy, the sign-in would redirect the user to the
-// attacker's site (an open redirect).
+// ReturnPolicy decides where a browser may continue after a sign-in: the return address. An
+// attacker can put any address into a link that starts a sign-in. Without the policy, the user of
+// that link would end at the attacker's site (an open redirect).
 //
-// The canonical form of a return address is a path ("/x?y#z") for an address of the program itself,
-// and an absolute URL for any other.
+// The program is the caller of the sign-in, for example the gateway. Check returns the canonical
+// form of an address. For an address of the program, this is a path ("/x?y#z"). For an address of
+// another origin, it is an absolute URL.
 type ReturnPolicy struct {
 	Origin         string          // the program's own origin, such as https://app.example.com
 	Prefix         string          // the path below which the program is served; "" at the root
 	AllowedOrigins map[string]bool // other origins that a return address may have
 
-	// ReservedPaths are the paths of the sign-in itself, below Prefix. A return address must not be
-	// one of them, or the sign-in would start again. "/x/" reserves /x and everything below it.
+	// ReservedPaths are the paths of the sign-in itself, below Prefix. Check rejects them, because
+	// the user must end on a page of the program, not in the sign-in again. An entry "/x/" reserves
+	// /x and everything below /x.
 	ReservedPaths []string
 }
 
@@ -39,8 +41,8 @@ func (p *ReturnPolicy) OrHome(address string) string {
 	return address
 }
 
-// Absolute returns the absolute URL of an address that Check returned. It does not use the Host
-// header, which the client chooses.
+// Absolute returns the absolute URL of an address that Check returned. Absolute uses Origin and not
+// the Host header, because the client chooses the Host header.
 func (p *ReturnPolicy) Absolute(address string) string {
 	if strings.HasPrefix(address, "/") {
 		return p.Origin + address
@@ -48,9 +50,9 @@ func (p *ReturnPolicy) Absolute(address string) string {
 	return address
 }
 
-// Check returns the canonical form of a return address, or an error that wraps [ErrReturn]. It
-// rejects every address that browsers and servers may parse differently: with backslashes, tabs,
-// missing slashes or a user name. It corrects none.
+// Check returns the canonical form of a return address, or an error that wraps [ErrReturn]. Check
+// rejects every address that browsers and servers may parse differently. Examples are addresses
+// with backslashes, tabs, missing slashes or a user name. Check never corrects an address.
 func (p *ReturnPolicy) Check(address string) (string, error) {
 	if address == "" {
 		return p.Home(), nil
@@ -81,13 +83,15 @@ func (p *ReturnPolicy) Check(address string) (string, error) {
 		}
 		return rest, nil
 	}
-	if len(base)+len(rest) > MaxReturn { // the canonical form may be longer than address, by a slash
+	// Split adds a slash to "https://host", so the canonical form may be longer than address.
+	if len(base)+len(rest) > MaxReturn {
 		return "", fmt.Errorf("%w: longer than %d bytes", ErrReturn, MaxReturn)
 	}
 	return base + rest, nil
 }
 
-// reserved reports whether a decoded path is one of ReservedPaths.
+// reserved reports whether a path is one of ReservedPaths. The path has no percent-encoding any
+// more.
 func (p *ReturnPolicy) reserved(decoded string) bool {
 	below, found := strings.CutPrefix(decoded, p.Prefix)
 	if !found {
@@ -105,9 +109,10 @@ func (p *ReturnPolicy) reserved(decoded string) bool {
 // maxAvatar is the greatest length of the URL of an avatar, in bytes.
 const maxAvatar = 1000
 
-// SafeAvatar returns the URL of an avatar that a page may show, or "" for one that it must not
-// show. It accepts hosts below qlogo.cn, where WeChat stores avatars, and the origins in allowed.
-// Old avatars still have http URLs. SafeAvatar changes them to https, which the same hosts support.
+// SafeAvatar returns the URL of an avatar that a page may show, or "" if the page must not show it.
+// SafeAvatar accepts the origins in allowed, and every host below qlogo.cn, where WeChat stores
+// avatars. Old avatars at qlogo.cn still have http URLs. SafeAvatar changes these URLs to https,
+// because the hosts support https too.
 func SafeAvatar(address string, allowed map[string]bool) string {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Opaque != "" || len(address) > maxAvatar ||

@@ -13,7 +13,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Errors that an [Attempts] store returns. It may wrap them.
+// Errors that an [Attempts] store returns, wrapped or not. An [Attempt] is one redemption of a
+// code. The request that redeems the code owns the attempt, until the time Lease.
 var (
 	// ErrAttemptLost means that FinishAttempt was called too late, or by a request that does not
 	// own the attempt.
@@ -29,18 +30,20 @@ func IsTemporary(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrFull) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Attempt is one redemption of a callback's code. It is stored before the code is sent to WeChat,
-// so that of all requests with the same state, in all processes, one sends the code. That request
-// owns the attempt. The others wait until the attempt has an outcome.
+// Attempt is one redemption of a callback's code. The attempt is stored before the code is sent to
+// WeChat. Several requests may have the same state, in several processes. Only the request that
+// stored the attempt sends the code; it owns the attempt. The other requests wait until the attempt
+// has an outcome.
 type Attempt struct {
 	Key     string    // identifies the flow: a hash of its state
 	Code    string    // a hash of the code
 	Owner   string    // random; identifies the request that redeems the code
-	Lease   time.Time // when the owner must have written the outcome
-	Expires time.Time // the row may be removed from then on, when the flow's cookie has expired
+	Lease   time.Time // the owner must write the outcome before this time
+	Expires time.Time // from this time on the row may be removed: the flow's cookie has expired
 
-	// SecondCodeUntil is the time until which another code may replace this one after WeChat refused
-	// it. It is zero for a second code: a flow accepts no third.
+	// WeChat sometimes sends two codes for one flow. If WeChat refuses the first code, a second
+	// code may replace it until SecondCodeUntil. SecondCodeUntil is zero in the row of a second
+	// code, because a flow accepts no third code.
 	SecondCodeUntil time.Time
 
 	Outcome Outcome // zero while the redemption is in progress
@@ -68,10 +71,13 @@ const (
 
 // Attempts stores the attempts, for all processes that serve one callback.
 type Attempts interface {
-	// BeginAttempt stores want in one atomic step and returns it and true, when the flow has no
-	// attempt yet. It does the same, but stores a zero SecondCodeUntil, when the stored attempt has
-	// OutcomeCodeRefused, another code than want, and a SecondCodeUntil after now. Otherwise it
-	// returns the stored attempt and false.
+	// BeginAttempt begins the attempt want, in one atomic step:
+	//
+	//   - If the flow has no attempt, BeginAttempt stores want, and returns want and true.
+	//   - If want has an acceptable second code, BeginAttempt stores want with a zero
+	//     SecondCodeUntil, and returns want and true. The code is acceptable if the stored attempt
+	//     has OutcomeCodeRefused, another Code, and a SecondCodeUntil after now.
+	//   - Otherwise BeginAttempt returns the stored attempt and false.
 	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (stored Attempt, begun bool, err error)
 
 	// FinishAttempt writes the outcome, once. It returns ErrAttemptLost, and changes nothing, when
@@ -79,18 +85,18 @@ type Attempts interface {
 	FinishAttempt(ctx context.Context, key, owner string, out Outcome, now time.Time) error
 }
 
-// Time limits of a redemption. The lease, by which the outcome must be stored, is longer than the
-// redemption may take. So the outcome can be written before the requests that wait for it start the
-// flow again.
+// Time limits of a redemption. The outcome must be stored before the lease ends, because the
+// requests that wait for it then start the flow again. redeemLimit is shorter than the lease, and
+// leaves time to store the outcome.
 const (
 	wechatLimit       = 10 * time.Second // for both calls to WeChat together
 	redeemLimit       = 13 * time.Second // for the calls to WeChat and the RecordFunc
 	attemptLease      = 15 * time.Second
 	attemptStoreLimit = attemptLease - redeemLimit // for one call of Attempts
 
-	// secondCodeWindow is how long after the first code of a flow WeChat's second one may come.
-	// WeChat's second request follows within seconds (field reports, "callback called twice"); it may
-	// have to wait until the first is answered.
+	// secondCodeWindow is how long after the first code of a flow WeChat's second code may come.
+	// WeChat's second request follows within seconds (field reports, "callback called twice"); the
+	// second request may have to wait until the first is answered.
 	secondCodeWindow = attemptLease
 
 	// Requests that wait for an outcome read the store after 5 ms, then at growing intervals.
@@ -99,14 +105,16 @@ const (
 	longestPause = 250 * time.Millisecond
 )
 
-// errStartAgain means that the flow must start again, for one of two reasons. It may be unknown
-// whether the code was redeemed; then it must not be sent a second time. Or another code created
-// the session, and this browser must not get it (see acceptsOtherCode).
+// errStartAgain means that the flow must start again. There are two reasons:
+//
+//   - It is unknown whether the code was redeemed. A code must not be sent a second time.
+//   - Another code of the flow created the session, and this browser must not get that session (see
+//     acceptsOtherCode).
 var errStartAgain = errors.New("flow: the flow must start again")
 
-// redeemOrWait begins an attempt and redeems the code. When another request, in this process or
-// another, has begun the attempt, it waits for the outcome. redeemedHere reports whether this call
-// redeemed the code.
+// redeemOrWait begins an attempt and redeems the code. If another request has begun the attempt, in
+// any process, redeemOrWait waits for the outcome. redeemedHere reports whether this call redeemed
+// the code.
 func (e *Engine) redeemOrWait(
 	b Browser, f *Flow, code string, record RecordFunc,
 ) (out Outcome, redeemedHere bool, err error) {
@@ -146,8 +154,8 @@ func (e *Engine) redeemOrWait(
 }
 
 // beginAttempt calls Attempts.BeginAttempt, and does not stop when the client closes the
-// connection. Otherwise an attempt could be stored that no request continues, and the browser's
-// next request would wait for its outcome until the lease ends.
+// connection. Otherwise the store could contain an attempt without a request that redeems its code.
+// The browser's next request would then wait until the lease ends.
 func (e *Engine) beginAttempt(b Browser, want Attempt, now time.Time) (Attempt, bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Request.Context()), attemptStoreLimit)
 	defer cancel()
@@ -157,11 +165,13 @@ func (e *Engine) beginAttempt(b Browser, want Attempt, now time.Time) (Attempt, 
 // acceptsOtherCode reports whether a callback with a second code may get the session that the first
 // code created. WeChat sends such a callback when it requests the callback twice.
 //
-// It can also be an attack. The session id is derived from the flow cookie. The attacker sets their
-// own flow cookie in a victim's browser, the victim signs in with it, and the attacker repeats the
-// callback, with a code of their own, to get the victim's session. Where cookies have the prefix
-// "__Host-", the attacker cannot set one from another host. Elsewhere the browser must have the
-// session already; otherwise the flow starts again.
+// A second code can also be an attack, because the session id is derived from the flow cookie.
+// First the attacker sets their own flow cookie in a victim's browser. Then the victim signs in
+// with this flow. Finally the attacker repeats the callback with a code of their own, and gets the
+// victim's session.
+//
+// The attacker cannot set a cookie with the prefix "__Host-" from another host. Without the prefix,
+// the browser must have sent the session cookie already. Otherwise the flow starts again.
 func (e *Engine) acceptsOtherCode(b Browser, f *Flow) bool {
 	if e.cookies.HostOnly() {
 		return true
@@ -192,22 +202,23 @@ type Profile struct {
 }
 
 // RecordFunc records an authorization: the user, the session with the id Flow.SessionID, and the
-// outcome of the attempt. It writes the outcome with [Authorization.Finish], or in one database
-// transaction with the session, and returns the outcome.
+// outcome of the attempt. It writes the outcome with [Authorization.Finish], or in the database
+// transaction that creates the session. It returns the outcome.
 //
-// If it returns an outcome and an error, the error is only logged, as the cause of the outcome. If
-// it returns an error and the zero Outcome, nothing was recorded: for [ErrAttemptLost] the browser
-// is sent to WeChat again, for other errors it gets an error page.
+// An error that a RecordFunc returns with an outcome is only logged, as the cause of the outcome.
+// An error with the zero Outcome means that nothing was recorded. After [ErrAttemptLost] the
+// browser is then sent to WeChat again. After any other error the browser gets an error page.
 //
-// It is called once per flow, in the request that redeemed the code. Its context is not cancelled
-// with that request, and leaves at least three seconds.
+// A RecordFunc is called once per flow, in the request that redeemed the code. Its context is not
+// cancelled when the client closes the connection. The deadline of the context is at least three
+// seconds away.
 type RecordFunc func(ctx context.Context, a Authorization) (Outcome, error)
 
-// Finish writes the outcome of the attempt. It returns the outcome together with cause, which is
-// logged; when the outcome cannot be written it returns the zero Outcome and an error.
+// Finish writes the outcome of the attempt. It returns the outcome and cause, the error to be
+// logged. If the outcome cannot be written, Finish returns the zero Outcome and an error.
 //
-// The write has its own time limit, so that it is tried even when ctx has ended: without a stored
-// outcome, every repeated callback starts the flow again.
+// Finish writes even when ctx has ended. Without a stored outcome, every repeated callback would
+// start the flow again.
 func (a Authorization) Finish(ctx context.Context, kind, text string, cause error) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptStoreLimit)
 	defer cancel()
@@ -220,8 +231,9 @@ func (a Authorization) Finish(ctx context.Context, kind, text string, cause erro
 
 // redeem sends the code of a stored attempt to WeChat and calls record.
 //
-// It continues when the client closes the connection: if a callback is slow, WeChat requests it a
-// second time and drops the first request. The second request waits for the outcome of this one.
+// redeem continues when the client closes the connection. If a callback is slow, WeChat drops the
+// first request and sends a second one. The second request waits for the outcome that redeem
+// writes.
 func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, record RecordFunc) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Request.Context()), redeemLimit)
 	defer cancel()
@@ -292,10 +304,10 @@ func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Autho
 
 // exchangeOutcome returns the outcome for an error of the exchange.
 //
-// After OutcomeCodeRefused the flow starts again automatically. It is therefore returned only when
-// the code is invalid, as WeChat answered or as [wechat.Client] found before it sent the code. When
-// WeChat gave no usable answer, the error matches [wechat.ErrReauthorize] too, since the code may
-// have been used. Then the outcome is OutcomeBusy, so that the user decides when to try again.
+// After OutcomeCodeRefused the flow starts again automatically. exchangeOutcome therefore returns
+// it only for an invalid code: WeChat refused the code, or [wechat.Client] did not send a malformed
+// code. An error without a usable answer of WeChat matches [wechat.ErrReauthorize] too, because the
+// code may have been used. Its outcome is OutcomeBusy: the user decides when to try again.
 func exchangeOutcome(err error) string {
 	var wechatErr *wechat.Error
 	answered := errors.As(err, &wechatErr) && wechatErr.Code != 0
@@ -319,7 +331,8 @@ const errcodeUnauthorized = 48001
 
 // profileGranted reports whether the profile may be requested with a token. For a token with scope
 // snsapi_base, WeChat would answer errcode 48001. WeChat's newest documentation omits the scope
-// from the token response; when it is missing, the scope of the flow is assumed to be granted.
+// from the token response. If the response has no scope, profileGranted assumes that the scope of
+// the flow was granted.
 func profileGranted(f *Flow, token *wechat.Token) bool {
 	if f.Scope == wechat.ScopeBase {
 		return false

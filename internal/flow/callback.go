@@ -26,9 +26,9 @@ const (
 // Callback answers the request by which WeChat returns the browser, with code and state. The result
 // is SignedIn, Lost, Denied, Snapshot, CallbackFailed, ToWeChat, StatusOnly or InternalError.
 //
-// Nothing is sent to WeChat unless this browser has the cookie of the flow. Tencent's own machines
-// fetch callbacks (field reports of 2017 to 2024), and a code that they redeemed would be lost to
-// the user.
+// The code is sent to WeChat only if this browser has the cookie of the flow, the authorization in
+// progress. Tencent's own machines fetch callbacks too (field reports of 2017 to 2024). They have
+// no cookie. If their request redeemed the code, the user could not sign in with it.
 func (e *Engine) Callback(b Browser, record RecordFunc) Result {
 	if b.Request.Method == http.MethodHead {
 		// A prefetch or a link checker. It must not redeem the code.
@@ -114,7 +114,8 @@ func (e *Engine) callbackResult(b Browser, f *Flow, code string, record RecordFu
 		if !redeemedHere && now.Sub(out.At) >= repeatWindow {
 			return e.Lost(b, f)
 		}
-		// See Start: this sign-in is added to the earlier ones that left the browser without a session.
+		// The state counts the earlier sign-ins that left the browser without a session (see
+		// Start). This sign-in is added to the count.
 		count := e.cookies.newSignInCount(restartsOf(f.state)+1, now)
 		return Result{Kind: SignedIn, Flow: f, Outcome: out, Repeat: !redeemedHere, Cookies: count}
 	case OutcomeCodeRefused:
@@ -125,10 +126,11 @@ func (e *Engine) callbackResult(b Browser, f *Flow, code string, record RecordFu
 	return e.callbackFailed(b, f, out.Kind, out.Text)
 }
 
-// limited returns the result for a callback whose code may not be exchanged now, for an error of
-// checkLimits. After errSuspect the user can start a new flow with a button: others in the network
-// may have caused the refused codes. A browser that is signed in has probably sent the callback
-// twice: it continues at the return address.
+// limited returns the result for a callback after an error of checkLimits: its code must not be
+// sent to WeChat now. errSuspect means that many codes of the browser's network were refused,
+// perhaps because of other browsers. After errSuspect the error page has a button that starts a new
+// flow. A signed-in browser continues at the return address instead, because it has probably sent
+// the callback twice.
 func (e *Engine) limited(b Browser, f *Flow, err error) Result {
 	outcome := OutcomeRateLimited
 	if errors.Is(err, errSuspect) {
@@ -141,10 +143,11 @@ func (e *Engine) limited(b Browser, f *Flow, err error) Result {
 	return e.callbackFailed(b, f, outcome, "")
 }
 
-// Lost returns the result for a callback that belongs to no flow of this browser: a prefetch, a
-// shared link, an old page, the state of another browser, or a browser that rejects cookies. It
-// sets a cookie by which AcceptsCookies later detects the last case. f is the flow if it was found
-// but has expired, else nil.
+// Lost returns the result for a callback that belongs to no pending flow of this browser. The
+// request may be a prefetch, a shared link, an old page, or have the state of another browser.
+//
+// Another cause is a browser that rejects cookies. Lost sets a test cookie, and AcceptsCookies
+// later reports whether the browser sent it. f is the flow if its cookie was found, else nil.
 //
 // For a browser that is signed in, the result has no cookies: the caller redirects it to the return
 // address without an explanation.
@@ -170,13 +173,14 @@ func (e *Engine) Fail(b Browser, f *Flow, err error) Result {
 	return e.callbackFailed(b, f, OutcomeFault, "")
 }
 
-// Failure is the content of the error page of a callback. The caller redirects the browser to that
-// page, because the URL of the callback contains the code, which may still be valid (WeChat did not
-// answer, or the app secret is wrong). Users send the URL of an error page to others when they ask
-// for help, and an attacker with a valid code can sign in as its user, in a flow of their own.
+// Failure is the content of the error page of a callback. The page has a URL of its own, to which
+// the caller redirects the browser. The URL of the callback contains the code, and the code may
+// still be valid, for example if WeChat did not answer. Users send the URL of an error page to
+// others when they ask for help. With a valid code, an attacker could sign in as the user, in a
+// flow of their own.
 //
-// A Failure is encrypted into the query of the page's URL. So it needs neither a cookie nor the
-// store, and nobody else can choose the text of the page. The JSON keys are short because the
+// A Failure is encrypted into the query of the page's URL. It therefore needs no cookie and no row
+// in the store. Nobody else can choose the text of the page. The JSON keys are short because the
 // length of the URL is limited.
 type Failure struct {
 	Outcome    string       `json:"k"` // an outcome, EventGaveUp, EventSuspect, EventUnavailable or EventStoreFull
@@ -189,7 +193,8 @@ type Failure struct {
 	Until      int64        `json:"u"` // when the page expires, in Unix seconds
 }
 
-// failureName is the name of the value that is encrypted. The [seal.Sealer] requires it to decrypt.
+// failureName is the name for which the [seal.Sealer] encrypts a Failure. The Sealer requires this
+// name to decrypt the value.
 const failureName = "failure"
 
 // callbackFailed returns the result that redirects to the error page.
@@ -239,7 +244,7 @@ const (
 	EventRepeat      = "repeat"      // a callback was answered from the outcome of an earlier one
 	EventLost        = "lost"        // a callback belongs to no flow of the browser
 	EventGaveUp      = "gave_up"     // WeChat refused codes several times in a row
-	EventSuspect     = "suspect"     // too many codes of the browser's network were refused, so this one was not sent
+	EventSuspect     = "suspect"     // too many codes of the browser's network were refused, so this code was not sent
 	EventStoreFull   = "store_full"  // the store has reached a limit
 	EventUnavailable = "unavailable" // the store cannot be reached
 )

@@ -16,9 +16,9 @@ import (
 const (
 	CookieSession = "s" // begins with the session id; the callers of this package set it
 
-	cookieFlow        = "f-" // followed by the beginning of the state: one pending flow
-	cookieProbe       = "p"  // set for a callback without a flow, to see whether the browser accepts cookies
-	cookieNotice      = "n"  // the page about WeChat's snapshot page must be shown next
+	cookieFlow        = "f-" // followed by the beginning of the state: one flow (authorization in progress)
+	cookieProbe       = "p"  // set for a callback without a flow, to test whether the browser accepts cookies
+	cookieNotice      = "n"  // the next page explains WeChat's snapshot page (快照页), see Engine.Prepare
 	cookieSignInCount = "t"  // how many sign-ins succeeded within a minute
 )
 
@@ -27,7 +27,7 @@ const (
 	// to distinguish the few flows of one browser.
 	flowNameChars = 10
 
-	// How long the browser keeps the cookies of these names.
+	// How long the browser keeps cookieProbe, cookieNotice and cookieSignInCount.
 	probeAge       = time.Minute
 	noticeAge      = time.Minute
 	signInCountAge = time.Minute
@@ -53,12 +53,13 @@ func headerSize(name, value string) int { return len(name) + len(value) + len("=
 // pendingCookie is a flow cookie that the browser sent.
 type pendingCookie struct {
 	name    string
-	size    int       // in the Cookie header; the sum, if the browser sent several with this name
-	created time.Time // of the flow; zero when it has expired or cannot be decrypted
+	size    int       // bytes in the Cookie header, of all cookies with this name together
+	created time.Time // when the flow was created; zero if it has expired or cannot be decrypted
 }
 
-// add returns the cookie of a new flow, and cookies that remove other flows of the browser: all
-// that have expired or cannot be decrypted, then the oldest until the rest fits maxFlowCookies.
+// add returns the cookie of a new flow, and cookies that remove other flows of the browser. It
+// removes all flows that have expired or cannot be decrypted. If all flow cookies together still
+// exceed maxFlowCookies, add removes the oldest flows too.
 func (c *flowCookies) add(r *http.Request, f *Flow, now time.Time) ([]*http.Cookie, error) {
 	plain, err := f.marshal()
 	if err != nil {
@@ -75,7 +76,7 @@ func (c *flowCookies) add(r *http.Request, f *Flow, now time.Time) ([]*http.Cook
 		total += other.size
 	}
 	changes := []*http.Cookie{c.New(name, value, f.deadline.Sub(now))}
-	for _, other := range others { // those with zero created come first
+	for _, other := range others { // flows with a zero created come first
 		if total <= maxFlowCookies && !other.created.IsZero() {
 			break
 		}
@@ -85,8 +86,9 @@ func (c *flowCookies) add(r *http.Request, f *Flow, now time.Time) ([]*http.Cook
 	return changes, nil
 }
 
-// otherFlows returns the flow cookies of the browser except the one called name: first those with
-// zero created, then the oldest. Each cookie is decrypted once, where it stands in the header.
+// otherFlows returns the flow cookies of the browser, without the cookie called name. The oldest
+// flow comes first, and before it the flows with a zero created. Cookies with the same name are one
+// pendingCookie.
 func (c *flowCookies) otherFlows(r *http.Request, name string, now time.Time) []pendingCookie {
 	var others []pendingCookie
 	index := map[string]int{} // in others, by name: several cookies may have one name
@@ -120,8 +122,9 @@ func (c *flowCookies) open(sent *http.Cookie) (*Flow, error) {
 	return unmarshalFlow(plain)
 }
 
-// find returns the flow that this browser started with state, or nil. It tries every cookie of the
-// name, so that a second one, which another host below the same domain set, does not hide the flow.
+// find returns the flow that this browser started with state, or nil. Another host below the same
+// domain may have set a second cookie with the name of the flow cookie. find therefore tries every
+// cookie with this name.
 func (c *flowCookies) find(r *http.Request, state string) *Flow {
 	for sent := range c.Named(r, flowName(state)) {
 		f, err := c.open(sent)
@@ -132,8 +135,8 @@ func (c *flowCookies) find(r *http.Request, state string) *Flow {
 	return nil
 }
 
-// newSignInCount returns the cookie that counts the sign-ins that succeeded within a minute. A
-// browser that has a high count but no session is in a loop.
+// newSignInCount returns the cookie with the number of sign-ins that succeeded within a minute. A
+// browser with a high count and without a session is in a loop.
 func (c *flowCookies) newSignInCount(count int, now time.Time) []*http.Cookie {
 	// One byte for the count, eight for the time. signInCount reads them.
 	plain := binary.BigEndian.AppendUint64([]byte{byte(count)}, uint64(now.Unix()))
@@ -144,7 +147,7 @@ func (c *flowCookies) newSignInCount(count int, now time.Time) []*http.Cookie {
 	return []*http.Cookie{c.New(cookieSignInCount, value, signInCountAge)}
 }
 
-// signInCount returns the count in the browser's cookie, or 0.
+// signInCount returns the count in the browser's cookie. It returns 0 for a missing or old cookie.
 func (c *flowCookies) signInCount(r *http.Request, now time.Time) int {
 	for sent := range c.Named(r, cookieSignInCount) {
 		plain, err := c.signInCounts.Open(sent.Name, sent.Value)

@@ -1,6 +1,6 @@
-// Package flow runs one authorization at WeChat, called a flow: it sends a browser there, reads the
-// callback (the request to the redirect URI), redeems the code once, and answers repeated callbacks
-// from the outcome of the first.
+// Package flow runs authorizations at WeChat. An authorization in progress is called a flow. The
+// package sends a browser to WeChat, reads the callback (the request to the redirect URI) and
+// redeems the code once. It answers repeated callbacks from the outcome of the first callback.
 //
 // The names to know are [New] with its [Config], and the methods of [Engine] in the order of a
 // sign-in: [Engine.Prepare], [Engine.Start] and [Engine.Callback]. Each returns a [Result]: the
@@ -11,14 +11,14 @@
 //
 // What the package guarantees:
 //
-//   - A code is redeemed only for the browser that started the flow. The flow travels in a cookie
-//     of that browser, which is encrypted and bound to its name; the state in it is compared in
-//     constant time.
+//   - A code is redeemed only for the browser that started the flow. The flow is stored in a cookie
+//     of that browser. The cookie is encrypted and bound to its name. The state in the cookie is
+//     compared with the state of the callback in constant time.
 //   - A code is redeemed once. An [Attempt] is stored before the code is sent to WeChat. Its lease
 //     is the time by which the outcome must be stored. When the lease passes without an outcome,
 //     the flow starts again; the code is never sent a second time. WeChat sometimes requests the
 //     callback twice, even with two codes for one state (many field reports). The second code is
-//     redeemed only when WeChat refused the first, within seconds; a third is not sent.
+//     redeemed only if WeChat refused the first code a few seconds ago. A third code is never sent.
 //   - A repeated callback never creates a second session, since [Flow.SessionID] is derived from a
 //     secret in the cookie.
 //   - Made-up codes do not use up WeChat's quota of calls: see [Limits].
@@ -44,7 +44,7 @@ import (
 type Config struct {
 	Callback        string                       // absolute URL of the callback, the redirect URI at WeChat
 	Cookies         cookie.Set                   // names and attributes of the cookies, for the program's base URL
-	Keys            [][]byte                     // encrypt the cookies: the first encrypts, all decrypt
+	Keys            [][]byte                     // for the cookies: the first key encrypts, all keys decrypt
 	OfficialAccount *wechat.Client               // for MethodWeChat; at least one of the two clients is required
 	WebsiteApp      *wechat.Client               // for MethodWebsite
 	Attempts        Attempts                     // the store of attempts
@@ -100,7 +100,7 @@ type Browser struct {
 	Request    *http.Request
 	RequestID  string
 	Language   string      // "en" or "zh-CN": for WeChat's pages and for profiles
-	Network    string      // the key by which Limits count refused codes; "" = not known
+	Network    string      // the client's network, for which Limits count refused codes; "" = not known
 	HasSession func() bool // reports whether the browser is signed in
 }
 
@@ -160,9 +160,10 @@ func (res *Result) SetCookies(w http.ResponseWriter) {
 // Prepare decides whether a browser may be sent to WeChat. The result is Ready, or the kind of a
 // page to render first: SnapshotNotice or Loop.
 //
-// SnapshotNotice is returned once per snapshot sign-in. When the user presses 使用完整服务, WeChat
-// reloads the URL on which the page is shown. That URL starts the sign-in, and this time Prepare
-// returns Ready.
+// On a snapshot page (快照页), WeChat returns a virtual user. A virtual user is never signed in. After
+// this, Prepare returns SnapshotNotice once, for a page that explains WeChat's button 使用完整服务. The
+// button reloads the URL of the page. That URL starts the sign-in, and this time Prepare returns
+// Ready.
 func (e *Engine) Prepare(b Browser) Result {
 	if e.cookies.Has(b.Request, cookieNotice) {
 		return Result{Kind: SnapshotNotice, Cookies: []*http.Cookie{e.cookies.Clear(cookieNotice)}}
@@ -177,8 +178,8 @@ func (e *Engine) Prepare(b Browser) Result {
 	return Result{Kind: Ready}
 }
 
-// signInsWithoutSession returns the number of recent sign-ins of a browser that succeeded, or 0
-// when the browser has a session: then the user signs in again on purpose.
+// signInsWithoutSession returns the number of recent sign-ins of a browser that succeeded. It
+// returns 0 if the browser has a session: then the user signs in again on purpose.
 func (e *Engine) signInsWithoutSession(b Browser) int {
 	n := e.cookies.signInCount(b.Request, e.cfg.Now())
 	if n > 0 && b.HasSession() {
@@ -189,9 +190,9 @@ func (e *Engine) signInsWithoutSession(b Browser) int {
 
 // Start sends the browser to WeChat. The result is ToWeChat or InternalError.
 //
-// The new flow has the number of recent sign-ins without a session as its count of restarts. When
-// the sign-in succeeds, callbackResult stores that count plus one in a cookie. Prepare reads the
-// cookie and stops when the count exceeds maxRestarts.
+// Start also detects loops. The state of the new flow counts the recent sign-ins that left the
+// browser without a session. When this sign-in succeeds, callbackResult stores the count plus one
+// in a cookie. Prepare reads the cookie, and returns Loop if the count exceeds maxRestarts.
 func (e *Engine) Start(b Browser, req Request) Result {
 	return e.send(b, newFlow(req, e.signInsWithoutSession(b), e.cfg.Now()))
 }
@@ -236,9 +237,9 @@ func (e *Engine) send(b Browser, f *Flow) Result {
 		return Result{Kind: InternalError, Err: err}
 	}
 	if f.Method == MethodWeChat && ClassifyUserAgent(b.Request) != InWeChat {
-		// Only a simulator of WeChat accepts such a browser. WeChat's own browser does not keep the
-		// fragment. Others keep it through every redirect, and it would appear in the URL of the
-		// program's page.
+		// Only a simulator of WeChat accepts this browser. The browser would keep the fragment
+		// through every redirect, up to the URL of the program's page. WeChat's own browser drops
+		// the fragment.
 		target = strings.TrimSuffix(target, "#wechat_redirect")
 	}
 	e.sendEvent(b, f, EventStarted)
@@ -278,8 +279,8 @@ const (
 
 // ClassifyUserAgent returns the class of a request's User-Agent. WeChat's contains "MicroMessenger"
 // in all captured examples (phones and Windows). The user agents of WeCom and of the web view of a
-// mini-program contain it too, together with "wxwork" or "miniProgram". The sign-in of an official
-// account works in neither.
+// mini-program contain it too, together with "wxwork" or "miniProgram". In WeCom and mini-programs,
+// an official account cannot sign users in.
 func ClassifyUserAgent(r *http.Request) UserAgentClass {
 	agent := strings.ToLower(r.UserAgent())
 	contains := func(part string) bool { return strings.Contains(agent, part) }

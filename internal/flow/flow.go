@@ -17,21 +17,22 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Limits of one flow. The largest flow cookie has 2,900 bytes. That is less than the 3 KB for all
-// flow cookies together (maxFlowCookies) and the 4 KB that browsers accept for one cookie.
+// Limits of one flow (an authorization in progress at WeChat). The largest flow cookie has 2,900
+// bytes. That is less than the 3 KB for all flow cookies together (maxFlowCookies) and the 4 KB
+// that browsers accept for one cookie.
 const (
 	// MaxReturn is the greatest length of a return address, in bytes.
 	MaxReturn = 1500
-	// MaxData is the greatest length of Request.Data, in bytes. Data may be longer when the return
-	// address is shorter: both together may have MaxReturn+MaxData bytes.
+	// MaxData is the length of Request.Data that fits with every return address, in bytes. With a
+	// shorter return address, Data may be longer: both together may have MaxReturn+MaxData bytes.
 	MaxData = 512
 	// Lifetime is how long a flow can be completed. WeChat's codes live 5 or 10 minutes, and a user
 	// needs time to consent.
 	Lifetime = 15 * time.Minute
 
-	// attemptMargin is the time between the deadline of a flow and the removal of its attempt, the
-	// record that its code was redeemed. If the attempt were removed before the deadline, a repeated
-	// callback could redeem a code again.
+	// attemptMargin is how long an attempt is kept after the deadline of its flow. The attempt is
+	// the record that the code was redeemed. Without it, a repeated callback could redeem a code
+	// again.
 	attemptMargin = 10 * time.Minute
 	secretSize    = 16 // bytes of Flow.secret
 )
@@ -77,9 +78,10 @@ func newFlow(req Request, restarts int, now time.Time) *Flow {
 }
 
 // A state consists of random characters and one digit that counts the automatic restarts of the
-// sign-in. The digit is part of the state because WeChat returns it even when the browser loses its
-// cookies. WeChat allows at most 128 letters and digits, and returns them without escaping
-// (WeChat's documentation, "Web authorization"; longer states led to error pages in production).
+// sign-in. The digit is part of the state because WeChat returns the state even when the browser
+// loses its cookies. WeChat allows at most 128 letters and digits, and returns them without
+// escaping (WeChat's documentation, "Web authorization"; longer states led to error pages in
+// production).
 const (
 	stateRandom = 26 // characters of [a-z2-7], 130 bits
 	stateLength = stateRandom + 1
@@ -112,8 +114,8 @@ func validState(text string) bool {
 func restartsOf(state string) int { return int(state[stateRandom] - '0') }
 
 // SessionID returns the id of the session that this flow creates, the value of the session cookie.
-// It is derived from the secret of the flow, so a repeated callback returns the same id in every
-// process.
+// The id is derived from the secret of the flow. A repeated callback therefore gets the same id in
+// every process.
 func (f *Flow) SessionID() (string, error) {
 	id, err := seal.Derive(f.secret, "weigate flow session id", sessionIDBytes)
 	if err != nil {
@@ -145,20 +147,25 @@ const (
 	SessionIDLength = 43
 )
 
-// Hash returns the form in which states, codes and session ids are stored, so that nobody can use a
-// copy of the database to sign in. A hash without salt is enough: states and session ids have 128
-// random bits or more, and the codes in a copy are already redeemed. kind is "flow" (for a state),
-// "code" or "session"; equal values of different kinds have different hashes.
+// Hash returns the hash under which a state, a code or a session id is stored. Nobody can sign in
+// with the hashes in a copy of the database.
+//
+// The hash needs no salt. States and session ids have at least 128 random bits. Codes are redeemed
+// right after their hash is stored.
+//
+// kind is "flow" for a state, "code" for a code, and "session" for a session id. Equal values of
+// different kinds have different hashes.
 func Hash(kind, value string) string {
 	sum := sha256.Sum256([]byte("weigate " + kind + "\x00" + value))
 	return hex.EncodeToString(sum[:])
 }
 
-// flowVersion is the first byte of an encoded flow. Change it when the encoding changes; flows that
-// are in progress during the update then start again.
+// flowVersion is the first byte of an encoded flow. Change it when the encoding changes. The
+// cookies of older flows then cannot be read, and their users start the sign-in again.
 const flowVersion = 1
 
-// The index of a method or scope in these lists is its number in an encoded flow. Only append.
+// An encoded flow contains the index of its method and of its scope in these lists. Only append to
+// the lists.
 var (
 	flowMethods = []Method{MethodWeChat, MethodWebsite}
 	flowScopes  = []wechat.Scope{wechat.ScopeBase, wechat.ScopeUserInfo, wechat.ScopeLogin}

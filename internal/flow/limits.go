@@ -5,23 +5,24 @@ import (
 	"time"
 )
 
-// Limit is a bound on the exchanges of codes. Everybody can start a flow and request its callback
-// with a made-up code. Each such request is a call to WeChat, which allows 50,000 exchanges a minute
-// for all users of an app together (WeChat's documentation, api_snsaccesstoken), and a row in the
-// store.
+// Limit is a limit on exchanges: the calls that send a code to WeChat. Everybody can start a flow
+// (an authorization at WeChat) and request its callback with a made-up code. Each made-up code
+// costs an exchange and a row in the store. WeChat allows 50,000 exchanges a minute for all users
+// of an app together (WeChat's documentation, api_snsaccesstoken).
 type Limit int
 
-// The limits. Each counts by a key.
+// The limits. Each limit counts separately for every key: a network, an appid, or "" for all.
 const (
-	// RecentRefusals counts the codes that WeChat refused, by the network of the browser, within a
-	// minute or so. The codes of a network that has exhausted it are exchanged only while
-	// UnreservedExchanges is not exhausted.
+	// RecentRefusals counts the codes of a network that WeChat refused within about a minute. A
+	// network is one IP address or a range of addresses. If RecentRefusals is exhausted for a
+	// network, its codes are exchanged only while UnreservedExchanges is not exhausted.
 	RecentRefusals Limit = iota
-	// UnreservedExchanges counts, by appid, the exchanges for networks with recent refusals. It is
-	// half of Exchanges: the other half is reserved for networks without.
+	// UnreservedExchanges counts, for an appid, the exchanges for networks with recent refusals. It
+	// allows half as many as Exchanges. The rest is reserved for networks without recent refusals.
 	UnreservedExchanges
-	// RefusedCodesOfNetwork counts the codes that WeChat refused, by the network of the browser. The
-	// codes of a network that has exhausted it are exchanged only while RefusedCodes is not exhausted.
+	// RefusedCodesOfNetwork counts the codes of a network that WeChat refused. If it is exhausted
+	// for a network, the codes of this network are exchanged only while RefusedCodes is not
+	// exhausted.
 	RefusedCodesOfNetwork
 	// RefusedCodes counts the codes that WeChat refused, of all networks. The key is "".
 	RefusedCodes
@@ -51,8 +52,8 @@ type unlimited struct{}
 func (unlimited) Exhausted(Limit, string, time.Time) bool { return false }
 func (unlimited) Take(Limit, string, time.Time) bool      { return true }
 
-// ofNetwork reports whether a limit of the network of a browser is exhausted. A browser whose
-// network is not known has no limits, because all such browsers would be one network.
+// ofNetwork reports whether a limit is exhausted for the network of a browser. It returns false if
+// the network is not known. Otherwise all browsers without a known network would share one count.
 func (e *Engine) ofNetwork(l Limit, b Browser) bool {
 	return b.Network != "" && e.cfg.Limits.Exhausted(l, b.Network, e.cfg.Now())
 }

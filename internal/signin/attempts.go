@@ -13,12 +13,12 @@ import (
 	"github.com/weigate/weigate/internal/limit"
 )
 
-// dropEvery is after how many failed attempts of this process those beyond limit.FailedAttempts are
-// deleted.
+// dropEvery is the number of failed attempts after which this process deletes the oldest failed
+// attempts from the store. A failed attempt ended without a session.
 const dropEvery = 100
 
 // attempts implements flow.Attempts with the gateway's store. An attempt is one redemption of a
-// callback's code; the store guards that only one request carries it out.
+// callback's code. The store ensures that only one request redeems a code.
 type attempts struct {
 	store  gateway.Attempts
 	logger *slog.Logger
@@ -36,15 +36,15 @@ func (s *attempts) BeginAttempt(ctx context.Context, a flow.Attempt, now time.Ti
 	}, begun, flowError(err)
 }
 
-// FinishAttempt implements flow.Attempts. It deletes attempts that failed earlier when there are too
-// many.
+// FinishAttempt implements flow.Attempts. After every dropEvery failed attempts, it also deletes
+// the oldest from the store. About limit.FailedAttempts.Max of them are kept.
 func (s *attempts) FinishAttempt(ctx context.Context, key, owner string, out flow.Outcome, now time.Time) error {
 	err := s.store.FinishAttempt(ctx, key, owner, gateway.Outcome{Kind: out.Kind, At: out.At, Text: out.Text}, now)
 	if errors.Is(err, gateway.ErrConflict) {
 		return fmt.Errorf("%w: %w", flow.ErrAttemptLost, err)
 	}
 	if err == nil && out.Kind != flow.OutcomeSignedIn && s.failed.Add(1)%dropEvery == 0 {
-		// The outcome is stored, so an error does not concern the user.
+		// The outcome is already stored. An error of the deletion is therefore only logged.
 		if _, err := s.store.DropFailedAttempts(ctx, limit.FailedAttempts.Max, now); err != nil {
 			s.logger.WarnContext(ctx, "failed attempts not deleted", "error", err)
 		}
@@ -57,7 +57,8 @@ func flowOutcome(o gateway.Outcome) flow.Outcome {
 	return flow.Outcome{Kind: o.Kind, At: o.At, Text: o.Text}
 }
 
-// flowError returns an error of the store as the error that package flow tests for.
+// flowError wraps gateway.ErrUnavailable in flow.ErrUnavailable, for which package flow tests. It
+// returns any other error unchanged.
 func flowError(err error) error {
 	if errors.Is(err, gateway.ErrUnavailable) {
 		return fmt.Errorf("%w: %w", flow.ErrUnavailable, err)

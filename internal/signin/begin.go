@@ -24,12 +24,13 @@ func (h *Handler) Session(r *http.Request) (b session.Browser, ok bool, err erro
 	return h.cfg.Sessions.Current(r)
 }
 
-// Begin starts a sign-in for a feature, such as oidc, that found no suitable session. It chooses
-// the sign-in method for this browser and redirects to WeChat (methods wechat and website) or to
-// the page with the QR code (scan). If several methods are available, it renders a page on which
-// the user chooses one. If no method is available, it renders a page that explains where to
-// continue. After the sign-in the browser continues at login.ReturnURL. An error means that nothing
-// was written to w.
+// Begin starts a sign-in for a feature (a package that serves apps, such as oidc). The feature
+// calls it if it found no suitable session. login, the login request, is what the app requires of
+// the sign-in. Begin chooses the sign-in method for this browser. It redirects to WeChat (methods
+// wechat and website) or to the page with the QR code (scan). If several methods are available, it
+// renders a page on which the user chooses one. If no method is available, it renders a page that
+// explains where to continue. After the sign-in the browser continues at login.ReturnURL. An error
+// means that nothing was written to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, login session.LoginRequest) error {
 	scope := wechat.ScopeBase
 	if login.Consent {
@@ -48,7 +49,8 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.Lo
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer") // for redirects; pages set their own
 	available := h.available(r, login)
-	// signIn has stored a chosen method for the address that starts this sign-in.
+	// The user may have chosen a method for this sign-in. signIn has then stored the method in a
+	// cookie, for the address that starts the sign-in again.
 	switch method, several := available.choose(h.preference.read(r, cmp.Or(login.RestartURL, login.ReturnURL))); {
 	case method == MethodWeChat:
 		req.Method = flow.MethodWeChat
@@ -95,9 +97,10 @@ func (h *Handler) start(
 	case h.hasAgreed(w, r):
 		h.answer(w, r, c, c.engine.Start(b, req))
 	default:
-		// After agreeing, the browser restarts the sign-in. With ForcePopup, Begin chose the scope only
-		// to show the consent page; nickname and avatar are not wanted. The app's request at RestartURL
-		// forces the consent page again.
+		// After the user has agreed, the browser starts the sign-in again. ForcePopup means that
+		// Begin chose snsapi_userinfo only for WeChat's consent page. The address to restart then
+		// does not request the profile. The app's request at RestartURL requires the consent page
+		// again.
 		restart.profile = restart.profile && !req.ForcePopup
 		h.askToAgree(w, r, agreementQuestion{
 			target: restart, cancel: login.CancelURL, app: login.App.Name, language: language,
@@ -117,7 +120,7 @@ func (h *Handler) browser(r *http.Request, language string) flow.Browser {
 	}
 }
 
-// target contains what is needed to start the same sign-in again. Pages link to its startURL.
+// target describes a sign-in that can be started again. Pages link to the startURL of a target.
 type target struct {
 	returnTo string // where the browser continues after the sign-in
 	profile  bool   // nickname and avatar are requested
@@ -166,8 +169,8 @@ func (h *Handler) absolute(address string) string {
 	return address
 }
 
-// flowData is the part of a login request that the callback needs. Package flow stores it, as
-// flow.Request.Data, in the sealed cookie of the authorization.
+// flowData is the part of a login request that the callback needs. It is the flow.Request.Data of
+// the authorization, which package flow stores in a sealed cookie.
 type flowData struct {
 	LoginRequestID string `json:"d,omitempty"`
 	App            string `json:"a,omitempty"` // id of the app
@@ -175,9 +178,9 @@ type flowData struct {
 	Connector      string `json:"c,omitempty"` // name of the connector
 }
 
-// encodeFlowData returns the flowData of a login request at a connector. A RestartURL that does not
-// fit into the cookie is omitted: then pages after a failure link to /sign-in instead of the app's
-// request.
+// encodeFlowData returns the flowData of a login request at a connector. encodeFlowData omits a
+// RestartURL that does not fit into the cookie. Pages after a failure then link to /sign-in instead
+// of the app's request.
 func encodeFlowData(login session.LoginRequest, connector string) ([]byte, error) {
 	plain := flowData{
 		LoginRequestID: login.ID, App: login.App.ID, Restart: session.CompactRestart(login.ReturnURL, login.RestartURL),
@@ -207,9 +210,12 @@ func decodeFlowData(data []byte) (decoded flowData, err error) {
 }
 
 // AskProfile redirects the browser to the page that asks for nickname and avatar, and reports
-// whether it did. It does so if they are unknown or old, the user has not declined in this session,
-// and the user signed in inside WeChat, where the consent page can be shown. After that page the
-// browser continues at returnTo.
+// whether it did. After that page the browser continues at returnTo. There are four conditions:
+//
+//   - Nickname and avatar are unknown or old.
+//   - The user has not declined to share them in this session.
+//   - The user signed in inside WeChat, where the consent page can be shown.
+//   - returnTo is not longer than session.MaxReturn.
 func (h *Handler) AskProfile(w http.ResponseWriter, _ *http.Request, b session.Browser, returnTo string) bool {
 	if b.Method != MethodWeChat || h.freshProfile(b) || b.ProfileDeclined || len(returnTo) > session.MaxReturn {
 		return false
@@ -241,8 +247,8 @@ const (
 // methodsAvailable describes which sign-in methods are configured and accepted by the app, and
 // which kind of browser sent the request.
 type methodsAvailable struct {
-	account *connector // the official account, for the methods wechat and scan; nil = none
-	website *connector // the website app, for the method website; nil = the method is not available
+	account *connector // the connector with the official account, for wechat and scan; nil = none
+	website *connector // the connector with the website app; nil = the method website is not available
 	wechat  bool       // the method wechat is available
 	scan    bool       // the method scan is available
 	inside  bool       // the browser is WeChat's own, or is treated as such (Connector.AnyBrowser)
@@ -290,8 +296,8 @@ func (m methodsAvailable) choose(preferred string) (method string, several []str
 	case m.class == flow.InWeChat && m.wechat:
 		return MethodWeChat, nil
 	case m.class == flow.InWeChat:
-		// A phone cannot scan a code on its own screen, and WeChat's page for website apps does not
-		// work inside WeChat.
+		// The other methods do not work inside WeChat. A phone cannot scan a QR code on its own
+		// screen, and WeChat's page for website apps does not work there.
 		return "", nil
 	case slices.Contains(outside, preferred):
 		return preferred, nil
@@ -334,8 +340,8 @@ func (h *Handler) showNoMethod(
 	h.cfg.Site.Show(w, r, page)
 }
 
-// showMethods renders the page on which the user chooses a method. Its links remember the method
-// and restart the app's request, so they do not have to contain the login request.
+// showMethods renders the page on which the user chooses a method. Its links store the method in a
+// cookie and start the app's request again. They therefore need not contain the login request.
 func (h *Handler) showMethods(
 	w http.ResponseWriter, r *http.Request, login session.LoginRequest, methods []string, language string,
 ) {

@@ -21,8 +21,8 @@ import (
 // flow redeems the code, complete stores the result, and answer writes the response.
 
 // callback serves the address to which WeChat redirects the browser after the authorization. The
-// engine calls complete only in the one request that redeemed the code; if a browser sends the
-// callback again, the engine returns the stored outcome.
+// engine (package flow) calls complete only in the request that redeemed the code. If the browser
+// sends the callback again, the engine returns the stored outcome.
 func (h *Handler) callback(w http.ResponseWriter, r *http.Request, c *connector) {
 	b := h.browser(r, lang.FromRequest(r))
 	res := c.engine.Callback(b, func(ctx context.Context, a flow.Authorization) (flow.Outcome, error) {
@@ -35,8 +35,9 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request, c *connector)
 }
 
 // addSessionCookie adds the session cookie to the result of a successful callback. The session id
-// is derived from the flow, so a repeated callback gets the same cookie. It gets the cookie only
-// while the session exists. Otherwise the browser's back button would undo a sign-out.
+// is derived from the flow (the authorization in progress), so a repeated callback has the same id.
+// A repeated callback gets the cookie only while the session exists. Otherwise the browser's back
+// button would undo a sign-out.
 func (h *Handler) addSessionCookie(c *connector, b flow.Browser, res flow.Result) flow.Result {
 	id, err := res.Flow.SessionID()
 	if err == nil && res.Repeat {
@@ -91,11 +92,11 @@ func targetOfFlow(req flow.Request) target {
 }
 
 // answerLost responds to a lost callback: its sign-in was not started in this browser, or has
-// expired. It redirects to the page that explains this, at an address without code and state. The
-// engine sets a test cookie, by which that page detects whether the browser stores cookies. A
-// browser that is signed in already gets no test cookie, and continues at the return address.
+// expired. It redirects to the page that explains this. The address of that page has no code and no
+// state. The page also tests whether the browser stores cookies, by a test cookie that the engine
+// sets here. A signed-in browser gets no test cookie, and continues at the return address.
 func (h *Handler) answerLost(w http.ResponseWriter, r *http.Request, res flow.Result) {
-	if len(res.Cookies) == 0 {
+	if len(res.Cookies) == 0 { // no test cookie: the browser is signed in
 		returnTo := ""
 		if res.Flow != nil {
 			returnTo = res.Flow.ReturnTo
@@ -166,8 +167,9 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connecto
 }
 
 // ended renders the page for a callback that failed. The parameter page contains the outcome,
-// sealed by the engine. If it has expired or is forged, the page for a lost callback is rendered
-// instead. The page has the request id of the callback, by which an administrator finds its cause.
+// sealed by the engine. If the parameter has expired or is forged, ended renders the page for a
+// lost callback. The page shows the request id of the callback. In the log, an administrator finds
+// the cause by this id.
 func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
 	ending, ok := h.connectors[0].engine.OpenFailure(r.URL.Query().Get("page"))
 	if !ok {
@@ -219,8 +221,8 @@ const (
 
 // complete records the authorization of a user in one transaction of the store: the user, their
 // session, the event, and the outcome of the attempt (the redemption of the code). If the
-// transaction fails, a.Finish stores the failure as the outcome, so that repeated callbacks get it
-// too.
+// transaction fails, a.Finish stores the failure as the outcome. Repeated callbacks are answered
+// from the outcome.
 func (h *Handler) complete(
 	ctx context.Context, r *http.Request, c *connector, a flow.Authorization,
 ) (flow.Outcome, error) {
@@ -228,7 +230,7 @@ func (h *Handler) complete(
 	if err != nil {
 		return a.Finish(ctx, flow.OutcomeFault, "", err)
 	}
-	record.SignIn.KnownOnly = h.tooManyNewUsers(r)
+	record.SignIn.KnownOnly = h.tooManyNewUsers(r) // only users that exist already are then signed in
 	user, changes, err := h.cfg.Users.CompleteSignIn(ctx, record)
 	switch {
 	case errors.Is(err, gateway.ErrUnionIDRequired):
@@ -236,8 +238,8 @@ func (h *Handler) complete(
 	case errors.Is(err, gateway.ErrFull):
 		return a.Finish(ctx, flow.OutcomeBusy, "", errors.New("signin: too many new users from one network"))
 	case errors.Is(err, gateway.ErrConflict):
-		// Nothing was stored: the lease of the attempt has passed, or another request has stored its
-		// outcome or the session.
+		// Nothing was stored. Either the lease of the attempt (the time limit for its outcome) has
+		// passed, or another request has stored the outcome or the session.
 		return flow.Outcome{}, fmt.Errorf("%w: %w", flow.ErrAttemptLost, err)
 	case err != nil:
 		err = fmt.Errorf("signin: record the sign-in: %w", flowError(err))
@@ -297,14 +299,16 @@ func (h *Handler) completion(
 		Now: h.cfg.Now(),
 	}
 	if previous, sent := h.cfg.Sessions.CurrentHash(r); sent && previous != record.Session.Hash {
-		record.Previous = previous // the store deletes it: no cookie refers to it any more
+		record.Previous = previous // the store deletes the previous session: its cookie is replaced
 	}
 	return record, nil
 }
 
 // profileDeclined reports whether the user must not be asked for nickname and avatar in the new
-// session. There are two reasons. WeChat did not return them although the user agreed; then the
-// user would be asked in a loop. Or the same user declined in the previous session of this browser.
+// session. There are two reasons:
+//
+//   - WeChat did not return them although the user agreed. The user would be asked in a loop.
+//   - The same user declined in the previous session of this browser.
 func (h *Handler) profileDeclined(r *http.Request, a flow.Authorization) bool {
 	if a.Profile != nil {
 		return false

@@ -20,8 +20,9 @@ import (
 // agreement reads and sets the cookie that records that the user of this browser agreed to the
 // terms (Config.Agreement). The cookie is not encrypted: a user who forges it only skips the page.
 //
-// Its value is "VERSION.RANDOM". VERSION is a hash of the address of the terms; a new address thus
-// asks every user again. RANDOM makes the cookies of two browsers differ; it is not read.
+// The value of the cookie is "VERSION.RANDOM". VERSION is a hash of the address of the terms. If
+// the address changes, every user is asked again. RANDOM makes the cookies of two browsers differ,
+// and is never read.
 type agreement struct {
 	version string // "" = users do not have to agree
 	cookies cookie.Set
@@ -54,23 +55,23 @@ func (a *agreement) read(r *http.Request) (wasAsked, agreed bool) {
 	return wasAsked, agreed
 }
 
-// remember sets the cookie.
+// remember sets the cookie for the time age. version is a.version or asked.
 func (a *agreement) remember(w http.ResponseWriter, version string, age time.Duration) {
 	http.SetCookie(w, a.cookies.New(cookieAgreement, version+"."+rand.Text(), age))
 }
 
-// hasAgreed reports whether the user of this browser has agreed, or does not have to. If it returns
-// false, the caller renders the page with askToAgree. At the first time it sets the cookie to
-// "asked".
+// hasAgreed reports whether the user of this browser has agreed, or does not have to. If hasAgreed
+// returns false, the caller renders the agreement page with askToAgree. If the browser has no
+// cookie yet, hasAgreed sets the cookie to "asked".
 func (h *Handler) hasAgreed(w http.ResponseWriter, r *http.Request) bool {
 	if h.agreement.version == "" {
 		return true
 	}
 	wasAsked, agreed := h.agreement.read(r)
 	if !wasAsked {
-		// If the form comes back without this cookie, the browser stores no cookies, and the
-		// agreement would be lost too. Then agree shows a page about cookies; otherwise the user
-		// would see the agreement page again and again.
+		// This cookie tests whether the browser stores cookies. If the form is sent without the
+		// cookie, agree shows a page about cookies. Otherwise the agreement would be lost, and the
+		// user would see the agreement page again and again.
 		h.agreement.remember(w, asked, askedFor)
 	}
 	return agreed
@@ -114,8 +115,9 @@ func (h *Handler) askToAgree(w http.ResponseWriter, r *http.Request, q agreement
 }
 
 // agree serves the form of the agreement page. It responds with a page that continues to the
-// sign-in, and not with a redirect: the policy form-action of the agreement page makes browsers
-// block a form whose redirects end at another origin, here WeChat.
+// sign-in. A redirect would not work, because the agreement page has the policy form-action
+// (Content-Security-Policy). With it, browsers block a form if a redirect leads to another origin,
+// here WeChat.
 func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.readForm(w, r)
 	if !ok {
@@ -145,8 +147,8 @@ func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 // preference reads and sets the cookie with the sign-in method that the user chose, for ten
 // minutes. The cookie is not encrypted: it selects one of the methods that are available anyway.
 //
-// Its value is "METHOD.REQUEST.RANDOM". REQUEST is a hash of the address that starts the sign-in:
-// the choice applies to this sign-in only. RANDOM is not read, as in agreement.
+// Its value is "METHOD.REQUEST.RANDOM". REQUEST is a hash of the address that starts the sign-in.
+// The choice therefore applies to this sign-in only. RANDOM is never read, as in agreement.
 type preference struct{ cookies cookie.Set }
 
 const (
@@ -168,8 +170,8 @@ func (p *preference) read(r *http.Request, request string) string {
 	return ""
 }
 
-// store sets the cookie after the user clicked the link of a method. It ignores links on other
-// sites: they must not choose for the user.
+// store sets the cookie after the user clicked the link of a method. It ignores a link on another
+// site, because another site must not choose for the user.
 func (p *preference) store(w http.ResponseWriter, r *http.Request, request, method string) {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	// "" is a browser from before 2020 (iOS: 2023), which does not send the header. "none" is an

@@ -12,16 +12,16 @@ import (
 	"github.com/weigate/weigate/internal/session"
 )
 
-// deleteTimeout limits how long a sign-in waits for the previous session of the browser to be
-// ended.
+// deleteTimeout is the time limit for ending the previous session of the browser.
 const deleteTimeout = 3 * time.Second
 
-// NewSession returns the session of a user who was authenticated by other means than WeChat's
-// callback, and the event of the sign-in: package scan calls it. It stores neither. The caller must
-// store both in the transaction that makes the sign-in final, and then call [Handler.ResumeSession].
+// NewSession returns a new session and the event of the sign-in. The user was authenticated by
+// other means than WeChat's callback: package scan calls NewSession. NewSession stores nothing. The
+// caller must store the session and the event in the transaction that completes the sign-in, and
+// then call [Handler.ResumeSession].
 //
-// The session id is derived from Seed, so every call with the same Seed, on any replica, returns the
-// same session.
+// The session id is derived from Seed, a secret of this sign-in. Every call with the same Seed
+// therefore returns a session with the same id, on any replica.
 //
 // The caller must have verified that the sign-in was started in this browser. Otherwise an attacker
 // could sign a victim's browser in as the attacker (login CSRF).
@@ -47,9 +47,9 @@ func (h *Handler) NewSession(a session.Authentication) (gateway.Session, gateway
 	return s, event, nil
 }
 
-// ResumeSession returns the cookie of the session that NewSession returned for the same
-// authentication and the caller stored, and ends the session that the browser had before. It creates
-// no session, so a repeated request does not undo a sign-out.
+// ResumeSession returns the cookie of a session that NewSession returned for a and the caller has
+// stored. It ends the session that the browser had before. ResumeSession creates no session, so a
+// repeated request does not undo a sign-out.
 //
 // Errors to test for: gateway.ErrNotFound (no such user, or the session has ended),
 // gateway.ErrBlocked, gateway.ErrConflict (the session is another user's), gateway.ErrUnavailable.
@@ -78,8 +78,9 @@ func (h *Handler) ResumeSession(r *http.Request, a session.Authentication) (*htt
 	return h.cfg.Sessions.NewCookie(id), nil
 }
 
-// endPrevious ends the session that this browser had. Its cookie is replaced, so its user could not
-// sign out of it any more. An error is logged only: the new sign-in has succeeded.
+// endPrevious ends the session that this browser had before. The cookie of that session is
+// replaced, so the user could not sign out of that session any more. An error is only logged,
+// because the new sign-in has succeeded.
 func (h *Handler) endPrevious(r *http.Request, current [32]byte) {
 	previous, sent := h.cfg.Sessions.CurrentHash(r)
 	if !sent || previous == current {

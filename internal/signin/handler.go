@@ -1,7 +1,7 @@
 // Package signin signs users in at WeChat for the gateway: it sends browsers to WeChat, records
 // users and creates sessions. Package flow runs the authorization at WeChat itself: state, sealed
 // cookie, and redemption of the code. A browser may send the callback several times, to several
-// replicas of the gateway; only one of them redeems the code.
+// replicas of the gateway. Only one of these requests redeems the code.
 //
 // [New] creates a [Handler] from a [Config], and [Handler.Mount] registers its pages. The features
 // (packages that serve apps, such as oidc) call [Handler.Session] (is the user signed in),
@@ -38,9 +38,10 @@
 //	POST /sign-out/browser      the same for one session of the user, which the own page lists
 //	GET  /sign-in/me            who is signed in, as JSON
 //
-// Where several connectors share an Open Platform account, a user is signed in only when the unionid is
-// known; otherwise a blocked user could sign in through another connector. WeChat returns the unionid
-// with the scope snsapi_userinfo, so the user has to agree on WeChat's page once.
+// A connector is an official account or a website app in the configuration. If several connectors
+// share an Open Platform account, users are signed in only with a unionid. Otherwise a blocked user
+// could sign in through another connector. WeChat returns the unionid with the scope
+// snsapi_userinfo, so the user has to agree on WeChat's page once.
 //
 // When WeChat does not return nickname and avatar although the user agreed, the user is signed in
 // without them, and is asked again in the next session. Virtual users of snapshot pages (快照页)
@@ -79,7 +80,7 @@ type Connector struct {
 	Client       *wechat.Client
 	Website      bool     // a website app: WeChat shows a QR code, in browsers that are not WeChat's
 	OpenPlatform string   // name of the open platform account (开放平台) that it is bound to; "" = none
-	Group        []string // appids of all connectors bound to it, this one included: they share unionids
+	Group        []string // appids of all connectors bound to that account, which share unionids; includes its own
 	AnyBrowser   bool     // for development: every browser is treated as WeChat's
 
 	// ExchangesPerMinute limits how many codes this process sends to WeChat; 0 = no limit.
@@ -90,8 +91,8 @@ type Connector struct {
 type Config struct {
 	URL        string      // the gateway's own base URL; may have a path
 	Insecure   bool        // optional: plain http at a private address
-	Keys       [][]byte    // seal the flow cookies: the first seals, all open
-	Connectors []Connector // users sign in through the first, unless a login request names another
+	Keys       [][]byte    // seal the flow cookies: the first key seals, all keys open
+	Connectors []Connector // the first of each type is used, unless a login request names another
 	Users      gateway.Users
 	Attempts   gateway.Attempts
 	Sessions   *session.Manager
@@ -100,8 +101,8 @@ type Config struct {
 
 	// Scan redirects a browser outside WeChat to the page with the gateway's QR code, which the
 	// user scans with a phone. An error means that nothing was written to w. Optional: nil disables
-	// the method. The gateway sets it to scan.Handler.Begin. It is a function because this package
-	// and package scan must not import each other: scan creates sessions with the Handler.
+	// the method. The gateway sets it to scan.Handler.Begin. Package scan creates sessions with the
+	// Handler, so this package cannot import scan. Scan is therefore a function.
 	Scan func(w http.ResponseWriter, r *http.Request, login session.LoginRequest) error
 
 	// Agreement is the address of the terms that users accept, by ticking a box, before their
@@ -134,10 +135,11 @@ type Handler struct {
 	preference preference
 }
 
-// connector is a Connector with the engine that runs its authorizations. Each has its own callback,
-// because a code can be redeemed only with the secret of the appid that it was issued for. All
-// engines use the same cookies and the same store of attempts, so a task that concerns no
-// particular connector, such as clearing cookies, uses the engine of the first.
+// connector is a Connector with the engine that runs its authorizations. Each connector has its own
+// callback. A code can be redeemed only with the secret of its appid, and the path of the callback
+// identifies the appid. All engines use the same cookies and the same store of attempts
+// (redemptions of codes). A task for all connectors, such as clearing cookies, therefore uses the
+// engine of the first.
 type connector struct {
 	Connector
 	engine   *flow.Engine
@@ -224,8 +226,8 @@ func baseURL(cfg Config) (*url.URL, error) {
 	return u, nil
 }
 
-// newConnector returns the connector number i with its engine. The callback of the first is
-// /wechat/callback; the others add their name to the path.
+// newConnector returns the connector number i with its engine. The path of the first connector's
+// callback is /wechat/callback. The other connectors add their name to this path.
 func (h *Handler) newConnector(i int, from Connector) (*connector, error) {
 	c := &connector{Connector: from, callback: pathCallback}
 	if i > 0 {

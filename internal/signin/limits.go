@@ -16,11 +16,15 @@ import (
 type limits struct {
 	limiter *limit.Limiter
 	rates   map[flow.Limit]limit.Rate
-	version string // part of the key of the rates that the configuration changes: a bucket keeps its first rate
+
+	// version is the configured limit, as a part of the bucket's key. The limiter never changes the
+	// rate of a bucket. With another limit in the configuration, another bucket is used.
+	version string
 }
 
-// newLimits returns the limits of a connector, which sends at most perMinute codes to WeChat. It
-// returns nil without a limiter.
+// newLimits returns the limits of a connector (an official account or website app). The connector
+// sends at most perMinute codes to WeChat. newLimits returns nil, which means no limits, without a
+// limiter or without perMinute.
 func newLimits(limiter *limit.Limiter, perMinute int) flow.Limits {
 	if limiter == nil || perMinute <= 0 {
 		return nil
@@ -37,8 +41,9 @@ func newLimits(limiter *limit.Limiter, perMinute int) flow.Limits {
 	}
 }
 
-// Exhausted implements flow.Limits. Package flow refuses a callback when a limit of all networks is
-// exhausted, which the metrics count. A limit of one network alone refuses nothing.
+// Exhausted implements flow.Limits. If package flow refuses a callback because of the limit,
+// Exhausted also counts this in the metrics. It does not count the limits of one network (the
+// client's address), because these limits alone refuse no callback.
 func (l limits) Exhausted(which flow.Limit, key string, now time.Time) bool {
 	b := l.bucket(which, key)
 	if !l.limiter.Exhausted(now, b) {
@@ -55,6 +60,7 @@ func (l limits) Take(which flow.Limit, key string, now time.Time) bool {
 	return l.limiter.Allow(now, l.bucket(which, key))
 }
 
+// bucket returns the token bucket of a limit and a key.
 func (l limits) bucket(which flow.Limit, key string) limit.Bucket {
 	if which == flow.UnreservedExchanges || which == flow.Exchanges {
 		key += l.version
@@ -62,8 +68,9 @@ func (l limits) bucket(which flow.Limit, key string) limit.Bucket {
 	return limit.Bucket{Rate: l.rates[which], Key: key}
 }
 
-// network returns the network of the client that sent r. It returns "" for a loopback address: it
-// belongs to a proxy that is missing in the configuration of trusted proxies, so all clients have it.
+// network returns the network of the client that sent r. It returns "" for a loopback address. This
+// is the address of a proxy that is missing in the configuration of trusted proxies. All clients
+// share it.
 func network(r *http.Request) string {
 	address := route.Address(r)
 	if !address.IsValid() || address.IsLoopback() {
@@ -78,7 +85,8 @@ func (h *Handler) tooManyNewUsers(r *http.Request) bool {
 	return from != "" && h.cfg.Limits.Exhausted(h.cfg.Now(), limit.Bucket{Rate: limit.NewUsersPerNetwork, Key: from})
 }
 
-// countNewUser counts a user that a sign-in created. changes are the events of the sign-in.
+// countNewUser counts a user that a sign-in created. changes are the events that the store recorded
+// for the sign-in.
 func (h *Handler) countNewUser(r *http.Request, changes []gateway.Event) {
 	created := slices.ContainsFunc(changes, func(e gateway.Event) bool { return e.Kind == gateway.EventUserCreated })
 	if from := network(r); created && from != "" {

@@ -22,7 +22,7 @@ func (h *Handler) home(w http.ResponseWriter, r *http.Request) {
 	}
 	signIn := h.startURL(target{returnTo: h.returns.Home()})
 	w.Header().Add("Vary", "Cookie")
-	if !signedIn { // methodChoice makes the browser forget an earlier choice of a sign-in method
+	if !signedIn { // methodChoice: the browser forgets the sign-in method that the user chose before
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Welcome, Go: signIn + "&method=" + methodChoice})
 		return
 	}
@@ -56,8 +56,9 @@ func (h *Handler) home(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, page)
 }
 
-// listedSession returns a session as the home page lists it. Other browsers than the current one
-// have a button that signs them out: somebody may have got the user to confirm a scan.
+// listedSession returns a session as the home page lists it. The session of another browser has a
+// button that ends it. The user may have confirmed a scan (sign-in by QR code) for an attacker's
+// browser.
 func (h *Handler) listedSession(s gateway.Session, current bool) web.Session {
 	out := web.Session{ID: session.FormID(s.Hash), Current: current, Since: s.CreatedAt, Seen: s.SeenAt}
 	if scan := session.ReadData(s.Data).Scan; scan != nil {
@@ -157,9 +158,9 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 	redirectSeeOther(w, h.returns.Absolute(returnTo))
 }
 
-// End signs this browser out and clears its cookies with headers on w; it writes no status and no
-// body. If no user is signed in, it returns nil. An error is the store's; then the session may
-// still exist.
+// End signs this browser out. It sets headers on w that clear the cookies, and writes neither
+// status nor body. If no user is signed in, End returns nil. An error comes from the store; the
+// session may then still exist.
 func (h *Handler) End(w http.ResponseWriter, r *http.Request) error {
 	// The cookies of sign-ins in progress are cleared too. Otherwise the browser's back button
 	// could repeat a callback and sign the user in again. All connectors share these cookies.
@@ -175,7 +176,7 @@ func (h *Handler) End(w http.ResponseWriter, r *http.Request) error {
 const endTimeout = 10 * time.Second
 
 // endEverywhere serves POST /sign-out/everywhere. It ends every session of the user, in all
-// browsers, and revokes the grants of apps.
+// browsers. It also revokes the user's grants (authorizations of apps).
 func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
 	b, signedIn, err := h.Session(r)
 	switch {
@@ -204,9 +205,9 @@ func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.EndedAll, Go: h.path + "/"})
 }
 
-// endBrowser serves POST /sign-out/browser. It ends one session of the user, which the field session
-// identifies, and revokes the grants of apps that were made through it. A session that has ended
-// already is not an error.
+// endBrowser serves POST /sign-out/browser. It ends one session of the user. The form field session
+// identifies the session. endBrowser also revokes the grants (authorizations of apps) that were
+// made with the session. If the session has ended already, endBrowser succeeds.
 func (h *Handler) endBrowser(w http.ResponseWriter, r *http.Request) {
 	if !h.parseForm(w, r) {
 		return

@@ -15,13 +15,14 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// This file contains the pages that start a sign-in without an app's request: /sign-in, and the
-// page that asks a signed-in user for nickname and avatar; and the checks of return addresses.
+// This file contains two pages that start a sign-in without an app's request: /sign-in, and the
+// page that asks a signed-in user for nickname and avatar. It also checks return addresses: the
+// addresses at which the browser continues.
 
-// signIn serves /sign-in, which starts a sign-in. If the parameter method has a sign-in method, it
-// stores the method in a cookie and redirects; the next request reads the cookie. If the parameter
-// restart has the URL of an app's request (sealed by methodURL), it redirects there, and the app's
-// request starts the sign-in.
+// signIn serves /sign-in, which starts a sign-in. If the parameter method has a sign-in method,
+// signIn stores it in a cookie and redirects. The next request reads the cookie. The parameter
+// restart has the URL of an app's request, sealed by methodURL. With restart, signIn redirects to
+// this URL, and the app's request starts the sign-in.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -65,10 +66,11 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 
 // beginOwn starts a sign-in that no app requires.
 //
-// If the user is signed in already and now shares nickname and avatar, WeChat must confirm the same
-// user again. Therefore the sign-in uses the connector of the session. The new session gets the
-// login request id of the old one. Otherwise an app whose request led to the old session would not
-// accept the new one, and require another sign-in.
+// A signed-in user who shares nickname and avatar signs in again, and gets a new session. WeChat
+// must confirm the same user, so the sign-in uses the connector (official account) of the old
+// session. The new session keeps the login request id of the old session: the id of an app's
+// request. Without the id, the app would not accept the new session, and would require another
+// sign-in.
 func (h *Handler) beginOwn(w http.ResponseWriter, r *http.Request, t target) error {
 	login := session.LoginRequest{ReturnURL: t.returnTo, Profile: t.profile}
 	if !t.profile {
@@ -88,8 +90,8 @@ func (h *Handler) beginOwn(w http.ResponseWriter, r *http.Request, t target) err
 }
 
 // askProfile renders the page that asks for nickname and avatar. Its button is a link and not a
-// form: the policy form-action of the page (Content-Security-Policy) makes browsers block a form
-// whose redirects end at another origin, here WeChat.
+// form. The page has the policy form-action (Content-Security-Policy). With it, browsers block a
+// form if a redirect leads to another origin, here WeChat.
 func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {
@@ -124,8 +126,9 @@ func (h *Handler) withoutProfile(returnTo string) web.Form {
 const continueAfter = 100 * time.Millisecond
 
 // declineProfile serves the form "Continue without" and records that the user is not to be asked
-// again in this session. It responds with a page that continues to the return address, and not with
-// a redirect, for the reason given at askProfile: the return address redirects to the app.
+// again in this session. It responds with a page that continues to the return address. Browsers
+// would block a redirect, as described at askProfile, because the return address redirects to the
+// app.
 func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.readForm(w, r)
 	if !ok {

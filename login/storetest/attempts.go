@@ -19,10 +19,10 @@ func attemptCases() []testCase {
 			why: "sign-ins of different users must not affect each other's attempts",
 			run: manyFlows},
 		{name: "attempt/in progress is returned with its lease",
-			why: "a request that waits needs the lease, and then the outcome",
+			why: "a request that waits needs the lease (when to stop waiting), and then the outcome",
 			run: pendingIsReturned},
 		{name: "attempt/not replaced after its lease",
-			why: "the process may have stopped after it sent the code, which must not be sent twice",
+			why: "the process may have sent the code before it stopped; a code must not be sent twice",
 			run: leasePassed},
 		{name: "attempt/second code after a refusal",
 			why: "WeChat may request the callback twice, with two codes; if the first is refused, the second is valid",
@@ -31,7 +31,7 @@ func attemptCases() []testCase {
 			why: "concurrent requests must not send a second code twice either",
 			run: oneSecondCode},
 		{name: "attempt/no third code",
-			why: "everyone can send made-up codes; one flow must not send any number of them to WeChat",
+			why: "everyone can send made-up codes; a flow must send at most two codes to WeChat",
 			run: noThirdCode},
 		{name: "attempt/no second code later",
 			why: "WeChat's second code comes within seconds",
@@ -43,16 +43,16 @@ func attemptCases() []testCase {
 			why: "a second code must not replace a completed sign-in, or a refusal by the app",
 			run: finalOutcomes},
 		{name: "attempt/expired counts as missing",
-			why: "a store must be able to remove old rows",
+			why: "it must make no difference whether a store has removed an old row already",
 			run: expiredAttempt},
 		{name: "finish/by the owner only",
 			why: "a request that does not own the attempt must not write an outcome",
 			run: foreignFinish},
 		{name: "finish/after the lease fails",
-			why: "after the lease the waiting requests have started again; a late session would be a second one",
+			why: "after the lease the waiting requests start the sign-in again; a late outcome would complete it twice",
 			run: lateFinish},
 		{name: "finish/once",
-			why: "repeats were answered from the first outcome",
+			why: "repeated callbacks were answered from the first outcome; it must not change",
 			run: finishTwice},
 		{name: "finish/one of 100 wins",
 			why: "concurrent requests must not write two outcomes either",
@@ -88,25 +88,25 @@ func oneWins(t *testing.T, s login.Store) {
 
 func manyFlows(t *testing.T, s login.Store) {
 	together(50, func(i int) {
-		c := attempt(numbered("flow", i), "code", numbered("owner", i))
-		have, ok, err := s.BeginAttempt(context.Background(), c, start())
-		if err != nil || !ok || have.ID != c.ID || have.Owner != c.Owner {
-			t.Errorf("BeginAttempt(%s) = %+v, %v, %v", c.ID, have, ok, err)
+		a := attempt(numbered("flow", i), "code", numbered("owner", i))
+		have, ok, err := s.BeginAttempt(context.Background(), a, start())
+		if err != nil || !ok || have.ID != a.ID || have.Owner != a.Owner {
+			t.Errorf("BeginAttempt(%s) = %+v, %v, %v", a.ID, have, ok, err)
 			return
 		}
 		out := login.Outcome{Kind: login.OutcomeSignedIn, At: start()}
-		if err := s.FinishAttempt(context.Background(), c.ID, c.Owner, out, start()); err != nil {
-			t.Errorf("FinishAttempt(%s): %v", c.ID, err)
+		if err := s.FinishAttempt(context.Background(), a.ID, a.Owner, out, start()); err != nil {
+			t.Errorf("FinishAttempt(%s): %v", a.ID, err)
 		}
 	})
 }
 
-// wantRow calls BeginAttempt, which must not succeed, and checks the row that it returns.
-func wantRow(t *testing.T, s login.Store, c login.Attempt, now time.Time, row login.Attempt) {
+// wantRow calls BeginAttempt with a. It fails the test unless the store returns row, and false.
+func wantRow(t *testing.T, s login.Store, a login.Attempt, now time.Time, row login.Attempt) {
 	t.Helper()
-	have, won, err := s.BeginAttempt(t.Context(), c, now)
+	have, won, err := s.BeginAttempt(t.Context(), a, now)
 	if err != nil || won {
-		t.Fatalf("BeginAttempt(%s, %s) by %s: won %v, %v; want the existing row", c.ID, c.Code, c.Owner, won, err)
+		t.Fatalf("BeginAttempt(%s, %s) by %s: won %v, %v; want the existing row", a.ID, a.Code, a.Owner, won, err)
 	}
 	sameAttempt(t, have, row)
 }
@@ -135,7 +135,7 @@ func secondCode(t *testing.T, s login.Store) {
 	second := attempt("flow", "another", "two")
 	second.Lease = now.Add(15 * time.Second)
 	mustBegin(t, s, second, now)
-	second.SecondCodeUntil = time.Time{} // there is no third
+	second.SecondCodeUntil = time.Time{} // in the row, because no third code may follow
 	wantLost(t, s, "flow", "one", now)
 	wantRow(t, s, attempt("flow", "third", "three"), now, second)
 	mustFinish(t, s, "flow", "two", login.OutcomeSignedIn, now)
@@ -183,11 +183,11 @@ func oneSecondCode(t *testing.T, s login.Store) {
 }
 
 func sameCodeStays(t *testing.T, s login.Store) {
-	c := attempt("flow", "code", "one")
-	mustBegin(t, s, c, start())
+	a := attempt("flow", "code", "one")
+	mustBegin(t, s, a, start())
 	mustFinish(t, s, "flow", "one", login.OutcomeCodeRefused, start())
-	c.Outcome = login.Outcome{Kind: login.OutcomeCodeRefused, At: start(), Text: outcomeText}
-	wantRow(t, s, attempt("flow", "code", "two"), start(), c)
+	a.Outcome = login.Outcome{Kind: login.OutcomeCodeRefused, At: start(), Text: outcomeText}
+	wantRow(t, s, attempt("flow", "code", "two"), start(), a)
 }
 
 func finalOutcomes(t *testing.T, s login.Store) {
@@ -195,21 +195,21 @@ func finalOutcomes(t *testing.T, s login.Store) {
 		login.OutcomeSignedIn, login.OutcomeSnapshot, login.OutcomeAppRefused, login.OutcomeUserRestricted,
 		login.OutcomeBusy, login.OutcomeRateLimited, login.OutcomeFault,
 	} {
-		c := attempt("flow-"+string(kind), "code", "one")
-		mustBegin(t, s, c, start())
-		mustFinish(t, s, c.ID, "one", kind, start())
-		c.Outcome = login.Outcome{Kind: kind, At: start(), Text: outcomeText}
-		wantRow(t, s, attempt(c.ID, "another", "two"), start(), c)
+		a := attempt("flow-"+string(kind), "code", "one")
+		mustBegin(t, s, a, start())
+		mustFinish(t, s, a.ID, "one", kind, start())
+		a.Outcome = login.Outcome{Kind: kind, At: start(), Text: outcomeText}
+		wantRow(t, s, attempt(a.ID, "another", "two"), start(), a)
 	}
 }
 
 func expiredAttempt(t *testing.T, s login.Store) {
-	c := attempt("flow", "code", "one")
-	c.Lease = start().Add(time.Hour) // after Expires, so that Expires alone makes the attempt lost
-	mustBegin(t, s, c, start())
+	a := attempt("flow", "code", "one")
+	a.Lease = start().Add(time.Hour) // after Expires, so that Expires alone makes the attempt lost
+	mustBegin(t, s, a, start())
 	now := start().Add(20 * time.Minute) // exactly Expires, which is no longer after now
 	wantLost(t, s, "flow", "one", now)
-	next := attempt("flow", "code", "two")
+	next := attempt("flow", "code", "two") // replaces the expired row
 	next.Lease, next.Expires = now.Add(15*time.Second), now.Add(20*time.Minute)
 	mustBegin(t, s, next, now)
 }
@@ -223,20 +223,20 @@ func foreignFinish(t *testing.T, s login.Store) {
 }
 
 func lateFinish(t *testing.T, s login.Store) {
-	c := attempt("flow", "code", "one")
-	mustBegin(t, s, c, start())
+	a := attempt("flow", "code", "one")
+	mustBegin(t, s, a, start())
 	wantLost(t, s, "flow", "one", start().Add(15*time.Second)) // exactly at the lease
 	wantLost(t, s, "flow", "one", start().Add(time.Minute))
-	wantRow(t, s, attempt("flow", "code", "two"), start().Add(time.Minute), c)
+	wantRow(t, s, attempt("flow", "code", "two"), start().Add(time.Minute), a)
 }
 
 func finishTwice(t *testing.T, s login.Store) {
-	c := attempt("flow", "code", "one")
-	mustBegin(t, s, c, start())
+	a := attempt("flow", "code", "one")
+	mustBegin(t, s, a, start())
 	mustFinish(t, s, "flow", "one", login.OutcomeSignedIn, start())
 	wantLost(t, s, "flow", "one", start())
-	c.Outcome = login.Outcome{Kind: login.OutcomeSignedIn, At: start(), Text: outcomeText}
-	wantRow(t, s, attempt("flow", "code", "two"), start(), c)
+	a.Outcome = login.Outcome{Kind: login.OutcomeSignedIn, At: start(), Text: outcomeText}
+	wantRow(t, s, attempt("flow", "code", "two"), start(), a)
 }
 
 func finishRace(t *testing.T, s login.Store) {

@@ -21,16 +21,16 @@ func sessionCases() []testCase {
 			why: "an unknown cookie means signed out; it is not an error",
 			run: missingSession},
 		{name: "session/expired counts as missing",
-			why: "a session must end on time, not when old rows are removed",
+			why: "a session must end at ExpiresAt, not when the store removes the row",
 			run: expiredSession},
 		{name: "session/ids do not repeat",
-			why: "a second session under one id would belong to another user",
+			why: "a second session must not replace the session of another user",
 			run: duplicateSession},
 		{name: "session/100 concurrent creations, one succeeds",
 			why: "two requests at once must not get one id",
 			run: createRace},
 		{name: "session/expired id may be used again",
-			why: "expired rows must not prevent new ones",
+			why: "an expired row must not prevent a new session",
 			run: recreate},
 		{name: "session/update never shortens the expiry",
 			why: "two requests at once must not shorten a session",
@@ -42,7 +42,7 @@ func sessionCases() []testCase {
 			why: "after a lost update a user who declined the profile would be asked for it again",
 			run: updateRace},
 		{name: "session/update never restores",
-			why: "a request that runs while its user signs out must not undo that",
+			why: "a request that runs while its user signs out must not undo the sign-out",
 			run: noResurrection},
 		{name: "session/delete",
 			why: "signing out deletes the session",
@@ -156,7 +156,7 @@ func updateRace(t *testing.T, s login.Store) {
 	mustCreate(t, s, "a", session(), start())
 	together(40, func(i int) {
 		u := login.SessionUpdate{ExpiresAt: start().Add(time.Hour + time.Duration(i)*time.Minute)}
-		if i == 20 {
+		if i == 20 { // one update of another field, among 39 updates of the expiry
 			u = login.SessionUpdate{ProfileDeclined: true}
 		}
 		if err := s.UpdateSession(context.Background(), "a", u, start()); err != nil {
@@ -173,7 +173,7 @@ func noResurrection(t *testing.T, s login.Store) {
 		id := numbered("session", round)
 		mustCreate(t, s, id, session(), start())
 		together(10, func(i int) {
-			if i == 5 {
+			if i == 5 { // one sign-out, among nine updates
 				if err := s.DeleteSession(context.Background(), id); err != nil {
 					t.Errorf("DeleteSession: %v", err)
 				}

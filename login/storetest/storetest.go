@@ -28,9 +28,8 @@ type testCase struct {
 	run  func(t *testing.T, s login.Store)
 }
 
-// Run runs the whole suite. open returns an empty store; it is called once for each case, and
-// closes the store with t.Cleanup. Cases run one after the other, each with goroutines of its
-// own.
+// Run runs the whole suite. Run calls open once for each case. open returns an empty store, and
+// closes it with t.Cleanup. Cases run one after the other. A case may start goroutines.
 func Run(t *testing.T, open func(t *testing.T) login.Store) {
 	t.Helper()
 	for _, c := range append(attemptCases(), sessionCases()...) {
@@ -59,7 +58,7 @@ func attempt(id, code, owner string) login.Attempt {
 // must return such texts unchanged.
 const outcomeText = "让"
 
-// mustBegin stores an attempt, which must succeed.
+// mustBegin calls BeginAttempt. It fails the test unless the store begins the attempt.
 func mustBegin(t *testing.T, s login.Store, want login.Attempt, now time.Time) {
 	t.Helper()
 	have, begun, err := s.BeginAttempt(t.Context(), want, now)
@@ -69,7 +68,7 @@ func mustBegin(t *testing.T, s login.Store, want login.Attempt, now time.Time) {
 	sameAttempt(t, have, want)
 }
 
-// mustFinish writes the outcome of an attempt, which must succeed.
+// mustFinish calls FinishAttempt. It fails the test unless the store writes the outcome.
 func mustFinish(t *testing.T, s login.Store, id, owner string, kind login.OutcomeKind, now time.Time) {
 	t.Helper()
 	out := login.Outcome{Kind: kind, At: now, Text: outcomeText}
@@ -78,7 +77,7 @@ func mustFinish(t *testing.T, s login.Store, id, owner string, kind login.Outcom
 	}
 }
 
-// wantLost tries to write an outcome, which must fail with ErrAttemptLost.
+// wantLost calls FinishAttempt. It fails the test unless the error is ErrAttemptLost.
 func wantLost(t *testing.T, s login.Store, id, owner string, now time.Time) {
 	t.Helper()
 	err := s.FinishAttempt(t.Context(), id, owner, login.Outcome{Kind: login.OutcomeFault, At: now}, now)
@@ -98,8 +97,8 @@ func sameAttempt(t *testing.T, have, want login.Attempt) {
 	}
 }
 
-// session returns a session with a value in every field except ProfileDeclined, with quotes,
-// markup and characters outside ASCII.
+// session returns a session with a value in every field except ProfileDeclined. The values contain
+// quotes, markup and characters outside ASCII, because a store must return them unchanged.
 func session() login.Session {
 	s := login.Session{
 		Subject: "wx0123456789abcdef:oX6mX57QiiVC0DHls-eQ_igBfkbA", OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA",
@@ -121,7 +120,8 @@ func wantSession(t *testing.T, s login.Store, id string, now time.Time, want log
 		return
 	}
 	have := *got
-	// DeepEqual also compares zones. Equal times are therefore made identical first.
+	// DeepEqual would also compare the zones of times. Times that are equal are therefore made
+	// identical first.
 	for _, pair := range [][2]*time.Time{
 		{&have.SignedInAt, &want.SignedInAt}, {&have.ProfileAt, &want.ProfileAt}, {&have.ExpiresAt, &want.ExpiresAt},
 	} {
@@ -137,7 +137,7 @@ func wantSession(t *testing.T, s login.Store, id string, now time.Time, want log
 	}
 }
 
-// mustCreate stores a session, which must succeed.
+// mustCreate calls CreateSession, and fails the test on an error.
 func mustCreate(t *testing.T, s login.Store, id string, created login.Session, now time.Time) {
 	t.Helper()
 	if err := s.CreateSession(t.Context(), id, created, now); err != nil {
@@ -145,7 +145,7 @@ func mustCreate(t *testing.T, s login.Store, id string, created login.Session, n
 	}
 }
 
-// mustUpdate changes a session at start, which must succeed.
+// mustUpdate calls UpdateSession at the time start, and fails the test on an error.
 func mustUpdate(t *testing.T, s login.Store, id string, u login.SessionUpdate) {
 	t.Helper()
 	if err := s.UpdateSession(t.Context(), id, u, start()); err != nil {
