@@ -6,12 +6,13 @@ type AppKind string
 // The kinds of apps.
 const (
 	AppOIDC        AppKind = "oidc"         // an OpenID Connect client
-	AppForwardAuth AppKind = "forward_auth" // a site behind a reverse proxy that calls the gateway's /verify
+	AppForwardAuth AppKind = "forward_auth" // a website whose reverse proxy calls the gateway's /verify
 	AppRelay       AppKind = "relay"        // existing code that speaks WeChat's own protocol
 )
 
 // App is an application that uses the gateway. It comes from the configuration and is not stored.
-// Settings of one kind (redirect URIs, hosts) belong to the package of that protocol.
+// The settings that only one kind of app has (redirect URIs, hosts) are in the package of its
+// protocol.
 type App struct {
 	ID      string // in tokens, subjects (see Pin) and events; never reused for another app
 	Kind    AppKind
@@ -30,8 +31,8 @@ const (
 	AccessListed   Access = "listed"    // users on the lists of the rule
 )
 
-// AccessRule is an app's access rule. The four lists apply to AccessListed only: a user who is on
-// one of them may use the app. The zero value allows no user.
+// AccessRule is an app's access rule. The four lists apply to AccessListed only. A user who is on
+// at least one list may use the app. The zero value allows no user.
 type AccessRule struct {
 	Rule     Access
 	Users    []string // user ids
@@ -40,13 +41,14 @@ type AccessRule struct {
 	Groups   []string // groups of users
 }
 
-// AppIDs has the appid of each configured connector, by the connector's name. When an administrator
-// gives a connector another appid, the openids from before are not openids at this connector any
-// more: an app that received one would take it for an openid at the new appid.
+// AppIDs has the appid of each configured connector (an app at WeChat that users sign in through),
+// by the connector's name. WeChat gives a user another openid at each appid. So when an
+// administrator changes the appid of a connector, apps must not receive the openids from before. An
+// app would take them for openids at the new appid.
 type AppIDs map[string]string
 
-// Current reports whether appID is the appid of the connector. It returns true for a connector that
-// is not configured any more, which no app can name.
+// Current reports whether appID is the appid of the connector. It also returns true for a connector
+// that is no longer configured. That does no harm, because no app can refer to this connector.
 func (a AppIDs) Current(connector, appID string) bool {
 	current, configured := a[connector]
 	return !configured || current == appID

@@ -19,15 +19,16 @@ type Event struct {
 	Detail    string // one sentence, for display
 }
 
-// Kinds of the events that Join and JoinPins return. Both decide about two users that WeChat shows
-// to be one human: the younger is joined into the older.
+// Kinds of the events that Join and JoinPins return. When WeChat sends one unionid for two users,
+// they are one human. Join then joins the younger user into the older. JoinPins decides which
+// subject (the user's id in an app) stays in each app.
 const (
 	EventUserCreated    = "user_created"    // first sign-in
 	EventIdentityAdded  = "identity_added"  // sign-in at a new connector by a user who was found by unionid
 	EventUsersJoined    = "users_joined"    // two users were joined; Detail names the younger
-	EventJoinConflict   = "join_conflict"   // the user with this unionid has another openid of the appid
+	EventJoinConflict   = "join_conflict"   // another openid of the appid: not joined; or another imported id: dropped
 	EventUnionIDChanged = "unionid_changed" // the unionid differs from the stored one; not joined
-	EventSubjectDropped = "subject_dropped" // both users had a subject in an app; the later one was deleted
+	EventSubjectDropped = "subject_dropped" // both users had a subject in an app; the later subject was deleted
 )
 
 // EventQuery selects events, newest first. The zero value selects the newest 50.

@@ -59,7 +59,7 @@ type TokenIssue struct {
 	Access          Token     // Grant is filled in by the store
 	Refresh         [32]byte  // hash of the first refresh token; zero = none
 	GrantExpires    time.Time // new end of the grant; zero = Access.ExpiresAt
-	ReplayTolerated bool      // a second redemption revokes nothing: for relay apps, because WeChat's clients retry
+	ReplayTolerated bool      // a second redemption revokes nothing; for relay apps: clients of WeChat retry
 }
 
 // Rotation is a request to replace a refresh token: the client presents one, and gets its successor
@@ -71,7 +71,7 @@ type Rotation struct {
 	Access    Token     // Grant is filled in by the store
 	Expires   time.Time // new end of the grant, which never moves back; zero = unchanged
 	Now       time.Time
-	Grace     time.Duration // grace period, in which the same token gets the same successor
+	Grace     time.Duration // how long after its replacement the old token still gets the same successor
 }
 
 // RotatedGrant is the result of a rotation.
@@ -82,7 +82,8 @@ type RotatedGrant struct {
 }
 
 // Revocation selects the grants to revoke: those that match every field that is set. At least one
-// of Grant, UserID, Session and Token is required. With Token it selects one access token instead.
+// of Grant, UserID, Session and Token is required. A revocation with Token selects this access
+// token and no grant.
 type Revocation struct {
 	Grant   string   // id of the grant
 	UserID  string   // also the id of a user who was joined into the user (see Users.User)
@@ -93,9 +94,9 @@ type Revocation struct {
 
 // Grants stores authorization codes, access tokens and refresh tokens.
 //
-// A code or token that is no longer valid (unknown, expired, of a grant that is revoked or expired)
-// is ErrNotFound or ErrExpired without further detail, unless the comment of a method says
-// otherwise.
+// A code or token is invalid when it is unknown or expired, or when its grant is revoked or
+// expired. Methods return ErrNotFound or ErrExpired for it, without further detail. Exceptions are
+// in the comments of the methods.
 type Grants interface {
 	// PutCode stores a code and its grant. The user id is resolved as by Users.User: the id of a
 	// user who was joined into an older one becomes the older id. ErrNotFound when there is no such
@@ -115,12 +116,12 @@ type Grants interface {
 	Code(ctx context.Context, hash [32]byte) (Code, error)
 
 	// Redeem redeems the code and stores its tokens, in one transaction. Of any number of
-	// concurrent callers exactly one gets the grant. The others, and all later callers, are
-	// replays: one of the callers may have stolen the code, so the grant is revoked in the same
-	// transaction, unless i.ReplayTolerated is set. A replay gets ErrReplay, with the grant. Call
-	// Redeem for the authenticated client of the code only: otherwise anybody with a copy of the
-	// code could revoke the grant. ErrNotFound when there is no such code; ErrExpired when the code
-	// or the grant had expired or was revoked before the first redemption.
+	// concurrent callers exactly one gets the grant. All other calls are replays: their caller may
+	// have stolen the code. A replay returns ErrReplay with the grant. It revokes the grant in the
+	// same transaction, unless i.ReplayTolerated is set. Call Redeem only after authenticating the
+	// client of the code. Otherwise anybody with a copy of the code could revoke the grant.
+	// ErrNotFound when there is no such code; ErrExpired when the code or the grant had expired or
+	// was revoked before the first redemption.
 	Redeem(ctx context.Context, code [32]byte, now time.Time, i TokenIssue) (Grant, error)
 
 	// Token returns an access token that is valid at now, and its grant. ErrNotFound when there is
@@ -141,16 +142,16 @@ type Grants interface {
 	// the current token. r.Next may equal r.Presented, for a protocol that does not replace refresh
 	// tokens: then the token stays valid until the grant expires.
 	//
-	// When r.Presented is the token before, and was replaced within the grace period, the refresh
-	// token does not change and is returned with a new access token: a client that retries gets the
-	// same successor. Of concurrent callers with one token, one increments the counter and the
-	// others are within the grace period.
+	// When r.Presented is the previous refresh token, and was replaced less than r.Grace ago, the
+	// refresh token does not change. Rotate returns the current refresh token and stores the new
+	// access token, so a client that retries gets the same successor. Of concurrent callers with
+	// one token, one increments the counter. The other callers are within the grace period.
 	//
-	// Any other token is a replay: somebody has a copy of it, so the grant is revoked in the same
-	// transaction, and the error is ErrReplay, with the grant. Call Rotate for the authenticated
-	// client only, and only with a token that the gateway has issued: any other value would revoke
-	// the grant. ErrNotFound for an unknown grant, ErrExpired for a grant that has expired or was
-	// revoked.
+	// Any other token is a replay: the token was replaced earlier, so somebody has a copy. Rotate
+	// revokes the grant in the same transaction, and returns ErrReplay with the grant. Before the
+	// call, authenticate the client and verify that the gateway has issued the token. Otherwise
+	// anybody could revoke the grant with an invented token. ErrNotFound for an unknown grant,
+	// ErrExpired for a grant that has expired or was revoked.
 	Rotate(ctx context.Context, r Rotation) (RotatedGrant, error)
 
 	// Revoke revokes what r selects, and returns how many valid grants (or, for r.Token, tokens) it
@@ -159,8 +160,9 @@ type Grants interface {
 	Revoke(ctx context.Context, r Revocation, now time.Time) (int, error)
 }
 
-// CheckRedeemable returns nil when the code may be redeemed at now. It returns ErrReplay when the
-// code was redeemed before, so that its grant has to be revoked, and ErrExpired otherwise.
+// CheckRedeemable returns nil when the code may be redeemed at now. When the code was redeemed
+// before, it returns ErrReplay, and Redeem has to revoke the grant (see Redeem for the exception).
+// Otherwise it returns ErrExpired.
 func (c Code) CheckRedeemable(now time.Time) error {
 	switch {
 	case !c.RedeemedAt.IsZero():
@@ -225,8 +227,8 @@ func (c Code) GrantExpiry() time.Time { return later(c.Grant.ExpiresAt, c.Expire
 // token expires.
 func (i TokenIssue) GrantExpiry() time.Time { return later(i.GrantExpires, i.Access.ExpiresAt) }
 
-// Check returns an error for a revocation that would select all grants of an app or of everybody,
-// which stores reject.
+// Check returns an error for a revocation without Grant, UserID, Session and Token. Stores reject
+// it, because it would select all grants of an app, or all grants.
 func (r Revocation) Check() error {
 	if r.Grant == "" && r.UserID == "" && r.Session == [32]byte{} && r.Token == [32]byte{} {
 		return errors.New("a revocation must name a grant, a user, a session or a token")

@@ -13,15 +13,15 @@ const ImportBatch = 20_000
 // `weigate import`: an openid, the unionid if known, and the id that the user had in that program
 // (OldID). Lines with the same OldID are one user.
 //
-// An import finds the user of a line in this order: by the openid, by the old id, by the unionid as
-// Join does. When it finds none, it creates a user. It adds to the user what is missing: the
-// identity, the unionid (which may join users as a sign-in does), the old id. A line that
-// contradicts what is stored (another old id, a second openid of one appid) changes nothing and is
-// reported as an ImportProblem. An import is not a sign-in: it does not set Identity.SeenAt, and a
-// nickname from the table is stored only until WeChat sends a profile.
+// An import searches for the user of a line by the openid, then by the old id, then by the unionid
+// (as Join does). When there is no such user, it creates a user. Then it adds what the user lacks:
+// the identity, the unionid, the old id. Adding a unionid may join users, as in a sign-in. A line
+// that contradicts what is stored (another old id, a second openid of one appid) changes nothing
+// and is reported as an ImportProblem. Importing is not signing in, so it does not set
+// Identity.SeenAt. A nickname from the table stays only until WeChat sends a profile.
 type ImportedUser struct {
 	OldID  string // required
-	SignIn        // what a sign-in of this user would bring; At is the time of the import
+	SignIn        // the data that a sign-in of this user would have; At is the time of the import
 }
 
 // ImportProblem is a line that was not imported.
@@ -54,10 +54,10 @@ func (p ImportedUser) Problem() string {
 	return ""
 }
 
-// PlanImport decides what one line of an import does, counts it in res, and reports whether the
-// store has to write the plan. index is the line's number for an ImportProblem. byOpenID is the
-// user who has the openid of the line, byOldID the user who has its old id; nil when there is none.
-// byUnionID and newID are as for Join.
+// PlanImport decides what one line of an import changes, and counts the line in res. write reports
+// whether the store has to write the plan. index is the line's number for an ImportProblem.
+// byOpenID is the user with the openid of the line, and byOldID the user with its old id; nil =
+// none. byUnionID are the users with its unionid, and newID is the id for a new user, as for Join.
 func PlanImport(p ImportedUser, index int, byOpenID, byOldID *Candidate, byUnionID []Candidate, newID string,
 	res *ImportResult) (plan Plan, write bool) {
 	problem := func(reason string) (Plan, bool) {
@@ -81,7 +81,8 @@ func PlanImport(p ImportedUser, index int, byOpenID, byOldID *Candidate, byUnion
 	if found != nil && found.User.OldID != "" && found.User.OldID != p.OldID {
 		return problem("user " + found.User.ID + " has another old id")
 	}
-	// Join would replace a profile that WeChat has sent. adjustPlan adds the profile of the table.
+	// Join must not see the profile of the table: it would replace a profile that WeChat has sent.
+	// adjustPlan adds the profile of the table when WeChat has sent none.
 	withoutProfile := p.SignIn
 	withoutProfile.Profile = nil
 	plan = Join(withoutProfile, found, byUnionID, newID)
@@ -91,8 +92,8 @@ func PlanImport(p ImportedUser, index int, byOpenID, byOldID *Candidate, byUnion
 	return p.adjustPlan(plan, byOpenID, res)
 }
 
-// adjustPlan changes a plan of Join, which is made for a sign-in, to one for an import. It leaves
-// Identity.SeenAt as it was, adds the old id, and fills empty fields of the profile.
+// adjustPlan changes a plan of Join from a sign-in to an import. It leaves Identity.SeenAt as it
+// was, adds the old id, and fills empty fields of the profile.
 func (p ImportedUser) adjustPlan(plan Plan, byOpenID *Candidate, res *ImportResult) (adjusted Plan, write bool) {
 	var before Identity // zero when the openid is new
 	if byOpenID != nil {

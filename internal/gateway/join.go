@@ -24,26 +24,28 @@ type Plan struct {
 	Events   []Event  // for the audit log
 }
 
-// Join decides which user a sign-in belongs to, and which users are joined: WeChat has shown that
-// they are one human. byOpenID is the user who has this openid at this appid, nil when there is
-// none. byUnionID are the other users who have the unionid of the sign-in at an appid of its group
-// (see SignIn.SharedAppIDs), in any order. newID is the id for a new user, if one has to be
-// created. Join is a pure function, so that all stores decide the same.
+// Join decides which user a sign-in belongs to. When WeChat sends one unionid for several users,
+// they are one human, and Join joins them into one user. byOpenID is the user who has this openid
+// at this appid; nil = none. byUnionID are the other users who have the unionid of the sign-in in
+// the same group, in any order (see SignIn.SharedAppIDs; groups are explained below). newID is the
+// id for a new user, if one has to be created. Join is a pure function, so that all stores decide
+// the same.
 //
 // An open_platform group is the set of configured connectors that belong to one account at WeChat's
 // Open Platform. WeChat sends one unionid for a human at all of them. The rules, and their reasons:
 //
 //   - Unionids are compared only inside one open_platform group. In another group the same text may
 //     belong to another human.
-//   - A user has at most one openid per appid. When a join would bring a second one, WeChat
-//     contradicts itself: that is recorded as an event, and nothing is joined.
+//   - A user has at most one openid per appid. When a join would add a second openid, nothing is
+//     joined, and an event records that WeChat has contradicted itself.
 //   - The first unionid of an identity stays. When WeChat sends another one later, nothing is
 //     joined: the connector may have moved to another Open Platform account, where the old unionid
 //     may belong to another human.
 //   - The older user stays, so that ids that apps have stored remain valid.
-//   - If one of the users is blocked, the joined user is blocked; otherwise a blocked human could
-//     sign in through another connector. Otherwise, if one of them is approved, the joined user is
-//     approved, because an approval is given to the human.
+//   - If one of the users is blocked, the joined user is blocked. A blocked human could otherwise
+//     sign in through another connector.
+//   - If none is blocked and one is approved (Active), the joined user is approved, because an
+//     approval is given to the human.
 //   - Admin and groups are those of the older user: joining grants no right that an administrator
 //     did not give to the user who stays.
 func Join(s SignIn, byOpenID *Candidate, byUnionID []Candidate, newID string) Plan {
@@ -77,9 +79,9 @@ func Join(s SignIn, byOpenID *Candidate, byUnionID []Candidate, newID string) Pl
 	return p
 }
 
-// updateIdentity sets p.Identity for a user who is known by openid and has these identities. It
-// adds the unionid of the sign-in only when the identity has none yet, and no other identity of the
-// user in the group has another one.
+// updateIdentity sets p.Identity for a user who was found by openid. identities are all identities
+// of this user. It adds the unionid of the sign-in only when the identity has no unionid yet, and
+// no identity of the user in the group has a different unionid.
 func (p *Plan) updateIdentity(s SignIn, identities []Identity) {
 	p.Identity = Identity{Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, CreatedAt: s.At}
 	for _, id := range identities {
@@ -101,8 +103,9 @@ func (p *Plan) updateIdentity(s SignIn, identities []Identity) {
 }
 
 // joinByUnionID joins all users with the unionid, the oldest first. Usually there is one. There are
-// more when an administrator put connectors into one group after a human had used each of them. All
-// are joined in one step: if one of them is blocked, the human must not sign in as another.
+// several users when a human had used several connectors before an administrator put these
+// connectors into one group. All users are joined in one step. Otherwise a human with one blocked
+// user could sign in as another user.
 func (p *Plan) joinByUnionID(s SignIn, byOpenID *Candidate, byUnionID []Candidate) {
 	identities := []Identity{p.Identity} // of the user who is signed in
 	if byOpenID != nil {
@@ -200,8 +203,8 @@ func mergeUsers(older, younger User) User {
 	return merged
 }
 
-// applySignIn updates the user. It ignores a profile that is older than the stored one, which a
-// slow request may bring.
+// applySignIn updates the user. It ignores a profile that is older than the stored profile: a slow
+// request may deliver a profile late.
 func (u *User) applySignIn(s SignIn) {
 	u.UpdatedAt = later(u.UpdatedAt, s.At)
 	if s.Profile == nil || s.At.Before(u.ProfileAt) {
@@ -212,11 +215,13 @@ func (u *User) applySignIn(s SignIn) {
 	u.Locale = cmp.Or(CleanText(s.Profile.Locale), u.Locale)
 }
 
-// JoinPins decides which subjects a joined user has: in each app the subject that was pinned first,
-// because the app has used it for longest. This makes the result independent of the order in which
-// three users are joined. If both were pinned at the same time, the subject of the older user
-// stays. moved are the pins of the younger user that move to the older. dropped are the pins of
-// either user that are deleted; events has one event for each. The caller deletes dropped before it
+// JoinPins decides which pins stay when the younger user is joined into the older. (A pin is the
+// subject, the user's id, that one app receives for one user.) In each app the first pinned subject
+// stays, because the app has used it for longest. So the order in which three users are joined does
+// not matter. If both subjects were pinned at the same time, the subject of the older user stays.
+//
+// moved are the pins of the younger user that move to the older user. dropped are the deleted pins
+// of both users. events has one event for each dropped pin. The caller deletes dropped before it
 // moves moved, because a user has one pin per app.
 func JoinPins(s SignIn, older, younger []Pin) (moved, dropped []Pin, events []Event) {
 	olderByApp := map[string]Pin{}

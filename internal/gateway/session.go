@@ -9,7 +9,7 @@ import (
 type Session struct {
 	Hash      [32]byte // SHA-256 of the session id in the cookie
 	UserID    string
-	Connector string // connector and identity of the sign-in
+	Connector string // name of the connector (an app at WeChat) of the sign-in, and the identity there
 	AppID     string
 	OpenID    string
 	Method    string    // sign-in method: wechat, scan, website
@@ -20,15 +20,15 @@ type Session struct {
 	Data      []byte // owned by the caller, without secrets; nil = none
 }
 
-// Sessions stores which users are signed in. Expired rows count as missing for every method,
-// whether or not a sweep has deleted them.
+// Sessions stores which users are signed in. A session that has expired counts as missing, also
+// before a sweep (the regular deletion of expired rows) deletes it.
 type Sessions interface {
 	// PutSession stores a session. It returns ErrConflict when a session that has not expired at
 	// now has this hash. Of concurrent callers with one hash, one succeeds. An expired session is
 	// replaced. UserID is resolved as by Users.User: the id of a user who was joined into an older
-	// one becomes the older id. PutSession returns ErrNotFound when there is no such user, and
-	// ErrBlocked when the user is blocked, even when that happens concurrently: then nothing is
-	// stored.
+	// one becomes the older id. PutSession returns ErrNotFound when there is no such user. It
+	// returns ErrBlocked when the user is blocked, also by a concurrent call. With an error, it
+	// stores nothing.
 	PutSession(ctx context.Context, s Session, now time.Time) error
 
 	// Session returns the session with this hash. It returns ErrExpired when now is not before
@@ -41,14 +41,15 @@ type Sessions interface {
 
 	// TouchSession records that the session was used, and extends it to expires. It writes at most
 	// once a minute for any number of callers and processes, and moves neither SeenAt nor ExpiresAt
-	// back. It never restores a deleted session: it returns nil then, and changes nothing.
+	// back. For a deleted session it returns nil and changes nothing.
 	TouchSession(ctx context.Context, hash [32]byte, now, expires time.Time) error
 
 	// UpdateSession calls change to edit AuthTime, Connector, AppID, OpenID, Method, Data, SeenAt
 	// and ExpiresAt of the session, in one transaction: concurrent updates all take effect. SeenAt
 	// and ExpiresAt only move forward; changes of other fields are ignored. change may run more
-	// than once, must be quick and must not call the store. Its error is returned unchanged, and
-	// nothing is written. The other errors are those of Session.
+	// than once, must be quick and must not call the store. When change returns an error,
+	// UpdateSession returns this error unchanged and writes nothing. Its other errors are the
+	// errors of Session.
 	UpdateSession(ctx context.Context, hash [32]byte, now time.Time, change func(*Session) error) error
 
 	// DeleteSession deletes one session. A missing session is not an error.

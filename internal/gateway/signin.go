@@ -17,8 +17,8 @@ type Attempt struct {
 	Lease   time.Time // the attempt must be finished before this time
 	Expires time.Time // a sweep may delete the row from this time on; the sign-in's cookie expires earlier
 
-	// SecondCodeUntil is the time until which another code may replace this one after WeChat refused
-	// it. It is zero for a second code: there is no third.
+	// SecondCodeUntil is a deadline. When WeChat has refused Code, another code may replace it
+	// before this time. A second code has a zero SecondCodeUntil, because there is no third code.
 	SecondCodeUntil time.Time
 
 	Outcome Outcome // zero while the exchange is in progress
@@ -38,9 +38,10 @@ const (
 	OutcomeCodeRefused = "code_refused" // WeChat refused the code; another one may be tried, see SecondCodeUntil
 )
 
-// FailedAttemptLife is how long an attempt that ended without a session is kept. Everybody can
-// cause such attempts with made-up codes. When one is gone, a repeated callback sends its code to
-// WeChat again, and WeChat refuses it: the code is invalid or used.
+// FailedAttemptLife is how long an attempt that ended without a session is kept. The time is short,
+// because anybody can cause these attempts with invented codes. After the attempt was deleted, a
+// repeated callback sends its code to WeChat again. That does no harm: WeChat refuses the code,
+// which is invalid or used.
 const FailedAttemptLife = 2 * time.Minute
 
 // Attempts makes it safe to request the callback of a sign-in twice, as browsers do (reload, back
@@ -54,29 +55,36 @@ type Attempts interface {
 	//     SecondCodeUntil is after now: want replaces it, with a zero SecondCodeUntil, and
 	//     BeginAttempt returns want and true. (WeChat sometimes calls twice with two codes for one
 	//     state.)
-	//   - Otherwise BeginAttempt returns the stored attempt and false, even when it has no outcome
-	//     and its Lease has passed: the code may have been sent, so it must not be sent again.
+	//   - Otherwise BeginAttempt returns the stored attempt and false, also when the Lease has
+	//     passed without an outcome. The code may have been sent to WeChat, so it must not be sent
+	//     again.
 	//
 	// Of any number of concurrent callers, in any number of processes, exactly one gets true.
 	// want.Outcome is ignored.
 	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (have Attempt, won bool, err error)
 
-	// FinishAttempt writes the outcome of an attempt, once. It returns ErrConflict, and changes
-	// nothing, when the attempt is missing, has another owner or an outcome, or its Lease is not
-	// after now: requests that waited for it may have told their users to start again. An
-	// outcome without Kind is an error. After any other outcome than OutcomeSignedIn, the attempt
-	// expires at the latest FailedAttemptLife after now.
+	// FinishAttempt writes the outcome of an attempt, once. It changes nothing and returns
+	// ErrConflict in these cases:
+	//
+	//   - The attempt is missing, or has another owner.
+	//   - The attempt has an outcome already.
+	//   - Its Lease is not after now. Requests that waited for the attempt may have told their
+	//     users to start again.
+	//
+	// An outcome without Kind is an error. After any other outcome than OutcomeSignedIn, the
+	// attempt expires at the latest FailedAttemptLife after now.
 	FinishAttempt(ctx context.Context, key, owner string, out Outcome, now time.Time) error
 
 	// DropFailedAttempts deletes attempts that expire within FailedAttemptLife, the earliest first,
-	// until about keep of them are left, at most 1,000 in one call. These are the attempts that ended
-	// without a session, and some whose sign-in can no longer be completed. It returns the number of
-	// deleted attempts.
+	// until about keep of these attempts are left. One call deletes at most 1,000. Most of these
+	// attempts ended without a session. The others belong to sign-ins that can no longer be
+	// completed. It returns the number of deleted attempts.
 	DropFailedAttempts(ctx context.Context, keep int, now time.Time) (int, error)
 }
 
-// SignIn is a sign-in that WeChat has confirmed. Snapshot users of WeChat (is_snapshotuser) must
-// not be recorded, since their openid and unionid belong to nobody: the caller rejects them first.
+// SignIn is a sign-in that WeChat has confirmed. The caller rejects snapshot users
+// (is_snapshotuser) first. WeChat invents them for pages that are opened without consent, so their
+// openid and unionid belong to nobody.
 type SignIn struct {
 	Connector     string // name of the connector in the configuration
 	AppID         string
@@ -89,8 +97,8 @@ type SignIn struct {
 	InitialStatus Status    // of the user, if one is created
 
 	// UnionIDRequired refuses the sign-in of an identity whose unionid is not known, with
-	// ErrUnionIDRequired. It is set where the connector shares unionids with others: without the
-	// unionid it is unknown whether the human is a blocked user of another connector.
+	// ErrUnionIDRequired. The caller sets it when other connectors are in the same open_platform
+	// group. Without the unionid, a blocked user of another connector could not be recognized.
 	UnionIDRequired bool
 
 	// KnownOnly refuses, with ErrFull, a sign-in that would create a user.
@@ -189,8 +197,8 @@ func (c Completion) Check() error {
 	return nil
 }
 
-// Decide returns what a store writes for the user that RecordSignIn returned: whether it stores the
-// session, the outcome of the attempt, and the event. A blocked user gets no session.
+// Decide returns what a store writes after it has recorded the sign-in of a user. signedIn reports
+// whether it stores the session: a blocked user gets no session. out is the outcome of the attempt.
 func (c Completion) Decide(user User) (signedIn bool, out Outcome, event Event) {
 	event = c.Event
 	event.At, event.UserID, event.Outcome, event.Detail = c.Now, user.ID, "ok", ""

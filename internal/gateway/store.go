@@ -2,9 +2,10 @@
 // sessions, grants, tickets (sign-ins by QR code), keys and events, the errors that callers decide
 // on, and what a store guarantees.
 //
-// The contracts are [Users], [Subjects], [Sessions], [Attempts], [Grants], [Tickets], [Keys] and
-// [Events]. A package that uses a store takes the one or two that it needs. [Store] combines them
-// for the composition root. [Join] decides, as a pure function, which user a sign-in belongs to.
+// The contracts are interfaces: [Users], [Subjects], [Sessions], [Attempts], [Grants], [Tickets],
+// [Keys] and [Events]. A package that uses a store takes the one or two that it needs. [Store]
+// combines them for the composition root, the package that creates the store and passes it to the
+// others. [Join] decides, as a pure function, which user a sign-in belongs to.
 //
 // The package does no I/O and imports only the standard library.
 //
@@ -15,9 +16,9 @@
 //   - A hash is the SHA-256 of a random secret that only its bearer has, so that a copy of the
 //     database gives nobody a session or a token.
 //   - Methods are safe for concurrent use, also by several processes on one database. Each method
-//     but Sweep is one transaction.
-//   - Where a comment names an error alone ("ErrNotFound when there is none"), the method returns
-//     it then, and changes nothing.
+//     except Sweep is one transaction.
+//   - "ErrNotFound when there is none", in the comment of a method, means: in this case the method
+//     returns the error and changes nothing.
 //   - When a context ends while a method waits, the error wraps the context's error. The method may
 //     have taken effect nevertheless.
 //   - When the store itself fails (connection lost, disk full, file read-only), the error wraps
@@ -51,8 +52,8 @@ type Store interface {
 type Maintenance interface {
 	// Sweep deletes rows that have expired at now and events older than eventsBefore (zero = none),
 	// at most batch of each table (0 = 500), and returns the number of deleted rows. Callers repeat
-	// it until it returns 0: short calls hardly delay other writes. Several processes may sweep at
-	// once. A grant is deleted when it and all its tokens have expired.
+	// Sweep until it returns 0. Short calls hardly delay other writes. Several processes may sweep
+	// at once. A grant is deleted when it and all its tokens have expired.
 	Sweep(ctx context.Context, now, eventsBefore time.Time, batch int) (int, error)
 
 	// Ping returns nil when the store can read and write. Otherwise the error wraps ErrUnavailable

@@ -22,9 +22,8 @@ const (
 	TicketCancelled TicketState = "cancelled"    // the desktop gave it up, or requested a new QR code
 )
 
-// TicketMinimum is the minimum remaining life of a ticket after it is scanned and after it is
-// approved, so that a user who scans at the last second has time to read, and the desktop has time
-// to redeem.
+// TicketMinimum is the minimum remaining life of a ticket after a scan and after an approval. After
+// a scan, the user needs time to read. After an approval, the desktop needs time to redeem.
 const TicketMinimum = time.Minute
 
 // Approver is the signed-in user of the phone that scanned a ticket. The zero value means that no
@@ -40,7 +39,8 @@ type Approver struct {
 // Ticket is one sign-in on a desktop with a QR code and a phone. The desktop shows the ticket's id
 // as a QR code. The phone, whose user is signed in, scans it and answers: the user types the number
 // that the desktop shows, or refuses. Then the desktop redeems the ticket and is signed in as that
-// user. The number protects against an attacker who sends the QR code of a foreign desktop.
+// user. The number protects against an attacker who sends somebody the QR code of the attacker's
+// desktop: that user does not see its number.
 type Ticket struct {
 	Hash      [32]byte // SHA-256 of the ticket's id, which everybody can read in the QR code
 	Desktop   [32]byte // SHA-256 of the secret in the desktop's cookie, without which nobody can redeem it
@@ -58,21 +58,22 @@ type Ticket struct {
 	Data      []byte // owned by the caller, without secrets; nil = none
 }
 
-// TicketLimits bound the tickets that wait, because visitors who are not signed in can create them.
-// A ticket above a limit replaces older ones, so that a flood from one network, or from many, does
-// not keep others from signing in.
+// TicketLimits limit the number of tickets, because visitors who are not signed in can create them.
+// A ticket above a limit replaces older tickets. So a flood of tickets does not prevent other users
+// from signing in.
 type TicketLimits struct {
-	// Total is how many tickets may exist that count (see TicketState.CountsForLimit). When it is
-	// reached, the oldest tickets of the networks that have the most are deleted.
+	// Total is the maximum number of tickets in all networks, in the states that count (see
+	// TicketState.CountsForLimit). When it is reached, the networks with the most tickets lose
+	// their oldest tickets.
 	Total int
 
-	// PerNetwork is how many of them may be open or cancelled and have the same Ticket.Network.
-	// When it is reached, the oldest of this network are deleted.
+	// PerNetwork is the maximum number of open and cancelled tickets with one Ticket.Network. When
+	// it is reached, the oldest of these tickets are deleted.
 	PerNetwork int
 }
 
 // KeepOfNetwork returns how many tickets of a network remain when it has reached its limit. Several
-// are deleted at once, so that not every ticket of a flood has to delete one.
+// tickets are deleted at once. Otherwise each ticket of a flood would cause a deletion.
 func (l TicketLimits) KeepOfNetwork() int { return l.PerNetwork - max(1, l.PerNetwork/8) }
 
 // Counts reports whether t is counted against the total when it is stored: every ticket against a
@@ -97,22 +98,23 @@ type Redemption struct {
 // For an expired ticket (ExpiresAt is not after now), every method returns ErrExpired, or
 // ErrNotFound once a sweep has deleted the ticket. Each change of state happens once: of any number
 // of concurrent callers, in any number of processes, one makes it. With ErrConflict and ErrReplay,
-// methods return the ticket in its current state, so that a page can explain the error; with every
-// other error they return the zero Ticket.
+// methods return the ticket in its current state, so that a page can explain the error. With every
+// other error, they return the zero Ticket.
 //
 // When users are joined, the tickets of the younger user move to the older. When a user becomes
 // blocked, also by a join, the tickets that the user has scanned or approved become refused in the
 // same transaction.
 type Tickets interface {
-	// PutTicket stores a new ticket in state TicketOpen without an approver; it ignores t.State,
-	// t.Approver and t.ScannedAt. When a limit is reached, it deletes older tickets as TicketLimits
-	// describes; tickets that a phone has scanned are not deleted. It returns ErrFull when the total
-	// is reached and all these tickets are scanned. Concurrent calls do not exceed the total
-	// together (in PostgreSQL: as long as fewer than 256 run at once, because far below the total it
-	// counts without a lock), but a large total by the few tickets that are not counted (see
-	// TicketLimits.Counts); they may exceed the limit of a network by their number. A limit that is
-	// not positive is an error, and so is a ticket for which Ticket.Check returns one.
-	// ErrConflict when a ticket with this hash exists already, expired or not.
+	// PutTicket stores a new ticket in state TicketOpen without an approver. It ignores t.State,
+	// t.Approver and t.ScannedAt. When a limit is reached, PutTicket deletes older tickets as
+	// TicketLimits describes, but no ticket in state TicketScanned. ErrFull when the total is
+	// reached and all these tickets are scanned. ErrConflict when a ticket with this hash exists
+	// already, expired or not. An invalid limit or ticket (see their Check methods) is an error.
+	//
+	// Concurrent calls together do not exceed the total, except for a few tickets when the total is
+	// large (see TicketLimits.Counts). In PostgreSQL this is guaranteed for fewer than 256 calls at
+	// once: far below the total it counts without a lock. Concurrent calls may exceed the limit of
+	// a network by their number.
 	PutTicket(ctx context.Context, t Ticket, now time.Time, limits TicketLimits) error
 
 	// Ticket returns the ticket with this hash, in any state.
@@ -142,12 +144,12 @@ type Tickets interface {
 	// yet. userID is resolved as by Users.User; an unknown user has none.
 	ApprovedTickets(ctx context.Context, userID string, now time.Time) ([]Ticket, error)
 
-	// RedeemTicket redeems an approved ticket, exactly once, for the desktop that created it, and
-	// stores the session and the event, in one transaction: a session exists exactly when the ticket
-	// was redeemed, and no request that comes second stores one. ErrNotFound when r.Desktop differs
-	// from Ticket.Desktop: an attacker who has seen only the QR code cannot redeem the ticket.
-	// ErrReplay when it was redeemed before, ErrConflict in every other state. ErrBlocked when the
-	// approver is blocked.
+	// RedeemTicket redeems an approved ticket, exactly once, for the desktop that created it. It
+	// stores the session and the event in the same transaction. So a redeemed ticket has exactly
+	// one session: a repeated request does not store a second session. ErrNotFound when r.Desktop
+	// differs from Ticket.Desktop: an attacker who has seen only the QR code cannot redeem the
+	// ticket. ErrReplay when it was redeemed before, ErrConflict in every other state. ErrBlocked
+	// when the approver is blocked.
 	RedeemTicket(ctx context.Context, r Redemption) (Ticket, error)
 
 	// CancelTicket cancels a ticket that is open, scanned or approved, for the desktop that created
@@ -172,9 +174,10 @@ func (t Ticket) Check() error {
 	return nil
 }
 
-// CountsForLimit reports whether a ticket in state s counts for the limit of PutTicket: a visitor
-// can bring many tickets to this state without an answer of a phone. A cancelled ticket counts
-// until it expires, otherwise a visitor could create and cancel tickets without limit.
+// CountsForLimit reports whether a ticket in state s counts for TicketLimits.Total. A ticket counts
+// until a phone has answered, because visitors can create tickets without an answer. A cancelled
+// ticket counts until it expires. Otherwise a visitor could create and cancel tickets without
+// limit.
 func (s TicketState) CountsForLimit() bool {
 	return s == TicketOpen || s == TicketScanned || s == TicketCancelled
 }
@@ -217,10 +220,10 @@ func (t Ticket) AfterRead(now time.Time) (Ticket, error) {
 	return t, nil
 }
 
-// AfterScan decides the result of Tickets.ScanTicket. The user a.UserID is resolved and not
-// blocked. It truncates times by StoredTime, so that the caller gets the ticket as it is stored.
-// write reports whether the store has to write next. It is false when this user has scanned the
-// ticket already, and with an error.
+// AfterScan decides the result of Tickets.ScanTicket. The caller has resolved a.UserID and found
+// the user not blocked. AfterScan truncates times by StoredTime, so that the caller gets the ticket
+// as it is stored. write reports whether the store has to write next. It is false when this user
+// has scanned the ticket already, and with an error.
 func (t Ticket) AfterScan(a Approver, now time.Time) (next Ticket, write bool, err error) {
 	if err := t.CheckExpiry(now); err != nil {
 		return Ticket{}, false, err

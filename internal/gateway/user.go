@@ -37,8 +37,8 @@ type User struct {
 	UpdatedAt time.Time
 }
 
-// Identity is a user's openid at one connector. (AppID, OpenID) belongs to at most one user; a user
-// has at most one openid per appid.
+// Identity is a user's openid at one connector (an app at WeChat, configured here). (AppID, OpenID)
+// belongs to at most one user; a user has at most one openid per appid.
 type Identity struct {
 	UserID    string
 	Connector string // name of the connector in the configuration
@@ -53,8 +53,8 @@ type Identity struct {
 func NewID() string { return strings.ToLower(rand.Text()) }
 
 // NewIDs returns a function for an import: it returns ids like those of NewID, but all of them
-// begin with the same random half. A database stores such ids next to each other, so that writing
-// thousands at once changes few pages.
+// begin with the same random half. An index stores ids with one beginning next to each other. So
+// writing thousands of ids at once changes few pages.
 func NewIDs() func() string {
 	shared := NewID()[:13]
 	return func() string { return shared + NewID()[13:] }
@@ -64,7 +64,7 @@ func NewIDs() func() string {
 type UserQuery struct {
 	Status Status // "" = any
 	ID     string // user id, openid, unionid or old id; "" = any
-	Text   string // beginning of a nickname in any case, or an ID; "" = any
+	Text   string // beginning of a nickname (upper or lower case), or an id as in ID; "" = any
 	After  string // id of the last user of the previous page; "" = start with the newest
 	Limit  int    // 0 = 50; more than 500 counts as 500
 }
@@ -94,23 +94,24 @@ type Users interface {
 	// pinned subjects move to the older user (see JoinPins). From then on the id of the younger
 	// user resolves to the older: methods that take a user id accept it in place of the older id.
 	//
-	// A blocked user is returned without error: check Status. A sign-in without Connector, AppID,
-	// OpenID, At or a valid InitialStatus is an error, and nothing is stored. Nothing is stored
-	// either when SignIn.CheckPlan returns an error (ErrUnionIDRequired or ErrFull), which is
-	// returned.
+	// A blocked user is returned without error: check Status. RecordSignIn stores nothing and
+	// returns an error when SignIn.Check or SignIn.CheckPlan returns an error. The errors of
+	// CheckPlan are ErrUnionIDRequired and ErrFull.
 	RecordSignIn(ctx context.Context, s SignIn) (User, []Event, error)
 
 	// CompleteSignIn writes a completed sign-in in one transaction. It records c.SignIn exactly as
 	// RecordSignIn does, stores c.Session for the user as PutSession does, deletes the session
-	// c.Previous, writes c.Outcome into the attempt, and appends c.Event with outcome "ok" before
-	// the events of Join. For a blocked user it stores and deletes no session, writes c.Refused,
-	// and appends c.Event with outcome "refused".
+	// c.Previous, writes c.Outcome into the attempt (the right to exchange the code, see Attempt),
+	// and appends c.Event with outcome "ok" before the events of Join. For a blocked user it stores
+	// and deletes no session, writes c.Refused, and appends c.Event with outcome "refused".
 	//
 	// It returns the user as stored afterwards, also a blocked one, and the events of Join. It
 	// returns the errors of SignIn.CheckPlan, and writes nothing then: the caller ends the attempt
-	// with FinishAttempt. It returns ErrConflict, and writes nothing, when the attempt is missing,
-	// has another owner or an outcome, or its lease is not after c.Now, and when a session that has
-	// not expired has the hash of c.Session.
+	// with FinishAttempt. It returns ErrConflict, and writes nothing, in these cases:
+	//
+	//   - The attempt is missing, has another owner, or has an outcome already.
+	//   - The lease of the attempt is not after c.Now.
+	//   - Another session that has not expired has the hash of c.Session.
 	CompleteSignIn(ctx context.Context, c Completion) (User, []Event, error)
 
 	// User resolves an id: it returns the user with this id, or the older user that it was joined
@@ -158,8 +159,8 @@ type Pin struct {
 }
 
 // Subjects stores the pins. The first subject that an app received for a user stays, also after
-// users are joined or the configuration changes: an app that received another one would create a
-// new user.
+// users are joined or the configuration changes. If the app received another subject, it would
+// create a new user.
 type Subjects interface {
 	// PinSubject returns the subject that is pinned for the user in this app. When there is none,
 	// it pins candidate. Concurrent callers with different candidates get the same subject. The

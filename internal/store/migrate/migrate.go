@@ -3,8 +3,8 @@
 //
 // A migration is a file of SQL statements that changes the schema of a database to the next
 // version. This package runs no SQL. Each store applies a migration in one transaction, together
-// with the row that records it, so that an interrupted migration changes nothing. The usual
-// library, goose, is not used because it would continue with a database of a newer version.
+// with the row that records it, so that an interrupted migration changes nothing. The common
+// library for migrations, goose, is not used: it would continue with a database of a newer version.
 package migrate
 
 import (
@@ -34,8 +34,8 @@ type Applied struct {
 
 var fileName = regexp.MustCompile(`^(\d{4})_([a-z0-9_]+)\.sql$`)
 
-// Read returns the migrations in the root of files, in order. A gap, a duplicate number, and a file
-// name that is not like 0001_schema.sql are errors.
+// Read returns the migrations in the root of files, in order. The files must be numbered without
+// gaps or duplicates, and have names like 0001_schema.sql. Otherwise Read returns an error.
 func Read(files fs.FS) ([]Migration, error) {
 	entries, err := fs.ReadDir(files, ".")
 	if err != nil {
@@ -64,9 +64,10 @@ func Read(files fs.FS) ([]Migration, error) {
 	return all, nil
 }
 
-// Todo returns the migrations that a database lacks. all are the migrations of this version of
-// weigate, applied those of the database. When the database has a migration that is not in all, a
-// newer version has created it: the error wraps gateway.ErrNewerDatabase and names the migration.
+// Todo returns the migrations that a database lacks. all are the migrations that this version of
+// weigate contains, and applied are the migrations that the database has. When applied contains a
+// migration that is not in all, a newer version has applied it. Then the error wraps
+// gateway.ErrNewerDatabase and names the migration.
 func Todo(all []Migration, applied []Applied) ([]Migration, error) {
 	last := 0 // number of the last applied migration
 	for _, a := range applied {

@@ -1,14 +1,14 @@
-// Package sqlstore holds what the SQL stores share: the methods of gateway.Store whose statements
-// SQLite and PostgreSQL both run.
+// Package sqlstore implements the methods of gateway.Store whose SQL statements are the same for
+// SQLite and PostgreSQL.
 //
 // [Base] implements those methods. A store embeds it and provides a [DB], which runs statements,
 // and a [Dialect], which contains the few differences in syntax. Statements use the placeholders
 // $1, $2 and so on, which both databases accept. Times are stored as microseconds since 1970 in
 // UTC, 0 for the zero time. Lists are JSON arrays in a text. A missing hash is NULL.
 //
-// Locking follows one rule: when a transaction reads a row to decide how to change it, it locks the
-// row (by a clause of Dialect), so that the row does not change before the transaction ends. SQLite
-// runs one write transaction at a time, so there the clauses are empty.
+// Locking follows one rule. When a transaction reads a row to decide how to change it, the
+// transaction locks the row by a clause of Dialect. So the row does not change before the
+// transaction ends. SQLite runs one write transaction at a time, so its clauses are empty.
 package sqlstore
 
 import (
@@ -53,9 +53,9 @@ type Conn interface {
 // DB is a database.
 type DB interface {
 	// Do runs f as one operation of the store. op is the name of the operation for errors and
-	// metrics, such as "put_session". Do returns errors of package gateway and of a context, and
-	// the error in a CallerError. Every other error means that the database failed: Do wraps it in
-	// gateway.ErrUnavailable.
+	// metrics, such as "put_session". Do returns three kinds of errors of f: errors of package
+	// gateway, errors of a context, and the error inside a CallerError. Any other error means that
+	// the database failed, and Do wraps it in gateway.ErrUnavailable.
 	Do(ctx context.Context, op string, f func(Conn) error) error
 }
 
@@ -77,15 +77,15 @@ type Dialect struct {
 	// InQuery returns the condition that a column is among the few rows of a query.
 	InQuery func(column, query string) string
 
-	// List returns the argument for the placeholder of In.
+	// List converts a list of strings to the argument for the placeholder of In.
 	List func([]string) any
 
 	// Duplicate reports whether an error is a violation of a unique constraint.
 	Duplicate func(error) bool
 
 	// LockSignIns makes transactions that record sign-ins with one openid or unionid wait for each
-	// other. Locking rows is not enough, because a first sign-in has no row yet. nil where one
-	// transaction writes at a time.
+	// other. Locking rows is not enough, because a first sign-in has no row yet. nil for SQLite,
+	// where one transaction writes at a time.
 	LockSignIns func(Querier, []gateway.SignIn) error
 }
 
@@ -98,8 +98,8 @@ type Base struct {
 // New returns the shared methods on a database.
 func New(db DB, d Dialect) Base { return Base{db: db, dialect: d} }
 
-// ErrRepeat makes Conn.Tx repeat the transaction: another transaction has changed rows between two
-// of its statements.
+// ErrRepeat makes Conn.Tx run the transaction again. A transaction returns it when another
+// transaction has changed rows between two of its statements.
 var ErrRepeat = errors.New("rows changed during the transaction")
 
 // CallerError marks an error of a function that the caller of the store passed in, such as the
@@ -126,7 +126,7 @@ func Known(err error) bool {
 	return false
 }
 
-// Failure returns the error of an operation as the comment of DB.Do describes. database is "sqlite"
+// Failure converts the error of an operation to the error that DB.Do returns. database is "sqlite"
 // or "postgres". advice returns, for an error of the database, what went wrong and what to do about
 // it.
 func Failure(database, op string, err error, advice func(error) string) error {
@@ -239,8 +239,8 @@ func NullHash(h [32]byte) any {
 	return h[:]
 }
 
-// bytesText scans bytes into a string. The nonce of a client may be any bytes, which a text column
-// would reject.
+// bytesText scans bytes into a string. A client chooses its nonce freely, and a text column would
+// reject some bytes.
 type bytesText struct{ to *string }
 
 // Scan implements sql.Scanner.

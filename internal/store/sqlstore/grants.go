@@ -9,9 +9,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file implements gateway.Grants, but Redeem, which each store implements. Do runs one
-// operation of the store. Exec changes rows, Get reads one row, list reads all, and Tx runs a
-// transaction. Micros and NullHash convert arguments; Time, Hash and jsonList convert results.
+// This file implements gateway.Grants except Redeem: each store implements Redeem with its own
+// statements. Do runs one operation of the store. Exec changes rows, Get reads one row, list reads
+// all, and Tx runs a transaction. Micros and NullHash convert arguments; Time, Hash and jsonList
+// convert results.
 
 // GrantColumns are the columns of a grant in a statement that calls the table g. GrantFields
 // returns where to scan them.
@@ -26,9 +27,13 @@ func GrantFields(g *gateway.Grant) []any {
 }
 
 // insertCode returns the statement that stores a code and its grant in one row of table grants. It
-// stores nothing when the user ($2, in userAdmitted) is missing or blocked, or when the grant has
-// no subject ($4) and none is pinned: stored for this user at this app before. It locks the user's
-// row, so that the user cannot be blocked at the same time.
+// stores nothing in two cases:
+//
+//   - The user ($2, in userAdmitted) is missing, blocked, or joined into another user.
+//   - The grant has no subject ($4), and no subject is pinned, that is, stored for this user in
+//     this app before.
+//
+// It locks the user's row, so that the user cannot be blocked at the same time.
 func (b Base) insertCode() string {
 	return `
 	INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id, method,
@@ -40,8 +45,9 @@ func (b Base) insertCode() string {
 	WHERE ` + userAdmitted + ` AND ($4 <> '' OR s.subject IS NOT NULL) ` + b.dialect.ForShare
 }
 
-// PutCode implements gateway.Grants. Usually one statement is enough. When it stores nothing,
-// a transaction determines the error, or pins the subject and stores the code.
+// PutCode implements gateway.Grants. Usually one statement is enough. When it stores nothing, a
+// transaction follows. The transaction either determines the error, or pins the subject and stores
+// the code.
 func (b Base) PutCode(ctx context.Context, code gateway.Code) error {
 	if err := code.Check(); err != nil {
 		return err
@@ -185,8 +191,8 @@ func (b Base) Rotate(ctx context.Context, r gateway.Rotation) (out gateway.Rotat
 	return out, err
 }
 
-// rotate applies the decision of Grant.DecideRotation. A replay is reported as a result and not as
-// an error, because an error would roll back the revocation of the grant.
+// rotate applies the decision of Grant.DecideRotation. For a replay it returns replayed = true and
+// no error, because an error would roll back the revocation of the grant.
 func (b Base) rotate(q Querier, r gateway.Rotation) (out gateway.RotatedGrant, replayed bool, err error) {
 	var stored gateway.RefreshHashes
 	g := &out.Grant
@@ -238,8 +244,8 @@ func revocation(r gateway.Revocation, now time.Time) (query string, args []any) 
 	if r.Token != ([32]byte{}) {
 		return `DELETE FROM tokens WHERE hash = $1 AND expires_at > $2`, []any{r.Token[:], Micros(now)}
 	}
-	// The user comes first, because userResolved selects the user of $1, or the user that it was
-	// joined into.
+	// The condition on the user comes first, because userResolved takes the user id from $1. It
+	// selects this user, or the older user that this user was joined into.
 	var where conditions
 	if r.UserID != "" {
 		where.add(`user_id = (SELECT id FROM users WHERE `+userResolved+`)`, r.UserID)

@@ -9,10 +9,11 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// ImportUsers implements gateway.Users. A file has up to millions of lines, so it does not run
-// statements for each line. It reads all users that the lines refer to by a few queries, decides
-// line by line in memory (gateway.PlanImport), and writes the changed rows at the end. It writes a
-// line at once when the line joins users or its user is blocked, because that changes more tables.
+// ImportUsers implements gateway.Users. A file may have millions of lines, so ImportUsers does not
+// run statements for each line. It reads all users that the lines refer to by a few queries. Then
+// it decides line by line in memory (gateway.PlanImport), and writes the changed rows at the end. A
+// line that joins users, or whose user is blocked, is written at once, because it changes more
+// tables.
 func (b Base) ImportUsers(ctx context.Context, imported []gateway.ImportedUser) (res gateway.ImportResult, err error) {
 	lines := slices.Clone(imported)
 	for i := range lines {
@@ -54,8 +55,8 @@ func (k identityKey) compare(other identityKey) int {
 	return cmp.Or(cmp.Compare(k.openID, other.openID), cmp.Compare(k.appID, other.appID))
 }
 
-// importer is an import in progress. Its maps contain the users that the lines refer to, with all
-// lines applied that are decided so far, and note which rows are not written yet.
+// importer is an import in progress. Its maps contain the users that the lines refer to, as they
+// are after the lines decided so far. Two of the maps record the rows that are not written yet.
 type importer struct {
 	base Base
 	q    Querier
@@ -67,7 +68,8 @@ type importer struct {
 	byOldID   map[string]string             // user id by old id
 	newID     func() string                 // returns an id for a new user
 
-	// What flush has to write. The keys are users and identities; true = insert, false = update.
+	// The rows that flush has to write, by user id and by openid; true = insert the row, false =
+	// update it.
 	unwrittenUsers      map[string]bool
 	unwrittenIdentities map[identityKey]bool
 	events              []gateway.Event
@@ -104,8 +106,8 @@ func (im *importer) load(lines []gateway.ImportedUser) error {
 	return im.readUsers(found)
 }
 
-// found contains the users that the lines refer to, and their matching identities, as they were
-// before the users were locked.
+// found contains the users that the lines refer to, and the identities by which they were found.
+// Both were read before the users were locked.
 type found struct {
 	users      map[string]bool // by id
 	identities []gateway.Identity
@@ -269,7 +271,7 @@ func (im *importer) remember(plan gateway.Plan) {
 }
 
 // flush writes the users, the identities and the events that are not written yet. It writes rows in
-// the order of their keys, so that neighbours in an index are written together, which is faster.
+// the order of their keys. This is faster, because neighbours in an index are written together.
 func (im *importer) flush() error {
 	var newUsers, users, newIdentities, identities [][]any
 	for _, id := range slices.Sorted(maps.Keys(im.unwrittenUsers)) {

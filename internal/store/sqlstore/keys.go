@@ -12,6 +12,8 @@ import (
 // reads one row, list reads all, and Tx runs a transaction. Micros and NullHash convert arguments;
 // Time, Hash and jsonList convert results.
 
+// keyColumns are the columns of a gateway.Key. slot is its use, algorithm and generation; only one
+// key has a slot. sealed is its secret, encrypted with the master key.
 const keyColumns = `id, slot, use, alg, sealed, created_at, active_at, retired_at, expires_at`
 
 // Keys implements gateway.Keys.
@@ -39,8 +41,8 @@ func (b Base) PutKey(ctx context.Context, k gateway.Key) error {
 	})
 }
 
-// RetireKey implements gateway.Keys. Without the casts, PostgreSQL would take the parameters that
-// are compared with 0 for 32-bit integers.
+// RetireKey implements gateway.Keys. PostgreSQL takes a parameter that is compared with 0 for a
+// 32-bit integer. The casts prevent this.
 func (b Base) RetireKey(ctx context.Context, id string, retiredAt, expiresAt time.Time) error {
 	return b.db.Do(ctx, "retire_key", func(c Conn) error {
 		n, err := c.Exec(`

@@ -19,13 +19,14 @@ func sessionFields(s *gateway.Session) []any {
 		Time{&s.CreatedAt}, Time{&s.SeenAt}, Time{&s.ExpiresAt}, &s.Data}
 }
 
-// userAdmitted is a condition on table users: the user $2 may get a session or a code.
+// userAdmitted is a condition on table users: the user $2 may get a session or a code. A user who
+// is blocked, or was joined into another user, may not.
 const userAdmitted = `id = $2 AND joined_into = '' AND status <> 'blocked' `
 
 // insertSession returns the statement that stores a session. It stores nothing when the user is
 // missing or blocked, or when a session that has not expired has the same hash. It locks the row of
-// the user, so that the user cannot be blocked or joined at the same time: the session would
-// remain.
+// the user, so that the user cannot be blocked or joined at the same time. Otherwise the session
+// could remain after a block or a join has deleted the user's sessions.
 func (b Base) insertSession() string {
 	return `
 	INSERT INTO sessions (` + sessionColumns + `)
@@ -89,9 +90,9 @@ func (b Base) Session(ctx context.Context, h [32]byte, now time.Time) (s gateway
 	return s, err
 }
 
-// The columns of a user and of a session in a statement that calls the tables u and s. Such a
-// statement need not resolve the user's id: a user who was joined into another has no session and
-// no grant.
+// The columns of a user and of a session, in a statement that calls the tables u and s. The
+// statement can use user_id as it is stored, without a search for the older user. After a join, the
+// younger user has no sessions and no grants.
 const (
 	prefixedUserColumns = `u.id, u.nickname, u.avatar_url, u.locale, u.profile_at, u.status, u.admin, u.groups, ` +
 		`u.old_id, u.created_at, u.updated_at`

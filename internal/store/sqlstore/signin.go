@@ -15,10 +15,14 @@ import (
 // reads all, and Tx runs a transaction. Micros and NullHash convert arguments; Time, Hash and
 // jsonList convert results.
 
-// beginAttempt stores an attempt, unless another attempt with the same key is stored. It replaces
-// an attempt that has expired. Until second_code_until, it also replaces one whose code WeChat
-// refused ($7), when this code is another one. It is one statement, so that of concurrent callers
-// exactly one succeeds.
+// beginAttempt stores an attempt (the exclusive right to exchange one code of WeChat), unless an
+// attempt with the same key is stored. The stored attempt is replaced in two cases:
+//
+//   - It has expired.
+//   - WeChat refused its code ($7), the new code is different, and second_code_until has not
+//     passed.
+//
+// It is a single statement, so exactly one of several concurrent callers succeeds.
 const beginAttempt = `
 	INSERT INTO attempts (key, code, owner, lease, expires_at, second_code_until, outcome, finished_at, message)
 	VALUES ($1, $2, $3, $4, $5, $8, '', 0, '')
@@ -64,8 +68,9 @@ func (b Base) BeginAttempt(ctx context.Context, want gateway.Attempt, now time.T
 	return have, won, nil
 }
 
-// finishAttempt writes an outcome into an attempt that has none. It changes expires_at, which has an
-// index, only after a failure: $7 is later than any expiry otherwise.
+// finishAttempt writes an outcome into an attempt that has none. After a failure, it lowers
+// expires_at to $7. After a success, $7 is later than any expiry, so expires_at and its index do
+// not change.
 const finishAttempt = `
 	UPDATE attempts SET outcome = $3, finished_at = $4, message = $5,
 		expires_at = CASE WHEN expires_at > $7 THEN $7 ELSE expires_at END
@@ -134,8 +139,9 @@ func (b Base) RecordSignIn(ctx context.Context, s gateway.SignIn) (user gateway.
 	return user, events, nil
 }
 
-// CompleteSignIn implements gateway.Users. It locks the row of the attempt first: of concurrent
-// callers with the same attempt, one continues, and the others wait and then find its outcome.
+// CompleteSignIn implements gateway.Users. It locks the row of the attempt first. So of concurrent
+// callers with one attempt, one continues. The other callers wait, find an outcome in the row, and
+// return gateway.ErrConflict.
 func (b Base) CompleteSignIn(ctx context.Context, c gateway.Completion) (user gateway.User, events []gateway.Event,
 	err error) {
 	if err := c.Check(); err != nil {
@@ -233,9 +239,10 @@ func findUserIDs(q Querier, s gateway.SignIn) (byOpenID string, byUnionID []stri
 	return byOpenID, slices.Compact(byUnionID), err
 }
 
-// lockCandidates locks and returns the users that gateway.Join decides about. A concurrent join may
-// move identities between finding the users and locking them. So their ids are read again under the
-// lock, and the transaction is repeated when they have changed.
+// lockCandidates locks and returns the users that gateway.Join decides about. It finds the ids of
+// these users first, and locks the users afterwards. In between, a concurrent join may move
+// identities to other users. So lockCandidates finds the ids again under the lock, and returns
+// ErrRepeat when they have changed.
 func (b Base) lockCandidates(q Querier, s gateway.SignIn) (byOpenID *gateway.Candidate,
 	byUnionID []gateway.Candidate, err error) {
 	openIDUser, unionIDUsers, err := findUserIDs(q, s)
@@ -322,7 +329,8 @@ func joinInto(q Querier, s gateway.SignIn, older, younger string) ([]gateway.Eve
 		if _, err := q.Exec(`DELETE FROM subjects WHERE user_id = $1 AND app = $2`, p.UserID, p.App); err != nil {
 			return nil, err
 		}
-		// The app has tokens with the dropped subject, which no longer belongs to a user.
+		// The dropped subject no longer belongs to a user. The app still has tokens with this
+		// subject, so the grants are revoked.
 		_, err := q.Exec(`UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND app = $2 AND revoked_at = 0`, p.UserID,
 			p.App, Micros(s.At))
 		if err != nil {
@@ -335,8 +343,9 @@ func joinInto(q Querier, s gateway.SignIn, older, younger string) ([]gateway.Eve
 			return nil, err
 		}
 	}
-	// Conditions such as approver_id <> '' repeat those of partial indexes, which the database uses
-	// only then. Each statement gets both ids, so each names both.
+	// Conditions such as approver_id <> '' repeat the condition of a partial index. The database
+	// uses this index only for statements that contain its condition. Each statement receives both
+	// ids, so each statement has to mention both.
 	for _, query := range []string{
 		`UPDATE identities SET user_id = $1 WHERE user_id = $2`,
 		`UPDATE grants SET user_id = $1 WHERE user_id = $2`,

@@ -39,8 +39,9 @@ func (b Base) Sweep(ctx context.Context, now, eventsBefore time.Time, batch int)
 	return total, err
 }
 
-// deleteBatch returns the statement that deletes at most $2 rows of a table that are not locked.
-// key is the primary key; which is a condition on $1, and an order.
+// deleteBatch returns a statement that deletes at most $2 rows of a table, and no row that another
+// transaction has locked. key is the primary key. which is the condition for the rows, with the
+// time $1, and may end with ORDER BY.
 func (b Base) deleteBatch(table, key, which string) string {
 	return `DELETE FROM ` + table + ` WHERE ` + b.batchCondition(table, key, which)
 }
@@ -50,9 +51,9 @@ func (b Base) batchCondition(table, key, which string) string {
 	return b.dialect.InQuery(key, `SELECT `+key+` FROM `+table+` WHERE `+which+` LIMIT $2 `+b.dialect.SkipLocked)
 }
 
-// postponeGrants sets sweep_at of grants that are valid longer than planned when they were created.
-// Redeeming a code sets expires_at only: sweep_at has an index, which each sign-in would have to
-// change.
+// postponeGrants sets sweep_at (when a sweep may delete the grant) to expires_at, for grants that
+// were extended after their creation. Redeeming a code extends a grant, but sets expires_at only.
+// sweep_at has an index, and changing the index in each sign-in would be slow.
 func (b Base) postponeGrants(c Conn, now time.Time, batch int) error {
 	query := `UPDATE grants SET sweep_at = expires_at WHERE ` +
 		b.batchCondition("grants", "id", `sweep_at <= $1 AND expires_at > $1 ORDER BY sweep_at`)

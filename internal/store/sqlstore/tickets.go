@@ -8,10 +8,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file implements gateway.Tickets, but PutTicket and TicketStates, whose statements differ:
-// each store implements them. Do runs one operation of the store. Exec changes rows, Get reads one
-// row, list reads all, and Tx runs a transaction. Micros and NullHash convert arguments; Time, Hash
-// and jsonList convert results.
+// This file implements gateway.Tickets (sign-ins by QR code) except PutTicket and TicketStates. The
+// statements of these two differ, so each store implements them. Do runs one operation of the
+// store. Exec changes rows, Get reads one row, list reads all, and Tx runs a transaction. Micros
+// and NullHash convert arguments; Time, Hash and jsonList convert results.
 
 const ticketColumns = `hash, desktop, app, connector, browser, masked_ip, network, number, state,
 	approver_id, approver_connector, app_id, open_id, auth_time, scanned_at, created_at, expires_at, data`
@@ -38,8 +38,9 @@ const (
 		ORDER BY expires_at LIMIT CAST($14 AS bigint)) t) < CAST($14 AS bigint)`
 )
 
-// waiting is the condition of the index tickets_by_network: no phone has scanned the ticket. All
-// these tickets live equally long, so the order of expires_at is that of their creation.
+// waiting is the condition of the index tickets_by_network. It selects the tickets that no phone is
+// answering, so they may be deleted. Almost all of them live equally long, so their order by
+// expires_at is the order of their creation.
 const waiting = `state IN ('open', 'cancelled')`
 
 // InsertTicket stores a ticket, unless the tickets have reached one of the limits. Counting a large
@@ -55,16 +56,17 @@ func InsertTicket(q Querier, t gateway.Ticket, now time.Time, limits gateway.Tic
 	return n == 1, err
 }
 
-// ReplaceTicket stores a ticket although the tickets may have reached a limit: it deletes others as
-// gateway.TicketLimits describes. No other transaction may store tickets at the same time. The
-// condition on the state is repeated outside the query, because a phone may scan a ticket meanwhile.
+// ReplaceTicket stores a ticket. When a limit is reached, it first deletes older tickets as
+// gateway.TicketLimits describes. The caller ensures that no other transaction stores tickets at
+// the same time. Each DELETE repeats the condition of its subquery, because a phone may scan a
+// ticket after the subquery has selected it.
 func (b Base) ReplaceTicket(q Querier, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) error {
-	// SQLite has no OFFSET without a LIMIT, so the limit is more than there can be.
+	// SQLite requires a LIMIT before OFFSET, so the statement has one that is never reached.
 	ofNetwork := `DELETE FROM tickets WHERE ` + waiting + ` AND ` + b.dialect.InQuery("hash", `
 		SELECT hash FROM tickets WHERE network = $1 AND `+waiting+` AND expires_at > $2
 		ORDER BY expires_at DESC LIMIT 1000000 OFFSET $3`)
-	// place is 1 for the newest ticket of each network. So the tickets with the greatest places are
-	// the oldest of the networks that have the most.
+	// place numbers the tickets of each network, from 1 for the newest. So the greatest places
+	// belong to the oldest tickets of the networks with the most tickets.
 	ofAll := `DELETE FROM tickets WHERE ` + waiting + ` AND ` + b.dialect.InQuery("hash", `
 		SELECT hash FROM (
 			SELECT hash, expires_at, row_number() OVER (PARTITION BY network ORDER BY expires_at DESC) AS place
@@ -147,8 +149,9 @@ func (b Base) ApprovedTickets(ctx context.Context, userID string, now time.Time)
 	return all, err
 }
 
-// RedeemTicket implements gateway.Tickets. The row of the user is locked before the row of the
-// ticket is changed, as in the transactions that block or join users.
+// RedeemTicket implements gateway.Tickets. It locks the row of the user first, and changes the row
+// of the ticket afterwards. Transactions that block or join users use the same order, so that no
+// deadlock occurs.
 func (b Base) RedeemTicket(ctx context.Context, r gateway.Redemption) (next gateway.Ticket, err error) {
 	err = b.db.Do(ctx, "redeem_ticket", func(c Conn) error {
 		return c.Tx(func(q Querier) error {
@@ -201,9 +204,9 @@ func (b Base) CancelTicket(ctx context.Context, h, desktop [32]byte, now time.Ti
 type ticketRule func(gateway.Ticket, gateway.User) (next gateway.Ticket, write bool, err error)
 
 // changeTicket applies a rule to a ticket and to the user that userID resolves to, and writes the
-// result. When the ticket has changed in between, the rule decides again; tickets change so rarely
-// that this ends. With gateway.ErrConflict and gateway.ErrReplay, changeTicket returns the ticket
-// as well.
+// result. When another caller has changed the ticket after it was read, changeTicket starts again.
+// Tickets change rarely, so this ends. With gateway.ErrConflict and gateway.ErrReplay, changeTicket
+// returns the ticket as well.
 func (b Base) changeTicket(ctx context.Context, op string, h [32]byte, userID string,
 	rule ticketRule) (next gateway.Ticket, err error) {
 	err = b.db.Do(ctx, op, func(c Conn) error {
@@ -240,8 +243,9 @@ func (b Base) changeTicket(ctx context.Context, op string, h [32]byte, userID st
 }
 
 // updateTicket returns the statement that writes next, unless the ticket has changed since it was
-// read. A user who scans must not be blocked at the same time, so the same statement locks the row
-// of the approver ($2, as userAdmitted requires).
+// read. After a scan, the statement also locks the row of the approver (the user of the phone), so
+// that this user is not blocked at the same time. userAdmitted requires that the id of this user is
+// $2.
 func (b Base) updateTicket(next gateway.Ticket) string {
 	update := `
 		UPDATE tickets SET state = $3, approver_id = $2, approver_connector = $4, app_id = $5, open_id = $6,

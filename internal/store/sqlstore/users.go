@@ -28,9 +28,9 @@ func identityFields(i *gateway.Identity) []any {
 	return []any{&i.UserID, &i.Connector, &i.AppID, &i.OpenID, &i.UnionID, Time{&i.CreatedAt}, Time{&i.SeenAt}}
 }
 
-// userResolved is a condition on table users: the row of the user $1, or of the user it was joined
-// into. One step is enough, because a join also changes joined_into of users who were joined
-// before.
+// userResolved is a condition on table users. It selects the user $1. If this user was joined into
+// an older user, it selects the older user. joined_into need not be followed twice, because a join
+// also updates joined_into of users who were joined before.
 const userResolved = `id = (SELECT CASE joined_into WHEN '' THEN id ELSE joined_into END FROM users WHERE id = $1)`
 
 func readUser(q Querier, id string) (u gateway.User, err error) {
@@ -53,9 +53,9 @@ func lockUser(q Querier, id, clause string) (gateway.User, error) {
 	}
 }
 
-// lockAdmittedUser returns the id of the user, or of the user it was joined into, or
-// gateway.ErrBlocked. It locks the row, so that the user cannot be blocked or joined before the
-// transaction ends.
+// lockAdmittedUser returns the id of the user, or of the older user it was joined into. It returns
+// gateway.ErrBlocked when that user is blocked. It locks the row, so that the user cannot be
+// blocked or joined before the transaction ends.
 func (b Base) lockAdmittedUser(q Querier, id string) (string, error) {
 	u, err := lockUser(q, id, b.dialect.ForShare)
 	if err == nil && u.Status == gateway.Blocked {
@@ -91,17 +91,18 @@ func (b Base) Identities(ctx context.Context, userID string) (all []gateway.Iden
 	return all, err
 }
 
-// usersWithID is a query for the numbers of the users with an id. Each of its parts uses an index.
+// usersWithID selects seq (see Users) of the users who have ? as their user id, old id, openid or
+// unionid. Each part of the query uses an index.
 const usersWithID = `
 	SELECT seq FROM users WHERE id = ?
 	UNION ALL SELECT seq FROM users WHERE old_id = ? AND old_id <> '' AND joined_into = ''
 	UNION ALL SELECT u.seq FROM identities i JOIN users u ON u.id = i.user_id WHERE i.open_id = ?
 	UNION ALL SELECT u.seq FROM identities i JOIN users u ON u.id = i.user_id WHERE i.union_id = ? AND i.union_id <> ''`
 
-// usersWithNickname returns the part of a query like usersWithID that finds nicknames by their
-// beginning. A text is such a beginning if the nickname is between the text and the text followed by
-// the last character of Unicode. An index cannot serve a search inside of nicknames: indexes of three
-// characters, which both databases have, find no Chinese name of two.
+// usersWithNickname returns another part of the query usersWithID. It selects the users whose
+// nickname begins with ?. In the order of the index, these nicknames are between the text and the
+// text followed by the last character of Unicode. A search inside of nicknames is not possible: the
+// trigram indexes of both databases do not find Chinese names of two characters.
 func (b Base) usersWithNickname() string {
 	return `
 	UNION ALL SELECT seq FROM users
@@ -109,9 +110,9 @@ func (b Base) usersWithNickname() string {
 			AND nickname <> '' AND joined_into = ''`
 }
 
-// Users implements gateway.Users. Column seq numbers the users in the order of their creation. A
-// condition that a column is not empty repeats that of a partial index, which the database uses only
-// then.
+// Users implements gateway.Users. Column seq numbers the users in the order of their creation. The
+// conditions status <> 'active' and "old_id is not empty" repeat the condition of a partial index.
+// The database uses this index only for queries that contain its condition.
 func (b Base) Users(ctx context.Context, q gateway.UserQuery) (all []gateway.User, err error) {
 	var where conditions
 	if q.Status != "" {
@@ -197,7 +198,7 @@ func identityArgs(i gateway.Identity) []any {
 }
 
 // endAccess deletes the sessions of a user who was blocked, revokes the grants, and refuses the
-// tickets that the user has scanned or approved as a phone.
+// tickets (sign-ins by QR code) that the user's phone has scanned or approved.
 func endAccess(q Querier, userID string, now time.Time) error {
 	if _, err := q.Exec(`DELETE FROM sessions WHERE user_id = $1`, userID); err != nil {
 		return err
@@ -224,8 +225,8 @@ const insertPin = `
 	INSERT INTO subjects (user_id, app, subject, created_at) VALUES ($1, $2, $3, $4)
 	ON CONFLICT (user_id, app) DO NOTHING`
 
-// PinSubject implements gateway.Subjects. Usually a subject is pinned already and reading is
-// enough.
+// PinSubject implements gateway.Subjects. Usually a subject is pinned already (stored for this user
+// in this app), and reading is enough.
 func (b Base) PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (subject string,
 	err error) {
 	if candidate == "" || app == "" {
@@ -302,8 +303,9 @@ func (b Base) AppendEvents(ctx context.Context, events ...gateway.Event) error {
 	})
 }
 
-// Events implements gateway.Events. A condition that a column is not empty repeats that of a partial
-// index, which the database uses only then.
+// Events implements gateway.Events. The conditions that user_id and app are not empty repeat the
+// condition of a partial index. The database uses this index only for queries that contain its
+// condition.
 func (b Base) Events(ctx context.Context, q gateway.EventQuery) (all []gateway.Event, err error) {
 	var where conditions
 	if q.UserID != "" {
