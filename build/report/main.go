@@ -1,9 +1,9 @@
-// Command report reads the output of "go test -json" from standard input, stores it in a file, and
-// prints a summary: the output of failed tests, the skipped tests, the slowest tests, and the
+// Command report reads the output of "go test -json" from standard input. It stores the output in a
+// file and prints a summary: the output of failed and skipped tests, the slowest tests, and the
 // number of tests. "make test" calls it.
 //
-// It exits with status 1 if a test failed or was skipped. A skipped test counts as a failure,
-// because otherwise the run would succeed although a case was not tested.
+// It exits with status 1 if a test failed or was skipped. A skipped test has tested nothing, so the
+// run must not count as a success.
 //
 //	go test -json ./... | report -raw out/suite.jsonl
 package main
@@ -42,7 +42,7 @@ func run(in io.Reader, out io.Writer, raw string, allowNone bool) error {
 	}
 	r, err := read(io.TeeReader(in, stored))
 	if err != nil {
-		io.Copy(stored, in) // read the rest too, so that go test can finish
+		io.Copy(stored, in) // read and store the rest: go test would block on a full pipe
 		return err
 	}
 	return r.write(out, allowNone)
@@ -66,12 +66,12 @@ type report struct {
 	passed   int
 	failed   []result
 	skipped  []result
-	timed    []result // the tests that passed, without output
+	timed    []result // the tests that passed, with their times and without their output
 	packages int      // packages that passed
 }
 
-// read collects the results. Output that belongs to no test (a compile error, a panic, a data race)
-// is reported for the package.
+// read collects the results. Some output belongs to no test, such as a compile error. It becomes
+// the output of the package.
 func read(in io.Reader) (*report, error) {
 	r := &report{}
 	output := map[string]*strings.Builder{}
@@ -101,8 +101,8 @@ func read(in io.Reader) (*report, error) {
 			r.passed++
 			r.timed = append(r.timed, result{name: name, seconds: e.Elapsed})
 		case "fail", "build-fail":
-			// A package also fails when one of its tests fails. It is reported only if none did, for
-			// example because it does not compile.
+			// When a test fails, "go test" reports its package as failed too. The package is a result of
+			// its own only if none of its tests failed, for example because it does not compile.
 			if e.Test != "" {
 				hasFailedTest[e.Package] = true
 			}

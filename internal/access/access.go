@@ -1,12 +1,12 @@
 // Package access decides whether a user may use an app, and by which id the app knows the user.
 //
-// [Rules] is the [Policy] of the gateway: its Decide applies the access rule of an app
-// ([gateway.AccessRule], from the configuration) to a user. [Subjects] finds the id and pins it:
-// stores it, so that the app always receives the same id. [IdentityAt] and [UnionID] find ids at
-// WeChat.
+// [Rules] is the [Policy] of the gateway. Its Decide applies the access rule of an app
+// ([gateway.AccessRule], from the configuration) to a user. [Subjects] finds the id by which an app
+// knows a user, and pins the id. A pin is a stored id: the app receives this id for the user from
+// then on. [IdentityAt] and [UnionID] find ids at WeChat.
 //
-// The package stores only pins. Decisions are not stored: each is made from the current state of
-// the user, so that an approval takes effect at the next request.
+// The package stores only pins. Every decision is made from the current state of the user, so that
+// an approval takes effect at the next request.
 package access
 
 import (
@@ -30,8 +30,8 @@ const (
 	Allowed
 )
 
-// Policy decides whether a user may use an app. The gateway's is [Rules]; tests of features use
-// their own. It is safe for concurrent use.
+// Policy decides whether a user may use an app. The gateway uses [Rules]. Tests of packages that
+// serve apps use policies of their own. A Policy is safe for concurrent use.
 type Policy interface {
 	// Decide returns whether the user may use the app now. An error is the store's.
 	Decide(ctx context.Context, user gateway.User, app gateway.App) (Decision, error)
@@ -113,16 +113,15 @@ func intersect(x, y []string) bool {
 	return slices.ContainsFunc(x, func(s string) bool { return s != "" && slices.Contains(y, s) })
 }
 
-// Kinds of subjects: the id by which an app knows users. SubjectOpenID is a prefix; the name of the
-// connector whose openids are used follows it.
+// Kinds of subjects. A subject is the id by which an app knows a user. SubjectOpenID is a prefix:
+// the name of a connector (an app at WeChat that the gateway uses) follows it.
 const (
 	SubjectUser    = "user"    // the user id of the gateway; "" means the same
-	SubjectUnionID = "unionid" // WeChat's id across one open platform
-	SubjectOpenID  = "openid:" // followed by the name of a connector
+	SubjectUnionID = "unionid" // WeChat's id across one open platform account
+	SubjectOpenID  = "openid:" // the openid at the connector whose name follows
 )
 
-// SubjectConnector returns the connector by whose openids an app with this kind of subject knows
-// users, or "" when it does not know them by openid.
+// SubjectConnector returns the connector of the kind "openid:CONNECTOR", and "" for other kinds.
 func SubjectConnector(kind string) string {
 	connector, found := strings.CutPrefix(kind, SubjectOpenID)
 	if !found {
@@ -131,14 +130,14 @@ func SubjectConnector(kind string) string {
 	return connector
 }
 
-// The errors for a user without an id of the kind by which the app knows users.
+// The errors for a user without an id of the kind that the app needs.
 var (
 	ErrNoOpenID  = errors.New("access: the app knows users by a connector that this user has never used")
 	ErrNoUnionID = errors.New("access: the app knows users by unionid, and WeChat sent none for this user")
 )
 
-// Pins stores the ids by which apps know users: a pin is an id that was given to an app, which the
-// app keeps receiving for this user. gateway.Subjects implements it.
+// Pins stores pins. A pin is the id that an app was first given for a user, and will always be
+// given. gateway.Subjects implements Pins.
 type Pins interface {
 	// PinSubject is gateway.Subjects.PinSubject.
 	PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (string, error)
@@ -156,14 +155,18 @@ type Subjects struct {
 
 // Subject is the id by which an app knows a user.
 type Subject struct {
-	Value  string
-	Pinned bool // Value is stored already; false = Pin stores it, or returns the id stored earlier
+	Value string
+	// Pinned reports whether Value is the stored id. If false, Value is a candidate: Pin stores it,
+	// unless another id is stored already.
+	Pinned bool
 }
 
-// Find returns the id by which the app knows, or will know, the user. in is the session by which
-// the user signed in. The first id of a user that an app gets is permanent: it stays when users are
-// joined and when the configuration changes. When the user has no id of the configured kind, Find
-// does not use another kind, because ids of two kinds could be equal for two users.
+// Find returns a candidate: the user's id of the given kind. Without a candidate, Find returns the
+// stored id. [Subjects.Pin] returns the id that counts. in is the session of the user.
+//
+// The first id that an app gets for a user is permanent. It stays when users are joined, and when
+// the configuration changes. Find never tries another kind, because ids of two kinds could be equal
+// for two users.
 //
 // Errors to test for: ErrNoOpenID, ErrNoUnionID. Any other error is the store's.
 func (s Subjects) Find(ctx context.Context, app, kind, userID string, in gateway.Session) (Subject, error) {
@@ -175,8 +178,9 @@ func (s Subjects) Find(ctx context.Context, app, kind, userID string, in gateway
 	return Subject{Value: candidate}, err
 }
 
-// Pin returns the id by which the app knows the user from now on: the id that was stored earlier.
-// If there is none, it stores and returns found, the result of Find.
+// Pin returns the id by which the app knows the user from now on. found is the result of Find. If
+// an id was stored earlier, Pin returns the stored id. Otherwise Pin stores and returns
+// found.Value.
 //
 // Errors to test for: gateway.ErrConflict (the app knows another user by this id),
 // gateway.ErrNotFound (the user does not exist any more). Any other error is the store's.
@@ -207,8 +211,8 @@ func (s Subjects) candidate(ctx context.Context, kind, userID string, in gateway
 	return userID, nil
 }
 
-// pinned returns the stored id of a user without an id of the configured kind. When none is stored
-// either, it returns the error missing.
+// pinned returns the stored id of a user without a candidate. missing is the error of candidate:
+// pinned returns it when no id is stored.
 func (s Subjects) pinned(ctx context.Context, app, userID string, missing error) (string, error) {
 	pins, err := s.Pins.UserSubjects(ctx, userID)
 	if err != nil {
@@ -222,12 +226,12 @@ func (s Subjects) pinned(ctx context.Context, app, userID string, missing error)
 	return "", missing
 }
 
-// IdentityAt returns the identity of a user at a connector (an app at WeChat that the gateway
-// uses). If the session s was created through this connector, the identity comes from the session,
-// with only Connector, AppID and OpenID set, and the store is not read. known is false for a user
-// who has never used the connector with its present appid.
+// IdentityAt returns the identity of a user at a connector. If the session s was created through
+// this connector, IdentityAt does not read the store. The identity then comes from the session, and
+// only Connector, AppID and OpenID are set. known is false for a user who has never used the
+// connector with its present appid.
 func IdentityAt(ctx context.Context, users Identities, appIDs gateway.AppIDs, userID string, s gateway.Session,
-	connector string) (i gateway.Identity, known bool, err error) {
+	connector string) (identity gateway.Identity, known bool, err error) {
 	if s.Connector == connector && appIDs.Current(connector, s.AppID) {
 		return gateway.Identity{Connector: connector, AppID: s.AppID, OpenID: s.OpenID}, true, nil
 	}

@@ -1,13 +1,14 @@
 // Package admission decides what happens next when a browser requests an app: sign in, confirm,
 // wait for approval, show why access is denied, or admit.
 //
-// [Facts] are what is known of the browser and of the app's request. [Decide], a pure function,
-// returns the [Next] step for them. [Check] calls Decide again after each fact that has to be
-// looked up. [CheckGrant] decides again when an app uses what it was granted. [NewLoginRequestID]
-// returns an id that ties a sign-in to the request that required it.
+// [Facts] are what is known of the browser and of the app's request. [Decide] is a pure function:
+// it returns the [Next] step for the facts. Some facts must be read from the store. [Check] reads
+// them when Decide needs them, and calls Decide again. [CheckGrant] decides whether a grant (an
+// app's authorization by a user) is still valid. [NewLoginRequestID] returns an id for a sign-in.
+// The id connects the sign-in to the app's request.
 //
-// The package implements no protocol: oidc, relay and forwardauth convert their requests into
-// facts, and the steps into responses.
+// The package implements no protocol. The packages oidc, relay and forwardauth convert their
+// requests into facts, and the steps into responses.
 package admission
 
 import (
@@ -26,12 +27,13 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Facts is the input of [Decide]. Access and Subject have to be read from the store, which is not
-// always needed: they have their zero values until Decide returns LookUpAccess or LookUpSubject.
+// Facts is the input of [Decide]. Access and Subject come from the store, and many decisions do not
+// need them. Their zero values mean "not read yet". Decide returns LookUpAccess or LookUpSubject
+// when it needs the value.
 type Facts struct {
 	// The browser's session. The other three fields are meaningful only with SignedIn.
 	SignedIn      bool
-	Answered      bool // the session was created by a sign-in that this very request of the app required
+	Answered      bool // the app's present request started the sign-in of this session
 	MethodAllowed bool // the app accepts the sign-in method
 	TooOld        bool // the authentication is older than the app accepts
 
@@ -81,8 +83,9 @@ const (
 	Deny           // show the page Next.Page
 	Cancelled      // by the user
 
-	// LoginRequired is for Facts.NoPages: the user would have to sign in. It is also returned when the
-	// sign-in for this request has signed in another user than the app expects.
+	// LoginRequired means the error login_required of OpenID Connect. It has two causes. The user
+	// would have to sign in, but NoPages forbids pages. Or the app expects a certain user, and another
+	// user has signed in for this request.
 	LoginRequired
 	InteractionRequired // only with Facts.NoPages: the page Next.Page would have to be shown
 )
@@ -139,8 +142,8 @@ func checkSession(f Facts) Next {
 		// The page tells the user, who is signed in, why to sign in again.
 		return f.deny(web.WrongMethod)
 	case f.Reauthenticate && !f.Confirmed:
-		// Without this page, no tap of the user would precede WeChat's consent page, and WeChat
-		// would show a snapshot page (快照页) instead.
+		// WeChat shows its consent page only after a tap of the user, and the page Confirm makes the
+		// user tap. Without a tap, WeChat shows a snapshot page (快照页): a preview with a virtual user.
 		return Next{Step: Confirm, Page: web.ConfirmSignIn}
 	}
 	return Next{Step: Reauthenticate}
@@ -232,8 +235,9 @@ func Check(f Facts, l Lookups) (Next, error) {
 	}
 }
 
-// SubjectOf converts an error of package access, or of a store that pins a subject, into a fact. It
-// returns any other error.
+// SubjectOf converts an error into a fact. It knows the errors of package access, and those of a
+// store that pins a subject (stores the id that an app gets for a user). It returns any other
+// error.
 func SubjectOf(err error) (Subject, error) {
 	switch {
 	case err == nil:
@@ -256,10 +260,10 @@ const loginRequestLifetime = 10 * time.Minute
 // requestHashSize is the length of a requestHash: 128 bits in base64url.
 const requestHashSize = 22
 
-// NewLoginRequestID returns a random id for a sign-in. request is the URL of the request that
-// requires the sign-in, without a login request id. The id ends with a hash of the request, so that
-// a sign-in for one request does not answer another: an app that requires a new authentication does
-// not accept one that another app requested.
+// NewLoginRequestID returns a random id for a sign-in. request is the URL of the app's request,
+// without a login request id. The id ends with a hash of the request. So a sign-in for one request
+// does not count for another request. This matters when an app requires a new authentication: a
+// sign-in for another app must not count.
 func NewLoginRequestID(request string) string { return rand.Text() + requestHash(request) }
 
 // requestHash returns the hash of a request at the end of its login request ids.
@@ -281,11 +285,12 @@ func MethodAllowed(app gateway.App, method string) bool {
 	return len(app.Methods) == 0 || slices.Contains(app.Methods, method)
 }
 
-// CheckGrant decides whether the user of a grant may still use the app: since the grant was made,
-// an administrator may have blocked the user, taken back an approval or a group, or made the app's
-// access rule or its sign-in methods stricter. It returns "" when the user may, and otherwise the
-// page that explains why not. Every use of a code, token or host session calls it. An error is that
-// of the policy.
+// CheckGrant decides whether the user of a grant may still use the app. It returns "" if the user
+// may. Otherwise it returns the page that explains why not. Every use of a code or token calls
+// CheckGrant, and so does forward auth. An error is the policy's.
+//
+// Since the grant was made, an administrator may have blocked the user, or taken an approval or a
+// group away. The access rule or the sign-in methods of the app may also have become stricter.
 func CheckGrant(ctx context.Context, policy access.Policy, app gateway.App, grant gateway.Grant,
 	user gateway.User) (denied web.Kind, err error) {
 	if user.Status == gateway.Blocked {

@@ -1,4 +1,4 @@
-// Package app is the composition root: it builds the gateway's http.Handler from the configuration
+// Package app builds the gateway from its parts: it makes one http.Handler from the configuration
 // and the store.
 //
 // [OpenStore] opens the store that the configuration names. [New] returns an [App]: [App.Handler]
@@ -11,7 +11,7 @@
 //	  → sign-in methods, app protocols    built again by each reload (build.go)
 //	  → routes, rate limits               one handler
 //
-// The package decides nothing about sign-ins itself. It opens the store, but no listener.
+// The package has no rules of sign-in. It opens the store, but no listener: package cli does that.
 package app
 
 import (
@@ -50,7 +50,7 @@ type Options struct {
 // App is the gateway, ready to serve. It is safe for concurrent use.
 type App struct {
 	options     Options
-	store       gateway.Store // Options.Store; writes of codes and tokens are counted in Options.Metrics
+	store       gateway.Store // Options.Store in a wrapper that counts codes and tokens for Options.Metrics
 	signingKeys *keys.Set
 	limits      *limit.Limiter // a reload keeps what it has counted
 	readiness   readiness
@@ -66,9 +66,9 @@ type App struct {
 	draining  chan struct{} // closed by Drain
 }
 
-// New builds the gateway and starts its background work: the rotation of signing keys and the
-// deletion of expired rows. It creates signing keys if the store has none, and gives up when ctx
-// ends. The background work continues until [App.Close].
+// New builds the gateway. If the store has no signing keys, New creates them. It gives up when ctx
+// ends. New also starts the background work: it replaces signing keys in time, and deletes expired
+// rows. The background work does not end with ctx, but with [App.Close].
 func New(ctx context.Context, o Options) (*App, error) {
 	if o.Config == nil || o.Store == nil || o.Sealer == nil {
 		return nil, errors.New("app: Options.Config, Store and Sealer are required")
@@ -111,10 +111,11 @@ func (a *App) Handler() http.Handler {
 func (a *App) Keys() *keys.Set { return a.signingKeys }
 
 // Reload applies a new configuration completely, or returns an error and changes nothing. Requests
-// in progress finish with the old one. Sessions, pending sign-ins and signing keys stay valid.
+// in progress finish with the old configuration. Sessions, pending sign-ins and signing keys stay
+// valid.
 //
-// The settings that config.NeedsRestart reports, such as listen and store, have no effect here. Of
-// these, a changed url is an error.
+// Some settings require a restart, such as listen and store; see config.NeedsRestart. Reload
+// returns an error for a changed url. It ignores changes of the other settings in this list.
 func (a *App) Reload(c *config.Config) error {
 	if c.URL != a.options.Config.URL {
 		return errors.New("app: url cannot change while serving, since cookies and tokens contain it; restart")
@@ -129,9 +130,9 @@ func (a *App) Reload(c *config.Config) error {
 	return nil
 }
 
-// Drain ends all long polls, and makes later ones return at once, so that the server can shut down
-// without waiting for them. Call it when the shutdown begins. All other requests are served as
-// before.
+// Drain ends all long polls (requests that wait for the scan of a QR code). Later long polls return
+// at once. So a shutdown of the server does not wait for them. Call Drain when the shutdown begins.
+// All other requests are served as before.
 func (a *App) Drain() { a.drainOnce.Do(func() { close(a.draining) }) }
 
 // Close ends the background work and waits for it, but not longer than ctx. Stop the HTTP server
@@ -157,9 +158,10 @@ const (
 	keepReplacedKeysMargin = 24 * time.Hour // for clocks that differ, and apps that cache the key set
 )
 
-// KeepReplacedKeys returns how long a signing key stays published after another one has replaced
-// it: the longest lifetime of a session or a refresh token. An app sends an ID token of that age as
-// id_token_hint when its user signs out, and the gateway must still be able to verify it.
+// KeepReplacedKeys returns how long a signing key stays published after it was replaced: a little
+// longer than the longest lifetime of a session or a token. When a user signs out of an app, the
+// app sends the ID token of the sign-in (id_token_hint). The gateway must still verify this token
+// at the end of the longest session.
 func KeepReplacedKeys(c *config.Config) time.Duration {
 	longest := max(c.Session.Max, c.Session.Idle)
 	for _, a := range c.Apps {
@@ -218,7 +220,8 @@ func (a *App) observeSignIn(_ context.Context, e flow.Event) {
 	case flow.EventStarted:
 		a.options.Metrics.SignInBegan(method)
 	case flow.EventRepeat, flow.EventLost:
-		// A repeated callback was counted before. A callback without a flow ends no sign-in.
+		// A repeated callback was counted the first time. A lost callback belongs to no flow (a sign-in
+		// in progress of the browser), so it ends no sign-in.
 	default:
 		a.options.Metrics.SignInEnded(method, e.Outcome)
 	}

@@ -25,8 +25,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// services are what several features use. The features are the packages that serve routes: signin,
-// scan, oidc, relay and forwardauth.
+// services are the parts that several features share. The features are the packages that serve
+// routes: signin, scan, oidc, relay (WeChat's own protocol for apps) and forwardauth.
 type services struct {
 	site     *web.Site
 	sessions *session.Manager
@@ -47,11 +47,11 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 	}
 	router, err := route.New(route.Config{
 		Origin: u.Scheme + "://" + u.Host, TrustedProxies: c.TrustedProxies, Mux: mux,
-		// Cookies of these names are ours; handlers get no others.
+		// The names of the gateway's cookies begin with these. The router removes all other cookies.
 		CookiePrefixes: []string{"__Host-weigate", "__Secure-weigate", "weigate"},
 		Limits:         a.limits, Browser: s.sessions.BrowserKey,
-		// Strict-Transport-Security applies to the whole host. When the gateway's URL has a path,
-		// the host also serves another site.
+		// Strict-Transport-Security applies to the whole host. If the gateway's URL has a path, the
+		// host also serves other pages, and the gateway must not decide for them.
 		HSTS: u.Scheme == "https" && u.Path == "",
 		Fail: failurePage(s.site), Logger: a.options.Logger, Now: a.options.Now,
 	})
@@ -80,9 +80,9 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 		},
 	}
 
-	// Sign-in and scan need each other. Sign-in redirects desktop browsers to the page of scan, and
-	// scan creates the session of a desktop through sign-in. So scan is built first, and gets
-	// sign-in when its routes are registered.
+	// Packages signin and scan need each other. signin redirects desktop browsers to the QR code page
+	// of scan. scan creates the session of a desktop browser through signin. So scan is built first.
+	// It gets the handler of signin later, when Mount registers its routes.
 	scanHandler, err := a.newScan(c, s)
 	if err != nil {
 		return nil, nil, err
@@ -143,7 +143,7 @@ func (a *App) newSignIn(c *config.Config, s *services, scanHandler *scan.Handler
 	if c.Site.Agreement {
 		cfg.Agreement = c.Site.PrivacyURL
 	}
-	// The phone that scans the gateway's QR code signs in through an official account.
+	// Sign-in by QR code needs an official account: the phone that scans the code signs in there.
 	if hasOfficialAccount(c.WeChat) {
 		cfg.Scan = scanHandler.Begin
 	}
@@ -169,8 +169,8 @@ func (a *App) newRelay(c *config.Config, s *services) (*relay.Handler, error) {
 		URL: c.URL, Apps: relayApps(c.Apps), VerifyFiles: c.VerifyFiles,
 		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, AppIDs: s.appIDs, Grants: a.store,
 		Sealer: a.options.Sealer,
-		// Unlike scan, relay must recognize the actual browser even with a simulator: browsers
-		// other than WeChat's treat the fragment of a redirect differently.
+		// relay must know the actual browser, even with a simulator. The reason: WeChat's browser
+		// treats the fragment of a redirect differently from other browsers.
 		InWeChat: flow.FromWeChat, Limits: a.limits,
 		RequestID: route.RequestID, Observe: a.observeRelay, Logger: a.options.Logger, Now: a.options.Now,
 	})
@@ -222,9 +222,9 @@ func hasOfficialAccount(connectors []config.Connector) bool {
 	return slices.ContainsFunc(connectors, func(c config.Connector) bool { return c.Kind == config.OfficialAccount })
 }
 
-// inWeChat returns the function that reports whether a request comes from WeChat's browser, where
-// official accounts work. With a simulator whose pages open in any browser, every request counts as
-// one from WeChat.
+// inWeChat returns a function that reports whether a request comes from WeChat's browser. Official
+// accounts work only in this browser. With any_browser, a simulator serves its pages to every
+// browser. The function then returns true for every request.
 func inWeChat(connectors []config.Connector) func(*http.Request) bool {
 	if slices.ContainsFunc(connectors, func(c config.Connector) bool { return c.AnyBrowser }) {
 		return func(*http.Request) bool { return true }
@@ -243,8 +243,8 @@ func simulatorControl(connectors []config.Connector) string {
 	return ""
 }
 
-// pictureOrigins returns the origins of simulators. A simulator serves the avatars of its users
-// itself, so pages must be allowed to load pictures from there. WeChat's own hosts for avatars are
+// pictureOrigins returns the origins of simulators. A simulator serves the avatars of its users, so
+// the gateway's pages must be allowed to load pictures from it. WeChat's own hosts for avatars are
 // always allowed.
 func pictureOrigins(connectors []config.Connector) []string {
 	var origins []string

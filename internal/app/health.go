@@ -14,9 +14,9 @@ import (
 // This file serves the health checks: /healthz reports that the process runs, /readyz that it can
 // serve requests.
 
-// mountHealth registers the health checks at the root of the host, where a load balancer on the
-// internal network calls them, and below path, the path of the gateway's URL, because a proxy may
-// forward nothing else.
+// mountHealth registers the health checks at two places. A load balancer on the internal network
+// calls them at the root of the host. A proxy may forward only requests below path, the path of the
+// gateway's URL, so they are there too.
 func (a *App) mountHealth(mux *route.Mux, path string) {
 	prefixes := []string{""}
 	if path != "" {
@@ -62,8 +62,8 @@ const (
 var errStopping = errors.New("the gateway is stopping")
 
 // readiness is the state of the readiness check. Anyone can call the public endpoint, and each
-// check writes to the store. Therefore only one check runs at a time, all requests that arrive
-// meanwhile wait for its result, and the result is cached for readyCacheAge.
+// check writes to the store. So two measures limit the checks. Only one check runs at a time, and
+// requests that arrive meanwhile wait for its result. The result is cached for readyCacheAge.
 type readiness struct {
 	stopping atomic.Bool
 
@@ -73,8 +73,8 @@ type readiness struct {
 	inProgress chan struct{} // closed when the check in progress ends; nil = no check is in progress
 }
 
-// Ready returns nil if the gateway can serve requests, errStopping after [App.Stopping], and
-// otherwise the error of the store.
+// Ready returns nil if the gateway can serve requests. After [App.Stopping] it returns errStopping.
+// Otherwise it returns the error of the store, or of ctx.
 func (a *App) Ready(ctx context.Context) error {
 	r := &a.readiness
 	if r.stopping.Load() {
@@ -103,8 +103,8 @@ func (a *App) Ready(ctx context.Context) error {
 	return r.err
 }
 
-// cached reports whether the last result is still valid. A result far in the future is not: the
-// system clock was set back after the check.
+// cached reports whether the last result is still valid. If the system clock was set back after the
+// check, validUntil is far in the future. Such a result does not count.
 func (r *readiness) cached(now time.Time) bool {
 	clockSetBack := r.validUntil.Sub(now) >= 2*readyCacheAge
 	return now.Before(r.validUntil) && !clockSetBack

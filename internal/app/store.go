@@ -15,26 +15,26 @@ import (
 // StoreOptions are the settings of [OpenStore]. The zero value is for a command that runs while a
 // gateway may be serving from the same store.
 type StoreOptions struct {
-	// Serve takes the exclusive lock of a SQLite file, as a gateway must. If another process has the
-	// lock, OpenStore returns gateway.ErrInUse.
+	// Serve takes the exclusive lock of a SQLite file. Only one gateway can have the lock. If another
+	// process has it, OpenStore returns gateway.ErrInUse. Serve has no effect for PostgreSQL.
 	Serve bool
 
-	// Existing neither creates nor migrates a database. OpenStore returns gateway.ErrNoDatabase for a
-	// missing SQLite file, and gateway.ErrOlderDatabase if the schema is older than this program or
-	// missing.
+	// Existing forbids OpenStore to create or migrate a database. For a missing SQLite file it then
+	// returns gateway.ErrNoDatabase. For a missing schema, or one of an older version of this program,
+	// it returns gateway.ErrOlderDatabase.
 	Existing bool
 
 	// Observe is called after each operation of the store, for metrics. It may be nil.
 	Observe func(operation string, d time.Duration, err error)
 }
 
-// OpenStore opens the store at an address of the configuration, sqlite:PATH or postgres://…, and
-// migrates its schema. It creates a missing SQLite file, unless o.Existing is set. ctx limits the
-// time to open the store, not its use. Callers can test the error for gateway.ErrInUse,
-// gateway.ErrNewerDatabase, gateway.ErrOlderDatabase, gateway.ErrNoDatabase and
+// OpenStore opens the store at an address of the configuration: sqlite:PATH or postgres://….
+// Without o.Existing, it creates a missing SQLite file and migrates an older schema. ctx limits the
+// time to open the store. The store stays usable after ctx ends. Errors to test for:
+// gateway.ErrInUse, gateway.ErrNewerDatabase, gateway.ErrOlderDatabase, gateway.ErrNoDatabase,
 // gateway.ErrUnavailable.
 func OpenStore(ctx context.Context, address wechat.Secret, o StoreOptions) (gateway.Store, error) {
-	text := string(address) // a Secret, because it may contain the password of PostgreSQL
+	text := string(address) // address is a Secret, because it may contain the password of PostgreSQL
 	if path, ok := strings.CutPrefix(text, "sqlite:"); ok {
 		s, err := sqlite.Open(ctx, path,
 			sqlite.Options{Serve: o.Serve, Existing: o.Existing, Observe: o.Observe})

@@ -1,5 +1,6 @@
-// Package audit appends events to the event log of the gateway. [Recorder.Record] fills in the time
-// and the request id of an event, and handles errors of the store.
+// Package audit appends events to the event log of the gateway. An event is a fact for the
+// administrator, such as a sign-in. [Recorder.Record] fills in the time and the request id of an
+// event, and logs errors of the store.
 package audit
 
 import (
@@ -27,9 +28,9 @@ type Recorder struct {
 	RequestID func(context.Context) string // returns the id of the current request; nil = events have none
 }
 
-// Record appends an event, and sets At and RequestID where they are missing. An event reports what
-// has already happened. It is therefore stored even when the client has closed the connection, and
-// an error of the store is only logged, so that it does not fail the request.
+// Record appends an event. It sets At and RequestID if they are missing. An event reports what has
+// already happened. Record therefore stores the event even when the client has closed the
+// connection. An error of the store is only logged, and does not fail the request.
 func (r Recorder) Record(ctx context.Context, e gateway.Event) {
 	if e.At.IsZero() {
 		e.At = time.Now()

@@ -16,8 +16,8 @@ type backupCmd struct {
 	File string `arg:"" type:"path" help:"New file for the copy. Its owner only can read it."`
 }
 
-// Run copies the database. It does not copy the master key: with both files an attacker could sign
-// tokens in the name of the gateway.
+// Run copies the database. It does not copy the master key. The database contains the encrypted
+// signing keys: with the master key too, an attacker could sign tokens in the gateway's name.
 func (c *backupCmd) Run(s *invocation) error {
 	conf, err := c.load(s)
 	if err != nil {

@@ -23,8 +23,8 @@ type checkCmd struct {
 	Offline bool `help:"Check files only: do not open the store, and do not call WeChat."`
 }
 
-// errCheckFailed is returned by a check that found problems. They have been printed already, so
-// that Run prints nothing more.
+// errCheckFailed means that the check found problems. checkCmd.Run has already printed the
+// problems, so the function Run prints nothing more.
 var errCheckFailed = errors.New("the check found problems")
 
 // Run checks the configuration, the master key, the store, and the credentials at WeChat. It prints
@@ -66,7 +66,7 @@ func (c *checkCmd) Run(s *invocation) error {
 func printChecked(p printer, name, result string) { p.printf("%-14s %s", name, result) }
 
 // describe prints what follows from the configuration: the sign-in methods, the addresses of apps,
-// and the files with which WeChat verifies a domain.
+// and WeChat's ownership files. WeChat requests such a file from a domain to verify its owner.
 func describe(p printer, conf *config.Config) {
 	kinds := map[string]bool{}
 	for _, c := range conf.WeChat {
@@ -98,8 +98,8 @@ func describe(p printer, conf *config.Config) {
 	}
 }
 
-// checkMasterKey reads the master key and describes the result. If there is no key yet, it returns
-// nil without an error, because the first start creates one.
+// checkMasterKey reads the master key and describes the result. If there is no key yet, sealer is
+// nil and err is nil, because the first start creates the key.
 func checkMasterKey(conf *config.Config) (result string, sealer *keys.Sealer, err error) {
 	name := conf.MasterKeyFile
 	if conf.MasterKey != "" {
@@ -117,8 +117,8 @@ func checkMasterKey(conf *config.Config) (result string, sealer *keys.Sealer, er
 
 // checkStore opens the store, and checks that the master key can decrypt the signing keys in it.
 // sealer is nil if there is no master key yet. checkKey is false if the master key could not be
-// read: then only the store is checked. It neither creates a SQLite file nor migrates a database,
-// because a gateway of an older version may be running on it.
+// read. checkStore then checks only the store. It never creates or migrates a database, because a
+// gateway of an older version may be using the store.
 func checkStore(
 	ctx context.Context, conf *config.Config, sealer *keys.Sealer, checkKey bool,
 ) (result string, err error) {
@@ -151,9 +151,9 @@ func checkStore(
 // invalidCode has the format of WeChat's codes.
 const invalidCode = "0weigatecheckweigatecheckweigate"
 
-// checkConnector checks appid, secret and IP address of a connector by redeeming an invalid code.
-// WeChat checks the code last: if it rejects only the code (40029), the rest is right. The endpoint
-// is the same for official accounts and website apps.
+// checkConnector checks a connector (an app at WeChat): its appid, its secret, and whether WeChat
+// accepts calls from this IP address. It redeems an invalid code. WeChat checks the code last. So
+// the error 40029 (invalid code) means that everything else is right.
 func checkConnector(ctx context.Context, c config.Connector) (string, error) {
 	client := &wechat.Client{AppID: c.AppID, Secret: c.Secret, APIURL: c.API, OpenURL: c.Open}
 	_, err := client.Exchange(ctx, invalidCode)

@@ -1,10 +1,10 @@
 // Package cli implements the weigate command. It parses the command line, starts the servers and
 // prints to the terminal. The rules of sign-in are in the packages that it calls.
 //
-// [Run] is its only exported function. Each command is a struct whose fields are its flags, with a
-// method Run, in a file of its own: demo.go, sim.go, serve.go, check.go, user.go, import.go,
-// backup.go, key.go, version.go. An error is printed on one line, "weigate: error: …". What to do
-// about it is printed on a second line, "weigate: hint: …".
+// [Run] is its only exported function. A command is a struct with a method Run. Its fields are its
+// flags. Each command has a file of its own: demo.go, sim.go, serve.go, check.go, user.go,
+// import.go, backup.go, key.go, version.go. An error is printed on one line, "weigate: error: …". A
+// second line, "weigate: hint: …", has the advice.
 package cli
 
 import (
@@ -97,10 +97,11 @@ var errHelp = errors.New("help was printed")
 // helpFlag is --help. Kong's own flag would end the process.
 type helpFlag bool
 
-// IgnoreDefault tells kong that the flag has no value to set from a default.
+// IgnoreDefault marks the flag for kong: kong must not set a default value.
 func (helpFlag) IgnoreDefault() {}
 
-// BeforeReset prints the help before the rest of the command line is checked.
+// BeforeReset is a hook of kong. It prints the help before kong checks the rest of the command
+// line.
 func (helpFlag) BeforeReset(c *kong.Context) error {
 	const summary = false // the whole help, not only its first lines
 	if err := c.PrintUsage(summary); err != nil {
@@ -109,8 +110,8 @@ func (helpFlag) BeforeReset(c *kong.Context) error {
 	return errHelp
 }
 
-// usageError adds a hint to an error of the command line: the command that prints the help. It adds
-// none if the parser already suggests a flag or a command.
+// usageError adds a hint to an error of the command line: the command that prints the help. If the
+// error already suggests a flag or a command ("did you mean"), usageError returns it unchanged.
 func usageError(err error) error {
 	var parse *kong.ParseError
 	help := "weigate --help"

@@ -35,7 +35,7 @@ type demoCmd struct {
 }
 
 // Run starts all servers of the demo, prints their addresses and serves until the context is done.
-// It listens on all addresses first, because the servers must know each other's URLs.
+// It listens on all addresses first: each server is created with the URLs of the other servers.
 func (c *demoCmd) Run(s *invocation) (err error) {
 	run := &servers{out: s.out}
 	defer run.close()
@@ -98,8 +98,8 @@ Ctrl-C stops it.`
 按 Ctrl-C 停止。`
 )
 
-// demoServers are the servers of the demo. The caller sets the URLs, seed and log; start sets the
-// other fields.
+// demoServers are the servers of the demo. The caller sets the URLs, seed and log. The method start
+// sets the other fields.
 type demoServers struct {
 	appsURL, gatewayURL, wechatURL, controlURL string
 
@@ -112,7 +112,7 @@ type demoServers struct {
 	apps    http.Handler
 }
 
-// start creates the simulator, the gateway and the apps, with secrets that are valid for this run.
+// start creates the simulator, the gateway and the apps. It generates new secrets for this run.
 func (d *demoServers) start(ctx context.Context) error {
 	domains, err := uniqueHosts(d.appsURL, d.gatewayURL)
 	if err != nil {
@@ -159,8 +159,9 @@ func (d *demoServers) start(ctx context.Context) error {
 	return nil
 }
 
-// demoConfig is the configuration of the demo's gateway. The sample app Wiki uses forward auth; its
-// reverse proxy runs in this process, so loopback addresses are trusted proxies.
+// demoConfig is the configuration of the demo's gateway. The sample app Wiki uses forward auth: a
+// reverse proxy asks the gateway about every request. This proxy runs in this process, so loopback
+// addresses are trusted proxies.
 var demoConfig = template.Must(template.New("").Parse(`
 url: {{.GatewayURL}}
 store: "sqlite::memory:"
@@ -263,8 +264,8 @@ func (d *demoServers) close() error {
 	return errors.Join(problems...)
 }
 
-// uniqueHosts returns the host names of URLs. They are configured at the simulated WeChat as
-// callback domains, the only hosts to which WeChat redirects.
+// uniqueHosts returns the host names of URLs, without duplicates. They become the callback domains
+// at the simulated WeChat. WeChat redirects only to callback domains.
 func uniqueHosts(addresses ...string) (hosts []string, err error) {
 	for _, address := range addresses {
 		u, err := url.Parse(address)

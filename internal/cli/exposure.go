@@ -12,9 +12,9 @@ import (
 	"github.com/weigate/weigate/internal/origin"
 )
 
-// exposure is a setting of the machine or of the network that gives others more access to the
-// gateway than they need. It does not prevent a start, because a container or a firewall can make
-// it harmless.
+// exposure is a risky setting of the machine or the network: it gives others more access to the
+// gateway than they need. The gateway starts anyway, because a container or a firewall can make the
+// setting harmless.
 type exposure struct {
 	message string // of the log line
 	subject string // what is exposed: a path or an address; "" = the process
@@ -22,7 +22,7 @@ type exposure struct {
 	advice  string // what to do
 }
 
-// exposures returns what is exposed by the configuration in the file at path.
+// exposures returns the exposures of a configuration. path is the path of its file.
 func exposures(path string, conf *config.Config) (all []exposure) {
 	if isReachable(conf.Listen) && len(conf.TrustedProxies) == 0 {
 		all = append(all, exposure{
@@ -77,7 +77,8 @@ func exposedDatabase(path string) []exposure {
 	return nil
 }
 
-// rootExposure returns what is exposed if the process has this user id.
+// rootExposure returns an exposure if uid is the user id of root. uid is the user id of the
+// process.
 func rootExposure(uid int) []exposure {
 	if uid != 0 {
 		return nil

@@ -16,8 +16,8 @@ import (
 // openTimeout limits how long opening a store may take, including its migrations.
 const openTimeout = time.Minute
 
-// This file opens what the commands of the gateway have in common: configuration, store, master
-// key.
+// This file has what several commands need: reading the configuration and the master key, and
+// opening the store.
 
 // configFlag is the flag --config, which all commands of the gateway have.
 type configFlag struct {
@@ -39,7 +39,7 @@ func (c configFlag) load(s *invocation) (*config.Config, error) {
 	return conf, nil
 }
 
-// open reads the configuration and opens the store, while a gateway may be serving from it.
+// open reads the configuration and opens the store. A gateway may be using the store meanwhile.
 func (c configFlag) open(s *invocation) (*config.Config, gateway.Store, error) {
 	conf, err := c.load(s)
 	if err != nil {
@@ -49,8 +49,9 @@ func (c configFlag) open(s *invocation) (*config.Config, gateway.Store, error) {
 	return conf, store, err
 }
 
-// openExisting opens the store for a command. It neither creates nor migrates a database: a mistyped
-// path would otherwise leave an empty one, and a gateway of an older version may be running.
+// openExisting opens the store for a command. It does not create a database, because a mistyped
+// path would leave an empty file. It does not migrate a database, because a gateway of an older
+// version may be using the store.
 func openExisting(ctx context.Context, conf *config.Config) (gateway.Store, error) {
 	store, err := openStore(ctx, conf, app.StoreOptions{Existing: true})
 	if errors.Is(err, gateway.ErrNoDatabase) || errors.Is(err, gateway.ErrOlderDatabase) {
@@ -80,8 +81,8 @@ func storeError(conf *config.Config, err error) error {
 }
 
 // loadMasterKey reads the master key from the environment or from its file. If the file does not
-// exist, the error wraps fs.ErrNotExist. It creates no key, because a new key could not decrypt
-// what is in the store.
+// exist, the error wraps fs.ErrNotExist. loadMasterKey creates no key: a new key could not decrypt
+// the values in the store.
 func loadMasterKey(conf *config.Config) (*keys.Sealer, error) {
 	if conf.MasterKey != "" {
 		m, err := keys.ParseMasterKey(string(conf.MasterKey))
@@ -107,7 +108,8 @@ func permissionHint(err error) error {
 
 const restoreKeyHint = "restore the file, or set its path with master_key_file"
 
-// checkKeyError adds a hint to the error for a store that was sealed with another master key.
+// checkKeyError adds a hint to keys.ErrMasterKey: the store was encrypted with another master key.
+// It returns any other error unchanged.
 func checkKeyError(err error) error {
 	if errors.Is(err, keys.ErrMasterKey) {
 		return withHint(err, "restore the master key file of this database, or add the old key to it as another line")

@@ -24,8 +24,8 @@ type userImportCmd struct {
 }
 
 // Run checks the whole file before it stores anything. It then skips and reports each line that
-// contradicts the stored users, for example an openid that belongs to another old_id. Importing the
-// same file again changes nothing.
+// contradicts the stored users. For example, the openid of the line may belong to another old_id.
+// Importing a file twice changes nothing.
 func (c *userImportCmd) Run(s *invocation) error {
 	conf, err := c.load(s)
 	if err != nil {
@@ -99,8 +99,8 @@ func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []import
 	return nil
 }
 
-// importedUntil describes how far an import came that failed after done lines. Whether the next
-// batch was stored is uncertain: the connection may have failed after the commit.
+// importedUntil describes the progress of a failed import. The first done lines are stored. The
+// next batch may be stored too, because the connection can fail after the commit of the database.
 func importedUntil(lines []importLine, done int) string {
 	if done == 0 {
 		return "no line imported for certain"
@@ -114,8 +114,8 @@ type importLine struct {
 	user gateway.ImportedUser
 }
 
-// lineProblem is a problem of one line. It does not repeat values, because openids must not appear
-// in a terminal.
+// lineProblem is a problem of one line. Its text never repeats a value of the line, because openids
+// must not appear in a terminal.
 type lineProblem struct {
 	line int
 	text string
@@ -128,7 +128,7 @@ func (p lineProblem) Error() string { return fmt.Sprintf("%d: %s", p.line, p.tex
 // problems. template has the fields that are the same for all users, such as the connector.
 func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, problems []error) {
 	table := csv.NewReader(from)
-	table.FieldsPerRecord = -1 // any number: it is checked below, so that all such lines are reported
+	table.FieldsPerRecord = -1 // any number: the loop checks it, and reports every wrong line
 	table.TrimLeadingSpace = true
 	head, err := table.Read()
 	if err != nil {
@@ -138,7 +138,7 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 	if problem != "" {
 		return nil, []error{lineProblem{line: 1, text: problem}}
 	}
-	openids, oldIDs := map[string]int{}, map[string]int{} // by openid and old id: the line
+	openids, oldIDs := map[string]int{}, map[string]int{} // openid → line, old id → line
 	for {
 		record, err := table.Read()
 		if errors.Is(err, io.EOF) {
@@ -152,7 +152,7 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 			n = syntax.Line
 			reject("misplaced or unclosed quote")
 			if errors.Is(err, csv.ErrQuote) {
-				return lines, problems // the rest of the file is inside that quote
+				return lines, problems // the reader took the rest of the file for quoted text
 			}
 			continue
 		case err != nil:

@@ -10,8 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-// keyCmd is "weigate key". Signing keys sign ID tokens. The master key, which is not in the store,
-// seals (encrypts) the signing keys in the store.
+// keyCmd is "weigate key". Signing keys sign ID tokens, and are in the store. The master key seals
+// (encrypts) the signing keys, and is not in the store.
 type keyCmd struct {
 	List   keyListCmd   `cmd:"" help:"List the signing keys and their master keys."`
 	Rotate keyRotateCmd `cmd:"" help:"Create a new signing key. The gateway does so every 90 days."`
@@ -60,8 +60,8 @@ func (c *keyListCmd) Run(s *invocation) error {
 	return table.Flush()
 }
 
-// keyState returns the state of a key. Of the active keys of an algorithm, the newest signs; it has
-// replaced the others.
+// keyState returns the state of a key: next, active, replaced or expired. A key is replaced when a
+// newer key of its algorithm signs.
 func keyState(k gateway.Key, all []gateway.Key, now time.Time) string {
 	switch {
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
@@ -137,7 +137,7 @@ func (c *keyResealCmd) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
-	// OpenSet seals again what is sealed with an older master key.
+	// OpenSet opens the keys that an older master key has sealed, and seals them with the first.
 	_, err = keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepReplacedKeys(conf)})
 	if err != nil {
 		return checkKeyError(err)

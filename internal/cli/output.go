@@ -46,13 +46,13 @@ func (p printer) serverLog() *log.Logger {
 	return log.New(p.err, "weigate: http: ", 0)
 }
 
-// logger returns the log of the demo's packages. It has warnings and errors only.
+// logger returns the log for the demo. It prints only warnings and errors.
 func (p printer) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
-// oneLine joins the lines of a message. A joined error, or a name with a line break in it, would
-// otherwise look like several messages.
+// oneLine joins the lines of a message, because every message must be one line. Joined errors have
+// several lines, and a file name may contain a line break.
 func oneLine(s string) string {
 	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
 	return strings.Join(lines, "; ")
@@ -101,7 +101,7 @@ func (w serverErrorWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// parseLevel parses the key log.level of the configuration, which has rejected every other word.
+// parseLevel parses the value of log.level. Package config has already rejected invalid values.
 func parseLevel(word string) slog.Level {
 	var l slog.Level
 	if l.UnmarshalText([]byte(word)) != nil {
@@ -110,8 +110,8 @@ func parseLevel(word string) slog.Level {
 	return l
 }
 
-// redact shortens openids and unionids, and replaces the values of attributes with names such as
-// "token". No package should log these; redact is a second protection.
+// redact shortens openids and unionids. It replaces the values of attributes with names such as
+// "token". The packages should not log secrets at all: redact is a second protection.
 func redact(_ []string, a slog.Attr) slog.Attr {
 	switch strings.ToLower(a.Key) {
 	case "openid", "unionid":

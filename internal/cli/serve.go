@@ -27,7 +27,8 @@ import (
 type serveCmd struct{ configFlag }
 
 // shutdownTimeout is how long requests in progress may still take after a stop. It is longer than a
-// call to WeChat, so that no sign-in is interrupted: WeChat's codes can be redeemed only once.
+// call to WeChat. An interrupted call would lose the sign-in, because a code of WeChat can be
+// redeemed only once.
 const shutdownTimeout = 20 * time.Second
 
 // runningGateway is a gateway and the values that a reload of its configuration needs.
@@ -208,8 +209,9 @@ func (g *runningGateway) reload() {
 	g.log.Info("configuration reloaded", "apps", len(next.Apps))
 }
 
-// needRestart returns the changed keys that a reload cannot apply. It also checks whether the
-// master key file has other content than at the start: a reload does not read it again.
+// needRestart returns the changed keys that a reload cannot apply. A reload does not replace the
+// master key either. So needRestart also checks whether the master key file has changed since the
+// start.
 func (g *runningGateway) needRestart(next *config.Config) []string {
 	changed := config.NeedsRestart(g.conf, next)
 	switch m, err := loadMasterKey(next); {
@@ -221,10 +223,11 @@ func (g *runningGateway) needRestart(next *config.Config) []string {
 	return changed
 }
 
-// loadOrCreateMasterKey reads the master key. If its file does not exist, it creates one, unless
-// the store contains signing keys: then the file is lost, and a new key could not decrypt them.
+// loadOrCreateMasterKey reads the master key. If the file does not exist and the store has no
+// signing keys, it creates the file. If the store has signing keys, the file is lost. A new master
+// key could not decrypt the signing keys, so this is an error.
 func loadOrCreateMasterKey(s *invocation, conf *config.Config, store gateway.Keys) (*keys.Sealer, error) {
-	// The key exists, whether or not it could be read.
+	// Without fs.ErrNotExist the key exists, even if it could not be read.
 	if m, err := loadMasterKey(conf); !errors.Is(err, fs.ErrNotExist) {
 		return m, err
 	}
@@ -238,8 +241,8 @@ func loadOrCreateMasterKey(s *invocation, conf *config.Config, store gateway.Key
 	return m, err
 }
 
-// checkNoSealedKeys returns an error if the store contains signing keys, which only the missing
-// master key can decrypt.
+// checkNoSealedKeys returns an error if the store contains signing keys. It is for a missing master
+// key file: no other key can decrypt the signing keys.
 func checkNoSealedKeys(ctx context.Context, conf *config.Config, store gateway.Keys) error {
 	sealed, err := store.Keys(ctx)
 	if err != nil {

@@ -16,14 +16,14 @@ import (
 	"github.com/weigate/weigate/internal/limit"
 )
 
-// servers is a set of HTTP servers that start and stop together. A command first listens on all
-// addresses with listen, then sets the handlers with handle, and then serves with run. In this
-// order a port in use ends the program before it has printed or changed anything.
+// servers is a set of HTTP servers that start and stop together. A command calls the methods in
+// this order: listen for all addresses, handle for all handlers, and then run. So a port in use
+// ends the program before it has printed or changed anything.
 type servers struct {
 	out printer
 	all []server
 
-	shutdownTimeout time.Duration // for requests in progress after a stop; 0 = five seconds
+	shutdownTimeout time.Duration // how long requests in progress may take after a stop; 0 = five seconds
 	writeTimeout    time.Duration // for a whole response; 0 = unlimited, for long polls of the simulator
 	errorLog        *log.Logger   // of net/http; nil = printed by out
 
@@ -36,8 +36,9 @@ type servers struct {
 }
 
 // lateConnections is how long a graceful server still accepts connections after a stop. The kernel
-// may have queued connections of a proxy. Closing the listener resets them, and the proxy then
-// responds with 502, as a test of rolling restarts under load has shown.
+// may have connections of a proxy in the queue of the listener. Closing the listener at once would
+// reset these connections, and the proxy would respond with 502. A test of rolling restarts under
+// load has shown this.
 const lateConnections = 500 * time.Millisecond
 
 type server struct {
@@ -69,7 +70,7 @@ func (s *servers) listen(addr, setting string) (net.Listener, error) {
 	}
 	var opErr *net.OpError
 	if errors.As(err, &opErr) {
-		err = opErr.Err // without the address, which is in the message already
+		err = opErr.Err // omit the address: the message below has it already
 	}
 	return nil, withHint(fmt.Errorf("listen on %s: %w", addr, err), "set another address with %s", setting)
 }
@@ -136,7 +137,7 @@ func (s *servers) run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	cancel() // after a failed server too
+	cancel() // needed when a server has failed: ctx is then not done yet
 	if s.stopping != nil {
 		s.stopping()
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// simCmd is "weigate sim". It serves a simulated WeChat, with which developers test their own apps.
+// simCmd is "weigate sim". It serves a simulated WeChat. Developers test their own apps with it.
 type simCmd struct {
 	Addr        string   `default:"127.0.0.1:8090" placeholder:"HOST:PORT" help:"Address of WeChat's pages and API (${default})."`
 	ControlAddr string   `default:"127.0.0.1:8091" placeholder:"HOST:PORT" help:"Address of the control page (${default})."`
@@ -114,8 +114,8 @@ func (c *simCmd) serveTLS(run *servers, wx *wechattest.Server) (net.Listener, er
 	return l, nil
 }
 
-// writePEM writes a certificate to a file. It replaces an existing file only if that contains a
-// certificate: a mistyped name must not destroy another file.
+// writePEM writes a certificate to a file. If the file exists and is not a certificate, writePEM
+// returns an error: a mistyped name must not destroy another file.
 func writePEM(name string, certificate []byte) error {
 	old, err := os.ReadFile(name)
 	switch {
@@ -153,7 +153,7 @@ func (c *simCmd) apps() ([]wechattest.App, error) {
 		apps = append(apps, a)
 	}
 	for i := range apps {
-		apps[i].OpenPlatform = "sim" // all apps share an owner, and so their unionids
+		apps[i].OpenPlatform = "sim" // one open platform account: a user has one unionid at all apps
 	}
 	return apps, nil
 }
@@ -174,7 +174,8 @@ func isIP(domain string) bool {
 	return err == nil
 }
 
-// simError returns an error of the simulator's configuration with the names of the command's flags.
+// simError rewrites an error of package wechattest for users of the command: it names the flag
+// --consent-as instead of the field.
 func simError(err error) error {
 	return errors.New(strings.NewReplacer("wechattest: ", "", "consent as", "--consent-as").Replace(err.Error()))
 }
@@ -196,9 +197,9 @@ func address(l net.Listener) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// qrSVG returns a QR code as SVG. Package wechattest has no dependencies, so the command passes this
-// function to it. text must be ASCII, because QR readers interpret other bytes in different
-// character sets.
+// qrSVG returns a QR code as SVG. Package wechattest has no dependencies and cannot make QR codes,
+// so it receives this function. text must be ASCII: QR readers disagree on the character set of
+// other bytes.
 func qrSVG(text string) ([]byte, error) {
 	code, err := go_qr.EncodeText(text, go_qr.Medium)
 	if err != nil {

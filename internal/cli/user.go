@@ -134,14 +134,14 @@ func (c *userShowCmd) Run(s *invocation) error {
 	return table.Flush()
 }
 
-// userFinder has the arguments of the commands that change users, and finds these users.
+// userFinder has the arguments of a command that changes users. It finds the users by their ids.
 type userFinder struct {
 	configFlag
 	IDs []string `arg:"" name:"id" help:"User ids, openids, unionids or old ids."`
 }
 
-// each calls do for each user of the command, prints the result and appends an event of this kind.
-// It finds all users first, so that a misspelled id changes nothing.
+// each finds all users of the command first, so that a misspelled id changes nothing. Then it calls
+// do for each user, records an event of this kind, and prints the result.
 func (c userFinder) each(
 	s *invocation, kind string, do func(gateway.Store, gateway.User) (result string, err error),
 ) error {
@@ -198,9 +198,11 @@ func (c *userApproveCmd) Run(s *invocation) error {
 // userBlockCmd is "weigate user block".
 type userBlockCmd struct{ userFinder }
 
-// Run blocks users. The store ends their sessions and tokens in the same transaction. An identity
-// without a unionid cannot be joined with those of other connectors, where the person is not
-// blocked. So Run names each connector at which the user has no unionid.
+// Run blocks users. The store ends their sessions and tokens in one transaction with the block.
+//
+// Without a unionid, the gateway cannot recognize one person at two connectors (apps at WeChat).
+// The person may be another user at another connector, and that user is not blocked. So Run prints
+// each connector at which the blocked user has no unionid.
 func (c *userBlockCmd) Run(s *invocation) error {
 	return c.each(s, eventBlocked, func(store gateway.Store, u gateway.User) (string, error) {
 		_, err := store.UpdateUser(s.ctx, u.ID, time.Now(), func(u *gateway.User) error {
@@ -288,8 +290,8 @@ func find(s *invocation, store gateway.Store, id string) (gateway.User, error) {
 	if !errors.Is(err, gateway.ErrNotFound) {
 		return u, err
 	}
-	// Not a query for a text, which also finds nicknames: any user can choose the id of another user
-	// as nickname.
+	// The query must not search nicknames (UserQuery.Text does): a user can choose the id of another
+	// user as nickname.
 	found, err := store.Users(s.ctx, gateway.UserQuery{ID: id, Limit: 2})
 	if err != nil {
 		return gateway.User{}, err
@@ -332,8 +334,8 @@ func formatTime(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// printable replaces characters that would move the cursor or change the reading direction of the
-// terminal. Users choose nicknames freely.
+// printable replaces the characters that are not printable. Users choose nicknames freely, and some
+// characters move the cursor of a terminal or change the reading direction.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -19,8 +19,9 @@ func (versionCmd) Run(s *invocation) error {
 	return nil
 }
 
-// versionLine returns version, revision and platform, as recorded by the Go toolchain. A build from
-// a working copy has no version.
+// versionLine returns the version, the revision and the platform. The Go toolchain has recorded the
+// version and the revision in the binary. If the version is missing, the line says "development
+// build".
 func versionLine(info *debug.BuildInfo) string {
 	version := info.Main.Version
 	if version == "" || version == "(devel)" {

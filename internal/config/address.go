@@ -15,7 +15,8 @@ import (
 
 // This file checks URLs, hosts and listen addresses. Each check returns all errors.
 
-// Errors of several checks. The errors of url.Parse are never shown, because they quote the value.
+// Errors of several checks. The errors of url.Parse are never shown: they quote the value, and the
+// value may be a misplaced secret.
 var (
 	errNotURL   = errors.New("must be a complete URL such as https://login.example.com")
 	errUserInfo = errors.New("must not contain a user name or password")
@@ -65,8 +66,8 @@ func isLoopback(address string) bool {
 	return err == nil && origin.IsLoopback(u.Hostname())
 }
 
-// checkBaseURL checks a URL to which the gateway appends paths: its own URL, and those of WeChat.
-// insecure allows plain http on hosts other than this machine.
+// checkBaseURL checks a URL to which the gateway appends paths: its own URL, or a URL of WeChat.
+// With insecure, plain http is allowed on every host, and without it only on this machine.
 func checkBaseURL(text string, insecure bool) (errs []error) {
 	u, err := parseAddress(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
@@ -100,9 +101,9 @@ func notPrintable(r rune) bool { return r <= ' ' || r > '~' }
 // 7.1).
 var validNativeScheme = regexp.MustCompile(`^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+$`)
 
-// checkRedirectURI checks a redirect URI of an app. public allows the scheme of a native app, and
-// insecure allows plain http on hosts other than this machine. The URI of a request is compared
-// byte for byte, so it must be written here exactly as the app sends it.
+// checkRedirectURI checks a redirect URI of an app. public allows the scheme of a native app, such
+// as com.example.app:. With insecure, plain http is allowed on every host. checkRedirectURI does
+// not normalize the URI, because the gateway compares redirect URIs byte for byte.
 func checkRedirectURI(text string, public, insecure bool) (errs []error) {
 	u, err := parseAddress(text)
 	if err != nil {
@@ -133,8 +134,8 @@ func checkRedirectURI(text string, public, insecure bool) (errs []error) {
 	return errs
 }
 
-// checkReturnURL checks a return URL of a relay app: the beginning of the addresses to which codes may
-// be sent.
+// checkReturnURL checks a return URL of a relay app (an app that speaks WeChat's own protocol). The
+// gateway sends codes only to addresses that begin with a return URL.
 func checkReturnURL(text string) (errs []error) {
 	u, err := parseAddress(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
@@ -168,7 +169,7 @@ func checkHostPort(text string) (errs []error) {
 	case err != nil || u.Host != text || text == "":
 		return []error{errors.New("must be a host without scheme and path, such as wiki.example.com:8443")}
 	}
-	// The default port depends on the scheme of the site, which is not known here.
+	// The scheme of the app is not known here, so the default ports of http and https are rejected.
 	if u.Port() == "443" || u.Port() == "80" {
 		errs = append(errs, errPort)
 		u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())

@@ -13,9 +13,13 @@ import (
 // This file reads the apps list: the keys that apps of all kinds have. The keys of one kind only
 // are in app_kinds.go.
 
-// appKeys declares the keys of an app; see type key in section.go. kinds are the kinds of apps that
-// have the key, noEnv means that no environment variable sets it, and below has the keys inside its
-// value. v.choice takes the default value, and then all valid values.
+// appKeys declares the keys of an app; see type key in section.go. The fields of a key:
+//
+//   - kinds: the kinds of apps that have the key; none = all
+//   - noEnv: no environment variable sets the key
+//   - below: the keys inside the value
+//
+// v.choice takes the default value, and then all valid values.
 func appKeys() []key[App] {
 	var (
 		oidc        = []gateway.AppKind{gateway.AppOIDC}
@@ -79,7 +83,8 @@ func kindNames(kinds ...gateway.AppKind) (out []string) {
 	return out
 }
 
-// apps reads the apps list. It is read last, because apps refer to connectors and to other keys.
+// apps reads the apps list. The list comes last, because its checks use the values of earlier keys,
+// such as the connectors (the apps at WeChat).
 func (v value) apps() (out []App) {
 	for _, item := range v.items() {
 		s := item.section(keyNames(appKeys()))
@@ -97,8 +102,8 @@ func (v value) apps() (out []App) {
 	return out
 }
 
-// likelyKind guesses the kind of an app from its keys. It is used if the kind is missing or
-// misspelled, so that the other problems of the app are found too.
+// likelyKind guesses the kind of an app from its keys. It is for an app with a missing or
+// misspelled kind: with a guess, one run also finds the other problems of the app.
 func (s *section) likelyKind() gateway.AppKind {
 	switch {
 	case s.has("hosts"):
@@ -129,8 +134,8 @@ func readAppKind(s *section, v value, a *App) {
 		a.Kind = s.likelyKind()
 	}
 	if a.Kind == gateway.AppForwardAuth && !s.reader.hasProxies {
-		// Otherwise any client could send the X-Forwarded headers of a proxy, with a host and an
-		// address of its choice.
+		// In forward auth, a proxy sends the host and the client's address in X-Forwarded headers.
+		// Without trusted_proxies, any client could forge these headers.
 		v.reject("requires trusted_proxies, the addresses of your reverse proxies, such as [127.0.0.1]")
 	}
 	if rejected {
@@ -220,8 +225,8 @@ func readMethods(s *section, v value, a *App) {
 	}
 }
 
-// hasKind reports whether there is a connector of this kind, or one whose kind was rejected, so
-// that one mistake does not cause a second message.
+// hasKind reports whether there is a connector of this kind. A connector with a rejected kind
+// counts too, so that one mistake does not cause two messages.
 func hasKind(connectors []Connector, kind string) bool {
 	return slices.ContainsFunc(connectors, func(c Connector) bool { return c.Kind == kind || c.Kind == "" })
 }

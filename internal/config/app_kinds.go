@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// This file reads the keys of apps of one kind: oidc, then forward_auth, then relay.
+// This file reads the keys that belong to one kind of app: first those of oidc (OpenID Connect),
+// then forward_auth (a proxy asks the gateway), then relay (WeChat's own protocol).
 
 // emailKeys declares the keys of email; see type key in section.go.
 func emailKeys() []key[Email] {
@@ -19,7 +20,8 @@ func emailKeys() []key[Email] {
 	}
 }
 
-// lifetimeKeys declares the keys of lifetimes. v.duration takes the default value and the bounds.
+// lifetimeKeys declares the keys of lifetimes. v.duration takes the default value, the lower bound
+// and the upper bound.
 func lifetimeKeys() []key[Lifetimes] {
 	return []key[Lifetimes]{
 		{name: "code", read: func(_ *section, v value, l *Lifetimes) {
@@ -78,7 +80,7 @@ func readEmail(_ *section, v value, a *App) { readMapping(v, emailKeys(), &a.Ema
 func readEmailDomain(s *section, v value, e *Email) {
 	policy := s.fromEnvOrFile("policy")
 	if policy.present() && policy.node.Value != e.Policy {
-		return // the policy was rejected, so the domain cannot be checked
+		return // the policy was rejected, and the check of the domain depends on it
 	}
 	text, ok := v.text()
 	_, ipErr := netip.ParseAddr(text)
@@ -94,9 +96,9 @@ func readEmailDomain(s *section, v value, e *Email) {
 	}
 }
 
-// readHosts reads the hosts of a site behind a reverse proxy. Two apps must not have the same host
-// name, even with different ports: browsers send cookies to all ports of a host, so the session
-// cookie of one app would reach the other.
+// readHosts reads the hosts of a forward_auth app (an app behind a reverse proxy). Two apps must
+// not share a host name, not even with different ports. Browsers send cookies to all ports of a
+// host, so each app would receive the session cookies of the other app.
 func readHosts(s *section, v value, a *App) {
 	a.Hosts = v.checkedTexts(checkHostPort)
 	gatewayHost := ""

@@ -1,15 +1,16 @@
 // Package config reads the gateway's configuration from a YAML file and from environment variables.
 //
 // [Load] returns a [Config] with checked values and with defaults. If the configuration is invalid,
-// it returns all [Problems], each with its line. [Config.Warnings] are problems that do not prevent
-// a start. [Keys] lists every key. [NeedsRestart] lists the changed keys that a running gateway
-// cannot apply.
+// Load returns all [Problems] with their lines. [Config.Warnings] are problems that do not prevent
+// a start. [Keys] lists every key. [NeedsRestart] compares two configurations: it lists the changed
+// keys that take effect only after a restart.
 //
 // # Environment variables
 //
-// Every key with a single value can also be set by an environment variable, which has priority over
-// the file. Its name is WEIGATE_ and the path of the key in capital letters, with an underscore for
-// each sequence of other characters. Items of a list are named by their name or id:
+// Every key with a single value can also be set by an environment variable. The variable has
+// priority over the file. Its name is WEIGATE_ and the path of the key in capital letters. An
+// underscore replaces all characters other than letters and digits. In the path, a list item has
+// its name or id:
 //
 //	listen                          WEIGATE_LISTEN
 //	session: {idle: 24h}            WEIGATE_SESSION_IDLE
@@ -24,13 +25,13 @@
 // # Files
 //
 // Relative paths in the file and in variables are relative to the folder of the configuration file.
-// A file that other users of the machine can change is rejected, and so is one with secrets that all
-// users can read; see package filemode.
+// A file that other users of the machine can change is rejected, and so is one with secrets that
+// all users can read; see package filemode.
 //
 // # Redaction
 //
-// A problem never repeats a value, because a misplaced secret would appear in a log; the line
-// number is enough to find it. The errors of the YAML library quote values and are never shown.
+// A message never repeats a value, because the value may be a misplaced secret. The line number is
+// enough to find the value. The errors of the YAML library quote values, and are never shown.
 package config
 
 import (
@@ -58,7 +59,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix // proxies whose X-Forwarded headers are trusted
 	Session        Session
 	ProfileMaxAge  time.Duration // age at which nickname and avatar are requested again
-	VerifyCache    time.Duration // how long a decision for a proxy may be cached; 0 = not at all
+	VerifyCache    time.Duration // how old a cached decision of forward auth may be; 0 = no cache
 	VerifyFiles    []string      // names of WeChat's ownership files, MP_verify_xxx.txt; xxx is the content of each
 	Limits         Limits
 	Site           Site
@@ -115,7 +116,7 @@ type Connector struct {
 	Kind         string // OfficialAccount or Website
 	AppID        string
 	Secret       wechat.Secret
-	OpenPlatform string // name of the open platform account (开放平台账号); connectors with the same one share unionids
+	OpenPlatform string // name of the open platform account (开放平台账号); its connectors share unionids
 	API          string // base URL of WeChat's API, https://api.weixin.qq.com
 	Open         string // base URL of WeChat's pages, https://open.weixin.qq.com
 	AnyBrowser   bool   // treats every browser as WeChat's; only with a simulator on this machine
@@ -143,7 +144,7 @@ type App struct {
 	Email                  Email
 	IDTokenAlg             string // "RS256" or "ES256"
 	IDTokenClaims          bool   // profile claims also in the ID token, not only in the userinfo response
-	OldIDClaim             bool   // the scope profile also contains old_id, the user's id in an imported table
+	OldIDClaim             bool   // the scope profile adds old_id: the user's id in the program that the gateway replaced
 	Lifetimes              Lifetimes
 
 	// For kind forward_auth: hosts in lower case, without the default port. A host name belongs to
@@ -213,8 +214,8 @@ func (c *Config) StoreFile() (path string, ok bool) {
 	return path, ok && path != ":memory:"
 }
 
-// NeedsRestart returns the keys that differ between the running configuration and the next one, and
-// that a running gateway cannot change. All other changes take effect by a reload.
+// NeedsRestart returns the changed keys that require a restart. It compares the running
+// configuration with the next one. All other changes take effect by a reload.
 func NeedsRestart(running, next *Config) []string {
 	var keys []string
 	if running.URL != next.URL {
@@ -244,8 +245,8 @@ func NeedsRestart(running, next *Config) []string {
 	return keys
 }
 
-// KeepRunning returns a copy of next in which the keys of [NeedsRestart] have their running values,
-// so that a running gateway can apply it.
+// KeepRunning returns a copy of next that a running gateway can apply. In the copy, the keys of
+// [NeedsRestart] have the values of running.
 func KeepRunning(running, next *Config) *Config {
 	c := *next
 	c.URL = running.URL

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// This file reads the wechat list: the connectors, which are the operator's apps at WeChat.
+// This file reads the wechat list. Its items are the connectors. A connector is an app of yours at
+// WeChat: an official account or a website app.
 
 // Default base URLs of WeChat's API and of its pages.
 const (
@@ -42,7 +43,7 @@ func connectorKeys() []key[Connector] {
 
 // connectors reads the wechat list.
 func (v value) connectors() (out []Connector) {
-	var sections []*section // of out, for warnings
+	var sections []*section // the section of each connector in out, for warnings
 	for _, item := range v.items() {
 		s := item.section(keyNames(connectorKeys()))
 		if !s.requireMapping() {
@@ -58,8 +59,8 @@ func (v value) connectors() (out []Connector) {
 	return out
 }
 
-// warnSeparateUsers warns of a website app that shares no unionids with an official account: a user
-// who signs in through both is then recorded as two users.
+// warnSeparateUsers warns of a website app that shares no unionids with an official account.
+// Without a common unionid, the gateway cannot recognize a user of both: it records two users.
 func warnSeparateUsers(connectors []Connector, sections []*section) {
 	hasOfficialAccount := false
 	platforms := map[string]bool{} // values of open_platform of connectors that are not website apps
@@ -139,9 +140,9 @@ func readControl(_ *section, v value, c *Connector) {
 	}
 }
 
-// uniqueAppID reads the appid of a connector or of a relay app, and rejects one that was used
-// before. line is the line of that connector or app, for the message about a second use. It returns
-// "" if the appid is rejected.
+// uniqueAppID reads the appid of a connector or of a relay app. It rejects an appid that was used
+// before. line is the line of this connector or app: the message for a later duplicate names it.
+// uniqueAppID returns "" if it rejects the appid.
 func (v value) uniqueAppID(line int) string {
 	text, ok := v.text()
 	firstLine := v.reader.appIDs[text]
@@ -174,19 +175,22 @@ func (v value) baseURL(defaultValue string, insecure bool) string {
 	return text
 }
 
-// usedNames has the names of the items of a list that have been read.
+// usedNames has the names of the list items that were read so far, to find duplicates.
 type usedNames struct {
-	lines     map[string]int // line of each name
-	variables map[string]int // line of the name that belongs to each environment variable
+	lines     map[string]int // name → its line
+	variables map[string]int // beginning of environment variables (WEIGATE_APPS_WIKI) → line of the name
 }
 
 func newUsedNames() *usedNames {
 	return &usedNames{lines: map[string]int{}, variables: map[string]int{}}
 }
 
-// uniqueName reads the name of a list item, and adds it to used. It returns "" if the name is
-// rejected: because it does not match valid, which rule describes; because it was used before; or
-// because two names would have the same environment variables, as a-b and a_b do.
+// uniqueName reads the name of a list item, and adds it to used. It returns "" if it rejects the
+// name. There are three reasons:
+//
+//   - The name does not match valid. rule describes valid in the message.
+//   - The name was used before.
+//   - An earlier name leads to equal environment variables, as a-b and a_b do.
 func (v value) uniqueName(list string, valid *regexp.Regexp, rule string, used *usedNames) string {
 	text, ok := v.text()
 	if !ok {
@@ -216,8 +220,8 @@ func (s *section) useNameInPath(list, name string) {
 	}
 }
 
-// connectorNames returns the names of the connectors of a kind, or of all kinds for "". It includes
-// a connector whose kind was rejected, so that one mistake does not cause a second message.
+// connectorNames returns the names of the connectors of a kind, or of all kinds for "". A connector
+// with a rejected kind counts for every kind, so that one mistake does not cause two messages.
 func connectorNames(all []Connector, kind string) (out []string) {
 	for _, c := range all {
 		if c.Name != "" && (kind == "" || c.Kind == kind || c.Kind == "") {

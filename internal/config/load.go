@@ -19,11 +19,12 @@ import (
 // maxFile limits the size of a configuration file.
 const maxFile = 1 << 20
 
-// Load reads the configuration file at path. Environment variables, which getenv returns as
-// os.Getenv does, have priority over the file; nil means an empty environment. If the content is
-// invalid, or if other users of the machine may change the file or read secrets in it, the error is
-// of type [Problems] and lists every problem. If the file does not exist, the error wraps
-// fs.ErrNotExist.
+// Load reads the configuration file at path. Environment variables have priority over the file.
+// getenv returns them, as os.Getenv does; nil means an empty environment.
+//
+// If the content is invalid, the error is of type [Problems] and lists every problem. A file that
+// other users of the machine can change is a problem too, and so is a file whose secrets they can
+// read. If the file does not exist, the error wraps fs.ErrNotExist.
 func Load(path string, getenv func(string) string) (*Config, error) {
 	f, err := os.Open(path)
 	switch {
@@ -44,8 +45,8 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	return read(path, text, info, getenv)
 }
 
-// Parse is [Load] for a configuration in memory. name replaces the path of the file: in problems,
-// and as the path to whose folder other paths are relative.
+// Parse is [Load] for a configuration in memory. name replaces the path of the file. Problems begin
+// with name, and relative paths in the configuration are relative to the folder of name.
 func Parse(name string, text []byte, getenv func(string) string) (*Config, error) {
 	return read(name, text, nil, getenv)
 }
@@ -71,8 +72,8 @@ func read(name string, text []byte, info fs.FileInfo, getenv func(string) string
 	return c, nil
 }
 
-// checkMode rejects a file that other users may change, or that contains secrets and that all users
-// may read.
+// checkMode rejects a file that other users of the machine can change. If the file has secrets, it
+// also rejects a file that all users can read.
 func (r *reader) checkMode(info fs.FileInfo) {
 	if err := filemode.Check(r.file, info, r.hasSecrets); err != nil {
 		value{reader: r}.reject("%s %s", err, r.file)
@@ -80,7 +81,7 @@ func (r *reader) checkMode(info fs.FileInfo) {
 }
 
 // path returns the path of a file that the configuration names. Relative paths are relative to the
-// folder of the configuration file, so that the gateway finds its files wherever it is started.
+// folder of the configuration file. So they do not depend on the working directory of the process.
 func (r *reader) path(name string) string {
 	if filepath.IsAbs(name) {
 		return name
@@ -122,8 +123,9 @@ func (r *reader) parse(text []byte) (root value, ok bool) {
 	return root, true
 }
 
-// errorLine returns the line of a YAML error, or 0 if it has none: the line where an unfinished
-// construct starts, such as an open quote, or else the line where the parser stopped.
+// errorLine returns the line of a YAML error, or 0 if the error has none. For an unfinished
+// construct, such as an open quote, it returns the line of the beginning. For other errors, it
+// returns the line where the parser stopped.
 func errorLine(err error) int {
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {

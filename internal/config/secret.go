@@ -14,8 +14,9 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// This file reads secrets: from the value of a key, from its environment variable, or from a file.
-// A second key, which ends in _file, contains the path of that file: secret, secret_file.
+// This file reads secrets. A secret comes from the value of a key, from its environment variable,
+// or from a file. The path of the file is in a second key with _file at the end: the key secret has
+// the second key secret_file.
 
 // maxSecretFile is the largest size of a secret file. A wrong path may name a huge file.
 const maxSecretFile = 16 << 10
@@ -26,9 +27,9 @@ type secret struct {
 	at    value
 }
 
-// secrets reads secrets from the key of v, or from the file whose path is in the same key with
-// _file at its end. It rejects more than limit secrets. If an environment variable sets one of the
-// two keys, the other key is ignored in the configuration file.
+// secrets reads secrets from the key of v, or from the file that the second key (_file) names. It
+// rejects more than limit secrets. If an environment variable sets one of the two keys, the value
+// of the other key in the configuration file is ignored.
 func (s *section) secrets(v value, limit int) []secret {
 	name := v.path[strings.LastIndexByte(v.path, '.')+1:]
 	if s.fromFile(name).isSecret() { // also if a variable has priority over it
@@ -51,8 +52,8 @@ func (s *section) secrets(v value, limit int) []secret {
 	return v.secretValues(limit)
 }
 
-// isSecret reports whether the value of a key for secrets is a secret. The address of a store is one
-// only if it contains a password.
+// isSecret reports whether v is present and secret. Only the key store can have a value that is not
+// secret: an address without a password.
 func (v value) isSecret() bool {
 	if !v.present() || v.path != "store" {
 		return v.present()
@@ -77,7 +78,7 @@ func (v value) secretValues(limit int) []secret {
 	if v.node.Kind == yaml.SequenceNode && limit > 1 {
 		return v.secretList(limit)
 	}
-	// YAML takes a secret of digits for a number. node.Value still has its text unchanged.
+	// YAML reads a secret of digits as a number. node.Value still has the text of the file.
 	if v.node.Kind != yaml.ScalarNode || !slices.Contains([]string{"!!str", "!!int", "!!float"}, v.node.Tag) {
 		v.reject("must be a string, not %s", typeName(v.node))
 		return nil
@@ -146,8 +147,8 @@ func (v value) checkSecrets(values []string, limit int) (out []secret) {
 	return out
 }
 
-// readSecretFile reads a file. Its errors do not contain the name: someone may have written a
-// secret where a file name belongs.
+// readSecretFile reads a file. Its errors do not contain the file name, because the "name" may be a
+// secret in the wrong key.
 func readSecretFile(name string) (string, error) {
 	info, err := os.Stat(name)
 	switch {

@@ -14,8 +14,8 @@ import (
 // table lists the keys of one mapping of the YAML file. readMapping and readKey read a mapping with
 // such a table into a struct.
 
-// key declares one key of a mapping. T is the struct that the mapping is read into. The order of
-// the keys is that of the example file.
+// key declares one key of a mapping. T is the struct that receives the values of the mapping. In a
+// table, the keys have the order of the example file (weigate.example.yaml).
 type key[T any] struct {
 	name     string
 	kinds    []gateway.AppKind // kinds of apps that have this key; nil = all
@@ -24,8 +24,8 @@ type key[T any] struct {
 	below    []string          // paths of the keys inside the value of this key, such as ".idle"
 
 	// read checks the value v of the key and stores it in the struct. s is the mapping that
-	// contains the key. nil when the function of another key reads this key too: that of secret
-	// also reads secret_file.
+	// contains the key. read is nil for a key that the function of another key reads: the function
+	// of secret also reads secret_file.
 	read func(s *section, v value, into *T)
 }
 
@@ -42,8 +42,8 @@ func keyNames[T any](keys []key[T]) (out []string) {
 	return out
 }
 
-// section is a mapping of the file, after its keys were checked. The embedded value is the mapping
-// itself.
+// section is a mapping of the YAML file, split into its keys. Unknown and duplicate keys have been
+// rejected. The embedded value is the mapping itself.
 type section struct {
 	value
 	fields map[string]*yaml.Node // value of each key
@@ -142,8 +142,8 @@ func readKey[T any](s *section, k key[T], into *T) {
 	k.read(s, v, into)
 }
 
-// readMapping reads the mapping v into a struct. Absent keys get their default values, because
-// their read functions are called too.
+// readMapping reads the mapping v into a struct. It calls the read functions of absent keys too,
+// because these functions set the default values.
 func readMapping[T any](v value, keys []key[T], into *T) *section {
 	s := v.section(keyNames(keys))
 	for _, k := range keys {
@@ -168,8 +168,9 @@ func paths[T any](keys []key[T]) (out []string) {
 	return out
 }
 
-// prefixed returns the paths with prefix before each. The prefix is the name of a key, or, for the
-// field below of a key, "." when its value is a mapping and "[]." when it is a list of mappings.
+// prefixed puts prefix before every path: "session" and ".idle" give "session.idle". Paths in the
+// field below of a key begin with "." if the value is a mapping. They begin with "[]." if the value
+// is a list of mappings.
 func prefixed(prefix string, paths []string) (out []string) {
 	for _, path := range paths {
 		out = append(out, prefix+path)

@@ -20,10 +20,11 @@ func nearest(word string, known []string) string {
 	return best
 }
 
-// edits returns the Damerau-Levenshtein distance: the least number of insertions, deletions,
-// replacements and swaps of neighbouring letters that turn a into b. Cell [i][j] of the usual table
-// is the distance of the first i letters of a and the first j of b. Three rows of the table are
-// enough, because a swap looks back two rows.
+// edits returns the Damerau-Levenshtein distance of a and b: how many changes turn a into b. A
+// change inserts, deletes or replaces a letter, or swaps two neighbouring letters.
+//
+// The algorithm fills a table. Cell [i][j] is the distance between the first i letters of a and the
+// first j letters of b. Only three rows are in memory, because a swap looks back two rows.
 func edits(a, b string) int {
 	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
 	for j := range rows[1] {
@@ -42,7 +43,7 @@ func edits(a, b string) int {
 				now[j] = min(now[j], before[j-2]+1)
 			}
 		}
-		rows = [3][]int{last, now, before} // the next round overwrites before
+		rows = [3][]int{last, now, before} // the next iteration overwrites before
 	}
 	return rows[1][len(b)]
 }
@@ -57,8 +58,8 @@ func didYouMean(word string, known []string) string {
 
 var plainWord = regexp.MustCompile(`^[A-Za-z_-]{1,32}$`)
 
-// unknownKey returns the message for an unknown key. It repeats the key only if that looks like a
-// word, because it may be a secret that was written in the wrong line.
+// unknownKey returns the message for an unknown key. The key may be a misplaced secret. So the
+// message repeats only a key that looks like a word.
 func unknownKey(key string) string {
 	if plainWord.MatchString(key) {
 		return "unknown key " + key

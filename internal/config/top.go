@@ -25,9 +25,10 @@ const (
 
 // This file reads the keys at the top of the configuration file, except the lists wechat and apps.
 
-// topKeys declares these keys; see type key in section.go. noEnv means that no environment variable
-// sets the key, and below has the keys inside its value. v.duration takes the default value and the
-// bounds, v.choice the default value and all valid ones. Later keys use the values of earlier ones.
+// topKeys declares these keys; see type key in section.go. Two fields of a key: noEnv means that no
+// environment variable sets the key, and below has the keys inside the value. v.duration takes the
+// default value and two bounds. v.choice takes the default value and then all valid values. The
+// order matters, because the checks of some keys use the values of earlier keys.
 func topKeys() []key[Config] {
 	return []key[Config]{
 		{name: "url", required: "the base URL of this gateway, such as https://login.example.com", read: readURL},
@@ -63,7 +64,7 @@ func topKeys() []key[Config] {
 
 func sessionKeys() []key[Session] {
 	return []key[Session]{
-		// 0 = readSession sets the default
+		// The default 0 means "not set": the default of idle depends on max, and readSession sets it.
 		{name: "idle", read: func(_ *section, v value, s *Session) { s.Idle = v.duration(0, time.Minute, year) }},
 		{name: "max", read: func(_ *section, v value, s *Session) { s.Max = v.duration(30*day, time.Minute, year) }},
 	}
@@ -74,7 +75,7 @@ func limitsKeys() []key[Limits] {
 		{name: "connections", read: func(_ *section, v value, l *Limits) {
 			l.Connections = v.number(limit.Connections.Max, 16, 1_000_000)
 		}},
-		// The bounds are one call a second, and WeChat's quota.
+		// The lower bound, 60 a minute, is one call a second. The upper bound is WeChat's own quota.
 		{name: "wechat_calls", read: func(_ *section, v value, l *Limits) {
 			l.WeChatCalls = v.number(limit.WeChatCalls, 60, 50_000)
 		}},
@@ -115,8 +116,8 @@ func (r *reader) config(root value) *Config {
 		root.reject("must be a mapping with keys such as url, wechat and apps, not %s", typeName(root.node))
 		return c
 	}
-	// There is no key master_key, but users try it. It gets a more helpful message than "unknown
-	// key".
+	// The key master_key does not exist, but administrators try it. It gets a more helpful message
+	// than "unknown key".
 	const masterKey = "master_key"
 	s := root.section(append(keyNames(topKeys()), masterKey))
 	if s.has(masterKey) {
@@ -125,7 +126,7 @@ func (r *reader) config(root value) *Config {
 	for _, k := range topKeys() {
 		readKey(s, k, c)
 	}
-	if c.URL != "" { // checked last, because insecure is read after url
+	if c.URL != "" { // url is checked last: the check needs the key insecure, which is read after url
 		s.fromEnvOrFile("url").rejectAll(checkBaseURL(c.URL, c.Insecure))
 	}
 	return c
@@ -221,8 +222,9 @@ func readSession(_ *section, v value, c *Config) {
 	}
 }
 
-// validVerifyFile matches the names of the files with which WeChat verifies the ownership of a
-// domain. mp.weixin.qq.com generates MP_verify_ and, in all known cases, 16 characters.
+// validVerifyFile matches the names of WeChat's ownership files. WeChat requests the file from a
+// domain to verify its owner. mp.weixin.qq.com generates the name: MP_verify_ and, in all known
+// cases, 16 characters.
 var validVerifyFile = regexp.MustCompile(`^MP_verify_[A-Za-z0-9]{8,64}\.txt$`)
 
 func readVerifyFiles(_ *section, v value, c *Config) {

@@ -11,11 +11,11 @@ import (
 )
 
 // This file reads values of the YAML file or of environment variables: strings, lists, booleans and
-// durations. A method that finds a problem records it in the reader and returns a default value, so
-// that one run reports all problems.
+// durations. A method that finds a problem records the problem in the reader, and returns a default
+// value. So one run reports all problems.
 
-// reader reads one configuration. It collects the problems, and what later keys need to know about
-// earlier ones.
+// reader reads one configuration. It collects the problems. It also keeps the facts that the checks
+// of later keys need, such as the names that are in use.
 type reader struct {
 	file     string
 	getenv   func(string) string
@@ -28,14 +28,14 @@ type reader struct {
 	connectorNames *usedNames
 	appNames       *usedNames
 	appIDs         map[string]int // line of each appid, of connectors and of relay apps
-	hosts          map[string]int // by host name: line of the forward_auth app that has it
+	hosts          map[string]int // host name → line of the forward_auth app with this host
 }
 
 // value is the value of a key, from the file or the environment. The key may be absent.
 type value struct {
 	reader *reader
 	node   *yaml.Node // nil = absent or null
-	line   int        // line of the value; if it is absent, of the mapping that lacks it
+	line   int        // line of the key or list item; if the key is absent, line of its mapping
 	path   string     // path of the key, such as apps.wiki.hosts
 	env    string     // variable that the value comes from; "" = the file
 }
@@ -73,8 +73,9 @@ func (v value) problem(format string, args ...any) Problem {
 	return p
 }
 
-// resolve returns the node that a YAML alias (*name) refers to, n itself if it is not an alias, and
-// nil for null. It follows a limited number of aliases, because they could refer to each other.
+// resolve follows a YAML alias (*name) and returns the node that it refers to. It returns other
+// nodes unchanged, and nil for null. Aliases can refer to each other in a circle, so the number of
+// steps is limited.
 func resolve(n *yaml.Node) *yaml.Node {
 	for range 8 {
 		if n == nil || n.Kind != yaml.AliasNode {
@@ -157,8 +158,8 @@ func (v value) nonEmpty(defaultValue string) string {
 	return text
 }
 
-// texts reads a list of strings, and rejects empty and duplicate ones. at has the list element of
-// each string, for messages of further checks.
+// texts reads a list of strings. It rejects empty strings and duplicates. at[i] is the list element
+// of texts[i]: further checks record their problems on it.
 func (v value) texts() (texts []string, at []value) {
 	for _, item := range v.items() {
 		if !item.present() {

@@ -1,7 +1,8 @@
-// Package cookie names, creates and reads the cookies of a server. No other host receives them.
+// Package cookie names, creates and reads the cookies of a server. Browsers send these cookies to
+// no other host.
 //
-// [For] returns the [Set] for the server's base URL. [Sent] reads cookies from a request. The package
-// imports the standard library only, so that the public packages of this module may use it.
+// [For] returns the [Set] for the server's base URL. [Sent] reads cookies from a request. The
+// package imports the standard library only, so that the public packages of this module may use it.
 package cookie
 
 import (
@@ -15,18 +16,20 @@ import (
 // Set creates and reads the cookies of one base URL. They are HttpOnly, SameSite=Lax, and Secure on
 // https. Methods take the short name of a cookie, to which the Set adds a prefix.
 //
-// The prefix depends on the base URL. On https at the root of a host it begins with "__Host-": no
-// other host, and no page on plain http, can set such a cookie (RFC 6265bis, section 4.1.3.2). On
-// https below a path it begins with "__Secure-", and browsers send the cookies for that path only.
-// On plain http it contains the port, because browsers send the cookies of one port to all others.
+// The prefix depends on the base URL:
+//
+//   - https without a path: it begins with "__Host-". Other hosts and pages on plain http cannot set
+//     a cookie with this prefix (RFC 6265bis, section 4.1.3.2).
+//   - https with a path: it begins with "__Secure-". Browsers send the cookies for that path only.
+//   - plain http: it contains the port, because browsers send cookies to every port of a host.
 type Set struct {
 	prefix string // of the full names
 	path   string // the attribute Path
 	secure bool   // the attribute Secure
 }
 
-// For returns the Set for an http or https URL. prefix is a part of the prefix of the Set, and
-// distinguishes programs on one host.
+// For returns the Set for an http or https URL. prefix is the name of the program in the cookie
+// names: two programs on one host use different names.
 func For(base *url.URL, prefix string) Set {
 	s := Set{path: strings.TrimSuffix(base.EscapedPath(), "/"), secure: base.Scheme == "https"}
 	switch {
@@ -66,14 +69,15 @@ func (s Set) make(name, value string, age int) *http.Cookie {
 	}
 }
 
-// MaxSent is how many cookies of one prefix of names are read from a request. A browser has about
-// ten of them, at most thirty. An attacker can send thousands, each of which would be decrypted.
+// MaxSent is how many cookies with one prefix [Sent] reads from a request. A browser has about ten
+// cookies of the gateway, at most thirty. An attacker can send thousands. Without the limit, the
+// server would decrypt all of them.
 const MaxSent = 50
 
 // Sent returns the cookies of a request whose names begin with prefix, in the order of the header.
-// It returns at most [MaxSent] and does not read the rest of the header. Every cookie of the product
-// is read through this function, in one pass, so that the cost of a request does not depend on how
-// many cookies a client makes up.
+// It stops after [MaxSent] cookies and does not read the rest of the header. So a client cannot
+// raise the cost of a request by sending more cookies. All packages of the gateway read cookies
+// through Sent.
 func Sent(r *http.Request, prefix string) iter.Seq[*http.Cookie] {
 	return func(yield func(*http.Cookie) bool) {
 		count := 0
@@ -96,8 +100,9 @@ func Sent(r *http.Request, prefix string) iter.Seq[*http.Cookie] {
 	}
 }
 
-// Named returns the cookies called name, in the order of the header. There are several when another
-// host below the same domain has set one of this name, which cannot happen when HostOnly is true.
+// Named returns the cookies called name, in the order of the header. When another host of the
+// domain has set a cookie with this name too, there are several. This cannot happen when HostOnly
+// is true.
 func (s Set) Named(r *http.Request, name string) iter.Seq[*http.Cookie] {
 	return func(yield func(*http.Cookie) bool) {
 		for c := range Sent(r, s.prefix) {
@@ -129,9 +134,9 @@ func (s Set) Has(r *http.Request, name string) bool {
 	return false
 }
 
-// Value returns the value of the cookie called name, or "". It also returns "" when the browser
-// sent two different values: another host below the same domain has set one of them, and it is
-// unknown which. This cannot happen when HostOnly is true.
+// Value returns the value of the cookie called name, or "". When the browser sent two different
+// values, another host of the domain has set one of the cookies. The server cannot know which value
+// is its own, so Value returns "". This cannot happen when HostOnly is true.
 func (s Set) Value(r *http.Request, name string) string {
 	value := ""
 	for c := range s.Named(r, name) {

@@ -1,10 +1,10 @@
 // Package filemode checks which users of the machine may read and change the gateway's files:
 // [Check] for a file, [WritableByAll] for a folder.
 //
-// A user of the machine who can change the configuration file can send the users of the gateway to
-// another server, and one who can read a secret can use it. So such files are rejected, as ssh and
-// PostgreSQL reject theirs. The package does not check who owns a file, and checks nothing on
-// Windows, whose files have no Unix permissions.
+// A user of the machine who can change the configuration file can redirect the gateway's users to
+// another server. A user who can read a secret can use it. So the gateway rejects a file with wrong
+// permissions, as ssh and PostgreSQL do. The package does not check the owner of a file. It checks
+// nothing on Windows, because Windows has no Unix permissions.
 package filemode
 
 import (
@@ -29,13 +29,13 @@ var (
 // hasPermissionBits reports whether this operating system has Unix permissions for files.
 const hasPermissionBits = runtime.GOOS != "windows"
 
-// Check returns an error if the group of a file or all users may change it, or if it contains
-// secrets and all users may read it. The group may read secrets, because a file of root is readable
-// by the user of a service in this way. The error wraps [ErrWritable] or [ErrReadable] and ends with
-// a command that corrects the mode, without the file's name.
+// Check returns an error if the group or all users may write to a file. If the file has secrets,
+// Check also returns an error if all users may read it. The group may read secrets: root can then
+// own the file, and the service reads it through its group. The error wraps [ErrWritable] or
+// [ErrReadable]. It ends with the command that corrects the mode, without the name of the file.
 //
-// Files below /run/secrets may be readable by all users: container platforms mount secrets there,
-// and all users are only those of that container.
+// All users may read files below /run/secrets. Container platforms mount secrets there, and only
+// the users of the container can reach the folder.
 func Check(path string, info fs.FileInfo, hasSecrets bool) error {
 	mode := info.Mode().Perm()
 	switch {

@@ -22,8 +22,9 @@ import (
 // MinMasterKey is the least number of bytes that a master key may have.
 const MinMasterKey = 32
 
-// ErrMasterKey means that a value was sealed with a master key that the [Sealer] does not have: the
-// key file was replaced by another one, or an old key was removed before everything was sealed again.
+// ErrMasterKey means that a value was sealed with a master key that the [Sealer] does not have.
+// There are two causes. The key file was replaced by the file of another gateway. Or an old key was
+// removed from the file too early: some values were not yet sealed with the new key.
 var ErrMasterKey = errors.New("keys: sealed with a master key that is not among those given")
 
 // ErrTampered means that a sealed value is damaged, or was moved here from another row.
@@ -49,8 +50,8 @@ const (
 	headerSize  = 1 + idSize + nonceSize
 )
 
-// NewSealer returns a Sealer with the given master keys, each of at least [MinMasterKey] bytes. The
-// first seals, all of them open.
+// NewSealer returns a Sealer with the given master keys. A key has at least [MinMasterKey] bytes.
+// The first key seals. Every key can open.
 func NewSealer(keys ...[]byte) (*Sealer, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("keys: no master key given")
@@ -72,9 +73,9 @@ func NewSealer(keys ...[]byte) (*Sealer, error) {
 	return s, nil
 }
 
-// ParseMasterKey returns a Sealer with the master keys in text: base64, one per line or separated by
-// commas or spaces. Empty lines and lines that begin with # are ignored. An error contains the number
-// of the line and never its content.
+// ParseMasterKey returns a Sealer with the master keys in text: base64, one per line or separated
+// by commas or spaces. Empty lines and lines that begin with # are ignored. An error contains the
+// number of the line and never its content.
 func ParseMasterKey(text string) (*Sealer, error) {
 	var keys [][]byte
 	for n, line := range strings.Split(text, "\n") {
@@ -101,8 +102,8 @@ func decodeKey(s string) ([]byte, error) {
 	return base64.RawURLEncoding.DecodeString(s)
 }
 
-// IDs returns the public ids of the master keys, in their order: the key that seals is first. The ids
-// reveal nothing about the keys, and may be shown to an administrator.
+// IDs returns the public ids of the master keys, in their order: the key that seals is first. The
+// ids reveal nothing about the keys, and may be shown to an administrator.
 func (s *Sealer) IDs() []string {
 	ids := make([]string, 0, len(s.keys))
 	for _, k := range s.keys {
@@ -111,10 +112,10 @@ func (s *Sealer) IDs() []string {
 	return ids
 }
 
-// Seal encrypts plain by AES-256-GCM. The key is derived from the first master key for the purpose.
-// row identifies the row that stores the result. purpose and row are authenticated as associated
-// data and not stored. [Sealer.Open] must receive the same ones, so a sealed value that is moved to
-// another row does not open there.
+// Seal encrypts plain by AES-256-GCM. The encryption key is derived from the first master key and
+// purpose, a constant text of the caller. row identifies the database row for the result. purpose
+// and row are associated data: they are authenticated, and not stored. [Sealer.Open] requires equal
+// values, so a sealed value cannot be moved to another row.
 func (s *Sealer) Seal(purpose, row string, plain []byte) ([]byte, error) {
 	if len(s.keys) == 0 {
 		return nil, ErrMasterKey
@@ -130,8 +131,8 @@ func (s *Sealer) Seal(purpose, row string, plain []byte) ([]byte, error) {
 	return aead.Seal(header, nil, plain, associated(purpose, row)), nil
 }
 
-// Open decrypts what [Sealer.Seal] returned, with the key that sealed it. Errors to test for:
-// [ErrMasterKey], whose text has the id of the missing key, and [ErrTampered].
+// Open decrypts what [Sealer.Seal] returned. The sealed value contains the id of its master key.
+// Errors to test for: [ErrMasterKey] (its text has the id of the missing key) and [ErrTampered].
 func (s *Sealer) Open(purpose, row string, sealed []byte) ([]byte, error) {
 	if len(sealed) < headerSize || sealed[0] != sealVersion {
 		return nil, ErrTampered
@@ -158,9 +159,9 @@ func (s *Sealer) Current(sealed []byte) bool {
 	return len(s.keys) > 0 && len(sealed) >= headerSize && string(sealed[1:1+idSize]) == string(s.keys[0].id[:])
 }
 
-// Derive derives a key of 32 bytes from each master key for the purpose, in the order of the master
-// keys. Use the first for new values; the others verify values from before the master key was
-// replaced.
+// Derive derives a key of 32 bytes from each master key for the purpose. The keys have the order of
+// the master keys. Use the first key for new values. The other keys are for values from the time
+// before the master key was replaced.
 func (s *Sealer) Derive(purpose string) [][]byte {
 	out := make([][]byte, 0, len(s.keys))
 	for _, k := range s.keys {
@@ -203,12 +204,12 @@ func associated(purpose, row string) []byte {
 	return []byte(purpose + "\x00" + row)
 }
 
-// maxMasterFile is the limit of bytes that are read, since a wrong path may name a file of any size.
+// maxMasterFile is the largest size of a master key file. A wrong path may name a huge file.
 const maxMasterFile = 64 << 10
 
 // LoadOrCreate reads the master key file at path. If there is none, it creates a file with a new
-// random key, readable by its owner only (mode 0600), and returns created = true. Two processes that
-// start at the same moment get the same key.
+// random key, readable by its owner only (mode 0600), and returns created = true. Two processes
+// that start at the same moment get the same key.
 //
 // A copy of the database without this file reveals no sealed value. Keep the file apart from the
 // database and its backups.
@@ -226,8 +227,8 @@ func LoadOrCreate(path string) (s *Sealer, created bool, err error) {
 }
 
 // Load reads the master key file at path; see [ParseMasterKey] for its form. For a file that does
-// not exist the error wraps [fs.ErrNotExist]. A file that other users may read or change is rejected;
-// see filemode.Check.
+// not exist the error wraps [fs.ErrNotExist]. A file that other users may read or change is
+// rejected; see filemode.Check.
 func Load(path string) (*Sealer, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -256,8 +257,8 @@ func Load(path string) (*Sealer, error) {
 }
 
 // create writes a new key to a temporary file in the same directory, and then links it to path. So
-// the file at path is always complete. If path exists by then, the link fails, so that a second
-// process does not replace the key of the first: then created is false, and err is nil.
+// the file at path is always complete. If another process has created path meanwhile, the link
+// fails. Then create keeps that file, and returns false without an error.
 func create(path string) (created bool, err error) {
 	key := make([]byte, 32)
 	rand.Read(key)

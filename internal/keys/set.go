@@ -36,9 +36,9 @@ type Set struct {
 	reading sync.Mutex               // locked while the store is read or changed; also guards cfg.Keep
 }
 
-// OpenSet reads the keys and creates those that are missing. Keys that were sealed with an older
-// master key are sealed again with the first one. It returns [ErrMasterKey] when a key in the store
-// was sealed with a master key that SetConfig.Sealer does not have.
+// OpenSet reads the keys from the store. It creates a key for each algorithm that has none. It
+// seals (encrypts) keys again if an older master key has sealed them. It returns [ErrMasterKey]
+// when SetConfig.Sealer does not have the master key of a signing key.
 func OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
 	if cfg.Store == nil || cfg.Sealer == nil {
 		return nil, errors.New("keys: SetConfig.Store and SetConfig.Sealer are required")
@@ -53,8 +53,8 @@ func OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
 	}
 	defaultTo(&cfg.Period, 90*24*time.Hour)
 	defaultTo(&cfg.Lead, 24*time.Hour)
-	// Longer than the lifetime of a session: an app that signs its user out sends the ID token from
-	// the beginning of the session (id_token_hint), and its signature must still be verified.
+	// An app that signs its user out sends the ID token of the sign-in (id_token_hint). The gateway
+	// must still verify the token at the end of a session of 30 days.
 	defaultTo(&cfg.Keep, 35*24*time.Hour)
 	defaultTo(&cfg.Reload, 10*time.Second)
 	if cfg.Now == nil {
@@ -83,8 +83,8 @@ func (s *Set) SetKeep(d time.Duration) {
 	s.cfg.Keep = d
 }
 
-// CheckMasterKey returns [ErrMasterKey] unless the master keys open every signing key of the store
-// that has not expired at now. It changes nothing.
+// CheckMasterKey checks that sealer can open every signing key of the store. Keys that have expired
+// at now are skipped. It returns [ErrMasterKey] when a master key is missing. It changes nothing.
 func CheckMasterKey(ctx context.Context, store gateway.Keys, sealer *Sealer, now time.Time) error {
 	stored, err := store.Keys(ctx)
 	if err != nil {
@@ -118,9 +118,12 @@ func (s *Set) Run(ctx context.Context) {
 	}
 }
 
-// Maintain reads the keys that other replicas have created. It creates a key SetConfig.Lead before
-// SetConfig.Period of the newest one ends, stores when replaced keys expire, and seals keys again
-// after a change of the master key.
+// Maintain reads the keys again, since other replicas may have created some. Then it does what is
+// due:
+//
+//   - It creates the next key, SetConfig.Lead before SetConfig.Period of the newest key ends.
+//   - It stores for each replaced key when the key expires.
+//   - It seals keys again after the master key was replaced.
 func (s *Set) Maintain(ctx context.Context) error {
 	s.reading.Lock()
 	defer s.reading.Unlock()
@@ -149,16 +152,18 @@ func (s *Set) Maintain(ctx context.Context) error {
 	return nil
 }
 
-// ActivationDelay returns how long after [Set.Rotate] with atOnce the new key begins to sign and the
-// old key is removed from the published keys. By then every replica has read the new key, even if
-// reading the store failed once. If a replica signed with the new key earlier, another replica might
-// publish a key set without it, and apps would reject the tokens. If a replica removed the old key
-// earlier, apps would reject tokens that another replica still signs with it.
+// ActivationDelay returns the delay of [Set.Rotate] with atOnce. After the delay, the new key
+// begins to sign, and the old key is no longer published. By then every replica has read the new
+// key, even if reading the store failed once.
+//
+// An earlier change would make apps reject valid tokens. A replica might sign with the new key
+// while another replica publishes a key set without it. Or a replica might sign with the old key
+// while another replica no longer publishes it.
 func (s *Set) ActivationDelay() time.Duration { return 3 * s.cfg.Reload }
 
-// Rotate creates a new key for alg, which signs after SetConfig.Lead. atOnce is for a key that leaked:
-// the new key signs after [Set.ActivationDelay], and all older keys of alg expire at that time, so
-// that tokens signed with them are not accepted any more. The clocks of the replicas must agree.
+// Rotate creates a new key for alg. Without atOnce, the new key signs after SetConfig.Lead. atOnce
+// is for a key that leaked: the new key signs after [Set.ActivationDelay]. All older keys of alg
+// expire at that time, and their tokens become invalid. The clocks of the replicas must agree.
 func (s *Set) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	s.reading.Lock()
 	defer s.reading.Unlock()
@@ -217,8 +222,8 @@ func (s *Set) List() []Status {
 	return out
 }
 
-// createDue creates a key of alg when there is none, or when the newest one will sign for at most
-// another SetConfig.Lead. It reports whether it created one.
+// createDue creates a key of alg when there is none. It also creates a key when the newest key has
+// at most SetConfig.Lead left to sign. It reports whether it created a key.
 func (s *Set) createDue(ctx context.Context, snap *snapshot, alg string) (bool, error) {
 	now := s.cfg.Now()
 	newest := snap.newest(alg, now)
@@ -231,9 +236,9 @@ func (s *Set) createDue(ctx context.Context, snap *snapshot, alg string) (bool, 
 	return false, nil
 }
 
-// create stores a new key in the next slot of its algorithm; it signs from active on. When another
-// replica creates a key at the same moment, both choose the same slot. The store accepts only one key
-// in a slot, and both replicas use that key.
+// create stores a new key that signs from active on. The keys of an algorithm have numbered places,
+// the slots, and the new key gets the next free slot. When two replicas create a key at one moment,
+// both choose one slot. The store accepts only the first key, and both replicas use this key.
 func (s *Set) create(ctx context.Context, snap *snapshot, alg string, active time.Time) error {
 	der, kid, err := newPrivateKey(alg)
 	if err != nil {
@@ -258,8 +263,9 @@ func (s *Set) create(ctx context.Context, snap *snapshot, alg string, active tim
 	return nil
 }
 
-// retireAndReseal stores for each replaced key when it expires, and seals keys again that were sealed
-// with an older master key. A key that needs both changes gets the second at the next call.
+// retireAndReseal stores for each replaced key when the key expires. It also seals keys again if an
+// older master key has sealed them. If a key needs both changes, the second follows at the next
+// call.
 func (s *Set) retireAndReseal(ctx context.Context, snap *snapshot) (changed bool, err error) {
 	now := s.cfg.Now()
 	for _, k := range snap.published(now) {

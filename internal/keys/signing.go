@@ -30,11 +30,11 @@ const (
 // The types of tokens (the JOSE header typ). A token of one type is not accepted as another.
 const (
 	TypeJWT       = "JWT"                   // ID tokens
-	TypeAssertion = "weigate-assertion+jwt" // signed user data that forward auth sends to a site
+	TypeAssertion = "weigate-assertion+jwt" // signed user data for an app behind forward auth
 )
 
-// ErrToken means that a string is not a token of this gateway: it is malformed, has another type, or
-// was not signed with a key that the gateway still publishes.
+// ErrToken means that a string is not a valid token of this gateway. It may be malformed, or have
+// another type than required. Or the gateway does not publish its key (any more).
 var ErrToken = errors.New("keys: not a token of this gateway")
 
 const (
@@ -43,9 +43,9 @@ const (
 	rsaBits     = 2048
 )
 
-// signingKey is a key of the store, decrypted. Its id (kid) is the thumbprint of its public key (RFC
-// 7638), so two keys never have the same id. This matters when the database was replaced: an app may
-// have cached the key set of the earlier one.
+// signingKey is a key of the store, decrypted. Its id (kid) is the thumbprint of its public key
+// (RFC 7638), so two keys never have equal ids. This matters after the database was replaced: apps
+// may still have the key set of the earlier database in their caches.
 type signingKey struct {
 	stored  gateway.Key
 	alg     string
@@ -60,8 +60,8 @@ type snapshot struct {
 	read time.Time     // when the store was read
 }
 
-// Sign signs claims, which are JSON, with the active key of alg, and returns the token in the compact
-// form. typ is the type of the token: [TypeJWT] or [TypeAssertion].
+// Sign signs claims, which are JSON, with the active key of alg, and returns the token in the
+// compact form. typ is the type of the token: [TypeJWT] or [TypeAssertion].
 func (s *Set) Sign(alg, typ string, claims []byte) (string, error) {
 	k := s.current.Load().active(alg, s.cfg.Now())
 	if k == nil {
@@ -82,8 +82,8 @@ func (s *Set) Sign(alg, typ string, claims []byte) (string, error) {
 // are JSON. It does not check times: the caller decides whether an expired token is accepted. The
 // only error to test for is [ErrToken].
 //
-// When the token was signed with an unknown key, Verify reads the store, because another replica may
-// have created the key. It does so at most once a second.
+// If the key of the token is unknown, another replica may have created the key. Verify then reads
+// the store again, at most once a second.
 func (s *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{RS256, ES256})
 	if err != nil || len(jws.Signatures) != 1 {
@@ -108,8 +108,9 @@ func (s *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 }
 
 // JWKS returns the published keys as a JSON Web Key Set: public members only, with kid, alg and
-// use. It reads the store again when the last reading is older than five seconds, so an app that
-// requests the set because of an unknown kid gets a key that another replica created.
+// use. An app requests the set when a token has a kid that it does not know. Another replica may
+// have created this key a moment ago. So JWKS reads the store again if the keys in memory are older
+// than five seconds.
 func (s *Set) JWKS(ctx context.Context) ([]byte, error) {
 	s.refresh(ctx, 5*time.Second)
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
@@ -123,9 +124,9 @@ func (s *Set) JWKS(ctx context.Context) ([]byte, error) {
 	return out, nil
 }
 
-// refresh reads the store if the keys in memory were read longer than age ago, and reports whether
-// they were replaced. While another goroutine reads the store, or when the store is unavailable, it
-// returns false, and the caller uses the keys in memory.
+// refresh reads the store if the keys in memory are older than age. It reports whether it replaced
+// the keys in memory. It does not wait while another goroutine reads the store: it then returns
+// false. It also returns false when the store is unavailable.
 func (s *Set) refresh(ctx context.Context, age time.Duration) bool {
 	since := s.cfg.Now().Sub(s.current.Load().read)
 	if since >= 0 && since < age { // below 0, the clock was set back
@@ -144,8 +145,8 @@ func (s *Set) refresh(ctx context.Context, age time.Duration) bool {
 	return true
 }
 
-// load reads the store and returns a new snapshot. A key that is unchanged is copied from the current
-// snapshot, because opening a sealed RSA key is slow.
+// load reads the store and returns a new snapshot. A key that is unchanged is copied from the
+// current snapshot, because opening a sealed RSA key is slow.
 func (s *Set) load(ctx context.Context) (*snapshot, error) {
 	stored, err := s.cfg.Store.Keys(ctx)
 	if err != nil {
@@ -250,8 +251,8 @@ func newPrivateKey(alg string) (der []byte, kid string, err error) {
 	return der, public.KeyID, err
 }
 
-// published returns the keys of the JWKS: all that have not expired, including those that do not sign
-// yet. They are sorted as in the snapshot: by ActiveAt.
+// published returns the keys of the JWKS: all that have not expired, including those that do not
+// sign yet. They are sorted as in the snapshot: by ActiveAt.
 func (s *snapshot) published(now time.Time) []*signingKey {
 	var out []*signingKey
 	for _, k := range s.keys {
@@ -262,9 +263,10 @@ func (s *snapshot) published(now time.Time) []*signingKey {
 	return out
 }
 
-// active returns the key of alg that signs now: the newest whose ActiveAt has passed. If ActiveAt of
-// all keys is in the future, because the clock was set back, it returns the oldest: a key that signs
-// too early is better than no sign-in. It returns nil if there is no key.
+// active returns the key of alg that signs now: of the keys whose ActiveAt has passed, the newest.
+// If the clock was set back, ActiveAt of all keys can be in the future. Then active returns the
+// oldest key, because a key that signs too early is better than no sign-in. Without a key it
+// returns nil.
 func (s *snapshot) active(alg string, now time.Time) *signingKey {
 	var best *signingKey
 	for _, k := range s.published(now) {
@@ -310,8 +312,8 @@ func (s *snapshot) byKeyID(kid string, now time.Time) *signingKey {
 	return nil
 }
 
-// nextSlot returns the slot of the next key of alg: "sign/ALG/N". The store accepts only one key in a
-// slot, so that two replicas never create the same key twice.
+// nextSlot returns the slot of the next key of alg, "sign/ALG/N". N counts the keys of alg. The
+// store accepts only one key in a slot, so two replicas cannot both add key number N.
 func (s *snapshot) nextSlot(alg string) string {
 	prefix, last := useSign+"/"+alg+"/", 0
 	for _, k := range s.keys {

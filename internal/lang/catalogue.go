@@ -67,8 +67,8 @@ func MustLoad(files fs.FS, dir string) *Catalogue {
 	return c
 }
 
-// readTexts decodes one file. It reads token by token to find duplicate keys, which json.Unmarshal
-// accepts.
+// readTexts decodes one file. It reads the file token by token to find duplicate keys.
+// json.Unmarshal accepts duplicate keys.
 func readTexts(files fs.FS, name string) (map[string]string, error) {
 	raw, err := fs.ReadFile(files, name)
 	if err != nil {
@@ -111,9 +111,9 @@ func (c *Catalogue) Keys() []string {
 	return slices.Sorted(maps.Keys(keys))
 }
 
-// Check returns an error that names each required key without a text, and each key that is neither
-// required nor optional. A package that knows all its keys calls it once, to find missing and
-// unused texts.
+// Check compares the catalogue with the keys that a package uses. It returns an error for each
+// required key without a text (a missing text). It also returns an error for each text whose key is
+// neither required nor optional (an unused text).
 func (c *Catalogue) Check(required, optional []string) error {
 	keys := c.Keys()
 	var problems []error
@@ -130,7 +130,7 @@ func (c *Catalogue) Check(required, optional []string) error {
 	return errors.Join(problems...)
 }
 
-// In returns the texts in one language; in English for a language that the catalogue does not have.
+// In returns the texts in one language. For an unknown language, it returns the English texts.
 func (c *Catalogue) In(language string) Texts {
 	texts, found := c.texts[language]
 	if !found {
@@ -155,9 +155,9 @@ func (t Texts) Has(key string) bool {
 //
 //	t.Text("refused.title", "app", "Wiki")   // {app} becomes Wiki
 //
-// Values are inserted as they are, and names that the text does not have are ignored. It returns an
-// error for an unknown key and for a placeholder without a value; in a template that error ends the
-// execution.
+// Values are inserted without escaping. A name that is not a placeholder of the text is ignored. An
+// unknown key is an error, and so is a placeholder without a value. In a template, the error ends
+// the execution.
 func (t Texts) Text(key string, pairs ...any) (string, error) {
 	text, found := t.texts[key]
 	if !found {

@@ -3,8 +3,8 @@
 //
 // [FromRequest] and [FromHeader] read the Accept-Language header of a browser, [FromLocales] reads
 // the ui_locales parameter of OpenID Connect, and [FromEnvironment] reads the environment of a
-// terminal. A package with pages has its texts in two embedded JSON files, en.json and zh-CN.json,
-// and reads them with [Load].
+// terminal. A package with pages embeds two JSON files of texts, en.json and zh-CN.json. It reads
+// the files with [Load].
 //
 // Regional variants are not distinguished: every Chinese language tag selects zh-CN.
 package lang
@@ -24,8 +24,8 @@ const (
 // All returns the languages. Every catalogue has texts in each of them.
 func All() []string { return []string{English, Chinese} }
 
-// FromRequest returns the language for a page: the first known tag of the ui_locales parameter,
-// else the language that the browser prefers, else English.
+// FromRequest returns the language for a page. The first known tag of the ui_locales parameter
+// decides, then the browser's Accept-Language header. Without both, the language is English.
 func FromRequest(r *http.Request) string {
 	if language, found := FromLocales(r.URL.Query().Get("ui_locales")); found {
 		return language
@@ -45,9 +45,9 @@ func FromLocales(locales string) (language string, found bool) {
 }
 
 // FromHeader returns the known language with the highest quality value in Accept-Language (RFC
-// 9110, 12.5.4), and the first of several with the same value. An entry "*" counts as fallback, and
-// fallback is returned when the header has no known language. Entries with an invalid or zero
-// quality value are ignored.
+// 9110, 12.5.4). Of several languages with the highest value, it returns the first. The entry "*"
+// stands for fallback. Entries with an invalid or zero quality value are ignored. Without a known
+// language in the header, FromHeader returns fallback.
 func FromHeader(h http.Header, fallback string) string {
 	best, highest := fallback, 0.0
 	for part := range strings.SplitSeq(strings.Join(h.Values("Accept-Language"), ","), ",") {
@@ -85,7 +85,7 @@ func FromEnvironment(getenv func(string) string) string {
 	return English
 }
 
-// fromTag returns the language of a tag such as zh-Hans-CN, which its first subtag determines.
+// fromTag returns the language of a tag such as zh-Hans-CN. Only its first part (zh) counts.
 func fromTag(tag string) (language string, known bool) {
 	primary, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(tag)), "-")
 	switch primary {

@@ -4,8 +4,9 @@
 // [Values] also searches for secrets that the program generated during the test. The command
 // leaktest/scan searches the files that all tests have written.
 //
-// A value is found in plain text, in base64, in hexadecimal, and in text that was percent-encoded
-// (%XX) any number of times. A value that was encrypted, hashed, compressed or split is not found.
+// The search finds a value in plain text, in base64 and in hexadecimal. It also finds a value that
+// was percent-encoded (%XX), any number of times. It does not find a value that was encrypted,
+// hashed, compressed or split.
 package leaktest
 
 import (
@@ -23,7 +24,7 @@ const (
 	Mark   = "PLANTmk5Jw2Q"                     // part of every code and token: wechattest.Config.Mark
 )
 
-// form is one encoding of a value for which the search looks.
+// form is one encoding of a secret value, such as its base64 text. The search looks for all forms.
 type form struct {
 	name       string // describes value and encoding, for messages
 	text       string
@@ -36,10 +37,10 @@ func forms(value, what string) []form {
 		{name: what, text: value},
 		{name: what + " in hexadecimal", text: hex.EncodeToString([]byte(value)), ignoreCase: true},
 	}
-	// Base64 encodes groups of three bytes as four characters. The same value has three encodings,
-	// because it can start at each position of a group. The first and last characters are left out:
-	// they also depend on the bytes before and after the value. Those are the 2 or 3 characters to
-	// which the bytes before contribute, and the characters of an incomplete last group.
+	// Base64 encodes groups of three bytes as four characters. A value can start at the first, second
+	// or third byte of a group, so it has three encodings. Some characters also depend on the bytes
+	// around the value, and are left out. At the beginning these are 0, 2 or 3 characters. At the end
+	// they are the characters of an incomplete group.
 	for offset := range 3 {
 		padded := append(make([]byte, offset), value...)
 		end := len(padded) / 3 * 4
@@ -79,9 +80,9 @@ type Values struct {
 	matcher *matcher // nil until Find builds it for the forms
 }
 
-// Add adds a value. what describes it in messages. If the value is base64, as most random values
-// are, Find also searches for the decoded bytes, raw and in hexadecimal: a database may contain
-// them. Add returns false and ignores the value if it has fewer than 16 bytes.
+// Add adds a value. what describes the value in messages. Most random values are base64. For these,
+// Find also searches for the decoded bytes, raw and in hexadecimal, because a database may contain
+// them. If the value has fewer than 16 bytes, Add ignores it and returns false.
 func (v *Values) Add(what, value string) bool {
 	if len(value) < 16 {
 		return false
@@ -90,7 +91,7 @@ func (v *Values) Add(what, value string) bool {
 	v.names = append(v.names, what)
 	v.forms = append(v.forms, forms(value, what)...)
 	for _, e := range []*base64.Encoding{base64.RawURLEncoding, base64.RawStdEncoding} {
-		if raw, err := e.DecodeString(value); err == nil && len(raw) >= 12 { // from 16 characters
+		if raw, err := e.DecodeString(value); err == nil && len(raw) >= 12 { // 16 characters are 12 bytes
 			v.forms = append(v.forms,
 				form{name: what + ", its bytes", text: string(raw)},
 				form{name: what + ", its bytes in hexadecimal", text: hex.EncodeToString(raw), ignoreCase: true})

@@ -8,27 +8,31 @@ import (
 // matcher searches a text for many forms at once, by the algorithm of Wu and Manber ("A fast
 // algorithm for multi-pattern searching", 1994). A form is one encoding of a secret value.
 //
-// A window, as long as the shortest form, moves over the text. The last two bytes of the window,
-// its block, decide the next step. Only the beginning of each form, as long as the window, is
-// compared with the block. If no beginning contains the block, the window moves by nearly its whole
-// length, so most bytes of the text are never read. If a beginning ends with the block, the text at
-// the window is compared with the whole form.
+// A window moves over the text. It is as long as the shortest form. Its last two bytes are called
+// the block. The beginning of a form is its first bytes, as many as the window has. The block
+// decides the next step:
+//
+//   - No beginning contains the block: the window moves by nearly its whole length. So most bytes of
+//     the text are never read.
+//   - A beginning contains the block before its end: the window moves until the two would match.
+//   - A beginning ends with the block: the text at the window is compared with the whole form.
 type matcher struct {
 	window   int                // length of the window
-	shift    [1 << 16]uint8     // by block: how far the window can move without missing a form
-	endingIn map[uint16][]*form // by block: the forms that can start where the window starts
+	shift    [1 << 16]uint8     // block → how far the window can move without missing a form
+	endingIn map[uint16][]*form // block → the forms whose beginning ends with this block
 }
 
 // block is the number of bytes of a block.
 const block = 2
 
-// newMatcher returns a matcher for forms. Each has at least as many bytes as a block.
+// newMatcher returns a matcher for forms. Every form must have at least two bytes, the length of a
+// block.
 func newMatcher(forms []form) *matcher {
 	m := &matcher{window: math.MaxUint8, endingIn: map[uint16][]*form{}} // a shift must fit in uint8
 	for _, f := range forms {
 		m.window = min(m.window, len(f.text))
 	}
-	maxShift := uint8(m.window - block + 1) // for a block that no form has in its beginning
+	maxShift := uint8(m.window - block + 1) // for a block that no beginning contains
 	for i := range m.shift {
 		m.shift[i] = maxShift
 	}
@@ -47,8 +51,9 @@ func newMatcher(forms []form) *matcher {
 	return m
 }
 
-// blocks returns the block of the form that ends before index end. For a form that ignores case,
-// whose text is in lower case, it returns the block in all combinations of lower and upper case.
+// blocks returns the two bytes of the form before index end, as a key of matcher.shift. The text of
+// a form that ignores case is in lower case. For this form, blocks returns the keys of all
+// combinations of lower and upper case.
 func (f *form) blocks(end int) []uint16 {
 	a, b := f.text[end-block], f.text[end-1]
 	keys := []uint16{key(a, b)}
@@ -100,8 +105,8 @@ func (f *form) isPrefixOf(text []byte) bool {
 	return string(text) == f.text || f.ignoreCase && bytes.EqualFold(text, []byte(f.text))
 }
 
-// search returns the name of the first form in text, or "". It decodes percent-encoded text and
-// searches again, until nothing is left to decode.
+// search returns the name of the first form in text, or "". If it finds none, it removes one layer
+// of percent-encoding and searches again. It ends when the text has no percent-encoding left.
 func (m *matcher) search(text []byte) string {
 	escaped := ""
 	for text != nil {
@@ -117,7 +122,7 @@ func (m *matcher) search(text []byte) string {
 // unescape decodes the percent-encoding (%XX) of text once. It returns nil if text has none.
 func unescape(text []byte) []byte {
 	var out []byte
-	done := 0 // text before this index is in out
+	done := 0 // text[:done] has been decoded into out
 	for i := 0; ; i++ {
 		distance := bytes.IndexByte(text[i:], '%')
 		if distance < 0 || i+distance+2 >= len(text) {

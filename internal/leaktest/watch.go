@@ -15,16 +15,16 @@ import (
 // This file checks the output of a program for planted values: HTTP responses, log records, and
 // values that package fmt, encoding/json or log/slog prints.
 
-// Watch returns a handler that calls h and fails the test if a response header, a trailer or the
-// body contains a planted value. It stores the whole body until h returns. Flush and the other
-// functions of http.ResponseController still work.
+// Watch returns a handler that calls h and checks the response. The test fails if a header, a
+// trailer or the body contains a planted value: [Secret] or [Mark]. Watch keeps a copy of the whole
+// body until h returns. Flush and the other functions of http.ResponseController still work.
 func Watch(t testing.TB, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorder := &recordingWriter{ResponseWriter: w}
 		defer func() {
 			where := "the response to " + r.Method + " " + masked(r.URL.Path)
 			for name, values := range w.Header() {
-				for _, v := range append(values, name) { // a name could contain a value too
+				for _, v := range append(values, name) { // also check the name of the header
 					report(t, where+", header "+masked(name), []byte(v))
 				}
 			}
@@ -46,7 +46,7 @@ func (w *recordingWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// Flush implements http.Flusher for handlers that convert their ResponseWriter to it.
+// Flush implements http.Flusher. Some handlers convert their ResponseWriter to http.Flusher.
 func (w *recordingWriter) Flush() {
 	if f, ok := w.ResponseWriter.(http.Flusher); ok {
 		f.Flush()
@@ -79,8 +79,8 @@ func (l *logChecker) Write(b []byte) (int, error) {
 }
 
 // Check prints each value with the verbs of package fmt, as JSON and with log/slog. It fails the
-// test if the output contains a planted value. For an error it also checks all errors that it
-// wraps. what describes the values in messages.
+// test if the output contains a planted value. If a value is an error, Check also checks the errors
+// inside. what describes the values in messages.
 func Check(t testing.TB, what string, values ...any) {
 	t.Helper()
 	for _, v := range values {

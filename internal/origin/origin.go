@@ -1,10 +1,11 @@
 // Package origin parses URLs as browsers do, for code that decides where a browser may be
 // redirected.
 //
-// [Canonical] and [Of] return the origin of a URL, and [Site] its site. [IsLoopback] reports
-// whether a host is this machine. [LocalPath] validates a redirect target. It rejects addresses
-// that some browser or proxy parses differently than this program: with backslashes, control bytes,
-// dot segments ("..") or several layers of percent-encoding.
+// [Canonical] and [Of] return the origin of a URL: its scheme, host and port. [Site] returns its
+// site: the scheme and the registrable domain. [IsLoopback] reports whether a host is this machine.
+// [LocalPath] validates a redirect target. It rejects everything that a browser or proxy may parse
+// differently than this program: backslashes, control bytes, dot segments ("..") and too many
+// layers of percent-encoding.
 //
 // The package imports the standard library only, so that the public packages of this module may use
 // it.
@@ -19,9 +20,9 @@ import (
 	"strings"
 )
 
-// Canonical validates an origin that an administrator or program has written, and returns it as
-// scheme://host[:port] in lower case without a default port. A bare host means https. An error is
-// returned for a URL with more than a scheme, a host, a port and a slash.
+// Canonical validates an origin from a configuration or a program, and returns it as
+// scheme://host[:port]. The result is in lower case and has no default port. A host without a
+// scheme means https. A URL with a path other than "/", a query or a fragment is an error.
 func Canonical(text string) (string, error) {
 	if !strings.Contains(text, "://") {
 		text = "https://" + text
@@ -64,9 +65,9 @@ func Of(u *url.URL) string {
 	return u.Scheme + "://" + host
 }
 
-// Site returns the scheme and the registrable domain of an http or https URL. Two URLs with the
-// same result are of the same site (HTML standard, "schemeful same-site"). The last two labels of
-// the host are taken as the registrable domain, which is wrong below public suffixes such as co.uk.
+// Site returns the scheme and the registrable domain of an http or https URL. Two URLs with equal
+// results belong to one site (HTML standard, "schemeful same-site"). Site takes the last two labels
+// of the host as the registrable domain. This is wrong below public suffixes such as co.uk.
 func Site(u *url.URL) string {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	if _, err := netip.ParseAddr(host); err == nil {
@@ -100,9 +101,9 @@ func IsLoopbackIP(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// CheckBytes returns an error for an address with a byte that must be percent-encoded: spaces,
-// control characters, bytes outside ASCII, quotes, angle brackets, and backslashes, which browsers
-// read as slashes.
+// CheckBytes returns an error for an address with a byte that must be percent-encoded. These are
+// spaces, control characters, bytes outside ASCII, double quotes, angle brackets and backslashes.
+// Browsers read a backslash as a slash.
 func CheckBytes(address string) error {
 	for _, c := range []byte(address) {
 		if !allowedByte(c) {
@@ -131,15 +132,16 @@ func allowedByte(c byte) bool {
 	return c > ' ' && c < 0x7f && c != '\\' && c != '"' && c != '<' && c != '>'
 }
 
-// maxEncodings is how many layers of percent-encoding CheckPath decodes.
+// maxEncodings is how many layers of percent-encoding CheckPath accepts: %2541 has two layers,
+// since it decodes to %41 and then to A.
 const maxEncodings = 4
 
 // CheckPath validates a path with an optional query and fragment, and returns the decoded path.
 //
-// Servers and proxies decode a path once or several times. CheckPath therefore decodes it
-// repeatedly, and returns an error if any result names a host ("//evil.example") or contains a dot
-// segment (".."). It also returns an error for an invalid percent-encoding in the fragment, which
-// browsers and Go parse differently.
+// Servers and proxies decode a path once or several times. CheckPath therefore decodes the path
+// repeatedly, and checks each result. It returns an error if a result names a host
+// ("//evil.example"), or contains a backslash, a control byte or a dot segment (".."). Browsers and
+// Go parse an invalid percent-encoding in the fragment differently, so this is an error too.
 func CheckPath(address string) (decoded string, err error) {
 	if _, fragment, _ := strings.Cut(address, "#"); strings.Contains(fragment, "%") {
 		if _, err := url.PathUnescape(fragment); err != nil {
@@ -167,7 +169,7 @@ func CheckPath(address string) (decoded string, err error) {
 		case err != nil && round == 0:
 			return "", errors.New("its path is not well encoded")
 		case err != nil || next == decoded:
-			// After the first round an error is caused by a literal %, which was encoded as %25.
+			// After the first round, a decoding error comes from a literal %: the address had %25.
 			return decoded, nil
 		case round == maxEncodings:
 			return "", errors.New("its path is encoded too many times")
@@ -176,9 +178,9 @@ func CheckPath(address string) (decoded string, err error) {
 	}
 }
 
-// LocalPath validates a redirect target on the same origin, a path with an optional query and
-// fragment, and returns the decoded path. With an address that it accepts, every browser stays on
-// the origin.
+// LocalPath validates a redirect target on the current origin, and returns the decoded path. The
+// target is a path with an optional query and fragment. A redirect to an accepted target never
+// leaves the origin, in any browser.
 func LocalPath(address string) (decoded string, err error) {
 	if !strings.HasPrefix(address, "/") {
 		return "", errors.New("it is not a path")

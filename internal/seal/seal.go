@@ -1,9 +1,9 @@
 // Package seal encrypts small values that a server gives to browsers and reads again later: cookies
 // and URL parameters.
 //
-// [New] returns a [Sealer] for one purpose. [Sealer.Seal] encrypts bytes to text that is safe in a
-// cookie and in a URL, and [Sealer.Open] decrypts it. [Derive] and [Cipher] derive keys and ciphers
-// for callers that need another format.
+// [New] returns a [Sealer] for one purpose. A purpose is a constant text such as the name of a
+// package. [Sealer.Seal] encrypts bytes to text that is valid in a cookie and in a URL.
+// [Sealer.Open] decrypts the text. [Derive] and [Cipher] are for callers that need another format.
 //
 // The package imports the standard library only, so that the public packages of this module may use
 // it.
@@ -38,12 +38,13 @@ type Sealer struct {
 	ciphers []cipher.AEAD // one for each key: the first encrypts, all decrypt
 }
 
-// New returns a Sealer for one purpose. The first key encrypts and all keys decrypt, so that keys
-// can be replaced. The Sealer uses keys that are derived from the given ones for this purpose, so a
-// value of one purpose cannot be opened for another.
+// New returns a Sealer for one purpose. The first key encrypts. All keys decrypt, so that a key can
+// be replaced. The Sealer derives its own keys from the given keys and the purpose. So a Sealer
+// with another purpose cannot open its values.
 //
 // AES-256-GCM with random nonces is safe for 2^32 values of one key (NIST SP 800-38D, section 8.3).
-// A server that seals a thousand values a second must therefore replace its key within a month.
+// A server that seals a thousand values a second reaches this limit after 49 days. It must replace
+// its key earlier, for example every month.
 func New(keys [][]byte, purpose string) (*Sealer, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("seal: no key")
@@ -62,8 +63,8 @@ func New(keys [][]byte, purpose string) (*Sealer, error) {
 	return s, nil
 }
 
-// Seal encrypts plain. name is the name of the cookie or parameter; Open requires the same name, so
-// that an attacker cannot use the value of one cookie as another.
+// Seal encrypts plain. name is the name of the cookie or parameter. Open requires this name. So an
+// attacker cannot copy the value of one cookie into another cookie.
 func (s *Sealer) Seal(name string, plain []byte) (string, error) {
 	// The nonce is nil, here and in Open: the cipher creates a random one. See Cipher.
 	value := base64.RawURLEncoding.EncodeToString(s.ciphers[0].Seal(nil, nil, plain, s.associated(name)))
@@ -79,7 +80,7 @@ func (s *Sealer) Open(name, value string) ([]byte, error) {
 		return nil, ErrOpen
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(value)
-	if err != nil || strings.ContainsAny(value, "\r\n") { // the decoder skips line breaks
+	if err != nil || strings.ContainsAny(value, "\r\n") { // the decoder would ignore line breaks
 		return nil, ErrOpen
 	}
 	for _, aead := range s.ciphers {
@@ -90,8 +91,8 @@ func (s *Sealer) Open(name, value string) ([]byte, error) {
 	return nil, ErrOpen
 }
 
-// associated returns the associated data of the encryption. It binds a value to the purpose of the
-// Sealer and to a name.
+// associated returns the associated data of AES-GCM: the purpose of the Sealer and the name of the
+// value. A value opens only with both.
 func (s *Sealer) associated(name string) []byte { return []byte(s.purpose + "\x00" + name) }
 
 // Derive derives n bytes from key for one purpose, with HKDF and SHA-256 (RFC 5869).
@@ -103,8 +104,8 @@ func Derive(key []byte, purpose string, n int) ([]byte, error) {
 	return derived, nil
 }
 
-// Cipher returns AES-256-GCM with random nonces, under a key that is derived from key for one
-// purpose. Its Seal puts the nonce before the ciphertext.
+// Cipher returns AES-256-GCM with random nonces. It derives the encryption key from key and
+// purpose. The method Seal of the result puts the nonce before the ciphertext.
 func Cipher(key []byte, purpose string) (cipher.AEAD, error) {
 	derived, err := Derive(key, purpose, 32) // 32 bytes select AES-256
 	if err != nil {

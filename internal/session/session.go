@@ -1,5 +1,6 @@
-// Package session finds, lists and ends the sessions of signed-in browsers, and defines the types
-// by which the features (packages that serve apps, such as oidc) request a sign-in.
+// Package session finds, lists and ends the sessions of signed-in browsers. It also defines the
+// types of a sign-in request. The features (packages that serve apps, such as oidc) request
+// sign-ins.
 //
 // [Manager] finds and ends sessions: see [Manager.Current], which returns the signed-in [Browser]
 // that sent a request, [Manager.UserSessions], [Manager.End] and [Manager.EndEverywhere]. A feature
@@ -35,7 +36,8 @@ type Revoker interface {
 	Revoke(ctx context.Context, r gateway.Revocation, now time.Time) (int, error)
 }
 
-// Manager finds and ends sessions. All fields but AppIDs are required; it is safe for concurrent use.
+// Manager finds and ends sessions. All fields but AppIDs are required; it is safe for concurrent
+// use.
 type Manager struct {
 	Sessions gateway.Sessions
 	Grants   Revoker
@@ -59,8 +61,9 @@ func Hash(id string) [32]byte { return sha256.Sum256([]byte("weigate session\x00
 // tagLength is the length of the tag in a session cookie: 16 bytes in base64.
 const tagLength = 22
 
-// NewCookie returns the session cookie with a session id. Its value is the id, a dot, and a tag: a
-// MAC of the id. So forged cookies are recognized without the store, however many a client sends.
+// NewCookie returns the session cookie with a session id. Its value is the id, a dot, and the tag.
+// The tag is a MAC of the id. With the tag, the gateway recognizes forged cookies without reading
+// the store.
 func (m *Manager) NewCookie(id string) *http.Cookie {
 	return m.Cookies.New(flow.CookieSession, id+"."+tag(m.Keys[0], id), m.Max)
 }
@@ -86,9 +89,9 @@ func (m *Manager) id(value string) string {
 	return ""
 }
 
-// BrowserKey returns a key for the rate limit: the session id, which is the same in all requests of
-// a browser with one session. It returns "" if the browser has no session cookie that the gateway
-// issued. The session may have ended.
+// BrowserKey returns the session id that the browser sent, as a key for the rate limit: a browser
+// is counted by its session. The session may have ended. Without a session cookie, or with a forged
+// cookie, BrowserKey returns "".
 func (m *Manager) BrowserKey(r *http.Request) string {
 	return m.id(m.Cookies.Value(r, flow.CookieSession))
 }
@@ -123,10 +126,15 @@ func (m *Manager) CurrentHash(r *http.Request) (hash [32]byte, sent bool) {
 	return Hash(id), true
 }
 
-// Find returns the session with this hash and its user, and records that it was used. It returns
-// gateway.ErrNotFound when there is none, it has expired, its user is gone or blocked, or its connector
-// has another appid now: its openid is then not one of the connector's, and the user must sign in
-// again. Any other error is the store's.
+// Find returns the session with this hash and its user, and records that the session was used. It
+// returns gateway.ErrNotFound in these cases:
+//
+//   - There is no such session, or it has expired.
+//   - The user is blocked or does not exist any more.
+//   - The session's connector (an app at WeChat) has another appid now. The openid of the session
+//     belongs to the former appid, so the user must sign in again.
+//
+// Any other error is the store's.
 func (m *Manager) Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error) {
 	s, user, err := m.Sessions.SessionUser(ctx, hash, now)
 	if err != nil {
@@ -171,9 +179,9 @@ func (m *Manager) DeclineProfile(ctx context.Context, hash [32]byte) error {
 	})
 }
 
-// End ends one session, and revokes the grants that were made through it. It revokes first, so that
-// no token stays valid when the store fails in between. It succeeds when the session has ended
-// already.
+// End ends one session, and revokes the grants that were made in the session. It revokes first. If
+// the store then fails, the session remains and the caller can try again. An ended session is not
+// an error.
 func (m *Manager) End(ctx context.Context, hash [32]byte, now time.Time) error {
 	if _, err := m.Grants.Revoke(ctx, gateway.Revocation{Session: hash}, now); err != nil {
 		return err
@@ -181,8 +189,9 @@ func (m *Manager) End(ctx context.Context, hash [32]byte, now time.Time) error {
 	return m.Sessions.DeleteSession(ctx, hash)
 }
 
-// SignOut deletes the session of the browser that sent r and returns the cookie that removes its
-// session cookie. It succeeds when the browser is not signed in. Grants of apps are not revoked.
+// SignOut deletes the session of the browser that sent r. It returns a cookie that makes the
+// browser delete its session cookie. A browser without a session is not an error. SignOut
+// revokes no grants.
 func (m *Manager) SignOut(r *http.Request) (*http.Cookie, error) {
 	ended := map[string]bool{}
 	for c := range m.Cookies.Named(r, flow.CookieSession) {
@@ -198,9 +207,9 @@ func (m *Manager) SignOut(r *http.Request) (*http.Cookie, error) {
 	return m.Cookies.Clear(flow.CookieSession), nil
 }
 
-// EndEverywhere ends every session of the user and revokes all their grants, so that an app that
-// has a refresh token is signed out too. It returns how many sessions it ended. When one part
-// fails, the other is still done, and the caller can repeat the call.
+// EndEverywhere ends every session of the user, and revokes all their grants. So the refresh tokens
+// of apps become invalid too. It returns the number of ended sessions. If ending the sessions
+// fails, the grants are still revoked, and vice versa. The caller can repeat the call.
 func (m *Manager) EndEverywhere(ctx context.Context, userID string, now time.Time) (int, error) {
 	n, deleteErr := m.Sessions.DeleteUserSessions(ctx, userID)
 	_, revokeErr := m.Grants.Revoke(ctx, gateway.Revocation{UserID: userID}, now)
@@ -210,7 +219,7 @@ func (m *Manager) EndEverywhere(ctx context.Context, userID string, now time.Tim
 // Browser is a signed-in browser, with its user.
 type Browser struct {
 	gateway.Session
-	User            gateway.User // the user of Session.UserID, or the user into whom that one was joined
+	User            gateway.User // of Session.UserID; if that user was joined into another, the other user
 	LoginRequestID  string       // ID of the LoginRequest that the last sign-in answered; "" = none
 	ProfileDeclined bool         // the user continued without nickname and avatar; not asked again in this session
 	Scopes          []string     // that WeChat granted at the sign-in
@@ -258,15 +267,16 @@ func ReadData(b []byte) (d Data) {
 	return d
 }
 
-// LoginRequest is what a feature requires of a sign-in. A sealed cookie of the browser contains it
-// until the sign-in is complete, so that requests of anonymous clients do not fill the store.
+// LoginRequest is what a feature requires of a sign-in. Until the sign-in is complete, the browser
+// keeps the LoginRequest in a sealed (encrypted) cookie. So anonymous clients cannot fill the
+// store.
 type LoginRequest struct {
 	ID             string      // random; becomes Browser.LoginRequestID of the session that the sign-in creates
 	ReturnURL      string      // where the browser continues: a path and query, at most MaxReturn bytes
 	App            gateway.App // the app; zero = the gateway itself. Only ID, Name and Methods are used
 	Connector      string      // the app identifies users by their openids at this connector; "" = any
 	Reauthenticate bool        // the user must authenticate again; in a scan of a QR code, on the phone
-	Consent        bool        // WeChat's consent page must be shown even to a user whom WeChat remembers (forcePopup)
+	Consent        bool        // WeChat must show its consent page, even after an earlier consent (forcePopup)
 	Profile        bool        // the app wants nickname and avatar, and the user may be asked for them
 	CancelURL      string      // where the user continues after cancelling: a path of this origin; "" = nowhere
 	RestartURL     string      // where the same request starts from the beginning; "" = at /sign-in
@@ -276,10 +286,10 @@ type LoginRequest struct {
 // MaxReturn is the greatest length of LoginRequest.ReturnURL, in bytes: it is kept in a cookie.
 const MaxReturn = flow.MaxReturn
 
-// CompactRestart returns a short form of LoginRequest.RestartURL for a cookie that also contains
-// ReturnURL. It saves space, because the two URLs differ in a few parameters only. The form is
-// "HEAD.TAIL.TEXT": HEAD and TAIL are the lengths of their common beginning and end, and TEXT is
-// the part of RestartURL between them. [ExpandRestart] is the reverse.
+// CompactRestart returns a short form of LoginRequest.RestartURL, for a cookie that also contains
+// ReturnURL. The two URLs differ in a few parameters only. The short form is "HEAD.TAIL.TEXT". HEAD
+// is the length of the beginning that both URLs share. TAIL is the length of the end that both
+// share. TEXT is the part of RestartURL between them. [ExpandRestart] is the reverse.
 func CompactRestart(returnURL, restartURL string) string {
 	if restartURL == "" {
 		return ""
@@ -321,9 +331,9 @@ type Authenticator interface {
 	// browser continues at login.ReturnURL. An error means that nothing was written to w.
 	Begin(w http.ResponseWriter, r *http.Request, login LoginRequest) error
 
-	// AskProfile redirects the browser to the page that asks for nickname and avatar, if they are
-	// unknown or old and the user may be asked, and reports whether it did. Afterwards the browser
-	// continues at returnTo.
+	// AskProfile redirects the browser to the page that asks for nickname and avatar. It does so only
+	// if they are unknown or old, and if the user may be asked. It reports whether it redirected.
+	// Afterwards the browser continues at returnTo.
 	AskProfile(w http.ResponseWriter, r *http.Request, b Browser, returnTo string) bool
 }
 

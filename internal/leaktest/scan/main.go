@@ -1,5 +1,6 @@
-// Command scan searches all files below a folder for the secrets that package leaktest plants in
-// tests. "make test" calls it last, with the folder that has the output of all tests.
+// Command scan searches all files below a folder for planted secrets: fixed texts that tests use as
+// secrets (see package leaktest). "make test" calls it last. The folder has the output of all
+// tests.
 //
 //	go run ./internal/leaktest/scan out
 //
@@ -52,8 +53,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// searchFile searches one file line by line, and prints and counts the hits. Lines may have any
-// length.
+// searchFile searches one file line by line. It prints each hit and returns the number of hits.
+// Lines may have any length.
 func searchFile(path string, stdout io.Writer) (hits int, err error) {
 	f, err := os.Open(path)
 	if err != nil {
