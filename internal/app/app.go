@@ -45,6 +45,8 @@ type Options struct {
 	Logger    *slog.Logger      // nil = no log
 	Now       func() time.Time  // nil = time.Now
 	Transport http.RoundTripper // for calls to WeChat; nil = the default, which honours HTTPS_PROXY
+
+	ticketLimits gateway.TicketLimits // zero = those of package limit; a test lowers them
 }
 
 // App is the gateway, ready to serve. It is safe for concurrent use.

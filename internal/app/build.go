@@ -128,7 +128,8 @@ func (a *App) newScan(c *config.Config, s *services) (*scan.Handler, error) {
 	return scan.New(scan.Config{
 		URL: c.URL, Keys: a.options.Sealer.Derive("scan"), InWeChat: inWeChat(c.WeChat), Apps: appsByID(c.Apps),
 		Site: s.site, Phone: simulatorControl(c.WeChat), Sessions: s.sessions, Tickets: a.store, Limits: a.limits,
-		Users: a.store, Events: a.store, Stopping: a.draining, Address: route.Address, RequestID: route.RequestID,
+		TicketLimits: a.options.ticketLimits,
+		Users:        a.store, Events: a.store, Stopping: a.draining, Address: route.Address, RequestID: route.RequestID,
 		Observe: a.observeScan, Logger: a.options.Logger, Now: a.options.Now,
 	})
 }

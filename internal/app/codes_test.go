@@ -57,7 +57,7 @@ func (a attacker) madeUpCode(from, code, state string, cookies []*http.Cookie) *
 // is low. They cause few calls and rows, and a user beside them signs in at once.
 func TestMadeUpCodesFromSixtyAddresses(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, withForwardedFor, func(w *gatewayFixture) {
+	w := newFixture(t, withForwardedFor, stoppedClock, func(w *gatewayFixture) {
 		w.wechat.UpdateQuirks(func(q *wechattest.Quirks) { q.Quota = 3000 })
 		w.config.Limits.WeChatCalls = 1200 // a burst of 200
 	})
@@ -80,9 +80,8 @@ func TestMadeUpCodesFromSixtyAddresses(t *testing.T) {
 	w.signsIn("bob", "2001:db8::7")
 	exchanges := w.wechat.Exchanges()
 	t.Logf("%d made-up codes in 6 s: %d calls to WeChat, pages %v", requests, exchanges, pages)
-	// One of each address, from the reserve; of the rest 100 at once and 10 a second. The clock includes the
-	// time that the test takes.
-	if exchanges > 400 || pages["suspect"] < requests-exchanges || pages["busy"] > 0 {
+	// One of each address, from the reserve; of the rest 100 at once and 10 a second.
+	if exchanges > 230 || pages["suspect"] < requests-exchanges || pages["busy"] > 0 {
 		t.Errorf("%d calls to WeChat, pages %v", exchanges, pages)
 	}
 	if state, cookies := mallory.start("203.0.113.1"); state == "" || len(cookies) == 0 {
@@ -102,11 +101,10 @@ func (w *gatewayFixture) pageAt(a attacker, from, address string) string {
 }
 
 // signsIn signs a user in from an address, with a code of WeChat, and fails the test unless it
-// succeeds within a second.
+// succeeds.
 func (w *gatewayFixture) signsIn(person, from string) {
 	w.t.Helper()
 	a := attacker{w}
-	began := time.Now()
 	state, cookies := a.start(from)
 	code, err := w.wechat.Code(w.config.WeChat[0].AppID, person, "snsapi_base")
 	if err != nil {
@@ -117,9 +115,8 @@ func (w *gatewayFixture) signsIn(person, from string) {
 	for _, c := range res.Cookies() {
 		signedIn = signedIn || strings.HasSuffix(c.Name, "-s") && c.Value != ""
 	}
-	if !signedIn || time.Since(began) > time.Second {
-		w.t.Errorf("%s from %s: signed in %v after %v, %d to %s", person, from, signedIn, time.Since(began),
-			res.StatusCode, res.Header.Get("Location"))
+	if !signedIn {
+		w.t.Errorf("%s from %s is not signed in: %d to %s", person, from, res.StatusCode, res.Header.Get("Location"))
 	}
 }
 

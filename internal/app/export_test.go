@@ -1,6 +1,13 @@
 package app
 
-import "net/url"
+import (
+	"net/url"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// SetTicketLimits sets lower limits than those of package limit.
+func (o *Options) SetTicketLimits(l gateway.TicketLimits) { o.ticketLimits = l }
 
 // Routes returns the patterns of all routes.
 func (a *App) Routes() ([]string, error) {
