@@ -18,23 +18,25 @@ const (
 	BoardID  = "board"
 )
 
-// ShopAppID is the appid of the shop at the gateway's relay, which speaks WeChat's protocol. The
-// appid is in the gateway's configuration and is not registered with WeChat.
+// ShopAppID is the appid with which the shop signs in at the gateway's relay. (The relay offers
+// WeChat's protocol to apps.) The appid is in the gateway's configuration. It is not registered
+// with WeChat.
 const ShopAppID = "wx0000000000000de3"
 
-// RedirectURI returns the redirect URI of an app, for Config.URL and a client ID.
+// RedirectURI returns the redirect URI of an app. appsURL is Config.URL, and id is the app's client
+// ID.
 func RedirectURI(appsURL, id string) string { return appsURL + "/" + id + "/callback" }
 
-// PostLogoutRedirectURI returns the address of an app's home page. The gateway redirects to it
+// PostLogoutRedirectURI returns the address of an app's home page. The gateway redirects there
 // after a logout.
 func PostLogoutRedirectURI(appsURL, id string) string { return appsURL + "/" + id + "/" }
 
-// client is one of the apps Notes, Photos and Board: it signs users in at the gateway with OpenID
-// Connect and has sessions of its own.
+// client is one of the apps Notes, Photos and Board. It signs users in at the gateway with OpenID
+// Connect, and keeps its own sessions.
 type client struct {
 	*app
 	oidc  *relyingParty
-	other string // client ID of the app to try next
+	other string // client ID of another app, which the page suggests to try next
 
 	mu       sync.Mutex
 	sessions map[string]tokens // by the value of the session cookie
@@ -42,7 +44,7 @@ type client struct {
 
 const (
 	attemptAge  = 10 * time.Minute // time that a user has for one sign-in
-	maxSessions = 1000             // limits memory: at this number an app ends all its sessions
+	maxSessions = 1000             // limits memory: with 1000 sessions, the next sign-in ends all of them
 )
 
 // mountClients adds Notes, Photos and Board.
@@ -69,8 +71,9 @@ func (a *app) mountClients(mux *http.ServeMux) {
 	}
 }
 
-// home serves the page of the app. It calls the UserInfo endpoint for every request: when the user
-// has signed out at the gateway, the access token is rejected and the app ends its session too.
+// home serves the page of the app. For a signed-in user, each request calls the UserInfo endpoint.
+// After a sign-out at the gateway, the endpoint rejects the access token. The app then ends its own
+// session too.
 func (c *client) home(w http.ResponseWriter, r *http.Request) {
 	p := page{Heading: c.oidc.id, App: c.oidc.id, Other: c.other}
 	t, signedIn := c.session(r)
@@ -95,8 +98,8 @@ func (c *client) home(w http.ResponseWriter, r *http.Request) {
 }
 
 // signIn starts a sign-in: it stores nonce and code verifier in a cookie and redirects to the
-// gateway. The name of the cookie contains the state, so that a user can sign in in two tabs at
-// once.
+// gateway. The name of the cookie contains the state. So sign-ins in two tabs at once have two
+// cookies.
 func (c *client) signIn(w http.ResponseWriter, r *http.Request) {
 	e, err := c.oidc.discover(r.Context())
 	if err != nil {
@@ -108,9 +111,9 @@ func (c *client) signIn(w http.ResponseWriter, r *http.Request) {
 	redirect(w, c.oidc.authorizeURL(e, a))
 }
 
-// callback redeems the code and starts a session. It rejects a state without a cookie: either it
-// has expired, or another browser has started that sign-in (login CSRF). It also rejects a response
-// of another issuer (RFC 9207).
+// callback redeems the code and starts a session. It rejects a state without a cookie: the cookie
+// has expired, or another browser has started the sign-in (login CSRF). It also rejects a response
+// from another issuer (RFC 9207).
 func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	a := attempt{state: q.Get("state")}
@@ -133,12 +136,12 @@ func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.startSession(w, t)
-	// The address is that of the app's home page. A redirect removes the code from the address bar.
+	// The browser continues at the app's home page. The redirect removes the code from the address bar.
 	redirect(w, c.oidc.postLogoutRedirectURI)
 }
 
 // signOutHere ends the session of this app only. The session at the gateway remains, so the next
-// sign-in needs no action of the user.
+// sign-in asks the user nothing.
 func (c *client) signOutHere(w http.ResponseWriter, r *http.Request) {
 	c.endSession(w, r)
 	redirect(w, c.oidc.postLogoutRedirectURI)
@@ -161,8 +164,8 @@ func (c *client) signOutOfGateway(w http.ResponseWriter, r *http.Request) {
 	redirect(w, c.oidc.logoutURL(e, t))
 }
 
-// session returns the tokens of the request's session, and whether there is one. The session cookie
-// has the client ID as its name.
+// session returns the tokens of the request's session. It returns false if the request has no
+// session. The client ID is the name of the session cookie.
 func (c *client) session(r *http.Request) (tokens, bool) {
 	cookie, err := r.Cookie(c.oidc.id)
 	if err != nil {
@@ -195,11 +198,13 @@ func (c *client) endSession(w http.ResponseWriter, r *http.Request) {
 }
 
 // attemptCookie returns the name of the cookie for the sign-in with this state. The state is
-// escaped, because callback reads it from the request and cookie names allow few characters.
+// escaped: callback reads it from the request, and a forged state may have characters that cookie
+// names forbid.
 func (c *client) attemptCookie(state string) string { return c.oidc.id + "-" + url.QueryEscape(state) }
 
-// setCookie sets a cookie of this app. A maxAge of 0 makes a session cookie; a negative one deletes
-// the cookie. The cookie is not Secure, because the demo is served by plain HTTP on this machine.
+// setCookie sets a cookie of this app. A maxAge of 0 means until the browser closes. A negative
+// maxAge deletes the cookie. The cookie is not Secure, because the demo is served over plain HTTP
+// on this machine.
 func (c *client) setCookie(w http.ResponseWriter, name, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/" + c.oidc.id + "/", MaxAge: maxAge,

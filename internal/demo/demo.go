@@ -1,14 +1,14 @@
 // Package demo contains the sample apps of "weigate demo". They are small and meant to be read.
 //
 // [New] returns all of them as one handler:
-//   - sample.go is an app on package login: one login.Config, and calls of Handler.Start and
-//     Handler.Session.
+//   - sample.go is an app that uses package login directly: one login.Config, and calls of
+//     Handler.Start and Handler.Session.
 //   - client.go and relying_party.go are three apps, Notes, Photos and Board, that sign users in at
 //     the gateway with OpenID Connect. They contain nothing about WeChat.
-//   - wiki.go is a site without a sign-in of its own, and the reverse proxy in front of it that checks
-//     every request with the gateway (forward auth).
-//   - shop.go is an app that speaks WeChat's own protocol. Its base URLs point to the gateway's relay,
-//     which speaks that protocol too.
+//   - wiki.go is a website without a sign-in of its own, and the reverse proxy in front of the
+//     wiki. The proxy checks every request with the gateway (forward auth).
+//   - shop.go is an app that uses WeChat's own protocol. Its base URLs point to the gateway's
+//     relay, which serves this protocol to apps.
 //
 // The routes:
 //
@@ -62,8 +62,8 @@ var files embed.FS
 type Config struct {
 	// URL is the base URL of the apps, as in http://127.0.0.1:8080.
 	URL string
-	// SimulatorURL is the base URL of the simulated WeChat that OfficialAccount and WebsiteApp use.
-	// Profile pictures come from it.
+	// SimulatorURL is the base URL of the simulated WeChat, which OfficialAccount and WebsiteApp
+	// use. Pages load profile pictures from this URL.
 	SimulatorURL string
 	// ControlURL is the simulator's control page. Every page links to it.
 	ControlURL string
@@ -75,7 +75,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// GatewayConfig is the gateway and the apps' secrets there.
+// GatewayConfig has the URL of the gateway and the secrets of the apps at the gateway.
 type GatewayConfig struct {
 	// Issuer is the gateway's base URL.
 	Issuer string
@@ -86,8 +86,8 @@ type GatewayConfig struct {
 	ShopSecret string
 }
 
-// app has what all sample apps share: configuration, texts and templates. It is also the app on
-// package login.
+// app has what all sample apps share: configuration, texts and templates. Its field login belongs
+// to the app in sample.go.
 type app struct {
 	config    Config
 	login     *login.Handler
@@ -103,7 +103,8 @@ func New(conf Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("demo: URL: %w", err)
 	}
-	// The key seals cookies. It need not survive a restart, because sessions are kept in memory only.
+	// The key encrypts cookies. A new key at each start is enough, because no session survives a
+	// restart.
 	key := make([]byte, 32)
 	rand.Read(key)
 	signIn, err := login.New(login.Config{
@@ -112,8 +113,8 @@ func New(conf Config) (http.Handler, error) {
 		Keys:            [][]byte{key},
 		OfficialAccount: conf.OfficialAccount,
 		WebsiteApp:      conf.WebsiteApp,
-		// Ports do not separate cookies: the default name could overwrite a cookie of the gateway,
-		// which may be on the same host.
+		// The gateway may be on the same host, and browsers do not separate cookies by port. The
+		// default name could overwrite a cookie of the gateway.
 		CookieName: "sample",
 		AnyBrowser: true, // accept other browsers than WeChat's: the demo is opened on a desktop
 		Logger:     conf.Logger,
@@ -163,9 +164,9 @@ func byHost(fallback http.Handler, hosts map[string]http.Handler) http.Handler {
 	})
 }
 
-// redirectToOwnHost redirects requests for another name of this machine, such as localhost instead
-// of 127.0.0.1, to Config.URL. Otherwise the sign-in would fail: the callback is on the host of
-// Config.URL, and the browser does not send it the cookies of another host.
+// redirectToOwnHost redirects a request for another name of this machine to Config.URL: for
+// example, from localhost to 127.0.0.1. Otherwise the sign-in would fail. Its cookies would be on
+// the other host, and the callback is on the host of Config.URL.
 func (a *app) redirectToOwnHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != a.host && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
@@ -192,8 +193,8 @@ func serveFile(contentType string) http.HandlerFunc {
 	}
 }
 
-// redirect sends the browser to another address, without a Referer: the current address may contain
-// a code.
+// redirect sends the browser to another address. The browser sends no Referer, because the current
+// address may contain a code.
 func redirect(w http.ResponseWriter, address string) {
 	w.Header().Set("Location", address)
 	w.Header().Set("Cache-Control", "no-store")
@@ -201,7 +202,7 @@ func redirect(w http.ResponseWriter, address string) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// page is the data of all templates. A template uses some of the fields; the others are empty.
+// page is the data of all templates. Each template uses some of the fields.
 type page struct {
 	// For all templates.
 	lang.Texts
@@ -228,8 +229,8 @@ type page struct {
 	User       *userInfo // the signed-in user
 }
 
-// show serves a page. It renders the whole page before it sends the first byte: after an error in
-// the template the response is a complete error page.
+// show serves a page. It renders the whole page before it sends the first byte. So an error in the
+// template becomes a complete error page, not half a page.
 func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	p.Texts = a.catalogue.In(lang.FromHeader(r.Header, lang.English))
 	p.ControlURL, p.Home = a.config.ControlURL, a.config.URL+"/"
@@ -249,8 +250,8 @@ func (a *app) show(w http.ResponseWriter, r *http.Request, status int, name stri
 	h.Set("Content-Language", p.Lang)
 	h.Set("Vary", "Accept-Language, Cookie")
 	h.Set("Cache-Control", "no-store")
-	// With "no-referrer" a browser would send "Origin: null" with the sign-out form, and
-	// http.CrossOriginProtection could reject the form as cross-site.
+	// Not "no-referrer": the browser would send "Origin: null" with the sign-out form.
+	// http.CrossOriginProtection could then reject the form as cross-site.
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' "+a.config.SimulatorURL+
@@ -309,7 +310,8 @@ type card struct {
 	Second string // client ID of an app to try next, "" for none
 }
 
-// tour serves the home page. Without a gateway the app on package login is the only one.
+// tour serves the home page, a list of the apps. Without a gateway there is only the app of
+// sample.go, so tour redirects there.
 func (a *app) tour(w http.ResponseWriter, r *http.Request) {
 	if a.config.Gateway == nil {
 		http.Redirect(w, r, samplePath, http.StatusFound)

@@ -18,8 +18,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// relyingParty is an OpenID Connect client: it builds the requests to the provider and validates
-// the responses. A production app uses its language's library instead.
+// relyingParty is an OpenID Connect client: it builds the requests to the provider (here the
+// gateway) and validates the responses. In production, use an OpenID Connect library instead.
 type relyingParty struct {
 	issuer, id, secret    string
 	redirectURI           string
@@ -37,11 +37,11 @@ type endpoints struct {
 	EndSession    string `json:"end_session_endpoint"`
 }
 
-// attempt has the random values of a sign-in in progress. They are kept in a cookie, which binds
-// the sign-in to the browser that started it.
+// attempt has the random values of a sign-in in progress. signIn stores them in a cookie. Only the
+// browser that started the sign-in has this cookie.
 type attempt struct{ state, nonce, verifier string }
 
-// tokens are the result of redeeming a code, with two claims of the ID token.
+// tokens are the tokens that a redeemed code returned, with two claims of the ID token.
 type tokens struct {
 	access, id string    // the access token and the ID token, as received
 	subject    string    // claim sub
@@ -58,19 +58,19 @@ type userInfo struct {
 	UnionID  string `json:"unionid"`
 }
 
-// errUnauthorized is returned for a response with status 401. From the UserInfo endpoint it means
-// that the user was signed out or that the access token has expired.
+// errUnauthorized means that the provider answered 401. At the UserInfo endpoint, the user was
+// signed out or the access token has expired.
 var errUnauthorized = errors.New("demo: access token rejected")
 
-// scopes are the scopes that every app requests. With profile the gateway asks the user for
-// nickname and picture; wechat adds openid and unionid.
+// scopes are the scopes that every app requests. With profile, the gateway asks the user for
+// consent to share nickname and picture. With wechat, the gateway also returns openid and unionid.
 const scopes = "openid profile wechat"
 
 // maxResponse limits how much of a response is read.
 const maxResponse = 1 << 20
 
-// newAttempt returns new random values. A code verifier needs at least 43 characters (RFC 7636);
-// rand.Text returns 26.
+// newAttempt returns new random values. A code verifier needs at least 43 characters (RFC 7636).
+// Each rand.Text has 26.
 func newAttempt() attempt {
 	return attempt{state: rand.Text(), nonce: rand.Text(), verifier: rand.Text() + rand.Text()}
 }
@@ -123,7 +123,7 @@ func (p *relyingParty) redeem(ctx context.Context, code string, a attempt) (toke
 }
 
 // validate checks the ID token: signature, issuer, audience, expiry and nonce (OpenID Connect Core
-// 3.1.3.7). It returns both tokens with the claims that the app uses.
+// 3.1.3.7). It returns the two tokens and the claims that the app uses.
 func (p *relyingParty) validate(ctx context.Context, e endpoints, access, idToken, nonce string) (tokens, error) {
 	token, err := jwt.ParseSigned(idToken, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil {
@@ -176,7 +176,8 @@ func (p *relyingParty) logoutURL(e endpoints, t tokens) string {
 	}.Encode()
 }
 
-// getJSON fetches a JSON document into into. bearer is the access token to send, "" for none.
+// getJSON fetches a JSON document and decodes it into the variable into. bearer is the access token
+// to send, "" for none.
 func (p *relyingParty) getJSON(ctx context.Context, address, bearer string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -188,7 +189,7 @@ func (p *relyingParty) getJSON(ctx context.Context, address, bearer string, into
 	return p.fetchJSON(req, into)
 }
 
-// fetchJSON sends a request and decodes the JSON response into into.
+// fetchJSON sends a request and decodes the JSON response into the variable into.
 func (p *relyingParty) fetchJSON(req *http.Request, into any) error {
 	res, err := p.http.Do(req)
 	if err != nil {

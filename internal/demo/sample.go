@@ -9,11 +9,14 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// samplePath is the path of the app's page. The browser returns to it after sign-in.
+// samplePath is the path of the sample app's page. The browser returns there after sign-in.
 const samplePath = "/sample/"
 
-// mountSample adds the app on package login: its page, three paths that start a sign-in, and the
-// routes that package login serves.
+// mountSample adds the routes of the sample app, the app that uses package login directly:
+//
+//   - its page;
+//   - three paths that start a sign-in: /base, /profile and /qr;
+//   - the routes of package login itself.
 func (a *app) mountSample(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+samplePath+"{$}", a.sample)
 	for path, options := range map[string]login.StartOptions{
@@ -28,7 +31,7 @@ func (a *app) mountSample(mux *http.ServeMux) {
 	}
 }
 
-// sample serves the page of the app on package login, before and after sign-in.
+// sample serves the page of the sample app, before and after sign-in.
 func (a *app) sample(w http.ResponseWriter, r *http.Request) {
 	session, err := a.login.Session(r)
 	switch {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// shop is an app that speaks WeChat's own protocol, as many existing apps do. The gateway's relay
-// offers the same protocol, so the shop works with WeChat and with the relay. Only the settings
+// shop is an app that uses WeChat's own protocol, as many existing apps do. The gateway's relay
+// serves this protocol to apps. So the shop works with WeChat and with the relay. Only its settings
 // differ: the appid, the secret and the two base URLs.
 type shop struct {
 	*app
@@ -54,7 +54,7 @@ func (s *shop) handler() http.Handler {
 }
 
 func (s *shop) home(w http.ResponseWriter, r *http.Request) {
-	// The first two facts show which address replaces each base URL of WeChat.
+	// The first two rows show, for each base URL of WeChat, the address that replaces it here.
 	p := page{Heading: "shop.welcome", Facts: []fact{
 		{"https://open.weixin.qq.com", s.openURL}, {"https://api.weixin.qq.com", s.apiURL}, {"appid", s.appID},
 	}}
@@ -80,8 +80,8 @@ func (s *shop) signIn(w http.ResponseWriter, r *http.Request) {
 		"&response_type=code&scope=snsapi_userinfo&state="+state+"#wechat_redirect")
 }
 
-// callback redeems the code and starts a session. The state must be the one in the browser's
-// cookie: otherwise another browser has started the sign-in (login CSRF).
+// callback redeems the code and starts a session. The state must equal the state in the browser's
+// cookie. Otherwise another browser has started the sign-in (login CSRF).
 func (s *shop) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	state, err := r.Cookie(shopStateCookie)
@@ -130,8 +130,8 @@ func (s *shop) exchange(r *http.Request, code string) (user wechatUser, err erro
 	return user, err
 }
 
-// call makes a call of WeChat's API. Its errors do not contain the URL, because the URL contains
-// the secret.
+// call makes a call of WeChat's API. Its errors omit the URL, because the URL contains the app
+// secret.
 func (s *shop) call(r *http.Request, path string, params url.Values, into any) error {
 	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, s.apiURL+path+"?"+params.Encode(), nil)
 	if err != nil {
@@ -168,7 +168,8 @@ func (s *shop) signOut(w http.ResponseWriter, r *http.Request) {
 	redirect(w, s.url+"/")
 }
 
-// setCookie sets a cookie. A maxAge of 0 makes a session cookie; a negative one deletes the cookie.
+// setCookie sets a cookie. A maxAge of 0 means until the browser closes. A negative maxAge deletes
+// the cookie.
 func (s *shop) setCookie(w http.ResponseWriter, name, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode,

@@ -14,11 +14,12 @@ import (
 	"time"
 )
 
-// fact is one row of a page: a name that is the same in every language, and its value.
+// fact is one row of a page: the name of a header or setting, and its value. The name is not
+// translated.
 type fact struct{ Name, Value string }
 
-// wiki returns a site without a sign-in of its own. It trusts the identity headers of a request,
-// which is safe because only the proxy below can reach it.
+// wiki returns a website without a sign-in of its own. It trusts the identity headers of a request
+// (X-Weigate-…). That is safe, because all requests come from the proxy below.
 func (a *app) wiki() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", a.wikiPage)
@@ -48,8 +49,9 @@ func (a *app) wikiPage(w http.ResponseWriter, r *http.Request) {
 }
 
 // proxy is the reverse proxy in front of the wiki. Like nginx (auth_request), Traefik (forwardAuth)
-// and Caddy (forward_auth), it checks every request with the gateway's /verify. It forwards allowed
-// requests with the user's identity headers; for others it returns the response of /verify.
+// and Caddy (forward_auth), it checks every request with the gateway's /verify. It forwards an
+// allowed request with the user's identity headers. For a request that is not allowed, it returns
+// the response of /verify.
 type proxy struct {
 	gateway string       // URL of the gateway
 	host    string       // host that browsers use, as in wiki.localhost:8080
@@ -110,8 +112,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	for name, values := range verified.Header {
-		// In the header Cookie, /verify returns the request's cookies without those of the gateway,
-		// which the wiki must not receive.
+		// The response of /verify has a header Cookie: the cookies of the request without the
+		// gateway's. The wiki must not receive the gateway's cookies.
 		if isIdentity(name) || name == "Cookie" {
 			allowed.Header[name] = values
 		}
@@ -125,8 +127,8 @@ func isIdentity(name string) bool {
 }
 
 // verify sends a request to the gateway's /verify and returns the response. It passes on the
-// headers that /verify reads. Accept, X-Requested-With and Sec-Fetch-… show whether the request
-// loads a page: only then can the response be a redirect to the sign-in.
+// headers that /verify reads. From Accept, X-Requested-With and Sec-Fetch-…, /verify learns whether
+// the request loads a page. /verify redirects to the sign-in only for a page.
 func (p *proxy) verify(r *http.Request) (*http.Response, error) {
 	check, err := http.NewRequestWithContext(r.Context(), http.MethodGet, p.gateway+"/verify", nil)
 	if err != nil {
@@ -144,8 +146,8 @@ func (p *proxy) verify(r *http.Request) (*http.Response, error) {
 	return p.client.Do(check)
 }
 
-// setForwarded sets the X-Forwarded headers, from which the gateway learns the original request.
-// Values that the browser sent are overwritten or deleted: they may be forged.
+// setForwarded sets the X-Forwarded headers. They describe the original request to the gateway.
+// Values from the browser may be forged, so they are overwritten or deleted.
 func (p *proxy) setForwarded(h http.Header, r *http.Request) {
 	h.Set("X-Forwarded-Method", r.Method)
 	h.Set("X-Forwarded-Proto", "http")

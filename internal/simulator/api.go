@@ -12,8 +12,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// mountAPI adds the JSON API, which the package comment documents. It is for scripts and tests in
-// any language.
+// mountAPI adds the JSON API, for scripts and for tests in any language. The package comment in
+// simulator.go documents the API.
 func (c *control) mountAPI(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/state", c.apiState)
 	mux.HandleFunc("GET /api/log", c.apiLog)
@@ -38,8 +38,8 @@ func writeError(w http.ResponseWriter, status int, message string) {
 	writeJSON(w, status, map[string]string{"error": message})
 }
 
-// readJSON decodes the body, and rejects unknown fields and data after the object. When it returns
-// false, it has written the error.
+// readJSON decodes the body of a request. It rejects unknown fields and data after the JSON object.
+// For an invalid body it writes the error response and returns false.
 func readJSON(w http.ResponseWriter, r *http.Request, into any) bool {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
 	d.DisallowUnknownFields()
@@ -76,7 +76,7 @@ func (c *control) apiState(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-// callJSON is a wechattest.Call in the API.
+// callJSON is a wechattest.Call (one request in the log) in the JSON format of the API.
 type callJSON struct {
 	ID       int         `json:"id"`
 	Time     time.Time   `json:"time"`
@@ -94,7 +94,7 @@ type callJSON struct {
 }
 
 func (c *control) apiLog(w http.ResponseWriter, r *http.Request) {
-	after, _ := strconv.Atoi(r.FormValue("after")) // a missing or malformed id is 0: the whole log
+	after, _ := strconv.Atoi(r.FormValue("after")) // 0 if missing or malformed: returns the whole log
 	last, calls := after, []callJSON{}
 	for _, call := range c.server.Calls() {
 		if call.ID <= after {
@@ -136,7 +136,8 @@ func (c *control) apiQuirks(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, quirksJSON(c.server.Quirks()))
 }
 
-// faultJSON is a wechattest.Fault, a failure of requests, in the API.
+// faultJSON is a wechattest.Fault (a failure to inject into requests) in the JSON format of the
+// API.
 type faultJSON struct {
 	Endpoint    string `json:"endpoint,omitempty"`  // path; "" for every path
 	AppID       string `json:"appid,omitempty"`     // "" for every app
@@ -254,7 +255,7 @@ func pageJSON(p *wechattest.Page) map[string]any {
 	return map[string]any{"url": p.URL, "status": p.Status, "title": p.Title, "snapshot": p.Snapshot}
 }
 
-// wholePageJSON returns the description of pageJSON with the text, links and buttons of the page.
+// wholePageJSON returns the fields of pageJSON, and the text, body, links and buttons of the page.
 func wholePageJSON(p *wechattest.Page) map[string]any {
 	out := pageJSON(p)
 	if p == nil {

@@ -61,7 +61,7 @@ func TestJSONAPI(t *testing.T) {
 		t.Errorf("log %v", log)
 	}
 	if again := call("GET", fmt.Sprintf("/api/log?after=%v", last), "", 200); len(again["calls"].([]any)) != 0 {
-		t.Errorf("after the last call there are %v", again)
+		t.Errorf("after=%v, the last id, returned %v", last, again)
 	}
 }
 

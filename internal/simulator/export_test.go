@@ -2,7 +2,7 @@ package simulator
 
 import "github.com/weigate/weigate/internal/lang"
 
-// English returns the texts of the control page in English, and their keys.
+// English returns the English texts of the control page, and the keys of all texts.
 func English() (texts lang.Texts, keys []string) {
 	c := lang.MustLoad(files, "files")
 	return c.In(lang.English), c.Keys()

@@ -15,12 +15,12 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// fixture is a simulator with its control page.
+// fixture is a simulated WeChat with its control page, each on its own address.
 type fixture struct {
 	t       *testing.T
 	sim     *wechattest.Server
-	base    string // of the simulator
-	control string // of the control page
+	base    string // base URL of the simulated WeChat
+	control string // base URL of the control page
 }
 
 // newSim returns a simulator and its address.
@@ -52,7 +52,7 @@ func authorizeURL(base, appid, scope, callback string) string {
 		"&response_type=code&scope=" + scope + "&state=abc#wechat_redirect"
 }
 
-// openQRPage opens the sign-in page of the website app.
+// openQRPage requests WeChat's page with the QR code for the website app (the third default app).
 func (d *fixture) openQRPage(callback, state string) {
 	d.t.Helper()
 	d.send("GET", d.base+"/connect/qrconnect?appid="+d.sim.Apps()[2].AppID+"&redirect_uri="+url.QueryEscape(callback)+
@@ -74,7 +74,8 @@ func newFixture(t *testing.T, cfg wechattest.Config) *fixture {
 	return &fixture{t: t, sim: sim, base: base, control: server.URL}
 }
 
-// send sends a request like a browser, with headers in pairs.
+// send sends a request and follows no redirect. header is a list of names and values in turn. A
+// path without a host is a path of the control page.
 func (d *fixture) send(method, path, body string, header ...string) (*http.Response, string) {
 	d.t.Helper()
 	if !strings.HasPrefix(path, "http") {
@@ -105,7 +106,7 @@ func (d *fixture) send(method, path, body string, header ...string) (*http.Respo
 	return res, string(b)
 }
 
-// frame returns the path of a person's frame.
+// frame returns the path of the frame that shows a person's phone, such as /f/TOKEN.
 func (d *fixture) frame(person string) string {
 	d.t.Helper()
 	_, body := d.send("GET", "/phones/"+person, "")

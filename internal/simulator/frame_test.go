@@ -44,7 +44,7 @@ func TestFrameShowsThePageAndFollowsItsLinks(t *testing.T) {
 			t.Errorf("the frame's policy %q lacks %q", policy, part)
 		}
 	}
-	// The headers of a sandboxed frame with an opaque origin.
+	// The headers that browsers send from a sandboxed frame with an opaque origin.
 	foreign := []string{"Origin", "null", "Sec-Fetch-Site", "cross-site"}
 	res, _ = d.send("GET", frame+"/go?u="+url.QueryEscape(app+"/two"), "", foreign...)
 	if _, body = d.send("GET", res.Header.Get("Location"), ""); res.StatusCode != http.StatusSeeOther ||
@@ -73,6 +73,6 @@ func TestFrameShowsThePageAndFollowsItsLinks(t *testing.T) {
 	d.send("GET", frame+"/go?u="+url.QueryEscape("http://127.0.0.1:1/?code=PLANTED"), "")
 	if _, body = d.send("GET", frame+"/view", "", "Accept-Language", "zh-CN"); !strings.Contains(body, "没有响应") ||
 		strings.Contains(body, "PLANTED") {
-		t.Errorf("a dead address: %q", body)
+		t.Errorf("an address without a server: %q", body)
 	}
 }

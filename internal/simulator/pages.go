@@ -16,12 +16,13 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// contentPolicy is the Content-Security-Policy of the control page. frame-src 'self' is for the
-// frame with the rendered phone.
+// contentPolicy is the Content-Security-Policy of the control page. frame-src 'self' allows the
+// frame that shows a person's phone.
 const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// setHeaders sets the security headers of every response but those of the rendered phone.
+// setHeaders sets the security headers of every response, except for the frame that shows a phone
+// (see package phoneview).
 func setHeaders(w http.ResponseWriter) {
 	phoneview.SetHeaders(w, contentPolicy)
 	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -39,8 +40,8 @@ func parseTemplates(texts lang.Texts) *template.Template {
 
 // layout is the data of layout.html, which every page uses.
 type layout struct {
-	Part  string // name of the page's template, which the navigation highlights
-	Path  string // the path to which the clock's form returns
+	Part  string // name of the page's template; the navigation highlights its link
+	Path  string // path of the page; the form of the clock returns there
 	Title string
 	Now   time.Time
 	Seed  uint64
@@ -96,11 +97,11 @@ func (c *control) asset(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(b)
 }
 
-// personCard is a person as the pages show them.
+// personCard is a person (a simulated WeChat user) as the pages show them.
 type personCard struct {
 	ID, Nickname string
 	Tags         []string // keys of texts such as "tag-frozen"
-	At           string   // title of the page on the phone; without a title, its masked address
+	At           string   // title of the page on the phone, or its address without codes and tokens
 }
 
 func (c *control) personCard(p *wechattest.Person) personCard {
@@ -135,8 +136,8 @@ func (c *control) personCards() []personCard {
 	return out
 }
 
-// printable replaces control characters and malformed UTF-8, which some nicknames of the simulator
-// contain on purpose.
+// printable replaces control characters and malformed UTF-8. Some people of the simulator have such
+// bytes in their nicknames, as WeChat users do.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -168,8 +169,8 @@ func (c *control) peoplePage(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// picture serves a person's picture. The simulated WeChat draws it, so the request is passed on
-// with the address that the picture has on WeChat's picture host.
+// picture serves a person's picture. The simulated WeChat draws the picture: its handler is called
+// with the address that the picture has at WeChat.
 func (c *control) picture(w http.ResponseWriter, r *http.Request) {
 	req := r.Clone(r.Context())
 	req.Method, req.Body = http.MethodGet, http.NoBody
@@ -188,9 +189,9 @@ func (c *control) logPage(w http.ResponseWriter, r *http.Request) {
 	c.render(w, r, http.StatusOK, "log", c.texts(r).MustText("nav-log"), c.recentCalls(200, ""))
 }
 
-// advanceClock handles the clock's form, which is on every page, and redirects back to the page
-// with the form. Its path is in "to". Addresses of other hosts are ignored, or this would be an
-// open redirector.
+// advanceClock handles the form of the clock. Every page has this form, and its field "to" is the
+// path of the page. advanceClock redirects back to the page. It ignores addresses of other hosts,
+// or it would be an open redirector.
 func (c *control) advanceClock(w http.ResponseWriter, r *http.Request) {
 	if d, err := time.ParseDuration(r.PostFormValue("advance")); err == nil {
 		c.server.Advance(d)

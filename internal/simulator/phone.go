@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// maxLink is the longest link that WeChat's scanner accepts. Longer links in the parameter open are
-// ignored.
+// maxLink is the longest link in the parameter open, in bytes. A longer link is ignored. WeChat's
+// scanner has the same limit.
 const maxLink = 2048
 
 // phonePage is the data of phone.html.
@@ -22,13 +22,13 @@ type phonePage struct {
 	Title    string
 	Address  string           // masked
 	Hops     []wechattest.Hop // redirects that led to the page, masked
-	Frame    string           // path of the rendered phone
+	Frame    string           // path of the rendered phone, see package phoneview
 	Version  int64            // number of changes of the page
-	Drawn    int64            // the version that the frame shows; the script reloads an outdated frame
+	Drawn    int64            // the Version that the frame shows; if it is outdated, the script reloads the frame
 	Consent  bool             // the page is WeChat's consent page
 	Lang     string
 	Langs    []string // choices of the form
-	Open     string   // link for the address line, from the parameter open
+	Open     string   // link that the address line contains at first, from the parameter open
 	People   []personCard
 	Browser  string
 	Browsers []string            // choices of the form
@@ -67,7 +67,8 @@ func (c *control) phonePage(w http.ResponseWriter, r *http.Request) {
 		data.Langs = append(data.Langs, data.Lang)
 	}
 	if page := data.Page; page != nil {
-		// Addresses are masked as in the log: the page may stay open or be shared as a screenshot.
+		// Codes and tokens in addresses are shortened as in the log. The page may stay open, or
+		// appear in a screenshot.
 		data.Title, data.Address, data.Consent = page.Title, link.Mask(page.URL), page.AsksConsent()
 		for _, hop := range page.Hops {
 			data.Hops = append(data.Hops, wechattest.Hop{Status: hop.Status, To: link.Mask(hop.To)})
@@ -83,9 +84,9 @@ func browsers() []wechattest.Browser {
 		wechattest.BrowserWeCom, wechattest.BrowserChrome, wechattest.BrowserSafari}
 }
 
-// redirectToPhone serves GET /phone: it redirects to a person's phone with a link in the address
-// line. Every website can link to this address, so the link is opened only when the developer
-// presses the button.
+// redirectToPhone serves GET /phone: it redirects to the page of a person's phone, with a link in
+// the address line. The phone opens the link only when the developer presses the button, because
+// every website can link to /phone.
 func (c *control) redirectToPhone(w http.ResponseWriter, r *http.Request) {
 	id := r.FormValue("person")
 	if people := c.server.People(); !c.hasPerson(id) && len(people) > 0 {
@@ -98,8 +99,8 @@ func (c *control) redirectToPhone(w http.ResponseWriter, r *http.Request) {
 	c.redirect(w, r, to.String())
 }
 
-// linkParam returns the link in the parameter open, or "" when it is missing, too long or not an
-// http or https address.
+// linkParam returns the link in the parameter open. It returns "" for a link that is missing, too
+// long, not http or https, or has a user name.
 func linkParam(r *http.Request) string {
 	address := strings.TrimSpace(r.FormValue("open"))
 	if u, ok := link.Resolve(nil, address); ok && len(address) <= maxLink && u.User == nil {
@@ -108,7 +109,8 @@ func linkParam(r *http.Request) string {
 	return ""
 }
 
-// pressPhone handles the buttons of a phone and redirects to its page, which shows the result.
+// pressPhone handles the buttons of a phone and redirects to the page of the phone. The page shows
+// the result.
 func (c *control) pressPhone(w http.ResponseWriter, r *http.Request) {
 	c.pressButton(w, r, r.PathValue("person"), r.FormValue("do"))
 }
@@ -132,14 +134,16 @@ func (c *control) pressButton(w http.ResponseWriter, r *http.Request, person, ac
 	c.redirect(w, r, "/phones/"+person)
 }
 
-// phoneAction is an action on a phone, from the form of its page or from the JSON API.
+// phoneAction is an action on a phone. It comes from a form of the control page or from the JSON
+// API.
 type phoneAction struct {
 	do   string
 	at   string     // the link, button, language or browser
 	fill url.Values // form fields, for submit
 }
 
-// doAction performs an action. known is false for an unknown action or browser.
+// doAction performs an action. known is false for an unknown action, and for the action browser
+// with an unknown browser.
 func (c *control) doAction(ctx context.Context, p *wechattest.Phone, a phoneAction) (known bool, err error) {
 	switch a.do {
 	case "open":

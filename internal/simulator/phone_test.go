@@ -26,13 +26,13 @@ func TestLinkIsHandedOverToAPhone(t *testing.T) {
 		{"a file", "person=bob&open=file:///etc/passwd", "/phones/bob"},
 		{"a name before the host", "person=bob&open=" + url.QueryEscape("http://login.example.com@127.0.0.1/"),
 			"/phones/bob"},
-		{"an endless one", "person=bob&open=http://127.0.0.1/" + strings.Repeat("x", 3000), "/phones/bob"},
+		{"a link of 3000 bytes", "person=bob&open=http://127.0.0.1/" + strings.Repeat("x", 3000), "/phones/bob"},
 	} {
 		res, _ := d.send("GET", "/phone?"+c.query, "")
 		if got := res.Header.Get("Location"); res.StatusCode != http.StatusSeeOther || got != c.want {
 			t.Errorf("%s: %d to %s, want %s", c.name, res.StatusCode, got, c.want)
 		}
-		// Another site links to this page.
+		// The headers of a browser that follows a link on another website.
 		_, body := d.send("GET", c.want, "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate")
 		field := `name="at" type="text" inputmode="url" autocomplete="off" spellcheck="false" ` +
 			`placeholder="http://127.0.0.1:8080/" value="` + template.HTMLEscapeString(link) + `"`
@@ -44,7 +44,7 @@ func TestLinkIsHandedOverToAPhone(t *testing.T) {
 		}
 	}
 	if opened != 0 || d.sim.Phone("alice").Page() != nil || d.sim.Phone("bob").Page() != nil {
-		t.Fatalf("without a press, links opened %d pages", opened)
+		t.Fatalf("links opened %d pages before a button was pressed", opened)
 	}
 	if res, _ := d.send("POST", "/phones/bob", url.Values{"do": {"open"}, "at": {link}}.Encode(), "Sec-Fetch-Site",
 		"cross-site", "Origin", "http://evil.test"); res.StatusCode != http.StatusForbidden || opened != 0 {

@@ -13,16 +13,17 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// maxPollWait bounds PollWait, the only quirk that is a duration: the time for which the QR page's
-// request for the status waits. With the bound, a typing mistake does not block the page for hours.
+// maxPollWait is the maximum of the quirk PollWait: how long the QR page's request for the status
+// waits. With this maximum, a typing mistake does not block the page for hours. PollWait is the
+// only quirk that is a duration.
 const maxPollWait = 10 * time.Minute
 
-// quirkField is a quirk (a field of wechattest.Quirks) as the page and the JSON API show it. They
-// find the fields by reflection, so a new quirk appears on both without a change here. A test
-// checks that each quirk has a text.
+// quirkField names a quirk: a field of wechattest.Quirks, an undocumented behaviour of WeChat. The
+// page and the JSON API find the fields by reflection, so both show a new quirk automatically. A
+// test checks that each quirk has a text.
 type quirkField struct {
 	field string // name in Quirks
-	json  string // the same with a lower-case first letter
+	json  string // name in JSON and forms: field with a lower-case first letter
 }
 
 // quirkFields returns the fields of Quirks in their order.
@@ -36,9 +37,9 @@ func quirkFields() []quirkField {
 	return out
 }
 
-// quirkChoices returns the names of the values of an enumeration type, nil for other types. They
-// are in the order of the type's constants, so a name's index is its value. The text of a choice
-// has the key "choice-FIELD-NAME".
+// quirkChoices returns the names of the constants of an enumeration type, or nil for other types.
+// The index of a name is the value of the constant. The text of a choice has the key
+// "choice-FIELD-NAME".
 func quirkChoices(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[wechattest.DoubleCallback]():
@@ -53,13 +54,13 @@ func quirkChoices(t reflect.Type) []string {
 	return nil
 }
 
-// valueIn returns the field in q.
+// valueIn returns the value of the quirk in q. The result can be set.
 func (f quirkField) valueIn(q *wechattest.Quirks) reflect.Value {
 	return reflect.ValueOf(q).Elem().FieldByName(f.field)
 }
 
-// get returns the value of a quirk for JSON: a boolean, a number, or a string with a duration or
-// the name of a choice.
+// get returns the value of a quirk for JSON: a boolean, a number or a string. The string is a
+// duration, the name of a choice, or the id of a person.
 func (f quirkField) get(q *wechattest.Quirks) any {
 	v := f.valueIn(q)
 	if names := quirkChoices(v.Type()); v.CanInt() && v.Int() >= 0 && v.Int() < int64(len(names)) {
@@ -71,7 +72,8 @@ func (f quirkField) get(q *wechattest.Quirks) any {
 	return v.Interface()
 }
 
-// set parses a value: true or false, a number, a duration, or the name of a choice.
+// set parses text and stores the value in q. text is true or false, a number, a duration, the name
+// of a choice, or the id of a person.
 func (f quirkField) set(q *wechattest.Quirks, text string) error {
 	v := f.valueIn(q)
 	if names := quirkChoices(v.Type()); names != nil {
@@ -116,8 +118,8 @@ func quirksJSON(q wechattest.Quirks) map[string]any {
 	return out
 }
 
-// setQuirks changes the quirks whose JSON names are in values. If one of them is invalid, it
-// changes none.
+// setQuirks changes several quirks. values has their new values by JSON name. If a name or a value
+// is invalid, setQuirks changes nothing.
 func (c *control) setQuirks(values map[string]string) error {
 	next := c.server.Quirks()
 	known := map[string]quirkField{}
@@ -137,7 +139,8 @@ func (c *control) setQuirks(values map[string]string) error {
 	if person := next.ConsentAs; person != "" && !c.hasPerson(person) {
 		return fmt.Errorf("quirk consentAs: no person %q", person)
 	}
-	// next is not stored as a whole: that would undo a concurrent change of another quirk.
+	// Only the quirks in values are stored. To store next would undo a concurrent change of another
+	// quirk.
 	c.server.UpdateQuirks(func(q *wechattest.Quirks) {
 		for name, text := range values {
 			_ = known[name].set(q, text) // validated above
@@ -201,7 +204,7 @@ func (c *control) renderQuirks(w http.ResponseWriter, r *http.Request, status in
 	})
 }
 
-// saveQuirks handles the form, which contains all quirks. A quirk that a request omits keeps its
+// saveQuirks handles the form of all quirks. A quirk that is missing in the request keeps its
 // value.
 func (c *control) saveQuirks(w http.ResponseWriter, r *http.Request) {
 	values := map[string]string{}
@@ -219,7 +222,8 @@ func (c *control) saveQuirks(w http.ResponseWriter, r *http.Request) {
 	c.redirect(w, r, "/quirks")
 }
 
-// presetFault is a fault that the form offers by name. Its text has the key "faults-NAME".
+// presetFault is a fault (an injected failure) that the form offers by name. The text of a preset
+// has the key "faults-NAME".
 type presetFault struct {
 	Name  string
 	fault wechattest.Fault
@@ -276,8 +280,8 @@ func (c *control) addFault(w http.ResponseWriter, r *http.Request) {
 	c.redirect(w, r, "/faults")
 }
 
-// faultOfForm reads the form. It returns false when a field is invalid. With an errcode, the chosen
-// preset is ignored.
+// faultOfForm returns the fault that the form describes. It returns false when a field is invalid.
+// If the form has an errcode, the chosen preset is ignored.
 func faultOfForm(r *http.Request) (wechattest.Fault, bool) {
 	var f wechattest.Fault
 	presets := presetFaults()

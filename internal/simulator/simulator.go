@@ -1,9 +1,10 @@
-// Package simulator serves the control page of the simulated WeChat: the people (its users) and
-// their phones, the quirks (undocumented behaviour), faults, a clock and a log of requests. They
-// are pages for a developer and JSON for scripts. [New] returns the handler. The simulated WeChat
-// itself is package wechattest; this package uses only its exported API.
+// Package simulator serves the control page of the simulated WeChat. The page shows the people
+// (simulated WeChat users) and their phones, quirks (undocumented behaviour), faults (injected
+// failures), a clock and a log of requests. A JSON API offers the same to scripts. [New] returns
+// the handler. The simulated WeChat itself is package wechattest. This package uses only the
+// exported API of wechattest.
 //
-// Serve the handler on a loopback listener of its own: every client that reaches it can act as any
+// Serve the handler on its own loopback listener. Every client that reaches it can act as any
 // person and read every secret.
 //
 //	GET  /                        people, waiting QR codes, latest requests
@@ -36,12 +37,16 @@
 //	                              also follow (at: a link of the page) and submit (at: a button,
 //	                              "fill": {…}); returns the page
 //
-// Pages are in Chinese for browsers that prefer it, else in English. They work without JavaScript;
-// with it they update automatically.
+// Pages are in Chinese for browsers that prefer Chinese, else in English. They work without
+// JavaScript. With JavaScript they update automatically.
 //
-// Requests with the name of another host in Host are rejected, as a defence against DNS rebinding.
-// Requests from other websites that change something are rejected too. A link that another website
-// passes in the parameter open is opened only when the developer presses the button.
+// Three defences against other websites:
+//
+//   - The Host header must name this machine or a host in [Config.Hosts] (defence against DNS
+//     rebinding).
+//   - A cross-site request must not change anything.
+//   - A link in the parameter open, which another website may set, is opened only when the
+//     developer presses the button.
 package simulator
 
 import (
@@ -65,7 +70,8 @@ import (
 type Config struct {
 	// Server is the simulated WeChat. Required.
 	Server *wechattest.Server
-	// OpenURL is the address at which Server is served, shown on the page of apps. Empty omits it.
+	// OpenURL is the address of the simulated WeChat. The page of apps shows it. Empty means that
+	// the page shows no address.
 	OpenURL string
 	// Hosts are further host names, without port, that are accepted in the Host header. Loopback
 	// names and IP addresses are always accepted.
@@ -75,7 +81,7 @@ type Config struct {
 //go:embed files
 var files embed.FS
 
-// New returns the control page. Several handlers may share a server.
+// New returns the handler of the control page. Several handlers may share one wechattest.Server.
 func New(cfg Config) http.Handler {
 	c := &control{
 		server:    cfg.Server,
@@ -103,8 +109,8 @@ type control struct {
 	templates map[string]*template.Template // by language
 
 	mu       sync.Mutex                 // guards the fields below
-	views    map[string]*phoneview.View // rendered phones by person
-	tokens   map[string]*phoneview.View // the same by the token in their path
+	views    map[string]*phoneview.View // rendered phones by person id
+	tokens   map[string]*phoneview.View // the values of views, by the token in their path
 	watchers map[chan struct{}]bool     // one for each open event stream
 }
 
@@ -134,8 +140,8 @@ func (c *control) routes() http.Handler {
 }
 
 // guard rejects requests for other hosts (DNS rebinding) and cross-site requests that change
-// something. The frame of a rendered phone is sandboxed, so browsers mark its own requests as
-// cross-site; the secret token in their path is checked instead.
+// something. Requests of a frame with a phone are an exception: the frame is sandboxed, so browsers
+// mark its requests as cross-site. These requests have a secret token in their path instead.
 func (c *control) guard(next http.Handler) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -164,8 +170,8 @@ func (c *control) acceptsHost(hostport string) bool {
 	return slices.ContainsFunc(c.hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
-// view returns the rendered phone of a person. The first call makes it, with a random token in its
-// path.
+// view returns the rendered phone of a person (see package phoneview). The first call makes it,
+// with a random token in its path.
 func (c *control) view(person string) *phoneview.View {
 	phone := c.server.Phone(person)
 	c.mu.Lock()
@@ -178,8 +184,8 @@ func (c *control) view(person string) *phoneview.View {
 	return c.views[person]
 }
 
-// viewOfPath returns the rendered phone of a path /f/TOKEN/…, and the path after the token. The
-// view is nil for other paths and unknown tokens.
+// viewOfPath returns the rendered phone for a path /f/TOKEN/…, and the rest of the path after
+// TOKEN. The view is nil for other paths and for unknown tokens.
 func (c *control) viewOfPath(path string) (view *phoneview.View, rest string) {
 	path, ok := strings.CutPrefix(path, "/f/")
 	if !ok {
@@ -201,8 +207,8 @@ func (c *control) texts(r *http.Request) lang.Texts {
 	return c.catalogue.In(lang.FromHeader(r.Header, lang.English))
 }
 
-// keepAlive is the interval at which the event stream sends a comment. It is shorter than the idle
-// timeouts of proxies, which would close the connection.
+// keepAlive is the interval at which the event stream sends a comment. Proxies close idle
+// connections; their timeouts are usually longer than this interval.
 const keepAlive = 25 * time.Second
 
 // phoneChanged is called by the simulator when a person's phone shows another page or error.
@@ -223,8 +229,8 @@ func (c *control) changed() {
 	}
 }
 
-// watch returns a channel that receives a value after a call of changed, and a function that stops
-// the notifications. Several calls in a row may send one value.
+// watch returns a channel and a function. The channel receives a value after changed was called.
+// Several calls of changed may send only one value. The function stop ends the notifications.
 func (c *control) watch() (ch chan struct{}, stop func()) {
 	ch = make(chan struct{}, 1)
 	c.mu.Lock()

@@ -13,7 +13,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// Every page, in both languages, without data and with hostile data.
+// TestPagesInBothLanguages requests every page in both languages, first without data, then with
+// hostile data.
 func TestPagesInBothLanguages(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t, wechattest.Config{})
@@ -59,7 +60,7 @@ func TestPagesInBothLanguages(t *testing.T) {
 	}
 }
 
-// Package lang requires the same texts in both languages.
+// English is enough: package lang requires the same texts in both languages.
 func TestEveryQuirkHasAText(t *testing.T) {
 	t.Parallel()
 	texts, _ := simulator.English()
@@ -70,7 +71,7 @@ func TestEveryQuirkHasAText(t *testing.T) {
 	}
 }
 
-// Two forms complete the sign-in to a website app, in a browser without JavaScript.
+// Two forms complete the sign-in with a website app, without JavaScript: scan and allow.
 func TestScanAndAllow(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t, wechattest.Config{})
@@ -105,9 +106,9 @@ func TestOtherSitesCannotChangeTheSimulator(t *testing.T) {
 		{"an old browser", "POST", "/quirks", "anyBrowser=true", []string{"Origin", "http://evil.test"}},
 		{"a script of another site", "POST", "/api/quirks", `{"anyBrowser":true}`,
 			[]string{"Sec-Fetch-Site", "cross-site", "Origin", "http://evil.test", "Content-Type", "text/plain"}},
-		{"a name that was pointed here", "POST", "/quirks", "anyBrowser=true",
+		{"DNS rebinding", "POST", "/quirks", "anyBrowser=true",
 			[]string{"Host", "evil.test", "Sec-Fetch-Site", "same-origin", "Origin", "http://evil.test"}},
-		{"the same, by the JSON interface", "POST", "/api/quirks", `{"anyBrowser":true}`,
+		{"DNS rebinding, JSON API", "POST", "/api/quirks", `{"anyBrowser":true}`,
 			[]string{"Host", "evil.test"}},
 		{"WeChat's own name", "POST", "/quirks", "anyBrowser=true", []string{"Host", "open.weixin.qq.com"}},
 		{"a guessed frame", "POST", "/f/aaaaaaaaaaaaaaaaaaaaaaaaaa/submit?u=http://127.0.0.1/", "", nil},
@@ -133,7 +134,7 @@ func TestOtherSitesCannotChangeTheSimulator(t *testing.T) {
 	}
 	a, b := d.frame("alice"), d.frame("bob")
 	if a == b || len(a) < len("/f/")+20 || a != d.frame("alice") {
-		t.Errorf("frames %s and %s: want long, one for each person, and lasting", a, b)
+		t.Errorf("frames %s and %s: want long paths that differ by person and stay the same", a, b)
 	}
 }
 
@@ -168,7 +169,7 @@ func TestFormsChangeTheSimulator(t *testing.T) {
 		t.Errorf("faults %+v", f)
 	}
 	if res, _ := d.send("POST", "/faults", "what=nothing&times=1&skip=0"); res.StatusCode != http.StatusBadRequest {
-		t.Errorf("a fault that is none: %d", res.StatusCode)
+		t.Errorf("an unknown fault: %d", res.StatusCode)
 	}
 	d.send("POST", "/faults", "do=clear")
 	if n := len(d.sim.Faults()); n != 0 {
@@ -176,7 +177,8 @@ func TestFormsChangeTheSimulator(t *testing.T) {
 	}
 }
 
-// Keys that code or templates compose, by their first part.
+// composedKeys matches the keys that code or templates compose, such as "choice-" and a name. The
+// test cannot find their uses.
 var composedKeys = regexp.MustCompile(`^(browser|choice|failure|faults|kind|quirk)-`)
 
 func TestEveryTextIsUsedAndExists(t *testing.T) {

@@ -1,8 +1,8 @@
 // Package link handles the addresses in the pages and in the log of the WeChat simulator. [Resolve]
-// resolves a relative address as browsers do. [Mask] shortens the codes and tokens in an address
-// before it is shown.
+// resolves a relative address as browsers do. [Mask] shortens the codes and tokens in an address,
+// so that a screenshot or a log does not reveal them.
 //
-// The package imports the standard library only, so that the public package wechattest may use it.
+// The package imports the standard library only, because the public package wechattest uses it.
 package link
 
 import (
@@ -12,16 +12,18 @@ import (
 	"strings"
 )
 
-// Resolve returns the absolute address of ref, the value of a link or form on a page at base. A nil
-// base accepts absolute addresses only. Like browsers it accepts surrounding blanks, line breaks,
-// backslashes as slashes, and a "%" without two hex digits. It returns false for an address that is
-// not http or https.
+// Resolve returns the absolute address of ref (the value of a link or form) on a page with the
+// address base. With a nil base, only absolute addresses are valid. Resolve returns false if the
+// result is not an http or https address.
+//
+// Browsers accept more than url.Parse, and Resolve accepts the same: blanks around ref, line breaks
+// in it, backslashes for slashes, and a "%" without two hex digits.
 func Resolve(base *url.URL, ref string) (*url.URL, bool) {
 	ref = strings.TrimFunc(ref, func(r rune) bool { return r <= ' ' })
 	path, fragment, _ := strings.Cut(ref, "#")
 	path, query, hasQuery := strings.Cut(path, "?")
-	// Browsers read a backslash as a slash in relative, http and https addresses, not after other
-	// schemes.
+	// Browsers read "\" as "/" in relative, http and https addresses only. With another scheme, "\"
+	// stays.
 	if scheme, _, ok := strings.Cut(path, ":"); !ok || len(scheme) >= 4 && strings.EqualFold(scheme[:4], "http") {
 		path = strings.ReplaceAll(path, `\`, "/")
 	}
@@ -48,8 +50,8 @@ func Resolve(base *url.URL, ref string) (*url.URL, bool) {
 	return u, true
 }
 
-// escape removes line breaks and percent-encodes the bytes that url.Parse rejects and browsers
-// accept.
+// escape percent-encodes bytes that browsers accept in addresses and url.Parse rejects. It removes
+// tabs and line breaks.
 func escape(ref string) string {
 	var b strings.Builder
 	for i := 0; i < len(ref); i++ {
@@ -70,9 +72,9 @@ func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
-// Mask returns an address with its codes and tokens cut to their first characters, in the query and
-// in the fragment. The values are shown unescaped. A redirect_uri stays as it is: it has no code
-// yet, and its own query, unescaped, would look like parameters of the address.
+// Mask shortens the codes and tokens in the query and the fragment of an address to their first
+// characters. Values are unescaped. Only a redirect_uri is left unchanged. It contains no code yet.
+// Unescaped, its query would look like parameters of the address.
 func Mask(address string) string {
 	return parameterPattern.ReplaceAllStringFunc(address, func(match string) string {
 		separator := match[:1]
@@ -90,9 +92,13 @@ func Mask(address string) string {
 // parameterPattern matches a parameter with the separator before it.
 var parameterPattern = regexp.MustCompile(`[?&#][A-Za-z_]+=[^&#]*`)
 
-// MaskParam returns the value of a parameter as it may be shown: nothing of a secret, the first
-// characters of a code, a token or a key (key and pass_ticket are parameters of WeChat's client),
-// and the masked address of a redirect_uri.
+// MaskParam returns the value of a parameter in a form that may be shown:
+//
+//   - "[redacted]" for a secret;
+//   - the first characters of a code or a token, and of key and pass_ticket (by these parameters
+//     WeChat's client authenticates the person);
+//   - the result of Mask for a redirect_uri;
+//   - the whole value for all other parameters.
 func MaskParam(name, value string) string {
 	switch name = strings.ToLower(name); {
 	case value == "":

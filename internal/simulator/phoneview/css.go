@@ -5,14 +5,16 @@ import (
 	"strings"
 )
 
-// rewriteCSS returns a style sheet in which link(address) replaces every address: in url(…) and in
-// the string after @import. So a browser requests nothing else for the style sheet of an untrusted
-// page. link receives the address with its escapes decoded, and returns "" for an address that must
-// not be loaded. Comments are removed. The result contains no "<" that could begin a tag, so it
-// cannot end a style element.
+// rewriteCSS returns the style sheet src of an untrusted page with every address replaced: in
+// url(…) and in the string after @import. The new address is link(address), where address has no
+// CSS escapes. link returns "" for an address that must not be loaded. So a browser requests only
+// addresses from link.
 //
-// The code is a small tokenizer, not a parser: it needs to recognize strings, escapes, comments,
-// @import and url( only.
+// Comments are removed. Each "<" that could begin a tag is escaped, so the result cannot end a
+// style element.
+//
+// rewriteCSS is a small tokenizer, not a parser. It recognizes only strings, escapes, comments,
+// @import and url(.
 func rewriteCSS(src string, link func(string) string) string {
 	var b strings.Builder
 	importing := false // after @import and before its address
@@ -61,8 +63,8 @@ func rewriteCSS(src string, link func(string) string) string {
 	return b.String()
 }
 
-// cssString parses the string that begins with the quote src[i], and returns the position after it.
-// A line break ends a string without a closing quote, as in browsers.
+// cssString parses the string that begins with the quote src[i]. next is the position after the
+// string. If the closing quote is missing, a line break ends the string, as in browsers.
 func cssString(src string, i int) (value string, next int) {
 	var b strings.Builder
 	q := src[i]
@@ -81,7 +83,7 @@ func cssString(src string, i int) (value string, next int) {
 	return b.String(), len(src)
 }
 
-// cssURLValue parses the address that begins at src[i], after "url(". It returns the position after
+// cssURLValue parses the address that begins at src[i], after "url(". next is the position after
 // the ")".
 func cssURLValue(src string, i int) (value string, next int) {
 	for i < len(src) && isSpace(src[i]) {
@@ -105,9 +107,12 @@ func cssURLValue(src string, i int) (value string, next int) {
 	return strings.TrimSpace(b.String()), min(i+1, len(src))
 }
 
-// cssEscape writes the character of the escape whose backslash is src[i], and returns the index of
-// its last byte. An escape is a backslash with up to six hex digits and one space, or with any
-// other character, which stands for itself. A backslash before a line break stands for nothing.
+// cssEscape writes the character of the CSS escape that begins with the backslash src[i]. It
+// returns the index of the last byte of the escape. After the backslash there are three cases:
+//
+//   - one to six hex digits, and perhaps a space: the character with this code;
+//   - a line break: nothing;
+//   - another character: this character.
 func cssEscape(b *strings.Builder, src string, i int) int {
 	char, digits := rune(0), 0
 	for digits < 6 && i+1+digits < len(src) {
@@ -164,7 +169,7 @@ func cssURL(address string) string {
 	return b.String()
 }
 
-// cssSafe returns a string or an escape of the source with each "<" escaped.
+// cssSafe escapes each "<" in s. s is a string or an escape of the style sheet, unchanged.
 func cssSafe(s string) string {
 	if !strings.Contains(s, "<") {
 		return s
@@ -184,14 +189,14 @@ func cssSafe(s string) string {
 	return b.String()
 }
 
-// opensTag reports whether the "<" at the beginning of s could begin a tag. A "<" before a space
-// cannot, as in "(width < 600px)".
+// opensTag reports whether the "<" at the beginning of s could begin a tag. In "(width < 600px)" it
+// could not, because a space follows.
 func opensTag(s string) bool {
 	return len(s) < 2 || isLetter(s[1]) || s[1] == '/' || s[1] == '!' || s[1] == '?' || s[1] == '\\'
 }
 
-// cssNameEnds reports whether the text before "url(" ends with a character of a name. Then "url" is
-// only the end of a longer name, such as "curl".
+// cssNameEnds reports whether before, the text in front of "url(", ends with a character of a name.
+// If so, "url" is only the end of a longer name, such as "curl".
 func cssNameEnds(before string) bool {
 	if before == "" {
 		return false

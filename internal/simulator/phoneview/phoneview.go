@@ -1,13 +1,15 @@
-// Package phoneview shows the page of a simulated phone inside the control page of the simulator.
-// The page comes from the app under test and is untrusted. Three defences separate it from the
-// control page: a sandboxed frame with an opaque origin and without scripts; a rewritten page, in
-// which every address of a link, form or image is replaced by a path of this package, so that the
-// phone sends the request; and a Content-Security-Policy that allows requests below the path of the
-// frame only.
+// Package phoneview shows the page of a simulated phone inside the control page of the simulator
+// (weigate sim). The page comes from the app under test and is untrusted. Three defences separate
+// it from the control page:
 //
-// Requests of such a frame have "Origin: null" and count as cross-site, so the usual check of
-// cross-site requests would reject them. A random token in the path authenticates them instead. The
-// token does not leak: the frame sends no Referer and can send no request to another host.
+//   - The frame is sandboxed: it has an opaque origin and runs no scripts.
+//   - The page is rewritten. Paths of this package replace the addresses of links, forms and
+//     images. The phone sends the requests.
+//   - A Content-Security-Policy allows requests below the path of the frame only.
+//
+// Requests of a sandboxed frame have "Origin: null" and count as cross-site. The usual check of
+// cross-site requests would reject them, so a random token in the path authenticates them. The
+// token does not leak: the frame sends no Referer, and no request to another host.
 //
 //	GET  /f/{token}/view            the page on the phone, rewritten
 //	GET  /f/{token}/go?u=           follows a link
@@ -30,7 +32,7 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// View is the rendered screen of one phone. Make it with [New].
+// View shows the page of one phone in a frame. Make a View with [New].
 type View struct {
 	phone   *wechattest.Phone
 	path    string
@@ -38,8 +40,8 @@ type View struct {
 	drawn   atomic.Int64 // the version that the frame shows
 }
 
-// New returns the view of a phone under a path such as /f/TOKEN. The caller routes requests below
-// the path to [View.Serve] and calls [View.Changed] when the phone shows another page.
+// New returns the view of a phone. path is a path such as /f/TOKEN. The caller passes requests
+// below path to [View.Serve]. It calls [View.Changed] when the phone shows another page.
 func New(phone *wechattest.Phone, path string) *View { return &View{phone: phone, path: path} }
 
 // Path returns the path of the view.
@@ -48,11 +50,11 @@ func (v *View) Path() string { return v.path }
 // Changed records that the phone shows another page.
 func (v *View) Changed() { v.version.Add(1) }
 
-// Version returns the number of changes.
+// Version returns the number of calls of Changed.
 func (v *View) Version() int64 { return v.version.Load() }
 
-// Drawn returns the version that the frame has loaded last. If it differs from Version, the frame
-// must be reloaded.
+// Drawn returns the Version that the frame has loaded last. The frame must be reloaded if Drawn and
+// Version differ.
 func (v *View) Drawn() int64 { return v.drawn.Load() }
 
 // SetHeaders sets the security headers of a page with the given Content-Security-Policy.
@@ -65,8 +67,8 @@ func SetHeaders(w http.ResponseWriter, policy string) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 }
 
-// policy returns the Content-Security-Policy of the frame. It contains whole addresses, because
-// 'self' matches nothing in an opaque origin.
+// policy returns the Content-Security-Policy of the frame. It has whole addresses instead of
+// 'self', because 'self' matches nothing in a frame with an opaque origin.
 func (v *View) policy(r *http.Request) string {
 	scheme := "http://"
 	if r.TLS != nil {
@@ -79,8 +81,8 @@ func (v *View) policy(r *http.Request) string {
 		"; base-uri 'none'; sandbox allow-forms"
 }
 
-// Serve handles a request below the view's path; action is the rest of the path. texts has the
-// messages of the phone.
+// Serve serves a request below the path of the view. action is the rest of the request's path, such
+// as "view". texts has the phone's own messages, such as "no page".
 func (v *View) Serve(w http.ResponseWriter, r *http.Request, action string, texts lang.Texts) {
 	switch r.Method + " " + action {
 	case "GET view":
@@ -156,7 +158,8 @@ func isHTML(page *wechattest.Page) bool {
 	return kind == "text/html" || kind == "application/xhtml+xml"
 }
 
-// showFile serves what is not HTML: images as images, text as text.
+// showFile serves a page that is not HTML. Images are shown as images, text as text. Other types
+// get a message.
 func (v *View) showFile(w http.ResponseWriter, page *wechattest.Page, texts lang.Texts) {
 	const head = `<!doctype html><meta name="viewport" content="width=device-width"><title></title>`
 	kind, _, _ := mime.ParseMediaType(page.Header.Get("Content-Type"))
@@ -180,7 +183,7 @@ func isText(kind string) bool {
 		strings.HasSuffix(kind, "xml") || strings.HasSuffix(kind, "javascript")
 }
 
-// writeMessage writes a message of the phone itself.
+// writeMessage writes a page with a message of the phone itself, not of the app.
 func writeMessage(w io.Writer, texts lang.Texts, title, hint string) {
 	const style = `html{color-scheme:light dark;height:100%}` +
 		`body{font:16px/1.6 system-ui,sans-serif;margin:0;min-height:100%;display:grid;place-content:center;` +
@@ -191,8 +194,8 @@ func writeMessage(w io.Writer, texts lang.Texts, title, hint string) {
 		`<p>`+html.EscapeString(title)+`</p><p class="h">`+html.EscapeString(hint)+`</p></html>`)
 }
 
-// followPath returns the path in the frame that replaces the address of a link. loadPath does the
-// same for an image, a style sheet or a font, submitPath for a form.
+// followPath returns the path that replaces the address of a link. loadPath is for an image, a
+// style sheet or a font. submitPath is for a form.
 func (v *View) followPath(address string) string { return v.path + "/go?u=" + url.QueryEscape(address) }
 
 func (v *View) loadPath(address string) string { return v.path + "/load?u=" + url.QueryEscape(address) }
@@ -201,7 +204,8 @@ func (v *View) submitPath(address, method string) string {
 	return v.path + "/submit?m=" + strings.ToLower(method) + "&u=" + url.QueryEscape(address)
 }
 
-// load serves an image, a style sheet or a font of the page. All other types are answered with 404.
+// load serves an image, a style sheet or a font of the page. Other types get status 404: HTML of
+// the app must not be served as a page of the simulator.
 func (v *View) load(w http.ResponseWriter, r *http.Request) {
 	if v.phone.Page() == nil {
 		http.NotFound(w, r)
@@ -230,8 +234,8 @@ func (v *View) load(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	// An SVG image that is opened in a tab of its own is a document that could run scripts. This
-	// policy allows it inline styles only.
+	// An SVG image in its own browser tab is a document and could run scripts. This policy allows
+	// only inline styles.
 	SetHeaders(w, "default-src 'none'; style-src 'unsafe-inline'; sandbox")
 	w.Header().Set("Content-Type", mime.FormatMediaType(kind, params))
 	w.Header().Set("Access-Control-Allow-Origin", "null") // the opaque origin of the frame; fonts require it

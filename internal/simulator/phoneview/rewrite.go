@@ -11,19 +11,21 @@ import (
 	"github.com/weigate/weigate/internal/simulator/link"
 )
 
-// frameLinks returns the paths in the frame that replace the addresses of the app. [View] is the
-// implementation.
+// frameLinks returns paths on the control page that replace the addresses in the app's page: of a
+// link, of an image or other file, and of a form. [View] implements it.
 type frameLinks interface {
 	followPath(address string) string
 	loadPath(address string) string
 	submitPath(address, method string) string
 }
 
-// rewriter makes a page safe to show in the frame: the phone sends the requests of all links, forms
-// and images, and no script remains. It does not search and replace in the page. It writes a new
-// page from the tokens of x/net/html, with allowed attributes only, and all values quoted and
-// escaped. The sandbox and the Content-Security-Policy of the frame are two more defences. Each of
-// the three is enough without the others.
+// rewriter makes the page of an untrusted app safe to show in the frame. No script remains, and the
+// phone sends the requests of all links, forms and images. The rewriter does not search and
+// replace. It reads the tokens of x/net/html and writes a new page: only allowed attributes, all
+// values quoted and escaped.
+//
+// The frame's sandbox and its Content-Security-Policy are two more defences. One of the three
+// defences is enough.
 type rewriter struct {
 	page  *url.URL // address of the page
 	base  *url.URL // for relative addresses: the page, or the address in its base element
@@ -31,7 +33,7 @@ type rewriter struct {
 
 	out     strings.Builder
 	hasBase bool   // the page has a base element; later ones are ignored
-	raw     string // name of the open element whose content is text, such as "style"; "" for none
+	raw     string // name of the open element if hasRawText, such as "style"; else ""
 }
 
 // rewrite returns the page as the frame shows it.
@@ -66,8 +68,8 @@ func (w *rewriter) rewrite(src string) string {
 	}
 }
 
-// hasRawText reports whether tags in the content of an element are text, so that the tokenizer
-// returns the content as one token.
+// hasRawText reports whether tags inside an element are text. The tokenizer returns the content of
+// this element as one text token.
 func hasRawText(name string) bool {
 	switch name {
 	case "iframe", "noembed", "noframes", "plaintext", "script", "style", "textarea", "title", "xmp":
@@ -76,8 +78,8 @@ func hasRawText(name string) bool {
 	return false
 }
 
-// text writes a text. It is escaped in every element, so that a browser finds no tag in it even if
-// it parses the page differently. The content of scripts and frames is dropped.
+// text writes a text. The text is escaped in every element: a browser that parses the page
+// differently must not find a tag in the text. The content of scripts and frames is dropped.
 func (w *rewriter) text(s string) {
 	switch w.raw {
 	case "script", "iframe", "noembed", "noframes":
@@ -92,8 +94,8 @@ func (w *rewriter) text(s string) {
 // contexts and replace it in others.
 func escape(s string) string { return html.EscapeString(strings.ReplaceAll(s, "\x00", "\uFFFD")) }
 
-// outputName returns the name under which an element is written, "" for an element whose tags are
-// removed. Of these, start writes a replacement for some.
+// outputName returns the name under which an element is written. It returns "" for an element whose
+// tags are removed. The method start replaces some of the removed tags, such as iframe.
 func outputName(name string) string {
 	switch name {
 	case "script", "base", "meta", "object", "embed", "applet", "frame", "frameset", "iframe", "portal", "fencedframe",
@@ -172,9 +174,9 @@ func value(t *html.Token, name string) string {
 	return v
 }
 
-// isSVGShape reports whether an element is an SVG shape. Pages write shapes with "/>". The
-// rewritten page has no "/>" and needs an end tag instead, or the shape would contain all elements
-// after it.
+// isSVGShape reports whether an element is an SVG shape. Pages close a shape with "/>". The
+// rewritten page has an end tag instead of "/>". Without the end tag, the shape would contain all
+// later elements.
 func isSVGShape(name string) bool {
 	switch name {
 	case "path", "circle", "ellipse", "line", "polygon", "polyline", "rect", "stop", "use":
@@ -195,9 +197,9 @@ func (w *rewriter) styleSheet(t *html.Token) {
 	}
 }
 
-// form returns the attributes of a form, with the frame's submit path as its action. Every form is
-// sent by POST: with GET the browser would replace the query of that path, which contains the
-// original action and method.
+// form appends the attributes that send a form to the frame's submit path. The query of this path
+// contains the original action and method. The method is always POST: with GET, the browser would
+// replace the query.
 func (w *rewriter) form(t *html.Token, attrs []html.Attribute) []html.Attribute {
 	return append(attrs,
 		html.Attribute{Key: "method", Val: "post"},
@@ -205,8 +207,8 @@ func (w *rewriter) form(t *html.Token, attrs []html.Attribute) []html.Attribute 
 		html.Attribute{Key: "action", Val: w.submitRef(value(t, "action"), value(t, "method"))})
 }
 
-// submitRef returns the frame's path for a form. An address that is not http or https becomes "",
-// for which the phone shows an error.
+// submitRef returns the frame's path for a form. If the action is not http or https, the path
+// contains the address "". The phone then shows an error.
 func (w *rewriter) submitRef(action, method string) string {
 	base := w.base
 	if strings.TrimSpace(action) == "" {
@@ -287,8 +289,11 @@ func (w *rewriter) followRef(ref string) string {
 	return w.links.followPath(u.String())
 }
 
-// loadRef returns the frame's path for an image, a style sheet or a font. Embedded data and
-// fragments are returned unchanged; everything else that is not http or https becomes "".
+// loadRef returns the frame's path for an image, a style sheet or a font:
+//
+//   - Embedded images and fonts (data: addresses) and fragments are returned unchanged.
+//   - An http or https address becomes a load path.
+//   - All other addresses become "".
 func (w *rewriter) loadRef(ref string) string {
 	trimmed := strings.TrimSpace(ref)
 	if hasPrefixFold(trimmed, "data:image/") || hasPrefixFold(trimmed, "data:font/") ||
@@ -304,8 +309,8 @@ func (w *rewriter) loadRef(ref string) string {
 }
 
 // srcset rewrites a srcset attribute, a list such as "a.png 1x, b.png 2x". An address ends at white
-// space. A comma inside an address belongs to it; a comma at its end begins the next item of the
-// list. A comma in a rewritten address is escaped, so that it is never at the end.
+// space. A comma inside an address is part of the address. A comma at the end of an address ends
+// the item of the list. Commas in a rewritten address are escaped, because one could be at the end.
 func (w *rewriter) srcset(s string) string {
 	var out []string
 	for {
@@ -331,9 +336,9 @@ func (w *rewriter) srcset(s string) string {
 	}
 }
 
-// allowedAttribute reports whether an attribute is kept unchanged. The list has attributes that
-// determine the look of a page and its forms. Attributes that run code, load or navigate are not on
-// it, and unknown attributes are dropped.
+// allowedAttribute reports whether an attribute is kept unchanged. The list contains attributes for
+// the look of a page and for its forms. It contains no attribute that runs code, loads a file or
+// navigates. Unknown attributes are dropped.
 func allowedAttribute(name string) bool {
 	switch name {
 	case "abbr", "accept", "accept-charset", "align", "alt", "autocapitalize", "autocomplete", "bgcolor",
@@ -358,8 +363,9 @@ func allowedAttribute(name string) bool {
 	return (strings.HasPrefix(name, "data-") || strings.HasPrefix(name, "aria-")) && validName(name)
 }
 
-// validName reports whether a name consists of letters, digits, "-", "_" and ".". The tokenizer
-// accepts other names too, but a browser could parse them differently in the rewritten page.
+// validName reports whether the name of a tag or attribute has only letters, digits, "-", "_" and
+// ".". The tokenizer accepts more characters, but a browser could parse them differently in the
+// rewritten page.
 func validName(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; !isLetter(c) && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {

@@ -9,8 +9,8 @@ import (
 	"github.com/weigate/weigate/internal/simulator/phoneview"
 )
 
-// startTags returns the start tags of a page as the tokenizer finds them and as they are in the
-// parsed tree, where the content of SVG is parsed by other rules.
+// startTags returns the start tags of a page twice: from the tokenizer, and from the parsed tree.
+// The two can differ, because a parser has other rules for the content of SVG.
 func startTags(t *testing.T, src string) (out []html.Token) {
 	t.Helper()
 	z := html.NewTokenizer(strings.NewReader(src))
@@ -31,8 +31,8 @@ func startTags(t *testing.T, src string) (out []html.Token) {
 	return out
 }
 
-// Each of these pages would run a script, load from another host or leave the frame if it were not
-// rewritten.
+// Each page is hostile: without the rewriting it would run a script, load from another host or
+// leave the frame.
 func TestHostilePageStaysInTheFrame(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, src string }{
@@ -101,9 +101,9 @@ func TestAddressesLeadThroughThePhone(t *testing.T) {
 		{"text keeps its references", `a &amp; b &lt;i&gt;`, `a &amp; b &lt;i&gt;`},
 		{"no attribute breaks out", `<p title='"><img src=x onerror=e()>'>`,
 			`<p title="&#34;&gt;&lt;img src=x onerror=e()&gt;">`},
-		{"drawing", `<svg><path d="M0 0"/><path d=M0/><circle r=1 /></svg>`,
+		{"SVG shapes get end tags", `<svg><path d="M0 0"/><path d=M0/><circle r=1 /></svg>`,
 			`<svg><path d="M0 0"></path><path d="M0/"><circle r="1"></circle></svg>`},
-		{"other elements do not end so", `<p/>x<b/>`, `<p>x<b>`},
+		{"slash ends no other element", `<p/>x<b/>`, `<p>x<b>`},
 		{"noscript is shown", `<noscript><p>x</p></noscript>`, `<p>x</p>`},
 	} {
 		got := strings.TrimPrefix(phoneview.Rewrite(page, c.src), "<!doctype html>\n")
@@ -149,16 +149,16 @@ func FuzzRewrite(f *testing.F) {
 		for _, tag := range startTags(t, out) {
 			switch tag.Data {
 			case "script", "base", "iframe", "object", "embed", "frame", "frameset", "applet":
-				t.Fatalf("%q came through: %q", tag.Data, out)
+				t.Fatalf("the element %q was not removed: %q", tag.Data, out)
 			}
 			for _, a := range tag.Attr {
 				name, v := a.Key, a.Val
 				if strings.HasPrefix(name, "on") || name == "srcdoc" || name == "target" || name == "ping" {
-					t.Fatalf("attribute %q came through: %q", name, out)
+					t.Fatalf("the attribute %q was not removed: %q", name, out)
 				}
 				if name == "href" && tag.Data == "a" && !strings.HasPrefix(v, "/f/TOKEN/go?u=http") &&
 					!strings.HasPrefix(v, "#") {
-					t.Fatalf("a link leads elsewhere: %q", v)
+					t.Fatalf("the address of a link was not replaced: %q", v)
 				}
 			}
 		}
@@ -181,7 +181,7 @@ func FuzzRewriteCSS(f *testing.F) {
 		for i := range len(out) {
 			if out[i] == '<' && i+1 < len(out) && (out[i+1] == '/' || out[i+1] == '!' || out[i+1]|0x20 >= 'a' &&
 				out[i+1]|0x20 <= 'z') {
-				t.Fatalf("a tag can open in %q from %q", out, src)
+				t.Fatalf("a tag can begin in the result %q of %q", out, src)
 			}
 		}
 	})
