@@ -93,7 +93,7 @@ type request struct {
 	spendsCode bool      // the call is an exchange: WeChat accepts its code only once, see retryable
 }
 
-// notSent returns the error of a call for which no request was made.
+// notSent returns the error of a call that made no request.
 func notSent(endpoint string, err error) error {
 	return &Error{Endpoint: endpoint, Err: err, unsent: true}
 }
@@ -190,8 +190,8 @@ func (q *request) send(ctx context.Context, t *transport, v response) (int, *Err
 
 // readResponse decodes and validates a response. It reports the first problem of this list:
 //
-//   - an errcode, which proves that the response is from WeChat;
-//   - a status outside 2xx, which usually comes from a proxy, with an HTML page;
+//   - an errcode: the response is from WeChat itself;
+//   - a status outside 2xx: the response is probably the HTML page of a proxy;
 //   - invalid content.
 func (q *request) readResponse(resp *http.Response, v response) *Error {
 	body, err := readBody(resp)
@@ -221,7 +221,7 @@ func (q *request) readResponse(resp *http.Response, v response) *Error {
 // retryable reports whether q may be sent again after e. An exchange is sent again only when WeChat
 // has certainly not used up the code: no connection was made, or WeChat answered errcode -1 (system
 // busy). Other calls spend no code, so they are sent again whenever there was no usable response.
-// No call is sent again after a configuration error, because the error would be the same.
+// No call is sent again after a configuration error: it would fail again.
 func (q *request) retryable(e *Error) bool {
 	switch {
 	case e.Code != 0:

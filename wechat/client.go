@@ -72,7 +72,7 @@ type Call struct {
 }
 
 // baseURL validates the base URL in the field name and returns it without trailing slashes. The
-// error does not quote the URL, which may contain a password.
+// error does not quote the URL, because the URL may contain a password.
 func baseURL(name, value, fallback string) (string, error) {
 	if value == "" {
 		return fallback, nil
@@ -181,8 +181,8 @@ type QRConnectRequest struct {
 	Lang string
 }
 
-// QRConnectURL returns the URL of WeChat's page with a QR code, which starts sign-in in a desktop
-// browser. It requests [ScopeLogin], the only scope of a website app.
+// QRConnectURL returns the URL of WeChat's page with a QR code. The page starts sign-in in a
+// desktop browser. The scope is [ScopeLogin], the only scope of a website app.
 //
 // Errors to test for: [ErrAppID], [ErrRedirectURI], [ErrState], [ErrLang], and [ErrConfiguration]
 // for an invalid OpenURL.

@@ -127,8 +127,8 @@ func (e *Error) details() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is reports whether target is the class of e, or ErrCodeUsed or ErrInvalidCode for their errcodes.
-// errors.Is finds the other errors through Unwrap.
+// Is reports whether target is the class of e. It is also true for ErrCodeUsed and ErrInvalidCode
+// if e has their errcode. errors.Is finds the problem, such as ErrTransport, through Unwrap.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrCodeUsed:
@@ -147,7 +147,7 @@ func (e *Error) class() error {
 	return e.classWithoutErrcode()
 }
 
-// classWithoutErrcode returns the class of an error for which WeChat sent no errcode.
+// classWithoutErrcode returns the class of e if WeChat sent no errcode.
 func (e *Error) classWithoutErrcode() error {
 	var untrusted *tls.CertificateVerificationError
 	switch {
@@ -303,10 +303,10 @@ func configuration(code int) meaning {
 // maxMessage is the longest errmsg that is kept, in bytes.
 const maxMessage = 256
 
-// errmsgSuffix matches what WeChat appends to an errmsg. These forms were seen between 2015 and
-// 2026, alone and in a row: "hints: [ req_id: … ]", "hint: […]", "rid: …", and "from ip" and "more
-// info" of WeCom. For an errmsg without a suffix, it matches the empty string at the end. Group 1
-// is the text of the hint, group 2 the rid.
+// errmsgSuffix matches what WeChat appends to an errmsg. Forms seen between 2015 and 2026: "hints:
+// [ req_id: … ]", "hint: […]", "rid: …", and from WeCom "from ip" and "more info". One errmsg may
+// have several. For an errmsg without a suffix, errmsgSuffix matches the empty string at the end.
+// Group 1 is the text of the hint, group 2 the rid.
 var errmsgSuffix = regexp.MustCompile(`(?:,?\s*hints?:\s*\[([^\]]*)\])?(?:,?\s*rid:\s*([0-9a-f-]{10,}))?` +
 	`(?:,\s*(?:from ip|more info)\b.*)?\s*$`)
 

@@ -95,7 +95,7 @@ func readBody(r *http.Response) ([]byte, error) {
 	return b, nil
 }
 
-// decode decodes body into v, and modifies body. A field whose value has the wrong JSON type counts
+// decode decodes body into v, and modifies body. A field with a value of the wrong JSON type counts
 // as absent.
 func decode(body []byte, v response) error {
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // a byte order mark
@@ -161,8 +161,8 @@ func removeControl(s string) string {
 }
 
 // validID reports whether an openid or unionid has 1 to 300 bytes of printable ASCII without a
-// space. This rejects U+FFFD, with which encoding/json replaces invalid UTF-8: two different
-// invalid ids could become equal.
+// space. An id with U+FFFD is rejected too: encoding/json replaces invalid UTF-8 by U+FFFD, so two
+// different ids could become equal.
 func validID(id string) bool {
 	if id == "" || len(id) > 300 {
 		return false

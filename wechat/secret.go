@@ -11,8 +11,8 @@ const redacted = "[redacted]"
 
 // Secret is a string that must not be printed: an app secret or a token. Even an empty Secret
 // prints as "[redacted]": with every verb of package fmt (%#v and %x too), as JSON, as text, in
-// templates and in log/slog. string(s) is the value. Decoding a Secret from JSON keeps the value;
-// encoding a Secret writes "[redacted]".
+// templates and in log/slog. Use string(s) to get the value. Decoding a Secret from JSON keeps the
+// value; encoding a Secret writes "[redacted]".
 //
 // The standard library prints the value, without calling the methods of Secret, in two cases:
 //
@@ -25,7 +25,7 @@ type Secret string
 // String returns "[redacted]".
 func (Secret) String() string { return redacted }
 
-// Format writes "[redacted]" for every verb, so that %x, %q, %d and %#v do not print the value.
+// Format writes "[redacted]" for every verb. (String alone would not cover %d and %#v.)
 func (Secret) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
 
 // MarshalText returns "[redacted]", for encoding/json, encoding/xml and other encoders of text.

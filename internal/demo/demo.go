@@ -62,8 +62,8 @@ var files embed.FS
 type Config struct {
 	// URL is the base URL of the apps, as in http://127.0.0.1:8080.
 	URL string
-	// SimulatorURL is the base URL of the simulated WeChat, which OfficialAccount and WebsiteApp
-	// use. Pages load profile pictures from this URL.
+	// SimulatorURL is the base URL of the simulated WeChat. OfficialAccount and WebsiteApp use this
+	// WeChat. Pages load profile pictures from this URL.
 	SimulatorURL string
 	// ControlURL is the simulator's control page. Every page links to it.
 	ControlURL string
@@ -165,8 +165,8 @@ func byHost(fallback http.Handler, hosts map[string]http.Handler) http.Handler {
 }
 
 // redirectToOwnHost redirects a request for another name of this machine to Config.URL: for
-// example, from localhost to 127.0.0.1. Otherwise the sign-in would fail. Its cookies would be on
-// the other host, and the callback is on the host of Config.URL.
+// example, from localhost to 127.0.0.1. Otherwise the sign-in would fail. The cookies would be for
+// localhost, but the callback is at 127.0.0.1.
 func (a *app) redirectToOwnHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != a.host && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
@@ -276,10 +276,12 @@ const (
 	shopHost = "shop.localhost"
 )
 
-// WikiURL returns the URL of the wiki for the apps' URL: the same port on another host.
+// WikiURL returns the URL of the wiki. It has the scheme and the port of appsURL, and the host
+// wiki.localhost.
 func WikiURL(appsURL string) string { return withHost(appsURL, wikiHost) }
 
-// ShopURL returns the URL of the shop for the apps' URL.
+// ShopURL returns the URL of the shop. It has the scheme and the port of appsURL, and the host
+// shop.localhost.
 func ShopURL(appsURL string) string { return withHost(appsURL, shopHost) }
 
 // Host returns the host of a URL with its port, as the gateway's configuration lists it.

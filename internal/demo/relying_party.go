@@ -168,8 +168,8 @@ func (p *relyingParty) userInfo(ctx context.Context, t tokens) (user userInfo, e
 	return user, nil
 }
 
-// logoutURL returns the URL of the logout request (OpenID Connect RP-Initiated Logout 1.0), which
-// ends the session at the provider.
+// logoutURL returns the URL of the logout request (OpenID Connect RP-Initiated Logout 1.0). The
+// request ends the session at the provider.
 func (p *relyingParty) logoutURL(e endpoints, t tokens) string {
 	return e.EndSession + "?" + url.Values{
 		"id_token_hint": {t.id}, "client_id": {p.id}, "post_logout_redirect_uri": {p.postLogoutRedirectURI},

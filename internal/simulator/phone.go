@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// maxLink is the longest link in the parameter open, in bytes. A longer link is ignored. WeChat's
-// scanner has the same limit.
+// maxLink is the longest link in the parameter open, in bytes. A longer link is ignored. The limit
+// is that of WeChat's scanner.
 const maxLink = 2048
 
 // phonePage is the data of phone.html.

@@ -72,8 +72,8 @@ func (f quirkField) get(q *wechattest.Quirks) any {
 	return v.Interface()
 }
 
-// set parses text and stores the value in q. text is true or false, a number, a duration, the name
-// of a choice, or the id of a person.
+// set parses text and stores the value in q. The format of text depends on the quirk: true or
+// false, a number, a duration, the name of a choice, or the id of a person.
 func (f quirkField) set(q *wechattest.Quirks, text string) error {
 	v := f.valueIn(q)
 	if names := quirkChoices(v.Type()); names != nil {

@@ -1,8 +1,8 @@
 // Package simulator serves the control page of the simulated WeChat. The page shows the people
 // (simulated WeChat users) and their phones, quirks (undocumented behaviour), faults (injected
-// failures), a clock and a log of requests. A JSON API offers the same to scripts. [New] returns
-// the handler. The simulated WeChat itself is package wechattest. This package uses only the
-// exported API of wechattest.
+// failures), a clock and a log of requests. A JSON API is for scripts. [New] returns the handler.
+// The simulated WeChat itself is package wechattest. This package uses only the exported API of
+// wechattest.
 //
 // Serve the handler on its own loopback listener. Every client that reaches it can act as any
 // person and read every secret.
@@ -45,8 +45,8 @@
 //   - The Host header must name this machine or a host in [Config.Hosts] (defence against DNS
 //     rebinding).
 //   - A cross-site request must not change anything.
-//   - A link in the parameter open, which another website may set, is opened only when the
-//     developer presses the button.
+//   - A phone opens the link in the parameter open only when the developer presses the button.
+//     (Another website may set the parameter.)
 package simulator
 
 import (
@@ -243,8 +243,8 @@ func (c *control) watch() (ch chan struct{}, stop func()) {
 	}
 }
 
-// events serves GET /events, which control.js reads. The event "changed" has no data: the script
-// fetches the page again and replaces what differs.
+// events serves GET /events, a stream of server-sent events for control.js. After the event
+// "changed", control.js fetches the page again and replaces what differs. The event has no data.
 func (c *control) events(w http.ResponseWriter, r *http.Request) {
 	setHeaders(w)
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -69,8 +69,8 @@ type App struct {
 
 // DefaultApps returns an official account, a test account and a website app, in this order. All
 // accept callbacks to 127.0.0.1. The official account also accepts localhost. The official account
-// and the website app have one open-platform account, and therefore the same unionids. The test
-// account has none.
+// and the website app share one open-platform account, so a person has one unionid at both. The
+// test account has none.
 func DefaultApps() []App {
 	return []App{
 		{Kind: OfficialAccount, AppID: "wx5f1e0a7b3c2d4e61", Secret: "9d1c4b7a2e5f80316472acbd5e9f0813",
@@ -173,7 +173,8 @@ func (a *App) allowsRedirect(redirectURI string) bool {
 	return false
 }
 
-// platform returns the open-platform account from which unionids are derived; "" for none.
+// platform returns the open-platform account of the app, or "". Unionids are derived from this
+// account.
 func (a *App) platform() string {
 	if a.OpenPlatform == "" && a.Kind == WebsiteApp {
 		return "of " + a.AppID // the website app's own open-platform account

@@ -27,9 +27,10 @@ const authorityLife = 7 * 24 * time.Hour
 //
 // Make an authority with [NewAuthority].
 //
-// The authority can harm little: its key signs one server certificate and is then discarded, and a
-// name constraint limits the authority to the names of that certificate. Still, add the authority
-// to the trust store of the client only, not of a system. An Authority is safe for concurrent use.
+// A leaked authority can harm little. Its key is discarded after it has signed one server
+// certificate. A name constraint limits the authority to the names of this certificate. Still, add
+// the authority to the trust store of the client only, not of a system. An Authority is safe for
+// concurrent use.
 type Authority struct {
 	cert *x509.Certificate // of the authority
 	leaf tls.Certificate   // of the server, signed by it

@@ -29,7 +29,7 @@ const (
 // code, the consent page, or an error page. The app is not notified of errors.
 //
 // In snapshot mode (快照页, since 2022) WeChat shows no consent page. The app receives a code for a
-// virtual account, which is not the person.
+// virtual account, not for the person.
 func (s *Server) authorizePage(r *request) response {
 	if !s.quirks.AnyBrowser && !inWeChat(r.Request) {
 		return s.notInWeChat(r)

@@ -19,8 +19,8 @@ type Config struct {
 	Apps []App
 	// People are the WeChat users. Nil means DefaultPeople.
 	People []Person
-	// Seed determines all identifiers, codes and tokens: the same requests in the same order get
-	// the same values. 0 means a random seed. [Server.Seed] returns the seed in use.
+	// Seed determines all identifiers, codes and tokens. A run with an equal seed and equal
+	// requests gets equal values. 0 means a random seed. [Server.Seed] returns the seed in use.
 	Seed uint64
 	// Now returns the time. The server adds the durations of [Server.Advance]. Nil means time.Now.
 	// Now must not call the server: it would wait forever for the server's lock.
@@ -126,10 +126,10 @@ type Person struct {
 	Privileges []string
 }
 
-// DefaultPeople returns alice, xiaoming and bob, and people with data that is hard to process:
-// emoji (emoji sequences), markup (a script element), quotes (quotes and backslashes), control
-// (control bytes), broken (malformed UTF-8), noface (no picture), gone (deregistered) and frozen.
-// All follow every account, except bob, who follows none.
+// DefaultPeople returns alice, xiaoming and bob, and eight people who are hard to process. Five
+// have a difficult nickname: emoji (emoji sequences), markup (a script element), quotes (quotes and
+// backslashes), control (control bytes) and broken (malformed UTF-8). Three are special: noface (no
+// picture), gone (deregistered) and frozen. Everybody but bob follows every account.
 func DefaultPeople() []Person {
 	all := []string{"*"}
 	return []Person{

@@ -73,7 +73,7 @@
 // open. The zero value of a field is the behaviour that field reports describe.
 //
 // The Host of a request must be a loopback name, an IP address, a name of WeChat, the host of
-// [Config.OpenURL] or one of [Config.Hosts]; other requests are answered with 421. This is the
+// [Config.OpenURL] or one of [Config.Hosts]. Other requests are answered with 421. This is the
 // defence against DNS rebinding: a website that resolves its own name to 127.0.0.1 cannot reach a
 // simulator on a developer's machine.
 //
@@ -84,10 +84,10 @@
 //   - The sign-in with snsapi_userinfo but without a consent page, for followers who open the app
 //     from the account's menu. The simulator shows the consent page.
 //   - Desktop quick login, and the styles of wxLogin.js except the plain one.
-//   - Error 43003 for plain http, which must work on loopback.
+//   - Error 43003 for plain http: on loopback, plain http must work.
 //   - The rule that the callback domain of an official account must be a registered domain:
 //     loopback names and addresses are accepted too.
-//   - JPEG as the format of the QR code, and the wording and design of WeChat's pages, which are
-//     not documented.
+//   - JPEG as the format of the QR code, and the wording and design of WeChat's pages. (WeChat does
+//     not document the pages.)
 //   - Rate limits other than the quota of 50,000 calls per minute.
 package wechattest

@@ -78,7 +78,7 @@ func (s *Server) ClearFaults() {
 }
 
 // takeFault returns the fault that applies to a request, or nil. It decrements Skip and Times, and
-// removes a fault whose Times is used up.
+// removes the fault when Times becomes 0.
 func (s *Server) takeFault(r *request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()

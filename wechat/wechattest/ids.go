@@ -20,10 +20,10 @@ const (
 	base64url = alnum + "-_"
 )
 
-// ids makes the identifiers, codes and tokens of a server. They depend on the seed only, so a run
+// ids makes the identifiers, codes and tokens of a server. All are derived from the seed, so a run
 // can be repeated. An openid or unionid is derived from the seed and the person. Codes, tokens and
-// uuids come from a pseudo-random stream: they are the same if the requests have the same order.
-// The caller of random, code, token, uuid and suffix holds the server's lock.
+// uuids come from a pseudo-random stream, so they also depend on the order of requests. The caller
+// of random, code, token, uuid and suffix holds the server's lock.
 type ids struct {
 	key    [32]byte // derived from the seed
 	stream *rand.ChaCha8
@@ -102,11 +102,12 @@ func (g *ids) suffix(style Suffix, now time.Time) string {
 	return fmt.Sprintf(", rid: %08x-%08x-%08x", uint32(now.Unix()), uint32(v>>32), uint32(v))
 }
 
-// uin returns the value of the parameter uin, by which WeChat's client identifies the person.
+// uin returns the value of the parameter uin. WeChat's client identifies the person by this
+// parameter.
 func (g *ids) uin(person string) string { return base64.StdEncoding.EncodeToString([]byte(person)) }
 
-// uinKey returns the value of the parameter key, which authenticates the uin. Without it a link
-// could sign a browser in as any person.
+// uinKey returns the value of the parameter key. It proves that the uin is genuine. Without the
+// key, a link with a uin could sign a browser in as any person.
 func (g *ids) uinKey(person string) string {
 	mac := hmac.New(sha256.New, g.key[:])
 	mac.Write([]byte("uin " + person))

@@ -19,8 +19,8 @@ import (
 // does: with SameSite, with Secure and __Host- cookies on plain-http loopback, and without regard
 // to ports. It identifies the person to the simulator, and not to apps.
 //
-// Requests to WeChat's host names, and to every address at which the simulator listens, are sent to
-// the simulator. Other hosts must be loopback or in a private network, see [ErrHost].
+// The simulator receives the requests to WeChat's host names and to its own address. Other hosts
+// must be loopback or in a private network, see [ErrHost].
 //
 // Each method that opens an address returns the [Page] after the last redirect. An app's error page
 // is returned as a Page without an error: check its Status. A response with status 204 leaves the
@@ -149,7 +149,7 @@ func (p *Phone) FollowURL(ctx context.Context, address string) (*Page, error) {
 	return p.follow(ctx, page, address)
 }
 
-// follow opens the address of a link. A link to a fragment of the same page changes the address
+// follow opens the address of a link. A link to a fragment of the current page changes the address
 // without a request, as in browsers.
 func (p *Phone) follow(ctx context.Context, page *Page, address string) (*Page, error) {
 	req, err := page.linkRequest(address)
@@ -170,7 +170,7 @@ func (p *Phone) follow(ctx context.Context, page *Page, address string) (*Page, 
 // what selects a button or a form:
 //
 //   - a button: its text, id, name, value or name=value;
-//   - a form, whose first button Submit presses: its id, its name or the end of its address;
+//   - a form: its id, its name or the end of its address; Submit presses its first button;
 //   - "": the only form of the page.
 //
 // fill has new values by field name. A field with an empty list is not sent.
@@ -233,7 +233,7 @@ func (p *Phone) FollowRefresh(ctx context.Context) (*Page, error) {
 // QR code. On other pages it returns [ErrNotOnPage].
 func (p *Phone) Allow(ctx context.Context) (*Page, error) { return p.answerConsent(ctx, true) }
 
-// Deny presses the button that refuses. It works on the pages on which Allow works.
+// Deny presses the button that refuses, on a page as for Allow.
 func (p *Phone) Deny(ctx context.Context) (*Page, error) { return p.answerConsent(ctx, false) }
 
 func (p *Phone) answerConsent(ctx context.Context, allow bool) (*Page, error) {

@@ -224,9 +224,9 @@ func (c *cookieStore) set(u *url.URL, cookies []*http.Cookie) {
 	}
 }
 
-// acceptable reports whether browsers store a cookie (RFC 6265bis, section 5.7): a Secure cookie
-// needs a secure origin, the name prefixes need their attributes, and SameSite=None needs Secure.
-// Browsers ignore other cookies silently.
+// acceptable reports whether browsers store a cookie (RFC 6265bis, section 5.7). Three rules apply:
+// a Secure cookie needs a secure origin, SameSite=None needs Secure, and the name prefixes
+// __Secure- and __Host- need their attributes. Browsers ignore other cookies silently.
 func acceptable(u *url.URL, k *http.Cookie) bool {
 	if k.Secure && !potentiallyTrustworthy(u) {
 		return false

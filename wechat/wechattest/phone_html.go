@@ -209,9 +209,9 @@ func attributeValue(src string, i int) (value string, next int, ok bool) {
 	return unescapeAttr(src[from:i]), i, true
 }
 
-// content scans the content of an element in which tags are text, up to its end tag. It does
-// nothing for other elements. A plaintext element has no end tag: its content is the rest of the
-// page.
+// content is called after a start tag. If tags inside the element are text, as in a script, it
+// scans the content up to the end tag. For other elements it does nothing. A plaintext element has
+// no end tag: its content is the rest of the page.
 func (z *htmlScanner) content(name string) {
 	switch name {
 	case "plaintext":

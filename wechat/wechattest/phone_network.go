@@ -48,9 +48,9 @@ func (ps *phones) init(s *Server) {
 	}
 }
 
-// Phone returns the phone of a person, the same phone at each call. For an unknown id it returns a
-// phone that cannot open addresses: each method that opens an address returns an error with the
-// known ids.
+// Phone returns the phone of a person. Each call returns one and the same Phone. For an unknown id
+// it returns a phone that cannot open addresses: each method that opens an address returns an error
+// with the known ids.
 func (s *Server) Phone(person string) *Phone {
 	known := s.hasPerson(person)
 	ps := &s.phones
@@ -114,8 +114,8 @@ func (p *Phone) addClientParams(r *http.Request) {
 // isSimulator reports whether the simulator serves an address. The simulator serves WeChat's host
 // names, Config.OpenURL, and the origins that learnOrigin has added.
 //
-// The simulator does not know at which address it listens: in a test it is behind an
-// httptest.Server. It learns the address from a phone's first request to it:
+// The simulator does not know its own address: in a test it is behind an httptest.Server. It learns
+// the address from a phone's first request to it:
 //
 //   - addPending records the URL, and the request goes over the network.
 //   - The server receives a request for a recorded URL, so its origin is the simulator's.
@@ -176,7 +176,7 @@ func inProcess(ctx context.Context) context.Context {
 	return context.WithValue(ctx, inProcessKey{}, true)
 }
 
-// maxBody is the size at which a phone cuts off the body of a response.
+// maxBody is the maximum length of a response body in a Page, in bytes. The rest is cut off.
 const maxBody = 4 << 20
 
 // wechatHosts returns the host names of WeChat's login. Phones send requests for them to the
@@ -204,7 +204,7 @@ type fetchedResponse struct {
 }
 
 // fetch sends one request and follows no redirect. It calls addClientParams for requests to the
-// simulator only, so that no app sees which person sends the request.
+// simulator only: no app may see who the person is.
 func (f *fetcher) fetch(req *http.Request, addClientParams func(*http.Request)) (*fetchedResponse, error) {
 	if f.phones.isSimulator(req.URL) {
 		addClientParams(req)
@@ -326,10 +326,10 @@ func metadataAddresses() []netip.Addr {
 // PhoneError is the error of a [Phone] that could not open an address. Address and the text omit
 // the query of the address, because the query may contain a code.
 type PhoneError struct {
-	// Reason is one of "host" (see [ErrHost]), "name" (host not found), "refused" (no connection),
-	// "timeout", "certificate", "broken" (incomplete response), "redirects" (see [ErrRedirects]),
-	// "scheme" (a redirect to an address that is not http or https) and "address" (the address to
-	// open is not http or https).
+	// Reason is one of these: "host" (see [ErrHost]), "name" (host not found), "refused" (no
+	// connection), "timeout", "certificate" (not trusted), "broken" (incomplete response),
+	// "redirects" (see [ErrRedirects]), "scheme" (a redirect, not to http or https), "address" (the
+	// address to open is not http or https).
 	Reason  string
 	Address string
 	Err     error

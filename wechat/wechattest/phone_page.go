@@ -109,8 +109,8 @@ func (p *Page) Text() string {
 	return collapse(b.String())
 }
 
-// AsksConsent reports whether the page is WeChat's consent page or the page after the scan of a QR
-// code, on which [Phone.Allow] and [Phone.Deny] press a button.
+// AsksConsent reports whether the page is WeChat's consent page, or WeChat's page after the scan of
+// a QR code. [Phone.Allow] and [Phone.Deny] press a button on these pages.
 func (p *Page) AsksConsent() bool {
 	f, _ := p.consentButton(true)
 	return f != nil

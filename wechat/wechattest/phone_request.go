@@ -221,8 +221,8 @@ func potentiallyTrustworthy(u *url.URL) bool {
 	return u.Scheme == "https" || origin.IsLoopback(u.Hostname())
 }
 
-// withoutQuery returns an address without query and fragment, which may contain a code. Errors
-// contain addresses in this form.
+// withoutQuery returns an address without query and fragment, because these may contain a code.
+// Errors contain addresses in this form.
 func withoutQuery(address string) string {
 	if i := strings.IndexAny(address, "?#"); i >= 0 {
 		return address[:i]

@@ -152,8 +152,8 @@ func (s *Server) readQRConnect(r *request) (*App, *problem) {
 	return app, nil
 }
 
-// callbackAddress returns the address that WeChat's QR page redirects to. It appends the code at
-// the end, even behind a fragment such as "#/route". The script of WeChat's QR page does the same.
+// callbackAddress returns the address that WeChat's QR page redirects to. Like the script of
+// WeChat's QR page, it appends the code at the end, even behind a fragment such as "#/route".
 func callbackAddress(redirectURI, code, state string) string {
 	sep := "?"
 	if strings.Contains(redirectURI, "?") {
@@ -184,7 +184,8 @@ func (s *Server) qrPicture(r *request) response {
 	}
 	var svg []byte
 	var err error
-	// The test supplies cfg.QR. It may call methods of the server, which take the lock.
+	// cfg.QR is supplied by the test and may call methods of the server. These methods take the
+	// lock.
 	s.unlocked(func() { svg, err = s.cfg.QR(q.link) })
 	if err != nil {
 		return plain(http.StatusInternalServerError, "the QR code cannot be drawn")

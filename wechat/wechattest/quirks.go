@@ -26,10 +26,10 @@ type Quirks struct {
 	// DoubleCallback makes the server request the app's callback address a second time, see
 	// [DoubleCallback].
 	DoubleCallback DoubleCallback
-	// Snapshot opens every authorize page with snsapi_userinfo in snapshot mode (快照页): WeChat shows
-	// no consent page, and the app receives a virtual account with an openid of its own and
-	// is_snapshotuser in the token response. The mode ends for a person and an app with
-	// [Server.UseFullService].
+	// Snapshot opens every authorize page with snsapi_userinfo in snapshot mode (快照页). WeChat shows
+	// no consent page. The app receives a virtual account: its openid is not the person's, and the
+	// token response has is_snapshotuser. [Server.UseFullService] ends the mode for a person and an
+	// app.
 	Snapshot bool
 	// SnapshotNoProfile answers user info with 48001 (api unauthorized) if the token belongs to a
 	// virtual account. This was seen in August 2022. Off: the response is the profile of the
@@ -89,14 +89,14 @@ const (
 	DoubleFirst
 	// DoubleTogether: the server and the browser send their requests at the same time.
 	DoubleTogether
-	// DoubleLate: the server sends its request three and a half hours later. The time is that of
-	// the server's clock, see [Server.Advance].
+	// DoubleLate: the server sends its request three and a half hours later, by the server's clock
+	// (see [Server.Advance]).
 	DoubleLate
 	// DoubleOtherCode: like DoubleFirst, with the same state and another valid code.
 	DoubleOtherCode
 )
 
-// UsedCode is the errcode with which the server answers a second use of a code.
+// UsedCode is the errcode in the response to a second use of a code.
 type UsedCode int
 
 const (
@@ -126,7 +126,7 @@ type Dirty int
 const (
 	// DirtyOff: profiles are unchanged.
 	DirtyOff Dirty = iota
-	// DirtyControl: control bytes in the nickname, which make the JSON invalid.
+	// DirtyControl: control bytes in the nickname. They make the JSON invalid.
 	DirtyControl
 	// DirtyUTF8: bytes in the nickname that are not UTF-8.
 	DirtyUTF8

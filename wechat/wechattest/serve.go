@@ -66,9 +66,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	send(w, r.Request, resp, fault)
 }
 
-// callEndpoint returns the response of the endpoint. Pages reject forms of other websites: a
-// website could press 允许 (allow) for the person, whose browser sends the person's cookie. The sns
-// endpoints (/sns/…, the JSON API) read no cookie, so they need no check.
+// callEndpoint returns the response of the endpoint. Pages reject forms of other websites: the
+// browser would send the person's cookie, so a website could press 允许 (allow). The sns endpoints
+// (/sns/…, the JSON API) read no cookie, so they need no check.
 func (s *Server) callEndpoint(r *request) response {
 	process, isPage := route(r.URL.Path)
 	if isPage {

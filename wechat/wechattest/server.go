@@ -269,8 +269,8 @@ func (s *Server) Code(appID, person, scope string) (string, error) {
 	return s.issueCode(appUser{appID: appID, person: person, virtual: virtual}, scope), nil
 }
 
-// UseFullService ends snapshot mode ([Quirks.Snapshot]) for a person and an app, as the button
-// 使用完整服务 (use full service) does: from now on the person gets the consent page.
+// UseFullService ends snapshot mode ([Quirks.Snapshot]) for a person and an app: from now on the
+// person gets the consent page. At WeChat, the button 使用完整服务 (use full service) does this.
 // [Phone.UseFullService] also reloads the page.
 func (s *Server) UseFullService(appID, person string) {
 	s.mu.Lock()

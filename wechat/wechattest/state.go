@@ -37,8 +37,8 @@ type issuedCode struct {
 	used    bool
 }
 
-// grant holds the tokens of one redeemed code. When the same user signs in again, a new grant
-// replaces the old grant (see issueTokens).
+// grant holds the tokens of one redeemed code. A new sign-in of the user at the app replaces the
+// grant (see issueTokens).
 type grant struct {
 	appUser
 	scope          string

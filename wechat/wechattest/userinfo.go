@@ -97,8 +97,8 @@ func (s *Server) checkAccessToken(r *request) (*issuedAccessToken, *App, snsFail
 	return token, app, snsFailure{}
 }
 
-// auth serves GET /sns/auth, which checks an access token. It is the only sns endpoint with an
-// errcode in a successful response: 0.
+// auth serves GET /sns/auth: it checks an access token. Only this sns endpoint has an errcode in a
+// successful response: 0.
 func (s *Server) auth(r *request) response {
 	_, _, f := s.checkAccessToken(r)
 	if f.code != 0 {

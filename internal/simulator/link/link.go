@@ -1,6 +1,6 @@
 // Package link handles the addresses in the pages and in the log of the WeChat simulator. [Resolve]
-// resolves a relative address as browsers do. [Mask] shortens the codes and tokens in an address,
-// so that a screenshot or a log does not reveal them.
+// resolves a relative address as browsers do. [Mask] shortens the codes and tokens in an address: a
+// screenshot or a log must not reveal them.
 //
 // The package imports the standard library only, because the public package wechattest uses it.
 package link
@@ -16,8 +16,8 @@ import (
 // address base. With a nil base, only absolute addresses are valid. Resolve returns false if the
 // result is not an http or https address.
 //
-// Browsers accept more than url.Parse, and Resolve accepts the same: blanks around ref, line breaks
-// in it, backslashes for slashes, and a "%" without two hex digits.
+// Unlike url.Parse, browsers and Resolve accept blanks around ref, line breaks inside, backslashes
+// for slashes, and a "%" without two hex digits.
 func Resolve(base *url.URL, ref string) (*url.URL, bool) {
 	ref = strings.TrimFunc(ref, func(r rune) bool { return r <= ' ' })
 	path, fragment, _ := strings.Cut(ref, "#")

@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/internal/simulator/link"
 )
 
-// frameLinks returns paths on the control page that replace the addresses in the app's page: of a
-// link, of an image or other file, and of a form. [View] implements it.
+// frameLinks returns the paths that replace addresses in the app's page. followPath is for a link,
+// loadPath for an image or another file, submitPath for a form. [View] implements frameLinks.
 type frameLinks interface {
 	followPath(address string) string
 	loadPath(address string) string
@@ -94,8 +94,8 @@ func (w *rewriter) text(s string) {
 // contexts and replace it in others.
 func escape(s string) string { return html.EscapeString(strings.ReplaceAll(s, "\x00", "\uFFFD")) }
 
-// outputName returns the name under which an element is written. It returns "" for an element whose
-// tags are removed. The method start replaces some of the removed tags, such as iframe.
+// outputName returns the new name of an element in the rewritten page. "" means that its tags are
+// removed. The method start writes a replacement for some removed tags, such as iframe.
 func outputName(name string) string {
 	switch name {
 	case "script", "base", "meta", "object", "embed", "applet", "frame", "frameset", "iframe", "portal", "fencedframe",
