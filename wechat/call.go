@@ -99,8 +99,7 @@ func notSent(endpoint string, err error) error {
 }
 
 // do sends q, at most twice, and returns the decoded response. R is the type of the response, such
-// as tokenResponse. P is always *R. It is a parameter because *R, not R, implements the interface
-// response.
+// as tokenResponse. P is always *R: the pointer, not R, implements the interface response.
 func do[R any, P interface {
 	*R
 	response
@@ -274,9 +273,9 @@ func (noRewindBody) Read([]byte) (int, error)         { return 0, io.EOF }
 func (noRewindBody) WriteTo(io.Writer) (int64, error) { return 0, nil } // avoids a copy buffer
 func (noRewindBody) Close() error                     { return nil }
 
-// failedToDial reports whether err means that no connection was made, and no byte of the request
-// was sent. For an exchange this needs noRewindBody: otherwise net/http could have sent the request
-// once, and err could be the error of its automatic retry.
+// failedToDial reports whether err means that no connection was made. Then no byte of the request
+// was sent. For an exchange, this conclusion needs noRewindBody. Without it, net/http could have
+// sent the request before, and err could be the error of its automatic retry.
 func failedToDial(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
@@ -284,7 +283,7 @@ func failedToDial(err error) bool {
 
 // redactError removes secrets from an error. It unwraps every *url.Error, because the text of a
 // *url.Error contains the query. If the text still contains a secret, redactError returns a
-// redactedError: errors.Is works with it, errors.Unwrap does not.
+// redactedError. A redactedError works with errors.Is, but cannot be unwrapped.
 func (q *request) redactError(err error) error {
 	for {
 		u, ok := err.(*url.Error)

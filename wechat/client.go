@@ -46,14 +46,14 @@ type Client struct {
 	// would contain the app secret.
 	HTTPClient *http.Client
 
-	// Timeout limits one call, including its second request. (A call sends a second request after
-	// some failures.) 0 means 10 seconds. A negative value means no limit but the context.
+	// Timeout limits one call. After some failures a call sends a second request; Timeout includes
+	// both. 0 means 10 seconds. A negative value means no limit but the context.
 	Timeout time.Duration
 
-	// OnCall, when not nil, is called after each attempt (a call makes one or two HTTP requests,
-	// its attempts). Use it for metrics: WeChat reports errors with HTTP status 200, so a
-	// RoundTripper cannot count them. It runs in the goroutine of the call, so it may run several
-	// times at once.
+	// OnCall, when not nil, is called after each attempt. (A call has one attempt, its HTTP
+	// request, or after some failures a second attempt.) Use OnCall for metrics: WeChat reports
+	// errors with HTTP status 200, so a RoundTripper cannot count them. It runs in the goroutine of
+	// the call, so it may run several times at once.
 	OnCall func(context.Context, Call)
 
 	once      sync.Once

@@ -126,10 +126,11 @@ type Person struct {
 	Privileges []string
 }
 
-// DefaultPeople returns alice, xiaoming and bob, and eight people who are hard to process. Five
-// have a difficult nickname: emoji (emoji sequences), markup (a script element), quotes (quotes and
-// backslashes), control (control bytes) and broken (malformed UTF-8). Three are special: noface (no
-// picture), gone (deregistered) and frozen. Everybody but bob follows every account.
+// DefaultPeople returns alice, xiaoming and bob, and eight people who test the limits of an app.
+// Five have a difficult nickname: emoji (emoji sequences), markup (a script element), quotes
+// (quotes and backslashes), control (control bytes) and broken (malformed UTF-8). Three are
+// special: noface (no picture), gone (deregistered) and frozen. Everybody but bob follows every
+// account.
 func DefaultPeople() []Person {
 	all := []string{"*"}
 	return []Person{

@@ -30,7 +30,8 @@ type Fault struct {
 
 	// Latency delays the response, in real time. It ends early when the caller disconnects.
 	Latency time.Duration
-	// Errcode is sent in WeChat's format with status 200. -1 is "system error".
+	// Errcode is sent in WeChat's format, with status 200 unless Status is set. -1 is "system
+	// error".
 	Errcode int
 	// Errmsg is the text of Errcode. "" means WeChat's text.
 	Errmsg string
@@ -150,8 +151,8 @@ func (s *Server) applyFault(f *Fault, r *request, resp response) response {
 	return resp
 }
 
-// isWeChatPath reports whether a path is one of WeChat's pages and endpoints. Pictures and the
-// simulator's own files are not.
+// isWeChatPath reports whether a path is a page or an endpoint of WeChat. It returns false for
+// pictures and for the simulator's own files.
 func isWeChatPath(path string) bool {
 	for _, prefix := range []string{"/sns/", "/connect/oauth2/", "/connect/qrconnect", "/connect/l/",
 		"/connect/confirm", "/connect/qrcode/"} {

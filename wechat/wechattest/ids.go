@@ -27,7 +27,7 @@ const (
 type ids struct {
 	key    [32]byte // derived from the seed
 	stream *rand.ChaCha8
-	mark   string // is in each code and token, so that a test finds leaked values in logs; see Config.Mark
+	mark   string // Config.Mark: part of each code and token; a test searches logs for it to find leaks
 }
 
 func newIDs(seed uint64, mark string) *ids {
@@ -178,8 +178,8 @@ func (s *Server) choosePerson(r *request) response {
 	return resp
 }
 
-// clientParams returns the parameters that WeChat's client on the person's phone appends to every
-// address of WeChat that it opens.
+// clientParams returns the parameters by which WeChat's client identifies the person. The client
+// appends them to every address of WeChat.
 func (s *Server) clientParams(person string) []Param {
 	return []Param{
 		{"uin", s.ids.uin(person)},

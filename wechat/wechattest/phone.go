@@ -233,7 +233,7 @@ func (p *Phone) FollowRefresh(ctx context.Context) (*Page, error) {
 // QR code. On other pages it returns [ErrNotOnPage].
 func (p *Phone) Allow(ctx context.Context) (*Page, error) { return p.answerConsent(ctx, true) }
 
-// Deny presses the button that refuses, on a page as for Allow.
+// Deny is like Allow, but presses the button that refuses.
 func (p *Phone) Deny(ctx context.Context) (*Page, error) { return p.answerConsent(ctx, false) }
 
 func (p *Phone) answerConsent(ctx context.Context, allow bool) (*Page, error) {

@@ -230,8 +230,8 @@ func withoutQuery(address string) string {
 	return address
 }
 
-// fetchSite returns the value of Sec-Fetch-Site for the initiator (the page of the link) and all
-// requested addresses, redirects included:
+// fetchSite returns the value of Sec-Fetch-Site. initiator is the page with the link, and requested
+// has all addresses, redirects included. The first rule that applies decides:
 //
 //   - none: there is no initiator;
 //   - cross-site: an address is on another site;

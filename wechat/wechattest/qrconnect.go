@@ -162,8 +162,8 @@ func callbackAddress(redirectURI, code, state string) string {
 	return redirectURI + sep + "code=" + code + "&state=" + state
 }
 
-// qrReload serves /connect/simulator/qr, the QR page for browsers without JavaScript. They reload
-// it until the person has confirmed.
+// qrReload serves /connect/simulator/qr, the QR page for browsers without JavaScript. The page
+// reloads itself until the person has confirmed.
 func (s *Server) qrReload(r *request) response {
 	q := s.state.qrCodes[r.params.Get("uuid")]
 	if q == nil || s.qrStatus(q) == QRExpired {
@@ -246,7 +246,7 @@ func pollResponse(st QRStatus, code string) response {
 }
 
 // confirm serves GET /connect/confirm, the page on the phone that the QR code links to. Opening the
-// page marks the QR code as scanned. Only the person who scanned it last can confirm it.
+// page marks the QR code as scanned. Only the person who opened the page last can confirm.
 func (s *Server) confirm(r *request) response {
 	if !s.quirks.AnyBrowser && !inWeChat(r.Request) {
 		return s.notInWeChat(r)
@@ -279,7 +279,7 @@ func (s *Server) confirmReply(r *request) response {
 	if q.status == QRConfirmed {
 		return s.messageView(r, "text-logged-in", "hint-logged-in")
 	}
-	// The button sends allow=allow, and the hidden field of the page the granted scope.
+	// The button sends allow=allow. A hidden field sends the granted scope: snsapi_login=on.
 	if r.params.Get("allow") != "allow" || r.params.Get(scopeLogin) != "on" {
 		q.setStatus(QRCancelled)
 		r.call.Answer = "cancelled"

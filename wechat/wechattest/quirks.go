@@ -62,7 +62,7 @@ type Quirks struct {
 	// LaxOpenID ignores the parameter openid of user info. Off: a wrong openid is answered with
 	// 40003.
 	LaxOpenID bool
-	// Dirty puts data that is hard to process into every profile.
+	// Dirty changes every profile: it puts data into it that apps often process wrongly.
 	Dirty Dirty
 	// Quota is the number of calls per minute that each app may make to each sns endpoint. Further
 	// calls get 45011. 0 means 50,000.
@@ -120,7 +120,7 @@ const (
 	SuffixNone
 )
 
-// Dirty is a kind of data in profiles that is hard to process.
+// Dirty is a kind of profile data that apps often process wrongly.
 type Dirty int
 
 const (
