@@ -38,7 +38,7 @@ func parseTemplates(texts lang.Texts) *template.Template {
 	}).ParseFS(files, "files/*.html"))
 }
 
-// layout is the data of layout.html, which every page uses.
+// layout is the data of layout.html, the template around every page.
 type layout struct {
 	Part  string // name of the page's template; the navigation highlights its link
 	Path  string // path of the page; the form of the clock returns there

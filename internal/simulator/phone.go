@@ -99,8 +99,8 @@ func (c *control) redirectToPhone(w http.ResponseWriter, r *http.Request) {
 	c.redirect(w, r, to.String())
 }
 
-// linkParam returns the link in the parameter open. It returns "" for a link that is missing, too
-// long, not http or https, or has a user name.
+// linkParam returns the link in the parameter open. It returns "" if the link is missing, is too
+// long, is not http or https, or has a user name.
 func linkParam(r *http.Request) string {
 	address := strings.TrimSpace(r.FormValue("open"))
 	if u, ok := link.Resolve(nil, address); ok && len(address) <= maxLink && u.User == nil {

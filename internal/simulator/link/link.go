@@ -73,8 +73,8 @@ func isHex(c byte) bool {
 }
 
 // Mask shortens the codes and tokens in the query and the fragment of an address to their first
-// characters. Values are unescaped. Only a redirect_uri is left unchanged. It contains no code yet.
-// Unescaped, its query would look like parameters of the address.
+// characters. Values are unescaped. A redirect_uri is left unchanged, for two reasons. It contains
+// no code yet. Unescaped, its query would look like parameters of the address.
 func Mask(address string) string {
 	return parameterPattern.ReplaceAllStringFunc(address, func(match string) string {
 		separator := match[:1]

@@ -24,8 +24,8 @@ type frameLinks interface {
 // replace. It reads the tokens of x/net/html and writes a new page: only allowed attributes, all
 // values quoted and escaped.
 //
-// The frame's sandbox and its Content-Security-Policy are two more defences. One of the three
-// defences is enough.
+// The frame's sandbox and its Content-Security-Policy are two more defences. Each defence would be
+// enough alone.
 type rewriter struct {
 	page  *url.URL // address of the page
 	base  *url.URL // for relative addresses: the page, or the address in its base element
