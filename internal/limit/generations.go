@@ -1,8 +1,9 @@
 package limit
 
-// generations is a map of bounded size: it keeps its entries in two maps, and when the newer one is
-// full, it drops the older one. An entry that is used moves to the newer map, so a flood of new keys
-// does not drop the entries in use.
+// generations is a map of bounded size. It keeps its entries in two maps. When the newer map is
+// full, it becomes the older map, and the previous older map is dropped. The method put moves an
+// entry to the newer map. So if each use of an entry calls put, a flood of new keys does not drop
+// the entries in use.
 type generations[V any] struct {
 	newer, older map[uint64]V
 	max          int // entries of each map
@@ -21,7 +22,7 @@ func (g *generations[V]) get(key uint64) (V, bool) {
 	return v, found
 }
 
-// put sets the value of a key, which then is in the newer map.
+// put sets the value of a key, in the newer map.
 func (g *generations[V]) put(key uint64, v V) {
 	if _, isNewer := g.newer[key]; !isNewer && len(g.newer) >= g.max {
 		g.older, g.newer = g.newer, map[uint64]V{}

@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// maxBuckets bounds each of the two generations of buckets, at about 120 bytes a bucket.
+	// maxBuckets bounds each of the two maps of buckets (see generations). A bucket takes 120 bytes.
 	maxBuckets = 50_000
-	// maxRemembered bounds each of the two generations of remembered keys, at about 50 bytes a key.
+	// maxRemembered bounds each of the two maps of remembered keys. A key takes about 50 bytes.
 	maxRemembered = 10_000
 )
 
-// Limiter has a token bucket for each rate and key, and remembers keys. Its memory is bounded: both
-// are kept in two generations, and when the newer one is full, the older one is dropped. A bucket
-// that is used moves to the newer generation, so a flood of made-up keys does not drop the buckets
-// of active clients.
+// Limiter has a token bucket for each rate and key. It also remembers keys, with the time of the
+// last [Limiter.Remember]. Its memory is bounded: see generations. A flood of made-up keys drops
+// the bucket of an active client only if it uses maxBuckets keys between two requests of the
+// client.
 //
 // A nil Limiter allows everything. Make one with [NewLimiter]; it is safe for concurrent use.
 type Limiter struct {
@@ -31,8 +31,8 @@ type Limiter struct {
 	remembered generations[time.Time]
 }
 
-// NewLimiter returns a Limiter that has counted nothing. onExceeded, if not nil, is called with the
-// name of a bound each time it refuses an event.
+// NewLimiter returns a Limiter that has counted nothing. It calls onExceeded each time a bound
+// refuses an event, with the name of the bound. onExceeded may be nil.
 func NewLimiter(onExceeded func(name string)) *Limiter {
 	if onExceeded == nil {
 		onExceeded = func(string) {}
@@ -44,15 +44,15 @@ func NewLimiter(onExceeded func(name string)) *Limiter {
 	}
 }
 
-// Bucket identifies a token bucket, and has its rate.
+// Bucket identifies a token bucket by the name of its rate and a key.
 type Bucket struct {
 	Rate Rate
 	Key  string // what is counted, such as an address
 }
 
-// Allow takes one token from each bucket, in order, and reports whether all had one. It stops at the
-// first empty bucket, so put the widest bucket first: a network whose bucket is empty then creates
-// no buckets for its addresses.
+// Allow takes one token from each bucket, in order, and reports whether all had a token. It stops
+// at the first empty bucket. Therefore put the bucket of a network before the bucket of an address:
+// when the network's bucket is empty, no buckets are created for its addresses.
 func (l *Limiter) Allow(now time.Time, buckets ...Bucket) bool {
 	if l == nil {
 		return true
@@ -84,7 +84,7 @@ func (l *Limiter) Exceeded(name string) {
 	}
 }
 
-// Remember records that something happened to key now.
+// Remember records that an event happened to key now. The caller defines the event.
 func (l *Limiter) Remember(now time.Time, key string) {
 	if l == nil {
 		return
@@ -94,8 +94,8 @@ func (l *Limiter) Remember(now time.Time, key string) {
 	l.remembered.put(l.hash("", key), now)
 }
 
-// Remembers reports whether [Limiter.Remember] was called with key less than age ago. It may return
-// false too early, since the number of remembered keys is bounded.
+// Remembers reports whether [Limiter.Remember] was called with key less than age ago. The number of
+// remembered keys is bounded, so an old key may be forgotten before age has passed.
 func (l *Limiter) Remembers(now time.Time, key string, age time.Duration) bool {
 	if l == nil {
 		return false
@@ -122,15 +122,16 @@ func (l *Limiter) hash(name, key string) uint64 {
 	return maphash.String(l.seed, name+" "+key)
 }
 
-// Address returns the key of one client: its IPv4 address, or the /64 prefix of its IPv6 address,
-// since a household or a phone receives a whole /64.
+// Address returns the key under which one client is counted: its IPv4 address, or the /64 prefix of
+// its IPv6 address. A household or a phone receives a whole /64.
 func Address(a netip.Addr) string { return prefix(a, 64) }
 
-// Network returns the key of one customer of an internet provider: an IPv4 address, or the /48
-// prefix of an IPv6 address, since anybody can rent a whole /48.
+// Network returns the key under which one customer of an internet provider is counted: an IPv4
+// address, or the /48 prefix of an IPv6 address. Anybody can rent a whole /48.
 func Network(a netip.Addr) string { return prefix(a, 48) }
 
-// prefix returns an IPv4 address, or the prefix of an IPv6 address that has the given length.
+// prefix returns an IPv4 address unchanged, and of an IPv6 address the prefix with this number of
+// bits.
 func prefix(a netip.Addr, bits int) string {
 	a = a.Unmap().WithZone("")
 	if a.Is4() {

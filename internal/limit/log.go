@@ -9,26 +9,23 @@ import (
 	"time"
 )
 
-// summaryDelay is how long after a dropped line the line with its count is logged.
+// summaryDelay is the time between the first dropped line and the line with the count of dropped
+// lines.
 const summaryDelay = 10 * time.Second
 
-// LogHandler is a [slog.Handler] that passes at most [LogLines] lines of each message to another one.
-// It counts the others, and logs a line "log lines dropped" for each message, with the count: so no
-// line is lost without a trace. Values longer than [LoggedValue] are cut.
+// LogHandler is a [slog.Handler] that passes log lines to another handler, at most [LogLines] of
+// each message. It counts the lines that it drops. Later it logs one line "log lines dropped" for
+// each message, with the count. Values longer than [LoggedValue] are cut.
 //
-// Beyond LogLines, each cause of a message still has [LogLinesPerCause]: otherwise an attacker could
-// hide an attack on one app by a flood of other rejected requests. The cause is the values of the
-// attributes app, reason and outcome.
-//
-// Messages, reasons and outcomes are constants of the code, and apps are those of the configuration,
-// so their number is bounded. Make one with [NewLogHandler].
+// It keeps a count for each message. Messages are constants of the code, so the counts need little
+// memory. Make one with [NewLogHandler].
 type LogHandler struct {
 	next  slog.Handler
 	state *logState // shared by the handlers that WithAttrs and WithGroup return
 }
 
 type logState struct {
-	base    slog.Handler // without attributes and groups
+	base    slog.Handler // as given to NewLogHandler, without attributes and groups
 	limiter *Limiter
 
 	mu      sync.Mutex
@@ -38,10 +35,11 @@ type logState struct {
 
 type droppedLines struct {
 	count int
-	level slog.Level // the highest of the lines
+	level slog.Level // the highest level of the dropped lines
 }
 
-// NewLogHandler returns a LogHandler that passes lines to next. onExceeded is that of [NewLimiter].
+// NewLogHandler returns a LogHandler that passes lines to next. It calls onExceeded for each
+// dropped line: see [NewLimiter].
 func NewLogHandler(next slog.Handler, onExceeded func(name string)) *LogHandler {
 	return &LogHandler{next: next, state: &logState{
 		base: next, limiter: NewLimiter(onExceeded), dropped: map[string]droppedLines{},
@@ -113,7 +111,8 @@ func cutValues(r slog.Record) slog.Record {
 	return cut
 }
 
-// text returns the text of a string or an error; "" for other values, which are short.
+// text returns the text of a string or an error. It returns "" for other values, since they are
+// short.
 func text(v slog.Value) string {
 	if v.Kind() == slog.KindString {
 		return v.String()
@@ -154,7 +153,7 @@ func (s *logState) flush() {
 		d := dropped[message]
 		r := slog.NewRecord(time.Now(), d.level, "log lines dropped", 0)
 		r.AddAttrs(slog.String("message", message), slog.Int("count", d.count))
-		// As with other lines, nobody could be told that the log cannot be written.
+		// An error means that the log cannot be written. There is nowhere else to report this.
 		_ = s.base.Handle(context.Background(), r)
 	}
 }

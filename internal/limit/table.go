@@ -9,12 +9,12 @@ import (
 
 // Rate allows Burst events at once and PerSecond more each second afterwards.
 type Rate struct {
-	Name      string // in the documents, and the label "limit" of the metric weigate_limited_total
+	Name      string // in the documents, and in the label "limit" of the metric weigate_limited_total
 	PerSecond float64
 	Burst     int
 }
 
-// Count bounds how many of something exist at a time.
+// Count bounds the number of things that exist at a time, such as connections.
 type Count struct {
 	Name string
 	Max  int
@@ -32,7 +32,7 @@ type Time struct {
 	Duration time.Duration
 }
 
-// Row is a bound as the documents list it.
+// Row is a bound as the documents list it: one line of their tables.
 type Row struct {
 	Name  string
 	Value string // such as "100/s, burst 2000", "20000", "16 kB", "5s"
@@ -41,15 +41,16 @@ type Row struct {
 
 // The rates. [Address] and [Network] define what counts as one address and as one network.
 var (
-	// Requests of anonymous clients to routes that begin, continue or end a sign-in. These rates
-	// stop floods and never normal use: Chinese carriers put tens of thousands of phones behind one
-	// IPv4 address, so one address may send many requests, and one browser far more than a user needs.
+	// Requests to routes that begin, continue or end a sign-in, which anybody may send. These rates
+	// stop floods and never normal use. One address may send many requests, because Chinese
+	// carriers put tens of thousands of phones behind one IPv4 address. One browser may send far
+	// more than a user needs.
 	SignInPerAddress = Rate{Name: "sign_in_address", PerSecond: 100, Burst: 2000}
 	SignInPerNetwork = Rate{Name: "sign_in_network", PerSecond: 400, Burst: 8000}
 	SignInPerBrowser = Rate{Name: "sign_in_browser", PerSecond: 5, Burst: 100}
 
-	// Requests that add rows for signed-in users. An app that redirects its users to the gateway at
-	// each page load stays far below these rates.
+	// Requests that add rows for signed-in users. Some apps redirect a user to the gateway at each
+	// page load. They stay far below these rates.
 	SignedInPerAddress = Rate{Name: "signed_in_address", PerSecond: 300, Burst: 6000}
 	SignedInPerNetwork = Rate{Name: "signed_in_network", PerSecond: 1200, Burst: 24000}
 	SignedInPerBrowser = Rate{Name: "signed_in_browser", PerSecond: 10, Burst: 300}
@@ -59,9 +60,9 @@ var (
 	AppPerAddress = Rate{Name: "app_address", PerSecond: 500, Burst: 10000}
 	AppPerNetwork = Rate{Name: "app_network", PerSecond: 2000, Burst: 40000}
 
-	// Subrequests of forward auth: reverse proxies send one for each request to a site, and a page
-	// with its pictures causes dozens. They count for the address of the site's user, which the
-	// proxy reports.
+	// Subrequests of forward auth: a reverse proxy sends one for each request to a site that the
+	// gateway protects. A page with its pictures causes dozens. They count for the user's address,
+	// which the proxy reports, and not for the proxy's.
 	VerifyPerAddress = Rate{Name: "verify_address", PerSecond: 1000, Burst: 20000}
 	VerifyPerNetwork = Rate{Name: "verify_network", PerSecond: 4000, Burst: 80000}
 
@@ -78,12 +79,13 @@ var (
 	// A path that is logged; the rest is cut off.
 	LoggedPath = Size{Name: "logged_path", Bytes: 200}
 
-	// Lines of each message in the log. The others are counted.
+	// Lines of each message in the log. Further lines are dropped and counted.
 	LogLines = Rate{Name: "log_lines", PerSecond: 10, Burst: 100}
 	// The same for each cause of a message, when LogLines is reached.
 	LogLinesPerCause = Rate{Name: "log_lines_cause", PerSecond: 1, Burst: 10}
 
-	// Connections of the main listener. When there are as many, one that is idle is closed.
+	// Connections of the main listener. When the number is reached, a new connection replaces an
+	// idle connection.
 	Connections = Count{Name: "connections", Max: 4096}
 	// Connections of the listener for metrics, which few programs use.
 	MetricsConnections = Count{Name: "metrics_connections", Max: 64}
@@ -101,47 +103,54 @@ var (
 	// first, and never sends a request on a connection that the gateway is closing.
 	IdleTime = Time{Name: "idle_time", Duration: 130 * time.Second}
 
-	// A value of a log line; the rest is cut off.
+	// Any other value of a log line; the rest is cut off.
 	LoggedValue = Size{Name: "logged_value", Bytes: 1 << 10}
 
 	// Cookies of the gateway in one request. A browser has about ten.
 	Cookies = Count{Name: "cookies", Max: 50}
 
-	// Codes that WeChat refuses. Users cause few: a callback that is repeated, or opened late. After
-	// RecentRefusals, the codes of a network are sent only while UnreservedExchanges is not exhausted;
-	// after RefusedCodesPerNetwork, only while RefusedCodes is not exhausted.
+	// Codes that WeChat refuses, such as made-up codes. Normal users cause few, by a callback that
+	// is repeated or opened late. Two bounds restrict a network with refused codes:
+	//   - Beyond RecentRefusals, its codes are sent only while UnreservedExchanges is not
+	//     exhausted.
+	//   - Beyond RefusedCodesPerNetwork, its codes are sent only while RefusedCodes, the refused
+	//     codes of all networks, is not exhausted.
 	RecentRefusals         = Rate{Name: "recent_refusals_network", PerSecond: 1.0 / 60, Burst: 1}
 	RefusedCodesPerNetwork = Rate{Name: "refused_codes_network", PerSecond: 0.2, Burst: 20}
 	RefusedCodes           = Rate{Name: "refused_codes", PerSecond: 10, Burst: 500}
 
-	// Rows of sign-ins that failed. Beyond, the oldest are deleted.
+	// Rows of sign-ins that failed. When there are more, the oldest are deleted.
 	FailedAttempts = Count{Name: "failed_attempts", Max: 10_000}
 
-	// Users that sign in for the first time. Each is a user of WeChat, which made-up codes are not.
+	// Users of one network that sign in for the first time. Each must be a real user of WeChat, so
+	// made-up codes do not count.
 	NewUsersPerNetwork = Rate{Name: "new_users_network", PerSecond: 2, Burst: 2000}
 
-	// WrongNumberPerUser bounds how often a user may type a wrong number after scanning a code: one
-	// that an attacker sent, whose number the user does not see. A right guess is one in ninety.
+	// WrongNumberPerUser bounds the wrong numbers that a user types after scanning a code. It stops
+	// guesses: an attacker may send a user the code of the attacker's screen. The user does not see
+	// the number on that screen, and guesses right once in ninety times.
 	WrongNumberPerUser = Rate{Name: "wrong_number_user", PerSecond: 0.1 / 60, Burst: 3}
 
-	// The codes of sign-in by scan that wait for a phone: more than there are users in front of a
-	// screen, and more than one office has. A code above a limit replaces older ones.
+	// Tickets are the rows of QR codes for sign-in by scan, until a phone has answered. There may
+	// be more than users in front of a screen, in total and in one office. A new ticket beyond a
+	// bound replaces older tickets.
 	Tickets           = Count{Name: "tickets", Max: 20_000}
 	TicketsPerNetwork = Count{Name: "tickets_network", Max: 2000}
 )
 
-// WeChatCalls is the default of the key limits.wechat_calls: how many codes one process sends to
-// WeChat in a minute, for each connector. WeChat allows 50,000 for each appid (WeChat's
-// documentation, api_snsaccesstoken).
+// WeChatCalls is the default of the key limits.wechat_calls. It is how many codes one process sends
+// to WeChat in a minute, for each connector (an appid at WeChat). WeChat allows 50,000 for each
+// appid (WeChat's documentation, api_snsaccesstoken).
 const WeChatCalls = 20_000
 
-// Exchanges returns the rate of the codes that are sent to WeChat, in bursts of ten seconds.
+// Exchanges returns the rate at which codes are sent to WeChat. Its burst is the number of ten
+// seconds.
 func Exchanges(perMinute int) Rate {
 	return Rate{Name: "wechat_calls", PerSecond: float64(perMinute) / 60, Burst: max(1, perMinute/6)}
 }
 
-// UnreservedExchanges returns the rate of the codes of networks of which WeChat refused codes lately:
-// half of Exchanges. The other half is reserved for all others.
+// UnreservedExchanges returns the rate for the codes of networks beyond RecentRefusals. It is half
+// of Exchanges. The other half is reserved for all other networks.
 func UnreservedExchanges(perMinute int) Rate {
 	return Rate{Name: "wechat_calls_unreserved", PerSecond: float64(perMinute) / 120, Burst: max(1, perMinute/12)}
 }
@@ -179,7 +188,8 @@ func Table() []Row {
 	return rows
 }
 
-// String returns the rate as the documents show it: for a minute if it is below one a second.
+// String returns the rate as the documents show it. A rate below one a second is shown for a
+// minute.
 func (r Rate) String() string {
 	perUnit, unit := r.PerSecond, "s"
 	if perUnit < 1 {

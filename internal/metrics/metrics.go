@@ -59,7 +59,7 @@ type Metrics struct {
 	requestTime   *prometheus.HistogramVec
 }
 
-// other is the value of a label in place of a value that is not in the list of known values.
+// other replaces the value of a label that is not in the list of known values.
 const other = "other"
 
 // New returns a Metrics with the collectors of the process and of the Go runtime.
@@ -125,13 +125,15 @@ func (m *Metrics) SignInEnded(method, outcome string) {
 
 func methods() []string { return []string{"wechat", "scan", "website"} }
 
-// signInOutcomes returns the outcomes of package flow, and "wrong_number" of package scan.
+// signInOutcomes returns the outcomes that package flow defines, and "wrong_number" of package
+// scan: the user typed a wrong number on the phone.
 func signInOutcomes() []string {
 	return []string{"signed_in", "denied", "refused", "snapshot", "user_restricted", "code_refused", "gave_up", "busy",
 		"rate_limited", "store_full", "unavailable", "fault", "wrong_number", "consent_missing", "suspect"}
 }
 
-// WeChat counts one attempt of a call to WeChat. It is the OnCall hook of a wechat.Client.
+// WeChat counts one attempt of a call to WeChat. A call makes one or two HTTP requests, its
+// attempts. WeChat is the OnCall hook of a wechat.Client.
 func (m *Metrics) WeChat(_ context.Context, c wechat.Call) {
 	if m == nil {
 		return
@@ -141,8 +143,8 @@ func (m *Metrics) WeChat(_ context.Context, c wechat.Call) {
 	m.wechatTime.WithLabelValues(endpoint).Observe(c.Duration.Seconds())
 }
 
-// callResult returns the value of the label "result": "ok", an errcode, or the name of the problem
-// with the response.
+// callResult returns the value of the label "result": "ok", an errcode of WeChat, or the name of
+// the problem with the response.
 func callResult(c wechat.Call) string {
 	switch {
 	case c.Code != 0 && slices.Contains(errcodes(), c.Code):
@@ -177,18 +179,20 @@ func callResult(c wechat.Call) string {
 	return other
 }
 
-// errcodes returns the error codes of the login endpoints: those in WeChat's documentation, and others
-// that users have reported.
+// errcodes returns WeChat's error codes at the login endpoints. Some are documented, and users have
+// reported the others.
 func errcodes() []int {
 	return []int{-1, 10015, 40001, 40002, 40003, 40013, 40014, 40029, 40030, 40066, 40125, 40163, 40164, 40226, 41001,
 		41002, 41003, 41004, 41008, 41009, 41018, 42001, 42002, 42003, 42007, 43001, 43002, 43003, 45009, 45011, 48001,
 		48004, 48017, 50001, 50002, 61004, 61007, 61010}
 }
 
-// OIDC counts one response to an OpenID Connect client. grantType is the grant_type at the token
-// endpoint, "" at the others. app is the id of a configured app, "" when the request identified none;
-// it is not checked here, since the configuration limits its values. outcome is "ok", an error code,
-// or "no_token" for a request to the userinfo endpoint without an access token.
+// OIDC counts one response to an OpenID Connect client:
+//   - grantType is the grant_type at the token endpoint, and "" at all other endpoints.
+//   - app is the id of a configured app, or "" if the request identified none. It is not compared
+//     with a list here, because the configuration limits its values.
+//   - outcome is "ok", an error code, or "no_token": a request to the userinfo endpoint without an
+//     access token.
 func (m *Metrics) OIDC(endpoint, grantType, app, outcome string) {
 	if m == nil {
 		return
@@ -210,8 +214,9 @@ func oidcOutcomes() []string {
 		"unsupported_response_type", "unsupported_token_type"}
 }
 
-// Relay counts one response in WeChat's protocol (package relay). app is the id of a configured app,
-// "" when the request identified none. outcome is "ok", an errcode, or the kind of the error page.
+// Relay counts one response of package relay, which serves WeChat's protocol. app is the id of a
+// configured app, or "" if the request identified none. outcome is "ok", an errcode, or the kind of
+// the error page.
 func (m *Metrics) Relay(endpoint, app, outcome string) {
 	if m == nil {
 		return

@@ -10,10 +10,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file has the wrappers that count: of the mux, and of the store.
+// This file has the wrappers that count: HTTP wraps the mux, and Tokens wraps the store.
 
-// HTTP wraps the mux of the gateway, and counts requests by the pattern of their route. It must wrap
-// the mux directly: the mux writes the pattern into the *http.Request that it receives, and a
+// HTTP wraps the mux of the gateway, and counts requests by the pattern of their route. It must
+// wrap the mux directly. The mux writes the pattern into the *http.Request that it receives, and a
 // middleware in between might pass a copy.
 func (m *Metrics) HTTP(mux http.Handler) http.Handler {
 	if m == nil {
@@ -24,7 +24,7 @@ func (m *Metrics) HTTP(mux http.Handler) http.Handler {
 		response := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		returned := false
 		defer func() {
-			if !returned && !response.wrote { // the handler panicked, and package route will respond with 500
+			if !returned && !response.wrote { // a panic: package route responds with 500 after this
 				response.status = http.StatusInternalServerError
 			}
 			route := r.Pattern
@@ -97,8 +97,7 @@ func storeOutcome(err error) string {
 	return "ok"
 }
 
-// Tokens wraps a store, and counts the codes and tokens that are stored. On a nil Metrics it returns
-// s.
+// Tokens wraps a store, and counts the codes and tokens that are stored. A nil Metrics returns s.
 func (m *Metrics) Tokens(s gateway.Store) gateway.Store {
 	if m == nil {
 		return s
@@ -112,7 +111,7 @@ type tokenCounter struct {
 	metrics *Metrics
 }
 
-// count counts a code or token if err is nil, which means that it was stored. kind is the value of
+// count counts a code or token that was stored, and nothing if err is not nil. kind is the value of
 // the label "kind".
 func (t tokenCounter) count(kind string, err error) {
 	if err == nil {
@@ -142,7 +141,7 @@ func (t tokenCounter) Redeem(ctx context.Context, code [32]byte, now time.Time,
 func (t tokenCounter) Rotate(ctx context.Context, r gateway.Rotation) (gateway.RotatedGrant, error) {
 	rotated, err := t.Store.Rotate(ctx, r)
 	t.count("access", err)
-	if !rotated.Repeated { // a client that repeats a request gets the same refresh token, counted before
+	if !rotated.Repeated { // a repeated request returns a refresh token that was counted before
 		t.count("refresh", err)
 	}
 	return rotated, err

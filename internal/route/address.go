@@ -8,10 +8,10 @@ import (
 
 // This file finds the IP address of the client behind proxies.
 
-// address returns the client's IP address. X-Forwarded-For is read only when the peer is a trusted
-// proxy, and from right to left: each proxy appends the address of its peer. So the rightmost
-// address that is not a trusted proxy's was written by a trusted proxy, and everything to the left
-// of it may be forged by the client.
+// address returns the client's IP address. X-Forwarded-For is read only if the peer is a trusted
+// proxy. Each proxy appends the address of its own peer, so the header is read from right to left.
+// The first address that is not a trusted proxy's is the client's: a trusted proxy has written it.
+// The client may have forged all addresses to the left of it.
 func (rt *Router) address(r *http.Request) netip.Addr {
 	from := peer(r)
 	header := r.Header.Values("X-Forwarded-For")
@@ -30,7 +30,8 @@ func (rt *Router) address(r *http.Request) netip.Addr {
 	for i := len(hops) - 1; i >= 0; i-- {
 		hop, ok := parseHop(strings.TrimSpace(hops[i]))
 		if !ok {
-			// A proxy wrote something else, and the values to the left are less reliable.
+			// The proxy wrote something other than an address. Values to the left are less reliable
+			// still.
 			rt.warnUnreadable(r, from)
 			return from
 		}
@@ -42,8 +43,9 @@ func (rt *Router) address(r *http.Request) netip.Addr {
 	return from
 }
 
-// parseHop parses a value of X-Forwarded-For: an address, or an address with a port. Azure's
-// Application Gateway always adds the port of the client, and AWS's load balancers do as an option.
+// parseHop parses a value of X-Forwarded-For: an address, an IPv6 address in brackets, or an
+// address with a port. Azure's Application Gateway always adds the client's port, and AWS's load
+// balancers do as an option.
 func parseHop(text string) (hop netip.Addr, ok bool) {
 	if hop, err := netip.ParseAddr(text); err == nil {
 		return hop, true
@@ -58,8 +60,8 @@ func parseHop(text string) (hop netip.Addr, ok bool) {
 	return hop, false
 }
 
-// warnUnreadable logs once that a trusted proxy sends no readable address: its clients then have no
-// rate limit.
+// warnUnreadable logs once that a trusted proxy sends no readable address. The requests of its
+// clients then have the proxy's address, and no rate limit by address.
 func (rt *Router) warnUnreadable(r *http.Request, from netip.Addr) {
 	if rt.warnedUnreadable.CompareAndSwap(false, true) {
 		rt.cfg.Logger.WarnContext(r.Context(), "X-Forwarded-For of a trusted proxy not readable", "proxy", from.String(),

@@ -9,8 +9,8 @@ import (
 	"github.com/weigate/weigate/internal/limit"
 )
 
-// This file is for packages whose apps authenticate with a secret (OpenID Connect, relay): it compares
-// secrets, and limits failed authentications.
+// This file compares the secrets of apps, and limits failed authentications. Packages oidc and
+// relay use it.
 
 // SecretHash is the SHA-256 of the secret of an app. Secrets are long and random, so that a fast hash
 // is enough.
@@ -19,9 +19,10 @@ type SecretHash [32]byte
 // HashSecret hashes a secret of an app.
 func HashSecret(secret string) SecretHash { return sha256.Sum256([]byte(secret)) }
 
-// SecretMatches reports whether one of the sent secrets is a secret of an app. known are the hashes of
-// the app's secrets, at most two; none for an app that does not exist. The number of hashes and
-// comparisons does not depend on known, so the response time does not reveal whether the app exists.
+// SecretMatches reports whether one of the sent secrets is a secret of an app. known has the hashes
+// of the app's secrets, at most two. It is empty for an app that does not exist. The number of
+// hashes and comparisons depends only on sent, so the response time does not reveal whether the app
+// exists.
 func SecretMatches(known []SecretHash, sent ...string) bool {
 	return secretMatches(known, sent, subtle.ConstantTimeCompare)
 }
@@ -40,18 +41,18 @@ func secretMatches(known []SecretHash, sent []string, compare func(x, y []byte) 
 	return matches == 1
 }
 
-// authenticatedLately is how long a network that has authenticated as a client is not refused. Apps
-// redeem codes far more often, except at night.
+// authenticatedLately is how long a successful authentication protects an app from refusal at one
+// address. Most apps authenticate far more often; the longest pause is the night.
 const authenticatedLately = 24 * time.Hour
 
-// Failures limits wrong secrets of apps, by limit.WrongSecrets. They are counted by network and app,
-// so an attacker who guesses the secret of an app does not lock out the app, which authenticates from
-// another network. If both share an address, the app is not locked out either, once it has
-// authenticated from there. Right secrets are not counted, so that a busy app is never slowed down.
+// Failures limits wrong secrets of apps, by limit.WrongSecrets. They are counted by address and
+// app. So an attacker who guesses an app's secret does not lock out the app at another address. At
+// the address that both share, the app is not locked out either, if it has authenticated from there
+// lately. Right secrets are not counted, so a busy app is never slowed down.
 //
-// client is the id of a configured app; "" stands for all unknown ids together. A loopback address
-// is not counted: it belongs to a proxy that is missing in the configuration of trusted proxies, so
-// all clients have it, and a limit would let any client lock out every app.
+// client is the id of a configured app, or "" for all unknown ids together. A loopback address is
+// not counted: it belongs to a proxy that is missing in the configuration of trusted proxies. All
+// clients have this address, so any client could lock out every app.
 //
 // It is safe for concurrent use.
 type Failures struct{ Limits *limit.Limiter }

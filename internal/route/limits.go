@@ -7,9 +7,9 @@ import (
 	"github.com/weigate/weigate/internal/limit"
 )
 
-// rates are the rates of the routes with a policy. A network is counted first: once it has used up
-// its share, it creates no buckets for its addresses. The zero browser means that browsers are not
-// told apart.
+// rates are the rates that a policy applies to each network, address and browser. The zero browser
+// means that browsers are not told apart. The network comes first: when its bucket is empty, no
+// buckets are created for its addresses.
 type rates struct {
 	policy                    Policy
 	network, address, browser limit.Rate
@@ -45,11 +45,13 @@ func (rt *Router) limited(r *http.Request, policy Policy) bool {
 	return false
 }
 
-// buckets returns the buckets that count a request: of its network, its address and its browser.
+// buckets returns the token buckets that count a request: of its network, its address and its
+// browser.
 //
-// The address of a proxy has none, because it would count all clients together: a loopback address
-// belongs to a proxy that is missing in the configuration of trusted proxies, and a trusted proxy's
-// own address is the client's only if the proxy reports no client.
+// A proxy's address has no buckets, since it would count all clients together. There are two cases:
+//   - A loopback address belongs to a proxy that is missing in the configuration of trusted
+//     proxies.
+//   - The address of a peer that is a trusted proxy: the proxy has reported no client.
 func (rt *Router) buckets(r *http.Request, each rates) []limit.Bucket {
 	var buckets []limit.Bucket
 	a := Address(r)
@@ -69,8 +71,8 @@ func (rt *Router) buckets(r *http.Request, each rates) []limit.Bucket {
 	return buckets
 }
 
-// keepOwnCookies removes the cookies that are not the gateway's from a request, and those beyond
-// limit.Cookies. So no handler looks at more, whatever a client sends.
+// keepOwnCookies removes two kinds of cookies from a request: cookies that are not the gateway's,
+// and cookies beyond limit.Cookies. So handlers read few cookies, however many a client sends.
 func (rt *Router) keepOwnCookies(r *http.Request) {
 	lines := r.Header["Cookie"]
 	if len(lines) == 0 {

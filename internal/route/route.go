@@ -19,23 +19,23 @@ import (
 	"github.com/weigate/weigate/internal/limit"
 )
 
-// Policy is a rule for the requests of a route, which [Router.Wrap] applies before the route's
-// handler. The policies of a route are combined with |.
+// Policy is a rule for the requests of a route. [Router.Wrap] applies it before the route's
+// handler. Policies are combined with |.
 type Policy uint16
 
-// The policies. Each route has exactly one of those that begin with Limited. Without further
-// policies, it rejects POST requests of other sites, its path is logged, and its handler gets the
-// cookies of the gateway only.
+// The policies. Each route has exactly one of the policies that begin with Limited. A route without
+// further policies rejects POST requests of other sites. Its path is logged, and its handler gets
+// the gateway's cookies only.
 const (
 	// CrossSitePost allows POST requests of other sites. It is for routes that never act on the
 	// user's cookie when they receive a POST request.
 	CrossSitePost Policy = 1 << iota
-	// Private logs the constant beginning of the route's pattern instead of the path, for paths that
-	// contain a secret.
+	// Private is for paths that contain a secret. Instead of the path, the log has the route's
+	// pattern up to the first wildcard.
 	Private
-	// Subrequest is for requests that a reverse proxy derives from a request to another site: the
-	// Cookie header stays as it is, and a body that Content-Length announces is never waited for,
-	// because a proxy may send the header without the body.
+	// Subrequest is for requests that a reverse proxy derives from a request to another site. The
+	// Cookie header stays unchanged. The server does not wait for a body, because a proxy may send
+	// the Content-Length of the request without its body.
 	Subrequest
 
 	// Limited limits the rate of requests by network, address and browser, for routes that anyone
@@ -63,8 +63,8 @@ type Mux struct {
 // NewMux returns a Mux without routes.
 func NewMux() *Mux { return &Mux{mux: http.NewServeMux(), policies: map[string]Policy{}} }
 
-// Handle registers a route. The syntax of the pattern is that of [http.ServeMux]. It panics if the
-// route has no rate limit or more than one, as ServeMux does for an invalid pattern.
+// Handle registers a route. The pattern has the syntax of [http.ServeMux]. It panics if the
+// policies have no rate limit or more than one, and for an invalid pattern.
 func (m *Mux) Handle(pattern string, handler http.Handler, policies ...Policy) {
 	var all Policy
 	for _, p := range policies {
@@ -98,8 +98,8 @@ func (m *Mux) Policy(r *http.Request) Policy {
 	return LimitedOther
 }
 
-// loggedPath returns the path of a request for the log, at most limit.LoggedPath of it; of a route
-// with Private, the pattern up to the first wildcard.
+// loggedPath returns the path of a request for the log, at most limit.LoggedPath of it. For a route
+// with Private, it returns the pattern up to the first wildcard.
 func (m *Mux) loggedPath(r *http.Request) string {
 	_, pattern := m.mux.Handler(r)
 	if m.policies[pattern]&Private == 0 {
@@ -125,17 +125,16 @@ const (
 // Config holds the settings of a [Router]. Origin, Mux and Fail are required.
 type Config struct {
 	Mux *Mux // the routes and their policies
-	// the gateway's origin, whose POST requests are always accepted: behind a proxy that changes the
-	// Host header, the check by Host would reject them
+	// the gateway's origin. POST requests from this origin are always accepted. Without it, they are
+	// compared with the Host header, and rejected behind a proxy that changes this header.
 	Origin         string
 	TrustedProxies []netip.Prefix // their X-Forwarded-For is read; empty = no peer is trusted
 
 	// Limits counts the requests; nil allows all. It is kept when the configuration is reloaded.
 	Limits *limit.Limiter
-	// Browser returns the key by which a browser is counted, or "". It must return the same key for
-	// all requests that the same user can make with one session, and none for a cookie that the
-	// gateway did not issue: otherwise a client could make up a new browser for each request. nil =
-	// browsers are not counted.
+	// Browser returns the key by which a browser is counted. It must return one key for all requests
+	// with one session, and "" for a cookie that the gateway did not issue. Otherwise a client could
+	// make up a new browser for each request. nil = browsers are not counted.
 	Browser        func(*http.Request) string
 	CookiePrefixes []string // prefixes of the names of the gateway's cookies; handlers get no others
 
@@ -179,16 +178,17 @@ type (
 	addressKey   struct{}
 )
 
-// RequestID returns the id of the request whose context ctx is; "" when the request did not pass
-// through [Router.Wrap]. Error pages show the id, and the log has it. It is short, so that a user
-// can read it out to an administrator.
+// RequestID returns the id of the request that has the context ctx. It is "" for a request that did
+// not pass through [Router.Wrap]. Error pages show the id, and the log has it. The id is short, so
+// that a user can read it out to an administrator.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
 }
 
-// Address returns the client's IP address: the peer's, or if the peer is a trusted proxy, the address
-// that it reports. It is the zero Addr when the address cannot be parsed.
+// Address returns the client's IP address. It is the address of the peer, or the address that the
+// peer reports, if the peer is a trusted proxy. It is the zero Addr if the address cannot be
+// parsed.
 func Address(r *http.Request) netip.Addr {
 	if a, ok := r.Context().Value(addressKey{}).(netip.Addr); ok {
 		return a
@@ -223,7 +223,8 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 		} else {
 			dropBody(w, r)
 		}
-		// Rate limits come first, so that each request counts, whatever is wrong with it.
+		// The rate limit is checked first. So each request counts, even if another check would
+		// reject it.
 		switch {
 		case rt.limited(r, policy):
 			rt.refuse(tracked, r, TooMany, "rate limit exceeded, request rejected")
@@ -244,14 +245,15 @@ func (rt *Router) refuse(w *trackedWriter, r *http.Request, f Failure, message s
 	rt.cfg.Fail(w, r, f)
 }
 
-// unreadBodyTime is how long the server still reads a body that no handler reads. If the client has
-// sent it, the connection is then closed without a reset, which could destroy the response.
+// unreadBodyTime is how long the server still reads a body that no handler reads. A client has time
+// to send the rest. If unread data remains when the connection is closed, TCP resets it, and the
+// client may lose the response.
 const unreadBodyTime = time.Second
 
 // dropBody makes the server respond without the request's body. By default, net/http reads up to
-// 256 kB of it before it sends the response, and waits until the client has sent them: a client that
-// announces a body and sends none would occupy the connection until the read timeout. A response
-// with "Connection: close" is sent at once.
+// 256 kB of the body before it sends the response. A client that announces a body and sends none
+// would occupy the connection until the read timeout. A response with "Connection: close" is sent
+// at once.
 func dropBody(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 { // -1 = chunked
 		return
@@ -262,8 +264,9 @@ func dropBody(w http.ResponseWriter, r *http.Request) {
 	r.Body, r.ContentLength = http.NoBody, 0
 }
 
-// handlePanic is deferred by Wrap. It recovers from a panic of the handler, logs it and responds with
-// an error. http.ErrAbortHandler is the documented way to abort a response: net/http handles it.
+// handlePanic is deferred by Wrap. It recovers from a panic of the handler, logs it and responds
+// with an error. It passes on http.ErrAbortHandler: a handler panics with it to abort the response,
+// and net/http expects it.
 func (rt *Router) handlePanic(w *trackedWriter, r *http.Request) {
 	cause := recover()
 	if cause == nil {
@@ -281,8 +284,8 @@ func (rt *Router) handlePanic(w *trackedWriter, r *http.Request) {
 	rt.cfg.Fail(w, r, Panicked)
 }
 
-// stackLines returns the file and line of the first 20 calls in a stack trace. It omits the functions'
-// arguments, which may be secrets.
+// stackLines returns the file and line of the first 20 calls in a stack trace. It omits the
+// arguments of the functions, since they may be secrets.
 func stackLines(stack []byte) []string {
 	var out []string
 	for line := range strings.SplitSeq(string(stack), "\n") {
@@ -315,8 +318,8 @@ func (w *trackedWriter) Write(b []byte) (int, error) {
 // Unwrap is called by http.ResponseController.
 func (w *trackedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// SeeOther redirects with status 303: the browser requests address by GET, also after a POST request.
-// Unlike http.Redirect, it writes no body and sends the address unchanged.
+// SeeOther redirects with status 303. The browser then requests address by GET, even after a POST
+// request. Unlike http.Redirect, it writes no body and sends the address unchanged.
 func SeeOther(w http.ResponseWriter, address string) {
 	w.Header().Set("Location", address)
 	w.WriteHeader(http.StatusSeeOther)
