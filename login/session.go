@@ -137,7 +137,7 @@ type Authentication struct {
 	Seed []byte
 
 	// Repeat is true when a session was created for this sign-in before. Then CreateSession creates
-	// none, and returns the cookie again if that session still exists.
+	// no session. It returns the cookie again if the earlier session still exists.
 	Repeat bool
 }
 

@@ -239,6 +239,7 @@ func (e *Engine) redeem(b Browser, f *Flow, code string, attempt Attempt, record
 	defer cancel()
 	a := Authorization{Flow: f, AppID: e.client(f.Method).AppID, Attempt: attempt, engine: e}
 	var out Outcome
+	// failure is the kind of the outcome of a failed redemption; "" = WeChat confirmed the user.
 	failure, err := OutcomeRateLimited, errNoExchanges
 	if e.takeExchange(b, f) {
 		failure, err = e.authorize(ctx, b, code, &a)

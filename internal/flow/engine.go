@@ -117,7 +117,7 @@ const (
 	Ready
 	// Loop is the result of Prepare when sign-ins succeed but no session is found afterwards.
 	Loop
-	// SnapshotNotice is the result of Prepare when a page must explain WeChat's button 使用完整服务.
+	// SnapshotNotice is the result of Prepare when a page must explain a snapshot page (see Prepare).
 	SnapshotNotice
 	// ToWeChat redirects the browser to WeChat (Location, Flow).
 	ToWeChat

@@ -37,7 +37,8 @@ func (s *attempts) BeginAttempt(ctx context.Context, a flow.Attempt, now time.Ti
 }
 
 // FinishAttempt implements flow.Attempts. After every dropEvery failed attempts, it also deletes
-// the oldest from the store. About limit.FailedAttempts.Max of them are kept.
+// the oldest failed attempts from the store. About limit.FailedAttempts.Max failed attempts are
+// kept.
 func (s *attempts) FinishAttempt(ctx context.Context, key, owner string, out flow.Outcome, now time.Time) error {
 	err := s.store.FinishAttempt(ctx, key, owner, gateway.Outcome{Kind: out.Kind, At: out.At, Text: out.Text}, now)
 	if errors.Is(err, gateway.ErrConflict) {

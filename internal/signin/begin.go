@@ -24,13 +24,13 @@ func (h *Handler) Session(r *http.Request) (b session.Browser, ok bool, err erro
 	return h.cfg.Sessions.Current(r)
 }
 
-// Begin starts a sign-in for a feature (a package that serves apps, such as oidc). The feature
-// calls it if it found no suitable session. login, the login request, is what the app requires of
-// the sign-in. Begin chooses the sign-in method for this browser. It redirects to WeChat (methods
-// wechat and website) or to the page with the QR code (scan). If several methods are available, it
-// renders a page on which the user chooses one. If no method is available, it renders a page that
-// explains where to continue. After the sign-in the browser continues at login.ReturnURL. An error
-// means that nothing was written to w.
+// Begin starts a sign-in for a feature (a package that serves apps, such as oidc). A feature calls
+// Begin if it found no suitable session. The login request is what the app requires of the sign-in.
+// Begin chooses the sign-in method for this browser. It redirects to WeChat (methods wechat and
+// website) or to the page with the QR code (scan). If several methods are available, it renders a
+// page on which the user chooses one. If no method is available, it renders a page that explains
+// where to continue. After the sign-in the browser continues at login.ReturnURL. An error means
+// that nothing was written to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, login session.LoginRequest) error {
 	scope := wechat.ScopeBase
 	if login.Consent {

@@ -228,7 +228,7 @@ func (h *Handler) endBrowser(w http.ResponseWriter, r *http.Request) {
 	sessions, err := h.cfg.Sessions.UserSessions(ctx, b.UserID, now)
 	for _, s := range sessions {
 		if err != nil || session.FormID(s.Hash) != r.PostForm.Get("session") {
-			continue
+			continue // another session, or an error before
 		}
 		if err = h.cfg.Sessions.End(ctx, s.Hash, now); err == nil {
 			event := gateway.Event{At: now, Kind: EventEndBrowser, UserID: b.User.ID, Connector: s.Connector,
