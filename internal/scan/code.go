@@ -15,11 +15,11 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file draws the QR codes. Anybody can request them, so drawing must be cheap: an SVG path for
-// pages, and a PNG image with one bit for each pixel.
+// This file draws the QR codes. Anybody can request a QR code, so drawing must be cheap. A page has
+// an SVG path. A PNG image has one bit for each pixel.
 
-// quiet is the width of the white margin that QR code readers need (the quiet zone), in modules: the
-// squares of a QR code.
+// quiet is the width of the quiet zone: the white margin that QR code readers need. The unit is a
+// module: one square of the QR code.
 const quiet = 4
 
 // imageScale is the size of a module in the PNG image, in pixels.
@@ -33,8 +33,8 @@ func encode(link string) (*go_qr.QrCode, error) {
 	return code, nil
 }
 
-// drawCode returns the QR code of a link as the path of an SVG image. Adjacent dark modules of a row
-// are one rectangle, which keeps the path at about 5 kB.
+// drawCode returns the QR code of a link as the path of an SVG image. Adjacent dark modules of a
+// row become one rectangle. This keeps the path short: about 5 kB.
 func drawCode(link string) (*web.Code, error) {
 	code, err := encode(link)
 	if err != nil {
@@ -43,7 +43,7 @@ func drawCode(link string) (*web.Code, error) {
 	var path strings.Builder
 	for y := range code.Size() {
 		for x := 0; x < code.Size(); x++ {
-			end := x
+			end := x // end of the run of dark modules that begins at x
 			for end < code.Size() && code.Module(end, y) {
 				end++
 			}
@@ -56,7 +56,7 @@ func drawCode(link string) (*web.Code, error) {
 	return &web.Code{Size: code.Size() + 2*quiet, Path: path.String(), Link: link}, nil
 }
 
-// encoderBuffers keeps the buffers of PNG encoders, which are large, for the next image.
+// encoderBuffers keeps the large buffers of PNG encoders, for use with the next image.
 type encoderBuffers struct{ pool sync.Pool }
 
 // Get implements png.EncoderBufferPool.
@@ -72,8 +72,8 @@ func newPictures() *png.Encoder {
 	return &png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &encoderBuffers{}}
 }
 
-// drawPNG returns a QR code as a PNG image. The rows of pixels of a module are equal, so each is
-// drawn once and copied.
+// drawPNG returns a QR code as a PNG image. Each row of modules has imageScale equal rows of
+// pixels. drawPNG draws the first row of pixels, and copies it into the next rows.
 func drawPNG(encoder *png.Encoder, code *go_qr.QrCode) ([]byte, error) {
 	size := (code.Size() + 2*quiet) * imageScale
 	picture := image.NewPaletted(image.Rect(0, 0, size, size), color.Palette{color.White, color.Black})
@@ -103,8 +103,8 @@ func drawSVG(code *web.Code) []byte {
 	return fmt.Appendf(nil, format, code.Size, code.Path)
 }
 
-// codePNG serves this browser's QR code as an image. On a phone, users save it with a long press and
-// scan it from their album in WeChat.
+// codePNG serves this browser's QR code as an image. On a phone, users save it with a long press
+// and scan it from their album in WeChat.
 func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
 	h.serveImage(w, r, "image/png", func(link string) ([]byte, error) {
 		code, err := encode(link)
@@ -126,8 +126,9 @@ func (h *Handler) codeSVG(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// serveImage serves the QR code of this round as an image, which draw returns for the link. It does
-// not create a ticket: until a page has shown the QR code, the response is 404.
+// serveImage serves the QR code of this browser's sign-in as an image. draw returns the image for
+// the link in the QR code. serveImage does not create a ticket (the row in the store for one QR
+// code). Before a page has created the ticket, and after the sign-in, the response is 404.
 func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, kind string,
 	draw func(link string) ([]byte, error)) {
 	f := h.readFlow(r)

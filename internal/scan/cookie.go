@@ -16,16 +16,17 @@ import (
 )
 
 // This file contains the sealed (encrypted and authenticated) cookies of the two devices. A desktop
-// has one cookie for each tab in which a sign-in is in progress; a phone has one for the ticket
-// that it scanned last.
+// has one cookie for each tab with a sign-in in progress. A phone has one cookie, for the ticket
+// that it scanned last. A ticket is the row in the store for one QR code.
 
 // desktopFlow is the content of a desktop's cookie: one sign-in in one tab. The desktop is the
-// browser that shows the QR code; it may itself be on a phone. All its secrets are derived from
-// Seed. Each QR code that the desktop shows is a round of the sign-in, with its own ticket.
+// browser that shows the QR code; it may itself be on a phone. A QR code expires, and a new QR code
+// replaces it. Each QR code is a round of the sign-in, with its own ticket. The secrets of all
+// rounds are derived from Seed.
 type desktopFlow struct {
 	Seed         []byte         `json:"s"`
 	Round        int            `json:"n,omitempty"` // number of the QR code: 0 is the first, each renewal adds 1
-	CreatedAt    int64          `json:"m,omitempty"` // when the store got the ticket of this round (Unix); 0 = not yet
+	CreatedAt    int64          `json:"m,omitempty"` // when the ticket of this round was stored (Unix); 0 = not yet
 	ActiveAt     int64          `json:"b"`           // when the user started, or last renewed the QR code (Unix)
 	Redeemed     bool           `json:"x,omitempty"` // the ticket was redeemed: the browser is signed in
 	OnPhone      bool           `json:"p,omitempty"` // this browser is on a phone, so its page has a link to copy
@@ -33,26 +34,27 @@ type desktopFlow struct {
 	key          string         // part of the cookie's name; URLs contain it as the parameter d
 }
 
-// pendingRequest is the session.LoginRequest that the sign-in answers: what the app requires.
+// pendingRequest is a shortened session.LoginRequest: what the app requires of the sign-in.
 type pendingRequest struct {
 	ID             string `json:"i,omitempty"`
 	Return         string `json:"r"`           // where the browser continues after the sign-in
-	Restart        string `json:"s,omitempty"` // starts the app's request again; shortened by session.CompactRestart
+	Restart        string `json:"s,omitempty"` // address that starts the app's request again, shortened; see startURL
 	App            string `json:"a,omitempty"` // id of the app
-	Connector      string `json:"e,omitempty"`
-	Reauthenticate bool   `json:"f,omitempty"`
-	Consent        bool   `json:"c,omitempty"`
-	Profile        bool   `json:"p,omitempty"`
+	Connector      string `json:"e,omitempty"` // name of the WeChat app that the phone must use; "" = any
+	Reauthenticate bool   `json:"f,omitempty"` // the phone must sign in again, even with a session
+	Consent        bool   `json:"c,omitempty"` // the phone must see WeChat's consent page
+	Profile        bool   `json:"p,omitempty"` // the app wants nickname and picture
 	Cancel         string `json:"q,omitempty"` // where the browser continues if the user cancels
 	Lang           string `json:"l,omitempty"` // language of the pages, if the app chose one
 }
 
-// phoneTicket is the content of a phone's cookie. Because it contains the ticket's id, no address
-// of a page has to. Any link of a code replaces the cookie, so it contains nothing that the user may
-// still need: an approval is found in the store.
+// phoneTicket is the content of a phone's cookie. It contains the ticket's id, so that the
+// addresses of pages need not contain the id. The cookie is replaced when the phone opens the link
+// of another QR code. Therefore "not me" does not need the cookie: it finds an approval in the
+// store.
 type phoneTicket struct {
 	Ticket         string `json:"t,omitempty"` // id of the ticket
-	LoginRequestID string `json:"d,omitempty"` // of the sign-in of this phone, if it has to sign in first
+	LoginRequestID string `json:"d,omitempty"` // id of the phone's own sign-in, if the phone has to sign in first
 }
 
 // The lifetimes, sizes and names of the cookies.
@@ -60,13 +62,13 @@ const (
 	desktopAge = time.Hour
 	phoneAge   = 15 * time.Minute
 
-	// Servers and proxies limit the size of all request headers, often to 8 kB. The cookies of all
-	// tabs together have at most this many bytes; the oldest are removed.
+	// desktopBudget limits the cookies of all tabs together, in bytes. The oldest cookies are removed.
+	// Servers and proxies limit the size of all request headers, often to 8 kB.
 	desktopBudget = 3072
 	keyChars      = 10 // 50 random bits distinguish the tabs of one browser
 
 	desktopPrefix = "d-" // the key follows
-	phoneCookie   = "k"
+	phoneCookie   = "k"  // the whole name
 )
 
 // cookies reads and sets the cookies of this package.
@@ -101,7 +103,7 @@ func (c *cookies) open(name, value string, content any) error {
 func newKey() string { return strings.ToLower(rand.Text()[:keyChars]) }
 
 // readDesktop returns the sign-in with this key in the browser that sent r, or nil. Another host
-// may have set a cookie of the same name; it cannot be opened and is skipped.
+// may have set a cookie of the same name. readDesktop cannot open that cookie, and skips it.
 func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
 	if len(key) != keyChars {
 		return nil
@@ -123,8 +125,8 @@ func (c *cookies) openDesktop(key, value string) *desktopFlow {
 	return &f
 }
 
-// setDesktop sets the cookie of a sign-in. It removes the cookies of other tabs until the rest fits
-// desktopBudget: first those that cannot be opened, then the oldest.
+// setDesktop sets the cookie of a sign-in. It removes all cookies of other tabs that cannot be
+// opened. Then it removes the oldest cookies of other tabs, until the rest fits into desktopBudget.
 func (c *cookies) setDesktop(w http.ResponseWriter, r *http.Request, f *desktopFlow) error {
 	value, err := c.seal(desktopPrefix+f.key, f)
 	if err != nil {
@@ -133,7 +135,7 @@ func (c *cookies) setDesktop(w http.ResponseWriter, r *http.Request, f *desktopF
 	type tab struct {
 		key      string
 		size     int
-		activeAt int64 // 0 = the cookie cannot be opened
+		activeAt int64 // desktopFlow.ActiveAt; 0 = the cookie cannot be opened
 	}
 	var others []tab
 	total := len(c.set.Name(desktopPrefix)) + len(f.key) + len(value)
@@ -166,8 +168,8 @@ func (c *cookies) clearDesktop(w http.ResponseWriter, f *desktopFlow) {
 	http.SetCookie(w, c.set.Clear(desktopPrefix+f.key))
 }
 
-// readPhone returns the content of the cookie of the phone that sent r, or nil. It skips cookies that
-// cannot be opened, as readDesktop does.
+// readPhone returns the content of the cookie of the phone that sent r, or nil. It skips cookies
+// that cannot be opened, as readDesktop does.
 func (c *cookies) readPhone(r *http.Request) *phoneTicket {
 	for sent := range c.set.Named(r, phoneCookie) {
 		var p phoneTicket

@@ -15,14 +15,15 @@ import (
 )
 
 // This file contains the pages of the desktop up to the approval: the QR code, the number, and the
-// renewal of the QR code. finish.go contains what follows the approval. A ticket is the row in the
-// store for one QR code.
+// renewal of the QR code. finish.go contains what follows the approval. The desktop is the browser
+// that shows the QR code. A ticket is the row in the store for one QR code. Each QR code is a round
+// of the sign-in. A flow (desktopFlow) is the content of the desktop's cookie.
 
 // Begin starts a sign-in by scan: signin.Handler calls it. It stores the login request in a sealed
-// cookie and redirects the browser to the page with the QR code. After the sign-in the browser
-// continues at l.ReturnURL. The ticket is stored only when the browser returns with the cookie, so
-// that clients without cookies cannot fill the store. If Begin returns an error, it has written
-// nothing to w.
+// cookie, and redirects the browser to the page with the QR code. After the sign-in the browser
+// continues at l.ReturnURL. Begin stores no ticket: the page does, when the browser has sent the
+// cookie. So clients without cookies cannot fill the store. If Begin returns an error, it has
+// written nothing to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginRequest) error {
 	if len(l.ReturnURL) > session.MaxReturn || len(l.CancelURL) > session.MaxReturn {
 		return errors.New("scan: the login request does not fit into the cookie")
@@ -58,14 +59,14 @@ func (h *Handler) flowURL(path string, f *desktopFlow) string {
 	return h.path + path + q
 }
 
-// readFlow returns the sign-in whose key is the parameter d of r, or nil if this browser does not
-// have its cookie.
+// readFlow returns the flow whose key is the parameter d of r. It returns nil if this browser does
+// not have the cookie of the flow.
 func (h *Handler) readFlow(r *http.Request) *desktopFlow {
 	return h.cookies.readDesktop(r, r.URL.Query().Get("d"))
 }
 
-// ticketOf returns the ticket of this round: of the QR code that the sign-in shows at present. At the
-// first request of a round it creates the ticket.
+// ticketOf returns the ticket of the flow's present QR code. If the flow has no ticket yet,
+// ticketOf creates it.
 func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, f *desktopFlow) (gateway.Ticket, error) {
 	secrets, err := f.secrets()
 	if err != nil {
@@ -79,9 +80,9 @@ func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, f *desktopFlo
 	return h.cfg.Tickets.Ticket(r.Context(), hashID(secrets.id), h.cfg.Now())
 }
 
-// storeTicket creates the ticket of this round in the store. A ticket that exists already is not an
-// error: all secrets of a ticket are derived from the cookie, so a concurrent request of the same
-// browser has created the same ticket.
+// storeTicket creates the ticket of this round in the store. It is not an error if the ticket
+// exists already. The secrets of a ticket are derived from the cookie. Therefore a concurrent
+// request of the same browser has created the same ticket.
 func (h *Handler) storeTicket(w http.ResponseWriter, r *http.Request, f *desktopFlow) error {
 	now := h.cfg.Now()
 	t, err := h.newTicket(r, f, now)
@@ -108,7 +109,7 @@ func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.Redeemed {
-		h.answerRedeemed(w, r, f, gateway.Ticket{}) // does not need the ticket of a flow with Redeemed
+		h.answerRedeemed(w, r, f, gateway.Ticket{}) // with Redeemed, it does not use the ticket
 		return
 	}
 	t, err := h.ticketOf(w, r, f)
@@ -128,8 +129,8 @@ func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// showFull responds when no ticket can be created, because as many as TicketLimits.Total wait for
-// phones that have scanned them.
+// showFull responds when no ticket can be created. The number of tickets has reached
+// TicketLimits.Total, and phones have scanned all of them: none may be deleted.
 func (h *Handler) showFull(w http.ResponseWriter, r *http.Request, f *desktopFlow) {
 	h.cfg.Logger.WarnContext(r.Context(), "ticket limit reached, no ticket created", "limit", h.cfg.TicketLimits.Total,
 		"request_id", h.cfg.RequestID(r.Context()))
@@ -137,8 +138,8 @@ func (h *Handler) showFull(w http.ResponseWriter, r *http.Request, f *desktopFlo
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.Busy, Go: h.flowURL(pathDesktop, f)})
 }
 
-// ticketPage returns the desktop's page for a ticket that is in progress or has failed. It does not
-// name the phone's user: an attacker who sends the code of their own screen to others would learn
+// ticketPage returns the desktop's page for a ticket that is in progress or has failed. The page
+// does not name the phone's user. Otherwise an attacker who sends a QR code to a victim would learn
 // who opened it.
 func (h *Handler) ticketPage(f *desktopFlow, t gateway.Ticket) web.Page {
 	renew := web.Form{Action: h.flowURL(pathRenew, f), Label: web.LabelNewCode}
@@ -163,15 +164,15 @@ func (h *Handler) ticketPage(f *desktopFlow, t gateway.Ticket) web.Page {
 const refreshEvery = 4 * time.Second
 
 // codePage returns the page with the QR code. If this browser is on a phone, its user cannot scan
-// the screen. The page then has the link to copy into WeChat, and already shows the number, because
-// the user does not see this page while WeChat is open.
+// the screen. The page then has a link to copy into WeChat. It also shows the number at once: the
+// user does not see this page while WeChat is open.
 func (h *Handler) codePage(f *desktopFlow, t gateway.Ticket) web.Page {
 	link, err := h.codeLink(f)
 	if err != nil {
 		return web.Page{Kind: web.Fault}
 	}
 	scan := &web.Scan{State: string(t.State), ReloadEvery: refreshEvery}
-	if h.cfg.Phone != "" {
+	if h.cfg.Phone != "" { // the simulator opens the link in a simulated phone
 		scan.Phone = h.cfg.Phone + "/phone?open=" + url.QueryEscape(link)
 	}
 	if f.OnPhone {
@@ -190,9 +191,9 @@ func (h *Handler) codeLink(f *desktopFlow) (string, error) {
 	return h.origin + h.path + pathDesktop + "/" + secrets.id, err
 }
 
-// expiredPage returns the page that offers a new QR code. While the user is active, the script of
-// the page renews the QR code automatically. Later the user has to press the button, so that a page
-// that was left open does not create tickets forever.
+// expiredPage returns the page that offers a new QR code. While the user is active (isUserActive),
+// the script of the page renews the QR code automatically. Later the user has to press the button.
+// Otherwise an open page would create tickets forever.
 func (h *Handler) expiredPage(f *desktopFlow) web.Page {
 	page := web.Page{Kind: web.ScanExpired, Forms: []web.Form{{Action: h.flowURL(pathRenew, f), Label: web.LabelNewCode}},
 		Scan: &web.Scan{State: string(stateExpired)}}
@@ -213,7 +214,7 @@ func (h *Handler) isUserActive(f *desktopFlow) bool {
 // showDesktop adds the fields that all pages of a desktop's sign-in have, and renders the page.
 func (h *Handler) showDesktop(w http.ResponseWriter, r *http.Request, f *desktopFlow, p web.Page) {
 	p.App = h.appName(f.LoginRequest.App)
-	if p.Scan != nil { // the page runs the script
+	if p.Scan != nil { // the page runs scan.js, which needs these two addresses
 		p.Scan.Self, p.Scan.Poll = h.flowURL(pathDesktop, f), h.flowURL(pathState, f)
 	}
 	p.Forms = append(p.Forms, web.Form{Action: h.flowURL(pathCancel, f), Label: web.LabelCancel, Quiet: true})
@@ -230,8 +231,9 @@ func (h *Handler) user(ctx context.Context, userID string) *web.User {
 	return web.UserOf(user)
 }
 
-// renew serves /scan/renew: it cancels the ticket of this round and creates the next one. The
-// button counts as activity of the user; a renewal by the page's script (auto=1) does not.
+// renew serves /scan/renew: it cancels the ticket of this round, and creates the ticket of the next
+// round. Both a button and the page's script (auto=1) send this form. Only the button counts as
+// activity of the user.
 func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	f := h.readFlow(r)
 	if f == nil {
@@ -248,7 +250,7 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	valid := err == nil // the ticket has not expired
+	valid := err == nil // the ticket exists and has not expired
 	approved := valid && (t.State == gateway.TicketApproved || t.State == gateway.TicketRedeemed)
 	mayRenew := true
 	if automatic { // the script renews only an expired QR code, and only while the user is active
@@ -259,8 +261,9 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if valid {
-		// Also when the phone has approved meanwhile: the button means that it is another's phone.
-		// ErrConflict means that the phone has refused, or that another tab has signed in.
+		// The ticket is cancelled even if a phone has approved it since it was read. The button means
+		// that the phone is not the user's. ErrConflict means that the phone has refused, or that another
+		// request has redeemed the ticket.
 		err := h.cfg.Tickets.CancelTicket(r.Context(), t.Hash, t.Desktop, h.cfg.Now())
 		if err != nil && !errors.Is(err, gateway.ErrConflict) && !errors.Is(err, gateway.ErrNotFound) {
 			h.fail(w, r, err)

@@ -14,11 +14,12 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file contains what the phone shows about the desktop, so that its user notices a QR code that
-// an attacker sent: browser, system, masked IP address, and whether both devices are on one network.
-// No location is shown, since GeoIP databases are not reliable.
+// This file contains what the phone shows about the desktop (the browser with the QR code):
+// browser, system, masked IP address, and whether both devices are on one network. By these facts
+// the user can notice a QR code that an attacker sent. No location is shown, since GeoIP databases
+// are unreliable.
 
-// token is a part of a user agent and the name of the browser or system that it identifies.
+// token is a part of a user agent (in lower case), and the browser or system that it identifies.
 type token struct{ text, name string }
 
 // browsers returns the browsers, the most specific first: most user agents also contain the names
@@ -45,9 +46,9 @@ func systems() []token {
 	}
 }
 
-// readBrowser shortens a user agent to a name such as "Chrome, Windows". It returns only names of
-// this file, so that a page never shows text of an attacker; for an unknown user agent it returns
-// "". The name is for display only, since a client can send any user agent.
+// readBrowser shortens a user agent to a name such as "Chrome, Windows". It returns "" for an
+// unknown user agent. It returns only names of this file: a page never shows text of an attacker.
+// The name is for display only, since a client can send any user agent.
 func readBrowser(userAgent string) string {
 	ua := strings.ToLower(userAgent[:min(len(userAgent), 1024)])
 	find := func(tokens []token) string {
@@ -60,7 +61,7 @@ func readBrowser(userAgent string) string {
 	}
 	browser, system := find(browsers()), find(systems())
 	if browser == "" || system == "" {
-		return browser + system // at most one of them is known
+		return browser + system // one of the two is "", or both are
 	}
 	return browser + ", " + system
 }
@@ -76,9 +77,9 @@ func onPhone(userAgent string) bool {
 	return false
 }
 
-// maskAddress returns an IP address for display, without the last part, which identifies a
-// household: "192.0.2.*", or the first 48 bits of an IPv6 address. It returns "" if the address is
-// not known or is not that of another machine.
+// maskAddress returns an IP address for display, without its last part. That part would identify a
+// household. The result is like "192.0.2.*" for IPv4, and has the first 48 bits for IPv6. The
+// result is "" for an unknown address and for an address of this machine.
 func maskAddress(a netip.Addr) string {
 	a = a.Unmap().WithZone("")
 	switch {
@@ -97,9 +98,9 @@ func maskAddress(a netip.Addr) string {
 		binary.BigEndian.Uint16(b[4:]))
 }
 
-// networks has the keys for keyed hashes (HMAC) of network addresses. The store has only the hash of
-// the desktop's network, not the address. A new hash is made with the first key. Hashes are compared
-// with all keys, because keys are rotated.
+// networks has the keys for keyed hashes (HMAC) of networks. The store has a hash of the desktop's
+// network, not the full address. The first key makes new hashes. compare tries every key: an older
+// key may have made the stored hash.
 type networks [][]byte
 
 func newNetworks(keys [][]byte) (out networks, err error) {
@@ -113,9 +114,9 @@ func newNetworks(keys [][]byte) (out networks, err error) {
 	return out, nil
 }
 
-// network returns the part of an IP address that the devices of one household share: the whole
-// address in IPv4, the /64 prefix in IPv6. ok is false for private addresses, because behind a
-// proxy that is not configured as trusted all clients have the private address of the proxy.
+// network returns the part of an IP address that the devices of one household share: the whole IPv4
+// address, or the /64 prefix of an IPv6 address. ok is false for a private address. It may be the
+// address of a proxy that is missing in trusted_proxies: all clients would seem to share a network.
 func network(a netip.Addr) (text string, ok bool) {
 	a = a.Unmap().WithZone("")
 	if !a.IsValid() || !a.IsGlobalUnicast() || a.IsPrivate() {
@@ -128,9 +129,9 @@ func network(a netip.Addr) (text string, ok bool) {
 	return p.String(), err == nil
 }
 
-// tag returns the IP version ("4" or "6") and the hash of the network of an address, or "" if the
-// network is not known. The version is included because networks of different IP versions cannot be
-// compared.
+// tag returns the text that the store keeps about the network of an address: the IP version ("4" or
+// "6") and the hash of the network. It returns "" if the network is not known. compare needs the
+// version: it cannot compare an IPv4 network with an IPv6 network.
 func (n networks) tag(a netip.Addr) string {
 	text, ok := network(a)
 	if !ok {
@@ -139,9 +140,10 @@ func (n networks) tag(a netip.Addr) string {
 	return ipVersion(a) + n.hash(0, text)
 }
 
-// share returns the hash of the network for which tickets are counted (gateway.TicketLimits): an
-// IPv4 address or an IPv6 /48. Addresses that are not known, and loopback addresses, which belong to
-// a proxy that is missing in trusted_proxies, count as one network.
+// share returns a hash of the network of an address, to limit the tickets of one network
+// (gateway.TicketLimits). A ticket is the row in the store for one QR code. The network here is an
+// IPv4 address or an IPv6 /48. The hash is "" for an unknown address, and for a loopback address of
+// a proxy that is missing in trusted_proxies. All clients with the hash "" count as one network.
 func (n networks) share(a netip.Addr) string {
 	if !a.IsValid() || a.IsLoopback() {
 		return ""
@@ -156,14 +158,15 @@ func ipVersion(a netip.Addr) string {
 	return "6"
 }
 
-// hash returns the hash of text with the key at an index of n.
+// hash returns the hash of text under the key n[index].
 func (n networks) hash(index int, text string) string {
 	mac := hmac.New(sha256.New, n[index])
 	mac.Write([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12])
 }
 
-// compare reports whether an address is in the network for which tag was computed.
+// compare reports whether an address is in the network for which tag was computed. It returns
+// web.NetworkUnknown if the IP versions differ.
 func (n networks) compare(tag string, a netip.Addr) web.Network {
 	text, ok := network(a)
 	if !ok || tag == "" || tag[:1] != ipVersion(a) {

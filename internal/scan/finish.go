@@ -13,16 +13,21 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file contains the end of a sign-in on the desktop: redeeming the ticket once the phone has
-// approved, repeated requests, and cancelling.
+// This file contains the end of a sign-in on the desktop (the browser with the QR code): redeeming
+// the ticket after the phone's approval, repeated requests, and cancelling. A ticket is the row in
+// the store for one QR code. Each QR code is a round of the sign-in.
 
 // continueDelay is how long the page with the name of the signed-in user is shown.
 const continueDelay = 2 * time.Second
 
 // finish signs the desktop in after the phone has approved. The store redeems the ticket and stores
-// the session in one transaction. So of several requests of this browser one stores the session, and
-// the phone's "not me" comes either before it, and prevents it, or after it, and ends it. If the
-// process is killed before the response has arrived, a repeated request gets the same session.
+// the session in one transaction.
+//
+//   - Of several requests of this browser, only one request stores a session.
+//   - If the phone's "not me" comes before the transaction, no session is stored. If "not me" comes
+//     later, it ends the session.
+//   - If the process is killed before it has sent the response, a repeated request gets the same
+//     session.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, f *desktopFlow, t gateway.Ticket) {
 	a, err := h.authentication(f, t)
 	if err != nil {
@@ -52,15 +57,15 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, f *desktopFlow,
 		h.observe(r.Context(), "refused")
 		h.cfg.Site.Fail(w, r, web.Blocked)
 	case errors.Is(err, gateway.ErrConflict), errors.Is(err, gateway.ErrNotFound):
-		// Since it was read, the ticket has expired, its user was blocked, or the phone has
-		// withdrawn the approval.
+		// The ticket has changed since this request read it. It has expired or was cancelled, the phone
+		// has withdrawn the approval, or the phone's user was blocked.
 		h.showDesktop(w, r, f, h.ticketPage(f, redeemed))
 	default:
 		h.fail(w, r, err)
 	}
 }
 
-// authentication describes the sign-in of this round by the phone that approved t.
+// authentication describes the sign-in by the phone that approved the ticket t.
 func (h *Handler) authentication(f *desktopFlow, t gateway.Ticket) (session.Authentication, error) {
 	secrets, err := f.secrets()
 	return session.Authentication{
@@ -71,8 +76,9 @@ func (h *Handler) authentication(f *desktopFlow, t gateway.Ticket) (session.Auth
 	}, err
 }
 
-// resume continues as signed in, if the session that was stored with the redeemed ticket t is still
-// live. It never creates a session: otherwise a repeated request would undo a sign-out.
+// resume signs the browser in with the session that was stored with the redeemed ticket t. If that
+// session has ended, resume shows an error page. It never creates a session: otherwise a repeated
+// request would undo a sign-out.
 func (h *Handler) resume(w http.ResponseWriter, r *http.Request, f *desktopFlow, t gateway.Ticket) {
 	a, err := h.authentication(f, t)
 	var cookie *http.Cookie
@@ -98,8 +104,8 @@ func (h *Handler) startURL(p pendingRequest) string {
 	return h.path + pathSignIn + "?return=" + url.QueryEscape(p.Return)
 }
 
-// continueSignedIn sets the session cookie and renders the page with the name of the signed-in
-// user, which then continues at the return address.
+// continueSignedIn sets the session cookie, and renders the page with the name of the signed-in
+// user. The page continues at the return address after continueDelay.
 func (h *Handler) continueSignedIn(
 	w http.ResponseWriter, r *http.Request, f *desktopFlow, t gateway.Ticket, cookie *http.Cookie,
 ) {
@@ -116,8 +122,9 @@ func (h *Handler) continueSignedIn(
 	})
 }
 
-// answerRedeemed responds to a request that is repeated after the ticket was redeemed. The response
-// with the session cookie may have been lost, so the cookie is set again while the session exists.
+// answerRedeemed responds to a request that is repeated after the ticket was redeemed. The browser
+// may have lost the response with the session cookie. Therefore answerRedeemed sets the session
+// cookie again, as long as the session exists.
 func (h *Handler) answerRedeemed(w http.ResponseWriter, r *http.Request, f *desktopFlow, t gateway.Ticket) {
 	hash, err := h.sessionHash(f)
 	if err != nil {
@@ -130,8 +137,8 @@ func (h *Handler) answerRedeemed(w http.ResponseWriter, r *http.Request, f *desk
 		return
 	}
 	if f.Redeemed {
-		// The browser received the session cookie in the same response as Redeemed, and has signed
-		// out since.
+		// The response that set Redeemed in this cookie also set the session cookie. The browser no
+		// longer has that session, so it has signed out since.
 		h.showEnded(w, r, f)
 		return
 	}
@@ -148,7 +155,8 @@ func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request, f *desktopFl
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.startURL(f.LoginRequest)})
 }
 
-// sessionHash returns the hash of the id of the session that the ticket of this round leads to.
+// sessionHash returns the hash of the session's id. The id is derived from the seed in the cookie,
+// so it is known before the session is stored.
 func (h *Handler) sessionHash(f *desktopFlow) (hash [32]byte, err error) {
 	secrets, err := f.secrets()
 	if err != nil {
@@ -157,8 +165,8 @@ func (h *Handler) sessionHash(f *desktopFlow) (hash [32]byte, err error) {
 	return h.signIn.SessionHash(secrets.session)
 }
 
-// cancel serves /scan/cancel. It cancels the sign-in. If the browser is signed in already, the
-// button means "not me", and the session ends.
+// cancel serves /scan/cancel. Before the browser is signed in, it cancels the sign-in. Afterwards
+// the button means "not me", and cancel ends the session.
 func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 	f := h.readFlow(r)
 	if f == nil {
@@ -180,15 +188,15 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 	h.cookies.clearDesktop(w, f)
 	page := web.Page{Kind: web.ScanCancelled, Go: h.startURL(f.LoginRequest), Home: h.path + "/"}
 	if f.LoginRequest.Cancel != "" {
-		// A page and not a redirect: the app is on another origin, and browsers block a form whose
-		// redirects end at another origin (Content-Security-Policy, form-action).
+		// The response is a page and not a redirect. The app is on another origin, and browsers block a
+		// form that is redirected to another origin (Content-Security-Policy, form-action).
 		page = web.Page{Kind: web.Continue, Go: f.LoginRequest.Cancel, ContinueAfter: 100 * time.Millisecond}
 	}
 	h.cfg.Site.Show(w, r, page)
 }
 
-// cancelTicket ends the ticket of this round, also one that the phone has approved. It reports
-// whether the ticket was redeemed before: then a session may exist.
+// cancelTicket cancels the ticket of this round, even if the phone has approved the ticket. It
+// reports whether the ticket was redeemed before. In that case a session may exist.
 func (h *Handler) cancelTicket(r *http.Request, f *desktopFlow) (redeemed bool, err error) {
 	secrets, err := f.secrets()
 	if err != nil {

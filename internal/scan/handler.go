@@ -1,19 +1,18 @@
-// Package scan signs a desktop in with a phone. It needs only an official account (服务号), and no
-// website app: the desktop shows a QR code of the gateway, and the phone opens it in WeChat, signs in
-// there through the official account, and confirms. The desktop is the browser that shows the QR
-// code; it may itself be on a phone.
+// Package scan signs a desktop in with a phone. The desktop is the browser that shows a QR code; it
+// may itself be on a phone. The phone opens the QR code in WeChat, signs in there through an
+// official account (服务号), and confirms. A website app (网站应用) at WeChat is not needed.
 //
 // [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. Package signin
 // calls [Handler.Begin] when a browser is to sign in by this method.
 //
-// A [gateway.Ticket] in the store represents one QR code: its states lead from open through scanned
-// and approved to redeemed. The requests of the desktop and of the phone share nothing else.
+// A ticket ([gateway.Ticket]) is the row in the store for one QR code. Its state changes from open
+// to scanned, approved and redeemed. Desktop and phone communicate only through the ticket.
 //
 //	desktop: a sealed cookie for each sign-in, selected by the parameter d
 //	GET  /scan             the page for the ticket's state: the QR code; then a number; then the result.
 //	                       Once the phone has approved, this request redeems the ticket
-//	GET  /scan/state       long poll: responds when the ticket's state differs from the parameter seen, or
-//	                       after 25 seconds
+//	GET  /scan/state       long poll: responds when the ticket's state is no longer the state that the page
+//	                       shows (the parameter seen), or after 25 seconds
 //	GET  /scan/code.png    this browser's QR code as a picture, to be saved (also code.svg)
 //	POST /scan/renew       a new QR code
 //	POST /scan/cancel      cancels; after signing in: "not me", which ends the session
@@ -25,22 +24,23 @@
 //	                       then a field for the number; then the result
 //	POST /scan/continue    "Continue": no other phone can answer the ticket any more
 //	POST /scan/answer      the typed number, or a refusal
-//	POST /scan/undo        "not me": ends the session of the desktop. The ticket and the session are found
-//	                       in the store by the phone's user, so opening another code takes nothing away
+//	POST /scan/undo        "not me": ends the session of the desktop. It finds the ticket and the session
+//	                       by the phone's user, also after the phone has opened another QR code
 //
-// A ticket's id is not a secret: everybody who sees the QR code can read it. Only the browser with
-// the secret in its cookie is signed in, and only after the number that this browser shows was typed
-// on a signed-in phone. No URL alone grants access, and a GET request of a phone does not change the
-// ticket.
+// A ticket's id is not a secret: everybody who sees the QR code can read it. The desktop shows a
+// number, which the user types on the signed-in phone. Then the browser with the secret in its
+// cookie is signed in, and no other browser. No URL alone grants access. A GET request of a phone
+// does not change the ticket.
 //
-// A process may be killed at any moment. The ticket is redeemed and the session stored in one
-// transaction, under an id derived from the browser's cookie. A repeated request continues only
-// while that session is live, so a sign-out is not undone.
+// A process may be killed at any moment. Therefore the store redeems the ticket and stores the
+// session in one transaction. The id of the session is derived from the browser's cookie: a
+// repeated request gets the same session. After that session has ended, it gets none, so a sign-out
+// is not undone.
 //
-// The number protects from phishing: an attacker may send the QR code of the attacker's own browser
-// to a victim, but the victim does not see the number on that screen. The number does not help if
-// the attacker tells it to the victim by telephone at the same time. So the pages explain what the
-// user confirms, and an app may exclude this sign-in method.
+// The number protects from phishing. An attacker may send the QR code of the attacker's own browser
+// to a victim. The victim does not see the number on the attacker's screen. The number does not
+// help if the attacker tells the number to the victim by telephone. Therefore the pages explain
+// what the user confirms, and an app may exclude this sign-in method.
 package scan
 
 import (
@@ -77,8 +77,8 @@ const (
 	EventUndo   = "scan_undone"       // "not me": the session was ended
 )
 
-// Observation is the start or the end of a sign-in, for metrics. The outcomes of the end have the
-// names of package flow, except "wrong_number", which only a scan has.
+// Observation is the start or the end of a sign-in, for metrics. The outcomes are named as in
+// package flow. Only "wrong_number" is specific to scan.
 type Observation struct {
 	Outcome string // "begun", "signed_in", "denied", "wrong_number", "refused" (the user is blocked)
 }
@@ -127,19 +127,19 @@ type Events interface {
 // Config holds the settings of a [Handler]. Every field is required unless it says otherwise.
 type Config struct {
 	URL  string   // of the gateway; may have a path
-	Keys [][]byte // seal the cookies: the first seals, all open; at least 32 bytes each
-	// InWeChat reports whether the browser is WeChat's own, where an official account signs users
-	// in.
+	Keys [][]byte // encrypt the cookies: the first key encrypts, every key decrypts; at least 32 bytes each
+	// InWeChat reports whether the browser is WeChat's own. An official account can sign users in
+	// there only.
 	InWeChat     func(*http.Request) bool
 	Tickets      gateway.Tickets
-	TicketLimits gateway.TicketLimits // optional: zero = those of package limit
+	TicketLimits gateway.TicketLimits // optional: zero = the limits of package limit
 	Limits       *limit.Limiter       // optional: counts wrong numbers by user
 	Users        Users
 	Events       Events
 	Sessions     Sessions
 	Apps         func(id string) (gateway.App, bool) // the apps of the configuration
 	Site         *web.Site
-	Phone        string // optional: address of the simulator's control page, where simulated phones scan the code
+	Phone        string // optional: address of the WeChat simulator, whose simulated phones open the QR code
 
 	Address   func(*http.Request) netip.Addr           // optional: the client's IP address; zero = not known
 	Stopping  <-chan struct{}                          // optional: closed when the process stops; ends long polls
@@ -157,7 +157,7 @@ type Handler struct {
 	origin   string
 	path     string // of the gateway's own address; "" at the root
 	cookies  cookies
-	networks networks // hashes of networks, to compare those of desktop and phone
+	networks networks // compares the network of the desktop with the network of the phone
 	watcher  *watcher // serves the long polls
 	pictures *png.Encoder
 }
@@ -238,9 +238,9 @@ const (
 
 // Mount registers the routes. signIn finds and creates the sessions of browsers.
 //
-// signIn is not a field of Config, because the two handlers need each other: this one creates
-// sessions with signin.Handler, and signin.Handler starts this sign-in method with [Handler.Begin].
-// So this one is made first, signin.New receives its Begin, and Mount completes it.
+// signIn is not a field of Config, because the two handlers need each other. A scan.Handler creates
+// sessions with signin.Handler. signin.Handler starts a sign-in by scan with [Handler.Begin]. The
+// order is: scan.New first, then signin.New with Begin, then Mount with the signin.Handler.
 func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 	h.signIn = signIn
 	for pattern, handler := range map[string]http.HandlerFunc{
@@ -256,7 +256,7 @@ func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 		"POST " + pathAnswer:   h.answer,
 		"POST " + pathUndo:     h.undo,
 
-		// The response to a form has the address of the form, and a browser may request it with
+		// The page after a form has the address of the form. A browser may request that address with
 		// GET, for example when it restores its tabs.
 		"GET " + pathRenew:    h.redirectToDesktop,
 		"GET " + pathCancel:   h.redirectToDesktop,
@@ -272,9 +272,9 @@ func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 	mux.HandleFunc(h.path+pathDesktop+"/", notFound, route.Limited, route.Private)
 }
 
-// protect sets headers that keep responses out of caches and their URLs out of the Referer header.
-// It responds to HEAD requests without calling next: link previews send HEAD, and next treats HEAD
-// as GET, which may complete a sign-in.
+// protect sets headers that keep responses out of caches, and their URLs out of the Referer header.
+// It responds to a HEAD request itself. Link previews send HEAD. next would treat HEAD as GET, and
+// a GET request may complete a sign-in.
 func protect(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -287,8 +287,8 @@ func protect(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// fail responds to a request that failed with an error of the gateway or its store. The path may
-// contain a ticket's id, so the pattern of the route is logged in its place.
+// fail responds when the gateway or its store has failed. The path may contain a ticket's id.
+// Therefore fail logs the pattern of the route instead of the path.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	r = r.Clone(r.Context())
 	r.URL.Path, r.URL.RawPath = r.Pattern, ""
@@ -315,8 +315,8 @@ func (h *Handler) observe(ctx context.Context, outcome string) {
 	h.cfg.Observe(ctx, Observation{outcome})
 }
 
-// appName returns the name of the app with this id. For the id "" it returns the name of the gateway;
-// for an app that is not configured any more it returns "".
+// appName returns the name of the app with this id. For the id "" it returns the name of the
+// gateway. If the app is no longer configured, it returns "".
 func (h *Handler) appName(id string) string {
 	if id == "" {
 		return h.cfg.Site.Title()

@@ -17,16 +17,18 @@ import (
 )
 
 // This file contains the requests of the phone: the link in the QR code, the pages of the ticket's
-// states, and the answers. A ticket is the row in the store for one QR code.
+// states, and the answers. A ticket is the row in the store for one QR code. Its approver is the
+// user whose phone scanned the QR code first. The desktop is the browser that shows the QR code.
 
-// serveLink serves the link in the QR code. In WeChat it stores the ticket's id in the phone's cookie
-// and redirects to a URL without the id, because users can share the URL of a page in WeChat, and
+// serveLink serves the link in the QR code. In WeChat it stores the ticket's id in the phone's
+// cookie, and redirects to a URL without the id: users can share the URL of a page in WeChat, and
 // crawlers follow shared links. Elsewhere it renders a page that explains how to open the link in
-// WeChat. The ticket is not read: the response is the same for ids that do not exist.
+// WeChat. serveLink does not read the ticket: the response is the same for an id that does not
+// exist.
 func (h *Handler) serveLink(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("ticket")
 	if len(id) > 64 {
-		id = "" // never a ticket, and too long for a cookie
+		id = "" // not the id of a ticket, and too long for the cookie
 	}
 	if !h.cfg.InWeChat(r) {
 		page := web.Page{Kind: web.ScanHere, Scan: &web.Scan{}}
@@ -44,8 +46,8 @@ func (h *Handler) serveLink(w http.ResponseWriter, r *http.Request) {
 	route.SeeOther(w, h.path+pathConfirm)
 }
 
-// isID reports whether text has the form of a ticket's id: idSize bytes in lower-case base32. A page
-// contains only such ids, so that it never repeats other text from a link of an attacker.
+// isID reports whether text has the form of a ticket's id: idSize bytes in lower-case base32. Other
+// text in a link may come from an attacker, and is not shown on a page.
 func isID(text string) bool {
 	for _, c := range []byte(text) {
 		if (c < 'a' || c > 'z') && (c < '2' || c > '7') {
@@ -55,17 +57,18 @@ func isID(text string) bool {
 	return len(text) == base32.StdEncoding.WithPadding(base32.NoPadding).EncodedLen(idSize)
 }
 
-// phoneRequest is a request of a phone that is signed in as its ticket requires.
+// phoneRequest is a request of a phone, with everything that is known about the ticket and the
+// user.
 type phoneRequest struct {
 	phone   phoneTicket // the phone's cookie
 	ticket  gateway.Ticket
-	data    ticketData // of the ticket
-	browser session.Browser
+	data    ticketData      // what the ticket requires of the phone, from ticket.Data
+	browser session.Browser // the session of the phone
 }
 
-// authenticate returns the ticket of this phone and its signed-in user. If the phone is not signed
-// in as the ticket requires, or the ticket has ended, it writes the response (a redirect to sign
-// in, or a page) and returns false.
+// authenticate returns the request with the phone's ticket and its signed-in user. If the phone is
+// not signed in as the ticket requires, authenticate writes the response and returns false. The
+// response is a redirect to sign in, or a page. The same happens if the ticket does not exist.
 func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phoneRequest, ok bool) {
 	p := h.cookies.readPhone(r)
 	if p == nil {
@@ -96,14 +99,14 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phon
 	case t.State != gateway.TicketOpen && t.State != gateway.TicketScanned:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUsed, Refusal: req.refusal()})
 	case r.Method != http.MethodGet:
-		// A page and not a redirect: sign-in leads to WeChat, and browsers block a form whose
-		// redirects end at another origin (Content-Security-Policy, form-action).
+		// The response is a page and not a redirect. Sign-in leads to WeChat, and browsers block a form
+		// that is redirected to another origin (Content-Security-Policy, form-action).
 		h.cfg.Site.Show(w, r, web.Page{
 			Kind: web.Continue, Go: h.path + pathConfirm, ContinueAfter: 100 * time.Millisecond,
 		})
 	case r.URL.Query().Get("back") == req.phone.LoginRequestID:
-		// The phone returns from the sign-in that begin started, and has no session or one that does
-		// not meet the requirements. Another redirect to sign-in could repeat forever.
+		// The phone returns from the sign-in that begin started. Still it has no session that meets the
+		// requirements. Another redirect to sign-in could repeat forever.
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotSignedIn, Go: h.path + pathConfirm,
 			Refusal: req.refusal()})
 	default:
@@ -112,8 +115,8 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phon
 	return req, false
 }
 
-// refusal returns what the log says when the request is rejected: the app, and the facts that were
-// compared with what the ticket requires.
+// refusal returns the facts for the log line of a rejected request: the app, and the values that
+// were compared.
 func (req phoneRequest) refusal() web.Refusal {
 	return web.Refusal{Request: "scan", App: req.ticket.App, Compared: []slog.Attr{
 		slog.String("state", string(req.ticket.State)), slog.String("user", req.browser.User.ID),
@@ -122,9 +125,11 @@ func (req phoneRequest) refusal() web.Refusal {
 	}}
 }
 
-// meetsRequirements reports whether the phone is signed in as the ticket requires: by WeChat itself,
-// through the ticket's connector, and by a sign-in for this ticket if reauthentication or WeChat's
-// consent page is required.
+// meetsRequirements reports whether the phone is signed in as the ticket requires:
+//
+//   - by WeChat itself;
+//   - through the ticket's connector (a WeChat app in the configuration), if the ticket has one;
+//   - by a sign-in for this ticket, if it requires reauthentication or WeChat's consent page.
 func (req phoneRequest) meetsRequirements() bool {
 	if req.browser.Method != methodWeChat {
 		return false
@@ -136,8 +141,8 @@ func (req phoneRequest) meetsRequirements() bool {
 	return !again || req.browser.LoginRequestID == req.phone.LoginRequestID
 }
 
-// begin redirects the phone to sign in. Only WeChat itself is accepted as the method: a session
-// that was created by scan would depend on yet another phone.
+// begin redirects the phone to sign in. Only WeChat itself is accepted as the sign-in method. A
+// session by scan would depend on yet another phone.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req phoneRequest) {
 	err := h.signIn.Begin(w, r, session.LoginRequest{
 		ID: req.phone.LoginRequestID, ReturnURL: h.path + pathConfirm + "?back=" + req.phone.LoginRequestID,
@@ -156,7 +161,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t := req.ticket
-	mine := t.Approver.UserID == req.browser.User.ID // this user's phone scanned the code first
+	mine := t.Approver.UserID == req.browser.User.ID // the phone's user is the approver
 	page := web.Page{App: h.appName(t.App), Refusal: req.refusal()}
 	switch {
 	case t.State == gateway.TicketOpen:
@@ -212,8 +217,8 @@ func (h *Handler) showRequest(w http.ResponseWriter, r *http.Request, req phoneR
 	})
 }
 
-// showNumber renders the page with the field for the number. malformed makes the page ask again,
-// after the user sent something else than two digits.
+// showNumber renders the page with the field for the number. malformed means that the user has sent
+// something else than two digits: the page then asks again.
 func (h *Handler) showNumber(w http.ResponseWriter, r *http.Request, req phoneRequest, malformed bool) {
 	if h.isPaused(req) {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanPaused, Refusal: req.refusal()})
@@ -232,13 +237,14 @@ func (h *Handler) showNumber(w http.ResponseWriter, r *http.Request, req phoneRe
 	h.cfg.Site.Show(w, r, page)
 }
 
-// wrongNumbers returns the bucket of the user's wrong numbers.
+// wrongNumbers returns the rate limit (a token bucket) for the wrong numbers of the phone's user.
 func wrongNumbers(req phoneRequest) limit.Bucket {
 	return limit.Bucket{Rate: limit.WrongNumberPerUser, Key: req.browser.User.ID}
 }
 
-// isPaused reports whether the user has typed so many wrong numbers that no answer is accepted for a
-// while. It protects users who are made to guess the number of an attacker's screen again and again.
+// isPaused reports whether the user has typed too many wrong numbers: no number is accepted for a
+// while. An attacker may make a user guess the number of the attacker's screen. The pause stops
+// repeated guesses.
 func (h *Handler) isPaused(req phoneRequest) bool {
 	return h.cfg.Limits.Exhausted(h.cfg.Now(), wrongNumbers(req))
 }
@@ -249,9 +255,10 @@ func (h *Handler) refuseForm(req phoneRequest) web.Form {
 		Fields: map[string]string{"m": formID(req.ticket.Hash), "refuse": "1"}}
 }
 
-// readForm parses a form of the phone and authenticates the request. A form is accepted only for the
-// ticket of its page: when the user has scanned a second QR code, a form of the first one's page is
-// rejected. If the form is not accepted, readForm writes the response and returns false.
+// readForm parses a form of the phone, and authenticates the request. The form's field m must
+// identify the phone's present ticket. It does not if the user has scanned a second QR code, and
+// sends a form of a page for the first QR code. If readForm rejects the form, it writes the
+// response and returns false.
 func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (req phoneRequest, ok bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	if err := r.ParseForm(); err != nil {
@@ -267,8 +274,8 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (req phoneReq
 }
 
 // continueScan serves /scan/continue: it makes the phone's user the approver of the ticket. If
-// several phones have scanned the QR code, the first one succeeds; the others see the ticket's state
-// at /scan/confirm.
+// several phones have scanned the QR code, only the first phone succeeds. All phones continue at
+// /scan/confirm, which shows the ticket's state.
 func (h *Handler) continueScan(w http.ResponseWriter, r *http.Request) {
 	req, ok := h.readForm(w, r)
 	if !ok {
@@ -281,8 +288,8 @@ func (h *Handler) continueScan(w http.ResponseWriter, r *http.Request) {
 	route.SeeOther(w, h.path+pathConfirm)
 }
 
-// scanTicket stores the phone's user as the approver. It returns gateway.ErrConflict if there is
-// another.
+// scanTicket stores the phone's user as the approver. It returns gateway.ErrConflict if the ticket
+// has another approver, or is not open.
 func (h *Handler) scanTicket(ctx context.Context, req phoneRequest) (gateway.Ticket, error) {
 	return h.cfg.Tickets.ScanTicket(ctx, req.ticket.Hash, gateway.Approver{
 		UserID: req.browser.User.ID, Connector: req.browser.Connector, AppID: req.browser.AppID, OpenID: req.browser.OpenID,
@@ -290,9 +297,9 @@ func (h *Handler) scanTicket(ctx context.Context, req phoneRequest) (gateway.Tic
 	}, h.cfg.Now())
 }
 
-// answer serves /scan/answer: it stores whether the user typed the right number, a wrong one, or
-// refused. A wrong number ends the ticket, so that a user who is made to guess has one guess for each
-// code. After anything but two digits the page asks again.
+// answer serves /scan/answer. The user has typed the right number, typed a wrong number, or
+// refused; answer stores which. A wrong number ends the ticket: each QR code allows one guess only.
+// If the text is not two digits, the page asks again, and the ticket does not end.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	req, ok := h.readForm(w, r)
 	if !ok {
@@ -316,13 +323,13 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	if isNumber(req.ticket, number) {
 		state = gateway.TicketApproved
 	} else {
-		h.cfg.Limits.Allow(h.cfg.Now(), wrongNumbers(req)) // counts it; isPaused decides the next time
+		h.cfg.Limits.Allow(h.cfg.Now(), wrongNumbers(req)) // counts the wrong number; isPaused reads the count
 	}
 	h.storeAnswer(w, r, req, state)
 }
 
-// refuse stores that the user refused, perhaps without pressing "Continue" first. Becoming the
-// approver first ensures that no other user can approve this ticket afterwards.
+// refuse stores that the user refused. If the user has not pressed "Continue" before, refuse first
+// makes the user the approver. Then no other user can approve this ticket.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, req phoneRequest) {
 	if req.ticket.State == gateway.TicketOpen {
 		if _, err := h.scanTicket(r.Context(), req); err != nil && !errors.Is(err, gateway.ErrConflict) {
@@ -346,8 +353,8 @@ func (h *Handler) storeAnswer(w http.ResponseWriter, r *http.Request, req phoneR
 	route.SeeOther(w, h.path+pathConfirm)
 }
 
-// recordAnswer records the event of a refusal or a wrong number, and logs it. After an approval, the
-// event of the sign-in is recorded when the desktop's session is created.
+// recordAnswer records the event of a refusal or a wrong number, and writes a log line. It records
+// nothing for an approval: the event of the sign-in is recorded with the desktop's session.
 func (h *Handler) recordAnswer(r *http.Request, req phoneRequest, t gateway.Ticket, state gateway.TicketState) {
 	ctx, refusal := r.Context(), req.refusal()
 	refusal.Reason = string(state)

@@ -18,14 +18,15 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file makes the ticket of a desktop's sign-in: the row in the store for one QR code. Its
-// secrets are derived from the seed in the desktop's cookie.
+// This file makes tickets. A ticket is the row in the store for one QR code. A desktop (the browser
+// that shows the QR code) keeps a flow in its cookie: one sign-in. Each QR code of a flow is a
+// round, with its own ticket. The secrets of a ticket are derived from the seed in the cookie.
 
 const (
 	seedSize   = 32
 	idSize     = 16               // bytes of a ticket's id: 128 bits
 	ticketLife = 2 * time.Minute  // how long one QR code is valid
-	renewLife  = 10 * time.Minute // how long an unattended page renews its QR code
+	renewLife  = 10 * time.Minute // how long a page renews its QR code automatically without the user's activity
 )
 
 // ticketData is the content of gateway.Ticket.Data: the parts of the desktop's request that the
@@ -33,8 +34,8 @@ const (
 type ticketData struct {
 	Network        string `json:"n,omitempty"` // networks.tag of the desktop's address
 	Reauthenticate bool   `json:"f,omitempty"` // the phone has to sign in again, even with a session
-	Consent        bool   `json:"c,omitempty"`
-	Profile        bool   `json:"p,omitempty"`
+	Consent        bool   `json:"c,omitempty"` // the phone has to see WeChat's consent page
+	Profile        bool   `json:"p,omitempty"` // the app wants nickname and picture
 }
 
 func readTicketData(t gateway.Ticket) (d ticketData, err error) {
@@ -50,8 +51,8 @@ func newSeed() []byte {
 	return seed
 }
 
-// derive derives n bytes from the seed (HKDF), for one purpose and the present round, which is the
-// number of the QR code. The bytes of one purpose reveal nothing about those of another.
+// derive derives n bytes from the seed by HKDF, for a purpose and the present round. Bytes for one
+// purpose reveal nothing about bytes for another purpose.
 func (f *desktopFlow) derive(purpose string, n int) ([]byte, error) {
 	out, err := hkdf.Key(sha256.New, f.Seed, []byte(strconv.Itoa(f.Round)), "weigate/scan "+purpose, n)
 	if err != nil {
@@ -60,8 +61,8 @@ func (f *desktopFlow) derive(purpose string, n int) ([]byte, error) {
 	return out, nil
 }
 
-// secrets are the values that are derived for a round. The id is visible in the QR code. The other
-// two are never sent: each request derives them from the desktop's cookie.
+// secrets are the values that are derived for a round. The id is visible in the QR code. desktop
+// and session are never sent: each request derives them from the desktop's cookie.
 type secrets struct {
 	id      string // the ticket's id, in the QR code
 	desktop []byte // proves that this browser created the ticket
@@ -87,15 +88,16 @@ func hashDesktop(secret []byte) [32]byte {
 	return sha256.Sum256(append([]byte("weigate/scan desktop\x00"), secret...))
 }
 
-// number returns the desktop's two-digit number. It is derived from the cookie, so that a page that
-// is rendered twice shows the same number.
+// number returns the two-digit number of this round: the desktop shows it, and the user types it on
+// the phone. It is derived from the seed. Therefore concurrent requests get the same number.
 func (f *desktopFlow) number() (string, error) {
 	stream, err := f.derive("number", 64)
 	if err != nil {
 		return "", err
 	}
 	for _, b := range stream {
-		// 10 to 99 are 90 values; 180 is the largest multiple that fits, so that each is as likely.
+		// 10 to 99 are 90 values. 180 is the largest multiple of 90 that a byte can hold. With this limit
+		// all numbers are equally likely.
 		if b < 180 {
 			return strconv.Itoa(int(b)%90 + 10), nil
 		}
@@ -103,8 +105,8 @@ func (f *desktopFlow) number() (string, error) {
 	return "", errors.New("scan: no number") // less likely than 2^-100
 }
 
-// readNumber returns the two digits that a user typed, or "". Chinese input methods can produce
-// full-width digits.
+// readNumber returns the two digits that a user typed, or "" for any other text. Chinese input
+// methods can produce full-width digits (０-９). readNumber returns ASCII digits for them.
 func readNumber(typed string) string {
 	var out strings.Builder
 	for _, c := range strings.TrimSpace(typed) {
@@ -127,9 +129,9 @@ func isNumber(t gateway.Ticket, number string) bool {
 	return subtle.ConstantTimeCompare([]byte(t.Number), []byte(number)) == 1
 }
 
-// formID returns a value that identifies the ticket with this hash in the phone's forms, and in the
-// session that was stored when it was redeemed. It reveals neither the id nor the hash. If the user
-// has scanned another code since, the form of the older page does not answer that code.
+// formID returns a value that identifies the ticket with this hash. It reveals neither the id nor
+// the hash of the ticket. The phone's forms contain it: a form for an older QR code does not answer
+// the ticket of a newer QR code. The session that a ticket creates contains it too.
 func formID(hash [32]byte) string {
 	sum := sha256.Sum256(append([]byte("weigate/scan mark\x00"), hash[:]...))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])

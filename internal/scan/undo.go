@@ -11,11 +11,14 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file contains the phone's pages after the approval, and "not me". What the user approved is
-// found in the store: as an approved ticket until the desktop redeems it, then as a session.
+// This file contains the phone's pages after the approval, and the button "not me". A ticket is the
+// row in the store for one QR code. A desktop is the browser that shows the QR code. After the
+// approval, the store has an approved ticket. When the desktop redeems the ticket, the store has a
+// session.
 
-// showExpired responds when the ticket of the phone does not exist any more. If it signed in a
-// browser of the phone's user that is still signed in, the page shows that browser.
+// showExpired responds when the phone's ticket does not exist any more. If the ticket created a
+// session of the phone's user, and the session is still live, the page shows the browser of the
+// session.
 func (h *Handler) showExpired(w http.ResponseWriter, r *http.Request, hash [32]byte) {
 	browser, signedIn, err := h.signIn.Session(r)
 	var sessions []gateway.Session
@@ -36,8 +39,8 @@ func (h *Handler) showExpired(w http.ResponseWriter, r *http.Request, hash [32]b
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver})
 }
 
-// showApproved shows the phone where its user was signed in, with a button to undo it. ticket is the
-// formID of the ticket.
+// showApproved renders the page that shows where the phone's user was signed in. The button of the
+// page ends that session. ticket is the formID of the ticket.
 func (h *Handler) showApproved(w http.ResponseWriter, r *http.Request, user gateway.User, ticket string,
 	facts web.Facts) {
 	h.cfg.Site.Show(w, r, web.Page{
@@ -48,8 +51,9 @@ func (h *Handler) showApproved(w http.ResponseWriter, r *http.Request, user gate
 	})
 }
 
-// undo serves /scan/undo, the button "Not me" of the phone. The field m identifies the ticket among
-// those of the phone's user: the phone's cookie may be that of another code by now.
+// undo serves /scan/undo, the button "Not me" of the phone. The field m has the formID of the
+// ticket. undo does not use the phone's cookie: since the approval, the phone may have scanned
+// another QR code.
 func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	if err := r.ParseForm(); err != nil {
@@ -74,13 +78,13 @@ func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone})
 }
 
-// undoTicket ends the session that the user's ticket with this formID has stored, or prevents that
-// it stores one. It withdraws the approval first. If the desktop redeems the ticket at the same
-// time, it comes either after that, and stores no session, or before, and its session is found
-// afterwards.
+// undoTicket undoes the sign-in by the user's ticket with this formID. First it withdraws the
+// approval: the desktop can no longer redeem the ticket. Then it ends the session of the ticket.
+// This order is safe if the desktop redeems the ticket at the same time. If the desktop is first,
+// its session exists already, and undoTicket finds the session.
 func (h *Handler) undoTicket(ctx context.Context, userID, ticket string) error {
 	now := h.cfg.Now()
-	approved, err := h.cfg.Tickets.ApprovedTickets(ctx, userID, now)
+	approved, err := h.cfg.Tickets.ApprovedTickets(ctx, userID, now) // approved, but not redeemed
 	if err != nil {
 		return err
 	}

@@ -11,25 +11,26 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file contains the long polls of the desktops: the script of a desktop's page waits here
-// until the phone has scanned the QR code or answered. A ticket is the row in the store for one QR
-// code.
+// This file contains the long polls of the desktops. A desktop is the browser that shows a QR code.
+// By a long poll, the script of its page waits until the phone has scanned the QR code or answered.
+// A ticket is the row in the store for one QR code.
 
-// pollLife is how long a long poll lasts. Proxies close connections that are silent for longer than
-// 30 or 60 seconds.
+// pollLife is how long a long poll lasts. Some proxies close a connection after 30 or 60 seconds
+// without data.
 const pollLife = 25 * time.Second
 
-// stateGone is sent to a page whose browser has no ticket to wait for: it has lost the cookie of the
-// sign-in, or is signed in. The page then reloads and shows the reason.
+// stateGone is the response if the browser has no ticket to wait for. It has lost the cookie of the
+// sign-in, has not created a ticket yet, or is signed in. The page then reloads and shows the
+// reason.
 const stateGone = gateway.TicketState("gone")
 
-// state serves /scan/state, a long poll. It responds when the ticket's state differs from the
-// parameter seen, the state that the page shows, or after pollLife. The response contains the state
-// only: for the content, the script requests the page again.
+// state serves /scan/state, a long poll. The parameter seen is the state that the page shows. state
+// responds when the ticket has another state, or after pollLife. The response contains the state
+// only. The script then requests the page again.
 func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	seen := gateway.TicketState(r.URL.Query().Get("seen"))
 	f := h.readFlow(r)
-	if f == nil || f.CreatedAt == 0 || f.Redeemed {
+	if f == nil || f.CreatedAt == 0 || f.Redeemed { // CreatedAt 0: no ticket is stored yet
 		writeState(w, stateGone)
 		return
 	}
@@ -41,8 +42,7 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), pollLife)
 	defer cancel()
 	if h.cfg.Stopping != nil {
-		// When the process stops, the poll ends early; the script's next request reaches another
-		// process.
+		// When this process stops, the poll ends early. The script's next poll reaches another process.
 		go func() {
 			select {
 			case <-h.cfg.Stopping:
@@ -69,19 +69,20 @@ const (
 	watchBatch = 5_000                  // tickets in one query
 )
 
-// stateExpired is sent for a ticket that does not exist any more. scan.js does not depend on its
-// value.
+// stateExpired is the state of a ticket that does not exist any more. scan.js only compares it with
+// the state that the page shows, so any unused value works.
 const stateExpired = gateway.TicketState("expired")
 
-// watcher reads the states of the tickets for all long polls of this process every half second, so
-// that the polls do not query the store one by one. Its goroutine runs only while polls wait.
+// watcher reads ticket states for all long polls of this process together, every half second. So
+// the polls do not query the store one by one. The goroutine of a watcher runs only while polls
+// wait.
 type watcher struct {
 	// states is gateway.Tickets.TicketStates.
 	states func(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]gateway.TicketState, error)
 	now    func() time.Time
 	logger *slog.Logger
 
-	failing bool // the last read failed, so another failure is not logged; only the goroutine uses it
+	failing bool // the last read failed: another failure is not logged. Only the goroutine uses this field.
 
 	mu      sync.Mutex
 	waiters map[*waiter]struct{}
@@ -92,7 +93,7 @@ type watcher struct {
 type waiter struct {
 	hash [32]byte // of the ticket's id
 	seen gateway.TicketState
-	next chan gateway.TicketState // the watcher sends the other state; buffered, so that it never blocks
+	next chan gateway.TicketState // notify sends the new state once; the buffer of one keeps it from blocking
 }
 
 func newWatcher(states func(context.Context, [][32]byte, time.Time) (map[[32]byte]gateway.TicketState, error),
@@ -139,21 +140,22 @@ func (w *watcher) run() {
 	}
 }
 
-// hashes returns the tickets that polls wait for, each once: a user may have one page open twice.
+// hashes returns the hashes of the tickets for which polls wait. It returns each hash once, even if
+// several polls wait for one ticket: a user may have one page open twice.
 func (w *watcher) hashes() [][32]byte {
-	seen := make(map[[32]byte]struct{}, len(w.waiters))
+	added := make(map[[32]byte]struct{}, len(w.waiters))
 	out := make([][32]byte, 0, len(w.waiters))
 	for each := range w.waiters {
-		if _, duplicate := seen[each.hash]; !duplicate {
-			seen[each.hash] = struct{}{}
+		if _, duplicate := added[each.hash]; !duplicate {
+			added[each.hash] = struct{}{}
 			out = append(out, each.hash)
 		}
 	}
 	return out
 }
 
-// read returns the states of tickets from the store. Tickets that could not be read are not in the
-// result, and their polls continue to wait.
+// read returns the states of tickets from the store. If a query fails, its tickets are missing in
+// the result, and the polls for them continue to wait.
 func (w *watcher) read(hashes [][32]byte) map[[32]byte]gateway.TicketState {
 	out := make(map[[32]byte]gateway.TicketState, len(hashes))
 	failed := false
@@ -183,7 +185,7 @@ func (w *watcher) read(hashes [][32]byte) map[[32]byte]gateway.TicketState {
 	return out
 }
 
-// notify ends the polls whose tickets have another state than the page shows.
+// notify ends the polls whose ticket has another state than the page shows (seen).
 func (w *watcher) notify(states map[[32]byte]gateway.TicketState) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
