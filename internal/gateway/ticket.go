@@ -76,8 +76,9 @@ type TicketLimits struct {
 // tickets are deleted at once. Otherwise each ticket of a flood would cause a deletion.
 func (l TicketLimits) KeepOfNetwork() int { return l.PerNetwork - max(1, l.PerNetwork/8) }
 
-// Counts reports whether t is counted against the total when it is stored: every ticket against a
-// small total, and one in sixteen against a large one. Hashes are random, so nobody can choose.
+// Counts reports whether a store checks the total before it stores t. It checks a small total for
+// every ticket, and a large total for one ticket in sixteen. Hashes are random, so nobody can
+// choose which tickets are checked.
 func (l TicketLimits) Counts(t Ticket) bool { return l.Total < 4096 || t.Hash[0]%16 == 0 }
 
 // Excess returns how many tickets are deleted when the total is reached.

@@ -39,12 +39,13 @@ func (d *database) committed() {
 	}
 }
 
-// maxAttempts is how often a statement or a transaction runs when the server aborts it.
+// maxAttempts is how often a statement or a transaction runs at most, when the server aborts it
+// each time.
 const maxAttempts = 8
 
-// conn implements sqlstore.Conn for one operation. When the server aborts a statement or
-// transaction because of a deadlock, conn runs it again: transactions that change many rows may
-// lock them in different orders.
+// conn implements sqlstore.Conn for one operation. Transactions that change many rows may lock the
+// rows in different orders, and so cause a deadlock. The server then aborts one of these
+// transactions, and conn runs it again.
 type conn struct {
 	querier
 	db *database
@@ -178,8 +179,8 @@ func (q querier) Each(query string, args []any, row func(func(...any) error) err
 
 // failed returns the error of an operation as callers of gateway.Store expect it: errors of package
 // gateway and of the caller's context unchanged, and failures of the database as
-// gateway.ErrUnavailable with advice. A time limit exceeded while connecting is a failure of the
-// database, because the limit is our ConnectTimeout and not the caller's.
+// gateway.ErrUnavailable with advice. When connecting takes too long, the database has failed: the
+// exceeded limit is the ConnectTimeout that Open has set, and not the caller's limit.
 func failed(op string, err error) error {
 	if isConnectError(err) && !errors.Is(err, context.Canceled) {
 		return sqlstore.Unavailable("postgres", op, err, advice(err))

@@ -29,8 +29,8 @@ var dialect = sqlstore.Dialect{
 
 // lockSignIns makes transactions that record sign-ins with the same openid or unionid wait for each
 // other. A first sign-in has no row in table users that could be locked. So table sign_in_locks has
-// the numbers from 0 to 1023, and the transaction locks the numbers to which its openids and
-// unionids are hashed, in ascending order.
+// a row for each number from 0 to 1023. The transaction hashes its openids and unionids to numbers,
+// and locks the rows of these numbers in ascending order.
 func lockSignIns(q sqlstore.Querier, signIns []gateway.SignIn) error {
 	var numbers []int32
 	addNumber := func(parts ...string) {
@@ -51,8 +51,9 @@ func lockSignIns(q sqlstore.Querier, signIns []gateway.SignIn) error {
 	return err
 }
 
-// Ping returns nil when the store can read and write. It writes a row without a change, because
-// reading alone would succeed on a standby and on a full disk.
+// Ping returns nil when the store can read and write. It writes a row with its present value,
+// because reading alone would succeed on a standby and on a full disk. It takes a row that is not
+// locked, so it never waits for another transaction.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.db.Do(ctx, "ping", func(c sqlstore.Conn) error {
 		_, err := c.Exec(`
@@ -136,14 +137,14 @@ func (s *Store) replay(c sqlstore.Conn, g *gateway.Grant, h [32]byte, now time.T
 	return err
 }
 
-// ticketMargin is how far below the limit the number of tickets must be to count them without a
-// lock. It must exceed the number of tickets that all replicas store at the same time.
+// PutTicket counts the tickets without a lock while at least ticketMargin more tickets are allowed.
+// ticketMargin must exceed the number of tickets that all replicas store at the same time.
 const ticketMargin = 256
 
-// PutTicket implements gateway.Tickets. Concurrent statements do not see each other's new tickets
-// when they count. Far below the total that does no harm, and one statement counts and stores.
-// Close to the total each transaction locks a row first, so that transactions count and store one
-// after another.
+// PutTicket implements gateway.Tickets (a ticket is one sign-in by QR code). Concurrent statements
+// do not see each other's new tickets when they count. Far below the limit that does no harm, and
+// one statement counts and stores. Close to the limit, each transaction locks a row first. So
+// transactions count and store one after another.
 func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) error {
 	t, err := sqlstore.PrepareTicket(t, limits)
 	if err != nil {

@@ -2,14 +2,14 @@
 //
 // [Open] returns a [Store], which implements gateway.Store.
 //
-// Transactions are READ COMMITTED. What must happen only once, such as redeeming a code, is one
-// statement that changes a row only if it has not happened yet: PostgreSQL lets one of the
-// concurrent statements change the row. When a transaction needs several rows, it locks them first,
-// always in the same order.
+// Transactions are READ COMMITTED. Some changes must happen only once, such as redeeming a code.
+// Each is one statement, with the condition that the change has not happened yet. Of several
+// concurrent statements, PostgreSQL then lets only one change the row. When a transaction needs
+// several rows, it locks them first, always in the same order.
 //
 // The package uses neither LISTEN nor SERIALIZABLE, and an advisory lock only during migrations. So
-// it also works on other databases with the PostgreSQL protocol, if one replica starts before the
-// others and runs the migrations.
+// it also works on other databases with the PostgreSQL protocol. There, start one replica first and
+// let it run the migrations, in case advisory locks have no effect.
 //
 // The package does not create databases or users, and makes no backups; use pg_dump.
 package postgres
@@ -40,8 +40,8 @@ type Options struct {
 	// MaxConns is the maximum number of connections; 0 = pool_max_conns in the URL, or 16.
 	MaxConns int
 
-	// Existing opens only a database that is up to date: Open runs no migrations and returns
-	// gateway.ErrOlderDatabase, also for an empty database.
+	// Existing makes Open run no migrations. When the database lacks migrations, or is empty, Open
+	// returns gateway.ErrOlderDatabase.
 	Existing bool
 
 	// Observe is called after each operation of the store with its name, such as "put_session", its
@@ -117,8 +117,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// lockNumber is the number of the advisory lock of migrations: "weigate" in ASCII, so that another
-// program hardly uses the same.
+// lockNumber is the number of the advisory lock of migrations. It is "weigate" in ASCII, a number
+// that another program is unlikely to use.
 const lockNumber = 0x77656967617465
 
 // migrate brings the schema up to date. Each migration is a transaction of its own.
@@ -153,8 +153,8 @@ func (s *Store) migrate(ctx context.Context, o Options) error {
 }
 
 // step applies the next migration, and reports whether another one may follow. The advisory lock
-// makes replicas that start at once wait for each other; it ends with the transaction. Schemas of
-// one database have different locks.
+// makes replicas that start at once wait for each other; it ends with the transaction. The lock's
+// number depends on the schema, so that two schemas of one database do not wait for each other.
 func step(q sqlstore.Querier, all []migrate.Migration) (more bool, err error) {
 	if _, err := q.Exec(`SELECT pg_advisory_xact_lock($1 + hashtext(current_schema())::bigint)`,
 		int64(lockNumber)); err != nil {

@@ -11,10 +11,11 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Backup writes a consistent copy of the database at path to the file target, which must not exist
-// and which only its owner can read. It works while a gateway serves from the database, and for a
-// database of an older or newer version. When Backup returns nil, the copy is complete and written
-// to the disk; it does not contain the master key. Otherwise there is no file target.
+// Backup writes a consistent copy of the database at path to the new file target. Only the owner of
+// target can read it. Backup works while a gateway serves from the database, and for a database of
+// an older or newer version. When Backup returns nil, the copy is complete and written to the disk.
+// When it returns an error, it leaves no new file at target. The copy does not contain the master
+// key (which decrypts the signing keys in the database).
 //
 // Errors: fs.ErrExist if target exists; gateway.ErrNoDatabase; gateway.ErrUnavailable with advice.
 func Backup(ctx context.Context, path, target string) (err error) {
@@ -25,8 +26,8 @@ func Backup(ctx context.Context, path, target string) (err error) {
 	if err := create(path, existing); err != nil { // creates nothing: it checks that the file exists
 		return err
 	}
-	// The copy is made under another name and renamed when it is complete, so that a crash cannot
-	// leave half a database that looks like a backup. An empty file reserves the name.
+	// The copy is made under another name, and renamed when it is complete. So a crash cannot leave
+	// half a database that looks like a backup. Meanwhile an empty file reserves the name target.
 	reserved, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("sqlite: backup: %w", err)
@@ -61,7 +62,7 @@ func Backup(ctx context.Context, path, target string) (err error) {
 
 // vacuumInto copies the database at path into the empty file target in one read transaction.
 func vacuumInto(ctx context.Context, path, target string) (err error) {
-	const readOnly = false // VACUUM INTO needs a connection that may write, although it does not
+	const readOnly = false // VACUUM INTO fails on a read-only connection, although it writes nothing to its database
 	db, err := pool(path, readOnly, 1)
 	if err != nil {
 		return err

@@ -163,7 +163,7 @@ func (t tx) Each(query string, args []any, row func(func(...any) error) error) e
 	return rows.Err()
 }
 
-// statements are the prepared statements of a connection or a pool, which are prepared at their
+// statements are the prepared statements of a connection or a pool. A statement is prepared at its
 // first use.
 type statements struct {
 	mu       sync.Mutex
@@ -231,9 +231,9 @@ func (r *reader) close() error {
 // busyTimeout is how long a write waits for another process, in milliseconds.
 const busyTimeout = 5000
 
-// dsn returns the data source name of a database: its path and the settings of a connection. A
-// PRAGMA statement would set them on one connection only, and the pool opens new connections at any
-// time.
+// dsn returns the data source name of a database: its path and the settings of a connection. The
+// settings are part of the name because the pool opens new connections at any time. A PRAGMA
+// statement would set them on one connection only.
 func dsn(path string, readOnly bool) (string, error) {
 	q := url.Values{}
 	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeout))
@@ -247,7 +247,7 @@ func dsn(path string, readOnly bool) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("sqlite: %w", err)
 	}
-	q.Set("mode", "rw") // does not create a missing file; create does
+	q.Set("mode", "rw") // a missing file is an error here; the function create creates it
 	if readOnly {
 		q.Add("_pragma", "query_only(1)")
 	} else {
@@ -285,7 +285,7 @@ func failed(op string, err error) error { return sqlstore.Failure("sqlite", op, 
 
 // advice returns what went wrong and what to do about it.
 func advice(err error) string {
-	const primaryCode = 0xff // the bits of an extended result code that are the result code itself
+	const primaryCode = 0xff // an extended result code has the plain result code in its low byte
 	switch sqliteCode(err) & primaryCode {
 	case lib.SQLITE_FULL:
 		return "the disk is full: free some space; nothing was changed"

@@ -11,10 +11,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// lockFile takes the lock that a gateway holds while it serves, so that no second one serves the
-// same database. It is an exclusive lock on a file next to the database. It ends with the process,
-// also after a crash. The lock file is not deleted: another process could lock the deleted file
-// while a third one creates and locks a new file, and both would serve.
+// lockFile takes the lock that a gateway holds while it serves, so that no second gateway serves
+// the same database. It is an exclusive lock on the file at path, next to the database. The lock
+// ends with the process, also after a crash. The lock file is never deleted. Otherwise one process
+// could lock the deleted file and another process a new file, and both would serve.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// lockFile takes the exclusive lock of a gateway that serves: it opens a file next to the database
-// without sharing. Windows closes the file when the process ends, also after a crash.
+// lockFile takes the lock that a gateway holds while it serves, so that no second gateway serves
+// the same database. It opens the file at path, next to the database, without sharing: no other
+// process can open it. Windows closes the file when the process ends, also after a crash.
 func lockFile(path string) (*os.File, error) {
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {

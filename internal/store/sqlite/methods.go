@@ -26,8 +26,8 @@ var dialect = sqlstore.Dialect{
 	Duplicate: duplicate,
 }
 
-// Ping returns nil when the store can read and write. It writes a row without a change, because
-// reading alone would succeed on a full disk.
+// Ping returns nil when the store can read and write. It writes a row with its present values,
+// because reading alone would succeed on a full disk.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.db.Do(ctx, "ping", func(c sqlstore.Conn) error {
 		_, err := c.Exec(`UPDATE migrations SET version = version WHERE version = 1`)
@@ -35,9 +35,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// importSettings make imports fast: pages stay in memory (128 MB) until all changes of a batch are
-// made, and the write-ahead log is copied into the file once in 50,000 pages instead of 1,000. They
-// stay set until the store is closed.
+// importSettings make imports fast. Up to 128 MB of pages stay in memory until all changes of a
+// batch are made. The write-ahead log is copied into the database file after 50,000 pages instead
+// of 1,000. The settings stay until the store is closed.
 const importSettings = `PRAGMA cache_size = -131072; PRAGMA wal_autocheckpoint = 50000`
 
 // ImportUsers implements gateway.Users.
@@ -52,9 +52,9 @@ func (s *Store) ImportUsers(ctx context.Context, lines []gateway.ImportedUser) (
 	return s.Base.ImportUsers(ctx, lines)
 }
 
-// TouchSession implements gateway.Sessions. It reads first, on a connection for reading, and
-// usually finds a session that was written less than a minute ago, which it leaves unchanged. So
-// most requests do not wait for the writer.
+// TouchSession implements gateway.Sessions. It first reads whether the session was last written at
+// least a minute ago. Usually it was not, and TouchSession changes nothing. So most requests do not
+// wait for the writer, the goroutine that makes all changes.
 func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.Time) error {
 	const due = ` WHERE hash = $1 AND seen_at <= $2 AND expires_at > $3`
 	args := []any{h[:], sqlstore.Micros(now.Add(-time.Minute)), sqlstore.Micros(now)}
@@ -104,7 +104,7 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gat
 	return g, err
 }
 
-// replay revokes the grant of a code that was redeemed before, unless that is tolerated.
+// replay revokes the grant of a code that was redeemed before, unless issue.ReplayTolerated is set.
 func (s *Store) replay(q sqlstore.Querier, g *gateway.Grant, now time.Time, issue gateway.TokenIssue) error {
 	if issue.ReplayTolerated || !g.RevokedAt.IsZero() {
 		return nil
@@ -131,8 +131,10 @@ func (s *Store) redeem(q sqlstore.Querier, g *gateway.Grant, now time.Time, issu
 	return s.PutToken(q, g.ID, issue.Access)
 }
 
-// PutTicket implements gateway.Tickets. No lock is needed to count the tickets, because SQLite runs
-// one writing transaction at a time. Usually one statement is enough.
+// PutTicket implements gateway.Tickets (a ticket is one sign-in by QR code). No lock is needed to
+// count the tickets, because SQLite runs one writing transaction at a time. Usually one statement
+// is enough. When it stores nothing, a limit is reached, and ReplaceTicket deletes older tickets
+// first.
 func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) error {
 	t, err := sqlstore.PrepareTicket(t, limits)
 	if err != nil {

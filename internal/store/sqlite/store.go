@@ -10,8 +10,8 @@
 // log.
 //
 // Several processes may open one file: `weigate user approve` works while a gateway is running.
-// Only one process may be a gateway that serves from the file (Options.Serve), because a second one
-// is a mistake in the configuration.
+// Only one gateway may serve from the file (Options.Serve). A second gateway on one file is a
+// mistake in the configuration.
 //
 // Network file systems are not supported, because SQLite's locks do not work there. For several
 // machines use package postgres.
@@ -48,9 +48,9 @@ type Options struct {
 	// gateway.ErrInUse when another process has the lock.
 	Serve bool
 
-	// Existing opens only a database that exists and is up to date: Open creates no file and returns
-	// gateway.ErrNoDatabase, and runs no migrations and returns gateway.ErrOlderDatabase, also for an
-	// empty database.
+	// Existing makes Open create no file and run no migrations. When the file is missing, Open
+	// returns gateway.ErrNoDatabase. When the database lacks migrations, or is empty, Open returns
+	// gateway.ErrOlderDatabase.
 	Existing bool
 
 	// Observe is called after each operation of the store with its name, such as "put_session", its
@@ -84,10 +84,15 @@ type Store struct {
 var _ gateway.Store = (*Store)(nil)
 
 // Open opens the database at path, creates it if it is missing (mode 0600), and brings its schema
-// up to date. It returns gateway.ErrInUse for a database that needs migrations while another
-// process serves from it, gateway.ErrNewerDatabase for a database of a newer version, and an error
-// for a file of another program; then it changes nothing. Errors of the file system wrap
-// gateway.ErrUnavailable and contain advice.
+// up to date. Errors:
+//
+//   - gateway.ErrInUse: another process serves from the database, and Options.Serve is set or the
+//     database needs migrations.
+//   - gateway.ErrNewerDatabase: a newer version has changed the database.
+//   - gateway.ErrUnavailable, with advice: the file belongs to another program, or the file system
+//     failed.
+//
+// Open does not change a database that is in use, newer, or of another program.
 //
 // ctx applies to Open only: the store works after it has ended.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
@@ -152,7 +157,7 @@ func create(path string, existing bool) error {
 	if err == nil {
 		return f.Close()
 	}
-	_, folderErr := os.Stat(filepath.Dir(path)) // without its folder, the file has a wrong path
+	_, folderErr := os.Stat(filepath.Dir(path)) // a missing folder is not a missing database: the path is wrong
 	if existing && errors.Is(err, fs.ErrNotExist) && folderErr == nil {
 		return fmt.Errorf("sqlite: open: %w", gateway.ErrNoDatabase)
 	}
@@ -183,9 +188,8 @@ func (s *Store) Close() error {
 	return s.closed
 }
 
-// migrate brings the schema up to date. If migrations have to run, it takes the lock of a serving
-// gateway meanwhile, so that the schema does not change while a gateway of another version is
-// running.
+// migrate brings the schema up to date. While migrations run, it holds the lock that a serving
+// gateway takes. So the schema does not change while a gateway of another version is running.
 func (s *Store) migrate(ctx context.Context, conn *sql.Conn, o Options) error {
 	files := o.migrations
 	if files == nil {

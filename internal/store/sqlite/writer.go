@@ -24,7 +24,7 @@ type writer struct {
 
 	onCommit func() // called after a commit that changed a row; nil = none
 
-	mu     sync.RWMutex // locked for reading while an op is sent, so that close does not close the channel then
+	mu     sync.RWMutex // held for reading while an op is sent: close must not close ops then
 	closed bool
 	ops    chan *op
 	done   chan struct{} // closed when the goroutine has ended; nil before start
@@ -154,10 +154,10 @@ func (w *writer) addWaiting(batch []*op) []*op {
 	return batch
 }
 
-// commit runs the ops of a batch whose callers still wait, and tells the callers that they are
-// done.
+// commit runs the ops of a batch, and then closes done of each op, for which the caller waits. It
+// skips ops whose callers have given up.
 func (w *writer) commit(batch []*op) {
-	var together []*op // those that run in one transaction
+	var together []*op // the ops that run in one transaction
 	for _, o := range batch {
 		switch {
 		case !o.state.CompareAndSwap(waiting, running):
@@ -184,8 +184,9 @@ func (w *writer) commit(batch []*op) {
 	}
 }
 
-// transact runs the ops in one transaction. Its error is an error of all ops. When a single op
-// fails, transact sets op.err, and undoes the statements of this op only.
+// transact runs the ops in one transaction. When one op fails, transact sets its err, and undoes
+// the statements of this op only. When the transaction fails, transact returns the error, and the
+// statements of all ops are undone.
 func (w *writer) transact(ops []*op) error {
 	t := w.tx()
 	if _, err := t.Exec(`BEGIN IMMEDIATE`); err != nil {
@@ -211,7 +212,7 @@ func (w *writer) transact(ops []*op) error {
 }
 
 // runAll runs each op in a savepoint, so that its statements can be undone without the others. A
-// single op needs no savepoint, which would cost a copy of each page that changes.
+// single op runs without a savepoint. A savepoint would cost a copy of each page that changes.
 func (w *writer) runAll(t tx, ops []*op) error {
 	if len(ops) == 1 {
 		ops[0].err = w.guard(ops[0])
@@ -247,8 +248,9 @@ func (w *writer) guard(o *op) (err error) {
 	return o.run(t)
 }
 
-// tx returns a querier for the writer's transaction. It does not use the context of a caller: when
-// that ends, SQLite would interrupt the statement and undo the whole batch.
+// tx returns a querier for the writer's transaction. It does not use the context of a caller. If a
+// caller's context ended during a statement, SQLite would interrupt the statement and undo the
+// whole batch.
 func (w *writer) tx() tx {
 	return tx{ctx: context.Background(), prepare: w.stmts.prepare}
 }

@@ -43,9 +43,9 @@ const (
 // expires_at is the order of their creation.
 const waiting = `state IN ('open', 'cancelled')`
 
-// InsertTicket stores a ticket, unless the tickets have reached one of the limits. Counting a large
-// total takes milliseconds, which a flood would multiply, so only some tickets are counted against
-// it (gateway.TicketLimits.Counts).
+// InsertTicket stores a ticket, unless a limit is reached. Counting up to a large total takes
+// milliseconds, too long for each ticket of a flood. So the total is checked only for some tickets
+// (gateway.TicketLimits.Counts).
 func InsertTicket(q Querier, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) (stored bool, err error) {
 	query, args := insertTicket, []any{t.Hash[:], t.Desktop[:], t.App, t.Connector, t.Browser, t.MaskedIP, t.Network,
 		t.Number, Micros(t.CreatedAt), Micros(t.ExpiresAt), t.Data, Micros(now), limits.PerNetwork}

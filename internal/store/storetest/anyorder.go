@@ -26,20 +26,22 @@ type UserStore interface {
 // for the shortest sequence that fails too. The sign-ins of one run happen one after another or at
 // once, and through every handle that openHandles returns for the run.
 //
-// An expected user has all identities with one unionid in one Open Platform account. An identity
-// that never had a unionid, or whose connector is in no Open Platform account, has an expected user
-// of its own. Only the first unionid of an identity counts. In every order:
+// An expected user is the user that a human should get. It has all identities with one unionid in
+// one Open Platform account. An identity without a unionid has an expected user of its own. So has
+// an identity at a connector outside of all Open Platform accounts. Only the first unionid of an
+// identity counts. In every order:
 //
 //   - no stored user has identities of two expected users, or two openids of one appid;
 //   - an expected user is one stored user, unless two of its openids have the same appid. WeChat
-//     gives each person one openid for an appid, so such users cannot be joined, and the order
+//     gives each person one openid for an appid, so these openids stay separate, and the order
 //     decides which identities are together;
 //   - that stored user is the oldest that was created for the expected user, by CreatedAt and then
 //     by id, and the ids of all others resolve to it;
 //   - it is blocked if one of its identities was ever blocked, and otherwise active if one was
 //     approved;
 //   - it is an administrator only if that very user was made one;
-//   - an app gets the subject that was pinned first, and never a subject of another expected user.
+//   - an app gets the subject (its id for the user) that was pinned first, and never a subject of
+//     another expected user.
 //
 // Each run uses new openids and unionids, so openHandles may return the same database every time.
 // The flag -rapid.checks sets the number of runs; maxRuns, if not 0, limits it.
@@ -74,8 +76,8 @@ type testIdentity struct {
 	operations []operation
 }
 
-// operation is one call of the store for an identity. at is the clock of the replica that executes
-// it. The clocks of replicas differ, so at does not determine the order.
+// operation is one call of the store for an identity. at is the time by the clock of the replica
+// that executes the operation. The clocks of replicas differ, so at does not determine the order.
 type operation struct {
 	kind    string // sign-in, block, approve, admin, pin
 	unionid string // of a sign-in
@@ -102,7 +104,7 @@ func drawIdentities(t *rapid.T, prefix string) (all []testIdentity) {
 	}
 	for person := range people {
 		for _, c := range []connector{mainConnector, siteConnector, thirdConnector, foreignConnector, ungroupedConnector} {
-			// Mostly one openid for an appid, as at WeChat. Two must not be joined.
+			// Usually one openid for an appid, as at WeChat. Two openids must not be joined.
 			weights := rapid.SampledFrom([]int{0, 0, 1, 1, 1, 1, 1, 1, 1, 2})
 			openids := weights.Draw(t, fmt.Sprint("openids of person ", person, " at ", c.name))
 			for i := range openids {

@@ -51,10 +51,15 @@ func (run *anyOrderRun) check() {
 	}
 }
 
-// checkIdentities returns the user of identity i. It checks that the user's identities belong to
-// one expected user, that no two have the same appid, that identity i has its first unionid, and
-// that the user is blocked if identity i ever was. expectedUsers has the expected users by appid
-// and openid. run.signedInUsers[i] is the id of the user that identity i last signed in as.
+// checkIdentities returns the user of identity i. It checks four rules:
+//
+//   - the user's identities belong to one expected user;
+//   - no two of these identities have one appid;
+//   - identity i has its first unionid;
+//   - the user is blocked if identity i was ever blocked.
+//
+// expectedUsers has the expected users by appid and openid. run.signedInUsers[i] is the id of the
+// user that identity i last signed in as.
 func (run *anyOrderRun) checkIdentities(i int, expectedUsers map[string]string) gateway.User {
 	run.Helper()
 	want := run.identities[i]
@@ -93,9 +98,9 @@ func (run *anyOrderRun) checkIdentities(i int, expectedUsers map[string]string) 
 	return user
 }
 
-// checkRights checks that a user is an administrator exactly if it was made one, and that it is
-// blocked or active only if one of its expected user's identities was blocked or approved.
-// run.statusChanges has each change twice: for the expected user, and for the identity.
+// checkRights checks that a user is an administrator exactly if the run made it an administrator. A
+// blocked user needs a blocked identity of its expected user, and an active user an approved
+// identity. run.statusChanges has each change twice: for the expected user, and for the identity.
 func (run *anyOrderRun) checkRights(user gateway.User, expected string) {
 	run.Helper()
 	if user.Admin != run.admins[user.ID] {
@@ -146,8 +151,9 @@ func (run *anyOrderRun) checkOnlyUser(user gateway.User, expected string, identi
 	}
 }
 
-// checkSubjects checks the subjects by which apps know the users of one expected user: they resolve
-// to these users only, and a single user has the first subject that was pinned in each app.
+// checkSubjects checks the pinned subjects, by which apps know the users of one expected user. The
+// subjects resolve to these users only. If there is one user, it has the first subject that was
+// pinned in each app.
 func (run *anyOrderRun) checkSubjects(expected string, users map[string]gateway.User) {
 	run.Helper()
 	firstPins := map[string]pinnedSubject{} // by app

@@ -8,9 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// newAttempt returns an attempt by owner to redeem the code. Its lease, and the time for a second
-// code, end 15 seconds after at, which is a time after noon. The key stands for the state of the
-// callback.
+// newAttempt returns an attempt by owner to redeem the code. at is a time after noon. The lease and
+// the time for a second code end 15 seconds after at. The key stands for the state of the callback.
 func newAttempt(key, code, owner string, at time.Duration) gateway.Attempt {
 	return gateway.Attempt{Key: key, Code: code, Owner: owner, Lease: after(at + 15*time.Second),
 		Expires: after(time.Hour), SecondCodeUntil: after(at + 15*time.Second)}
@@ -38,9 +37,9 @@ func (f *fixture) wantAttemptLost(want gateway.Attempt, at time.Duration, existi
 	}
 }
 
-// attemptCases test attempts. An attempt guards the redemption of the code of one WeChat callback:
-// of several requests with the same state only one may send the code to WeChat, and the others get
-// its outcome. Its owner is the request that began it.
+// attemptCases test attempts. An attempt guards the code of one WeChat callback. Of several
+// requests with one state, only one may send the code to WeChat. The other requests get its
+// outcome. The owner of an attempt is the request that began the attempt.
 var attemptCases = []testCase{
 	{
 		name:   "one of a hundred requests gets the attempt",

@@ -16,8 +16,8 @@ import (
 // The benchmarks in this file run on each store: an import of a user table, sign-ins among many
 // users, and sign-ins by QR code.
 
-// linesEnv names the variable with the number of lines that BenchmarkImport imports, which is also
-// the number of users of BenchmarkSignIn.
+// linesEnv is the environment variable with the number of lines that BenchmarkImport imports. It is
+// also the number of users of BenchmarkSignIn.
 const linesEnv = "WEIGATE_BENCH_LINES"
 
 // BenchLines returns the number of lines from the environment, or 20,000.
@@ -103,8 +103,8 @@ func residentPeak() float64 {
 }
 
 // BenchmarkSignIn measures sign-ins of users whose unionid is known, through a connector that is
-// new to them: first with a thousand users in the database, then with as many as BenchLines. The
-// second should take at most 1.3 times as long.
+// new to them: first with a thousand users in the database, then with as many as BenchLines. A
+// sign-in among many users should take at most 1.3 times as long as among a thousand.
 func BenchmarkSignIn(b *testing.B, store gateway.Store) {
 	stored := 0
 	for _, users := range []int{1000, BenchLines()} {
@@ -120,7 +120,7 @@ func BenchmarkSignIn(b *testing.B, store gateway.Store) {
 		b.Run(fmt.Sprintf("users=%d", users), func(b *testing.B) {
 			i := 0
 			for b.Loop() {
-				i = (i + 7919) % users // a large prime: neighbouring rows do not follow each other
+				i = (i + 7919) % users // successive sign-ins are of users far apart in the table
 				known := importedUser(i).SignIn
 				signIn := siteConnector.signIn(after(time.Hour), "site-"+known.OpenID, known.UnionID)
 				_, _, err := store.RecordSignIn(b.Context(), signIn)
@@ -130,8 +130,9 @@ func BenchmarkSignIn(b *testing.B, store gateway.Store) {
 	}
 }
 
-// BenchmarkScan measures the store's part of sign-ins by QR code, eight at once for each CPU, while
-// a thousand other tickets are open. The user is the approver of all.
+// BenchmarkScan measures the store's part of sign-ins by QR code, eight at once for each CPU. A
+// thousand other tickets (waiting sign-ins) are open meanwhile. The user with userID is the
+// approver of every ticket: the user of the phone.
 func BenchmarkScan(b *testing.B, store gateway.Tickets, userID string) {
 	b.Helper()
 	var waiting [][32]byte

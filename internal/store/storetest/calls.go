@@ -6,8 +6,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// The methods in this file call the method of the store that has the same purpose, and fail the
-// test on an error, so that cases need not check the errors of calls that must succeed.
+// Each method in this file calls the method of the store with the same purpose, and fails the test
+// on an error. Cases use them for calls that must succeed.
 
 func (f *fixture) recordSignIn(signIn gateway.SignIn) gateway.User {
 	f.t.Helper()

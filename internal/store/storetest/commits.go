@@ -8,12 +8,13 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// CheckCommits tests that one sign-in at an app makes four commits, because a store waits for the
-// disk at each commit. open opens a store on an empty database that calls onCommit at each commit.
+// CheckCommits tests that one sign-in at an app makes four commits. More commits would be slower,
+// because a store waits for the disk at each commit. open opens a store on an empty database. The
+// store calls onCommit at each commit.
 func CheckCommits(t *testing.T, open func(onCommit func()) gateway.Store) {
 	var commits atomic.Int64
 	store := open(func() { commits.Add(1) })
-	commits.Store(0) // without those of migrations
+	commits.Store(0) // forget the commits of the migrations
 	wantCommits := func(name string, want int64, call func() error) {
 		t.Helper()
 		before := commits.Load()
@@ -24,7 +25,8 @@ func CheckCommits(t *testing.T, open func(onCommit func()) gateway.Store) {
 			t.Errorf("%s made %d commits, want %d", name, got, want)
 		}
 	}
-	// The attempt has the key "k" and the owner "one"; the completion names both.
+	// The attempt (the right to exchange a code) has the key "k" and the owner "one". The
+	// completion names both.
 	var user gateway.User
 	wantCommits("beginning an attempt", 1, func() error {
 		_, _, err := store.BeginAttempt(t.Context(), newAttempt("k", "code", "one", 0), noon)

@@ -10,8 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// newCompletion returns the completion of a sign-in by the owner of the attempt with the key. It
-// creates the session with the id.
+// newCompletion returns the completion of a sign-in, with a new session with the id sessionID. key
+// and owner are those of the attempt, the right to exchange the code of this sign-in.
 func newCompletion(signIn gateway.SignIn, key, owner, sessionID string) gateway.Completion {
 	session := newSession("", sessionID)
 	session.Connector, session.AppID, session.OpenID = signIn.Connector, signIn.AppID, signIn.OpenID
@@ -29,7 +29,7 @@ func (f *fixture) beginAttempt(key, owner string) {
 	f.wantAttemptWon(newAttempt(key, "code", owner, 0), 0)
 }
 
-// attemptOutcome returns what is stored about an attempt.
+// attemptOutcome returns the stored outcome of an attempt.
 func (f *fixture) attemptOutcome(key string) gateway.Outcome {
 	f.t.Helper()
 	have, won, err := f.store.BeginAttempt(f.t.Context(), newAttempt(key, "code", "reader", 0), noon)
@@ -282,7 +282,7 @@ var completionCases = []testCase{
 				userID string // "" = refused
 			}{
 				{siteConnector.signIn(noon, "new", ""), ""},
-				{mainConnector.signIn(noon, "o2", ""), ""}, // the user exists, and is not known at other connectors
+				{mainConnector.signIn(noon, "o2", ""), ""}, // the user exists, but its unionid is unknown
 				{mainConnector.signIn(noon, "o1", ""), known},
 				{siteConnector.signIn(noon, "new", "u1"), known},
 				{mainConnector.signIn(noon, "o2", "u2"), imported},

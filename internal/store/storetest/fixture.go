@@ -11,9 +11,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// fixture is the environment of a case: a database, and one handle on it. Its methods fail the test
-// on an error. A case calls f.store directly where it expects an error or where many goroutines
-// call the store.
+// fixture is the environment of a case: a database, and one handle (an open store) on the database.
+// Its methods fail the test on an error. A case calls f.store directly when it expects an error, or
+// when many goroutines call the store.
 type fixture struct {
 	Subject
 	t     *testing.T
@@ -28,8 +28,8 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 // after returns the time d after noon.
 func after(delay time.Duration) time.Time { return noon.Add(delay) }
 
-// hash returns the hash of a secret. A store has hashes only: hash("s1") is the key of the session
-// whose cookie has the secret "s1".
+// hash returns the hash of a secret. A store contains only hashes of secrets. For example, the
+// session with the secret "s1" in its cookie is stored under hash("s1").
 func hash(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }
 
 // concurrency returns the number of goroutines that call the store at once in cases about races.
@@ -56,8 +56,8 @@ func (f *fixture) secondHandle() gateway.Store {
 	return nil
 }
 
-// handles returns two handles on the database, so that cases can test locks between handles and not
-// only within one. The two are the same when the database has one handle only.
+// handles returns two handles on the database, so that cases can test locks between handles. When
+// the database can have only one handle, it returns this handle twice.
 func (f *fixture) handles() []gateway.Store {
 	f.t.Helper()
 	if another := f.secondHandle(); another != nil {
@@ -66,8 +66,8 @@ func (f *fixture) handles() []gateway.Store {
 	return []gateway.Store{f.store, f.store}
 }
 
-// reopen closes the store and opens the database again. It reports false when the database ended
-// with its handle.
+// reopen closes the store and opens the database again. It returns false for a database in memory,
+// which ended with its handle.
 func (f *fixture) reopen() bool {
 	f.t.Helper()
 	wantNoError(f.t, f.store.Close())
@@ -196,7 +196,7 @@ func errorName(err error) string {
 type connector struct{ name, appid, platform string }
 
 // The connectors of the suite. The first three are in one Open Platform account and so share
-// unionids. foreignConnector is in another one, and ungroupedConnector in none.
+// unionids. foreignConnector is in another account, and ungroupedConnector in none.
 var (
 	mainConnector      = connector{"main", "wxmain", "group 1"}
 	siteConnector      = connector{"site", "wxsite", "group 1"}

@@ -10,7 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// codeWithPinnedSubject returns a code without a subject: PutCode sets the pinned one.
+// codeWithPinnedSubject returns a code without a subject (sub claim). PutCode then sets the pinned
+// subject: the subject that the app received for this user before.
 func codeWithPinnedSubject(userID, app, name string) gateway.Code {
 	code := newCode(userID, app, name)
 	code.Grant.Subject = ""
@@ -171,7 +172,7 @@ var grantCases = []testCase{
 			issue.Refresh, issue.GrantExpires = [32]byte{}, time.Time{}
 			grant := f.redeemCode(hash("code g1"), noon, issue)
 			wantEqual(t, "end and counter", fmt.Sprint(grant.ExpiresAt, grant.Counter), fmt.Sprint(after(5*time.Minute), 0))
-			var noToken [32]byte // equal to the refresh token of a grant without one
+			var noToken [32]byte // the zero hash, as in a grant without a refresh token
 			_, err := f.store.Rotate(t.Context(), gateway.Rotation{
 				Grant: "grant-g1", Presented: noToken, Next: hash("n"), Access: newIssue("x").Access, Now: noon,
 			})
@@ -246,7 +247,7 @@ var grantCases = []testCase{
 				revoked    string // grants of this round whose token is revoked
 			}{
 				{gateway.Revocation{Grant: "grant-a wiki0"}, 1, "[a wiki]"},
-				{gateway.Revocation{UserID: userA}, 3, "[a shop a wiki]"}, // and one of the previous round
+				{gateway.Revocation{UserID: userA}, 3, "[a shop a wiki]"}, // and "a shop" of round 0
 				{gateway.Revocation{UserID: userA, App: "wiki"}, 1, "[a wiki]"},
 				{gateway.Revocation{Session: hash("session b wiki3")}, 1, "[b wiki]"},
 				{gateway.Revocation{Token: hash("access a shop4")}, 1, "[a shop]"},

@@ -17,8 +17,8 @@ func importLine(oldID string, signIn gateway.SignIn) gateway.ImportedUser {
 	return gateway.ImportedUser{OldID: oldID, SignIn: signIn}
 }
 
-// importCases test ImportUsers, which stores the users of a user table from before the gateway. The
-// id of a user in that table is its old id.
+// importCases test ImportUsers. It imports the user table of a program that was used before the
+// gateway. The id of a user in that table is the user's old id.
 var importCases = []testCase{
 	{
 		name:   "imported users keep their old ids",
@@ -77,8 +77,9 @@ func wantCounts(t *testing.T, result gateway.ImportResult, created, added, updat
 	wantEqual(t, "unchanged", result.Unchanged, unchanged)
 }
 
-// drawLines returns random sign-ins and random lines of a user table. They share few openids,
-// unionids and old ids, so that lines often agree with or contradict each other and the sign-ins.
+// drawLines returns random sign-ins and random lines of a user table. There are only a few
+// different openids, unionids and old ids. So lines often agree with, or contradict, other lines
+// and the sign-ins.
 func drawLines(random *rand.Rand) (signIns []gateway.SignIn, lines []gateway.ImportedUser) {
 	connectors := []connector{mainConnector, siteConnector, thirdConnector, foreignConnector, ungroupedConnector}
 	draw := func(at time.Duration) gateway.SignIn {
@@ -131,7 +132,8 @@ func importState(f *fixture) string {
 	return strings.Join(append(all, events...), "\n")
 }
 
-// importBatchCases test that ImportUsers handles a batch like its lines one by one.
+// importBatchCases test that importing many lines in one call has the result of importing each line
+// in a call of its own.
 var importBatchCases = []testCase{
 	{
 		name:   "a batch does what its lines do one by one",

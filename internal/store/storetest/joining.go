@@ -37,9 +37,9 @@ func (f *fixture) addTwoUsers() (older, younger gateway.User) {
 
 // joinCases test that users are joined by unionid. WeChat gives a person a different openid for
 // each appid, but one unionid in all apps of one Open Platform account. mainConnector,
-// siteConnector and thirdConnector are in one such account, foreignConnector is in another one, and
-// ungroupedConnector in none. When a sign-in shows that two users are the same person, the younger
-// is joined into the older, and its id resolves to the older from then on.
+// siteConnector and thirdConnector are in one account, foreignConnector is in another account, and
+// ungroupedConnector in none. When a sign-in shows that two users are one person, the younger user
+// is joined into the older. From then on the younger id resolves to the older user.
 var joinCases = []testCase{
 	{
 		name:   "a new connector with a known unionid is the same user",
@@ -177,7 +177,7 @@ var joinCases = []testCase{
 			for _, pin := range []struct{ user, app, sub string }{
 				{older.ID, "wiki", older.ID}, {younger.ID, "wiki", younger.ID}, {younger.ID, "shop", younger.ID},
 			} {
-				f.pinSubject(pin.user, pin.app, pin.sub, noon) // all at one time, so the age of the users decides
+				f.pinSubject(pin.user, pin.app, pin.sub, noon) // all pinned at one time: then the older user's subject stays
 			}
 			f.addGrant(younger.ID, "wiki", "g1")
 			f.addGrant(younger.ID, "shop", "g2")
@@ -229,7 +229,7 @@ var joinCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			limit := int64(0)
 			if f.SingleHandle {
-				limit = 25 // a database in memory runs the same statements as one in a file, which has no limit
+				limit = 25 // enough: a database in a file runs the same statements without this limit
 			}
 			var handles []UserStore
 			for _, store := range f.handles() {

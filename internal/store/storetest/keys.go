@@ -16,7 +16,8 @@ func newKey(id, slot string) gateway.Key {
 }
 
 // keyCases test the signing keys that all replicas of a gateway share. A key is sealed: encrypted
-// with the master key. Its slot names its purpose and generation, and a slot has one key.
+// with the master key. Its slot is its purpose and generation, such as "sign/RS256/1". Only one key
+// can have a slot.
 var keyCases = []testCase{
 	{
 		name:   "one of two replicas stores the key of a slot",

@@ -10,10 +10,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// mixedLoad is the case that looks for deadlocks. It executes all operations at once on a few
-// users. A store may return the errors that isExpected lists, but never ErrUnavailable. Operations
-// that change many rows lock them in different orders here, so a store whose transactions can
-// deadlock fails.
+// mixedLoad is the case that searches for deadlocks. Many goroutines execute random operations on a
+// few users. The operations lock rows in different orders. A store that cannot resolve the
+// deadlocks returns ErrUnavailable, and fails the case. The errors that isExpected lists are
+// allowed.
 func mixedLoad(t *testing.T, f *fixture) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// The functions in this file are for tests of query plans: every statement that a store runs during
-// the suite must use an index instead of reading a whole table. Such a test collects the statements
-// of the suite in a Statements, fills an empty database with InsertStatements, asks the database
-// for the plan of each statement, and reports the PlanProblems.
+// The functions in this file are for tests of query plans. Every statement that a store runs during
+// the suite must use an index instead of reading a whole table. A test of plans has four steps: it
+// collects the statements of the suite (Statements), fills an empty database (InsertStatements),
+// gets the plan of each statement from the database, and reports the problems (PlanProblems).
 
 // Statements collects the SQL statements that a store runs. It is safe for concurrent use.
 type Statements struct {
@@ -83,7 +83,8 @@ func Indexes(t *testing.T, migrations fs.FS) (names []string) {
 
 // PlanProblems returns the problems of query plans: steps that read a whole table, and indexes that
 // no plan uses. plans has the steps of the plan of each statement. wholeTable reports whether a
-// step of the plan of query, with its position in the plan, reads a whole table.
+// step reads a whole table. It receives the query, the position of the step in the query's plan,
+// and the step.
 func PlanProblems(plans map[string][]string, indexes []string,
 	wholeTable func(query string, position int, step string) bool) (problems []string) {
 	unused := slices.Clone(indexes)
@@ -104,9 +105,9 @@ func PlanProblems(plans map[string][]string, indexes []string,
 	return problems
 }
 
-// ReadsAllWaiting reports whether a statement deletes tickets because their total is reached. It has
-// to read all tickets that wait, which are no more than the total. It runs once for many new
-// tickets, because it deletes several (gateway.TicketLimits.Excess).
+// ReadsAllWaiting reports whether a statement deletes tickets because their total is reached. This
+// statement may read all tickets that wait for an answer, because the total limits their number. It
+// runs rarely, because each run deletes several tickets (gateway.TicketLimits.Excess).
 func ReadsAllWaiting(query string) bool { return strings.Contains(query, "PARTITION BY network") }
 
 // InsertStatements returns statements that insert rows into each table that grows with the number

@@ -22,9 +22,9 @@ const (
 	userEnv    = "WEIGATE_STORETEST_USER"    // a user id
 )
 
-// Worker turns this process into a worker process if the environment variables of one are set, and
-// does not return then. TestMain calls it first, because the suite starts workers by running its
-// own test binary. open opens the database with a Database.Address.
+// Worker turns this process into a worker process, if the environment variables of a worker are
+// set. Then it does not return. TestMain calls Worker first, because the suite starts workers by
+// running its own test binary. open opens the database at an address (Database.Address).
 //
 // A worker prints "ready" when it has opened the database, and starts its work when it reads a
 // line.
@@ -147,7 +147,7 @@ func (w *worker) start(t testing.TB) {
 	}
 }
 
-// processCases test two processes on one database, as two replicas of a gateway are. The second
+// processCases test two processes on one database, like two replicas of a gateway. The second
 // process is this test binary, which Worker turns into a worker process.
 var processCases = []testCase{
 	{
@@ -224,7 +224,8 @@ var processCases = []testCase{
 					t.Fatalf("code %d of %d is good again: %v", i, last, err)
 				}
 			}
-			// The write that was interrupted is stored completely or not at all.
+			// The worker may have been killed during sign-in last+1. Each write of this sign-in is
+			// stored completely or not at all.
 			name := fmt.Sprint("s", last+1)
 			if code, err := f.store.Code(t.Context(), hash("code "+name)); err == nil {
 				_, _, err := f.store.Token(t.Context(), hash("access "+name), noon)

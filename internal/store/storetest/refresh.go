@@ -9,9 +9,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// newRotation returns a rotation of the grant "grant-" + grantName at noon plus at. It presents the
-// refresh token of the generation and replaces it by the next: token 1 is issued with the grant,
-// and its rotation issues token 2.
+// newRotation returns a rotation of the grant "grant-" + grantName at noon plus at. It replaces the
+// refresh token of the generation by the token of the next generation. Generation 1 is issued with
+// the grant, and its rotation issues generation 2.
 func newRotation(grantName string, generation int, at time.Duration) gateway.Rotation {
 	return gateway.Rotation{
 		Grant: "grant-" + grantName, Presented: hash(fmt.Sprint("refresh ", generation, " ", grantName)),
@@ -22,9 +22,9 @@ func newRotation(grantName string, generation int, at time.Duration) gateway.Rot
 	}
 }
 
-// refreshCases test the rotation of refresh tokens. A client that sends a replaced token again
-// within 30 seconds gets the same successor. After that it is a replay (RFC 9700, section 4.14),
-// and the grant is revoked.
+// refreshCases test the rotation of refresh tokens. When a client sends a replaced token again
+// within 30 seconds, the client gets the same successor. A later use is a replay (RFC 9700, section
+// 4.14), and the grant is revoked.
 var refreshCases = []testCase{
 	{
 		name:   "a refresh token is replaced at each use",

@@ -135,7 +135,7 @@ var sessionCases = []testCase{
 				err := f.store.UpdateSession(t.Context(), session.Hash, noon, func(stored *gateway.Session) error {
 					stored.Data = append(stored.Data, 'x')
 					stored.UserID, stored.CreatedAt = "another user", time.Time{}
-					// The store must not set either to an earlier time.
+					// The store must ignore these earlier times.
 					stored.SeenAt, stored.ExpiresAt = stored.SeenAt.Add(-time.Hour), stored.ExpiresAt.Add(-time.Hour)
 					return nil
 				})
@@ -217,7 +217,7 @@ var sessionUserCases = []testCase{
 		name:   "a token is returned with its user",
 		reason: "an app would get an old name, or the id of a joined user",
 		run: func(t *testing.T, f *fixture) {
-			older, younger := f.addTwoUsers() // a sign-in of the younger with the unionid u1 joins them
+			older, younger := f.addTwoUsers() // a sign-in of the younger user with the unionid u1 joins the two
 			want := f.addGrant(younger.ID, "wiki", "g1")
 			tok, grant, user, err := f.store.TokenUser(t.Context(), hash("access g1"), noon)
 			wantNoError(t, err)

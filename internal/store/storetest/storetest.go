@@ -20,9 +20,9 @@ type Subject struct {
 	// New creates an empty database for one test.
 	New func(t *testing.T) Database
 
-	// SingleHandle reports that a database has one handle and ends with it, as a database in memory
-	// does. Cases about restarts, handles and processes then test that a second handle is another
-	// database.
+	// SingleHandle is true for a database that can be opened only once, such as a database in
+	// memory. The database ends when it is closed. Cases about restarts, handles and processes then
+	// test only that a second handle (another open store) is another, empty database.
 	SingleHandle bool
 
 	// Race reports that the race detector runs, so that the cases use smaller numbers.
@@ -31,7 +31,8 @@ type Subject struct {
 
 // Database is one database.
 type Database struct {
-	// Open opens another handle. The caller closes it, or the end of the test does.
+	// Open opens another handle: a store on this database. The handle is closed by the caller or at
+	// the end of the test.
 	Open func(t *testing.T) gateway.Store
 
 	// Address is the argument of the function that Worker calls to open the database.

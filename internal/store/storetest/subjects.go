@@ -51,16 +51,16 @@ var subjectCases = []testCase{
 	},
 }
 
-// codeWithoutSubject returns a code without a subject. PutCode sets the subject that is pinned, or
-// pins the candidate.
+// codeWithoutSubject returns a code without a subject. PutCode sets the subject that is pinned for
+// the user. If none is pinned, PutCode pins the candidate.
 func codeWithoutSubject(userID, id, candidate string) gateway.Code {
 	code := newCode(userID, "wiki", id)
 	code.Grant.Subject, code.PinSubject = "", candidate
 	return code
 }
 
-// codePinCases test that storing an authorization code pins the subject of its grant in the same
-// transaction.
+// codePinCases test that storing a user's first authorization code for an app also pins the
+// subject, in the same transaction.
 var codePinCases = []testCase{
 	{
 		name:   "a first code pins the subject",

@@ -67,10 +67,11 @@ func (f *fixture) attack(victim victim, signIns ...gateway.SignIn) {
 	}
 }
 
-// A sign-in joins the user with its unionid only when three things hold: the identity had no other
-// unionid before, its connector is in the open_platform group of that user's identity, and that
-// user has no openid at the connector. Each sign-in below lacks one of them. mainConnector,
-// siteConnector and thirdConnector are in the victim's group, foreignConnector is in another one,
+// takeoverCases test that an attacker cannot become another user by a forged unionid. A sign-in
+// joins the user who has its unionid only under three conditions. The signing-in identity had no
+// other unionid before. Its connector is in the open_platform group of that user's identity. That
+// user has no openid at the connector. Each sign-in below violates one condition. mainConnector,
+// siteConnector and thirdConnector are in the victim's group, foreignConnector is in another group,
 // and ungroupedConnector in none.
 var takeoverCases = []testCase{
 	{
@@ -126,7 +127,8 @@ var takeoverCases = []testCase{
 				ungroupedConnector.signIn(after(time.Minute), "l1", "uV"),
 				ungroupedConnector.signIn(after(time.Hour), "l1", "uV"), withVictimsAppIDs,
 			)
-			// The foreign users with that unionid do not lead to the victim either.
+			// Users in another group have the victim's unionid now. They do not lead to the victim
+			// either.
 			f.attack(victim, foreignConnector.signIn(after(2*time.Hour), "x3", "uV"),
 				ungroupedConnector.signIn(after(2*time.Hour), "l1", ""))
 		},

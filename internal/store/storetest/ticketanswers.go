@@ -10,9 +10,9 @@ import (
 )
 
 // ticketAnswerCases test who may answer, cancel and redeem a ticket, which is one sign-in by QR
-// code. The phone answers as its approver: approved, refused ("Not me") or mismatch (the user chose
-// the wrong number). The desktop cancels or redeems with the secret in its cookie, whose hash is
-// Ticket.Desktop.
+// code. The user of the phone, its approver, answers: approved, refused ("Not me") or mismatch (the
+// user chose the wrong number). The desktop cancels or redeems the ticket. To do so it needs the
+// secret in its cookie, and Ticket.Desktop is the hash of this secret.
 var ticketAnswerCases = []testCase{
 	{
 		name:   "an answer counts once",
@@ -164,7 +164,7 @@ var ticketAnswerCases = []testCase{
 			for _, test := range []struct {
 				state          gateway.TicketState
 				ticket         gateway.Ticket
-				redeem, cancel string // results; "" is not tried, because it would redeem the ticket
+				redeem, cancel string // results; redeem "" = not tried, because redeeming would succeed and prevent cancelling
 			}{
 				{gateway.TicketOpen, f.addTicket("open"), "conflict", "ok"},
 				{gateway.TicketScanned, f.addScannedTicket("scanned", userID), "conflict", "ok"},

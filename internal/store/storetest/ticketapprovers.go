@@ -9,8 +9,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// ticketApproverCases test tickets whose approver is joined with another user or is blocked. A
-// ticket is one sign-in by QR code; its approver is the user of the phone that scanned it.
+// ticketApproverCases test what happens to a ticket when its approver is joined with another user,
+// or is blocked. A ticket is one sign-in by QR code. The approver is the user of the phone that
+// scanned the QR code.
 var ticketApproverCases = []testCase{
 	{
 		name:   "a join moves the tickets of the joined user",

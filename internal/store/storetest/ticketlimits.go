@@ -8,18 +8,18 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// total returns limits of which a case reaches the total only.
+// total returns limits for cases that reach only the total, and never the limit of one network.
 func total(n int) gateway.TicketLimits { return gateway.TicketLimits{Total: n, PerNetwork: n + 1000} }
 
-// newTicketFrom returns a ticket of a network, which expires at least n microseconds later than the
-// tickets of smaller numbers: it is newer.
+// newTicketFrom returns ticket n of a network. Tickets with greater numbers expire later, so they
+// count as newer.
 func newTicketFrom(network string, n int) gateway.Ticket {
 	ticket := newTicket(fmt.Sprint(network, " ", n))
 	ticket.Network, ticket.ExpiresAt = network, ticket.ExpiresAt.Add(time.Duration(n)*time.Microsecond)
 	return ticket
 }
 
-// remaining returns the number of tickets that exist, of the given ones.
+// remaining returns how many of the tickets still exist.
 func (f *fixture) remaining(tickets []gateway.Ticket) int {
 	f.t.Helper()
 	var hashes [][32]byte
@@ -63,7 +63,7 @@ var ticketLimitCases = []testCase{
 		reason: "the fast count must not allow more than the limit",
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
-			limit := 320 // above the 256 tickets below the limit from which the PostgreSQL store counts exactly
+			limit := 320 // PostgreSQL counts without a lock until 256 tickets are left: test both ways of counting
 			if f.Race {
 				limit = 280
 			}
@@ -140,8 +140,8 @@ var ticketLimitCases = []testCase{
 			late := newTicketFrom("another", 0)
 			wantNoError(t, f.store.PutTicket(t.Context(), late, noon, limits))
 			wantEqual(t, "a late ticket", f.remaining([]gateway.Ticket{late}), 1)
-			// Of the flood the newest remain, about equally many of each network: 124 of 20
-			// networks.
+			// About 124 tickets of the flood remain: the newest of each of the 20 networks, about
+			// equally many of each network.
 			for network := range 20 {
 				var ofNetwork []gateway.Ticket
 				for i := network; i < len(flood); i += 20 {

@@ -14,7 +14,8 @@ import (
 // noLimit are limits on tickets that no case reaches by accident.
 var noLimit = gateway.TicketLimits{Total: 100_000, PerNetwork: 100_000}
 
-// newRedemption returns the redemption of a ticket, with a session that no other ticket stores.
+// newRedemption returns the redemption of a ticket: the sign-in of its desktop. Each ticket has a
+// session of its own.
 func newRedemption(ticket, desktop [32]byte, now time.Time) gateway.Redemption {
 	return gateway.Redemption{
 		Hash: ticket, Desktop: desktop, Session: newSession("ignored", fmt.Sprintf("of ticket %x", ticket)),
@@ -31,7 +32,8 @@ func newTicket(name string) gateway.Ticket {
 	}
 }
 
-// newApprover returns the session of a phone whose user signed in at noon.
+// newApprover returns the user as the approver of a ticket: the user of a phone, who signed in at
+// noon.
 func newApprover(userID string) gateway.Approver {
 	return gateway.Approver{UserID: userID, Connector: "main", AppID: "wxmain", OpenID: "o-" + userID, AuthTime: noon}
 }
@@ -70,10 +72,10 @@ func wantNoOpenID(t *testing.T, err error) {
 	}
 }
 
-// ticketCases test tickets, each of which is one sign-in by QR code. The desktop shows a QR code
-// with the id of the ticket, and its cookie has the secret whose hash is Ticket.Desktop. The phone
-// scans the code, its user becomes the approver and answers, and the desktop redeems the approved
-// ticket for a session.
+// ticketCases test tickets. A ticket is one sign-in by QR code. The desktop shows a QR code with
+// the id of the ticket. The desktop's cookie has a secret, and Ticket.Desktop is the hash of this
+// secret. The user of the phone that scans the QR code becomes the approver, and answers. Then the
+// desktop redeems the approved ticket for a session.
 var ticketCases = []testCase{
 	{
 		name:   "a new ticket is returned as stored, open and without approver",

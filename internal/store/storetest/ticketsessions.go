@@ -8,7 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// ticketSessionCases test the session that RedeemTicket stores with the redeemed ticket.
+// ticketSessionCases test the desktop's session. RedeemTicket stores it when it redeems a ticket,
+// which is one sign-in by QR code.
 var ticketSessionCases = []testCase{
 	{
 		name:   "a redeemed ticket has stored its session and its event",
@@ -39,8 +40,9 @@ var ticketSessionCases = []testCase{
 			for round := range 5 {
 				ticket := f.addApprovedTicket(fmt.Sprint("t", round), userID)
 				redemption := newRedemption(ticket.Hash, ticket.Desktop, noon)
-				// The first request that has redeemed the ticket is followed by the end of the session,
-				// while the others are still on their way.
+				// One request redeems the ticket and deletes the session at once. The other
+				// requests arrive before or after the deletion, and must not store the session
+				// again.
 				concurrently(f.concurrency(), func(i int) {
 					_, err := stores[i%2].RedeemTicket(t.Context(), redemption)
 					if err == nil {

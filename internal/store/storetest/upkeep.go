@@ -13,8 +13,8 @@ import (
 )
 
 // upkeepCases test what all methods of a store have in common: sweeping of expired rows, load,
-// ended contexts, closing, restarts and panics. newAttempt takes the key and the code of an
-// attempt, its owner, and when it begins, as a time after noon.
+// ended contexts, closing, restarts and panics. newAttempt(key, code, owner, at) returns an
+// attempt, the right to exchange one code, that begins at noon plus at.
 var upkeepCases = []testCase{
 	{
 		name:   "ten thousand rows are swept in small batches during sign-ins",
@@ -145,7 +145,7 @@ var upkeepCases = []testCase{
 		reason: "half a redemption would be a used code without a token",
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
-			var redeemed sync.Map // by name of a stored code: whether Redeem reported success
+			var redeemed sync.Map // by name of a stored code: true if Redeem returned nil
 			concurrently(f.concurrency(), func(i int) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*50*time.Microsecond)
 				defer cancel()

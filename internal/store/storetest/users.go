@@ -13,8 +13,9 @@ import (
 )
 
 // userCases test users and their identities: recording sign-ins, updating, blocking, listing and
-// searching users. A user has one identity, an openid and its unionid, for each connector. Most
-// cases sign in at mainConnector, whose appid is "wxmain". foreignConnector has another appid.
+// searching users. A connector is an app at WeChat. A user has at most one identity (an openid and
+// its unionid) for each connector. Most cases sign in at mainConnector, with the appid "wxmain".
+// foreignConnector has another appid.
 var userCases = []testCase{
 	{
 		name:   "a second sign-in is the same user",

@@ -5,8 +5,9 @@ import (
 	"syscall"
 )
 
-// attributes makes the system kill the server when this process ends, however it
-// ends, and runs the server as a user that PostgreSQL accepts.
+// attributes returns the attributes of the server's process. The system kills the server when this
+// process ends, also after a crash. If this process runs as root, the server runs as another user,
+// because PostgreSQL does not start as root.
 func attributes() (*syscall.SysProcAttr, error) {
 	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT}
 	if os.Getuid() != 0 {

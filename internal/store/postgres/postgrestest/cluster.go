@@ -1,13 +1,13 @@
-// Package postgrestest starts a private PostgreSQL server for tests. It runs the installed
-// programs, and the server stops when the test process ends. "Cluster" is PostgreSQL's word for a
-// server with its data folder.
+// Package postgrestest starts a private PostgreSQL server for tests. It runs the PostgreSQL
+// programs that are installed, and the server stops when the test process ends. "Cluster" is
+// PostgreSQL's word for a server with its data folder.
 //
-// A package's TestMain calls [Main], and a test calls [URL] for an empty schema.
-// [Start] starts a separate cluster that a test may kill.
+// A package's TestMain calls [Main], and a test calls [URL] for an empty schema. [Start] starts a
+// separate cluster that a test may kill.
 //
-// If WEIGATE_TEST_POSTGRES holds the address of a server, the schemas are created
-// there instead. The package never skips a test: without PostgreSQL the test fails,
-// and its message names the package to install.
+// If WEIGATE_TEST_POSTGRES holds the address of a server, the schemas are created there instead.
+// The package never skips a test: without PostgreSQL the test fails, and its message names the
+// package to install.
 package postgrestest
 
 import (
@@ -29,7 +29,7 @@ import (
 type Cluster struct {
 	dir  string
 	bin  string
-	args []string // of the server, besides those it needs
+	args []string // additional arguments of the server
 	port int
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the server has ended
@@ -57,14 +57,14 @@ func programs() (string, error) {
 	return filepath.Dir(path), err
 }
 
-// version reads 15 from /usr/lib/postgresql/15/bin/initdb.
+// version returns the version in the path of initdb: 15 for /usr/lib/postgresql/15/bin/initdb.
 func version(initdb string) int {
 	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(initdb))))
 	return n
 }
 
-// Start creates and starts a cluster. The server keeps its default fsync setting,
-// so that tests may kill it and benchmarks measure the disk. The caller stops it.
+// Start creates and starts a cluster. The server runs with fsync, which is PostgreSQL's default, so
+// that benchmarks measure the disk. The caller must call Stop.
 func Start(ctx context.Context) (*Cluster, error) { return start(ctx) }
 
 // start creates and starts a cluster with additional arguments of the server.
@@ -73,7 +73,7 @@ func start(ctx context.Context, args ...string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Not the folder of a test: the user of the server cannot read that.
+	// The folder of a test (T.TempDir) does not work: the user that runs the server cannot read it.
 	dir, err := os.MkdirTemp("", "weigate-postgres-")
 	if err != nil {
 		return nil, err
@@ -204,7 +204,8 @@ func (c *Cluster) run(ctx context.Context) error {
 	}
 }
 
-// ready reports whether the server accepts connections: line 8 of its file postmaster.pid says so.
+// ready reports whether the server accepts connections. Then line 8 of its file postmaster.pid is
+// "ready".
 func (c *Cluster) ready() bool {
 	pid, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
 	lines := strings.Split(string(pid), "\n")
@@ -228,7 +229,7 @@ func (c *Cluster) URL() string {
 // Folder returns the folder with the data and the log of the server.
 func (c *Cluster) Folder() string { return c.dir }
 
-// Kill kills the server without a shutdown, as a power failure does.
+// Kill kills the server without a shutdown, so that it has to recover when it starts again.
 func (c *Cluster) Kill() {
 	if c.cmd != nil {
 		_ = c.cmd.Process.Kill()

@@ -16,9 +16,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// shared is the cluster of this process, started at its first use. It runs
-// without fsync (-F), which is safe here: tests kill processes, and the operating
-// system keeps what a killed process has written.
+// shared returns the cluster of this process, and starts it at the first call. The server runs
+// without fsync (-F), which makes tests faster. That is safe: a test may kill a process, but the
+// operating system keeps what the process has written.
 var shared = sync.OnceValues(func() (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -43,11 +43,12 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// sharedStarted is true if a test has called shared. Main must not call it otherwise, because it
-// would start the cluster.
+// sharedStarted is true after a test has called shared. Only then may Main call shared, because the
+// first call starts the cluster.
 var sharedStarted atomic.Bool
 
-// URL returns the address of an empty schema, which is dropped after the test.
+// URL creates an empty schema and returns its address. The schema is in the server that
+// WEIGATE_TEST_POSTGRES names, or else in the shared cluster. It is dropped after the test.
 func URL(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("WEIGATE_TEST_POSTGRES")
