@@ -21,9 +21,9 @@
 // In the names, "answers" means responses. The Prometheus client library adds the metrics of the
 // process and of the Go runtime.
 //
-// Every label has few values, since each combination of values is a time series in Prometheus. A
-// value that comes from a request and is not in a list of this package counts as "other", so that
-// clients cannot create time series. No label contains an openid, a user id or a secret. All methods
+// Every label has few values, since each combination of values is a time series in Prometheus. This
+// package has lists of the known values. A value from a request that is not in its list counts as
+// "other", so clients cannot create time series. No label contains an openid, a user id or a secret. All methods
 // may be called on a nil *Metrics, and then do nothing.
 package metrics
 

@@ -82,10 +82,10 @@ func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readIDTokenHint sets req.expectedSub to the sub of the id_token_hint. A hint is invalid if it
-// was issued to another app, or if its signature cannot be verified, for example because the key
-// was removed months ago. An invalid hint is ignored, except with prompt=none. With prompt=none
-// it is an error: the app expects a certain user, and no page may ask who the user is.
+// readIDTokenHint sets req.expectedSub to the sub of the id_token_hint. A hint is invalid if it was
+// issued to another app. It is also invalid if its signature cannot be verified, for example after
+// its key was removed. An invalid hint is ignored, except with prompt=none. With prompt=none it is
+// an error: the app expects a certain user, and no page may ask who the user is.
 func (h *Handler) readIDTokenHint(ctx context.Context, t *redirectable, req *authorizeRequest, token string) error {
 	if token == "" {
 		return nil

@@ -15,16 +15,16 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file asks the user for consent before a native app gets a code. The redirect URI of a
-// native app is not https, so it does not prove which program receives the code. Any program on
-// the device can register the same scheme, or listen on the same port. Therefore each request
-// requires consent or another interaction, even if the user has consented before (RFC 8252,
-// section 8.6). An https redirect URI belongs to the owner of its host, and requires no consent.
+// This file asks the user for consent before a native app gets a code. The redirect URI of a native
+// app is not https, so it does not prove which program receives the code. Any program on the device
+// can register the same scheme, or listen on the same port. Therefore the user must consent to each
+// request, even after earlier consent (RFC 8252, section 8.6). An https redirect URI belongs to the
+// owner of its host, and requires no consent.
 //
-// The button of the page is a link and not a form: the page's Content-Security-Policy blocks a
-// form that redirects to an app. The link contains a token that only the gateway can make, an
-// HMAC of the session, the request and an expiry. So a program that requests a code cannot press
-// the button for the user.
+// The button of the page is a link and not a form: the page's Content-Security-Policy blocks a form
+// that redirects to an app. The link contains a token that only the gateway can make: an HMAC of
+// the session, the request and an expiry. So a program that requests a code cannot press the button
+// for the user.
 
 // purposeConsent selects the key of the HMAC. keys.Sealer derives a separate key from the master
 // key for each purpose.

@@ -204,9 +204,9 @@ func deniedAttrs(client *Client, grant gateway.Grant) []slog.Attr {
 		slog.Any("methods", client.Methods), slog.String("access", string(client.Access.Rule))}
 }
 
-// findCode returns a code from the cache of this process, or from the store. The cache is not
-// used for a client with IDTokenClaims. The ID token of this client needs the user from the
-// store, so it is signed before the code is redeemed, and this requires the complete code.
+// findCode returns a code from the cache of this process, or from the store. The cache is not used
+// for a client with IDTokenClaims. The ID token of this client contains data from the store, so it
+// is signed before the code is redeemed. Signing then needs the complete code.
 func (h *Handler) findCode(ctx context.Context, client *Client, hash [32]byte) (code gateway.Code, cached bool,
 	err error) {
 	code, cached = h.codes.take(hash)
@@ -286,10 +286,10 @@ func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 // load fewer codes than this are issued in that time.
 const maxCachedCodes = 1024
 
-// codeCache has codes that this process issued, until they are redeemed. It saves a read of the
-// store at each redemption. The store, and not the cache, decides at the redemption whether a
-// code is valid. Some codes are not in the cache: codes of other processes, and codes that were
-// sent before. They are read from the store.
+// codeCache has codes that this process issued and that are not redeemed yet. It saves a read of
+// the store at each redemption. Only the store decides whether a code is valid. Some codes are not
+// in the cache: codes of other processes, and codes that were sent before. They are read from the
+// store.
 //
 // The zero value is ready to use. It is safe for concurrent use.
 type codeCache struct {

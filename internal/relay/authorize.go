@@ -118,9 +118,10 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 }
 
 // retryURL returns the address at which a denied user may try again. It is "" if the user would be
-// denied again. answered reports whether the user has just signed in for this request. Then another
-// sign-in would use the same method and connector, and be denied too. paramContinue states that the
-// user agrees to sign in again: without it, the wrong method of the session would be denied again.
+// denied again. answered reports whether the user has just signed in for this request. If so,
+// another sign-in would use the same method and connector, and be denied too. Without
+// paramContinue, the session's method would be denied again: the parameter states that the user
+// agrees to sign in again.
 func (h *Handler) retryURL(req *request, page web.Kind, answered bool) string {
 	switch {
 	case page == web.NotSignedIn || page == web.NoOpenID && !answered:

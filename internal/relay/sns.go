@@ -153,8 +153,8 @@ func (h *Handler) errorFor(r *http.Request, endpoint string, app *App, err error
 }
 
 // rid returns the identifier that WeChat appends to errmsg since 2021: the time in hexadecimal, and
-// two groups that identify the request. Here they are derived from the request id, so that an error
-// in the log of an app can be found in the log of the gateway.
+// two groups that identify the request. Here the two groups are derived from the request id. So an
+// error in the log of an app can be found in the log of the gateway.
 func (h *Handler) rid(r *http.Request) string {
 	sum := sha256.Sum256([]byte("rid " + h.cfg.RequestID(r.Context())))
 	name := hex.EncodeToString(sum[:8])
