@@ -25,6 +25,7 @@ type MemoryStore struct {
 	sessions  map[string]Session // by id
 	attempts  map[string]Attempt // by Attempt.ID
 	nextSweep time.Time          // when expired rows are removed next
+	nextRoom  time.Time          // when a full store may remove failed attempts next
 }
 
 // NewMemoryStore returns an empty store.
@@ -163,15 +164,15 @@ func (m *MemoryStore) limit() int {
 }
 
 // makeRoom removes expired rows and failed attempts. It reads all rows, so it does nothing within a
-// second after the last removal, by makeRoom or sweep. A full store then stays full for a second.
+// second after the last call that did. A full store then stays full for a second.
 //
 // Removing a failed attempt is harmless. A repeated callback sends the code to WeChat again, and
 // WeChat refuses the code, because it is invalid or used.
 func (m *MemoryStore) makeRoom(now time.Time) {
-	lastSweep := m.nextSweep.Add(-sweepInterval)
-	if now.Before(lastSweep.Add(time.Second)) {
+	if now.Before(m.nextRoom) {
 		return
 	}
+	m.nextRoom = now.Add(time.Second)
 	m.nextSweep = now // otherwise sweep does nothing for the rest of its minute
 	m.sweep(now)
 	for id, a := range m.attempts {

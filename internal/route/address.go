@@ -31,9 +31,10 @@ func (rt *Router) address(r *http.Request) netip.Addr {
 		hop, ok := parseHop(strings.TrimSpace(hops[i]))
 		if !ok {
 			// The proxy wrote something other than an address. Values to the left are less reliable
-			// still.
+			// still. The result is the peer, which the rate limits do not count: counted by an inner
+			// proxy's address, all clients would share one bucket.
 			rt.warnUnreadable(r, from)
-			return from
+			return peer(r)
 		}
 		from = hop.Unmap()
 		if !rt.trusted(from) {

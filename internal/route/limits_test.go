@@ -268,3 +268,20 @@ func TestProxyWithoutReadableAddressIsOneWarning(t *testing.T) {
 		t.Errorf("%d warnings in %s", n, g.log)
 	}
 }
+
+// Behind two trusted proxies, of which the outer one writes no address, all clients would share the
+// bucket of the inner proxy's address, and one of them could lock out the others.
+func TestUnreadableClientBehindTwoProxiesLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	g := newFixture(t, nil, func(c *route.Config) {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	})
+	for i := range limit.SignInPerAddress.Burst + 10 {
+		r := httptest.NewRequest(http.MethodGet, "/sign-in", nil)
+		r.RemoteAddr = "10.0.0.1:1"
+		r.Header.Set("X-Forwarded-For", "unknown, 10.0.0.2")
+		if rec := g.do(r); rec.Code == http.StatusTooManyRequests {
+			t.Fatalf("request %d is refused", i)
+		}
+	}
+}

@@ -132,7 +132,11 @@ func (h *Handler) answerRedeemed(w http.ResponseWriter, r *http.Request, f *desk
 		return
 	}
 	browser, signedIn, err := h.signIn.Session(r)
-	if err == nil && signedIn && browser.Hash == hash {
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if signedIn && browser.Hash == hash {
 		route.SeeOther(w, f.LoginRequest.Return)
 		return
 	}
@@ -140,10 +144,6 @@ func (h *Handler) answerRedeemed(w http.ResponseWriter, r *http.Request, f *desk
 		// The response that set Redeemed in this cookie also set the session cookie. The browser no
 		// longer has that session, so it has signed out since.
 		h.showEnded(w, r, f)
-		return
-	}
-	if err != nil {
-		h.fail(w, r, err)
 		return
 	}
 	h.resume(w, r, f, t)
