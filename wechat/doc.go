@@ -32,9 +32,9 @@
 // # What it does not do
 //
 // The package keeps no session and does not compare the state of the callback; package login does
-// both. It does not call the APIs of the global access_token, third-party platforms, mini-programs
-// or WeCom (企业微信). It never sends a code a second time when WeChat may have accepted the first
-// request.
+// both. It does not call the APIs that need the app's own access_token (cgi-bin/token), third-party
+// platforms, mini-programs or WeCom (企业微信). It never sends a code a second time when WeChat may
+// have accepted the first request.
 //
 // # Concurrency
 //

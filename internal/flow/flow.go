@@ -23,8 +23,9 @@ import (
 const (
 	// MaxReturn is the greatest length of a return address, in bytes.
 	MaxReturn = 1500
-	// MaxData is the length of Request.Data that fits with every return address, in bytes. With a
-	// shorter return address, Data may be longer: both together may have MaxReturn+MaxData bytes.
+	// MaxData is the greatest length of Request.Data, in bytes, with the longest return address.
+	// With a shorter return address, Data may be longer: both together may have MaxReturn+MaxData
+	// bytes.
 	MaxData = 512
 	// Lifetime is how long a flow can be completed. WeChat's codes live 5 or 10 minutes, and a user
 	// needs time to consent.
@@ -150,8 +151,8 @@ const (
 // Hash returns the hash under which a state, a code or a session id is stored. Nobody can sign in
 // with the hashes in a copy of the database.
 //
-// The hash needs no salt. States and session ids have at least 128 random bits. Codes are redeemed
-// right after their hash is stored.
+// The hash needs no salt. States and session ids have at least 128 random bits. A code is
+// useless soon after its hash is stored, because it is then redeemed.
 //
 // kind is "flow" for a state, "code" for a code, and "session" for a session id. Equal values of
 // different kinds have different hashes.

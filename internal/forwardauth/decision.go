@@ -36,8 +36,8 @@ type decision struct {
 	subject, name, openid, unionid, groups []string
 	assertion                              []string
 
-	claims   string    // claims of the assertion as JSON, without its times; setAssertion compares them
-	resignAt time.Time // from this time on, the assertion is not reused
+	claims      string    // claims of the assertion as JSON, without its times; setAssertion compares them
+	signAgainAt time.Time // from this time on, the assertion is not reused
 }
 
 // readDecision reads the decision for a host session from the store. A host session is stored as a
@@ -61,8 +61,8 @@ func (h *Handler) readDecision(ctx context.Context, s *site, grantID string, has
 		return h.endedDecision(ctx, grantID, err)
 	}
 	d := &decision{user: &user}
-	// Access and sign-in method are checked again, since the configuration may have changed. All other
-	// checks were made before the host session was created; see serveHandoff.
+	// Access and sign-in method are checked again, since the configuration may have changed. All
+	// other checks were made before the host session was created; see serveHandoff.
 	if d.denied, err = admission.CheckGrant(ctx, h.cfg.Access, s.app.App, grant, user); err != nil {
 		return nil, err
 	}
@@ -170,8 +170,8 @@ type identity struct {
 
 // setAssertion sets the assertion of a decision: a JWT with the user's identity. A site can verify
 // it with the gateway's JWKS. Signing takes much longer than all other work for a request.
-// Therefore the previous assertion is reused before its resignAt, if its claims are the same. The
-// algorithm is ES256: an RS256 signature takes forty times as long.
+// Therefore the previous assertion is reused before its signAgainAt, if its claims are the same.
+// The algorithm is ES256: an RS256 signature takes forty times as long.
 func (h *Handler) setAssertion(d *decision, s *site, c claims, previous *decision, now time.Time) error {
 	c.Issuer, c.Audience = h.cfg.URL, s.app.ID
 	withoutTimes, err := json.Marshal(c)
@@ -179,8 +179,8 @@ func (h *Handler) setAssertion(d *decision, s *site, c claims, previous *decisio
 		return err
 	}
 	d.claims = string(withoutTimes)
-	if previous != nil && previous.claims == d.claims && now.Before(previous.resignAt) {
-		d.assertion, d.resignAt = previous.assertion, previous.resignAt
+	if previous != nil && previous.claims == d.claims && now.Before(previous.signAgainAt) {
+		d.assertion, d.signAgainAt = previous.assertion, previous.signAgainAt
 		return nil
 	}
 	c.IssuedAt = now.Add(-assertionSkew).Unix()
@@ -191,7 +191,7 @@ func (h *Handler) setAssertion(d *decision, s *site, c claims, previous *decisio
 		return err
 	}
 	signed, err := h.cfg.Keys.Sign(keys.ES256, keys.TypeAssertion, payload)
-	d.assertion, d.resignAt = headerValue(signed), now.Add(assertionReuse)
+	d.assertion, d.signAgainAt = headerValue(signed), now.Add(assertionReuse)
 	return err
 }
 

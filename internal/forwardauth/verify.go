@@ -87,8 +87,8 @@ func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decisi
 			return nil, now, err
 		}
 		until := now.Add(h.cfg.Cache)
-		if d.denied == "" && d.resignAt.Before(until) {
-			until = d.resignAt
+		if d.denied == "" && d.signAgainAt.Before(until) {
+			until = d.signAgainAt
 		}
 		return d, until, nil
 	}
@@ -97,8 +97,8 @@ func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decisi
 	}
 	d, until, err := read()
 	if err == nil {
-		// With Config.Cache 0 every request reads the store. The next request may reuse the assertion
-		// (the signed identity) of this decision.
+		// With Config.Cache 0 this entry expires at once, so every request reads the store. The
+		// entry is stored so that the next decision can reuse its assertion (the signed identity).
 		h.cache.put(k, entry{d, until}, now)
 	}
 	return d, err
@@ -258,9 +258,9 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		h.showFailure(w, r, req, err)
 	case d.denied == "":
-		// The user has been allowed since /verify denied the request. Another process may still have
-		// the denial in its cache, and /verify denies the next request again. The page waits for a
-		// second before it continues, so that the redirects do not repeat at full speed.
+		// The user has been allowed since /verify denied the request. Another process may still
+		// have the denial in its cache, and /verify denies the next request again. The page waits
+		// for a second before it continues, so that the redirects do not repeat at full speed.
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, App: req.site.app.Name, Go: req.site.origin +
 			cleanReturn(req.target), ContinueAfter: time.Second})
 	case d.denied == web.NotSignedIn && r.URL.Query().Get("form") == "1":

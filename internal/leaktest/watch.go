@@ -16,8 +16,9 @@ import (
 // values that package fmt, encoding/json or log/slog prints.
 
 // Watch returns a handler that calls h and checks the response. The test fails if a header, a
-// trailer or the body contains a planted value: [Secret] or [Mark]. Watch keeps a copy of the whole
-// body until h returns. Flush and the other functions of http.ResponseController still work.
+// trailer or the body contains a planted value: [Secret], which tests use as a secret, or [Mark],
+// which is at the end of the simulator's codes and tokens. Watch keeps a copy of the whole body
+// until h returns. Flush and the other functions of http.ResponseController still work.
 func Watch(t testing.TB, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorder := &recordingWriter{ResponseWriter: w}

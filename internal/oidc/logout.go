@@ -34,8 +34,8 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 	case http.MethodGet:
 		h.logoutGet(w, r)
 	case http.MethodPost:
-		// The session cookie is SameSite=Lax, so a browser does not send it with a POST from another
-		// site. The browser sends the cookie with the GET that follows.
+		// The session cookie is SameSite=Lax, so a browser does not send it with a POST from
+		// another site. The browser sends the cookie with the GET that follows.
 		form, ok := h.readLogoutForm(w, r)
 		if !ok {
 			return
@@ -49,8 +49,8 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readLogoutForm returns the form of a POST request, which may be empty. If the form is malformed, it
-// shows an error and returns false.
+// readLogoutForm returns the form of a POST request, which may be empty. If the form is malformed,
+// it shows an error and returns false.
 func (h *Handler) readLogoutForm(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQuery))
 	if err == nil && (len(body) == 0 || isForm(r)) {
@@ -95,7 +95,7 @@ func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 	}
 	h.observe("logout", "", req.client, nil)
 	// Without an id_token_hint, another site may have made this request. So the browser is not
-	// redirected: the user gets a page with a link.
+	// redirected at once: the user first sees the page that the session has ended.
 	if req.continueTo != "" && req.subject != "" {
 		route.SeeOther(w, req.continueTo)
 		return
@@ -103,8 +103,8 @@ func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 	h.showSignedOut(w, r, req)
 }
 
-// parseSignOut validates the parameters of a sign-out. An id_token_hint that cannot be verified is an
-// error, and so is a post_logout_redirect_uri that the app has not registered.
+// parseSignOut validates the parameters of a sign-out. An id_token_hint that cannot be verified is
+// an error, and so is a post_logout_redirect_uri that the app has not registered.
 func (h *Handler) parseSignOut(r *http.Request, q url.Values) (signOut, error) {
 	var req signOut
 	for _, name := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state"} {

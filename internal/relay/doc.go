@@ -8,12 +8,12 @@
 // (authorize.go). From them, package admission decides the next step.
 //
 //	GET      /connect/oauth2/authorize    302 to the app with a code, or to sign-in, which returns here
-//	GET      /connect/qrconnect           the same for old website code (snsapi_login)
+//	GET      /connect/qrconnect           the same for websites written for snsapi_login
 //	GET POST /sns/oauth2/access_token     code → access token, refresh token, openid
 //	GET POST /sns/oauth2/refresh_token    refresh token → another access token
 //	GET POST /sns/userinfo                access token → nickname and picture
 //	GET POST /sns/auth                    is the token valid for this openid
-//	GET      /MP_verify_….txt             proves to WeChat who owns the domain; at the root as well
+//	GET      /MP_verify_….txt             proves to WeChat who owns the domain; also without the path of the gateway
 //
 // The gateway issues the codes and tokens itself ([gateway.Grants]), and each belongs to one app.
 // An app has a connector: an official account or website app at WeChat. The app receives the

@@ -172,7 +172,7 @@ func (h *Handler) End(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// endTimeout limits how long endEverywhere waits for the store.
+// endTimeout limits how long the ending of sessions waits for the store.
 const endTimeout = 10 * time.Second
 
 // endEverywhere serves POST /sign-out/everywhere. It ends every session of the user, in all
@@ -223,7 +223,7 @@ func (h *Handler) endBrowser(w http.ResponseWriter, r *http.Request) {
 	}
 	now := h.cfg.Now()
 	// The sign-out is completed even if the user closes the page now.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout)
 	defer cancel()
 	sessions, err := h.cfg.Sessions.UserSessions(ctx, b.UserID, now)
 	for _, s := range sessions {

@@ -117,8 +117,8 @@ func hashSource(content []byte) string {
 // Title returns the name of the gateway.
 func (s *Site) Title() string { return s.cfg.Names.Title }
 
-// loadTexts reads the catalogues. It returns an error if a catalogue lacks a text of a kind or a
-// text of shared. Any further text is an error too, except the text of a button.
+// loadTexts reads the catalogues. Each kind of page must have a title and a text, and may have a
+// button. The texts that the function shared lists are required too. Any other text is an error.
 func loadTexts() (*lang.Catalogue, error) {
 	texts, err := lang.Load(files, "files")
 	if err != nil {
@@ -142,7 +142,7 @@ type view struct {
 	Lines     []string    // the paragraphs of the text
 	Main      string      // label of the main button; "" = no button
 	BackWord  string      // label of the button back to the app
-	GoLink    any         // address of the main button: a string, or a template.URL of AppLink.href
+	GoLink    any         // address of the main button: a string, or for a link to an app what AppLink.href returns
 	BackLink  any         // address of the button back to the app, of the same types
 	Refresh   string      // content of <meta http-equiv="refresh">; "" = none
 	RequestID string      // request id that the page shows; "" = none. It hides Page.RequestID.
@@ -179,8 +179,8 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	if len(p.Forms) > 0 {
-		// With "no-referrer" a browser sends a form with "Origin: null". Package route would reject the
-		// form as a form of another site.
+		// With "no-referrer" a browser sends a form with "Origin: null". Package route would reject
+		// the form as a form of another site.
 		header.Set("Referrer-Policy", "same-origin")
 	}
 	header.Add("Vary", "Accept-Language")
@@ -265,7 +265,7 @@ func (v view) textsFor(app, site string) (func(key string) (string, error), erro
 
 // Error responds to a request that failed. The text of the error is logged and not sent. A browser
 // gets a page with the request id. A program (see isProgram) gets JSON. If the client has
-// disconnected, nothing is logged.
+// disconnected, the line "request failed" is not logged.
 //
 //	gateway.ErrUnavailable                  503, with Retry-After
 //	a context has expired or was cancelled  503, with Retry-After

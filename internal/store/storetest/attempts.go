@@ -8,8 +8,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// newAttempt returns an attempt by owner to redeem the code. at is a time after noon. The lease and
-// the time for a second code end 15 seconds after at. The key stands for the state of the callback.
+// newAttempt returns an attempt by owner to redeem the code. The key stands for the state of the
+// callback. The attempt begins at a time after noon. For 15 seconds the owner may finish it, and
+// for 15 seconds one more code is accepted if WeChat has rejected this code.
 func newAttempt(key, code, owner string, at time.Duration) gateway.Attempt {
 	return gateway.Attempt{Key: key, Code: code, Owner: owner, Lease: after(at + 15*time.Second),
 		Expires: after(time.Hour), SecondCodeUntil: after(at + 15*time.Second)}
@@ -39,13 +40,15 @@ func (f *fixture) wantAttemptLost(want gateway.Attempt, at time.Duration, existi
 
 // attemptCases test attempts. An attempt guards the code of one WeChat callback. Of several
 // requests with one state, only one may send the code to WeChat. The other requests get its
-// outcome. The owner of an attempt is the request that began the attempt.
+// outcome. The owner of an attempt is the request that began the attempt. After WeChat has rejected
+// a code, one second code with the same state may be sent until SecondCodeUntil. A failed attempt
+// expires after gateway.FailedAttemptLife.
 var attemptCases = []testCase{
 	{
 		name:   "one of a hundred requests gets the attempt",
 		reason: "WeChat rejects a code that is sent twice, and both requests would fail",
 		run: func(t *testing.T, f *fixture) {
-			stores := f.handles()
+			stores := f.handles() // two connections to one database
 			for round := range 3 {
 				key := fmt.Sprint("k", round)
 				var results, owners counter
@@ -126,7 +129,7 @@ var attemptCases = []testCase{
 		},
 	},
 	{
-		name:   "of one flow two codes are sent at most",
+		name:   "at most two codes are sent for one state",
 		reason: "everybody can send made-up codes, and WeChat counts the calls of all users together",
 		run: func(t *testing.T, f *fixture) {
 			refused := gateway.Outcome{Kind: gateway.OutcomeCodeRefused, At: noon}
