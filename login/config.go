@@ -47,8 +47,8 @@ type Config struct {
 	// WebsiteApp signs users in everywhere else by WeChat's QR code (网站应用); nil is none.
 	WebsiteApp *wechat.Client
 
-	// AnyBrowser treats every browser as WeChat's, for development with a simulator of WeChat. WeChat
-	// itself answers other browsers with an error page.
+	// AnyBrowser treats every browser as WeChat's, for development with a simulator of WeChat.
+	// WeChat itself answers other browsers with an error page.
 	AnyBrowser bool
 
 	// Insecure allows plain http at an address that is not loopback, for testing a test account
@@ -111,14 +111,15 @@ type Config struct {
 	// 0 is 720 hours.
 	ProfileMaxAge time.Duration
 
-	// ClientAddr returns the IP address of the client that sent a request. It is for programs behind
-	// a proxy: read the address from the header that the proxy sets, such as X-Forwarded-For, and
-	// only if the proxy removes that header from clients' requests. nil uses the address of the peer.
+	// ClientAddr returns the IP address of the client that sent a request. It is for programs
+	// behind a proxy: read the address from the header that the proxy sets, such as
+	// X-Forwarded-For, and only if the proxy removes that header from clients' requests. nil uses
+	// the address of the peer.
 	//
-	// The address limits the effect of made-up codes. Everyone can send a made-up code to the
-	// callback, and WeChat refuses it. If WeChat refused many codes from one network lately, this
-	// handler sends fewer codes of that network to WeChat. Loopback and private addresses are not
-	// counted, because they belong to proxies.
+	// The handler counts refused codes by the network of this address. Everyone can send a made-up
+	// code to the callback, and WeChat refuses it. If WeChat refused many codes from one network
+	// lately, this handler sends fewer codes of that network to WeChat. Loopback and private
+	// addresses are not counted, because they belong to proxies.
 	ClientAddr func(*http.Request) netip.Addr
 
 	// ExchangesPerMinute limits how many codes this handler sends to WeChat in a minute, for each
@@ -131,8 +132,7 @@ type Config struct {
 	RequestID func(*http.Request) string
 
 	// OnEvent is called for metrics: for each sign-in that starts, and for each response to a
-	// callback. The difference of the two counts is the number of users who did not return from
-	// WeChat. OnEvent must not block, and must be safe for concurrent use.
+	// callback (see Event.Outcome). OnEvent must not block, and must be safe for concurrent use.
 	OnEvent func(context.Context, Event)
 
 	// Logger gets one line for each sign-in and one for each error. No line contains a code, a

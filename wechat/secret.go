@@ -34,10 +34,10 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // LogValue returns "[redacted]", for log/slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Format prints a Token with its secrets redacted. Without Format, %s would print the secrets of a
-// []*Token: %s is a wrong verb for a pointer, and for a wrong verb fmt calls no methods.
+// Format prints a Token with its secrets redacted. Package fmt prints the pointers in a []*Token
+// with %s as a wrong verb, and then ignores the methods of Secret. It does call Format.
 func (t Token) Format(s fmt.State, verb rune) {
-	type plain Token
+	type plain Token // without this method, which would call itself
 	_, _ = fmt.Fprintf(s, fmt.FormatString(s, verb), plain(t))
 }
 

@@ -13,7 +13,7 @@ type Grant struct {
 	ID        string // opaque
 	App       string
 	UserID    string // when the user is joined into an older one, the store sets the older id
-	Subject   string // the sub claim: the subject that is pinned for the user (see Pin); see PutCode for ""
+	Subject   string // the sub claim, fixed for a user at an app (see Pin); PutCode fills in an empty one
 	Scopes    []string
 	AuthTime  time.Time // when WeChat authenticated the user
 	Session   [32]byte  // hash of the session in which the user authorized the app; zero = none
@@ -43,7 +43,7 @@ type Code struct {
 	Nonce       string
 	ExpiresAt   time.Time
 	RedeemedAt  time.Time // zero = not redeemed
-	PinSubject  string    // for PutCode: subject to pin if none is; not stored with the code
+	PinSubject  string    // PutCode pins this subject if the user has no pinned one; not stored
 }
 
 // Token is an access token.
@@ -59,7 +59,7 @@ type TokenIssue struct {
 	Access          Token     // Grant is filled in by the store
 	Refresh         [32]byte  // hash of the first refresh token; zero = none
 	GrantExpires    time.Time // new end of the grant; zero = Access.ExpiresAt
-	ReplayTolerated bool      // a second redemption revokes nothing; for relay apps: clients of WeChat retry
+	ReplayTolerated bool      // a second redemption revokes nothing: for apps of kind relay, whose libraries repeat it
 }
 
 // Rotation is a request to replace a refresh token: the client presents one, and gets its successor

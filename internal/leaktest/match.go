@@ -14,7 +14,8 @@ import (
 //
 //   - No beginning contains the block: the window moves by nearly its whole length. So most bytes of
 //     the text are never read.
-//   - A beginning contains the block before its end: the window moves until the two would match.
+//   - A beginning contains the block, but not at its end: the window moves until the block in the text
+//     lies under the block in the beginning.
 //   - A beginning ends with the block: the text at the window is compared with the whole form.
 type matcher struct {
 	window   int                // length of the window

@@ -20,7 +20,7 @@ type Error struct {
 	// For the log only.
 	app      string      // id of the app, when its authentication has failed
 	reason   string      // a word for the cause; "" = Code
-	compared []slog.Attr // the values that were compared, without secrets, codes and tokens
+	compared []slog.Attr // such as the sent and the registered redirect URI; no secrets, codes or tokens
 }
 
 func newError(status int, code, description string) *Error {
@@ -104,8 +104,8 @@ func protocolError(err error) *Error {
 	return newError(http.StatusInternalServerError, codeServerError, "the server failed")
 }
 
-// pageError is an error that is shown to the user on a page of the gateway. The method code
-// returns its error code, for metrics and for an app that receives the error.
+// pageError is an error that is shown to the user on a page of the gateway. Its code method
+// returns the error code, for metrics and for an app that receives the error.
 type pageError struct {
 	kind     web.Kind    // the page
 	client   *Client     // nil when the request identified none

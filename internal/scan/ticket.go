@@ -18,9 +18,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file makes tickets. A ticket is the row in the store for one QR code. A desktop (the browser
-// that shows the QR code) keeps a flow in its cookie: one sign-in. Each QR code of a flow is a
-// round, with its own ticket. The secrets of a ticket are derived from the seed in the cookie.
+// This file makes tickets. A ticket is the row in the store for one QR code. A desktop is the
+// browser that shows the QR code. A flow is one sign-in; the desktop keeps it in its cookie. Each
+// QR code of a flow is a round, with its own ticket. The secrets of a ticket are derived from the
+// seed in the cookie.
 
 const (
 	seedSize   = 32
@@ -32,7 +33,7 @@ const (
 // ticketData is the content of gateway.Ticket.Data: the parts of the desktop's request that the
 // phone's requests need.
 type ticketData struct {
-	Network        string `json:"n,omitempty"` // networks.tag of the desktop's address
+	Network        string `json:"n,omitempty"` // of the desktop (networks.tag), compared with the phone's
 	Reauthenticate bool   `json:"f,omitempty"` // the phone has to sign in again, even with a session
 	Consent        bool   `json:"c,omitempty"` // the phone has to see WeChat's consent page
 	Profile        bool   `json:"p,omitempty"` // the app wants nickname and picture
@@ -96,8 +97,8 @@ func (f *desktopFlow) number() (string, error) {
 		return "", err
 	}
 	for _, b := range stream {
-		// 10 to 99 are 90 values. 180 is the largest multiple of 90 that a byte can hold. With this limit
-		// all numbers are equally likely.
+		// 10 to 99 are 90 values. 180 is the largest multiple of 90 that a byte can hold. With this
+		// limit all numbers are equally likely.
 		if b < 180 {
 			return strconv.Itoa(int(b)%90 + 10), nil
 		}
@@ -130,8 +131,8 @@ func isNumber(t gateway.Ticket, number string) bool {
 }
 
 // formID returns a value that identifies the ticket with this hash. It reveals neither the id nor
-// the hash of the ticket. The phone's forms contain it: a form for an older QR code does not answer
-// the ticket of a newer QR code. The session that a ticket creates contains it too.
+// the hash of the ticket. The phone's forms contain it, so that a form made for an older QR code is
+// not accepted for a newer one. The session that a ticket creates contains it too.
 func formID(hash [32]byte) string {
 	sum := sha256.Sum256(append([]byte("weigate/scan mark\x00"), hash[:]...))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
@@ -155,7 +156,7 @@ func (h *Handler) newTicket(r *http.Request, f *desktopFlow, now time.Time) (gat
 	if err != nil {
 		return gateway.Ticket{}, fmt.Errorf("scan: %w", err)
 	}
-	return gateway.Ticket{
+	return gateway.Ticket{ // its Network is a hash that only counts the tickets of one network
 		Hash: hashID(secrets.id), Desktop: hashDesktop(secrets.desktop), App: f.LoginRequest.App,
 		Connector: f.LoginRequest.Connector,
 		Browser:   readBrowser(r.UserAgent()), MaskedIP: maskAddress(address), Network: h.networks.share(address),

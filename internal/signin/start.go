@@ -68,8 +68,8 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 //
 // A signed-in user who shares nickname and avatar signs in again, and gets a new session. WeChat
 // must confirm the same user, so the sign-in uses the connector (official account) of the old
-// session. The new session keeps the login request id of the old session: the id of an app's
-// request. Without the id, the app would not accept the new session, and would require another
+// session. The old session may come from the login request of an app. The new session keeps the id
+// of that request: without it, the app would not accept the new session, and would require another
 // sign-in.
 func (h *Handler) beginOwn(w http.ResponseWriter, r *http.Request, t target) error {
 	login := session.LoginRequest{ReturnURL: t.returnTo, Profile: t.profile}
@@ -126,9 +126,9 @@ func (h *Handler) withoutProfile(returnTo string) web.Form {
 const continueAfter = 100 * time.Millisecond
 
 // declineProfile serves the form "Continue without" and records that the user is not to be asked
-// again in this session. It responds with a page that continues to the return address. Browsers
-// would block a redirect, as described at askProfile, because the return address redirects to the
-// app.
+// again in this session. The return address redirects to the app. After a form, browsers block a
+// redirect to another origin (form-action of the Content-Security-Policy). So the response is a
+// page that continues to the return address.
 func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 	returnTo, ok := h.readForm(w, r)
 	if !ok {

@@ -24,8 +24,8 @@ type Fault struct {
 	// [Server.ClearFaults].
 	Times int
 	// AfterWork processes the request and then replaces the response. For example, a code is used
-	// up, but the caller gets no tokens. Without AfterWork the request is not processed, and the
-	// code stays valid.
+	// up, but the caller gets no tokens. Without AfterWork, a fault that replaces the response
+	// leaves the request unprocessed, and the code stays valid.
 	AfterWork bool
 
 	// Latency delays the response, in real time. It ends early when the caller disconnects.

@@ -42,10 +42,11 @@ const importSettings = `PRAGMA cache_size = -131072; PRAGMA wal_autocheckpoint =
 
 // ImportUsers implements gateway.Users.
 func (s *Store) ImportUsers(ctx context.Context, lines []gateway.ImportedUser) (gateway.ImportResult, error) {
-	err := s.db.writer.outside(ctx, func(c *sql.Conn) error {
-		_, err := c.ExecContext(ctx, importSettings)
-		return err
-	})
+	err := s.db.writer.outside(ctx, // outside a transaction, as SQLite requires for these settings
+		func(c *sql.Conn) error {
+			_, err := c.ExecContext(ctx, importSettings)
+			return err
+		})
 	if err != nil {
 		return gateway.ImportResult{}, failed("import_users", err)
 	}
@@ -53,8 +54,8 @@ func (s *Store) ImportUsers(ctx context.Context, lines []gateway.ImportedUser) (
 }
 
 // TouchSession implements gateway.Sessions. It first reads whether the session was last written at
-// least a minute ago. Usually it was not, and TouchSession changes nothing. So most requests do not
-// wait for the writer, the goroutine that makes all changes.
+// least a minute ago. Usually the last write is more recent, and TouchSession changes nothing. So
+// most requests do not wait for the writer, the goroutine that makes all changes.
 func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.Time) error {
 	const due = ` WHERE hash = $1 AND seen_at <= $2 AND expires_at > $3`
 	args := []any{h[:], sqlstore.Micros(now.Add(-time.Minute)), sqlstore.Micros(now)}

@@ -10,8 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// newCompletion returns the completion of a sign-in, with a new session with the id sessionID. key
-// and owner are those of the attempt, the right to exchange the code of this sign-in.
+// newCompletion returns the completion of a sign-in, with a new session with the id sessionID. An
+// attempt is the right to exchange the code of a sign-in; key and owner are the attempt's.
 func newCompletion(signIn gateway.SignIn, key, owner, sessionID string) gateway.Completion {
 	session := newSession("", sessionID)
 	session.Connector, session.AppID, session.OpenID = signIn.Connector, signIn.AppID, signIn.OpenID
@@ -61,10 +61,10 @@ var completionCases = []testCase{
 			f.beginAttempt("k", "one")
 			completion := newCompletion(mainConnector.signIn(after(time.Second), "o1", "u1"), "k", "one", "s1")
 			completion.Previous = old.Hash
-			user, joins, err := f.store.CompleteSignIn(t.Context(), completion)
+			user, events, err := f.store.CompleteSignIn(t.Context(), completion)
 			wantNoError(t, err)
 			wantEqual(t, "status", user.Status, gateway.Active)
-			wantEqual(t, "events of joining", fmt.Sprint(eventKinds(joins)), "[user_created ok]")
+			wantEqual(t, "events of users", fmt.Sprint(eventKinds(events)), "[user_created ok]")
 
 			session, sessionUser, err := f.store.SessionUser(t.Context(), completion.Session.Hash, noon)
 			wantNoError(t, err)
@@ -75,9 +75,9 @@ var completionCases = []testCase{
 			f.getSession(other.Hash, noon)
 			wantEqual(t, "outcome", f.attemptOutcome("k"), completion.Outcome)
 
-			events := f.listEvents(gateway.EventQuery{UserID: user.ID})
-			wantEqual(t, "events", fmt.Sprint(eventKinds(events)), "[sign_in ok user_created ok]")
-			signIn := events[slices.IndexFunc(events, func(event gateway.Event) bool { return event.Kind == "sign_in" })]
+			stored := f.listEvents(gateway.EventQuery{UserID: user.ID})
+			wantEqual(t, "events", fmt.Sprint(eventKinds(stored)), "[sign_in ok user_created ok]")
+			signIn := stored[slices.IndexFunc(stored, func(event gateway.Event) bool { return event.Kind == "sign_in" })]
 			signIn.ID = 0
 			wantEqual(t, "event", signIn, gateway.Event{
 				At: completion.Now, Kind: "sign_in", UserID: user.ID, App: "wiki", Connector: "main", Method: "wechat",
@@ -179,14 +179,14 @@ var completionCases = []testCase{
 		name:   "a completion joins users by unionid",
 		reason: "the session must belong to the older user, which remains",
 		run: func(t *testing.T, f *fixture) {
-			older, younger := f.addTwoUsers()
+			older, younger := f.addTwoUsers() // of two connectors, without a common unionid yet
 			f.addSession(younger.ID, "young session")
 			f.beginAttempt("k", "one")
 			completion := newCompletion(siteConnector.signIn(after(2*time.Second), "s1", "u1"), "k", "one", "s1")
-			got, joins, err := f.store.CompleteSignIn(t.Context(), completion)
+			got, events, err := f.store.CompleteSignIn(t.Context(), completion)
 			wantNoError(t, err)
 			wantEqual(t, "user", got.ID, older.ID)
-			wantEqual(t, "events of joining", fmt.Sprint(eventKinds(joins)), "[users_joined ok]")
+			wantEqual(t, "events of users", fmt.Sprint(eventKinds(events)), "[users_joined ok]")
 			wantEqual(t, "user of the session", f.getSession(completion.Session.Hash, noon).UserID, older.ID)
 			_, err = f.store.Session(t.Context(), hash("young session"), noon)
 			wantError(t, err, gateway.ErrNotFound)
@@ -307,7 +307,7 @@ var completionCases = []testCase{
 	},
 	{
 		name:   "no user is created where only known users may sign in",
-		reason: "one network must not create any number of users",
+		reason: "otherwise one network could create an unlimited number of users",
 		run: func(t *testing.T, f *fixture) {
 			known := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1")).ID
 			for name, c := range map[string]struct {
