@@ -4,17 +4,42 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+// lockedBuilder is a strings.Builder for several goroutines: a timer writes the summary.
+type lockedBuilder struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *lockedBuilder) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuilder) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func (b *lockedBuilder) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text.Reset()
+}
 
 // TestFloodOfLogLinesIsSampled logs one message very often. Other messages are logged as before, and
 // the log has the number of missing lines, also of errors.
 func TestFloodOfLogLinesIsSampled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var out strings.Builder
+		var out lockedBuilder
 		exceeded := 0
 		h := NewLogHandler(slog.NewTextHandler(&out, nil), func(string) { exceeded++ })
 		log := slog.New(h).With("request_id", "r1")
@@ -28,11 +53,12 @@ func TestFloodOfLogLinesIsSampled(t *testing.T) {
 		if n := strings.Count(out.String(), "request rejected"); n != LogLines.Burst+LogLinesPerCause.Burst {
 			t.Errorf("%d lines of the flood, want %d", n, LogLines.Burst+LogLinesPerCause.Burst)
 		}
-		if !strings.Contains(out.String(), `msg="signed in"`) || out.Len() > 100_000 {
-			t.Errorf("log of %d bytes:\n%.1000s", out.Len(), out.String())
+		if !strings.Contains(out.String(), `msg="signed in"`) || len(out.String()) > 100_000 {
+			t.Errorf("log of %d bytes:\n%.1000s", len(out.String()), out.String())
 		}
 		out.Reset()
 		time.Sleep(summaryDelay + time.Second)
+		synctest.Wait() // until the summary is written
 		for _, want := range []string{
 			`level=WARN msg="log lines dropped" message="request rejected" count=99890`,
 			`level=ERROR msg="log lines dropped" message="store unavailable" count=890`,
