@@ -100,7 +100,7 @@ func TestThousandsOfCookiesCostNothing(t *testing.T) {
 			few, many := leastTime(handler, request("weigate"+port+"-s=A")), leastTime(handler, request(cookies))
 			t.Logf("%-5s %-36s %8v with a few, %8v with thousands", method, name, few.Round(time.Microsecond),
 				many.Round(time.Microsecond))
-			if many-few > 20*time.Millisecond {
+			if many-few > 100*time.Millisecond { // before the bound it was 157 ms to 2 s
 				t.Errorf("%s %s: %v with a few cookies, %v with thousands", method, name, few, many)
 			}
 		}

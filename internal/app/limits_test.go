@@ -124,7 +124,7 @@ func TestFloodAtEveryRouteEnds(t *testing.T) {
 // because the machine is slow.
 func stoppedClock(w *gatewayFixture) {
 	start := time.Now()
-	w.options.Now = func() time.Time { return start.Add(w.clock.Now().Sub(time.Now()).Round(time.Millisecond / 2)) }
+	w.options.Now = func() time.Time { return start.Add(time.Until(w.clock.Now()).Round(time.Millisecond / 2)) }
 }
 
 // TestReloadKeepsCounts: a client that has used up its share does not get a new one when the

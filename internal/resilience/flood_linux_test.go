@@ -75,7 +75,6 @@ func (w *clusterFixture) signInHonestly(
 	for i := range n {
 		select {
 		case <-ctx.Done():
-			n = i
 		case <-tick.C:
 		}
 		if ctx.Err() != nil {
@@ -107,7 +106,6 @@ func (w *clusterFixture) signInHonestly(
 type flood struct {
 	w      *clusterFixture
 	hosts  []string
-	mu     sync.Mutex
 	counts map[string]*atomic.Int64 // by attack: requests that got a response
 }
 
