@@ -69,20 +69,21 @@
 //
 // The program's own sign-out button is a form with method post and action /sign-out. Its field
 // "return" is optional. The page with the form must not have the Referrer-Policy "no-referrer".
-// With this policy, browsers send "Origin: null". Old browsers send no Sec-Fetch-Site header
-// either. Their form would then be rejected as a form of another site.
+// Browsers then send "Origin: null". An old browser also sends no Sec-Fetch-Site header, so its
+// form is rejected as a form of another site.
 //
 // # Security
 //
 //   - A code is redeemed only for the browser that started the sign-in. The flow cookie contains
 //     the state and the return address. It is encrypted, bound to its name, HttpOnly and
-//     SameSite=Lax. On https without a path it has the prefix "__Host-". The state is compared in
-//     constant time.
+//     SameSite=Lax. If Config.URL is https and has no path, the cookie has the prefix "__Host-".
+//     The state is compared in constant time.
 //   - A code is redeemed once. An [Attempt] is stored before the code is sent to WeChat. The
 //     attempt has a lease: the time by which its outcome must be stored. When the lease passes
-//     without an outcome, the sign-in starts again; the code is never sent a second time. WeChat
-//     sometimes requests the callback twice, even with two codes for one state (many field
-//     reports). The second code is redeemed only if WeChat refused the first code.
+//     without an outcome, the sign-in starts again; the code is never sent a second time. WeChat's
+//     browser sometimes opens the callback twice, and sometimes with a second code for the same
+//     state (many field reports). The second code is redeemed only if WeChat refused the first
+//     code.
 //   - A repeated callback never creates a second session, since the session id is derived from a
 //     secret in the flow cookie. A repeated callback is accepted for a minute, and only while the
 //     session exists. After a sign-out, the back button therefore signs nobody in.

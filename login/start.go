@@ -13,8 +13,8 @@ import (
 // user returns to the home page of your program. WeChat then shows no consent page to users of an
 // official account.
 type StartOptions struct {
-	// Return is where the user continues afterwards: a path such as "/x?y#/z", or a URL at the origin
-	// of Config.URL or one of Config.ReturnHosts. "" is the path of Config.URL.
+	// Return is where the user continues afterwards: a path such as "/x?y#/z", or a URL at the
+	// origin of Config.URL or one of Config.ReturnHosts. "" is the path of Config.URL.
 	Return string
 	// Scope is wechat.ScopeBase (also "") or wechat.ScopeUserInfo, which shows WeChat's consent
 	// page and returns nickname and avatar. A website app always uses wechat.ScopeLogin.
@@ -22,8 +22,8 @@ type StartOptions struct {
 	// ForcePopup makes WeChat show its consent page even to users who agreed recently. The user
 	// consents again; WeChat does not authenticate the user again.
 	ForcePopup bool
-	// Method selects the sign-in method. Only MethodWebsite can be selected, and only outside WeChat.
-	// Any other value is ignored: the method depends on the browser.
+	// Method selects the sign-in method. Only MethodWebsite can be selected, and only outside
+	// WeChat. Any other value is ignored: the method depends on the browser.
 	Method Method
 	// Data is data of the caller, at most MaxData bytes. It is stored in an encrypted cookie of the
 	// browser and returned as SignIn.Data.
@@ -61,7 +61,7 @@ func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) 
 	prepared := h.engine.Prepare(b)
 	prepared.SetCookies(w)
 	switch prepared.Kind {
-	case flow.SnapshotNotice: // the previous sign-in was on WeChat's snapshot page
+	case flow.SnapshotNotice: // the previous sign-in was on WeChat's snapshot page, of a virtual user
 		h.showPage(w, r, Page{Kind: PageSnapshot, AgainURL: h.startURL(returnTo, o.Scope)})
 		return
 	case flow.Loop: // sign-ins succeeded, but their sessions are not found
@@ -159,8 +159,8 @@ func OnPhone(r *http.Request) bool { return flow.ClassifyUserAgent(r) == flow.On
 // else the method for this kind of browser. If there is no method, chooseMethod returns the kind of
 // the page that explains where to continue.
 //
-// A phone outside WeChat gets this page whenever an official account is configured. Users cannot
-// scan a QR code on their own screen.
+// Unless MethodWebsite is selected or Config.AnyBrowser is set, a phone outside WeChat gets this
+// page if an official account is configured. Users cannot scan a QR code on their own screen.
 func (h *Handler) chooseMethod(r *http.Request, selected Method) (Method, PageKind) {
 	hasAccount, hasWebsite := h.cfg.OfficialAccount != nil, h.cfg.WebsiteApp != nil
 	class := flow.ClassifyUserAgent(r)

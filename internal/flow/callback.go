@@ -114,8 +114,8 @@ func (e *Engine) callbackResult(b Browser, f *Flow, code string, record RecordFu
 		if !redeemedHere && now.Sub(out.At) >= repeatWindow {
 			return e.Lost(b, f)
 		}
-		// The state counts the earlier sign-ins that left the browser without a session (see
-		// Start). This sign-in is added to the count.
+		// The state counts sign-ins that left the browser without a session (see Start). Until the
+		// browser shows its new session, this sign-in counts as one of them.
 		count := e.cookies.newSignInCount(restartsOf(f.state)+1, now)
 		return Result{Kind: SignedIn, Flow: f, Outcome: out, Repeat: !redeemedHere, Cookies: count}
 	case OutcomeCodeRefused:

@@ -22,8 +22,9 @@
 //	                          page of /verify)
 //
 // A user has a separate session on each host: the host session. Its cookie is valid on this host
-// only. The store keeps a host session as a grant. The token of the handoff is stored as a one-time
-// code for this grant. The code is bound to a nonce in a cookie of the browser.
+// only. The store keeps a host session as a grant. As in OAuth, the handoff's token is a code that
+// is used once, and /.weigate/finish exchanges it for the host session. The code is bound to a
+// nonce in a cookie of the browser.
 //
 // A host session is no longer accepted when
 //

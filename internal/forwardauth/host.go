@@ -29,8 +29,9 @@ const passedLifetime = 10 * time.Second
 
 // start begins a sign-in: it stores a nonce in a cookie of the host, and redirects to the gateway.
 // If the browser has a host session already (from another tab), start redirects it back to the
-// site. If this browser then requests start again at once, start shows an error. Otherwise the
-// redirects would never end: the proxy does not pass the browser's cookie to /verify.
+// site. If this browser then requests start again at once, start shows an error. This happens when
+// the proxy does not pass the browser's cookie to /verify. Without the error, the redirects would
+// never end.
 func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 	target := cleanReturn(r.URL.Query().Get(paramReturn))
 	nonce, passed := s.readNonce(r)
@@ -92,7 +93,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 		s.clear(w, s.nonceCookie)
 		route.SeeOther(w, s.origin+target)
 		return
-	case !errors.Is(err, gateway.ErrNotFound):
+	case !errors.Is(err, gateway.ErrNotFound): // errDenied and gateway.ErrExpired match ErrNotFound too
 		h.showFailure(w, r, forwardedRequest{site: s, target: target}, err)
 		return
 	}
@@ -189,7 +190,7 @@ func (h *Handler) end(ctx context.Context, s *site, grant string) error {
 //
 //   - MAC is the access token of the grant. The database has only its SHA-256.
 //   - A forged cookie, or a cookie of another host, is rejected without a query of the database.
-//   - A token of a handoff that is redeemed twice results in the same cookie both times.
+//   - If the browser repeats the request to finish, both responses set the same cookie.
 //   - GRANT identifies the user even after the session has ended: a blocked user sees the reason.
 
 // mac returns the MAC of a grant's id and a host, in base64url.
@@ -292,7 +293,8 @@ func (s *site) set(w http.ResponseWriter, name, value string, age time.Duration)
 
 func (s *site) clear(w http.ResponseWriter, name string) { s.set(w, name, "", -time.Second) }
 
-// newSecret returns 256 random bits in base64url, for a nonce, a token or the owner of an attempt.
+// newSecret returns 256 random bits in base64url, for a nonce, a token or the owner of a redemption
+// (see redeemOnce).
 func newSecret() string {
 	b := make([]byte, 32)
 	rand.Read(b)

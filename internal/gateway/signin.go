@@ -77,8 +77,8 @@ type Attempts interface {
 
 	// DropFailedAttempts deletes attempts that expire within FailedAttemptLife, the earliest first,
 	// until about keep of these attempts are left. One call deletes at most 1,000. Most of these
-	// attempts ended without a session. The others belong to sign-ins that can no longer be
-	// completed. It returns the number of deleted attempts.
+	// attempts ended without a session. The others belong to sign-ins whose cookie has
+	// expired (see Attempt.Expires). It returns the number of deleted attempts.
 	DropFailedAttempts(ctx context.Context, keep int, now time.Time) (int, error)
 }
 

@@ -282,8 +282,8 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 		return credentials{}, badRequest("the client authenticates in two ways at once")
 	}
 	c := credentials{id: user, secrets: []string{password}}
-	// RFC 6749 section 2.3.1 requires clients to form-encode id and secret before Basic. Many do not
-	// encode them, so the secret is accepted with and without decoding.
+	// RFC 6749 section 2.3.1 requires clients to form-encode id and secret before Basic. Many do
+	// not encode them, so the secret is accepted with and without decoding.
 	if decoded, err := url.QueryUnescape(password); err == nil && decoded != password {
 		c.secrets = append(c.secrets, decoded)
 	}
@@ -297,9 +297,9 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 }
 
 // authenticate returns the client of a request. An unknown client gets the same error as a wrong
-// secret. Wrong secrets are counted, and after too many, requests with a secret are refused. For
-// a public client nothing is counted: it has no secret, and anybody could send its id with wrong
-// ones to lock it out.
+// secret. Wrong secrets are counted, and after too many, requests with a secret are refused.
+// Nothing is counted for a public client: its id is public, so anybody could lock it out by sending
+// secrets with it.
 func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error) {
 	cred, err := readCredentials(r, form)
 	if err != nil {

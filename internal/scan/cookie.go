@@ -50,8 +50,8 @@ type pendingRequest struct {
 
 // phoneTicket is the content of a phone's cookie. It contains the ticket's id, so that the
 // addresses of pages need not contain the id. The cookie is replaced when the phone opens the link
-// of another QR code. Therefore "not me" does not need the cookie: it finds an approval in the
-// store.
+// of another QR code. So the button "not me", which withdraws an approval, does not rely on this
+// cookie: it looks up the approval in the store.
 type phoneTicket struct {
 	Ticket         string `json:"t,omitempty"` // id of the ticket
 	LoginRequestID string `json:"d,omitempty"` // id of the phone's own sign-in, if the phone has to sign in first
@@ -62,8 +62,8 @@ const (
 	desktopAge = time.Hour
 	phoneAge   = 15 * time.Minute
 
-	// desktopBudget limits the cookies of all tabs together, in bytes. The oldest cookies are removed.
-	// Servers and proxies limit the size of all request headers, often to 8 kB.
+	// desktopBudget limits the cookies of all tabs together, in bytes. The oldest cookies are
+	// removed. Servers and proxies limit the size of all request headers, often to 8 kB.
 	desktopBudget = 3072
 	keyChars      = 10 // 50 random bits distinguish the tabs of one browser
 

@@ -5,7 +5,7 @@
 // [Manager] finds and ends sessions: see [Manager.Current], which returns the signed-in [Browser]
 // that sent a request, [Manager.UserSessions], [Manager.End] and [Manager.EndEverywhere]. A feature
 // requests a sign-in with a [LoginRequest] from an [Authenticator]. [Authentication] is a sign-in
-// that was confirmed by other means.
+// that was not confirmed by WeChat's callback in this browser, but by a phone (scan).
 //
 // Every call reads the store, so that a sign-out, a block or an approval on one replica takes
 // effect on all of them at once.
@@ -45,7 +45,7 @@ type Manager struct {
 	Keys     [][]byte       // authenticate session cookies: the first signs, all verify
 	Idle     time.Duration  // a session expires when it was not used for this time
 	Max      time.Duration  // a session expires this time after the sign-in, even if it is used
-	AppIDs   gateway.AppIDs // of the connectors: a session of another appid has ended
+	AppIDs   gateway.AppIDs // of the connectors (apps at WeChat); a session with another appid counts as ended
 	Now      func() time.Time
 	OnError  func(ctx context.Context, err error) // called when a use could not be recorded
 }
@@ -219,7 +219,7 @@ func (m *Manager) EndEverywhere(ctx context.Context, userID string, now time.Tim
 // Browser is a signed-in browser, with its user.
 type Browser struct {
 	gateway.Session
-	User            gateway.User // of Session.UserID; if that user was joined into another, the other user
+	User            gateway.User // the user Session.UserID, or the user into which that user was joined
 	LoginRequestID  string       // ID of the LoginRequest that the last sign-in answered; "" = none
 	ProfileDeclined bool         // the user continued without nickname and avatar; not asked again in this session
 	Scopes          []string     // that WeChat granted at the sign-in
@@ -236,7 +236,7 @@ type Data struct {
 // Scan describes a browser that a phone has signed in. Its user sees it on the phone and on their
 // own page, and can sign that browser out there.
 type Scan struct {
-	Ticket   string `json:"ticket"`            // identifies the ticket to package scan; not the id in the QR code
+	Ticket   string `json:"ticket"`            // names the row of one sign-in by QR code
 	App      string `json:"app,omitempty"`     // id of the app that required the sign-in; "" = none
 	Browser  string `json:"browser,omitempty"` // name of the browser
 	MaskedIP string `json:"ip,omitempty"`      // its IP address without the last part
@@ -275,7 +275,7 @@ type LoginRequest struct {
 	ReturnURL      string      // where the browser continues: a path and query, at most MaxReturn bytes
 	App            gateway.App // the app; zero = the gateway itself. Only ID, Name and Methods are used
 	Connector      string      // the app identifies users by their openids at this connector; "" = any
-	Reauthenticate bool        // the user must authenticate again; in a scan of a QR code, on the phone
+	Reauthenticate bool        // the user must authenticate again; if they sign in by QR code, on the phone
 	Consent        bool        // WeChat must show its consent page, even after an earlier consent (forcePopup)
 	Profile        bool        // the app wants nickname and avatar, and the user may be asked for them
 	CancelURL      string      // where the user continues after cancelling: a path of this origin; "" = nowhere
@@ -331,9 +331,9 @@ type Authenticator interface {
 	// browser continues at login.ReturnURL. An error means that nothing was written to w.
 	Begin(w http.ResponseWriter, r *http.Request, login LoginRequest) error
 
-	// AskProfile redirects the browser to the page that asks for nickname and avatar. It does so only
-	// if they are unknown or old, and if the user may be asked. It reports whether it redirected.
-	// Afterwards the browser continues at returnTo.
+	// AskProfile redirects the browser to the page that asks for nickname and avatar. It does so
+	// only if they are unknown or old, and if the user may be asked. It reports whether it
+	// redirected. Afterwards the browser continues at returnTo.
 	AskProfile(w http.ResponseWriter, r *http.Request, b Browser, returnTo string) bool
 }
 

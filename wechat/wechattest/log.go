@@ -99,7 +99,7 @@ func (s *Server) record(r *request, resp response, began time.Time, f *Fault) {
 	c.Params = s.maskParams(r.call.Params)
 	s.log.lastID++
 	c.ID = s.log.lastID
-	if len(s.log.calls) >= 2*logSize { // keep the newer half; most calls then copy nothing
+	if len(s.log.calls) >= 2*logSize { // drop the older half: one copy in logSize requests
 		s.log.calls = append(s.log.calls[:0], s.log.calls[logSize:]...)
 	}
 	s.log.calls = append(s.log.calls, c)

@@ -26,8 +26,8 @@ type pageParser struct {
 	selectForm  *form  // its form
 }
 
-// startText begins to collect the text of an element such as a link. It first ends the text of an
-// element before. endText calls onText with the text.
+// startText begins to collect the text of an element such as a link. If the text of an earlier
+// element is still open, startText first ends that text. endText calls onText with the text.
 func (p *pageParser) startText(onText func(string)) {
 	p.endText()
 	p.text.Reset()

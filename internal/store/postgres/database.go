@@ -179,8 +179,8 @@ func (q querier) Each(query string, args []any, row func(func(...any) error) err
 
 // failed returns the error of an operation as callers of gateway.Store expect it: errors of package
 // gateway and of the caller's context unchanged, and failures of the database as
-// gateway.ErrUnavailable with advice. When connecting takes too long, the database has failed: the
-// exceeded limit is the ConnectTimeout that Open has set, and not the caller's limit.
+// gateway.ErrUnavailable with advice. A deadline that is exceeded while connecting is a failure of
+// the database: it is the ConnectTimeout that Open has set, not the deadline of the caller.
 func failed(op string, err error) error {
 	if isConnectError(err) && !errors.Is(err, context.Canceled) {
 		return sqlstore.Unavailable("postgres", op, err, advice(err))

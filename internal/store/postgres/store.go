@@ -74,7 +74,7 @@ var _ gateway.Store = (*Store)(nil)
 // reached, or rejects the connection, the error wraps gateway.ErrUnavailable and contains advice.
 // No error contains the password.
 //
-// ctx applies to Open only: the store works after it has ended.
+// ctx applies to Open only: the store keeps working after ctx has ended.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {

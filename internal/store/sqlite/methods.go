@@ -77,7 +77,7 @@ func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.
 func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gateway.TokenIssue) (g gateway.Grant,
 	err error) {
 	err = s.db.Do(ctx, "redeem", func(c sqlstore.Conn) error {
-		replayed := false // not an error of the transaction, because the revocation must be committed
+		replayed := false // a flag: an error from Tx would roll the revocation back
 		err := c.Tx(func(q sqlstore.Querier) error {
 			code, err := sqlstore.ReadCode(q, h)
 			if err != nil {

@@ -33,7 +33,7 @@ var sessionCases = []testCase{
 		},
 	},
 	{
-		name:   "one of a hundred sessions gets a hash",
+		name:   "of a hundred sessions with one hash, one is stored",
 		reason: "a second session with the same hash could be another user's",
 		run: func(t *testing.T, f *fixture) {
 			userA, userB := f.addUser("o1").ID, f.addUser("o2").ID

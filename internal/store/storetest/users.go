@@ -81,7 +81,7 @@ var userCases = []testCase{
 	},
 	{
 		name:   "concurrent sign-ins through several connectors are one user",
-		reason: "a second user would have half of the person's rights",
+		reason: "with two users, each would have only some of the groups",
 		run: func(t *testing.T, f *fixture) {
 			for round := range 5 {
 				unionID := fmt.Sprint("u", round)
@@ -307,7 +307,7 @@ var userCases = []testCase{
 		},
 	},
 	{
-		name:   "newer users with an id as nickname do not hide its owner",
+		name:   "newer users do not hide a user whose id they chose as nickname",
 		reason: "users choose their nicknames, and an administrator must be able to block the owner",
 		run: func(t *testing.T, f *fixture) {
 			owner := f.recordSignIn(mainConnector.signIn(noon, "o-owner", "u-owner"))
