@@ -247,6 +247,10 @@ func (c *cache) get(k cacheKey, now time.Time) (d *decision, valid bool) {
 // already, load waits for its result instead, at most until ctx ends. Errors are not cached.
 func (c *cache) load(ctx context.Context, k cacheKey, now time.Time, readStore readFunc) (*decision, error) {
 	c.mu.Lock()
+	if e, isStored := c.entries[k]; isStored && now.Before(e.until) {
+		c.mu.Unlock()
+		return e.decision, nil // another request has read it since this one called get
+	}
 	current, found := c.reads[k]
 	if !found {
 		current = &read{done: make(chan struct{}), err: errNoResult}
