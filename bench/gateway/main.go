@@ -20,6 +20,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/weigate/weigate/bench/load"
 )
 
 func main() {
@@ -194,30 +196,14 @@ func (b *bench) start(idle time.Duration) (s started, err error) {
 		return s, err
 	}
 	s.ready = time.Since(began)
-	if s.cpu, err = used(cmd.Process.Pid); err != nil {
+	if s.cpu, err = load.Used(cmd.Process.Pid); err != nil {
 		return s, err
 	}
 	if idle > 0 {
 		time.Sleep(idle)
-		s.mb, err = resident(cmd.Process.Pid)
+		s.mb, err = load.Resident(cmd.Process.Pid)
 	}
 	return s, err
-}
-
-// used reads the CPU time that a process has had, in /proc's ticks of 10 ms.
-func used(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(text), ") ") // after the name
-	f := strings.Fields(rest)
-	if len(f) < 13 {
-		return 0, errors.New("/proc/…/stat is short")
-	}
-	user, err1 := strconv.Atoi(f[11])
-	system, err2 := strconv.Atoi(f[12])
-	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err1, err2)
 }
 
 func get(address string) error {
@@ -236,23 +222,6 @@ func get(address string) error {
 		return fmt.Errorf("%s: %s", address, res.Status)
 	}
 	return nil
-}
-
-var vmRSS = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB`)
-
-// resident returns the resident memory of a process, including the pages of its program, in units
-// of a million bytes.
-func resident(pid int) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	m := vmRSS.FindSubmatch(text)
-	if m == nil {
-		return 0, errors.New("no VmRSS in /proc")
-	}
-	kb, err := strconv.Atoi(string(m[1]))
-	return float64(kb) * 1024 / 1e6, err
 }
 
 var (

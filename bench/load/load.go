@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -155,7 +156,7 @@ type Cost struct {
 // Measure calls work, which returns at the time that it is given, and measures the gateway
 // meanwhile. A nil work waits.
 func (g *Gateway) Measure(d time.Duration, work func(until time.Time)) (c Cost, err error) {
-	before, err := used(g.pid)
+	before, err := Used(g.pid)
 	if err != nil {
 		return c, err
 	}
@@ -166,17 +167,17 @@ func (g *Gateway) Measure(d time.Duration, work func(until time.Time)) (c Cost, 
 		work(began.Add(d))
 	}
 	c.Seconds = time.Since(began).Seconds()
-	after, err := used(g.pid)
+	after, err := Used(g.pid)
 	if err != nil {
 		return c, err
 	}
 	c.Percent = (after - before).Seconds() / c.Seconds * 100
-	c.MB, err = resident(g.pid)
+	c.MB, err = Resident(g.pid)
 	return c, err
 }
 
-// used reads the CPU time that a process has had, in /proc's ticks of 10 ms.
-func used(pid int) (time.Duration, error) {
+// Used reads the CPU time that a process has had, in /proc's ticks of 10 ms.
+func Used(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
@@ -191,16 +192,19 @@ func used(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err1, err2)
 }
 
-func resident(pid int) (float64, error) {
+var vmRSS = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB`)
+
+// Resident returns the resident memory of a process, including the pages of its program, in units
+// of a million bytes.
+func Resident(pid int) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
-	_, rest, found := strings.Cut(string(text), "VmRSS:")
-	f := strings.Fields(rest)
-	if !found || len(f) == 0 {
+	m := vmRSS.FindSubmatch(text)
+	if m == nil {
 		return 0, errors.New("no VmRSS in /proc")
 	}
-	kb, err := strconv.ParseFloat(f[0], 64)
-	return kb / 1000, err
+	kb, err := strconv.Atoi(string(m[1]))
+	return float64(kb) * 1024 / 1e6, err
 }
