@@ -175,23 +175,31 @@ func (h *Handler) End(w http.ResponseWriter, r *http.Request) error {
 // endTimeout limits how long the ending of sessions waits for the store.
 const endTimeout = 10 * time.Second
 
-// endEverywhere serves POST /sign-out/everywhere. It ends every session of the user, in all
-// browsers. It also revokes the user's grants (authorizations of apps).
-func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
+// requireSession returns the signed-in browser that sent a form. Without a session it responds with a
+// page and returns false.
+func (h *Handler) requireSession(w http.ResponseWriter, r *http.Request) (b session.Browser, ok bool) {
 	b, signedIn, err := h.Session(r)
 	switch {
 	case err != nil:
 		h.cfg.Site.Error(w, r, err)
-		return
 	case !signedIn:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, Go: h.path + "/"})
+	}
+	return b, err == nil && signedIn
+}
+
+// endEverywhere serves POST /sign-out/everywhere. It ends every session of the user, in all
+// browsers. It also revokes the user's grants (authorizations of apps).
+func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
+	b, ok := h.requireSession(w, r)
+	if !ok {
 		return
 	}
 	now := h.cfg.Now()
 	// The sign-out is completed even if the user closes the page now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout)
 	defer cancel()
-	_, err = h.cfg.Sessions.EndEverywhere(ctx, b.User.ID, now)
+	_, err := h.cfg.Sessions.EndEverywhere(ctx, b.User.ID, now)
 	if err == nil {
 		err = h.End(w, r)
 	}
@@ -212,13 +220,8 @@ func (h *Handler) endBrowser(w http.ResponseWriter, r *http.Request) {
 	if !h.parseForm(w, r) {
 		return
 	}
-	b, signedIn, err := h.Session(r)
-	switch {
-	case err != nil:
-		h.cfg.Site.Error(w, r, err)
-		return
-	case !signedIn:
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, Go: h.path + "/"})
+	b, ok := h.requireSession(w, r)
+	if !ok {
 		return
 	}
 	now := h.cfg.Now()
