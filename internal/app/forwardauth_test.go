@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/metrics"
@@ -246,7 +247,7 @@ func TestHostsAreNotOurs(t *testing.T) {
 // the database, after successful and failed requests.
 func TestHostSessionAndHandoffTokenAreNotLeaked(t *testing.T) {
 	t.Parallel()
-	var log lines
+	var log fixture.Buffer
 	m := metrics.New()
 	file := filepath.Join(t.TempDir(), "weigate.db")
 	g := behindProxy(t, gateway.AccessSignedIn, inFile(file), func(w *gatewayFixture) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
@@ -18,7 +19,7 @@ var shownID = regexp.MustCompile(`Request ID <code translate="no">([a-z2-7]+)</c
 // line with the app and the reason.
 func TestRejectedRequestHasOneIDOnThePageInTheHeaderAndInTheLog(t *testing.T) {
 	t.Parallel()
-	var log lines
+	var log fixture.Buffer
 	w := newFixture(t, withShop, func(w *gatewayFixture) {
 		w.options.Logger = slog.New(slog.NewJSONHandler(&log, nil))
 		strict := w.client("strict", gateway.AccessSignedIn)

@@ -326,7 +326,7 @@ func TestPagesOfOldCode(t *testing.T) {
 // writes may hold addresses.
 func TestNothingSecretOfOldCodeIsLoggedCountedOrRecorded(t *testing.T) {
 	t.Parallel()
-	var log lines
+	var log fixture.Buffer
 	m := metrics.New()
 	w := newFixture(t, withShop, func(w *gatewayFixture) {
 		w.options.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))

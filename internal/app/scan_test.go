@@ -339,7 +339,7 @@ func TestScanPagesCannotBeFramed(t *testing.T) {
 func TestTicketIsInNoMetricEventOrLog(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
-	log := &lines{}
+	log := &fixture.Buffer{}
 	w := newFixture(t, func(w *gatewayFixture) {
 		w.options.Metrics, w.options.Logger = m, slog.New(slog.NewTextHandler(log, nil))
 	})

@@ -1,41 +1,22 @@
 package app_test
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/metrics"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// lines collects what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // Secrets, and complete openids and unionids, are in no log line, no metric and no event, on
 // the good way and on the bad ones.
 func TestNothingSecretIsLoggedCountedOrRecorded(t *testing.T) {
 	t.Parallel()
-	var log lines
+	var log fixture.Buffer
 	m := metrics.New()
 	w := newFixture(t, func(w *gatewayFixture) {
 		w.options.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))

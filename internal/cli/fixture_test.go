@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	fixtures "github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -48,7 +49,7 @@ type fixture struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
 	out   *output
-	errs  *errorOutput
+	errs  *fixtures.Buffer
 
 	mu      sync.Mutex
 	asked   map[string]int // requests to WeChat, by path
@@ -149,7 +150,7 @@ func (g *fixture) run(args ...string) string {
 func (g *fixture) serve() {
 	g.t.Helper()
 	g.cmd, g.ended = g.command("serve"), make(chan struct{})
-	g.errs, g.out = &errorOutput{}, &output{ready: make(chan struct{})}
+	g.errs, g.out = &fixtures.Buffer{}, &output{ready: make(chan struct{})}
 	g.cmd.Stdout, g.cmd.Stderr = g.out, g.errs
 	if err := g.cmd.Start(); err != nil {
 		g.t.Fatal(err)

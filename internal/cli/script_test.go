@@ -23,6 +23,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/weigate/weigate/internal/cli"
+	fixtures "github.com/weigate/weigate/internal/fixture"
 )
 
 func TestMain(m *testing.M) {
@@ -95,27 +96,8 @@ func busy(ts *testscript.TestScript, neg bool, args []string) {
 // running is a process that a script started.
 type running struct {
 	cmd    *exec.Cmd
-	stderr *errorOutput
+	stderr *fixtures.Buffer
 	out    *output
-}
-
-// errorOutput collects the stderr of a running command.
-type errorOutput struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *errorOutput) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-// String returns the text written until now.
-func (o *errorOutput) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // output collects the output of a running command. It closes ready when the last line that the
@@ -157,7 +139,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 	}
-	r := &running{cmd: exec.Command(exe, args...), stderr: &errorOutput{}, out: &output{ready: make(chan struct{})}}
+	r := &running{cmd: exec.Command(exe, args...), stderr: &fixtures.Buffer{}, out: &output{ready: make(chan struct{})}}
 	r.cmd.Dir = ts.MkAbs(".")
 	r.cmd.Env = append(os.Environ(), "LC_ALL="+ts.Getenv("LC_ALL"), "TMPDIR="+ts.MkAbs("."))
 	r.cmd.Stdout, r.cmd.Stderr = r.out, r.stderr

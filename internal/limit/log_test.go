@@ -4,42 +4,19 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/weigate/weigate/internal/fixture"
 )
-
-// lockedBuilder is a strings.Builder for several goroutines: a timer writes the summary.
-type lockedBuilder struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *lockedBuilder) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuilder) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
-func (b *lockedBuilder) Reset() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.text.Reset()
-}
 
 // TestFloodOfLogLinesIsSampled logs one message very often. Other messages are logged as before, and
 // the log has the number of missing lines, also of errors.
 func TestFloodOfLogLinesIsSampled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var out lockedBuilder
+		var out fixture.Buffer
 		exceeded := 0
 		h := NewLogHandler(slog.NewTextHandler(&out, nil), func(string) { exceeded++ })
 		log := slog.New(h).With("request_id", "r1")
@@ -56,7 +33,7 @@ func TestFloodOfLogLinesIsSampled(t *testing.T) {
 		if !strings.Contains(out.String(), `msg="signed in"`) || len(out.String()) > 100_000 {
 			t.Errorf("log of %d bytes:\n%.1000s", len(out.String()), out.String())
 		}
-		out.Reset()
+		out.Take()
 		time.Sleep(summaryDelay + time.Second)
 		synctest.Wait() // until the summary is written
 		for _, want := range []string{
@@ -70,7 +47,7 @@ func TestFloodOfLogLinesIsSampled(t *testing.T) {
 		if exceeded != 99890+890 {
 			t.Errorf("%d dropped lines were counted", exceeded)
 		}
-		out.Reset()
+		out.Take()
 		log.Warn("request rejected")
 		h.Flush()
 		if got := out.String(); strings.Count(got, "\n") != 1 {

@@ -1,41 +1,25 @@
 package oidc_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
 	"maps"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/weigate/weigate/internal/access"
+	fixtures "github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/web"
 )
 
-// logLines collects a log, as JSON lines.
-type logLines struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (l *logLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.Write(p)
-}
-
-// take returns the lines since the last call, and their text.
-func (l *logLines) take(t *testing.T) (lines []map[string]any, text string) {
+// takeLines returns the JSON lines since the last call, and their text.
+func takeLines(t *testing.T, log *fixtures.Buffer) (lines []map[string]any, text string) {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	text = l.all.String()
-	l.all.Reset()
+	text = log.Take()
 	for line := range strings.Lines(text) {
 		var fields map[string]any
 		if err := json.Unmarshal([]byte(line), &fields); err != nil {
@@ -47,7 +31,7 @@ func (l *logLines) take(t *testing.T) (lines []map[string]any, text string) {
 }
 
 // withLog writes the log of the provider and of its pages to lines.
-func withLog(lines *logLines) option {
+func withLog(lines *fixtures.Buffer) option {
 	return func(e *fixture, cfg *oidc.Config) {
 		logger := slog.New(slog.NewJSONHandler(lines, nil))
 		requestID := func(context.Context) string { return "req1" }
@@ -154,7 +138,7 @@ func (e *fixture) rejectedToken(code string, tok tokens) map[string]rejection {
 // without secrets, codes and tokens.
 func TestRejectedRequestsHaveOneLogLine(t *testing.T) {
 	t.Parallel()
-	lines := &logLines{}
+	lines := &fixtures.Buffer{}
 	e := newFixture(t, newMemory(t), "", withLog(lines), withClient(func(c *oidc.Client) {
 		c.Methods = []string{"wechat"}
 	}))
@@ -164,10 +148,10 @@ func TestRejectedRequestsHaveOneLogLine(t *testing.T) {
 	code := b.code()
 	all := e.rejectedAuthorize(b)
 	maps.Copy(all, e.rejectedToken(code, tok))
-	lines.take(t)
+	takeLines(t, lines)
 	for name, c := range all {
 		c.send()
-		got, text := lines.take(t)
+		got, text := takeLines(t, lines)
 		if len(got) != 1 {
 			t.Errorf("%s: %d lines: %s", name, len(got), text)
 			continue

@@ -2,7 +2,6 @@ package resilience_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -10,10 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/leaktest"
 )
 
@@ -25,26 +24,8 @@ type process struct {
 	t    *testing.T
 	host string // host:port where it listens
 	cmd  *exec.Cmd
-	log  logged
+	log  fixture.Buffer // what the process writes to stderr
 	done chan error
-}
-
-// logged records what a process writes to stderr.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // serve starts a process of the gateway and waits until it is ready.

@@ -1,7 +1,6 @@
 package scan_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"html"
@@ -18,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	fixtures "github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/route"
@@ -45,7 +45,7 @@ type fixture struct {
 	replicas []*scan.Handler
 	muxes    []http.Handler
 	config   scan.Config
-	log      *buffer
+	log      *fixtures.Buffer
 	prefix   string
 
 	mu       sync.Mutex
@@ -55,7 +55,8 @@ type fixture struct {
 
 func newFixture(t *testing.T, change ...func(*scan.Config)) *fixture {
 	t.Helper()
-	w := &fixture{t: t, tickets: newMemory(), clock: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), log: &buffer{}}
+	w := &fixture{t: t, tickets: newMemory(), clock: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC),
+		log: &fixtures.Buffer{}}
 	w.people = &people{now: w.now, sessions: map[[32]byte]session.Browser{}, accounts: map[string]gateway.User{}}
 	w.tickets.people = w.people
 	for _, name := range []string{"alice", "bob"} {
@@ -136,23 +137,6 @@ func (w *fixture) pass(d time.Duration) {
 }
 
 // buffer is a log that many may write to.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // browser is somebody's, with cookies.
 type browser struct {
 	w       *fixture
