@@ -60,9 +60,9 @@ type Page struct {
 	CopyURL    string // the URL that the user should open in WeChat, or in another browser
 
 	// DeclineURL and SignOutURL are each the action of a form (POST). The form has one field,
-	// "return", with the value Return. A page with a form has the Referrer-Policy "same-origin".
-	// The other pages have "no-referrer". With that policy, browsers would send "Origin: null" with
-	// the form, and the form could be rejected as a form of another site.
+	// "return", with the value Return. A page with a form needs the Referrer-Policy "same-origin".
+	// With "no-referrer", the policy of all other pages, a browser sends "Origin: null" with the
+	// form. The handler rejects this origin, because a form of another site may have it too.
 	DeclineURL string
 	SignOutURL string
 	Return     string

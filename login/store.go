@@ -12,13 +12,13 @@ import (
 // Errors that a Store returns. A store may wrap them; test with errors.Is. An attempt ([Attempt])
 // is one redemption of a code. The request that redeems the code owns the attempt.
 var (
-	// ErrNoSession means that the session does not exist: it never did, has expired, or was deleted.
-	// Handler.Session also returns it when the browser is not signed in.
+	// ErrNoSession means that the session does not exist: it never did, has expired, or was
+	// deleted. Handler.Session also returns it when the browser is not signed in.
 	ErrNoSession = errors.New("login: no session")
 	// ErrSessionExists means that a session with this id exists and has not expired.
 	ErrSessionExists = errors.New("login: session exists already")
-	// ErrAttemptLost means that FinishAttempt was called too late, or by a request that does not own
-	// the attempt.
+	// ErrAttemptLost means that FinishAttempt was called too late, or by a request that does not
+	// own the attempt.
 	ErrAttemptLost = errors.New("login: the attempt has another owner, or its lease has passed")
 	// ErrStoreFull means that a store has reached its limit. The user sees "try again later".
 	ErrStoreFull = errors.New("login: store is full")
@@ -40,9 +40,9 @@ func isTemporary(err error) bool {
 // that each code is redeemed once, even when several processes receive the callback. All processes
 // of one program share one Store. Package login/storetest tests an implementation.
 //
-// Methods that depend on the time have an argument now, so that tests can control the clock. A row
-// expires when its Expires or ExpiresAt is no longer after now. An expired row counts as missing,
-// even if it has not been removed yet.
+// Methods that depend on the time have the argument now, so that tests can control the clock. A row
+// has expired when now is equal to or after its Expires or ExpiresAt. An expired row counts as
+// missing, even if it has not been removed yet.
 //
 // All methods may be called from many goroutines and processes at once. A cancelled context ends a
 // call early with the context's error (wrapped or not). The call has then made its change
@@ -53,13 +53,12 @@ type Store interface {
 	//
 	//   - If there is no row, or an expired row, BeginAttempt stores want, and returns want and
 	//     true.
-	//   - If want has an acceptable second code, BeginAttempt stores want with a zero
-	//     SecondCodeUntil, and returns want and true. The code is acceptable if the row has
-	//     OutcomeCodeRefused, another Code, and a SecondCodeUntil after now. WeChat sometimes
-	//     requests the callback twice, with two codes for one state. A third code is not sent:
-	//     everyone can send made-up codes.
-	//   - Otherwise it returns the stored row and false. This includes a row without an outcome whose
-	//     Lease has passed: its code may have been redeemed, and must not be sent again.
+	//   - If the row has OutcomeCodeRefused, a Code other than want.Code, and a SecondCodeUntil
+	//     after now, BeginAttempt stores want with a zero SecondCodeUntil, and returns want and
+	//     true. So a second code is sent to WeChat, and never a third. WeChat sometimes requests the
+	//     callback twice, with two codes for one state. More codes are made up by an attacker.
+	//   - Otherwise it returns the stored row and false. A row without an outcome is returned too,
+	//     even after its Lease: its code may have been redeemed, and must not be sent again.
 	//
 	// Of all concurrent calls for one id, at most one returns true.
 	BeginAttempt(ctx context.Context, want Attempt, now time.Time) (stored Attempt, begun bool, err error)
@@ -110,7 +109,8 @@ type Outcome struct {
 	Text string    // for the user: RefusalError.Text, with OutcomeAppRefused; at most 500 bytes
 }
 
-// OutcomeKind is the kind of an outcome. A Store handles only OutcomeCodeRefused specially.
+// OutcomeKind is the kind of an outcome. A Store treats all kinds alike, except OutcomeCodeRefused
+// (see BeginAttempt).
 type OutcomeKind string
 
 // The kinds of outcomes. The zero value "" is a redemption in progress.
@@ -119,7 +119,7 @@ const (
 	OutcomeCodeRefused    OutcomeKind = flow.OutcomeCodeRefused    // WeChat refused the code: invalid, used, expired
 	OutcomeSnapshot       OutcomeKind = flow.OutcomeSnapshot       // a virtual user of WeChat's snapshot page (快照页)
 	OutcomeAppRefused     OutcomeKind = flow.OutcomeRefused        // Config.OnSignIn refused with a RefusalError
-	OutcomeConsentMissing OutcomeKind = flow.OutcomeConsentMissing // the user has not agreed in WeChat, and has to
+	OutcomeConsentMissing OutcomeKind = flow.OutcomeConsentMissing // the user has to agree in WeChat first
 	OutcomeUserRestricted OutcomeKind = flow.OutcomeUserRestricted // WeChat has restricted the user
 	OutcomeBusy           OutcomeKind = flow.OutcomeBusy           // WeChat gave no usable answer, or ErrUnavailable
 	OutcomeRateLimited    OutcomeKind = flow.OutcomeRateLimited    // WeChat's quota of calls is used up

@@ -40,20 +40,20 @@ type Client struct {
 	// HTTPClient makes the calls. The default is a private client that honours HTTPS_PROXY, uses
 	// HTTP/1.1 and keeps idle connections for 30 seconds.
 	//
-	// Of your own client, only Transport and Timeout are used. Both are read at the first call. The
-	// shorter of HTTPClient.Timeout and Client.Timeout applies. CheckRedirect and Jar are ignored:
-	// redirects are not followed, and cookies are not stored. After a redirect, the Referer header
-	// would contain the app secret.
+	// Only Transport and Timeout of HTTPClient are used. Both are read at the first call. The
+	// shorter of HTTPClient.Timeout and Client.Timeout applies. CheckRedirect is ignored: redirects
+	// are not followed, because the Referer header of the next request would contain the app
+	// secret. Jar is ignored too.
 	HTTPClient *http.Client
 
 	// Timeout limits one call. After some failures a call sends a second request; Timeout includes
 	// both. 0 means 10 seconds. A negative value means no limit but the context.
 	Timeout time.Duration
 
-	// OnCall, when not nil, is called after each attempt. (A call has one attempt, its HTTP
-	// request, or after some failures a second attempt.) Use OnCall for metrics: WeChat reports
-	// errors with HTTP status 200, so a RoundTripper cannot count them. It runs in the goroutine of
-	// the call, so it may run several times at once.
+	// OnCall, when not nil, is called after each HTTP request to WeChat. A call sends one request,
+	// and after some failures a second one. Use OnCall for metrics: WeChat reports errors with HTTP
+	// status 200, so a RoundTripper cannot count them. OnCall runs in the goroutine of the call, so
+	// it may run several times at once.
 	OnCall func(context.Context, Call)
 
 	once      sync.Once

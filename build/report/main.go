@@ -101,8 +101,9 @@ func read(in io.Reader) (*report, error) {
 			r.passed++
 			r.timed = append(r.timed, result{name: name, seconds: e.Elapsed})
 		case "fail", "build-fail":
-			// When a test fails, "go test" reports its package as failed too. The package is a result of
-			// its own only if none of its tests failed, for example because it does not compile.
+			// When a test fails, "go test" reports its package as failed too. That failure is not
+			// listed again. A package that fails without a failed test is listed: it may not
+			// compile.
 			if e.Test != "" {
 				hasFailedTest[e.Package] = true
 			}

@@ -35,7 +35,7 @@ type demoCmd struct {
 }
 
 // Run starts all servers of the demo, prints their addresses and serves until the context is done.
-// It listens on all addresses first: each server is created with the URLs of the other servers.
+// It first listens on all addresses, because each server has to know the URLs of all others.
 func (c *demoCmd) Run(s *invocation) (err error) {
 	run := &servers{out: s.out}
 	defer run.close()
@@ -279,7 +279,7 @@ func uniqueHosts(addresses ...string) (hosts []string, err error) {
 	return hosts, nil
 }
 
-// randomSecret returns a secret in the format of WeChat's.
+// randomSecret returns a secret in the format of WeChat's app secrets.
 func randomSecret() string {
 	b := make([]byte, 16)
 	rand.Read(b)

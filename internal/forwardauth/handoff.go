@@ -33,8 +33,8 @@ const (
 	attemptPoll = 50 * time.Millisecond
 )
 
-// Parameters of pathHandoff, and of the paths of a host (return, token). Only the token is a
-// secret, and it is useless without the nonce in the browser's cookie.
+// Parameters of pathHandoff. The paths of a host have the parameters return and token too. Only the
+// token is a secret, and it is useless without the nonce in the browser's cookie.
 const (
 	paramTo             = "to"             // origin of the site
 	paramChallenge      = "challenge"      // PKCE challenge of the nonce in the browser's cookie on the site
@@ -59,8 +59,8 @@ type handoff struct {
 	reauthenticate bool   // the user has agreed to sign in again
 }
 
-// serveHandoff begins a handoff. An attacker gains nothing by sending a crafted address to a user.
-// The address leads to a host of a configured app only, and the token is useless without the nonce.
+// serveHandoff begins a handoff. An attacker may send a user an address of this path. The token
+// then goes to a host of a configured app, and without the nonce the attacker cannot use it.
 func (h *Handler) serveHandoff(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
@@ -144,8 +144,8 @@ func (h *Handler) problemPage(req handoff, problem *pageError) web.Page {
 	return page
 }
 
-// admit responds with a redirect to the host with a token, with a page, or with a redirect to sign
-// in. Package admission decides which. serveHandoff responds when admit returns an error.
+// admit asks package admission for the next step. It then redirects to the host with a token,
+// redirects to sign in, or renders a page. When admit returns an error, nothing was written.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) error {
 	s, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
@@ -254,7 +254,8 @@ func (h *Handler) newToken(ctx context.Context, req handoff, s session.Browser,
 	if subject.Pinned {
 		c.Grant.Subject = subject.Value
 	} else {
-		// PutCode pins it, if no subject is pinned yet: the app always gets this subject for the user.
+		// PutCode pins it, if no subject is pinned yet: the app always gets this subject for the
+		// user.
 		c.PinSubject = subject.Value
 	}
 	err := h.cfg.Grants.PutCode(ctx, c)
@@ -330,10 +331,11 @@ func (h *Handler) checkGrant(ctx context.Context, s *site, grant gateway.Grant) 
 	return err
 }
 
-// spend makes a token useless that does not fit this browser. An attacker may have lured the user
-// to serveHandoff with the attacker's own challenge. The token then fits the attacker's nonce. It
-// was in the address bar, so the attacker may get it and could redeem it as the user. A token that
-// has been redeemed is left alone: its grant is the session of another request or browser.
+// spend revokes a token that does not fit the nonce of this browser. Such a token may come from an
+// attack: the user opened an address of serveHandoff with the challenge of an attacker. The token
+// then fits the attacker's nonce. If the attacker got the token, the attacker could redeem it as
+// the user. A token that was redeemed before is not revoked: its grant is the session of another
+// request.
 func (h *Handler) spend(ctx context.Context, token string) error {
 	code, err := h.cfg.Grants.Code(ctx, sha256.Sum256([]byte(token)))
 	isHandoff := len(code.Grant.Scopes) == 0 // codes of OpenID Connect and of the relay have scopes

@@ -1,6 +1,6 @@
-// Package gateway defines the data and the contracts of the login gateway: users, identities, apps,
-// sessions, grants, tickets (sign-ins by QR code), keys and events, the errors that callers decide
-// on, and what a store guarantees.
+// Package gateway defines the data of the login gateway, and the contracts that a store fulfils.
+// The data are users, identities, apps, sessions, grants, tickets (sign-ins by QR code), keys and
+// events.
 //
 // The contracts are interfaces: [Users], [Subjects], [Sessions], [Attempts], [Grants], [Tickets],
 // [Keys] and [Events]. A package that uses a store takes the one or two that it needs. [Store]
@@ -99,8 +99,8 @@ var (
 	// change it. The next gateway that starts applies them.
 	ErrOlderDatabase = errors.New("the database belongs to an older version of weigate")
 
-	// ErrNoDatabase: the database does not exist, and the caller must not create it. The next gateway
-	// that starts creates it.
+	// ErrNoDatabase: the database does not exist, and the caller must not create it. The next
+	// gateway that starts creates it.
 	ErrNoDatabase = errors.New("the database does not exist")
 
 	// ErrInUse: another process serves from this database file.

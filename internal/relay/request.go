@@ -47,7 +47,8 @@ type request struct {
 	confirmed      bool   // paramContinue: the user has agreed to sign in again
 }
 
-// parse validates a request at an authorize address. Its errors are shown to the user, as at WeChat.
+// parse validates a request at an authorize address. Its errors are shown to the user, as at
+// WeChat.
 func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
@@ -84,8 +85,8 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	}
 	popup := q.Get("forcePopup")
 	req.forcePopup = (popup == "true" || popup == "1") && slices.Contains(req.scopes, scopeUserInfo)
-	// The sign-in keeps its return address in a cookie, so the address must not be too long. It is
-	// this request with the id of a login request.
+	// The return address of a sign-in is this request with the id of a login request. A cookie
+	// contains the return address, so its length is limited.
 	if len(h.requestURL(req, paramLoginRequest, admission.NewLoginRequestID(h.requestURL(req)))) > session.MaxReturn {
 		return refuse(web.BadRequest, slog.String("problem", "the request is too long"))
 	}

@@ -12,8 +12,8 @@ import (
 // This file compares the secrets of apps, and limits failed authentications. Packages oidc and
 // relay use it.
 
-// SecretHash is the SHA-256 of the secret of an app. Secrets are long and random, so that a fast hash
-// is enough.
+// SecretHash is the SHA-256 of the secret of an app. Secrets are long and random, so that a fast
+// hash is enough.
 type SecretHash [32]byte
 
 // HashSecret hashes a secret of an app.
@@ -45,10 +45,10 @@ func secretMatches(known []SecretHash, sent []string, compare func(x, y []byte) 
 // address. Most apps authenticate far more often; the longest pause is the night.
 const authenticatedLately = 24 * time.Hour
 
-// Failures limits wrong secrets of apps, by limit.WrongSecrets. They are counted by address and
-// app. So an attacker who guesses an app's secret does not lock out the app at another address. At
-// the address that both share, the app is not locked out either, if it has authenticated from there
-// lately. Right secrets are not counted, so a busy app is never slowed down.
+// Failures limits the wrong secrets of an app from one address, by limit.WrongSecrets. An attacker
+// who guesses the secret does not lock out the app at another address. If the attacker shares the
+// app's address, the app is not locked out while it authenticated from there lately. Right secrets
+// are not counted.
 //
 // client is the id of a configured app, or "" for all unknown ids together. A loopback address is
 // not counted: it belongs to a proxy that is missing in the configuration of trusted proxies. All

@@ -49,8 +49,8 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.Lo
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer") // for redirects; pages set their own
 	available := h.available(r, login)
-	// The user may have chosen a method for this sign-in. signIn has then stored the method in a
-	// cookie, for the address that starts the sign-in again.
+	// If the user has chosen a method, a cookie contains it, with a hash of the address at which
+	// this sign-in starts (see preference).
 	switch method, several := available.choose(h.preference.read(r, cmp.Or(login.RestartURL, login.ReturnURL))); {
 	case method == MethodWeChat:
 		req.Method = flow.MethodWeChat
@@ -97,10 +97,9 @@ func (h *Handler) start(
 	case h.hasAgreed(w, r):
 		h.answer(w, r, c, c.engine.Start(b, req))
 	default:
-		// After the user has agreed, the browser starts the sign-in again. ForcePopup means that
-		// Begin chose snsapi_userinfo only for WeChat's consent page. The address to restart then
-		// does not request the profile. The app's request at RestartURL requires the consent page
-		// again.
+		// After the user has agreed, the browser starts the sign-in again. With ForcePopup, Begin
+		// chose snsapi_userinfo only to show WeChat's consent page, and the user is not asked for
+		// the profile. The app's request itself requires the consent page again.
 		restart.profile = restart.profile && !req.ForcePopup
 		h.askToAgree(w, r, agreementQuestion{
 			target: restart, cancel: login.CancelURL, app: login.App.Name, language: language,

@@ -143,7 +143,7 @@ type view struct {
 	Main      string      // label of the main button; "" = no button
 	BackWord  string      // label of the button back to the app
 	GoLink    any         // address of the main button: a string, or for a link to an app what AppLink.href returns
-	BackLink  any         // address of the button back to the app, of the same types
+	BackLink  any         // address of the button back to the app: a value as in GoLink
 	Refresh   string      // content of <meta http-equiv="refresh">; "" = none
 	RequestID string      // request id that the page shows; "" = none. It hides Page.RequestID.
 	texts     lang.Texts  // in the language of the page
@@ -249,9 +249,9 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	return v, nil
 }
 
-// textsFor returns a function that looks up a text, and inserts the names of the app and of the
-// gateway (site). For an app without a name, the function inserts "the app" (该应用) without the
-// quotation marks 「」 that surround a name.
+// textsFor returns a function that looks up a text and inserts two names: app, and site, which is
+// the name of the gateway. If app is "", the function inserts "the app" (该应用). In Chinese it then
+// removes the quotation marks 「」, which belong around a name only.
 func (v view) textsFor(app, site string) (func(key string) (string, error), error) {
 	unnamed, err := v.texts.Text("app")
 	return func(key string) (string, error) {

@@ -11,8 +11,8 @@ type Quirks struct {
 	// MicroMessenger in the user agent; others see 请在微信客户端打开链接 (open the link in WeChat).
 	AnyBrowser bool
 	// ConsentAs is the id of a person who consents automatically: the authorize page and the QR
-	// page redirect to the app at once. A [Phone] signs in its own person, who also consents
-	// automatically. "" means that pages ask for consent.
+	// page redirect to the app at once, signed in as this person. A [Phone] has a person of its
+	// own, for whom it consents automatically. "" means that pages ask for consent.
 	ConsentAs string
 	// LegacyDenial redirects to the app, with the state and without a code, when the person
 	// refuses. Old documents describe this. Off: the app is not notified of a refusal.
@@ -21,7 +21,8 @@ type Quirks struct {
 	// Off: the order must be appid, redirect_uri, response_type, scope, state.
 	LaxOrder bool
 	// StrictState rejects a state with characters outside [A-Za-z0-9]. WeChat's documents require
-	// this, but no report confirms it. Off: any characters. More than 128 bytes are always rejected.
+	// this, but no report confirms it. Off: any characters. More than 128 bytes are always
+	// rejected.
 	StrictState bool
 	// DoubleCallback makes the server request the app's callback address a second time, see
 	// [DoubleCallback].

@@ -42,8 +42,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		return
 	}
 	if s.phones.learnOrigin(hr) {
-		// A Phone has sent this request over the network: it did not know yet that the address is the
-		// simulator's. Now it knows, and repeats the request by a direct call of ServeHTTP.
+		// A simulated Phone sent this request over the network, to learn whether the address
+		// belongs to this server. After this response, the Phone calls ServeHTTP directly instead.
 		w.WriteHeader(http.StatusMisdirectedRequest)
 		return
 	}

@@ -2,10 +2,10 @@
 //
 // [Open] returns a [Store], which implements gateway.Store.
 //
-// Transactions are READ COMMITTED. Some changes must happen only once, such as redeeming a code.
-// Each is one statement, with the condition that the change has not happened yet. Of several
-// concurrent statements, PostgreSQL then lets only one change the row. When a transaction needs
-// several rows, it locks them first, always in the same order.
+// Transactions are READ COMMITTED. Some changes must happen only once, such as redeeming a code. A
+// change of this kind is one statement. Its condition is that the change has not happened yet. If
+// two of these statements run at once, PostgreSQL lets only one of them change the row. A
+// transaction that needs several rows locks them first, always in the same order.
 //
 // The package uses neither LISTEN nor SERIALIZABLE, and an advisory lock only during migrations. So
 // it also works on other databases with the PostgreSQL protocol. There, start one replica first and

@@ -77,7 +77,7 @@ func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.
 func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gateway.TokenIssue) (g gateway.Grant,
 	err error) {
 	err = s.db.Do(ctx, "redeem", func(c sqlstore.Conn) error {
-		replayed := false // a flag: an error from Tx would roll the revocation back
+		replayed := false // not an error: with an error, Tx would roll back the revocation
 		err := c.Tx(func(q sqlstore.Querier) error {
 			code, err := sqlstore.ReadCode(q, h)
 			if err != nil {

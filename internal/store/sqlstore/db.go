@@ -44,9 +44,9 @@ type Querier interface {
 type Conn interface {
 	Querier
 
-	// Tx runs f in a transaction, and commits it unless f returns an error. When the transaction
-	// has to be repeated, f runs again. So f must not change anything outside the database, except
-	// variables that it sets in each run.
+	// Tx runs f in a transaction, and commits it unless f returns an error. The database may
+	// require that a transaction is repeated. Then f runs again. So f must not change anything
+	// outside the database, except variables that it sets in each run.
 	Tx(f func(Querier) error) error
 }
 
@@ -67,14 +67,15 @@ type Dialect struct {
 	LockRow    string // locks the selected rows of any other table, like ForUpdate
 	SkipLocked string // like LockRow, but leaves out rows that another transaction has locked
 
-	// Nickname is the expression of the index users_by_nickname: the nickname in lower case, compared
-	// by bytes.
+	// Nickname is the expression of the index users_by_nickname: the nickname in lower case,
+	// compared by bytes.
 	Nickname string
 
 	// In returns the condition that a column is an element of the list in a placeholder.
 	In func(column, placeholder string) string
 
-	// InQuery returns the condition that a column is among the few rows of a query.
+	// InQuery returns the condition that the value of a column is in the result of a query. The
+	// result has few rows.
 	InQuery func(column, query string) string
 
 	// List converts a list of strings to the argument for the placeholder of In.
@@ -239,8 +240,8 @@ func NullHash(h [32]byte) any {
 	return h[:]
 }
 
-// bytesText scans bytes into a string. A client chooses its nonce freely, and a text column would
-// reject some bytes.
+// bytesText reads a column of bytes into a string. A client chooses its nonce freely, so the nonce
+// may contain bytes that a text column would reject.
 type bytesText struct{ to *string }
 
 // Scan implements sql.Scanner.

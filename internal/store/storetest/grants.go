@@ -243,7 +243,7 @@ var grantCases = []testCase{
 			}
 			for i, test := range []struct {
 				revocation gateway.Revocation
-				count      int    // grants and tokens that are revoked, of all rounds
+				count      int    // how many grants and tokens are revoked, those of earlier rounds included
 				revoked    string // grants of this round whose token is revoked
 			}{
 				{gateway.Revocation{Grant: "grant-a wiki0"}, 1, "[a wiki]"},

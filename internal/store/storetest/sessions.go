@@ -215,7 +215,7 @@ var sessionUserCases = []testCase{
 	},
 	{
 		name:   "a token is returned with its user",
-		reason: "an app would get an old name, or the id of a joined user",
+		reason: "an app would get an old name, or the id of a user who was joined to another user",
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers() // a sign-in of the younger user with the unionid u1 joins the two
 			want := f.addGrant(younger.ID, "wiki", "g1")
