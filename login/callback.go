@@ -219,7 +219,7 @@ func (h *Handler) newSession(
 		Session: Session{
 			Subject: a.AppID + ":" + a.OpenID,
 			OpenID:  a.OpenID, UnionID: a.UnionID, AppID: a.AppID,
-			Scopes: a.Scopes, Method: Method(a.Flow.Method), SignedInAt: a.At,
+			Scopes: a.Scopes, Method: Method(a.Flow.Method), SignedInAt: a.At, UserAgent: shortUserAgent(r.UserAgent()),
 		},
 		Return: h.returns.Absolute(a.Flow.ReturnTo), Data: slices.Clone(a.Flow.Data), RequestID: h.requestID(r),
 	}
@@ -241,6 +241,9 @@ func (h *Handler) newSession(
 	s.Nickname, s.ProfileAt = signIn.Nickname, signIn.ProfileAt
 	s.AvatarURL = flow.SafeAvatar(signIn.AvatarURL, h.avatarOrigins)
 	s.ExpiresAt = h.expiry(a.At, a.At)
+	if !s.validTexts() {
+		return Session{}, flow.OutcomeFault, "", errors.New("login: OnSignIn set a text that is not valid UTF-8")
+	}
 	return s, "", "", nil
 }
 

@@ -38,7 +38,8 @@ type Config struct {
 	Keys [][]byte
 
 	// Store stores sessions and attempts. An attempt records which request redeems the code of a
-	// pending sign-in. nil is a new MemoryStore.
+	// pending sign-in. nil is a new MemoryStore: a restart then signs all users out, and the program
+	// must be one process. Package login/sqlstore has a Store for SQL databases.
 	Store Store
 
 	// OfficialAccount signs users in inside WeChat (服务号, or a 测试号); nil is none.
@@ -98,7 +99,8 @@ type Config struct {
 	OnSignIn func(context.Context, *SignIn) error
 
 	// RenderPage renders all pages; nil renders the built-in ones. A RenderPage function can call
-	// Handler.WritePage for the pages that it does not change.
+	// Handler.WritePage for the pages that it does not change. It is not called for errors of API
+	// calls, which get JSON.
 	RenderPage func(http.ResponseWriter, *http.Request, Page)
 
 	// SessionIdle is how long a session lives without use. 0 is 24 hours.

@@ -37,18 +37,33 @@ type Handler struct {
 }
 
 // Mount registers the handler on mux: /sign-in and everything below it, /sign-out
-// and the callback, each below the path of Config.URL.
+// and the callback, each below the path of Config.URL. For another router, register the handler at
+// each of Paths.
 func (h *Handler) Mount(mux *http.ServeMux) {
 	for _, path := range []string{pathStart, pathStart + "/", pathSignOut, h.cfg.CallbackPath} {
 		mux.Handle(h.returns.Prefix+path, h)
 	}
 }
 
+// Paths returns the paths that the handler serves, each with the path of Config.URL. A router other
+// than http.ServeMux registers the handler at each of them, for all methods:
+//
+//	for _, path := range h.Paths() {
+//		router.Handle(path, h) // chi; the modules login/ginlogin and login/echologin do it for gin and echo
+//	}
+func (h *Handler) Paths() []string {
+	paths := []string{pathStart, pathProfile, pathLost, pathEnded, pathMe, h.cfg.CallbackPath, pathSignOut}
+	for i, path := range paths {
+		paths[i] = h.returns.Prefix + path
+	}
+	return paths
+}
+
 // ServeHTTP serves the addresses that Mount registers, and answers 404 for others. It also works
 // when a proxy or http.StripPrefix has removed the path of Config.URL.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = h.withRequestID(r)
-	setHeaders(w)
+	h.setHeaders(w, r)
 	path := r.URL.Path
 	if below, found := strings.CutPrefix(path, h.returns.Prefix); found && strings.HasPrefix(below, "/") {
 		path = below
@@ -75,9 +90,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // setHeaders sets the headers of every response. Responses must not be cached: a cached response
 // would be wrong for another user, or after a sign-out. Browsers must not send a Referer header:
-// the URL of the callback contains the code, which other sites would get.
-func setHeaders(w http.ResponseWriter) {
+// the URL of the callback contains the code, which other sites would get. The request id is the one
+// in the log and on error pages.
+func (h *Handler) setHeaders(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
+	if id := h.requestID(r); id != "" {
+		header.Set("X-Request-Id", id)
+	}
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -18,19 +19,22 @@ import (
 // It is safe for concurrent use. Create it with NewMemoryStore.
 type MemoryStore struct {
 	// MaxRows is the greatest number of sessions, and also the greatest number of attempts. 0 means
-	// 100,000. A full store then needs about 50 MB. Set MaxRows before the first use of the store.
+	// 100,000. A full store then needs about 90 MB. Set MaxRows before the first use of the store.
 	MaxRows int
 
 	mu        sync.Mutex
-	sessions  map[string]Session // by id
-	attempts  map[string]Attempt // by Attempt.ID
-	nextSweep time.Time          // when expired rows are removed next
-	nextRoom  time.Time          // when a full store may remove failed attempts next
+	sessions  map[string]Session         // by id
+	idsOf     map[string]map[string]bool // the ids of the sessions of a user, by subject
+	attempts  map[string]Attempt         // by Attempt.ID
+	nextSweep time.Time                  // when expired rows are removed next
+	nextRoom  time.Time                  // when a full store may remove failed attempts next
 }
 
 // NewMemoryStore returns an empty store.
 func NewMemoryStore() *MemoryStore {
-	return &MemoryStore{sessions: map[string]Session{}, attempts: map[string]Attempt{}}
+	return &MemoryStore{
+		sessions: map[string]Session{}, idsOf: map[string]map[string]bool{}, attempts: map[string]Attempt{},
+	}
 }
 
 const (
@@ -105,8 +109,13 @@ func (m *MemoryStore) CreateSession(ctx context.Context, id string, s Session, n
 			return ErrStoreFull
 		}
 	}
-	s.Scopes = slices.Clone(s.Scopes)
+	m.remove(id) // an expired session of perhaps another user
+	s.ID, s.Scopes = id, slices.Clone(s.Scopes)
 	m.sessions[id] = s
+	if m.idsOf[s.Subject] == nil {
+		m.idsOf[s.Subject] = map[string]bool{}
+	}
+	m.idsOf[s.Subject][id] = true
 	return nil
 }
 
@@ -151,8 +160,56 @@ func (m *MemoryStore) DeleteSession(ctx context.Context, id string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.sessions, id)
+	m.remove(id)
 	return nil
+}
+
+// SessionsOf implements Store.
+func (m *MemoryStore) SessionsOf(ctx context.Context, subject string, limit int, now time.Time) ([]Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Session
+	for id := range m.idsOf[subject] {
+		if s := m.sessions[id]; s.ExpiresAt.After(now) {
+			s.Scopes = slices.Clone(s.Scopes)
+			all = append(all, s)
+		}
+	}
+	slices.SortFunc(all, func(a, b Session) int {
+		return cmp.Or(b.SignedInAt.Compare(a.SignedInAt), cmp.Compare(a.ID, b.ID))
+	})
+	return all[:min(len(all), limit)], nil
+}
+
+// DeleteSessionsOf implements Store.
+func (m *MemoryStore) DeleteSessionsOf(ctx context.Context, subject, except string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id := range m.idsOf[subject] {
+		if id != except {
+			m.remove(id)
+		}
+	}
+	return nil
+}
+
+// remove deletes a session, if it exists.
+func (m *MemoryStore) remove(id string) {
+	s, found := m.sessions[id]
+	if !found {
+		return
+	}
+	delete(m.sessions, id)
+	delete(m.idsOf[s.Subject], id)
+	if len(m.idsOf[s.Subject]) == 0 {
+		delete(m.idsOf, s.Subject)
+	}
 }
 
 // limit returns how many sessions, and how many attempts, the store accepts.
@@ -195,7 +252,7 @@ func (m *MemoryStore) sweep(now time.Time) {
 	}
 	for id, s := range m.sessions {
 		if !s.ExpiresAt.After(now) {
-			delete(m.sessions, id)
+			m.remove(id)
 		}
 	}
 }

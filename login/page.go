@@ -104,7 +104,7 @@ func (k PageKind) isError() bool { return k.status() >= http.StatusBadRequest &&
 const retryAfter = "5"
 
 // showPage fills in the fields that every page has and renders the page, with Config.RenderPage if
-// set.
+// set. An API call gets JSON instead of a page about an error.
 func (h *Handler) showPage(w http.ResponseWriter, r *http.Request, p Page) {
 	p.Status, p.Lang = p.Kind.status(), lang.FromHeader(r.Header, lang.English)
 	if p.Kind.isError() {
@@ -114,6 +114,17 @@ func (h *Handler) showPage(w http.ResponseWriter, r *http.Request, p Page) {
 		if p.AgainURL == "" {
 			p.AgainURL = h.address("/")
 		}
+	}
+	if p.Kind.isError() && isAPICall(r) {
+		kind := string(p.Kind)
+		if p.Kind == PageBusy {
+			kind = errorUnavailable
+		}
+		h.writeError(w, r, p.Status, errorResponse{Error: kind})
+		return
+	}
+	if p.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", challenge)
 	}
 	if p.Kind == PageBusy && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", retryAfter)

@@ -2,7 +2,6 @@ package login
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -24,11 +23,30 @@ import (
 //   - It has neither header and does not accept HTML. It accepts JSON, or its method is neither GET
 //     nor HEAD.
 //
+// Programs such as curl often send only "Accept: */*". A GET request of theirs is redirected. Use
+// RequireAPI for addresses that only scripts and programs request.
+//
 // Require sets "Cache-Control: private, no-store". Otherwise a cache could show a page after the
 // user has signed out. next can replace the header.
 func (h *Handler) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s := h.requireSession(w, r); s != nil {
+		if s := h.requireSession(w, r, isAPICall(r)); s != nil {
+			h.serveSignedIn(w, r, s, next)
+		}
+	})
+}
+
+// RequireAPI is Require for an API: it never redirects and never renders a page, whatever headers
+// the request has. A request without a session gets 401 and JSON. The header WWW-Authenticate names
+// the scheme "Weigate" (RFC 9110 requires a scheme), for which browsers show no dialog. While the
+// store cannot be read, the response is 503 and JSON. The member "error" of the JSON is "signed_out"
+// or "unavailable", and "request_id" is also in the header X-Request-Id.
+//
+// The session cookie has SameSite=Lax, so a request of another site has no session unless it is a
+// GET request. next must not change anything on GET.
+func (h *Handler) RequireAPI(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s := h.requireSession(w, r, true); s != nil {
 			h.serveSignedIn(w, r, s, next)
 		}
 	})
@@ -44,7 +62,8 @@ func (h *Handler) Require(next http.Handler) http.Handler {
 // get 403 and JSON instead of the page. A form is passed to next even without a profile.
 func (h *Handler) RequireProfile(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := h.requireSession(w, r)
+		r = h.withRequestID(r)
+		s := h.requireSession(w, r, isAPICall(r))
 		switch {
 		case s == nil: // requireSession has answered the request
 		case h.freshProfile(s) || s.ProfileDeclined:
@@ -52,10 +71,11 @@ func (h *Handler) RequireProfile(next http.Handler) http.Handler {
 		case !isGetOrHead(r) && !isAPICall(r): // a form: a redirect would lose its content
 			h.serveSignedIn(w, r, s, next)
 		case isAPICall(r):
-			setHeaders(w)
-			writeJSON(w, http.StatusForbidden, errorResponse{Error: "profile_required", Profile: h.address(pathProfile)})
+			h.setHeaders(w, r)
+			h.writeError(w, r, http.StatusForbidden,
+				errorResponse{Error: errorProfile, Profile: h.address(pathProfile)})
 		default:
-			setHeaders(w)
+			h.setHeaders(w, r)
 			redirect(w, r, h.address(pathProfile)+"?return="+url.QueryEscape(h.currentAddress(r)))
 		}
 	})
@@ -69,26 +89,25 @@ func (h *Handler) serveSignedIn(w http.ResponseWriter, r *http.Request, s *Sessi
 }
 
 // requireSession returns the session. When there is none, it answers the request and returns nil.
-func (h *Handler) requireSession(w http.ResponseWriter, r *http.Request) *Session {
+// The answer is JSON if api is true.
+func (h *Handler) requireSession(w http.ResponseWriter, r *http.Request, api bool) *Session {
 	r = h.withRequestID(r)
 	s, err := h.Session(r)
 	if err == nil {
 		return s
 	}
-	setHeaders(w)
+	h.setHeaders(w, r)
 	w.Header().Add("Vary", "Cookie")
-	api := isAPICall(r)
 	switch {
 	case !errors.Is(err, ErrNoSession):
-		h.cfg.Logger.ErrorContext(r.Context(), "session not read", "error", err, "request_id", h.requestID(r))
+		h.logUnreadSession(r, err)
 		if api {
-			w.Header().Set("Retry-After", retryAfter)
-			writeJSON(w, http.StatusServiceUnavailable, errorResponse{Error: "unavailable"})
+			h.writeError(w, r, http.StatusServiceUnavailable, errorResponse{Error: errorUnavailable})
 			return nil
 		}
 		h.showPage(w, r, Page{Kind: PageBusy})
 	case api:
-		writeJSON(w, http.StatusUnauthorized, errorResponse{Error: "signed_out", SignIn: h.address(pathStart)})
+		h.writeSignedOut(w, r)
 	case !isGetOrHead(r): // a form: a redirect would lose its content
 		h.showPage(w, r, Page{Kind: PageSignedOut, AgainURL: h.startURL(h.returns.Home(), wechat.ScopeBase)})
 	default:
@@ -138,19 +157,6 @@ func isGetOrHead(r *http.Request) bool {
 	return r.Method == http.MethodGet || r.Method == http.MethodHead
 }
 
-// errorResponse is the JSON for an API call that is rejected.
-type errorResponse struct {
-	Error   string `json:"error"`             // "signed_out", "profile_required" or "unavailable"
-	SignIn  string `json:"sign_in,omitempty"` // URL that starts a sign-in
-	Profile string `json:"profile,omitempty"` // URL of the page that asks for the profile
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // it fails only when the client closed the connection
-}
-
 // showProfilePage renders the page that asks for nickname and avatar. Its button is a link, not a
 // form. Browsers apply the Content Security Policy form-action to redirects after a form, so they
 // would block the redirect to WeChat.
@@ -186,12 +192,14 @@ func (h *Handler) declineProfile(w http.ResponseWriter, r *http.Request) {
 		err = h.cfg.Store.UpdateSession(r.Context(), id, SessionUpdate{ProfileDeclined: true}, h.cfg.Now())
 	}
 	switch {
+	case errors.Is(err, ErrNoSession) && isAPICall(r):
+		h.writeSignedOut(w, r)
 	case errors.Is(err, ErrNoSession):
 		seeOther(w, h.startURL(returnTo, wechat.ScopeBase))
 	case err != nil:
 		h.showError(w, r, err)
 	default:
-		seeOther(w, h.returns.Absolute(returnTo))
+		h.finishForm(w, r, returnTo)
 	}
 }
 
@@ -210,49 +218,4 @@ func (h *Handler) checkReturn(w http.ResponseWriter, r *http.Request, raw string
 func (h *Handler) refuseReturn(w http.ResponseWriter, r *http.Request, err error) {
 	h.cfg.Logger.WarnContext(r.Context(), "return address refused", "error", err, "request_id", h.requestID(r))
 	h.showPage(w, r, Page{Kind: PageBadReturn})
-}
-
-// meResponse is the JSON that /sign-in/me returns to scripts on the program's pages. Times are in
-// Unix seconds.
-type meResponse struct {
-	Subject    string         `json:"subject"`
-	OpenID     string         `json:"openid"`
-	UnionID    string         `json:"unionid,omitempty"`
-	AppID      string         `json:"appid"`
-	Nickname   string         `json:"nickname"`
-	Avatar     string         `json:"avatar"`
-	Scopes     []wechat.Scope `json:"scopes"`
-	Method     Method         `json:"method"`
-	SignedInAt int64          `json:"signed_in_at"`
-	ProfileAt  int64          `json:"profile_at,omitempty"` // when WeChat returned nickname and avatar
-	ExpiresAt  int64          `json:"expires_at"`
-	SignOut    string         `json:"sign_out"` // URL of the page that signs out
-}
-
-// serveMe serves /sign-in/me: 200 and the user, or 401 and {"error":"signed_out"}.
-func (h *Handler) serveMe(w http.ResponseWriter, r *http.Request) {
-	w.Header().Add("Vary", "Cookie")
-	s, err := h.Session(r)
-	switch {
-	case errors.Is(err, ErrNoSession):
-		writeJSON(w, http.StatusUnauthorized, errorResponse{Error: "signed_out", SignIn: h.address(pathStart)})
-		return
-	case err != nil:
-		h.cfg.Logger.ErrorContext(r.Context(), "session not read", "error", err, "request_id", h.requestID(r))
-		w.Header().Set("Retry-After", retryAfter)
-		writeJSON(w, http.StatusServiceUnavailable, errorResponse{Error: "unavailable"})
-		return
-	}
-	answer := meResponse{
-		Subject: s.Subject, OpenID: s.OpenID, UnionID: s.UnionID, AppID: s.AppID, Nickname: s.Nickname, Avatar: s.AvatarURL,
-		Scopes: s.Scopes, Method: s.Method, SignedInAt: s.SignedInAt.Unix(), ExpiresAt: s.ExpiresAt.Unix(),
-		SignOut: h.address(pathSignOut),
-	}
-	if answer.Scopes == nil { // in JSON a nil slice would be null
-		answer.Scopes = []wechat.Scope{}
-	}
-	if !s.ProfileAt.IsZero() {
-		answer.ProfileAt = s.ProfileAt.Unix()
-	}
-	writeJSON(w, http.StatusOK, answer)
 }

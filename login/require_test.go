@@ -134,8 +134,9 @@ func TestWhoAmI(t *testing.T) {
 	s.wechat.exchange = func(_ context.Context, c string) string { return tokenFor(c, "snsapi_userinfo") }
 	b := s.browser()
 	res := b.get("/sign-in/me")
-	if res.StatusCode != 401 || text(res) != `{"error":"signed_out","sign_in":"https://app.example.com/sign-in"}`+"\n" {
-		t.Errorf("signed out: %d", res.StatusCode)
+	if body := text(res); res.StatusCode != 401 || res.Header.Get("WWW-Authenticate") != "Weigate" ||
+		!strings.HasPrefix(body, `{"error":"signed_out","sign_in":"https://app.example.com/sign-in","request_id":"`) {
+		t.Errorf("signed out: %d %s", res.StatusCode, body)
 	}
 	s.wantGo(b.get(s.callback(code("a"), b.begin("/sign-in?scope=profile"))), "/")
 	res = b.get("/sign-in/me")

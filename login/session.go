@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 // Session describes a user who is signed in with one browser. Each request gets its own copy. "The
 // program" means the program that uses this package.
 type Session struct {
+	ID        string // the id in the Store: a hash, with which nobody can sign in; set when a session is read
 	Subject   string // the user's id in the program: what OnSignIn set, else "APPID:OPENID"
 	OpenID    string // the user's id at WeChat, within AppID
 	UnionID   string // the user's id across the apps of one open platform account; "" when WeChat did not return it
@@ -23,7 +25,11 @@ type Session struct {
 	AvatarURL string // "" or an https address at WeChat (or at one of Config.AvatarHosts)
 	Scopes    []wechat.Scope
 	Method    Method
-	Extra     string // data of the program, set by OnSignIn; each request reads it, so keep it short
+	UserAgent string // of the browser that signed in, at most 256 bytes; for lists, escape it like any user input
+
+	// Extra is data of the program, set by OnSignIn. Each request reads it, so keep it short. It is
+	// valid UTF-8. /sign-in/me returns it to scripts on the program's pages: store no secret in it.
+	Extra string
 
 	SignedInAt      time.Time
 	ProfileAt       time.Time // when WeChat returned nickname and avatar; zero: never
@@ -77,7 +83,7 @@ func (h *Handler) Session(r *http.Request) (*Session, error) {
 }
 
 // session returns the session of the browser, and the id under which the Store has it: the hash of
-// the cookie's value. It extends the session at most once in a tenth of Config.SessionIdle. Most
+// the cookie's value, also in Session.ID. It extends the session at most once in a tenth of Config.SessionIdle. Most
 // requests therefore do not write to the store.
 func (h *Handler) session(r *http.Request) (*Session, string, error) {
 	value := h.cookies.Value(r, flow.CookieSession)
@@ -92,6 +98,7 @@ func (h *Handler) session(r *http.Request) (*Session, string, error) {
 		}
 		return nil, "", fmt.Errorf("login: read the session: %w", err)
 	}
+	s.ID = id
 	if next := h.expiry(s.SignedInAt, now); next.Sub(s.ExpiresAt) >= h.cfg.SessionIdle/10 {
 		err := h.cfg.Store.UpdateSession(r.Context(), id, SessionUpdate{ExpiresAt: next}, now)
 		switch {
@@ -173,9 +180,12 @@ func (h *Handler) CreateSession(r *http.Request, a Authentication) (cookie *http
 		s.SignedInAt = now
 	}
 	s.AvatarURL, s.ExpiresAt = flow.SafeAvatar(s.AvatarURL, h.avatarOrigins), h.expiry(s.SignedInAt, now)
+	s.UserAgent = shortUserAgent(cmp.Or(s.UserAgent, r.UserAgent()))
 	switch {
 	case s.Subject == "":
 		return nil, false, errors.New("login: Authentication.Session.Subject is empty")
+	case !s.validTexts():
+		return nil, false, errors.New("login: Authentication.Session has a text that is not valid UTF-8")
 	case !s.ExpiresAt.After(now):
 		return nil, false, errors.New("login: Authentication.Session.SignedInAt is longer ago than Config.SessionMax")
 	}
@@ -273,7 +283,7 @@ func (h *Handler) serveSignOutForm(w http.ResponseWriter, r *http.Request) {
 		h.showError(w, r, err)
 		return
 	}
-	seeOther(w, h.returns.Absolute(returnTo))
+	h.finishForm(w, r, returnTo)
 }
 
 // SignOut deletes the session of the browser that sent r, and ends its pending sign-ins, as POST

@@ -44,7 +44,7 @@ const (
 // neither ForcePopup nor Data can link to /sign-in instead.
 func (h *Handler) Start(w http.ResponseWriter, r *http.Request, o StartOptions) {
 	r = h.withRequestID(r)
-	setHeaders(w)
+	h.setHeaders(w, r)
 	returnTo, err := h.returns.Check(o.Return)
 	if err != nil {
 		h.refuseReturn(w, r, err)

@@ -36,9 +36,9 @@ func isTemporary(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrStoreFull) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Store stores sessions and attempts. An [Attempt] is stored before a code is sent to WeChat, so
-// that each code is redeemed once, even when several processes receive the callback. All processes
-// of one program share one Store. Package login/storetest tests an implementation.
+// Store stores sessions and attempts. All processes of one program share one Store. [MemoryStore] is
+// for one process; package login/sqlstore stores rows in the program's SQL database. Package
+// login/storetest tests an implementation.
 //
 // Methods that depend on the time have the argument now, so that tests can control the clock. A row
 // has expired when now is equal to or after its Expires or ExpiresAt. An expired row counts as
@@ -47,8 +47,16 @@ func isTemporary(err error) bool {
 // All methods may be called from many goroutines and processes at once. A cancelled context ends a
 // call early with the context's error (wrapped or not). The call has then made its change
 // completely or not at all. A store copies its arguments and results, because callers may change
-// them later. Ids are SHA-256 sums in hexadecimal, so nobody can sign in with a copy of the store.
+// them later. Texts are valid UTF-8. Ids are SHA-256 sums in hexadecimal, so nobody can sign in with
+// a copy of the store.
 type Store interface {
+	AttemptStore
+	SessionStore
+}
+
+// AttemptStore is the part of a [Store] for attempts. An [Attempt] is stored before a code is sent to
+// WeChat, so that each code is redeemed once, even when several processes receive the callback.
+type AttemptStore interface {
 	// BeginAttempt stores an attempt for the flow want.ID, in one atomic step:
 	//
 	//   - If there is no row, or an expired row, BeginAttempt stores want, and returns want and
@@ -68,12 +76,16 @@ type Store interface {
 	// not after now. When the lease has passed, the requests that waited for the outcome start the
 	// sign-in again, so a later outcome must not be written.
 	FinishAttempt(ctx context.Context, id, owner string, out Outcome, now time.Time) error
+}
 
-	// CreateSession stores s under id until s.ExpiresAt. It returns ErrSessionExists when a session
-	// with that id exists and has not expired.
+// SessionStore is the part of a [Store] for sessions. A subject is compared byte by byte: the users
+// "a" and "A" are different.
+type SessionStore interface {
+	// CreateSession stores s under id until s.ExpiresAt. It ignores s.ID. It returns ErrSessionExists
+	// when a session with that id exists and has not expired.
 	CreateSession(ctx context.Context, id string, s Session, now time.Time) error
 
-	// Session returns a copy of the session, or ErrNoSession.
+	// Session returns a copy of the session, with its id as Session.ID, or ErrNoSession.
 	Session(ctx context.Context, id string, now time.Time) (*Session, error)
 
 	// UpdateSession changes fields of a session, or returns ErrNoSession. It must not create a row:
@@ -82,6 +94,14 @@ type Store interface {
 
 	// DeleteSession deletes the session. It succeeds when there is none.
 	DeleteSession(ctx context.Context, id string) error
+
+	// SessionsOf returns copies of the sessions of a user that have not expired, each with its id as
+	// Session.ID. The session with the latest SignedInAt is the first. There are at most limit.
+	SessionsOf(ctx context.Context, subject string, limit int, now time.Time) ([]Session, error)
+
+	// DeleteSessionsOf deletes the sessions of a user, except the session with the id except. With
+	// "" it deletes all of them. It succeeds when there is none.
+	DeleteSessionsOf(ctx context.Context, subject, except string) error
 }
 
 // Attempt is one redemption of a callback's code. Several requests may have the same state. One

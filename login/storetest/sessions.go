@@ -3,6 +3,8 @@ package storetest
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +49,24 @@ func sessionCases() []testCase {
 		{name: "session/delete",
 			why: "signing out deletes the session",
 			run: deleteSession},
+		{name: "sessions/of one user, latest first",
+			why: "users look for the sign-in that they do not recognize; it is usually the latest",
+			run: listSessions},
+		{name: "sessions/subjects are compared byte by byte",
+			why: "openids differ in case only; a database that ignores case or trailing spaces mixes users up",
+			run: exactSubjects},
+		{name: "sessions/list leaves out expired ones",
+			why: "it must make no difference whether a store has removed an old row already",
+			run: listExpired},
+		{name: "sessions/sign out everywhere",
+			why: "after a lost phone or a block no session of the user may be left, and no other user may notice",
+			run: deleteSessionsOf},
+		{name: "sessions/sign out everywhere else",
+			why: "the browser that asked for it stays signed in",
+			run: deleteOtherSessions},
+		{name: "sessions/an id that changed its user",
+			why: "an expired row that was replaced must not stay in the list of its first user",
+			run: replacedSubject},
 		{name: "session/copies, not aliases",
 			why: "a handler that changes its copy must not change the stored session",
 			run: copies},
@@ -200,6 +220,108 @@ func deleteSession(t *testing.T, s login.Store) {
 	wantSession(t, s, "b", start(), session())
 }
 
+// sessionOf returns a session of a user that was signed in some minutes after start, for two hours.
+func sessionOf(subject string, minutes int) login.Session {
+	s := session()
+	s.Subject, s.SignedInAt = subject, start().Add(time.Duration(minutes)*time.Minute)
+	s.ExpiresAt = s.SignedInAt.Add(2 * time.Hour)
+	return s
+}
+
+// wantSessions checks the ids of the sessions of a user, and each session.
+func wantSessions(t *testing.T, s login.Store, subject string, limit int, now time.Time, ids ...string) {
+	t.Helper()
+	list, err := s.SessionsOf(t.Context(), subject, limit, now)
+	if err != nil {
+		t.Fatalf("SessionsOf(%s): %v", subject, err)
+	}
+	var have []string
+	for _, one := range list {
+		have = append(have, one.ID)
+		if one.Subject != subject {
+			t.Errorf("SessionsOf(%s) has a session of %s", subject, one.Subject)
+		}
+		wantSession(t, s, one.ID, now, one)
+	}
+	if !slices.Equal(have, ids) {
+		t.Errorf("SessionsOf(%s) = %q, want %q", subject, have, ids)
+	}
+}
+
+func listSessions(t *testing.T, s login.Store) {
+	for i, id := range []string{"b", "d", "a", "c"} {
+		mustCreate(t, s, id, sessionOf("alice", i), start())
+		mustCreate(t, s, "x"+id, sessionOf("bob", i), start())
+	}
+	wantSessions(t, s, "alice", 100, start(), "c", "a", "d", "b")
+	wantSessions(t, s, "alice", 2, start(), "c", "a")
+	wantSessions(t, s, "nobody", 100, start())
+	wantSessions(t, s, "", 100, start())
+}
+
+func exactSubjects(t *testing.T, s login.Store) {
+	subjects := []string{"oX6mX57", "ox6mx57", "oX6mX57 ", "oX6mX5７", "o%", "小明", "\"'", strings.Repeat("长", 1000)}
+	for i, subject := range subjects {
+		mustCreate(t, s, numbered("session", i), sessionOf(subject, i), start())
+	}
+	for i, subject := range subjects {
+		wantSessions(t, s, subject, 100, start(), numbered("session", i))
+	}
+	if err := s.DeleteSessionsOf(t.Context(), "oX6mX57", ""); err != nil {
+		t.Fatal(err)
+	}
+	wantSessions(t, s, "oX6mX57", 100, start())
+	for i, subject := range subjects[1:] {
+		wantSessions(t, s, subject, 100, start(), numbered("session", i+1))
+	}
+}
+
+func listExpired(t *testing.T, s login.Store) {
+	mustCreate(t, s, "a", sessionOf("alice", 0), start())
+	mustCreate(t, s, "b", sessionOf("alice", 1), start())
+	wantSessions(t, s, "alice", 100, start().Add(2*time.Hour), "b") // exactly the expiry of a
+	wantSessions(t, s, "alice", 100, start().Add(3*time.Hour))
+}
+
+func deleteSessionsOf(t *testing.T, s login.Store) {
+	for i, id := range []string{"a", "b", "c"} {
+		mustCreate(t, s, id, sessionOf("alice", i), start())
+	}
+	mustCreate(t, s, "d", sessionOf("bob", 0), start())
+	for range 2 { // the second time there is nothing to delete
+		if err := s.DeleteSessionsOf(t.Context(), "alice", ""); err != nil {
+			t.Fatalf("DeleteSessionsOf: %v", err)
+		}
+	}
+	for _, id := range []string{"a", "b", "c"} {
+		wantNoSession(t, s, id, start())
+	}
+	wantSessions(t, s, "alice", 100, start())
+	wantSessions(t, s, "bob", 100, start(), "d")
+}
+
+func deleteOtherSessions(t *testing.T, s login.Store) {
+	for i, id := range []string{"a", "b", "c"} {
+		mustCreate(t, s, id, sessionOf("alice", i), start())
+	}
+	if err := s.DeleteSessionsOf(t.Context(), "alice", "b"); err != nil {
+		t.Fatalf("DeleteSessionsOf: %v", err)
+	}
+	wantSessions(t, s, "alice", 100, start(), "b")
+}
+
+func replacedSubject(t *testing.T, s login.Store) {
+	mustCreate(t, s, "a", sessionOf("alice", 0), start())
+	now := start().Add(3 * time.Hour)
+	mustCreate(t, s, "a", sessionOf("bob", 180), now)
+	wantSessions(t, s, "alice", 100, now)
+	wantSessions(t, s, "bob", 100, now, "a")
+	if err := s.DeleteSessionsOf(t.Context(), "alice", ""); err != nil {
+		t.Fatalf("DeleteSessionsOf: %v", err)
+	}
+	wantSessions(t, s, "bob", 100, now, "a")
+}
+
 func copies(t *testing.T, s login.Store) {
 	given := session()
 	mustCreate(t, s, "a", given, start())
@@ -211,6 +333,9 @@ func copies(t *testing.T, s login.Store) {
 	got.Subject = "changed by a reader"
 	if len(got.Scopes) > 1 {
 		got.Scopes[1] = "changed by a reader"
+	}
+	if list, err := s.SessionsOf(t.Context(), session().Subject, 100, start()); err == nil && len(list) == 1 {
+		list[0].Scopes[0] = "changed by a reader"
 	}
 	wantSession(t, s, "a", start(), session())
 }
@@ -230,6 +355,12 @@ func cancelledSession(t *testing.T, s login.Store) {
 	}
 	if err := s.DeleteSession(cancelled(), "a"); err == nil {
 		t.Error("DeleteSession with a cancelled context succeeded")
+	}
+	if list, err := s.SessionsOf(cancelled(), session().Subject, 100, start()); err == nil {
+		t.Errorf("SessionsOf with a cancelled context = %+v, nil; want the context's error", list)
+	}
+	if err := s.DeleteSessionsOf(cancelled(), session().Subject, ""); err == nil {
+		t.Error("DeleteSessionsOf with a cancelled context succeeded")
 	}
 	wantSession(t, s, "a", start(), session())
 }

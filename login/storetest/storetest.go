@@ -104,7 +104,8 @@ func session() login.Session {
 		Subject: "wx0123456789abcdef:oX6mX57QiiVC0DHls-eQ_igBfkbA", OpenID: "oX6mX57QiiVC0DHls-eQ_igBfkbA",
 		UnionID: "oTpR9xAIiebFOc6p04tMTaLhviCQ", AppID: "wx0123456789abcdef",
 		Nickname: "小明 😀 <b>'\"", AvatarURL: "https://thirdwx.qlogo.cn/mmopen/vi_32/a/132", Method: login.MethodWeChat,
-		Extra:      "{\"role\":\"管理员\"} \n",
+		Extra:      "{\"role\":\"管理员\"} \n\x00",
+		UserAgent:  "Mozilla/5.0 (Linux; Android 14) MicroMessenger/8.0.18.2060 <i>",
 		SignedInAt: start(), ProfileAt: start().Add(-time.Hour), ExpiresAt: start().Add(time.Hour),
 	}
 	s.Scopes = append(s.Scopes, "snsapi_base", "snsapi_userinfo")
@@ -120,6 +121,7 @@ func wantSession(t *testing.T, s login.Store, id string, now time.Time, want log
 		return
 	}
 	have := *got
+	want.ID = id
 	// DeepEqual would also compare the zones of times. Times that are equal are therefore made
 	// identical first.
 	for _, pair := range [][2]*time.Time{
