@@ -94,12 +94,18 @@ func same(t *testing.T, en, zh string) {
 func TestDocsAreTheSameInBothLanguages(t *testing.T) {
 	t.Parallel()
 	names := func(dir string) (out []string) {
-		files, err := filepath.Glob(dir + "/*")
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no docs in %s: %v", dir, err)
-		}
-		for _, f := range files {
-			out = append(out, filepath.Base(f))
+		for _, pattern := range []string{"*.md", "*/*.md"} {
+			files, err := filepath.Glob(filepath.Join(dir, pattern))
+			if err != nil || len(files) == 0 {
+				t.Fatalf("no pages %s in %s: %v", pattern, dir, err)
+			}
+			for _, file := range files {
+				name, err := filepath.Rel(dir, file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				out = append(out, filepath.ToSlash(name))
+			}
 		}
 		return out
 	}
@@ -116,7 +122,7 @@ func TestDocsAreTheSameInBothLanguages(t *testing.T) {
 func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	var pages []string
-	for _, pattern := range []string{"*.md", "docs/*/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*/*.md", "docs/*/*/*.md"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

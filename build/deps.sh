@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Brings what the tests need besides Go: a browser, a font with Chinese characters, one with
-# emoji, a reader of QR codes, PostgreSQL's server, node with npm, nginx, Caddy, make, and the C
-# compiler that Go's race detector wants.
+# emoji, a reader of QR codes, PostgreSQL's server, node with npm, nginx, Caddy, make, the C compiler
+# that Go's race detector needs, and clients of OpenID Connect: Apache's module, Python's and Ruby's
+# libraries, and git-credential-oauth.
 # On Debian as root it says in one line what it installs and installs it. Elsewhere it says
 # what to install and fails. "deps.sh --check" only looks.
 set -euo pipefail
@@ -16,6 +17,7 @@ browser() {
 }
 chinese() { command -v fc-list >/dev/null && [ -n "$(fc-list :lang=zh family)" ]; }
 postgres() { command -v initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; }
+python3_has() { local p=/usr/bin/python3; [ -x "$p" ] || p=python3; "$p" -c "import $1" 2>/dev/null; }
 emoji() { command -v fc-list >/dev/null && fc-list : family | grep -qi emoji; }
 
 missing=()
@@ -28,6 +30,11 @@ command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx)
 command -v caddy >/dev/null || missing+=(caddy)
+python3_has authlib.integrations.flask_client || missing+=(python3-flask python3-authlib python3-requests)
+python3_has requests_oauthlib || missing+=(python3-requests-oauthlib)
+ruby -e 'require "omniauth_openid_connect"; require "webrick"' 2>/dev/null || missing+=(ruby-omniauth-openid-connect ruby-webrick)
+[ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || missing+=(apache2-bin libapache2-mod-auth-openidc)
+command -v git-credential-oauth >/dev/null || missing+=(git-credential-oauth)
 command -v make >/dev/null || missing+=(make)
 command -v gcc >/dev/null || command -v cc >/dev/null || missing+=(gcc libc6-dev)
 

@@ -1,10 +1,13 @@
-// Package relyingparty tests the gateway with relying parties of other authors: go-oidc with
-// x/oauth2, openid-client on Node, oauth2-proxy, and the requests that Grafana's documentation
-// describes. It also runs nginx, Caddy and Traefik's forward auth in front of the gateway. It has
-// tests only.
+// Package relyingparty tests the gateway with relying parties of other authors:
 //
-// Each test runs "weigate serve" with a configuration file and a SQLite file of its own, with a
-// simulator of WeChat. The package is a module of its own, so that these libraries do not become
-// dependencies of the gateway. The tests need Go, node, npm and nginx. They install npm packages by
-// "npm ci", and oauth2-proxy by "go install" into the user's cache folder.
+//   - the clients of docs/en/clients, with the settings and the code of the pages, through one gateway.
+//     Clients that no registry serves are replaced by the requests that their source code builds.
+//   - oauth2-proxy, and the requests that Grafana's documentation describes.
+//   - nginx, Caddy and Traefik's forward auth in front of the gateway.
+//
+// It has tests only. They run "weigate serve" as a process, with a configuration file and a SQLite file,
+// and a simulator of WeChat. The package is a module of its own, so that these libraries do not become
+// dependencies of the gateway. build/deps.sh installs the programs and the libraries of other languages.
+// The tests install npm packages by "npm ci", and oauth2-proxy by "go install" into the user's cache
+// folder.
 package relyingparty

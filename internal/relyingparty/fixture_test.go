@@ -1,6 +1,7 @@
 package relyingparty_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -31,7 +32,30 @@ type frontProxy struct {
 func newFrontProxy(t *testing.T) *frontProxy {
 	t.Helper()
 	w := &frontProxy{}
-	proxy := &httputil.ReverseProxy{
+	front := httptest.NewServer(w.handler())
+	t.Cleanup(front.Close)
+	w.url = front.URL
+	return w
+}
+
+// newTLSFrontProxy is as newFrontProxy, with TLS.
+func newTLSFrontProxy(t *testing.T) *frontProxy {
+	t.Helper()
+	certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &frontProxy{}
+	front := httptest.NewUnstartedServer(w.handler())
+	front.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	front.StartTLS()
+	t.Cleanup(front.Close)
+	w.url = front.URL
+	return w
+}
+
+func (w *frontProxy) handler() http.Handler {
+	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(w.target.Load())
 			r.Out.Host = r.In.Host
@@ -45,10 +69,6 @@ func newFrontProxy(t *testing.T) *frontProxy {
 			return nil
 		},
 	}
-	front := httptest.NewServer(proxy)
-	t.Cleanup(front.Close)
-	w.url = front.URL
-	return w
 }
 
 // forwardTo sets the address behind the proxy.
@@ -117,7 +137,7 @@ func (w *gatewayFixture) weigate(args ...string) *exec.Cmd { return command(w.di
 // phone is a user's phone, with the steps of the tests of this package.
 type phone struct{ fixture.Phone }
 
-func (f *gatewayFixture) phone(user string) phone { return phone{f.wechat.NewPhone(f.t, user)} }
+func (w *gatewayFixture) phone(user string) phone { return phone{w.wechat.NewPhone(w.t, user)} }
 
 // wantPage fails the test unless the phone shows the gateway's page of that name.
 func (p phone) wantPage(name string) *wechattest.Page {

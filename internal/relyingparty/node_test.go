@@ -2,7 +2,6 @@ package relyingparty_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,10 +10,11 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// nodeAnswer is what node/app.mjs shows.
+// nodeAnswer is what the app of openid-client shows.
 type nodeAnswer struct {
+	clientUser
 	Error, Cause  string
-	Sub, ISS      string
+	ISS           string
 	UserInfo      map[string]any
 	Refreshed     string
 	Rotated, Live bool
@@ -29,10 +29,9 @@ func (p phone) nodeAnswer(page *wechattest.Page) (a nodeAnswer) {
 	return a
 }
 
-// TestNodeClientSignsIn: openid-client from npm, with its own checks of everything that the gateway
-// says.
-func TestNodeClientSignsIn(t *testing.T) {
-	t.Parallel()
+// testNode runs openid-client and Auth.js from npm, with their own checks of everything that the gateway
+// sends.
+func testNode(t *testing.T, f *clientsFixture) {
 	node, npm := tool(t, "node"), tool(t, "npm")
 	dir := filepath.Join(t.TempDir(), "node")
 	if err := os.CopyFS(dir, os.DirFS("node")); err != nil {
@@ -41,42 +40,47 @@ func TestNodeClientSignsIn(t *testing.T) {
 	install := command(dir, npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts")
 	install.Env = plain()
 	run(t, install)
-
-	for _, alg := range []string{"RS256", "ES256"} {
-		t.Run(alg, func(t *testing.T) {
-			w := newFixture(t)
-			front := newFrontProxy(t)
-			w.serve(w.config(w.front.url,
-				fmt.Sprintf("  - {id: node, kind: oidc, secret: %q, id_token_alg: %s, redirect_uris: [%s/callback],\n"+
-					"     post_logout_redirect_uris: [%s/bye], access: signed_in,\n"+
-					"     email: {policy: synthetic, domain: people.example.com}}\n",
-					clientSecret, alg, front.url, front.url)))
-			app := command(dir, node, "app.mjs")
-			app.Env = append(os.Environ(), "ISSUER="+w.front.url, "CLIENT_ID=node", "CLIENT_SECRET="+clientSecret,
-				"APP_URL="+front.url)
-			front.forwardTo(t, start(t, app, "the Node app").await(`ready at (\S+)`)[1])
-
-			alice := w.phone("alice")
-			got := alice.nodeAnswer(alice.signIn(front.url + "/"))
-			if got.Error != "" || got.Sub == "" || got.UserInfo["name"] != "Alice" ||
-				got.UserInfo["email"] != got.Sub+"@people.example.com" ||
-				got.UserInfo["openid"] != w.wechat.OpenID(w.account.AppID, "alice") || got.ISS != w.front.url {
-				t.Errorf("the app learned %+v", got)
-			}
-			if got.Refreshed != got.Sub || !got.Rotated || !got.Live || got.Dead {
-				t.Errorf("refresh, introspection or revocation went wrong: %+v", got)
-			}
-			// Once more without a page, then signed out.
-			if again := alice.nodeAnswer(alice.Visit(front.url + "/silent")); again.Sub != got.Sub {
-				t.Errorf("silently the app learned %+v", again)
-			}
-			if page := alice.Visit(front.url + "/sign-out"); !strings.HasPrefix(page.URL, front.url+"/bye") ||
-				!alice.nodeAnswer(page).Bye {
-				t.Errorf("sign-out ends at %s: %s", page.URL, page.Body)
-			}
-			if after := alice.nodeAnswer(alice.Visit(front.url + "/silent")); after.Error != "login_required" {
-				t.Errorf("signed out, the app learned %+v", after)
-			}
-		})
+	cmd := command(dir, node, "app.mjs")
+	cmd.Env = clientEnv()
+	apps := f.blocks(t, map[string]string{"authjs-app": "providers:", "node-app": "openid-client"})
+	for a, text := range apps {
+		path := filepath.Join(dir, a.id+".mjs") // here, so that it finds the packages
+		write(t, path, text)
+		cmd.Args = append(cmd.Args, a.id+"="+path)
 	}
+	p := start(t, cmd, "node")
+	for a := range apps {
+		a.front.forwardTo(t, p.await(`ready ` + a.id + ` (\S+) `)[1])
+	}
+
+	f.both(t, "authjs-app", func(a *clientApp) clientUser {
+		a.phone.Visit(a.front.url + "/auth/signin")
+		a.complete(a.phone.Must(a.phone.Submit(t.Context(), "", nil)))
+		return a.wantUser(a.phone.Visit(a.front.url + "/"))
+	})
+	f.both(t, "node-app", openIDClient)
+}
+
+// openIDClient signs in with openid-client, silently too, and signs out.
+func openIDClient(a *clientApp) clientUser {
+	got := a.phone.nodeAnswer(a.complete(a.phone.Visit(a.front.url + "/")))
+	if got.Error != "" || got.Sub == "" || got.Name != nickname(a.name) ||
+		got.UserInfo["email"] != got.Sub+"@people.example.com" ||
+		got.UserInfo["openid"] != a.f.wechat.OpenID(a.f.account.AppID, a.name) || got.ISS != a.f.front.url {
+		a.t.Fatalf("the app learned %+v", got)
+	}
+	if got.Refreshed != got.Sub || !got.Rotated || !got.Live || got.Dead {
+		a.t.Errorf("refresh, introspection or revocation went wrong: %+v", got)
+	}
+	if again := a.phone.nodeAnswer(a.phone.Visit(a.front.url + "/silent")); again.Sub != got.Sub {
+		a.t.Errorf("silently the app learned %+v", again)
+	}
+	if page := a.phone.Visit(a.front.url + "/sign-out"); !strings.HasPrefix(page.URL, a.front.url+"/bye") ||
+		!a.phone.nodeAnswer(page).Bye {
+		a.t.Errorf("sign-out ends at %s: %s", page.URL, page.Body)
+	}
+	if after := a.phone.nodeAnswer(a.phone.Visit(a.front.url + "/silent")); after.Error != "login_required" {
+		a.t.Errorf("signed out, the app learned %+v", after)
+	}
+	return got.clientUser
 }

@@ -3,28 +3,17 @@ package relyingparty_test
 import (
 	"net/http"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v4"
 )
 
-// codeBlock matches a code block of a document.
-var codeBlock = regexp.MustCompile("(?ms)^```[a-z]*\n(.*?)^```$")
-
 // ownHost returns the configuration of a proxy for the gateway's own host, from docs/en/forward-auth.md:
 // the code block that contains the text.
 func ownHost(t *testing.T, text string, pairs ...string) string {
 	t.Helper()
-	page := filepath.Join("..", "..", "docs", "en", "forward-auth.md")
-	for _, m := range codeBlock.FindAllStringSubmatch(adapt(t, page, pairs...), -1) {
-		if strings.Contains(m[1], text) {
-			return m[1]
-		}
-	}
-	t.Fatalf("%s has no block with %q", page, text)
-	return ""
+	return documented(t, filepath.Join("..", "..", "docs", "en", "forward-auth.md"), text, pairs...)
 }
 
 // TestOwnHostHidesVerify runs nginx and Caddy with the documented configuration for the gateway's own

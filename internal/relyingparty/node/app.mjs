@@ -1,72 +1,87 @@
-// An app on openid-client (npm): / begins, /callback ends and shows what it learned as JSON, /bye is where sign-out leads.
+// Serves the apps of docs/en/clients/node.md, each on a port of its own: app.mjs ID=FILE ... A file that
+// exports begin is the one of openid-client, the other the configuration of Auth.js.
 import { createServer } from 'node:http'
 import { webcrypto } from 'node:crypto'
 
-// Debian 12 has node 18, where these names are not global yet; the library wants them as it loads.
+// Debian 12 has node 18, where these names are not global yet; the libraries need them as they load.
 globalThis.crypto ??= webcrypto
 globalThis.CryptoKey ??= webcrypto.CryptoKey
 const oidc = await import('openid-client')
+const { Auth } = await import('@auth/core')
 
-const { ISSUER, CLIENT_ID, CLIENT_SECRET, APP_URL } = process.env
+// openidClient is an app around begin and finish: / begins a sign-in, /callback ends it and shows what the
+// app learned as JSON, /bye is where sign-out leads.
+function openidClient({ config, begin, finish, signOut }) {
+  const begun = new Map()
+  let idToken
 
-// Plain http is for the test, on this machine.
-const config = await oidc.discovery(new URL(ISSUER), CLIENT_ID, CLIENT_SECRET, undefined, { execute: [oidc.allowInsecureRequests] })
-const begun = new Map()
-let idToken
-
-async function begin(prompt) {
-  const verifier = oidc.randomPKCECodeVerifier()
-  const state = oidc.randomState()
-  const nonce = oidc.randomNonce()
-  begun.set(state, { verifier, nonce })
-  return oidc.buildAuthorizationUrl(config, {
-    redirect_uri: `${APP_URL}/callback`,
-    scope: 'openid profile email groups wechat offline_access',
-    code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
-    code_challenge_method: 'S256',
-    state,
-    nonce,
-    ...prompt,
-  })
-}
-
-async function finish(url) {
-  const state = url.searchParams.get('state')
-  const { verifier, nonce } = begun.get(state)
-  const tokens = await oidc.authorizationCodeGrant(config, url, {
-    pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true,
-  })
-  idToken = tokens.id_token
-  const { sub } = tokens.claims()
-  const userinfo = await oidc.fetchUserInfo(config, tokens.access_token, sub)
-  const refreshed = await oidc.refreshTokenGrant(config, tokens.refresh_token)
-  const again = await oidc.fetchUserInfo(config, refreshed.access_token, sub)
-  const live = await oidc.tokenIntrospection(config, refreshed.access_token)
-  await oidc.tokenRevocation(config, refreshed.refresh_token)
-  const dead = await oidc.tokenIntrospection(config, refreshed.access_token)
-  return {
-    sub, userinfo, refreshed: again.sub, rotated: refreshed.refresh_token !== tokens.refresh_token,
-    live: live.active, dead: dead.active, iss: url.searchParams.get('iss'),
+  async function start(res, parameters) {
+    const { url, session } = await begin(parameters)
+    begun.set(session.state, session)
+    res.writeHead(302, { Location: url.href }).end()
   }
-}
 
-const server = createServer(async (req, res) => {
-  const url = new URL(req.url, APP_URL)
-  const go = (to) => res.writeHead(302, { Location: to.href }).end()
-  const show = (what) => res.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(what))
-  try {
-    switch (url.pathname) {
-      case '/': return go(await begin())
-      case '/silent': return go(await begin({ prompt: 'none' }))
-      case '/callback': return show(await finish(url))
-      case '/sign-out': return go(oidc.buildEndSessionUrl(config, { id_token_hint: idToken, post_logout_redirect_uri: `${APP_URL}/bye` }))
-      case '/bye': return show({ bye: true })
-      default: return res.writeHead(404).end()
+  async function learn(url) {
+    const { tokens, user } = await finish(url, begun.get(url.searchParams.get('state')))
+    idToken = tokens.id_token
+    const refreshed = await oidc.refreshTokenGrant(config, tokens.refresh_token)
+    const again = await oidc.fetchUserInfo(config, refreshed.access_token, user.sub)
+    const live = await oidc.tokenIntrospection(config, refreshed.access_token)
+    await oidc.tokenRevocation(config, refreshed.refresh_token)
+    const dead = await oidc.tokenIntrospection(config, refreshed.access_token)
+    return {
+      sub: user.sub, name: user.name, userinfo: user, refreshed: again.sub,
+      rotated: refreshed.refresh_token !== tokens.refresh_token, live: live.active, dead: dead.active,
+      iss: url.searchParams.get('iss'),
     }
-  } catch (err) {
-    show({ error: err.error ?? err.code ?? String(err), cause: String(err.cause ?? '') })
   }
-})
 
-server.listen(0, '127.0.0.1', () => console.log(`ready at http://127.0.0.1:${server.address().port}`))
+  return async (req, res, url) => {
+    const show = (what) => res.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(what))
+    try {
+      switch (url.pathname) {
+        case '/': return await start(res)
+        case '/silent': return await start(res, { prompt: 'none' })
+        case '/callback': return show(await learn(url))
+        case '/sign-out': return res.writeHead(302, { Location: signOut(idToken).href }).end()
+        case '/bye': return show({ bye: true })
+        default: return res.writeHead(404).end()
+      }
+    } catch (err) {
+      show({ error: err.error ?? err.code ?? String(err), cause: String(err.cause ?? '') })
+    }
+  }
+}
+
+// authJS passes requests below the base path to Auth.js, and shows the session elsewhere.
+function authJS({ config }) {
+  return async (req, res, url) => {
+    const chunks = []
+    for await (const chunk of req) chunks.push(chunk)
+    const own = url.pathname.startsWith(config.basePath + '/')
+    const request = new Request(own ? url : new URL(config.basePath + '/session', url), {
+      method: own ? req.method : 'GET',
+      headers: Object.entries(req.headers).flatMap(([name, v]) => [v].flat().map((value) => [name, value])),
+      body: own && req.method === 'POST' ? Buffer.concat(chunks) : undefined,
+    })
+    const response = await Auth(request, config)
+    for (const cookie of response.headers.getSetCookie()) res.appendHeader('Set-Cookie', cookie)
+    response.headers.forEach((value, name) => name === 'set-cookie' || res.setHeader(name, value))
+    let body = await response.text()
+    if (!own) {
+      const { user } = JSON.parse(body) ?? {}
+      body = JSON.stringify({ sub: user?.id, name: user?.name })
+    }
+    res.writeHead(response.status).end(body)
+  }
+}
+
+for (const argument of process.argv.slice(2)) {
+  const [id, file] = argument.split('=')
+  const module = await import(file)
+  const handle = module.begin ? openidClient(module) : authJS(module)
+  const server = createServer((req, res) =>
+    handle(req, res, new URL(req.url, `${req.headers['x-forwarded-proto']}://${req.headers['x-forwarded-host']}`)))
+  server.listen(0, '127.0.0.1', () => console.log(`ready ${id} http://127.0.0.1:${server.address().port} `))
+}
 process.on('SIGTERM', () => process.exit(0))

@@ -1,0 +1,225 @@
+package relyingparty_test
+
+import (
+	"encoding/json"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/weigate/weigate/internal/fixture"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// clientPages is the folder of the pages with the settings of each client.
+var clientPages = filepath.Join("..", "..", "docs", "en", "clients")
+
+// codeBlock matches a code block of a document.
+var codeBlock = regexp.MustCompile("(?ms)^```[a-z]*\n(.*?)^```$")
+
+// documented returns the code block of a document that contains the text. pairs are texts to replace
+// in the document, each of which it must contain.
+func documented(t *testing.T, page, text string, pairs ...string) string {
+	t.Helper()
+	for _, m := range codeBlock.FindAllStringSubmatch(adapt(t, page, pairs...), -1) {
+		if strings.Contains(m[1], text) {
+			return m[1]
+		}
+	}
+	t.Fatalf("%s has no block with %q", page, text)
+	return ""
+}
+
+// clientApp is one app of a client, with the settings of its page.
+type clientApp struct {
+	t     *testing.T
+	f     *gatewayFixture
+	id    string      // the client_id
+	name  string      // the client_id on the page
+	alg   string      // id_token_alg
+	page  string      // the file of its page
+	front *frontProxy // at the app's address
+	phone phone
+}
+
+// clientsFixture is one gateway with the apps of all pages, each twice: for RS256 and for ES256.
+type clientsFixture struct {
+	*gatewayFixture
+	apps map[string][]*clientApp // by the id on the page
+}
+
+// gatewayApps returns the apps that the pages configure, by the file of their page.
+func gatewayApps(t *testing.T) map[string][]map[string]any {
+	t.Helper()
+	pages, err := filepath.Glob(filepath.Join(clientPages, "*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	apps := map[string][]map[string]any{}
+	for _, page := range pages {
+		for _, m := range codeBlock.FindAllStringSubmatch(read(t, page), -1) {
+			if !strings.HasPrefix(m[1], "apps:\n") {
+				continue
+			}
+			var part struct{ Apps []map[string]any }
+			if err := yaml.Unmarshal([]byte(m[1]), &part); err != nil {
+				t.Fatalf("%s: %v", page, err)
+			}
+			apps[page] = append(apps[page], part.Apps...)
+		}
+	}
+	return apps
+}
+
+// newClientsFixture starts a gateway with the documented configuration of every client.
+func newClientsFixture(t *testing.T) *clientsFixture {
+	t.Helper()
+	documentedApps := gatewayApps(t)
+	var people []wechattest.Person
+	for _, apps := range documentedApps {
+		for _, app := range apps {
+			people = append(people, wechattest.Person{ID: app["id"].(string), Nickname: nickname(app["id"].(string))})
+		}
+	}
+	f := &clientsFixture{apps: map[string][]*clientApp{}, gatewayFixture: &gatewayFixture{t: t, dir: t.TempDir(),
+		account: fixture.OfficialAccount()}}
+	f.wechat = fixture.NewWeChat(t, wechattest.Config{Seed: 7, Apps: []wechattest.App{f.account}, People: people})
+	f.front = newTLSFrontProxy(t)
+	secret := filepath.Join(f.dir, "app")
+	write(t, secret, clientSecret)
+
+	var configured []map[string]any
+	for page, apps := range documentedApps {
+		for _, app := range apps {
+			for _, alg := range []string{"RS256", "ES256"} {
+				a := &clientApp{f: f.gatewayFixture, name: app["id"].(string), alg: alg, page: page}
+				a.t, a.id = t, a.name
+				a.front = newTLSFrontProxy(t)
+				if alg == "ES256" {
+					a.id += "-es256"
+				}
+				f.apps[a.name] = append(f.apps[a.name], a)
+				own := maps.Clone(app)
+				own["id"], own["id_token_alg"] = a.id, alg
+				configured = append(configured, own)
+				for key, value := range own {
+					own[key] = a.replaceAll(value, secret)
+				}
+			}
+		}
+	}
+	text, err := yaml.Marshal(configured)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.serve(f.config(f.front.url, string(text)))
+	return f
+}
+
+// replaceAll replaces the addresses and the file of the documents in a value of the configuration.
+func (a *clientApp) replaceAll(value any, secretFile string) any {
+	switch v := value.(type) {
+	case string:
+		return strings.NewReplacer("https://app.example.com", a.front.url, "/run/secrets/app", secretFile).Replace(v)
+	case []any:
+		v = slices.Clone(v)
+		for i := range v {
+			v[i] = a.replaceAll(v[i], secretFile)
+		}
+		return v
+	}
+	return value
+}
+
+// nickname is the nickname of a client's user. It has Chinese characters and an emoji, as in WeChat.
+func nickname(id string) string { return "小明🌊 " + id }
+
+// of returns the app of a client for an algorithm, with a phone for the test.
+func (f *clientsFixture) of(t *testing.T, name, alg string) *clientApp {
+	t.Helper()
+	for _, a := range f.apps[name] {
+		if a.alg == alg {
+			a.t, a.phone = t, phone{f.wechat.NewPhone(t, name)}
+			return a
+		}
+	}
+	t.Fatalf("no page has the app %s", name)
+	return nil
+}
+
+// block returns the code block of the app's page that contains the text, with the addresses and the
+// client_id of this test. pairs are further texts to replace.
+func (a *clientApp) block(text string, pairs ...string) string {
+	a.t.Helper()
+	block := documented(a.t, a.page, text)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if !strings.Contains(block, pairs[i]) {
+			a.t.Fatalf("the block of %s has no %q", a.page, pairs[i])
+		}
+	}
+	// The shortest texts last: a longer one may contain them.
+	return strings.NewReplacer(append(pairs, "https://login.example.com", a.f.front.url, "https://app.example.com",
+		a.front.url, a.name, a.id)...).Replace(block)
+}
+
+// complete presses the buttons of the gateway and of WeChat until the browser is at the app, and
+// returns the app's page.
+func (a *clientApp) complete(page *wechattest.Page) *wechattest.Page {
+	a.t.Helper()
+	switch fixture.PageName(page) {
+	case "profile":
+		a.phone.Press()
+		page = a.phone.Consent()
+	case "consent":
+		page = a.phone.Press()
+	}
+	if fixture.PageName(page) == "consent" {
+		page = a.phone.Press()
+	}
+	return page
+}
+
+// clientUser is the user of an app: the sub, and the nickname.
+type clientUser struct{ Sub, Name string }
+
+// wantUser fails the test unless the page is the app's, and shows the client's user as JSON.
+func (a *clientApp) wantUser(page *wechattest.Page) clientUser {
+	a.t.Helper()
+	var u clientUser
+	err := json.Unmarshal([]byte(page.Body), &u)
+	if err != nil || u.Sub == "" || u.Name != nickname(a.name) || !strings.HasPrefix(page.URL, a.front.url+"/") {
+		a.t.Fatalf("%s: the browser shows %s (%d) by %v: %s", a.id, page.URL, page.Status, page.Hops, page.Body)
+	}
+	return u
+}
+
+// TestClients signs users in with each client of docs/en/clients, through one gateway.
+func TestClients(t *testing.T) {
+	t.Parallel()
+	f := newClientsFixture(t)
+	for name, test := range map[string]func(*testing.T, *clientsFixture){
+		"python": testPython, "ruby": testRuby, "apache": testApache, "node": testNode, "go": testGo,
+		"native": testNative, "captured": testCaptured,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, f)
+		})
+	}
+}
+
+// both runs a test of a client for each algorithm. The user's sub must be the same in both apps.
+func (f *clientsFixture) both(t *testing.T, name string, test func(a *clientApp) clientUser) {
+	t.Helper()
+	users := map[string]clientUser{}
+	for _, alg := range []string{"RS256", "ES256"} {
+		t.Run(name+"/"+alg, func(t *testing.T) { users[alg] = test(f.of(t, name, alg)) })
+	}
+	if users["RS256"] != users["ES256"] {
+		t.Errorf("%s has two users: %v", name, users)
+	}
+}

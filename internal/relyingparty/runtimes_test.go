@@ -1,0 +1,180 @@
+package relyingparty_test
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// clientEnv is the environment of a client: the certificate that the test trusts, by the names that
+// Python's requests, OpenSSL and Node read, and the secrets of the pages.
+func clientEnv() []string {
+	return append(os.Environ(), "SSL_CERT_FILE="+certFile, "REQUESTS_CA_BUNDLE="+certFile,
+		"NODE_EXTRA_CA_CERTS="+certFile, "CLIENT_SECRET="+clientSecret, "AUTH_SECRET=auth-secret-of-the-test",
+		"SESSION_KEY="+strings.Repeat("session-key-", 8))
+}
+
+// serveApps runs a program that serves several apps. cmd gets an argument ID=FILE for each, where FILE has
+// the given name. The program prints a line "ready ID URL" for each.
+func serveApps(t *testing.T, cmd *exec.Cmd, name string, files map[*clientApp]string) {
+	t.Helper()
+	for a, text := range files {
+		path := filepath.Join(t.TempDir(), name)
+		write(t, path, text)
+		cmd.Args = append(cmd.Args, a.id+"="+path)
+	}
+	cmd.Env = clientEnv()
+	p := start(t, cmd, filepath.Base(cmd.Path))
+	for a := range files {
+		a.front.forwardTo(t, p.await(`ready ` + regexp.QuoteMeta(a.id) + ` (\S+) `)[1])
+	}
+}
+
+// blocks returns the code block of each app of the clients that contains the text.
+func (f *clientsFixture) blocks(t *testing.T, texts map[string]string) map[*clientApp]string {
+	t.Helper()
+	files := map[*clientApp]string{}
+	for name, text := range texts {
+		for _, alg := range []string{"RS256", "ES256"} {
+			a := f.of(t, name, alg)
+			files[a] = a.block(text)
+		}
+	}
+	return files
+}
+
+// python returns Debian's Python if there is one: only it has Debian's packages.
+func python(t *testing.T) string {
+	if _, err := os.Stat("/usr/bin/python3"); err == nil {
+		return "/usr/bin/python3"
+	}
+	return tool(t, "python3")
+}
+
+// testPython runs the two Flask apps of the page.
+func testPython(t *testing.T, f *clientsFixture) {
+	serveApps(t, command(t.TempDir(), python(t), absolute(t, "python/serve.py")), "app.py", f.blocks(t,
+		map[string]string{"authlib-app": "authlib.integrations", "requests-app": "OAuth2Session"}))
+
+	f.both(t, "authlib-app", func(a *clientApp) clientUser {
+		u := a.wantUser(a.complete(a.phone.Visit(a.front.url + "/sign-in")))
+		if page := a.phone.Visit(a.front.url + "/sign-out"); page.URL != a.front.url+"/signed-out" ||
+			!strings.Contains(page.Body, "true") {
+			a.t.Errorf("sign-out ends at %s: %s", page.URL, page.Body)
+		}
+		// The gateway has no session any more. The ES256 app signs in at WeChat again.
+		a.phone.Visit(a.f.front.url + "/")
+		a.phone.wantPage("welcome")
+		return u
+	})
+	f.both(t, "requests-app", func(a *clientApp) clientUser {
+		u := a.wantUser(a.complete(a.phone.Visit(a.front.url + "/sign-in")))
+		for range 2 { // the second refresh proves that the app stored the new refresh token
+			if after := a.wantUser(a.phone.Visit(a.front.url + "/refresh")); after != u {
+				a.t.Errorf("after a refresh the user is %v, before %v", after, u)
+			}
+		}
+		return u
+	})
+}
+
+// testRuby runs the Rack app of the page.
+func testRuby(t *testing.T, f *clientsFixture) {
+	serveApps(t, command(t.TempDir(), tool(t, "ruby"), absolute(t, "ruby/serve.rb")), "config.ru",
+		f.blocks(t, map[string]string{"omniauth-app": "OmniAuth::Builder"}))
+	f.both(t, "omniauth-app", func(a *clientApp) clientUser {
+		a.phone.Visit(a.front.url + "/sign-in")
+		return a.wantUser(a.complete(a.phone.Must(a.phone.Submit(t.Context(), "", nil))))
+	})
+}
+
+// apacheServer is the part of Apache's configuration that Debian's packages provide, for a test. Only
+// the modules that the page enables are loaded, and those that they need.
+const apacheServer = `ServerRoot %[1]s
+ServerName 127.0.0.1
+DefaultRuntimeDir %[1]s
+PidFile %[1]s/pid
+ErrorLog /dev/stderr
+LogLevel notice
+StartServers 1
+ThreadsPerChild 8
+ServerLimit 1
+MaxRequestWorkers 8
+Mutex sem
+`
+
+// apacheDir returns a folder that Apache's user can read, with the certificate. Apache starts as root
+// and handles requests as another user.
+func apacheDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "apache")
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for name, from := range map[string]string{"cert.pem": certFile, "key.pem": keyFile} {
+		write(t, filepath.Join(dir, name), read(t, from))
+	}
+	if err := os.Chmod(filepath.Join(dir, "cert.pem"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// testApache runs Apache with the virtual host of the page, once for each algorithm.
+func testApache(t *testing.T, f *clientsFixture) {
+	dir, backend := apacheDir(t), site(t)
+	conf := fmt.Sprintf(apacheServer, dir)
+	for _, module := range []string{"mpm_event", "authn_core", "authz_core", "authz_user", "ssl", "proxy", "proxy_http",
+		"auth_openidc"} {
+		conf += fmt.Sprintf("LoadModule %s_module /usr/lib/apache2/modules/mod_%[1]s.so\n", module)
+	}
+	if os.Geteuid() == 0 {
+		conf += "User www-data\nGroup www-data\n"
+	}
+	for _, a := range []*clientApp{f.of(t, "apache-site", "RS256"), f.of(t, "apache-site", "ES256")} {
+		address, socket := inherited(t)
+		socket.Close() // Apache takes no open socket
+		conf += "Listen " + address + "\n" + a.block("VirtualHost", "*:443", address, "ServerName app.example.com",
+			"ServerName 127.0.0.1", "/etc/ssl/app.example.com.pem", filepath.Join(dir, "cert.pem"),
+			"/etc/ssl/app.example.com.key", filepath.Join(dir, "key.pem"), "the text of /run/secrets/app", clientSecret,
+			"http://127.0.0.1:8000/", backend+"/", "OIDCScope", "OIDCCABundlePath "+filepath.Join(dir, "cert.pem")+
+				"\n    OIDCScope")
+		a.front.forwardTo(t, "https://"+address)
+	}
+	write(t, filepath.Join(dir, "apache.conf"), conf)
+	start(t, command(dir, tool(t, "apache2"), "-DFOREGROUND", "-f", filepath.Join(dir, "apache.conf")), "apache").
+		await("resuming normal operations")
+
+	f.both(t, "apache-site", func(a *clientApp) clientUser {
+		headers, ok := seen(a.complete(a.phone.Visit(a.front.url + "/page?a=b")))
+		u := clientUser{Sub: headers.Get("OIDC_CLAIM_sub"), Name: headers.Get("OIDC_CLAIM_name")}
+		if page := a.phone.Page(); !ok || u.Sub == "" || u.Name != nickname(a.name) || page.URL != a.front.url+"/page?a=b" {
+			a.t.Fatalf("the site is sent %v; the browser is at %s by %v", headers, page.URL, page.Hops)
+		}
+		a.phone.Visit(a.front.url + "/oidc/callback?" + url.Values{"logout": {a.front.url + "/signed-out"}}.Encode())
+		if page := a.phone.Page(); page.URL != a.front.url+"/signed-out" {
+			a.t.Errorf("sign-out ends at %s: %s", page.URL, page.Body)
+		}
+		a.phone.Visit(a.f.front.url + "/")
+		a.phone.wantPage("welcome")
+		return u
+	})
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
