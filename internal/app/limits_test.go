@@ -178,6 +178,9 @@ func TestMissingBodyIsNotWaitedFor(t *testing.T) {
 	}
 	requests = append(requests,
 		"POST /verify HTTP/1.1\r\nHost: "+addr+"\r\nContent-Length: 5\r\n\r\n",
+		"POST /no-such-page HTTP/1.1\r\nHost: "+addr+"\r\nContent-Length: 5\r\n\r\n",
+		"POST /.weigate/refused HTTP/1.1\r\nHost: "+addr+"\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"POST /cgi-bin/menu/create HTTP/1.1\r\nHost: "+addr+"\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\n",
 		"POST /sign-out HTTP/1.1\r\nHost: "+addr+"\r\nOrigin: https://evil.example\r\nContent-Length: 5\r\n\r\n")
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 20)

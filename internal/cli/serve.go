@@ -21,6 +21,7 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/metrics"
+	"github.com/weigate/weigate/internal/route"
 )
 
 // serveCmd is "weigate serve": the gateway.
@@ -162,7 +163,7 @@ func (g *runningGateway) monitoring() http.Handler {
 	mux.Handle("GET /metrics", g.metrics.Handler())
 	mux.Handle("GET /healthz", g.app.Handler())
 	mux.Handle("GET /readyz", g.app.Handler())
-	return mux
+	return route.WithoutBody(mux)
 }
 
 // reloadOn reloads the configuration at each signal until ctx ends.

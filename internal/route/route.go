@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"math/bits"
@@ -65,6 +66,9 @@ func NewMux() *Mux { return &Mux{mux: http.NewServeMux(), policies: map[string]P
 
 // Handle registers a route. The pattern has the syntax of [http.ServeMux]. It panics if the
 // policies have no rate limit or more than one, and for an invalid pattern.
+//
+// The handler, the log and the metrics get a [http.Request] whose Pattern has no method: routes
+// have one form there, whether their pattern has a method or not.
 func (m *Mux) Handle(pattern string, handler http.Handler, policies ...Policy) {
 	var all Policy
 	for _, p := range policies {
@@ -73,8 +77,20 @@ func (m *Mux) Handle(pattern string, handler http.Handler, policies ...Policy) {
 	if bits.OnesCount16(uint16(all&limitPolicies)) != 1 {
 		panic("route: " + pattern + ": want exactly one of the policies Limited…")
 	}
-	m.mux.Handle(pattern, handler)
+	path := withoutMethod(pattern)
+	m.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		r.Pattern = path
+		handler.ServeHTTP(w, r)
+	})
 	m.policies[pattern] = all
+}
+
+// withoutMethod returns a pattern without its method: "/healthz" for "GET /healthz".
+func withoutMethod(pattern string) string {
+	if _, path, hasMethod := strings.Cut(pattern, " "); hasMethod {
+		return path
+	}
+	return pattern
 }
 
 // HandleFunc registers a route as [Mux.Handle] does.
@@ -105,10 +121,7 @@ func (m *Mux) loggedPath(r *http.Request) string {
 	if m.policies[pattern]&Private == 0 {
 		return limit.LoggedPath.Cut(r.URL.Path)
 	}
-	if _, path, hasMethod := strings.Cut(pattern, " "); hasMethod {
-		pattern = path
-	}
-	constant, _, _ := strings.Cut(pattern, "{")
+	constant, _, _ := strings.Cut(withoutMethod(pattern), "{")
 	return constant + "…"
 }
 
@@ -204,7 +217,7 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
 		ctx = context.WithValue(ctx, addressKey{}, rt.address(r))
 		r = r.WithContext(ctx)
-		tracked := &trackedWriter{ResponseWriter: w}
+		tracked := &trackedWriter{ResponseWriter: w, request: r}
 		defer rt.handlePanic(tracked, r)
 		header := w.Header()
 		header.Set("X-Request-Id", id)
@@ -219,7 +232,8 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 			rt.keepOwnCookies(r)
 		}
 		if r.Method == http.MethodPost && policy&Subrequest == 0 {
-			r.Body = http.MaxBytesReader(w, r.Body, int64(limit.RequestBody.Bytes))
+			tracked.body = &trackedBody{ReadCloser: http.MaxBytesReader(w, r.Body, int64(limit.RequestBody.Bytes))}
+			r.Body = tracked.body
 		} else {
 			dropBody(w, r)
 		}
@@ -264,6 +278,15 @@ func dropBody(w http.ResponseWriter, r *http.Request) {
 	r.Body, r.ContentLength = http.NoBody, 0
 }
 
+// WithoutBody returns a handler for routes that read no body, and are served without a [Router]:
+// the response does not wait for the body of a request.
+func WithoutBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		dropBody(w, r)
+		next.ServeHTTP(w, r)
+	})
+}
+
 // handlePanic is deferred by Wrap. It recovers from a panic of the handler, logs it and responds
 // with an error. It passes on http.ErrAbortHandler: a handler panics with it to abort the response,
 // and net/http expects it.
@@ -297,22 +320,43 @@ func stackLines(stack []byte) []string {
 	return out[:min(len(out), 20)]
 }
 
-// trackedWriter records whether the response has started.
+// trackedWriter records whether the response has started. When it starts, and the handler has not
+// read the body of the request, the response does not wait for the body.
 type trackedWriter struct {
 	http.ResponseWriter
+	request *http.Request
+	body    *trackedBody // nil = the request has no body for its handler
 	started bool
 }
 
 func (w *trackedWriter) WriteHeader(status int) {
 	if status >= http.StatusOK { // responses below 200 are informational: a final response follows
-		w.started = true
+		w.start()
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *trackedWriter) Write(b []byte) (int, error) {
-	w.started = true
+	w.start()
 	return w.ResponseWriter.Write(b)
+}
+
+func (w *trackedWriter) start() {
+	if !w.started && w.body != nil && !w.body.read {
+		dropBody(w.ResponseWriter, w.request)
+	}
+	w.started = true
+}
+
+// trackedBody records whether the handler has read the body.
+type trackedBody struct {
+	io.ReadCloser
+	read bool
+}
+
+func (b *trackedBody) Read(p []byte) (int, error) {
+	b.read = true
+	return b.ReadCloser.Read(p)
 }
 
 // Unwrap is called by http.ResponseController.
