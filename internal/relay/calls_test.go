@@ -3,6 +3,7 @@ package relay_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -95,6 +96,35 @@ func TestErrcodes(t *testing.T) {
 		if text, _, _ := strings.Cut(k.got.Errmsg, ", rid: "); k.got.code() != k.want || text != k.text {
 			t.Errorf("%s: %s, want %d %s", k.name, k.got.raw, k.want, k.text)
 		}
+	}
+}
+
+// Calls with the global access token get WeChat's form and errcode: old code reads an errcode, and
+// no page or other JSON.
+func TestGlobalTokenCallsGetAnErrcode(t *testing.T) {
+	t.Parallel()
+	g := newFixture(t)
+	for _, path := range []string{"/cgi-bin/token", "/cgi-bin/user/info", "/cgi-bin/ticket/getticket",
+		"/cgi-bin/message/template/send", "/cgi-bin/", "/card/create", "/customservice/kfaccount/add",
+		"/datacube/getusersummary", "/semantic/semproxy/search", "/wxa/getwxacode", "/wxaapi/newtmpl/gettemplate"} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			w := g.do(method, path+"?grant_type=client_credential&appid="+appID+"&secret="+url.QueryEscape(secret), nil)
+			if a := g.read(w); a.code() != 40066 || !strings.HasPrefix(a.Errmsg, "invalid url, rid: ") {
+				t.Errorf("%s %s: %s", method, path, a.raw)
+			}
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, "/cgi-bin/menu/create?access_token=T", strings.NewReader(`{"button":[]}`))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	if g.mux.ServeHTTP(w, r); g.read(w).code() != 40066 {
+		t.Errorf("JSON: %s", w.Body)
+	}
+	if o := g.seen[len(g.seen)-1]; o != (relay.Observation{Endpoint: "global", Outcome: "40066"}) {
+		t.Errorf("observed %+v", o)
+	}
+	if strings.Contains(g.log.String(), secret) || !strings.Contains(g.log.String(), "reason=not_served") {
+		t.Errorf("log: %s", g.log)
 	}
 }
 

@@ -13,6 +13,7 @@
 //	GET POST /sns/oauth2/refresh_token    refresh token → another access token
 //	GET POST /sns/userinfo                access token → nickname and picture
 //	GET POST /sns/auth                    is the token valid for this openid
+//	         /cgi-bin/… and others        calls with the global access token: errcode 40066
 //	GET      /MP_verify_….txt             proves to WeChat who owns the domain; also without the path of the gateway
 //
 // The gateway issues the codes and tokens itself ([gateway.Grants]), and each belongs to one app.

@@ -48,7 +48,7 @@ type Config struct {
 
 // Observation is one response, for metrics. It contains no secret and only values from small sets.
 type Observation struct {
-	Endpoint string // "authorize", "qrconnect", "access_token", "refresh_token", "userinfo", "auth"
+	Endpoint string // "authorize", "qrconnect", "access_token", "refresh_token", "userinfo", "auth", "global"
 	App      string // id of a configured app; "" = the request identified none
 	Outcome  string // "ok", the kind of the error page (authorize, qrconnect), or an errcode (the others)
 }
@@ -136,10 +136,19 @@ func (h *Handler) Mount(mux *route.Mux) {
 		pathUserInfo: h.userInfo, pathAuth: h.auth} {
 		mux.HandleFunc(h.path+fullPath, h.sns(path.Base(fullPath), call), route.LimitedApp)
 	}
-	// All other paths below /sns/ get WeChat's error for an address that does not exist.
-	unknown := func(*http.Request, url.Values) (*App, *orderedJSON, error) { return nil, nil, errBadURL }
-	mux.HandleFunc(h.path+"/sns/", h.sns("other", unknown), route.LimitedApp)
+	// All other paths of WeChat's API get its error for an address that does not exist.
+	unknown := func(r *http.Request, _ url.Values) (*App, *orderedJSON, error) {
+		return nil, nil, errBadURL.because("not_served", slog.String("path", web.LoggedText(r.URL.Path)))
+	}
+	for _, folder := range apiFolders {
+		mux.HandleFunc(h.path+folder, h.sns("global", unknown), route.LimitedApp)
+	}
 }
+
+// apiFolders are the folders of WeChat's API. Except for /sns/, their calls need the global access
+// token, which only the holder of the AppSecret has: messages, menus, JS-SDK tickets and others.
+var apiFolders = []string{"/sns/", "/cgi-bin/", "/card/", "/customservice/", "/datacube/", "/semantic/", "/wxa/",
+	"/wxaapi/"}
 
 // App is an app that was written for WeChat's protocol. The embedded App has what apps of all
 // protocols have: id, name, access rule and allowed sign-in methods.

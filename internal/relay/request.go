@@ -60,10 +60,10 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 			return nil, &pageError{kind: web.BadRequest, compared: []slog.Attr{slog.String("given_twice", name)}}
 		}
 	}
-	app := h.byAppID[q.Get("appid")]
+	appID, spelling := readAppID(q)
+	app := h.byAppID[appID]
 	if app == nil {
-		return nil, &pageError{kind: web.UnknownApp,
-			compared: []slog.Attr{slog.String("appid", web.LoggedText(q.Get("appid")))}}
+		return nil, &pageError{kind: web.UnknownApp, compared: []slog.Attr{slog.String("appid", web.LoggedText(appID))}}
 	}
 	req := &request{app: app, website: website, redirectURI: q.Get("redirect_uri"), state: q.Get("state"),
 		lang:           q.Get("lang"),
@@ -80,6 +80,8 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	case !req.readScope(q.Get("scope")) || req.connector() == "":
 		return refuse(web.Scope, slog.String("scope", web.LoggedText(q.Get("scope"))),
 			slog.String("connector", req.connector()))
+	case spelling != "appid" && !slices.Equal(req.scopes, []string{scopeBase}):
+		return refuse(web.ParameterName, slog.String("sent", spelling), slog.String("want", "appid"))
 	case !website && len(req.state) > maxState:
 		return refuse(web.State, slog.Int("length", len(req.state)), slog.Int("longest", maxState))
 	}
@@ -93,16 +95,37 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	return req, nil
 }
 
+// readAppID returns the parameter appid, and the name under which it was sent. Some apps send it in
+// another case, such as appId (w7corp/easywechat#773). WeChat accepts that with snsapi_base, and
+// shows a blank page with snsapi_userinfo. Here a page names the mistake instead.
+func readAppID(q url.Values) (appID, name string) {
+	if q.Has("appid") {
+		return q.Get("appid"), "appid"
+	}
+	for sent, values := range q {
+		if !strings.EqualFold(sent, "appid") {
+			continue
+		}
+		if name != "" || len(values) > 1 {
+			return "", "" // it is not clear which of the values counts
+		}
+		appID, name = values[0], sent
+	}
+	return appID, name
+}
+
 // readScope parses scope as WeChat does: a list with commas, in which empty elements are ignored.
-// It reports whether the list has a scope, and all its scopes exist at this endpoint.
+// It reports whether the list has a scope of this endpoint, and no unknown scopes. At qrconnect,
+// snsapi_login decides: WeChat accepts the scopes of official accounts beside it, and ignores them
+// (aspnet-contrib/AspNet.Security.OAuth.Providers#457, w7corp/easywechat#447).
 func (req *request) readScope(list string) bool {
-	existing := []string{scopeBase, scopeUserInfo}
+	existing, ignored := []string{scopeBase, scopeUserInfo}, []string(nil)
 	if req.website {
-		existing = []string{scopeLogin}
+		existing, ignored = []string{scopeLogin}, existing
 	}
 	for s := range strings.SplitSeq(list, ",") {
 		switch {
-		case s == "":
+		case s == "", slices.Contains(ignored, s):
 		case !slices.Contains(existing, s):
 			return false
 		case !slices.Contains(req.scopes, s):

@@ -87,6 +87,7 @@ const (
 	SignOutAddress Kind = "sign_out_address" // the post_logout_redirect_uri is not registered
 	Scope          Kind = "scope"            // WeChat does not have this scope at the endpoint (package relay)
 	State          Kind = "state"            // the state is longer than WeChat accepts (package relay)
+	ParameterName  Kind = "parameter_name"   // the parameter appid has another case, such as appId (package relay)
 )
 
 // Further pages of package forwardauth. It protects sites: hosts of apps behind a reverse proxy.
@@ -158,7 +159,7 @@ var styles = map[Kind]pageStyle{
 	NoUnionID: {http.StatusForbidden, bad}, SubjectTaken: {http.StatusConflict, bad},
 	SignOutHint:    {http.StatusBadRequest, bad},
 	SignOutAddress: {http.StatusBadRequest, bad}, Scope: {http.StatusBadRequest, bad},
-	State: {http.StatusBadRequest, bad},
+	State: {http.StatusBadRequest, bad}, ParameterName: {http.StatusBadRequest, bad},
 
 	UnknownHost: {http.StatusForbidden, bad}, HostSignOut: {200, plain}, HostSignedOut: {200, good},
 
