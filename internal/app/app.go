@@ -26,6 +26,7 @@ import (
 
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/flow"
+	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/limit"
@@ -244,6 +245,10 @@ func (a *App) observeOIDC(o oidc.Observation) {
 
 func (a *App) observeRelay(o relay.Observation) {
 	a.options.Metrics.Relay(o.Endpoint, o.App, o.Outcome)
+}
+
+func (a *App) observeForwardAuth(o forwardauth.Observation) {
+	a.options.Metrics.ForwardAuth(o.Endpoint, o.App, o.Outcome)
 }
 
 // logSessionError logs that the store did not record the use of a session. The request continues.

@@ -184,7 +184,8 @@ func (a *App) newForwardAuth(c *config.Config, s *services) (*forwardauth.Handle
 		SignIn: s.signIn, Sessions: s.sessions, Access: s.policy, Site: s.site, Users: a.store, AppIDs: s.appIDs,
 		Grants:   a.store,
 		Attempts: a.store, Subjects: a.store, Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer,
-		RequestID: route.RequestID, Logger: a.options.Logger, Now: a.options.Now,
+		OtherHosts: hostsOfClients(c.Apps),
+		RequestID:  route.RequestID, Observe: a.observeForwardAuth, Logger: a.options.Logger, Now: a.options.Now,
 	})
 }
 
@@ -297,7 +298,22 @@ func forwardAuthApps(apps []config.App) []forwardauth.App {
 	var out []forwardauth.App
 	for _, a := range apps {
 		if a.Kind == gateway.AppForwardAuth {
-			out = append(out, forwardauth.App{App: a.App, Hosts: a.Hosts, Subject: a.Subject})
+			out = append(out, forwardauth.App{App: a.App, Hosts: a.Hosts, Subject: a.Subject,
+				Preflight: a.Preflight})
+		}
+	}
+	return out
+}
+
+// hostsOfClients returns the names of the hosts at which apps of the kinds oidc and relay receive
+// codes.
+func hostsOfClients(apps []config.App) []string {
+	var out []string
+	for _, a := range apps {
+		for _, address := range slices.Concat(a.RedirectURIs, a.PostLogoutRedirectURIs, a.ReturnURLs) {
+			if u, err := url.Parse(address); err == nil && u.Hostname() != "" {
+				out = append(out, strings.ToLower(u.Hostname()))
+			}
 		}
 	}
 	return out

@@ -159,21 +159,27 @@ func checkReturnURL(text string) (errs []error) {
 	return errs
 }
 
-// checkHostPort checks a host with an optional port, written as browsers send it in the Host
-// header.
-func checkHostPort(text string) (errs []error) {
+// checkSiteHost checks a host of a forward_auth app, with an optional port, written as browsers send
+// it in the Host header. Its first label may be "*", which stands for any label.
+func checkSiteHost(text string) (errs []error) {
 	u, err := url.Parse("https://" + text)
-	switch {
-	case strings.Contains(text, "*"):
-		return []error{errWildcard}
-	case err != nil || u.Host != text || text == "":
+	if err != nil || u.Host != text || text == "" {
 		return []error{errors.New("must be a host without scheme and path, such as wiki.example.com:8443")}
+	}
+	parent, isWildcard := strings.CutPrefix(u.Hostname(), "*.")
+	if strings.Contains(parent, "*") {
+		return []error{errors.New("only the first label may be *, as in *.apps.example.com")}
+	}
+	// Below a public suffix such as com, the hosts would belong to others.
+	if isWildcard && parent != "localhost" && !strings.Contains(parent, ".") {
+		return []error{errors.New("must not stand for all hosts of a top-level domain, use one such as *.apps.example.com")}
 	}
 	// The scheme of the app is not known here, so the default ports of http and https are rejected.
 	if u.Port() == "443" || u.Port() == "80" {
 		errs = append(errs, errPort)
 		u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
 	}
+	u.Host = strings.TrimPrefix(u.Host, "*.")
 	errs = append(errs, checkHost(u)...)
 	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
 		errs = append(errs, errors.New("must be a host name, not an IP address"))

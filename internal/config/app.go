@@ -54,6 +54,8 @@ func appKeys() []key[App] {
 			read: func(_ *section, v value, a *App) { readMapping(v, lifetimeKeys(), &a.Lifetimes) }},
 		{name: "hosts", kinds: forwardAuth, noEnv: true, read: readHosts,
 			required: "the hosts of the site, such as [wiki.example.com]"},
+		{name: "preflight", kinds: forwardAuth,
+			read: func(_ *section, v value, a *App) { a.Preflight = v.boolean() }},
 		{name: "appid", kinds: relay, read: func(s *section, v value, a *App) { a.AppID = v.uniqueAppID(s.line) },
 			required: "an appid for this app, not one of WeChat's: wx and 16 digits (openssl rand -hex 8)"},
 		{name: "connector", kinds: relay, read: readRelayConnector,

@@ -98,9 +98,11 @@ func readEmailDomain(s *section, v value, e *Email) {
 
 // readHosts reads the hosts of a forward_auth app (an app behind a reverse proxy). Two apps must
 // not share a host name, not even with different ports. Browsers send cookies to all ports of a
-// host, so each app would receive the session cookies of the other app.
+// host, so each app would receive the session cookies of the other app. A wildcard may stand for the
+// host of another app, or the gateway's: package forwardauth gives it only the hosts that nothing
+// else has.
 func readHosts(s *section, v value, a *App) {
-	a.Hosts = v.checkedTexts(checkHostPort)
+	a.Hosts = v.checkedTexts(checkSiteHost)
 	gatewayHost := ""
 	if u, err := parseAddress(s.reader.conf.URL); err == nil {
 		gatewayHost = u.Hostname()

@@ -148,8 +148,10 @@ type App struct {
 	Lifetimes              Lifetimes
 
 	// For kind forward_auth: hosts in lower case, without the default port. A host name belongs to
-	// one app only, because browsers send cookies to all ports of a host.
-	Hosts []string
+	// one app only, because browsers send cookies to all ports of a host. "*.apps.example.com" stands
+	// for all hosts with one label in place of the "*".
+	Hosts     []string
+	Preflight bool // CORS preflights pass without a session
 
 	// For kind relay.
 	AppID            string   // of this app only: not a connector's, and not another app's

@@ -201,8 +201,8 @@ const maxEntries = 16_384
 
 // cacheKey identifies a host session.
 type cacheKey struct {
-	site *site
-	hash [32]byte // SHA-256 of the whole cookie
+	origin string   // of the site
+	hash   [32]byte // SHA-256 of the whole cookie
 }
 
 type entry struct {

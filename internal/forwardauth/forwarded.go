@@ -52,7 +52,7 @@ func (h *Handler) parseForwarded(r *http.Request) (forwardedRequest, error) {
 		if !found {
 			return req, errHeaders
 		}
-		if host != "" && h.byHost[strings.ToLower(host)] != h.byHost[strings.ToLower(originalHost)] {
+		if host != "" && !h.sites.find(strings.ToLower(host)).equal(h.sites.find(strings.ToLower(originalHost))) {
 			return req, errHeaders
 		}
 		host, proto = originalHost, originalProto
@@ -94,10 +94,7 @@ func cutURL(address string) (scheme, host, target string, ok bool) {
 // with their port and without regard to case. A site with the scheme http exists only on loopback,
 // or with Config.Insecure.
 func (h *Handler) site(host, proto string) *site {
-	sites, found := h.byHost[host] // browsers send the host in lower case, so this saves the conversion
-	if !found {
-		sites = h.byHost[strings.ToLower(host)]
-	}
+	sites := h.sites.find(strings.ToLower(host))
 	plain := proto == "http" || proto == "ws" || proto == ""
 	if plain && sites.http != nil {
 		return sites.http

@@ -15,7 +15,6 @@ import (
 	"github.com/weigate/weigate/internal/audit"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
-	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
@@ -25,8 +24,13 @@ import (
 type App struct {
 	gateway.App
 	// at least one host name, in lower case, with the port if it is not 443 or 80; no host belongs to
-	// two apps
+	// two apps. "*.apps.example.com" stands for all hosts with one label in place of the "*", except
+	// those in Config.OtherHosts and those that any app lists itself. All of them must be served by
+	// proxies of the gateway.
 	Hosts []string
+	// lets CORS preflights pass without a session: OPTIONS requests with Origin and
+	// Access-Control-Request-Method, which browsers send without cookies
+	Preflight bool
 	// the kind of id in the header X-Weigate-User: access.SubjectUser (or ""), access.SubjectUnionID,
 	// or access.SubjectOpenID followed by the name of a connector (a WeChat app in the configuration)
 	Subject string
@@ -46,6 +50,7 @@ type Config struct {
 	Insecure       bool           // optional: hosts of apps may be on plain http; loopback ones always may
 	TrustedProxies []netip.Prefix // the proxies that may request /verify and whose forwarded headers are read
 	Apps           []App          // optional
+	OtherHosts     []string       // optional: names of hosts that no wildcard of an app matches
 	Cache          time.Duration  // optional: how old a decision of /verify may be; 0 = every request reads the store
 	SessionMax     time.Duration  // how long a session on a host lasts at most
 
@@ -63,17 +68,24 @@ type Config struct {
 	Sealer   *keys.Sealer // derives the key that authenticates the cookies of host sessions
 
 	RequestID func(context.Context) string // optional: for events and logs
+	Observe   func(Observation)            // optional: called for every response, for metrics
 	Logger    *slog.Logger                 // optional: nil discards
 	Now       func() time.Time             // optional: nil = time.Now
+}
+
+// Observation is one response, for metrics. It contains no secret and only values from small sets.
+type Observation struct {
+	Endpoint string // "verify", "forward-auth", "finish"
+	App      string // id of a configured app; "" = the request identified none
+	Outcome  string // "ok", "preflight", "sign_in", or the kind of the page
 }
 
 // Handler serves proxies and signs users in on the hosts of apps. A host session is the session of
 // a user on one host. Make a Handler with [New]; it is safe for concurrent use.
 type Handler struct {
 	cfg        Config
-	path       string               // of Config.URL; "" at the root
-	byHost     map[string]hostSites // by the host in lower case, with and without a default port
-	byOrigin   map[string]*site
+	path       string // of Config.URL; "" at the root
+	sites      *siteIndex
 	cookieKeys [][]byte // keys for the cookies of host sessions, the current one first
 	cache      *cache
 	events     audit.Recorder
@@ -83,21 +95,6 @@ type Handler struct {
 
 	warnedLoop atomic.Bool // the error about a redirect loop was logged
 }
-
-// site is one host of an app with one scheme. There is exactly one *site for each origin, so
-// pointers can be compared and are used as map keys.
-type site struct {
-	app           *App
-	origin        string   // scheme and host
-	name          string   // the host without its port: browsers send cookies to all ports of a host
-	secure        bool     // the scheme is https
-	sessionCookie string   // name of the cookie of the host session
-	nonceCookie   string   // name of the cookie with the nonce of a sign-in in progress
-	ownPrefixes   []string // the names of the gateway's own cookies begin so; they are not passed to the site
-}
-
-// hostSites are the sites of a host; nil for a scheme on which the host is not served.
-type hostSites struct{ https, http *site }
 
 const (
 	// Paths at the gateway, relative to the path of Config.URL.
@@ -130,6 +127,9 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.RequestID == nil {
 		cfg.RequestID = func(context.Context) string { return "" }
 	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(Observation) {}
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -139,85 +139,14 @@ func New(cfg Config) (*Handler, error) {
 	h := &Handler{
 		cfg:        cfg,
 		path:       u.EscapedPath(),
-		byHost:     map[string]hostSites{},
-		byOrigin:   map[string]*site{},
 		cookieKeys: cfg.Sealer.Derive("forward auth host session"),
 		cache:      newCache(),
 		events:     audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
 		emptyValue: []string{""},
 		noStore:    []string{"no-store"},
 	}
-	return h, h.addHosts()
-}
-
-// addHosts adds all hosts of all apps to byHost and byOrigin. It returns all problems, joined.
-func (h *Handler) addHosts() error {
-	var problems []error
-	for i := range h.cfg.Apps {
-		app := &h.cfg.Apps[i]
-		if app.ID == "" || len(app.Hosts) == 0 {
-			problems = append(problems, fmt.Errorf("forwardauth: app %q needs an id and hosts", app.ID))
-		}
-		for _, name := range app.Hosts {
-			u, err := url.Parse("https://" + name)
-			switch {
-			case err != nil || u.Host != name || u.Hostname() == "" || name != strings.ToLower(name):
-				problems = append(problems,
-					fmt.Errorf("forwardauth: app %s: host %q: want a host name in lower case, and perhaps a port",
-						app.ID, name))
-			case h.addHost(app, name, u):
-				problems = append(problems, fmt.Errorf("forwardauth: host %q is on the lists of two apps", name))
-			}
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// addHost adds a host, and reports whether it was added before. A proxy may send a host with or
-// without the default port of its scheme. Therefore addHost adds both forms of the host.
-func (h *Handler) addHost(app *App, name string, u *url.URL) (taken bool) {
-	port := u.Port()
-	if port == "443" || port == "80" {
-		name = strings.TrimSuffix(name, ":"+port)
-	}
-	sites := hostSites{}
-	if port != "80" {
-		sites.https = newSite(app, "https", name)
-	}
-	if port != "443" && (h.cfg.Insecure || origin.IsLoopback(u.Hostname())) {
-		sites.http = newSite(app, "http", name)
-	}
-	add := func(name string, sites hostSites) {
-		if _, exists := h.byHost[name]; exists {
-			taken = true
-		}
-		h.byHost[name] = sites
-	}
-	add(name, sites)
-	if port == "" || port == "443" || port == "80" {
-		add(name+":443", hostSites{https: sites.https})
-		add(name+":80", hostSites{http: sites.http})
-	}
-	for _, s := range []*site{sites.https, sites.http} {
-		if s != nil {
-			h.byOrigin[s.origin] = s
-		}
-	}
-	return taken
-}
-
-func newSite(app *App, scheme, host string) *site {
-	u := url.URL{Host: host}
-	s := &site{app: app, origin: scheme + "://" + host, name: u.Hostname(), secure: scheme == "https"}
-	if s.secure {
-		s.sessionCookie = "__Host-weigate-auth"
-		s.ownPrefixes = []string{"__Host-weigate", "__Secure-weigate"}
-	} else {
-		s.sessionCookie = "weigate-auth" // browsers accept the prefixes on https only
-		s.ownPrefixes = []string{"weigate"}
-	}
-	s.nonceCookie = s.sessionCookie + "-nonce"
-	return s
+	h.sites, err = newSiteIndex(cfg, u.Hostname())
+	return h, err
 }
 
 // Mount registers the routes. /verify has the highest rate limit: a proxy sends a request there for

@@ -2,11 +2,8 @@ package forwardauth
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -66,19 +63,23 @@ func (h *Handler) serveHandoff(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	req, problem := h.parseHandoff(r)
 	if problem != "" {
+		h.cfg.Observe(Observation{Endpoint: "forward-auth", Outcome: string(problem)})
 		h.cfg.Site.Show(w, r, web.Page{Kind: problem, Status: http.StatusBadRequest, Home: h.cfg.URL + "/",
 			Refusal: web.Refusal{Request: "handoff", Compared: []slog.Attr{
 				slog.String("to", web.LoggedURL(r.URL.Query().Get(paramTo)))}}})
 		return
 	}
-	err := h.admit(w, r, req)
+	outcome, err := h.admit(w, r, req)
 	var known *pageError
 	switch {
 	case errors.As(err, &known):
+		outcome = string(known.kind)
 		h.cfg.Site.Show(w, r, h.problemPage(req, known))
 	case err != nil:
+		outcome = string(failureKind(err))
 		h.showFailure(w, r, forwardedRequest{site: req.site, target: req.target}, err)
 	}
+	h.cfg.Observe(Observation{Endpoint: "forward-auth", App: req.site.app.ID, Outcome: outcome})
 }
 
 func (h *Handler) parseHandoff(r *http.Request) (handoff, web.Kind) {
@@ -89,7 +90,7 @@ func (h *Handler) parseHandoff(r *http.Request) (handoff, web.Kind) {
 		}
 	}
 	req := handoff{
-		site: h.byOrigin[q.Get(paramTo)], challenge: q.Get(paramChallenge), target: cleanReturn(q.Get(paramReturn)),
+		site: h.sites.findOrigin(q.Get(paramTo)), challenge: q.Get(paramChallenge), target: cleanReturn(q.Get(paramReturn)),
 		loginRequestID: q.Get(paramLoginRequest), reauthenticate: q.Has(paramReauthenticate),
 	}
 	switch {
@@ -145,11 +146,12 @@ func (h *Handler) problemPage(req handoff, problem *pageError) web.Page {
 }
 
 // admit asks package admission for the next step. It then redirects to the host with a token,
-// redirects to sign in, or renders a page. When admit returns an error, nothing was written.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) error {
+// redirects to sign in, or renders a page. When admit returns an error, nothing was written. outcome
+// is what was written, for metrics.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) (outcome string, err error) {
 	s, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
-		return err
+		return "", err
 	}
 	app := req.site.app
 	facts := admission.Facts{Returned: req.loginRequestID != "", Confirmed: req.reauthenticate, WantsProfile: true}
@@ -165,29 +167,29 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) err
 		},
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	switch next.Step {
 	case admission.SignIn, admission.Reauthenticate:
-		return h.beginSignIn(w, r, req, next.Step == admission.Reauthenticate)
+		return "sign_in", h.beginSignIn(w, r, req, next.Step == admission.Reauthenticate)
 	case admission.Wait:
 		page := web.WaitingPage(app.App, s.User, h.address(req))
 		page.Home = h.cfg.URL + "/"
 		h.cfg.Site.Show(w, r, page)
-		return nil
+		return string(web.Waiting), nil
 	case admission.Deny:
-		return &pageError{next.Page, userOf(s, signedIn), sessionAttrs(req.site, s, signedIn)}
+		return "", &pageError{next.Page, userOf(s, signedIn), sessionAttrs(req.site, s, signedIn)}
 	case admission.AskProfile:
 		if h.cfg.SignIn.AskProfile(w, r, s, h.address(req)) {
-			return nil
+			return string(web.Profile), nil
 		}
 	}
 	token, err := h.newToken(r.Context(), req, s, subject)
 	if err != nil {
-		return err
+		return "", err
 	}
 	route.SeeOther(w, req.site.origin+pathFinish+"?"+url.Values{paramToken: {token}, paramReturn: {req.target}}.Encode())
-	return nil
+	return "ok", nil
 }
 
 // sessionAttrs returns the facts by which an app accepts or rejects a session, for the log.
@@ -272,127 +274,4 @@ func (h *Handler) newToken(ctx context.Context, req handoff, s session.Browser,
 
 func (h *Handler) subjects() access.Subjects {
 	return access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects, AppIDs: h.cfg.AppIDs}
-}
-
-// redeemOnce redeems the token of a handoff, and returns the id of the grant of the host session.
-// It returns gateway.ErrNotFound when the token is invalid, or was made for another host or
-// browser.
-//
-// WeChat's browser may send a request twice at the same time. An attempt is a record in the store
-// that only one of these requests can create, in all processes. That request redeems the token. The
-// other request waits for the result. It gets the same session, whose cookie is derived from the
-// grant.
-func (h *Handler) redeemOnce(ctx context.Context, s *site, nonce, token string) (grant string, err error) {
-	hash := sha256.Sum256([]byte(token))
-	code, err := h.code(ctx, s, nonce, hash)
-	if err != nil {
-		return "", err
-	}
-	now := h.cfg.Now()
-	if code.RedeemedAt.IsZero() {
-		name := base64.RawURLEncoding.EncodeToString(hash[:])
-		_, begun, err := h.cfg.Attempts.BeginAttempt(ctx, gateway.Attempt{
-			Key: "handoff " + name, Code: name, Owner: newSecret(), Lease: now.Add(attemptLease),
-			Expires: now.Add(handoffLifetime + repeatLifetime),
-		}, now)
-		switch {
-		case err != nil:
-			return "", err
-		case begun:
-			if err := h.checkGrant(ctx, s, code.Grant); err != nil {
-				return "", err
-			}
-			return h.redeem(ctx, s, code, now)
-		}
-		if code, err = h.awaitRedemption(ctx, s, nonce, hash); err != nil {
-			return "", err
-		}
-	}
-	if !code.Grant.Live(now) || now.Sub(code.RedeemedAt) > repeatLifetime {
-		return "", gateway.ErrExpired
-	}
-	return code.Grant.ID, nil
-}
-
-// errDenied is the error for a user who may not use the site any more.
-var errDenied = fmt.Errorf("%w: the user may not use the site any more", gateway.ErrNotFound)
-
-// checkGrant returns errDenied when the user of a handoff may not use the site any more: an
-// administrator may have changed that since the token was made.
-func (h *Handler) checkGrant(ctx context.Context, s *site, grant gateway.Grant) error {
-	user, err := h.cfg.Users.User(ctx, grant.UserID)
-	if err != nil {
-		return err
-	}
-	denied, err := admission.CheckGrant(ctx, h.cfg.Access, s.app.App, grant, user)
-	if err == nil && denied != "" {
-		err = errDenied
-	}
-	return err
-}
-
-// spend revokes a token that does not fit the nonce of this browser. Such a token may come from an
-// attack: the user opened an address of serveHandoff with the challenge of an attacker. The token
-// then fits the attacker's nonce. If the attacker got the token, the attacker could redeem it as
-// the user. A token that was redeemed before is not revoked: its grant is the session of another
-// request.
-func (h *Handler) spend(ctx context.Context, token string) error {
-	code, err := h.cfg.Grants.Code(ctx, sha256.Sum256([]byte(token)))
-	isHandoff := len(code.Grant.Scopes) == 0 // codes of OpenID Connect and of the relay have scopes
-	switch {
-	case errors.Is(err, gateway.ErrNotFound):
-		return nil
-	case err != nil || !isHandoff || !code.RedeemedAt.IsZero():
-		return err
-	}
-	_, err = h.cfg.Grants.Revoke(ctx, gateway.Revocation{Grant: code.Grant.ID}, h.cfg.Now())
-	return err
-}
-
-// code returns a code that was made for this host and this browser.
-func (h *Handler) code(ctx context.Context, s *site, nonce string, hash [32]byte) (gateway.Code, error) {
-	code, err := h.cfg.Grants.Code(ctx, hash)
-	if err != nil {
-		return code, err
-	}
-	if code.Grant.App != s.app.ID || code.RedirectURI != s.origin ||
-		!hmac.Equal([]byte(code.Challenge), []byte(challenge(nonce))) {
-		return code, gateway.ErrNotFound
-	}
-	return code, nil
-}
-
-// redeem redeems the code. The session on the host ends with the gateway's, and at the latest after
-// Config.SessionMax.
-func (h *Handler) redeem(ctx context.Context, s *site, code gateway.Code, now time.Time) (string, error) {
-	end := now.Add(h.cfg.SessionMax)
-	grant, err := h.cfg.Grants.Redeem(ctx, code.Hash, now, gateway.TokenIssue{
-		Access: gateway.Token{Hash: sha256.Sum256([]byte(h.hostToken(s, code.Grant.ID))), CreatedAt: now,
-			ExpiresAt: end}, GrantExpires: end,
-	})
-	if errors.Is(err, gateway.ErrReplay) {
-		// Another request has redeemed the code too. This is rare: the store must have dropped the
-		// attempt in between. The store has revoked the grant, and the user signs in again.
-		err = gateway.ErrExpired
-	}
-	return grant.ID, err
-}
-
-// awaitRedemption waits until the request that began the attempt has redeemed the code.
-func (h *Handler) awaitRedemption(ctx context.Context, s *site, nonce string, hash [32]byte) (gateway.Code, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptLease)
-	defer cancel()
-	tick := time.NewTicker(attemptPoll)
-	defer tick.Stop()
-	for {
-		code, err := h.code(ctx, s, nonce, hash)
-		if err != nil || !code.RedeemedAt.IsZero() {
-			return code, err
-		}
-		select {
-		case <-ctx.Done():
-			return code, gateway.ErrExpired // the first request may still redeem the code, so do not redeem it here
-		case <-tick.C:
-		}
-	}
 }

@@ -82,6 +82,8 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 		h.finishWithoutToken(w, r, s, target)
 		return
 	}
+	observation := Observation{Endpoint: "finish", App: s.app.ID, Outcome: "ok"}
+	defer func() { h.cfg.Observe(observation) }()
 	grant, err := "", error(gateway.ErrNotFound)
 	nonce, passed := s.readNonce(r)
 	if nonce != "" && !passed && isSecret(token) {
@@ -94,6 +96,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 		route.SeeOther(w, s.origin+target)
 		return
 	case !errors.Is(err, gateway.ErrNotFound): // errDenied and gateway.ErrExpired match ErrNotFound too
+		observation.Outcome = string(failureKind(err))
 		h.showFailure(w, r, forwardedRequest{site: s, target: target}, err)
 		return
 	}
@@ -103,7 +106,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 		h.cfg.Logger.ErrorContext(ctx, "handoff token not spent", "app", s.app.ID, "error", err, "request_id",
 			h.cfg.RequestID(r.Context()))
 	}
-	h.logToken(r, s, nonce != "" && !passed, err)
+	observation.Outcome = h.logToken(r, s, nonce != "" && !passed, err)
 	if errors.Is(err, errDenied) {
 		route.SeeOther(w, s.startURL(target)) // the gateway then shows the reason
 		return
@@ -111,10 +114,10 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	route.SeeOther(w, s.origin+pathFinish+"?"+url.Values{paramReturn: {target}}.Encode())
 }
 
-// logToken writes the log line of a handoff token that was rejected. err is the error of
-// redeemOnce.
-func (h *Handler) logToken(r *http.Request, s *site, hasNonce bool, err error) {
-	reason := "token_not_for_this_browser"
+// logToken writes the log line of a handoff token that was rejected, and returns the reason. err is
+// the error of redeemOnce.
+func (h *Handler) logToken(r *http.Request, s *site, hasNonce bool, err error) (reason string) {
+	reason = "token_not_for_this_browser"
 	switch {
 	case errors.Is(err, errDenied):
 		reason = "denied"
@@ -123,6 +126,7 @@ func (h *Handler) logToken(r *http.Request, s *site, hasNonce bool, err error) {
 	}
 	h.cfg.Site.LogRefusal(r, web.Refusal{Request: "handoff", App: s.app.ID, Reason: reason,
 		Compared: []slog.Attr{slog.String("host", s.origin), slog.Bool("nonce", hasNonce)}})
+	return reason
 }
 
 // finishWithoutToken serves the address to which finish redirects a browser whose token was
@@ -160,7 +164,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
 			h.showFailure(w, r, forwardedRequest{site: s, target: "/"}, err)
 			return
 		}
-		h.cache.remove(cacheKey{s, sha256.Sum256([]byte(cookie))})
+		h.cache.remove(cacheKey{s.origin, sha256.Sum256([]byte(cookie))})
 	}
 	s.clear(w, s.sessionCookie)
 	s.clear(w, s.nonceCookie)

@@ -31,6 +31,11 @@ const (
 // storeTimeout limits the operations on the store for one request.
 const storeTimeout = 5 * time.Second
 
+// cookiesStripped is the query of /verify with which a proxy declares that it removes the gateway's
+// cookies itself. The response then has no Cookie header, so its size does not depend on the
+// visitor's cookies: nginx accepts 4 kB of headers by default.
+const cookiesStripped = "cookies=stripped"
+
 // verify serves /verify: a reverse proxy sends a subrequest here before it passes a request to a
 // site. Every response has every identity header, if only with an empty value. If a header were
 // missing, a proxy might keep the client's value: the client could forge an identity.
@@ -43,13 +48,25 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 	}
 	req, err := h.parseForwarded(r)
 	if err != nil {
-		h.rejectProxy(w, r, err)
+		h.cfg.Observe(Observation{Endpoint: "verify", Outcome: string(h.rejectProxy(w, r, err))})
 		return
 	}
 	cookie, others := req.site.cookies(r)
+	if r.URL.RawQuery != cookiesStripped {
+		header[headerCookie] = []string{others}
+	}
+	observation := Observation{Endpoint: "verify", App: req.site.app.ID, Outcome: "ok"}
+	if req.site.app.Preflight && isPreflight(r) {
+		observation.Outcome = "preflight"
+		h.cfg.Observe(observation)
+		w.WriteHeader(http.StatusOK)
+		return
+	}
 	d, err := h.decision(r.Context(), req.site, cookie)
 	switch {
 	case err != nil:
+		delete(header, headerCookie)
+		observation.Outcome = string(failureKind(err))
 		h.showFailure(w, r, req, err)
 	case d.denied == "":
 		header[headerUser] = d.subject
@@ -58,11 +75,27 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 		header[headerUnionID] = d.unionid
 		header[headerGroups] = d.groups
 		header[headerAssertion] = d.assertion
-		header[headerCookie] = []string{others}
 		w.WriteHeader(http.StatusOK)
 	default:
+		delete(header, headerCookie)
+		observation.Outcome = string(d.denied)
 		h.deny(w, r, req, d)
 	}
+	h.cfg.Observe(observation)
+}
+
+// isPreflight reports whether a browser asks the site with r whether a script of another origin may
+// send a request (Fetch standard, CORS-preflight). Browsers send no cookies with it. All headers of
+// the method must say OPTIONS: a client may have added one that its proxy does not set, and would
+// otherwise send any request without a session.
+func isPreflight(r *http.Request) bool {
+	methods := append(r.Header.Values("X-Forwarded-Method"), r.Header.Values("X-Original-Method")...)
+	for _, method := range methods {
+		if method != http.MethodOptions {
+			return false
+		}
+	}
+	return len(methods) > 0 && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
 // decision returns the decision for a session cookie on a site. It uses the cached decision while
@@ -71,7 +104,7 @@ func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decisi
 	if cookie == "" {
 		return &decision{denied: web.NotSignedIn}, nil
 	}
-	k := cacheKey{s, sha256.Sum256([]byte(cookie))}
+	k := cacheKey{s.origin, sha256.Sum256([]byte(cookie))}
 	now := h.cfg.Now()
 	previous, valid := h.cache.get(k, now)
 	if valid {
@@ -117,8 +150,8 @@ func (h *Handler) decideNow(r *http.Request, s *site) (*decision, error) {
 
 // rejectProxy responds to a request whose site parseForwarded could not determine: the peer is not
 // a trusted proxy, the host is unknown, or the headers are contradictory. The response contains
-// nothing about any user.
-func (h *Handler) rejectProxy(w http.ResponseWriter, r *http.Request, err error) {
+// nothing about any user. rejectProxy returns the kind of its page.
+func (h *Handler) rejectProxy(w http.ResponseWriter, r *http.Request, err error) web.Kind {
 	kind, reason := web.UnknownHost, "unknown_host"
 	switch {
 	case errors.Is(err, errUntrusted):
@@ -133,9 +166,10 @@ func (h *Handler) rejectProxy(w http.ResponseWriter, r *http.Request, err error)
 	}})
 	if isPage(r) {
 		h.cfg.Site.Show(w, r, web.Page{Kind: kind, Status: http.StatusForbidden, Logged: true})
-		return
+		return kind
 	}
 	writeError(w, http.StatusForbidden, kind)
+	return kind
 }
 
 // logDenied writes the log line of a request that is denied. A request without a session cookie is
@@ -217,12 +251,19 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, s *site, d 
 	h.cfg.Site.Show(w, r, page)
 }
 
+// failureKind returns the kind of page for a failure of the store or of signing.
+func failureKind(err error) web.Kind {
+	if web.KindOf(err) == web.Busy {
+		return web.Busy
+	}
+	return web.Fault
+}
+
 // showFailure responds when the store is unavailable or signing has failed. The status is 503 or
 // 500. It is never 401: a proxy would treat the user as not signed in.
 func (h *Handler) showFailure(w http.ResponseWriter, r *http.Request, req forwardedRequest, err error) {
-	kind := web.Fault
-	if web.KindOf(err) == web.Busy {
-		kind = web.Busy
+	kind := failureKind(err)
+	if kind == web.Busy {
 		w.Header().Set("Retry-After", "5")
 	}
 	if r.Context().Err() == nil {

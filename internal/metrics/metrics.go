@@ -3,7 +3,8 @@
 // [New] makes a [Metrics], and [Metrics.Handler] serves the numbers. The other methods count.
 // [Metrics.WeChat] is the OnCall hook of a wechat.Client, and [Metrics.Store] the Observe hook of a
 // store. [Metrics.Tokens] wraps the store and [Metrics.HTTP] the mux. Package app calls
-// [Metrics.OIDC], [Metrics.Relay], [Metrics.Limited], [Metrics.SignInBegan] and [Metrics.SignInEnded].
+// [Metrics.OIDC], [Metrics.Relay], [Metrics.ForwardAuth], [Metrics.Limited], [Metrics.SignInBegan]
+// and [Metrics.SignInEnded].
 //
 //	weigate_sign_ins_begun_total{method}           sign-ins sent to WeChat
 //	weigate_sign_ins_ended_total{method,outcome}   callbacks; a denial in WeChat usually causes none
@@ -11,6 +12,7 @@
 //	weigate_wechat_call_seconds{endpoint}
 //	weigate_oidc_answers_total{endpoint,grant,app,outcome}
 //	weigate_relay_answers_total{endpoint,app,outcome}
+//	weigate_forward_auth_answers_total{endpoint,app,outcome}
 //	weigate_tokens_issued_total{kind}              codes, access tokens, refresh tokens
 //	weigate_store_operations_total{operation,outcome}
 //	weigate_store_operation_seconds{operation}
@@ -33,6 +35,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -44,6 +47,7 @@ import (
 // safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
+	names    []string // of all metrics, with their labels: "weigate_limited_total{limit}"
 
 	signInsBegun  *prometheus.CounterVec
 	signInsEnded  *prometheus.CounterVec
@@ -51,6 +55,7 @@ type Metrics struct {
 	wechatTime    *prometheus.HistogramVec
 	oidcResponses *prometheus.CounterVec
 	relayed       *prometheus.CounterVec
+	forwardAuth   *prometheus.CounterVec
 	tokens        *prometheus.CounterVec
 	storeCalls    *prometheus.CounterVec
 	storeTime     *prometheus.HistogramVec
@@ -66,12 +71,18 @@ const other = "other"
 func New() *Metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var names []string
+	addName := func(name string, labels []string) {
+		names = append(names, "weigate_"+name+"{"+strings.Join(labels, ",")+"}")
+	}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		addName(name, labels)
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weigate_" + name, Help: help}, labels)
 		registry.MustRegister(c)
 		return c
 	}
 	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		addName(name, labels)
 		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "weigate_" + name, Help: help, Buckets: buckets},
 			labels)
 		registry.MustRegister(h)
@@ -79,7 +90,7 @@ func New() *Metrics {
 	}
 	storeBuckets := []float64{.0005, .002, .01, .05, .25, 1, 5}       // seconds
 	networkBuckets := []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10} // seconds
-	return &Metrics{
+	m := &Metrics{
 		registry:     registry,
 		signInsBegun: counter("sign_ins_begun_total", "Sign-ins sent to WeChat. A denial never comes back.", "method"),
 		signInsEnded: counter("sign_ins_ended_total", "Sign-ins that came back, by outcome.", "method", "outcome"),
@@ -91,6 +102,8 @@ func New() *Metrics {
 			"endpoint", "grant", "app", "outcome"),
 		relayed: counter("relay_answers_total",
 			"Responses in WeChat's protocol, by errcode or by the reason of a refusal.", "endpoint", "app", "outcome"),
+		forwardAuth: counter("forward_auth_answers_total",
+			"Responses to reverse proxies, and steps of sign-ins on their hosts.", "endpoint", "app", "outcome"),
 		tokens:     counter("tokens_issued_total", "Codes and tokens issued to apps.", "kind"),
 		storeCalls: counter("store_operations_total", "Operations of the store.", "operation", "outcome"),
 		storeTime: histogram("store_operation_seconds", "Duration of one operation of the store.", storeBuckets,
@@ -99,6 +112,8 @@ func New() *Metrics {
 		requests:    counter("http_requests_total", "HTTP requests by route.", "route", "method", "status"),
 		requestTime: histogram("http_request_seconds", "Duration of an HTTP request.", networkBuckets, "route"),
 	}
+	m.names = names
+	return m
 }
 
 // Handler serves the metrics in the format of Prometheus.
@@ -221,15 +236,32 @@ func (m *Metrics) Relay(endpoint, app, outcome string) {
 	if m == nil {
 		return
 	}
-	endpoints := []string{"authorize", "qrconnect", "access_token", "refresh_token", "userinfo", "auth"}
+	endpoints := []string{"authorize", "qrconnect", "access_token", "refresh_token", "userinfo", "auth", "global"}
 	m.relayed.WithLabelValues(known(endpoint, endpoints), app, known(outcome, relayOutcomes())).Inc()
 }
 
 func relayOutcomes() []string {
 	return []string{"ok", "unknown_app", "redirect_uri", "scope", "state", "bad_request", "method_not_allowed",
-		"not_signed_in", "refused", "wrong_method", "no_openid", "unavailable", "internal",
+		"parameter_name", "not_signed_in", "refused", "blocked", "wrong_method", "no_openid", "busy", "fault",
 		"-1", "40001", "40002", "40003", "40013", "40014", "40029", "40030", "40066", "40125", "40163", "41001", "41002",
 		"41003", "41004", "41008", "41009", "42001", "43001", "45011", "48001"}
+}
+
+// ForwardAuth counts one response of package forwardauth. app is the id of a configured app, or ""
+// if the request identified none. outcome is "ok", what the response is instead, or the kind of the
+// error page.
+func (m *Metrics) ForwardAuth(endpoint, app, outcome string) {
+	if m == nil {
+		return
+	}
+	m.forwardAuth.WithLabelValues(known(endpoint, []string{"verify", "forward-auth", "finish"}), app,
+		known(outcome, forwardAuthOutcomes())).Inc()
+}
+
+func forwardAuthOutcomes() []string {
+	return []string{"ok", "preflight", "sign_in", "not_signed_in", "waiting", "profile", "refused", "blocked",
+		"wrong_method", "no_openid", "no_unionid", "subject_taken", "unknown_host", "bad_request",
+		"token_not_for_this_browser", "token_expired_or_spent", "denied", "busy", "fault"}
 }
 
 // Limited counts an event that a bound of package limit refused. name is the name of the bound.
