@@ -160,7 +160,7 @@ func (a *App) newOIDC(c *config.Config, s *services) (*oidc.Handler, error) {
 		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return clients },
 		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, AppIDs: s.appIDs,
 		Subjects: a.store, Grants: a.store, Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer,
-		Limits:    a.limits,
+		Limits: a.limits, SignInOrigins: openOrigins(c.WeChat),
 		RequestID: route.RequestID, Observe: a.observeOIDC, Logger: a.options.Logger, Now: a.options.Now,
 	})
 }
@@ -245,14 +245,13 @@ func simulatorControl(connectors []config.Connector) string {
 	return ""
 }
 
-// pictureOrigins returns the origins of simulators. A simulator serves the avatars of its users, so
-// the gateway's pages must be allowed to load pictures from it. WeChat's own hosts for avatars are
-// always allowed.
-func pictureOrigins(connectors []config.Connector) []string {
+// openOrigins returns the origins of the pages at which users sign in: those of WeChat, or of
+// simulators.
+func openOrigins(connectors []config.Connector) []string {
 	var origins []string
 	for _, c := range connectors {
 		u, err := url.Parse(c.Open)
-		if err != nil || u.Host == "" || strings.HasSuffix(u.Hostname(), ".weixin.qq.com") {
+		if err != nil || u.Host == "" {
 			continue
 		}
 		origin := u.Scheme + "://" + u.Host
@@ -263,6 +262,15 @@ func pictureOrigins(connectors []config.Connector) []string {
 	return origins
 }
 
+// pictureOrigins returns the origins of simulators. A simulator serves the avatars of its users, so
+// the gateway's pages must be allowed to load pictures from it. WeChat's own hosts for avatars are
+// always allowed.
+func pictureOrigins(connectors []config.Connector) []string {
+	return slices.DeleteFunc(openOrigins(connectors), func(origin string) bool {
+		return strings.HasSuffix(origin, ".weixin.qq.com")
+	})
+}
+
 // oidcClients returns the apps of kind oidc.
 func oidcClients(apps []config.App) []oidc.Client {
 	var out []oidc.Client
@@ -270,7 +278,8 @@ func oidcClients(apps []config.App) []oidc.Client {
 		if a.Kind == gateway.AppOIDC {
 			out = append(out, oidc.Client{
 				App: a.App, Secrets: secretHashes(a.Secrets), Public: a.Public, RedirectURIs: a.RedirectURIs,
-				PostLogoutRedirectURIs: a.PostLogoutRedirectURIs, Subject: a.Subject, Email: oidc.EmailPolicy(a.Email),
+				PostLogoutRedirectURIs: a.PostLogoutRedirectURIs, ResponseModes: a.ResponseModes,
+				Subject: a.Subject, Email: oidc.EmailPolicy(a.Email),
 				IDTokenAlg: a.IDTokenAlg, IDTokenClaims: a.IDTokenClaims, OldIDClaim: a.OldIDClaim,
 				Lifetimes: oidc.Lifetimes(a.Lifetimes),
 			})

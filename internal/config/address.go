@@ -97,14 +97,15 @@ func checkBaseURL(text string, insecure bool) (errs []error) {
 // notPrintable reports whether a character is a space, a control character or outside ASCII.
 func notPrintable(r rune) bool { return r <= ' ' || r > '~' }
 
-// validNativeScheme matches the schemes of native apps: a reversed domain name (RFC 8252, section
-// 7.1).
+// validNativeScheme matches the private-use schemes of native apps: a reversed domain name (RFC 8252,
+// section 7.1), such as com.example.app, or at least a name with a dot, such as app.immich.
 var validNativeScheme = regexp.MustCompile(`^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+$`)
 
-// checkRedirectURI checks a redirect URI of an app. public allows the scheme of a native app, such
-// as com.example.app:. With insecure, plain http is allowed on every host. checkRedirectURI does
-// not normalize the URI, because the gateway compares redirect URIs byte for byte.
-func checkRedirectURI(text string, public, insecure bool) (errs []error) {
+// checkRedirectURI checks a redirect URI of an app. With insecure, plain http is allowed on every
+// host. checkRedirectURI does not normalize the URI, because the gateway compares redirect URIs byte
+// for byte. A confidential app may have the scheme of a native app too: Immich's phone app receives
+// the code and passes it to Immich's server, which has the secret (immich-app/immich#10832).
+func checkRedirectURI(text string, insecure bool) (errs []error) {
 	u, err := parseAddress(text)
 	if err != nil {
 		return []error{errors.New("must be a complete URL such as https://app.example.com/callback")}
@@ -122,9 +123,9 @@ func checkRedirectURI(text string, public, insecure bool) (errs []error) {
 	switch {
 	case strings.Contains(text, "*"):
 		errs = append(errs, errWildcard)
-	case native && public && validNativeScheme.MatchString(u.Scheme):
+	case native && validNativeScheme.MatchString(u.Scheme):
 	case native:
-		errs = append(errs, errors.New("must start with https:// (a public app may use one like com.example.app:)"))
+		errs = append(errs, errors.New("must start with https:// (or a native app's scheme with a dot: com.example.app:)"))
 	default:
 		errs = append(errs, checkHost(u)...)
 		if u.Scheme == "http" && !origin.IsLoopback(u.Hostname()) && !insecure {

@@ -37,6 +37,7 @@ func appKeys() []key[App] {
 		{name: "redirect_uris", kinds: oidc, noEnv: true, read: readRedirectURIs,
 			required: "where the browser returns to the app, such as [https://app.example.com/callback]"},
 		{name: "post_logout_redirect_uris", kinds: oidc, noEnv: true, read: readPostLogoutRedirectURIs},
+		{name: "response_modes", kinds: oidc, noEnv: true, read: readResponseModes},
 		{name: "access", noEnv: true, read: readAccess,
 			// "" stands for access itself, whose value may also be a single word.
 			below:    append([]string{""}, prefixed(".", paths(accessKeys()))...),

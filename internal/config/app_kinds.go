@@ -46,15 +46,40 @@ func readPublic(s *section, v value, a *App) {
 }
 
 func readRedirectURIs(s *section, v value, a *App) {
-	a.RedirectURIs = v.redirectURIs(a.Public, s.reader.conf.Insecure)
+	a.RedirectURIs = v.redirectURIs(s.reader.conf.Insecure)
 }
 
 func readPostLogoutRedirectURIs(s *section, v value, a *App) {
-	a.PostLogoutRedirectURIs = v.redirectURIs(a.Public, s.reader.conf.Insecure)
+	a.PostLogoutRedirectURIs = v.redirectURIs(s.reader.conf.Insecure)
 }
 
-func (v value) redirectURIs(public, insecure bool) []string {
-	return v.checkedTexts(func(text string) []error { return checkRedirectURI(text, public, insecure) })
+func (v value) redirectURIs(insecure bool) []string {
+	return v.checkedTexts(func(text string) []error { return checkRedirectURI(text, insecure) })
+}
+
+// readWords reads a list of some of the given words. A list without elements is rejected: remedy
+// says what to do instead. It returns all words if the value is absent or rejected.
+func (v value) readWords(all []string, remedy string) []string {
+	texts, at := v.texts()
+	var out []string
+	for i, text := range texts {
+		if !slices.Contains(all, text) {
+			at[i].reject("must be %s%s", joinWithOr(all), didYouMean(text, all))
+			continue
+		}
+		out = append(out, text)
+	}
+	if v.isEmptyList() {
+		v.reject("must not be empty: %s", remedy)
+	}
+	if len(out) == 0 {
+		return all
+	}
+	return out
+}
+
+func readResponseModes(_ *section, v value, a *App) {
+	a.ResponseModes = v.readWords([]string{"query", "form_post"}, "the app could receive no response")
 }
 
 func readSubject(s *section, v value, a *App) {

@@ -140,7 +140,8 @@ type App struct {
 	Public                 bool
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
-	Subject                string // "user", "unionid", or "openid:" and the name of a connector
+	ResponseModes          []string // "query", "form_post"; the first is the default
+	Subject                string   // "user", "unionid", or "openid:" and the name of a connector
 	Email                  Email
 	IDTokenAlg             string // "RS256" or "ES256"
 	IDTokenClaims          bool   // profile claims also in the ID token, not only in the userinfo response

@@ -27,7 +27,7 @@ import (
 
 // inProcessGateway is a gateway in the process of the test, which moves its clock. It has both QR
 // codes, a relay app that needs an approval, a relay app that admits nobody, and a site behind a
-// proxy that admits nobody.
+// proxy that admits nobody. Tests may add apps.
 type inProcessGateway struct {
 	gatewayFixture
 	clock fixture.Clock
@@ -39,7 +39,7 @@ const (
 	nobodyAppID = "wx00000000000000c2"
 )
 
-func startInProcess(t *testing.T) *inProcessGateway {
+func startInProcess(t *testing.T, apps ...config.App) *inProcessGateway {
 	t.Helper()
 	g := &inProcessGateway{gatewayFixture: newGatewayFixture(t)}
 	served := httptest.NewUnstartedServer(nil)
@@ -52,8 +52,10 @@ func startInProcess(t *testing.T) *inProcessGateway {
 	}
 	g.wiki = "http://wiki.localhost:" + port
 
+	c := g.config("wiki.localhost:" + port)
+	c.Apps = append(c.Apps, apps...)
 	a, err := app.New(t.Context(), app.Options{
-		Config: g.config("wiki.localhost:" + port), Store: sqlitetest.New(t), Sealer: sqlitetest.Sealer(),
+		Config: c, Store: sqlitetest.New(t), Sealer: sqlitetest.Sealer(),
 		Logger: leaktest.Logger(t), Now: g.clock.Now,
 	})
 	if err != nil {

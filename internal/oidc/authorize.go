@@ -189,7 +189,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 		return err
 	}
 	h.observe("authorize", "", req.client, nil)
-	route.SeeOther(w, h.appURL(t, "code", code))
+	h.respond(w, r, t, "code", code)
 	return nil
 }
 
@@ -300,8 +300,7 @@ func newToken() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// authorizeFailed responds to a request that failed. Errors of the protocol are sent to the app
-// by a redirect. Page errors and failures of the server are shown to the user, on a page with a
+// authorizeFailed responds to a request that failed. Errors of the protocol are sent to the app. Page errors and failures of the server are shown to the user, on a page with a
 // link back to the app. With prompt=none no page may be shown, so all errors are sent to the app.
 func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest,
 	err error) {
@@ -319,47 +318,21 @@ func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *red
 		err = fmt.Errorf("authorize for %s: %w", t.client.ID, err)
 	}
 	links := pageLinks{back: h.errorURL(t, e), retry: h.requestURL(req), registered: t.client.RedirectURIs}
+	if t.mode == ModeFormPost { // the app expects a form, which a link cannot send
+		links.back, links.cancel = "", h.requestURL(req, paramCancel, "1")
+	}
 	if isPage && page.kind == web.WrongMethod {
 		links.retry = h.requestURL(req, paramContinue, "1") // the user signs in again, by an accepted method
 	}
 	h.showError(w, r, "authorize", err, links)
 }
 
-// redirectError redirects to the app with an error, and logs it.
+// redirectError sends an error to the app, and logs it.
 func (h *Handler) redirectError(w http.ResponseWriter, r *http.Request, t *redirectable, err error) {
 	e := protocolError(err)
 	h.observe("authorize", "", t.client, e)
 	h.logRefusal(r, "authorize", t.client, err)
-	route.SeeOther(w, h.errorURL(t, e))
+	h.respond(w, r, t, e.parameters()...)
 }
 
-func (h *Handler) errorURL(t *redirectable, e *Error) string {
-	return h.appURL(t, "error", e.Code, "error_description", e.Description)
-}
-
-// appURL returns the redirect URI with more query parameters. pairs are their names and values.
-// The parameter iss (RFC 9207) identifies this provider to an app that uses several providers.
-func (h *Handler) appURL(t *redirectable, pairs ...string) string {
-	q := url.Values{"iss": {h.cfg.Issuer}}
-	if t.hasState {
-		q.Set("state", t.state)
-	}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		q.Set(pairs[i], pairs[i+1])
-	}
-	return addQuery(t.redirectURI, q)
-}
-
-// addQuery appends parameters to an address. The address itself stays unchanged, byte for byte,
-// since an app may compare it.
-func addQuery(address string, q url.Values) string {
-	separator := "?"
-	u, err := url.Parse(address)
-	switch {
-	case err == nil && u.ForceQuery: // the address ends in "?"
-		separator = ""
-	case err == nil && u.RawQuery != "":
-		separator = "&"
-	}
-	return address + separator + q.Encode()
-}
+func (h *Handler) errorURL(t *redirectable, e *Error) string { return h.appURL(t, e.parameters()...) }

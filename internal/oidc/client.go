@@ -3,11 +3,6 @@ package oidc
 import (
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"mime"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -15,8 +10,6 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
-	"github.com/weigate/weigate/internal/limit"
-	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/route"
 )
 
@@ -48,10 +41,13 @@ type Client struct {
 	Public  bool               // a public client (RFC 6749, section 2.1): without a secret, so PKCE is required
 
 	// The addresses to which codes may be sent. A redirect_uri must equal one of them byte for
-	// byte. For a public client, the port of an http address on loopback may differ (RFC 8252,
-	// section 7.3).
+	// byte; only the port of a loopback address may differ. See isRegistered.
 	RedirectURIs           []string
-	PostLogoutRedirectURIs []string // accepted as post_logout_redirect_uri, compared byte for byte
+	PostLogoutRedirectURIs []string // accepted as post_logout_redirect_uri, compared in the same way
+
+	// The response modes that requests may use: ModeQuery, ModeFormPost. A request without
+	// response_mode gets the first. Empty = both, ModeQuery first.
+	ResponseModes []string
 
 	// The id that becomes the sub claim: access.SubjectUser (or ""), access.SubjectUnionID, or
 	// access.SubjectOpenID with the name of a connector.
@@ -95,6 +91,26 @@ func NewRegistry(clients []Client) (*Registry, error) {
 		return nil, errors.Join(problems...)
 	}
 	return reg, nil
+}
+
+// responseModes returns the response modes that some app may use; without apps, all.
+func (reg *Registry) responseModes() []string {
+	if len(reg.byID) == 0 {
+		return responseModes()
+	}
+	return slices.DeleteFunc(responseModes(), func(mode string) bool {
+		return !reg.some(func(c *Client) bool { return slices.Contains(c.ResponseModes, mode) })
+	})
+}
+
+// some reports whether a condition is true for one of the apps or more.
+func (reg *Registry) some(condition func(*Client) bool) bool {
+	for _, c := range reg.byID {
+		if condition(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // prepare validates the client and sets its defaults. It returns all problems.
@@ -144,6 +160,14 @@ func (c *Client) prepare() (problems []error) {
 	if c.Lifetimes.Code < 0 || c.Lifetimes.Access < 0 || c.Lifetimes.Refresh < 0 {
 		add("a lifetime is negative")
 	}
+	if len(c.ResponseModes) == 0 {
+		c.ResponseModes = responseModes()
+	}
+	for _, mode := range c.ResponseModes {
+		if !slices.Contains(responseModes(), mode) {
+			add("response mode %q is none of %s", mode, strings.Join(responseModes(), ", "))
+		}
+	}
 	setDefault(&c.Lifetimes.Code, time.Minute)
 	setDefault(&c.Lifetimes.Access, 5*time.Minute)
 	setDefault(&c.Lifetimes.Refresh, 720*time.Hour)
@@ -154,197 +178,4 @@ func setDefault(d *time.Duration, value time.Duration) {
 	if *d == 0 {
 		*d = value
 	}
-}
-
-// checkRedirectURI validates a redirect URI of the configuration. A redirect sends the URI
-// unchanged in the Location header, so each of its characters must be allowed there. The scheme
-// must not make the browser run code.
-func checkRedirectURI(uri string) error {
-	u, err := url.Parse(uri)
-	switch {
-	case err != nil || !u.IsAbs():
-		return errors.New("is not an absolute address")
-	case strings.Contains(uri, "#"):
-		return errors.New("has a fragment")
-	case u.User != nil:
-		return errors.New("has a user name")
-	case strings.Contains(uri, "*"):
-		return errors.New("has a wildcard: name each address")
-	case strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' }):
-		return errors.New("has a character that must be percent-encoded")
-	case slices.Contains([]string{"javascript", "data", "vbscript", "file", "blob", "about"}, u.Scheme):
-		return errors.New("has a scheme that runs in the browser")
-	case (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() == "":
-		return errors.New("has no host")
-	}
-	return nil
-}
-
-// redirectAllowed reports whether the client may use a redirect_uri. It must equal a registered
-// URI. For a public client, the port of a loopback address may differ: a native app listens on
-// any free port, so it cannot register the port (RFC 8252, section 7.3).
-func (c *Client) redirectAllowed(uri string) bool {
-	if slices.Contains(c.RedirectURIs, uri) {
-		return true
-	}
-	if !c.Public {
-		return false
-	}
-	requested, err := url.Parse(uri)
-	if err != nil || !isLoopbackHTTP(requested) || checkRedirectURI(uri) != nil {
-		return false
-	}
-	for _, text := range c.RedirectURIs {
-		registered, err := url.Parse(text)
-		if err == nil && isLoopbackHTTP(registered) && registered.Hostname() == requested.Hostname() &&
-			registered.EscapedPath() == requested.EscapedPath() && registered.RawQuery == requested.RawQuery {
-			return true
-		}
-	}
-	return false
-}
-
-// isLoopbackHTTP reports whether a URL is http at a loopback IP address. The name localhost is not
-// accepted, since it may resolve to another machine.
-func isLoopbackHTTP(u *url.URL) bool {
-	return u.Scheme == "http" && u.Opaque == "" && origin.IsLoopbackIP(u.Hostname())
-}
-
-// originOf returns the origin of a redirect URI, in the form of the Origin header. It is "" for a
-// URI that is neither http nor https, such as the private scheme of a native app.
-func originOf(uri string) string {
-	u, err := url.Parse(uri)
-	if err != nil {
-		return ""
-	}
-	return origin.Of(u)
-}
-
-// hasOrigin reports whether a script from this origin may read responses to the client. Only a
-// public client has scripts, and one of its redirect URIs must have this origin.
-func (c *Client) hasOrigin(origin string) bool {
-	return c.Public && slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return originOf(uri) == origin })
-}
-
-func isForm(r *http.Request) bool {
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && mediaType == "application/x-www-form-urlencoded"
-}
-
-// readForm returns the parameters in the body of a client's request. Parameters in the address
-// are an error, because addresses are logged, and a secret would leak. The error shows the
-// mistake to the developer of the client.
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if r.URL.RawQuery != "" {
-		return nil, badRequest("parameters belong in the body, not in the address")
-	}
-	if !isForm(r) {
-		return nil, badRequest("the body must be application/x-www-form-urlencoded")
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit.RequestBody.Bytes)))
-	if err != nil {
-		return nil, badRequest("the body is cut short or too long")
-	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, badRequest("the body is not well encoded")
-	}
-	for _, values := range form {
-		if len(values) > 1 {
-			return nil, badRequest("a parameter is given twice")
-		}
-	}
-	return form, nil
-}
-
-// credentials are the client id and the secret of a request. Some clients form-encode the secret
-// in the Authorization header, and some do not. So the secret may have two readings.
-type credentials struct {
-	id      string
-	secrets []string // as sent, and form-decoded if that differs; at least one, perhaps ""
-}
-
-// readCredentials reads the credentials of client_secret_basic or client_secret_post, or the
-// client_id of a public client.
-func readCredentials(r *http.Request, form url.Values) (credentials, error) {
-	id, secret := form.Get("client_id"), form.Get("client_secret")
-	if form.Has("client_assertion") || form.Has("client_assertion_type") {
-		return credentials{}, badClient("client_assertion_unsupported") // private_key_jwt, client_secret_jwt
-	}
-	if r.Header.Get("Authorization") == "" {
-		return credentials{id: id, secrets: []string{secret}}, nil
-	}
-	user, password, ok := r.BasicAuth()
-	if !ok {
-		return credentials{}, badClient("authorization_header_not_basic")
-	}
-	if secret != "" {
-		return credentials{}, badRequest("the client authenticates in two ways at once")
-	}
-	c := credentials{id: user, secrets: []string{password}}
-	// RFC 6749 section 2.3.1 requires clients to form-encode id and secret before Basic. Many do
-	// not encode them, so the secret is accepted with and without decoding.
-	if decoded, err := url.QueryUnescape(password); err == nil && decoded != password {
-		c.secrets = append(c.secrets, decoded)
-	}
-	if decoded, err := url.QueryUnescape(user); err == nil {
-		c.id = decoded
-	}
-	if id != "" && id != c.id {
-		return credentials{}, badRequest("client_id differs from the one in the Authorization header")
-	}
-	return c, nil
-}
-
-// authenticate returns the client of a request. An unknown client gets the same error as a wrong
-// secret. Wrong secrets are counted, and after too many, requests with a secret are refused.
-// Nothing is counted for a public client: its id is public, so anybody could lock it out by sending
-// secrets with it.
-func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error) {
-	cred, err := readCredentials(r, form)
-	if err != nil {
-		return nil, err
-	}
-	client := h.cfg.Clients().byID[cred.id]
-	address, now := h.cfg.Address(r), h.cfg.Now()
-	id := "" // unknown clients are counted together
-	if client != nil {
-		id = client.ID
-	}
-	counted := (client == nil || !client.Public) && cred.secrets[0] != ""
-	if counted && h.failures.Refused(address, id, now) {
-		return nil, newError(http.StatusTooManyRequests, codeSlowDown,
-			"too many failed authentications; wait a minute").because("too_many_failed_authentications")
-	}
-	matches := authenticated(client, cred.secrets)
-	switch {
-	case counted && matches:
-		h.failures.Right(address, id, now)
-	case counted:
-		h.failures.Wrong(address, id, now)
-	}
-	if !matches {
-		if client == nil {
-			return nil, badClient("unknown_client") // without the client_id that was sent: it may be a secret
-		}
-		failure := badClient("wrong_secret", slog.Bool("public", client.Public))
-		failure.app = id
-		return nil, failure
-	}
-	return client, nil
-}
-
-// authenticated reports whether one of the secrets is the client's. A public client must send
-// none. An unknown client (nil) takes as many hashes and comparisons as a known client. So the
-// response time does not reveal which client ids exist.
-func authenticated(client *Client, secrets []string) bool {
-	var known []route.SecretHash
-	if client != nil {
-		known = client.Secrets
-	}
-	matches := route.SecretMatches(known, secrets...)
-	if client != nil && client.Public {
-		return secrets[0] == ""
-	}
-	return matches
 }

@@ -44,7 +44,7 @@ func discovery(t *testing.T, e *fixture) {
 	}
 	for name, want := range map[string][]string{
 		"response_types_supported":                      {"code"},
-		"response_modes_supported":                      {"query"},
+		"response_modes_supported":                      {"query", "form_post"},
 		"grant_types_supported":                         {"authorization_code", "refresh_token"},
 		"subject_types_supported":                       {"public"},
 		"id_token_signing_alg_values_supported":         {"RS256", "ES256"},

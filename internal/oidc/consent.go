@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,10 @@ import (
 // request, even after earlier consent (RFC 8252, section 8.6). An https redirect URI belongs to the
 // owner of its host, and requires no consent.
 //
+// A secret does not change this. The program on the device does not have the secret, but it can
+// start a sign-in at the app's server, and give the code to the server: the program is then signed
+// in as the user.
+//
 // The button of the page is a link and not a form: the page's Content-Security-Policy blocks a form
 // that redirects to an app. The link contains a token that only the gateway can make: an HMAC of
 // the session, the request and an expiry. So a program that requests a code cannot press the button
@@ -33,9 +38,17 @@ const purposeConsent = "oidc consent"
 // consentLifetime is how long the link of a consent page is valid.
 const consentLifetime = 5 * time.Minute
 
-// needsConsent reports whether the user must consent to each request with this redirect URI.
+// needsConsent reports whether the user must consent to each request with this redirect URI. An
+// http address of a confidential client needs no consent if exactly this address is registered:
+// it is the address of a server, such as an app during its development.
 func (c *Client) needsConsent(redirectURI string) bool {
-	return c.Public && !strings.HasPrefix(redirectURI, "https://")
+	switch {
+	case strings.HasPrefix(redirectURI, "https://"):
+		return false
+	case c.Public, !strings.HasPrefix(redirectURI, "http://"):
+		return true
+	}
+	return !slices.Contains(c.RedirectURIs, redirectURI)
 }
 
 // askConsent shows the consent page, or with prompt=none returns an error.

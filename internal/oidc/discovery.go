@@ -55,7 +55,7 @@ func (h *Handler) metadata() metadata {
 		EndSessionEndpoint:     h.cfg.Issuer + pathLogout,
 		ScopesSupported:        knownScopes(),
 		ResponseTypesSupported: []string{"code"},
-		ResponseModesSupported: []string{"query"},
+		ResponseModesSupported: h.cfg.Clients().responseModes(),
 		GrantTypesSupported:    []string{grantCode, grantRefresh},
 		// In "public", all apps receive the same sub for a user (OpenID Connect Core, section 8).
 		// Here, all apps with the same Client.Subject do.

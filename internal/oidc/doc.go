@@ -1,8 +1,8 @@
 // Package oidc is an OpenID provider for apps. It implements a part of the standards:
-// authorization code with PKCE (S256), refresh with rotation, discovery, user info, revocation,
-// introspection and sign-out by the app. There is no implicit or hybrid flow, no request object,
-// no form_post and no dynamic registration. Each of these is rejected with the error code of its
-// specification.
+// authorization code with PKCE (S256), the response modes query and form_post, refresh with
+// rotation, discovery, user info, revocation, introspection and sign-out by the app. There is no
+// implicit or hybrid flow, no request object and no dynamic registration. Each of these is rejected
+// with the error code of its specification.
 //
 // [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. Apps are
 // [Client] values in a [Registry]. For each authorize request the handler collects facts about
@@ -11,7 +11,8 @@
 //
 //	GET  /.well-known/openid-configuration   provider metadata
 //	GET  /oauth2/jwks                        the public keys
-//	GET  /oauth2/authorize                   303 to the app with a code, or to sign-in, which returns here
+//	GET  /oauth2/authorize                   303 or a form to the app with a code, or 303 to sign-in, which
+//	                                         returns here
 //	POST /oauth2/authorize                   303 to the same request by GET
 //	POST /oauth2/token                       exchanges a code or a refresh token for tokens
 //	GET  /oauth2/userinfo   (and POST)       claims about the user
@@ -26,7 +27,8 @@
 // The pages send a Content-Security-Policy with form-action, a list of origins. Chromium blocks a
 // form whose response redirects to an origin outside the list, such as an app. Therefore the
 // buttons on the pages of the authorize endpoint are links. The sign-out form leads to another
-// page, and that page continues to the app by a link and a refresh.
+// page, and that page continues to the app by a link and a refresh. The page for form_post has a
+// policy of its own: it lists the redirect URI, and the origins to which the app may redirect.
 //
 // The authorize endpoint stores nothing in the database until the user is signed in. The sign-in
 // keeps the URL of the request in an encrypted cookie of the browser, and redirects to the URL at

@@ -34,6 +34,12 @@ func (e *Error) because(reason string, compared ...slog.Attr) *Error {
 	return e
 }
 
+// parameters returns the names and values of the parameters of an authorization response with this
+// error.
+func (e *Error) parameters() []string {
+	return []string{"error", e.Code, "error_description", e.Description}
+}
+
 // Error returns the code and the description.
 func (e *Error) Error() string { return "oidc: " + e.Code + ": " + e.Description }
 
@@ -128,6 +134,7 @@ func (e *pageError) code() string {
 type pageLinks struct {
 	retry      string   // makes the same request again
 	back       string   // a redirect URI of the app, with the error as parameters
+	cancel     string   // instead of back: cancels the request, so that the app gets an error
 	registered []string // the redirect URIs of the app: web.ToApp links to no other address
 }
 
@@ -137,8 +144,9 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, endpoint str
 	e := protocolError(err)
 	page := web.Page{
 		Kind: web.Fault, Status: e.Status, Go: links.retry, BackToApp: web.ToApp(links.back, links.registered),
+		Back: links.cancel,
 	}
-	if links.back == "" {
+	if links.back == "" && links.cancel == "" {
 		page.Home = h.path + "/"
 	}
 	var expected *pageError

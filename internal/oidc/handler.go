@@ -53,6 +53,10 @@ type Config struct {
 	Keys     *keys.Set    // signs ID tokens
 	Sealer   *keys.Sealer // derives the key that authenticates refresh tokens
 
+	// optional: origins to which a sign-in redirects, such as WeChat's; for the
+	// Content-Security-Policy of a response by form_post
+	SignInOrigins []string
+
 	Address   func(*http.Request) netip.Addr // optional: returns the client's IP address; nil = route.Address
 	RequestID func(context.Context) string   // optional: for events and logs
 	Observe   func(Observation)              // optional: called for every response, for metrics
@@ -181,45 +185,6 @@ func (h *Handler) observe(endpoint, grantType string, client *Client, err error)
 		}
 	}
 	h.cfg.Observe(o)
-}
-
-// preflight reports whether r is an OPTIONS request, and responds to it. A browser sends this
-// request before a cross-origin request of a script (CORS). A script is a public client, so the
-// origins of all public clients are allowed. allowOrigin later checks the origin against the
-// client, because a preflight does not contain the client_id. No response allows credentials,
-// since no endpoint for scripts uses a cookie.
-func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods string) bool {
-	if r.Method != http.MethodOptions {
-		return false
-	}
-	header := w.Header()
-	header.Add("Vary", "Origin")
-	if origin := r.Header.Get("Origin"); h.cfg.Clients().origins[origin] {
-		header.Set("Access-Control-Allow-Origin", origin)
-		header.Set("Access-Control-Allow-Methods", methods)
-		header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
-		header.Set("Access-Control-Max-Age", "600")
-	}
-	header.Set("Allow", methods+", OPTIONS")
-	w.WriteHeader(http.StatusNoContent)
-	return true
-}
-
-// allowOrigin allows scripts of a public client to read the response (CORS). A response without a
-// client (nil) contains only an error or public data. Scripts of all public clients may read it.
-func (h *Handler) allowOrigin(w http.ResponseWriter, r *http.Request, client *Client) {
-	w.Header().Add("Vary", "Origin")
-	origin := r.Header.Get("Origin")
-	allowed := false
-	if client == nil {
-		allowed = h.cfg.Clients().origins[origin]
-	} else {
-		allowed = client.hasOrigin(origin)
-	}
-	if allowed {
-		w.Header().Set("Access-Control-Allow-Origin", origin)
-		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate")
-	}
 }
 
 // writeJSON responds with v as JSON. v is a value of this package that can always be encoded. The

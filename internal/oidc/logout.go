@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -131,7 +130,7 @@ func (h *Handler) parseSignOut(r *http.Request, q url.Values) (signOut, error) {
 	if address == "" || req.client == nil {
 		return req, nil // an address without an app cannot be checked, and is ignored
 	}
-	if !slices.Contains(req.client.PostLogoutRedirectURIs, address) {
+	if !isRegistered(address, req.client.PostLogoutRedirectURIs) {
 		return req, &pageError{kind: web.SignOutAddress, client: req.client, compared: []slog.Attr{
 			slog.String("post_logout_redirect_uri", web.LoggedURL(address)),
 			slog.Any("registered", web.LoggedURLs(req.client.PostLogoutRedirectURIs))}}

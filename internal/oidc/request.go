@@ -58,8 +58,9 @@ type redirectable struct {
 	client      *Client
 	redirectURI string
 	state       string
-	hasState    bool // state was sent, perhaps empty, so responses contain it
-	noPages     bool // prompt=none: the app forbids pages, and expects an error instead
+	hasState    bool   // state was sent, perhaps empty, so responses contain it
+	noPages     bool   // prompt=none: the app forbids pages, and expects an error instead
+	mode        string // of the response: ModeQuery or ModeFormPost
 }
 
 // authorizeRequest is a completely validated authorize request.
@@ -75,6 +76,7 @@ type authorizeRequest struct {
 	maxAge         time.Duration // negative = no max_age was sent
 	expectedSub    string        // the sub of the id_token_hint; "" = any user
 	uiLocales      string
+	responseMode   string // as sent; "" = the default
 	loginRequestID string // paramLoginRequest; "" = the browser does not return from a sign-in
 	confirmed      bool   // paramContinue: the user has agreed to sign in again
 	cancel         bool   // paramCancel
@@ -92,12 +94,13 @@ func (h *Handler) parseClient(q url.Values) (*redirectable, error) {
 		return nil, &pageError{kind: web.UnknownApp,
 			compared: []slog.Attr{slog.String("client_id", web.LoggedText(q.Get("client_id")))}}
 	}
-	if sent := q.Get("redirect_uri"); !client.redirectAllowed(sent) {
+	if sent := q.Get("redirect_uri"); !isRegistered(sent, client.RedirectURIs) {
 		return nil, &pageError{kind: web.RedirectURI, client: client, compared: []slog.Attr{
 			slog.String("redirect_uri", web.LoggedURL(sent)), slog.Any("registered", web.LoggedURLs(client.RedirectURIs))}}
 	}
 	t := &redirectable{client: client, redirectURI: q.Get("redirect_uri"),
 		noPages: slices.Contains(strings.Fields(q.Get("prompt")), "none")}
+	t.mode = client.responseMode(q["response_mode"], t.redirectURI)
 	if len(q["state"]) == 1 {
 		t.state, t.hasState = q["state"][0], true
 	}
@@ -115,9 +118,12 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 	if err := rejectUnsupported(q); err != nil {
 		return nil, err
 	}
+	if err := t.checkResponseMode(q.Get("response_mode")); err != nil {
+		return nil, err
+	}
 	req := &authorizeRequest{
 		client: t.client, redirectURI: t.redirectURI, state: t.state, hasState: t.hasState,
-		nonce: q.Get("nonce"), uiLocales: q.Get("ui_locales"),
+		nonce: q.Get("nonce"), uiLocales: q.Get("ui_locales"), responseMode: q.Get("response_mode"),
 		expectedSub: q.Get(paramSub), loginRequestID: q.Get(paramLoginRequest),
 		confirmed: q.Has(paramContinue), cancel: q.Has(paramCancel), consent: q.Get(paramConsent),
 	}
@@ -163,8 +169,6 @@ func rejectUnsupported(q url.Values) error {
 	case q.Get("response_type") != "code":
 		return newError(http.StatusBadRequest, codeUnsupportedType, "the only response_type is code").
 			because(codeUnsupportedType, slog.String("response_type", web.LoggedText(q.Get("response_type"))))
-	case q.Get("response_mode") != "" && q.Get("response_mode") != "query":
-		return badRequest("the only response_mode is query")
 	}
 	return nil
 }
@@ -217,6 +221,7 @@ func (h *Handler) requestURL(req *authorizeRequest, pairs ...string) string {
 	setNonEmpty(q, "nonce", req.nonce)
 	setNonEmpty(q, "prompt", strings.Join(req.prompt, " "))
 	setNonEmpty(q, "ui_locales", req.uiLocales)
+	setNonEmpty(q, "response_mode", req.responseMode)
 	setNonEmpty(q, paramSub, req.expectedSub)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		setNonEmpty(q, pairs[i], pairs[i+1])

@@ -172,36 +172,6 @@ func TestRefusedRedirectsNeverLeave(t *testing.T) {
 	}
 }
 
-func TestPublicClientOnLoopbackMayHaveAnyPort(t *testing.T) {
-	t.Parallel()
-	e := newFixture(t, newMemory(t), "", withClient(func(c *oidc.Client) {
-		c.RedirectURIs = append(c.RedirectURIs,
-			"http://127.0.0.1/app")
-	}))
-	e.signIn.as(&e.alice)
-	for uri, good := range map[string]bool{
-		"http://127.0.0.1/cb": true, "http://127.0.0.1:34567/cb": true, "http://127.0.0.1:34567/other": false,
-		"http://[::1]:34567/cb":     false,
-		"http://localhost:34567/cb": false, "https://127.0.0.1:34567/cb": false, "http://127.0.0.1:34567/cb?x=1": false,
-		"http://127.0.0.1.evil.example.com/cb": false,
-		"http://x@127.0.0.1:34567/cb":          false, "https://page.example.com:444/": false,
-	} {
-		b := e.browser()
-		a := b.authorize(e.request("client_id", e.spa, "redirect_uri", uri, "code_challenge", challenge,
-			"code_challenge_method", "S256"))
-		if a.page() == "consent" {
-			a = b.get(e.server.URL + a.shown().Go)
-		}
-		if (a.param("code") != "") != good {
-			t.Errorf("%s: %d %v", uri, a.status, a.location)
-		}
-	}
-	// An app that has a secret runs on a server, which has one port.
-	if a := e.browser().authorize(e.request("redirect_uri", "http://127.0.0.1:34567/app")); a.page() != "problem" {
-		t.Errorf("a confidential client: %d %v", a.status, a.location)
-	}
-}
-
 // noRows is a store in which nothing may be stored but the users of the environment.
 type noRows struct {
 	store

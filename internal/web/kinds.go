@@ -41,6 +41,7 @@ const (
 	Waiting       Kind = "waiting"        // the user waits for an administrator's approval
 	ConfirmSignIn Kind = "confirm"        // an app requires the user to sign in again
 	Consent       Kind = "consent"        // asks whether a native app may sign in as the user
+	FormPost      Kind = "form_post"      // sends the response of a sign-in to an app as a form (Page.Post)
 )
 
 // The desktop's pages in a sign-in by scan. The desktop shows a QR code and a number, and the user
@@ -142,7 +143,7 @@ var styles = map[Kind]pageStyle{
 	Agreement: {200, plain}, Welcome: {200, plain}, Own: {200, good}, SignedOut: {200, good}, EndedAll: {200, good},
 	Continue:   {200, plain},
 	AppSignOut: {200, plain}, AppSignedOut: {200, good}, Waiting: {200, plain}, ConfirmSignIn: {200, plain},
-	Consent: {200, plain},
+	Consent: {200, plain}, FormPost: {200, plain},
 
 	ScanCode: {200, plain}, ScanCopy: {200, plain}, ScanScanned: {200, plain}, ScanExpired: {200, plain},
 	ScanInactive: {200, plain}, ScanRefused: {200, bad},

@@ -71,6 +71,7 @@ type Page struct {
 	Back          string // where the button back to the app leads
 	Home          string // where the button to the home page leads, for users who cannot go back
 	Forms         []Form
+	Post          *AppForm // for FormPost
 	Methods       []Method // to choose from
 	Links         []Link
 	UserID        *UserID

@@ -62,7 +62,12 @@ type Site struct {
 	policy string // Content-Security-Policy of pages without a script
 
 	script       template.JS // scan.js, of the pages of sign-in by scan
-	scriptPolicy string      // Content-Security-Policy of pages with the script
+	scriptPolicy string      // Content-Security-Policy of pages with this script
+	formScript   template.JS // form.js, of the page with Page.Post; see formPolicy
+
+	// parts of each Content-Security-Policy: see Site.newPolicy
+	styleSource string
+	pictures    string
 }
 
 // New reads the embedded files. It returns an error unless every kind has its texts in both
@@ -86,15 +91,16 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
-	s.script = template.JS(script)
-	// The style sheet and the script are part of the page: this saves requests. The policies allow
-	// both by their hashes. Pages with the script also need 'self': they load the picture of the QR
-	// code from the gateway, and send long polls to the gateway.
-	pictures := strings.Join(append([]string{"https://*.qlogo.cn"}, cfg.Pictures...), " ")
-	begin := "default-src 'none'; style-src " + hashSource(style) + "; "
-	const end = "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-	s.policy = begin + "img-src " + pictures + end
-	s.scriptPolicy = begin + "script-src " + hashSource(script) + "; connect-src 'self'; img-src 'self' " + pictures + end
+	formScript, err := files.ReadFile("files/form.js")
+	if err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	s.script, s.formScript = template.JS(script), template.JS(formScript)
+	s.styleSource = hashSource(style)
+	s.pictures = strings.Join(append([]string{"https://*.qlogo.cn"}, cfg.Pictures...), " ")
+	s.policy = s.newPolicy("", s.pictures, "")
+	// Pages with scan.js load the picture of the QR code from the gateway, and send long polls to it.
+	s.scriptPolicy = s.newPolicy("script-src "+hashSource(script)+"; connect-src 'self'; ", "'self' "+s.pictures, "")
 	s.layout, err = template.New("page.html").Funcs(template.FuncMap{
 		"style": func() template.CSS { return template.CSS(style) },
 	}).ParseFS(files, "files/page.html")
@@ -105,6 +111,14 @@ func New(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("web: %w", err)
 	}
 	return s, nil
+}
+
+// newPolicy returns a Content-Security-Policy. The style sheet and the scripts are part of the page,
+// which saves requests, and the policy allows them by their hashes. scripts are the directives for
+// scripts, and forms are sources of form-action in addition to 'self'.
+func (s *Site) newPolicy(scripts, images, forms string) string {
+	return "default-src 'none'; style-src " + s.styleSource + "; " + scripts + "img-src " + images +
+		"; form-action " + strings.TrimSpace("'self' "+forms) + "; base-uri 'none'; frame-ancestors 'none'"
 }
 
 // hashSource returns the source expression of a Content-Security-Policy that allows an inline style
@@ -148,6 +162,8 @@ type view struct {
 	RequestID string      // request id that the page shows; "" = none. It hides Page.RequestID.
 	texts     lang.Texts  // in the language of the page
 	script    template.JS // the embedded script
+
+	formScript template.JS // the embedded script of pages with Page.Post
 }
 
 // Word returns a text of the catalogue in the language of the page. The template calls it.
@@ -172,15 +188,19 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Language", v.Lang)
 	header.Set("Content-Security-Policy", s.policy)
-	if p.Scan != nil {
-		header.Set("Content-Security-Policy", s.scriptPolicy)
-	}
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
+	// With "no-referrer" a browser sends a form with "Origin: null". Package route would reject the
+	// form as a form of another site. An app may require the gateway's origin.
+	switch {
+	case p.Scan != nil:
+		header.Set("Content-Security-Policy", s.scriptPolicy)
+	case p.Post != nil:
+		header.Set("Content-Security-Policy", s.formPolicy(p.Post))
+		header.Set("Referrer-Policy", "strict-origin") // the address has the app's state
+	}
 	if len(p.Forms) > 0 {
-		// With "no-referrer" a browser sends a form with "Origin: null". Package route would reject
-		// the form as a form of another site.
 		header.Set("Referrer-Policy", "same-origin")
 	}
 	header.Add("Vary", "Accept-Language")
@@ -206,7 +226,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	}
 	language := cmp.Or(p.Lang, lang.FromRequest(r))
 	v := view{Page: p, Site: s.cfg.Names, Lang: language, Tone: style.tone, texts: s.texts.In(language),
-		script: s.script}
+		script: s.script, formScript: s.formScript}
 	textOf, err := v.textsFor(p.App, s.cfg.Names.Title)
 	if err != nil {
 		return view{}, err

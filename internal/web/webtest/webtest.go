@@ -28,7 +28,7 @@ var (
 	backOf    = regexp.MustCompile(`id="back" href="([^"]*)"`)
 	homeOf    = regexp.MustCompile(`id="home" href="([^"]*)"`)
 	refreshOf = regexp.MustCompile(`<meta http-equiv="refresh" content="\d+;url=([^"]*)">`)
-	formOf    = regexp.MustCompile(`(?s)<form method="post" action="([^"]*)">(.*?)</form>`)
+	formOf    = regexp.MustCompile(`(?s)<form (?:id="to-app" )?method="post" action="([^"]*)">(.*?)</form>`)
 	fieldOf   = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
 	// markup matches a tag, or a style, script or svg element with its content.
 	markup = regexp.MustCompile(`(?s)<(style|script|svg).*?</(style|script|svg)>|<[^>]*>`)
