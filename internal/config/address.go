@@ -135,6 +135,34 @@ func checkRedirectURI(text string, insecure bool) (errs []error) {
 	return errs
 }
 
+// checkOrigin checks an origin of an app, written as browsers send it in the Origin header. Apps in
+// the web view of a phone have origins such as capacitor://localhost (authgear/authgear-server#3637).
+func checkOrigin(text string, insecure bool) (errs []error) {
+	u, err := parseAddress(text)
+	switch {
+	case strings.Contains(text, "*"):
+		return []error{errWildcard}
+	case err != nil || u.Host == "":
+		return []error{errors.New("must be an origin such as https://app.example.com or capacitor://localhost")}
+	case text != u.Scheme+"://"+u.Host:
+		return []error{errors.New("must be scheme, host and perhaps a port, in lower case, without a slash at the end")}
+	}
+	errs = checkHost(u)
+	if u.Scheme == "http" && !origin.IsLoopback(u.Hostname()) && !insecure {
+		errs = append(errs, errors.New("must start with https:// (http only on this machine)"))
+	}
+	return errs
+}
+
+// checkDomain checks a domain of email addresses.
+func checkDomain(text string) (errs []error) {
+	_, ipErr := netip.ParseAddr(text)
+	if ipErr == nil || !validHostName.MatchString(text) || !strings.Contains(text, ".") {
+		errs = append(errs, errors.New("must be a domain such as people.example.com, in lower case"))
+	}
+	return errs
+}
+
 // checkReturnURL checks a return URL of a relay app (an app that speaks WeChat's own protocol). The
 // gateway sends codes only to addresses that begin with a return URL.
 func checkReturnURL(text string) (errs []error) {

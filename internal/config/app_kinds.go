@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +29,9 @@ func lifetimeKeys() []key[Lifetimes] {
 		{name: "access", read: func(_ *section, v value, l *Lifetimes) {
 			l.Access = v.duration(5*time.Minute, time.Minute, day)
 		}},
+		{name: "id_token", read: func(_ *section, v value, l *Lifetimes) {
+			l.IDToken = v.duration(time.Hour, time.Minute, day)
+		}},
 		{name: "refresh", read: func(_ *section, v value, l *Lifetimes) {
 			l.Refresh = v.duration(30*day, time.Hour, year)
 		}},
@@ -57,9 +59,9 @@ func (v value) redirectURIs(insecure bool) []string {
 	return v.checkedTexts(func(text string) []error { return checkRedirectURI(text, insecure) })
 }
 
-// readWords reads a list of some of the given words. A list without elements is rejected: remedy
-// says what to do instead. It returns all words if the value is absent or rejected.
-func (v value) readWords(all []string, remedy string) []string {
+// someOf reads a list of some of the given words. It returns all words if the value is absent or
+// rejected. A list without elements is rejected; consequence is what it would cause.
+func (v value) someOf(all []string, consequence string) []string {
 	texts, at := v.texts()
 	var out []string
 	for i, text := range texts {
@@ -70,7 +72,7 @@ func (v value) readWords(all []string, remedy string) []string {
 		out = append(out, text)
 	}
 	if v.isEmptyList() {
-		v.reject("must not be empty: %s", remedy)
+		v.reject("must not be empty: %s", consequence)
 	}
 	if len(out) == 0 {
 		return all
@@ -79,7 +81,7 @@ func (v value) readWords(all []string, remedy string) []string {
 }
 
 func readResponseModes(_ *section, v value, a *App) {
-	a.ResponseModes = v.readWords([]string{"query", "form_post"}, "the app could receive no response")
+	a.ResponseModes = v.someOf([]string{"query", "form_post"}, "the app could receive no response")
 }
 
 func readSubject(s *section, v value, a *App) {
@@ -108,16 +110,28 @@ func readEmailDomain(s *section, v value, e *Email) {
 		return // the policy was rejected, and the check of the domain depends on it
 	}
 	text, ok := v.text()
-	_, ipErr := netip.ParseAddr(text)
 	switch {
 	case e.Policy == "none" && text != "":
 		v.reject("only valid with policy: synthetic")
 	case e.Policy == "synthetic" && text == "":
 		v.reject("missing: a domain of yours for synthetic addresses, at which nobody else can receive mail")
-	case ok && text != "" && (ipErr == nil || !validHostName.MatchString(text) || !strings.Contains(text, ".")):
-		v.reject("must be a domain such as people.example.com, in lower case")
+	case ok && text != "" && len(checkDomain(text)) > 0:
+		v.rejectAll(checkDomain(text))
 	default:
 		e.Domain = text
+	}
+}
+
+func readOrigins(s *section, v value, a *App) {
+	a.Origins = v.checkedTexts(func(text string) []error { return checkOrigin(text, s.reader.conf.Insecure) })
+}
+
+// readEmailVerified reads the value of the claim email_verified. An app may join users by a verified
+// address. So true requires a domain that the administrator has listed in verified_email_domains.
+func readEmailVerified(s *section, v value, a *App) {
+	a.EmailVerified = v.choice("false", "omit", "false", "true")
+	if a.EmailVerified == "true" && !slices.Contains(s.reader.conf.VerifiedEmailDomains, a.Email.Domain) {
+		v.reject("true requires email.domain in verified_email_domains: apps trust the owner of a verified address")
 	}
 }
 

@@ -61,10 +61,12 @@ type Config struct {
 	ProfileMaxAge  time.Duration // age at which nickname and avatar are requested again
 	VerifyCache    time.Duration // how old a cached decision of forward auth may be; 0 = no cache
 	VerifyFiles    []string      // names of WeChat's ownership files, MP_verify_xxx.txt; xxx is the content of each
-	Limits         Limits
-	Site           Site
-	Events         Events
-	Log            Log
+	// domains whose email addresses apps may regard as verified; see App.EmailVerified
+	VerifiedEmailDomains []string
+	Limits               Limits
+	Site                 Site
+	Events               Events
+	Log                  Log
 
 	WeChat []Connector // at least one
 	Apps   []App       // may be empty
@@ -141,11 +143,16 @@ type App struct {
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
 	ResponseModes          []string // "query", "form_post"; the first is the default
+	RequirePKCE            bool     // also for a confidential client
+	OmitIss                bool     // the authorization response has no iss (RFC 9207)
+	Origins                []string // further origins of the app: for scripts, and for redirects after form_post
 	Subject                string   // "user", "unionid", or "openid:" and the name of a connector
 	Email                  Email
-	IDTokenAlg             string // "RS256" or "ES256"
-	IDTokenClaims          bool   // profile claims also in the ID token, not only in the userinfo response
-	OldIDClaim             bool   // the scope profile adds old_id: the user's id in the program that the gateway replaced
+	EmailVerified          string            // the claim email_verified: "omit", "false" or "true"
+	IDTokenAlg             string            // "RS256" or "ES256"
+	IDTokenClaims          bool              // profile claims also in the ID token, not only in the userinfo response
+	OldIDClaim             bool              // the scope profile adds old_id: the user's id in the former system
+	Claims                 map[string]string // further claims: name → claim whose value it has
 	Lifetimes              Lifetimes
 
 	// For kind forward_auth: hosts in lower case, without the default port. A host name belongs to
@@ -169,7 +176,7 @@ type Email struct {
 
 // Lifetimes are the lifetimes of authorization codes and tokens.
 type Lifetimes struct {
-	Code, Access, Refresh time.Duration
+	Code, Access, IDToken, Refresh time.Duration
 }
 
 // Connector returns the connector with this name.

@@ -47,6 +47,9 @@ func topKeys() []key[Config] {
 			c.VerifyCache = v.duration(5*time.Second, 0, time.Minute)
 		}},
 		{name: "verify_files", noEnv: true, read: readVerifyFiles},
+		{name: "verified_email_domains", noEnv: true, read: func(_ *section, v value, c *Config) {
+			c.VerifiedEmailDomains = v.checkedTexts(checkDomain)
+		}},
 		{name: "limits", noEnv: true, below: prefixed(".", paths(limitsKeys())),
 			read: func(_ *section, v value, c *Config) { readMapping(v, limitsKeys(), &c.Limits) }},
 		{name: "site", noEnv: true, below: prefixed(".", paths(siteKeys())), read: readSite},

@@ -84,8 +84,9 @@ func (h *Handler) serveHandoff(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) parseHandoff(r *http.Request) (handoff, web.Kind) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
-	for _, values := range q {
-		if len(values) > 1 {
+	// Other parameters are ignored: WeChat adds some to each link that a user shares.
+	for _, name := range []string{paramTo, paramChallenge, paramReturn, paramLoginRequest, paramReauthenticate} {
+		if len(q[name]) > 1 {
 			return handoff{}, web.BadRequest
 		}
 	}

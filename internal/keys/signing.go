@@ -107,15 +107,21 @@ func (s *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 	return claims, nil
 }
 
-// JWKS returns the published keys as a JSON Web Key Set: public members only, with kid, alg and
-// use. An app requests the set when a token has a kid that it does not know. Another replica may
+// JWKS returns the published keys of some algorithms as a JSON Web Key Set: public members only, with
+// kid, alg and use. Without algorithms it returns all keys. RSA keys come first, because some apps
+// use the first key. An app requests the set when a token has a kid that it does not know. Another replica may
 // have created this key a moment ago. So JWKS reads the store again if the keys in memory are older
 // than five seconds.
-func (s *Set) JWKS(ctx context.Context) ([]byte, error) {
+func (s *Set) JWKS(ctx context.Context, algs ...string) ([]byte, error) {
 	s.refresh(ctx, 5*time.Second)
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
-	for _, k := range s.current.Load().published(s.cfg.Now()) {
-		set.Keys = append(set.Keys, k.public)
+	published := s.current.Load().published(s.cfg.Now())
+	for _, alg := range []string{RS256, ES256} {
+		for _, k := range published {
+			if k.alg == alg && (len(algs) == 0 || slices.Contains(algs, alg)) {
+				set.Keys = append(set.Keys, k.public)
+			}
+		}
 	}
 	out, err := json.Marshal(set)
 	if err != nil {

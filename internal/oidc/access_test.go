@@ -308,7 +308,9 @@ func TestAppThatWasTakenOutOfTheConfiguration(t *testing.T) {
 		object(t, a.body)["error"] != "invalid_token" {
 		t.Errorf("userinfo: %d %s", a.status, a.body)
 	}
-	if a := without.browser().logout("id_token_hint", tok.ID); a.page() != "problem" {
+	b := without.browser()
+	b.login()
+	if a := b.logout("id_token_hint", tok.ID); a.page() != "sign-out" || !b.silent() {
 		t.Errorf("logout: %d %s", a.status, a.page())
 	}
 }

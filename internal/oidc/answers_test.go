@@ -16,6 +16,9 @@ func TestAnswers(t *testing.T) {
 	t.Parallel()
 	run(t, []module{
 		{"unknown scopes", unknownScopes},
+		{"standard scopes for which WeChat has no data", standardScopes},
+		{"scopes that are not separated by spaces", otherSeparators},
+		{"an unknown parameter twice", unknownParameterTwice},
 		{"no openid scope", refused("invalid_scope", "scope", "profile email")},
 		{"a parameter twice", parameterTwice},
 		{"bad max_age", badMaxAge},
@@ -32,17 +35,70 @@ func TestAnswers(t *testing.T) {
 }
 
 func unknownScopes(t *testing.T, e *fixture) {
-	tok := e.browser().login("scope", "openid superuser profile openid address")
-	if tok.Scope != "openid profile" {
+	tok := e.browser().login("scope", "openid superuser profile openid offline_access")
+	if tok.Scope != "openid profile offline_access" {
 		t.Errorf("scope %q", tok.Scope)
+	}
+	// A client may repeat the scopes of its authorize request when it refreshes.
+	if again := e.refresh(tok.Refresh, "scope", "openid superuser profile"); again.status != http.StatusOK {
+		t.Errorf("refresh: %v", again)
+	}
+}
+
+// Python's requests-oauthlib fails when it gets fewer scopes than it requested (oauthlib/oauthlib#562).
+func standardScopes(t *testing.T, e *fixture) {
+	tok := e.browser().login("scope", "openid email phone address profile")
+	claims := e.claims(tok.Access)
+	if tok.Scope != "openid email phone address profile" || claims["phone_number"] != nil || claims["address"] != nil {
+		t.Errorf("scope %q, claims %v", tok.Scope, claims)
+	}
+}
+
+// Other separators than spaces (postalserver/postal#3332): the error contains how it was understood.
+func otherSeparators(t *testing.T, e *fixture) {
+	e.signIn.as(&e.alice)
+	for _, tt := range []struct{ name, value, code, want string }{
+		{"scope", "openid,email", "invalid_scope",
+			"scope must contain openid; it was understood as 'openid,email', since spaces separate scopes"},
+		{"scope", "openid+email profile", "invalid_scope",
+			"scope must contain openid; it was understood as 'openid+email', 'profile', since spaces separate scopes"},
+		{"scope", "", "invalid_scope",
+			"scope must contain openid; it was understood as nothing, since spaces separate scopes"},
+		{"scope", "a\"b\\c小", "invalid_scope",
+			"scope must contain openid; it was understood as 'a?b?c?', since spaces separate scopes"},
+		{"prompt", "login,consent", "invalid_request",
+			"prompt was understood as 'login,consent', since spaces separate its values"},
+	} {
+		a := e.browser().authorize(e.request(tt.name, tt.value))
+		if a.param("error") != tt.code || a.param("error_description") != tt.want {
+			t.Errorf("%s %q: %s %q", tt.name, tt.value, a.param("error"), a.param("error_description"))
+		}
+	}
+}
+
+// WeChat adds parameters to each link that a user shares, also to one that has them (bangbang93/lmbtfy.cn#2,
+// modelcontextprotocol/typescript-sdk#1958).
+func unknownParameterTwice(t *testing.T, e *fixture) {
+	e.signIn.as(&e.alice)
+	const shared = "&from=singlemessage&isappinstalled=0"
+	a := e.browser()
+	got := a.follow(a.get(e.issuer + "/oauth2/authorize?" + e.request("resource", "x").Encode() + "&resource=y" + shared +
+		shared))
+	if got.param("code") == "" {
+		t.Fatalf("authorize: %d %v", got.status, got.location)
+	}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {got.param("code")}, "redirect_uri": {redirectURI},
+		"from": {"a", "b"}, "resource": {"x", "y"}}
+	if tok := e.tokenAnswer(e.post("/oauth2/token?from=a&from=b", e.app, secret, form)); tok.status != http.StatusOK {
+		t.Errorf("token: %v", tok)
 	}
 }
 
 func parameterTwice(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
 	b := e.browser()
-	for name := range e.request("prompt", "none", "max_age", "1", "x", "y") {
-		q := e.request("prompt", "none", "max_age", "1", "x", "y")
+	for name := range e.request("prompt", "none", "max_age", "1", "response_mode", "query", "weigate_cancel", "1") {
+		q := e.request("prompt", "none", "max_age", "1", "response_mode", "query", "weigate_cancel", "1")
 		q.Add(name, q.Get(name))
 		a := b.get(e.issuer + "/oauth2/authorize?" + q.Encode())
 		switch name {
@@ -51,7 +107,8 @@ func parameterTwice(t *testing.T, e *fixture) {
 				t.Errorf("%s twice: %d %v", name, a.status, a.location)
 			}
 		default:
-			if a.param("error") != "invalid_request" || a.param("code") != "" {
+			if a.param("error") != "invalid_request" || a.param("error_description") != name+" is given twice" ||
+				a.param("code") != "" {
 				t.Errorf("%s twice: %d %v", name, a.status, a.location)
 			}
 		}

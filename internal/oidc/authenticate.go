@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/route"
@@ -18,11 +19,30 @@ func isForm(r *http.Request) bool {
 	return err == nil && mediaType == "application/x-www-form-urlencoded"
 }
 
+// clientParameters are the parameters that have a meaning at the endpoints for clients. A second
+// value of one of them is an error (RFC 6749, section 3.2). Others are ignored, however often they
+// are sent.
+func clientParameters() []string {
+	return []string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "client_id",
+		"client_secret", "client_assertion", "client_assertion_type", "token", "token_type_hint", "access_token"}
+}
+
+// repeated returns the first of the names that has more than one value; "" = none.
+func repeated(values url.Values, names []string) string {
+	for _, name := range names {
+		if len(values[name]) > 1 {
+			return name
+		}
+	}
+	return ""
+}
+
 // readForm returns the parameters in the body of a client's request. Parameters in the address
 // are an error, because addresses are logged, and a secret would leak. The error shows the
 // mistake to the developer of the client.
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if r.URL.RawQuery != "" {
+	query := r.URL.Query()
+	if slices.ContainsFunc(clientParameters(), query.Has) {
 		return nil, badRequest("parameters belong in the body, not in the address")
 	}
 	if !isForm(r) {
@@ -36,10 +56,8 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err != nil {
 		return nil, badRequest("the body is not well encoded")
 	}
-	for _, values := range form {
-		if len(values) > 1 {
-			return nil, badRequest("a parameter is given twice")
-		}
+	if name := repeated(form, clientParameters()); name != "" {
+		return nil, badRequest(name + " is given twice")
 	}
 	return form, nil
 }
@@ -52,7 +70,8 @@ type credentials struct {
 }
 
 // readCredentials reads the credentials of client_secret_basic or client_secret_post, or the
-// client_id of a public client.
+// client_id of a public client. Some clients send the secret in both ways (zitadel/oidc#830): this
+// is accepted if both are the same.
 func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
 	if form.Has("client_assertion") || form.Has("client_assertion_type") {
@@ -65,14 +84,18 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	if !ok {
 		return credentials{}, badClient("authorization_header_not_basic")
 	}
-	if secret != "" {
-		return credentials{}, badRequest("the client authenticates in two ways at once")
-	}
 	c := credentials{id: user, secrets: []string{password}}
 	// RFC 6749 section 2.3.1 requires clients to form-encode id and secret before Basic. Many do
 	// not encode them, so the secret is accepted with and without decoding.
 	if decoded, err := url.QueryUnescape(password); err == nil && decoded != password {
 		c.secrets = append(c.secrets, decoded)
+	}
+	switch {
+	case secret == "":
+	case password == "" || slices.Contains(c.secrets, secret): // the client sent both, so timing reveals nothing
+		c.secrets = []string{secret}
+	default:
+		return credentials{}, badRequest("client_secret differs from the one in the Authorization header")
 	}
 	if decoded, err := url.QueryUnescape(user); err == nil {
 		c.id = decoded

@@ -300,8 +300,9 @@ func newToken() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// authorizeFailed responds to a request that failed. Errors of the protocol are sent to the app. Page errors and failures of the server are shown to the user, on a page with a
-// link back to the app. With prompt=none no page may be shown, so all errors are sent to the app.
+// authorizeFailed responds to a request that failed. Errors of the protocol are sent to the app. Page
+// errors and failures of the server are shown to the user, on a page with a link back to the app.
+// With prompt=none no page may be shown, so all errors are sent to the app.
 func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest,
 	err error) {
 	e := protocolError(err)

@@ -19,6 +19,13 @@ const (
 	EmailSynthetic = "synthetic" // sub@Domain, not verified: for apps that require an address
 )
 
+// Values of Client.EmailVerified: what the claim email_verified of a synthetic address is.
+const (
+	EmailVerifiedOmit  = "omit"  // no claim
+	EmailVerifiedFalse = "false" // the default
+	EmailVerifiedTrue  = "true"  // only for a domain at which nobody else can receive mail
+)
+
 // EmailPolicy selects the email claim of an app. WeChat provides no email address of a user. The
 // zero value means no claim.
 type EmailPolicy struct {
@@ -29,7 +36,8 @@ type EmailPolicy struct {
 // Lifetimes are the lifetimes of the codes and tokens of an app. A zero value is the default.
 type Lifetimes struct {
 	Code    time.Duration // 0 = 60 s
-	Access  time.Duration // access tokens and ID tokens; 0 = 5 min
+	Access  time.Duration // access tokens; 0 = 5 min
+	IDToken time.Duration // ID tokens; 0 = 1 h, since some apps end their session with the ID token
 	Refresh time.Duration // since the last use; 0 = 720 h
 }
 
@@ -40,6 +48,8 @@ type Client struct {
 	Secrets []route.SecretHash // one, or two while a secret is replaced: both are accepted
 	Public  bool               // a public client (RFC 6749, section 2.1): without a secret, so PKCE is required
 
+	RequirePKCE bool // requires PKCE of a confidential client too
+
 	// The addresses to which codes may be sent. A redirect_uri must equal one of them byte for
 	// byte; only the port of a loopback address may differ. See isRegistered.
 	RedirectURIs           []string
@@ -48,22 +58,32 @@ type Client struct {
 	// The response modes that requests may use: ModeQuery, ModeFormPost. A request without
 	// response_mode gets the first. Empty = both, ModeQuery first.
 	ResponseModes []string
+	OmitIss       bool // authorization responses have no iss (RFC 9207), for clients that mistake it
+
+	// Further origins of the app, in the form of the Origin header. Scripts from there may read
+	// responses (CORS), and the app may redirect there after form_post.
+	Origins []string
 
 	// The id that becomes the sub claim: access.SubjectUser (or ""), access.SubjectUnionID, or
 	// access.SubjectOpenID with the name of a connector.
 	Subject       string
 	Email         EmailPolicy
+	EmailVerified string // EmailVerifiedFalse (or ""), EmailVerifiedOmit or EmailVerifiedTrue
 	IDTokenAlg    string // keys.RS256 (or "") or keys.ES256
 	IDTokenClaims bool   // the ID token also contains the claims that userinfo returns
 	OldIDClaim    bool   // the scope profile has the claim old_id: an imported user's id before the import
 	Lifetimes     Lifetimes
+
+	// Further claims, each with the value of another claim: name → claim. A further claim is present
+	// when the other claim is, so it needs the same scope.
+	Claims map[string]string
 }
 
 // Registry is a set of apps. It is immutable: when the configuration is reloaded, a new Registry
 // replaces it. Make it with [NewRegistry].
 type Registry struct {
 	byID    map[string]*Client
-	origins map[string]bool // of the redirect URIs of public clients: scripts from there may send requests (CORS)
+	origins map[string]bool // of all apps: scripts from there may send requests (CORS)
 }
 
 // NewRegistry validates the apps and sets their defaults. It returns all problems, joined.
@@ -79,12 +99,8 @@ func NewRegistry(clients []Client) (*Registry, error) {
 			problems = append(problems, fmt.Errorf("app %q: there are two with this id", c.ID))
 		}
 		reg.byID[c.ID] = &c
-		if c.Public {
-			for _, uri := range c.RedirectURIs {
-				if o := originOf(uri); o != "" {
-					reg.origins[o] = true
-				}
-			}
+		for _, o := range c.scriptOrigins() {
+			reg.origins[o] = true
 		}
 	}
 	if len(problems) > 0 {
@@ -101,6 +117,31 @@ func (reg *Registry) responseModes() []string {
 	return slices.DeleteFunc(responseModes(), func(mode string) bool {
 		return !reg.some(func(c *Client) bool { return slices.Contains(c.ResponseModes, mode) })
 	})
+}
+
+// algorithms returns the algorithms by which ID tokens of some app are signed. RS256 is the first,
+// and the only one without apps.
+func (reg *Registry) algorithms() (out []string) {
+	for _, alg := range []string{keys.RS256, keys.ES256} {
+		if reg.some(func(c *Client) bool { return c.IDTokenAlg == alg }) {
+			out = append(out, alg)
+		}
+	}
+	if out == nil {
+		out = []string{keys.RS256}
+	}
+	return out
+}
+
+// claims returns the names of the further claims of all apps, sorted.
+func (reg *Registry) claims() (out []string) {
+	for _, c := range reg.byID {
+		for name := range c.Claims {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // some reports whether a condition is true for one of the apps or more.
@@ -151,13 +192,24 @@ func (c *Client) prepare() (problems []error) {
 	case c.Email.Domain == "" || strings.ContainsAny(c.Email.Domain, "@ "):
 		add("synthetic email addresses need a domain of your own")
 	}
+	if c.EmailVerified == "" {
+		c.EmailVerified = EmailVerifiedFalse
+	}
+	if !slices.Contains([]string{EmailVerifiedOmit, EmailVerifiedFalse, EmailVerifiedTrue}, c.EmailVerified) {
+		add("email_verified %q is none of omit, false, true", c.EmailVerified)
+	}
+	for name := range c.Claims {
+		if slices.Contains(protocolClaims(), name) {
+			add("the claim %q has a meaning in the protocol", name)
+		}
+	}
 	if c.IDTokenAlg == "" {
 		c.IDTokenAlg = keys.RS256
 	}
 	if c.IDTokenAlg != keys.RS256 && c.IDTokenAlg != keys.ES256 {
 		add("id_token_alg %q is none of RS256, ES256", c.IDTokenAlg)
 	}
-	if c.Lifetimes.Code < 0 || c.Lifetimes.Access < 0 || c.Lifetimes.Refresh < 0 {
+	if min(c.Lifetimes.Code, c.Lifetimes.Access, c.Lifetimes.IDToken, c.Lifetimes.Refresh) < 0 {
 		add("a lifetime is negative")
 	}
 	if len(c.ResponseModes) == 0 {
@@ -170,6 +222,7 @@ func (c *Client) prepare() (problems []error) {
 	}
 	setDefault(&c.Lifetimes.Code, time.Minute)
 	setDefault(&c.Lifetimes.Access, 5*time.Minute)
+	setDefault(&c.Lifetimes.IDToken, time.Hour)
 	setDefault(&c.Lifetimes.Refresh, 720*time.Hour)
 	return problems
 }

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 )
 
@@ -9,19 +10,20 @@ import (
 // credentials, since no endpoint for scripts uses a cookie.
 
 // preflight reports whether r is an OPTIONS request, and responds to it. A browser sends this
-// request before a cross-origin request of a script. A script is a public client, so the
-// origins of all public clients are allowed. allowOrigin later checks the origin against the
-// client, because a preflight does not contain the client_id.
+// request before a cross-origin request of a script. The origins of all clients are allowed.
+// allowOrigin later checks the origin against the client, because a preflight does not contain the
+// client_id.
 func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods string) bool {
 	if r.Method != http.MethodOptions {
 		return false
 	}
 	header := w.Header()
 	header.Add("Vary", "Origin")
+	header.Add("Vary", "Access-Control-Request-Headers")
 	if origin := r.Header.Get("Origin"); h.cfg.Clients().origins[origin] {
 		header.Set("Access-Control-Allow-Origin", origin)
 		header.Set("Access-Control-Allow-Methods", methods)
-		header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+		header.Set("Access-Control-Allow-Headers", requestedHeaders(r))
 		header.Set("Access-Control-Max-Age", "600")
 	}
 	header.Set("Allow", methods+", OPTIONS")
@@ -29,8 +31,20 @@ func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods stri
 	return true
 }
 
-// allowOrigin allows scripts of a public client to read the response. A response without a
-// client (nil) contains only an error or public data. Scripts of all public clients may read it.
+// headerNames matches a list of names of headers (RFC 9110, section 5.1).
+var headerNames = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~, -]+$")
+
+// requestedHeaders returns the headers that a script wants to send. Any may be allowed, since the
+// endpoints read only two: libraries of apps add others, such as X-Requested-With.
+func requestedHeaders(r *http.Request) string {
+	if names := r.Header.Get("Access-Control-Request-Headers"); headerNames.MatchString(names) {
+		return names
+	}
+	return "Authorization, Content-Type"
+}
+
+// allowOrigin allows scripts of a client to read the response. A response without a client (nil)
+// contains only an error or public data. Scripts of all clients may read it.
 func (h *Handler) allowOrigin(w http.ResponseWriter, r *http.Request, client *Client) {
 	w.Header().Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
@@ -46,8 +60,21 @@ func (h *Handler) allowOrigin(w http.ResponseWriter, r *http.Request, client *Cl
 	}
 }
 
-// hasOrigin reports whether a script from this origin may read responses to the client. Only a
-// public client has scripts, and one of its redirect URIs must have this origin.
-func (c *Client) hasOrigin(origin string) bool {
-	return c.Public && slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return originOf(uri) == origin })
+// hasOrigin reports whether a script from this origin may read responses to the client.
+func (c *Client) hasOrigin(origin string) bool { return slices.Contains(c.scriptOrigins(), origin) }
+
+// scriptOrigins returns the origins from which scripts may read responses to the client:
+// Client.Origins, and for a public client those of its redirect URIs. A confidential client has no
+// scripts there, because its secret would be public.
+func (c *Client) scriptOrigins() []string {
+	origins := slices.Clone(c.Origins)
+	if !c.Public {
+		return origins
+	}
+	for _, uri := range c.RedirectURIs {
+		if o := originOf(uri); o != "" {
+			origins = append(origins, o)
+		}
+	}
+	return origins
 }

@@ -3,6 +3,7 @@ package oidc
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/weigate/weigate/internal/keys"
@@ -44,6 +45,7 @@ type metadata struct {
 func (h *Handler) metadata() metadata {
 	confidential := []string{"client_secret_basic", "client_secret_post"}
 	all := append([]string{"none"}, confidential...) // "none" is for public clients
+	clients := h.cfg.Clients()
 	return metadata{
 		Issuer:                 h.cfg.Issuer,
 		AuthorizationEndpoint:  h.cfg.Issuer + pathAuthorize,
@@ -55,24 +57,33 @@ func (h *Handler) metadata() metadata {
 		EndSessionEndpoint:     h.cfg.Issuer + pathLogout,
 		ScopesSupported:        knownScopes(),
 		ResponseTypesSupported: []string{"code"},
-		ResponseModesSupported: h.cfg.Clients().responseModes(),
+		ResponseModesSupported: clients.responseModes(),
 		GrantTypesSupported:    []string{grantCode, grantRefresh},
 		// In "public", all apps receive the same sub for a user (OpenID Connect Core, section 8).
 		// Here, all apps with the same Client.Subject do.
 		SubjectTypesSupported:    []string{"public"},
-		IDTokenAlgs:              []string{keys.RS256, keys.ES256},
+		IDTokenAlgs:              idTokenAlgs(clients.algorithms()),
 		TokenAuthMethods:         all,
 		RevocationAuthMethods:    all,
 		IntrospectionAuthMethods: confidential,
 		CodeChallengeMethods:     []string{"S256"},
 		PromptValuesSupported:    []string{"none", "login", "consent", "select_account"},
 		ClaimTypesSupported:      []string{"normal"},
-		ClaimsSupported: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name",
+		ClaimsSupported: append([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name",
 			"nickname", "preferred_username", "picture", "locale", "updated_at", "old_id", "groups", "appid",
-			"openid", "unionid", "email", "email_verified"},
+			"openid", "unionid", "email", "email_verified"}, clients.claims()...),
 		UILocalesSupported:         []string{"en", "zh-CN"},
 		AuthorizationResponseIssIn: true,
 	}
+}
+
+// idTokenAlgs returns the algorithms of the metadata: those that some app uses, and RS256, which
+// OpenID Connect Discovery, section 3, requires there.
+func idTokenAlgs(used []string) []string {
+	if slices.Contains(used, keys.RS256) {
+		return used
+	}
+	return append([]string{keys.RS256}, used...)
 }
 
 // cacheSeconds is how long an app may cache the metadata and the key set. A new key is published
@@ -100,7 +111,9 @@ func (h *Handler) jwks(w http.ResponseWriter, r *http.Request) {
 		notAllowed(w, "GET")
 		return
 	}
-	keySet, err := h.cfg.Keys.JWKS(r.Context())
+	// Some clients reject the whole set if it has a key of a type that they do not know
+	// (nextcloud/user_oidc#1231, envoyproxy/envoy#9426).
+	keySet, err := h.cfg.Keys.JWKS(r.Context(), append(h.cfg.Clients().algorithms(), h.cfg.OtherAlgorithms...)...)
 	if err != nil {
 		h.writeError(w, r, "key set", nil, err)
 		return

@@ -68,11 +68,11 @@ func TestHintOfAnotherAppOrProviderNamesNobody(t *testing.T) {
 			t.Errorf("%s: %v", name, a.location)
 		}
 	}
-	if a := b.logout("id_token_hint", foreign); a.page() != "problem" || !b.silent() {
+	if a := b.logout("id_token_hint", foreign); a.page() != "sign-out" || !b.silent() {
 		t.Errorf("sign-out with another provider's: %d %s", a.status, a.page())
 	}
-	if a := b.logout("id_token_hint", others, "post_logout_redirect_uri", signedOut); a.page() != "problem" ||
-		!b.silent() {
+	if a := b.logout("id_token_hint", others, "post_logout_redirect_uri", signedOut); a.page() != "sign-out" ||
+		a.shown().Fields["post_logout_redirect_uri"] != "" || !b.silent() {
 		t.Errorf("sign-out to this app's address with another app's: %d %s", a.status, a.page())
 	}
 }

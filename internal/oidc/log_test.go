@@ -89,8 +89,10 @@ func (e *fixture) rejectedAuthorize(b *browser) map[string]rejection {
 		"rule":        rejected(denied, "refused", map[string]string{"user": e.alice.ID}),
 		"logout": {func() {
 			b.get(e.issuer + "/oauth2/logout?client_id=" + e.app + "&post_logout_redirect_uri=" + url.QueryEscape(leaked))
-		}, "logout", e.app, "sign_out_address",
+		}, "logout", e.app, "post_logout_redirect_uri",
 			map[string]string{"post_logout_redirect_uri": logged, "registered": signedOut}},
+		"logout, hint": {func() { b.logout("client_id", e.app, "id_token_hint", "SECRET") }, "logout", e.app,
+			"id_token_hint_invalid", nil},
 	}
 }
 

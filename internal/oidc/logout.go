@@ -3,6 +3,7 @@ package oidc
 import (
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -17,13 +18,19 @@ import (
 //
 // The session ends without confirmation only if the id_token_hint is an ID token that this provider
 // issued to the app for the signed-in user. All other requests show a page with a form first, so
-// that a link on another site cannot sign a user out.
+// that a link on another site cannot sign a user out. This includes requests with a parameter that
+// is not valid: the user has pressed "sign out" in an app, and must not stay signed in. After such
+// a request, the browser does not continue to the app.
 
 // signOut is a validated request to sign out.
 type signOut struct {
 	client     *Client // nil = the request identifies no app
 	subject    string  // the sub of the id_token_hint; "" = no hint
 	continueTo string  // post_logout_redirect_uri with state; "" = the browser does not continue to the app
+	rejected   bool    // a parameter is not valid
+
+	// post_logout_redirect_uri and state, for the form on which the user confirms
+	fields map[string]string
 }
 
 // logout serves the end session endpoint.
@@ -83,8 +90,8 @@ func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 			h.showError(w, r, "logout", err, pageLinks{})
 			return
 		}
-		if !matches {
-			h.showConfirmation(w, r, req, q)
+		if !matches || req.rejected {
+			h.showConfirmation(w, r, req)
 			return
 		}
 		if err := h.endSession(w, r, req.client, browser); err != nil {
@@ -102,27 +109,35 @@ func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 	h.showSignedOut(w, r, req)
 }
 
-// parseSignOut validates the parameters of a sign-out. An id_token_hint that cannot be verified is
-// an error, and so is a post_logout_redirect_uri that the app has not registered.
+// parseSignOut reads the parameters of a sign-out. A parameter that is not valid is logged, and sets
+// signOut.rejected. The only error is a parameter that is given twice.
 func (h *Handler) parseSignOut(r *http.Request, q url.Values) (signOut, error) {
 	var req signOut
-	for _, name := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state"} {
-		if len(q[name]) > 1 {
-			return req, &pageError{kind: web.BadRequest}
-		}
+	if repeated(q, []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state"}) != "" {
+		return req, &pageError{kind: web.BadRequest}
 	}
 	clients := h.cfg.Clients()
+	reject := func(reason string, compared ...slog.Attr) (signOut, error) {
+		refusal := web.Refusal{Request: "logout", Reason: reason, Compared: compared}
+		if req.client != nil {
+			refusal.App = req.client.ID
+		}
+		h.cfg.Site.LogRefusal(r, refusal)
+		return signOut{client: req.client, rejected: true}, nil
+	}
 	if id := q.Get("client_id"); id != "" {
 		req.client = clients.byID[id]
 		if req.client == nil {
-			return req, &pageError{kind: web.UnknownApp,
-				compared: []slog.Attr{slog.String("client_id", web.LoggedText(id))}}
+			return reject("unknown_app", slog.String("client_id", web.LoggedText(id)))
 		}
 	}
 	if token := q.Get("id_token_hint"); token != "" {
 		hint, err := h.readHint(r.Context(), token)
-		if err != nil || clients.byID[hint.Audience] == nil || req.client != nil && req.client.ID != hint.Audience {
-			return req, &pageError{kind: web.SignOutHint, client: req.client}
+		switch {
+		case err != nil:
+			return reject("id_token_hint_invalid")
+		case clients.byID[hint.Audience] == nil, req.client != nil && req.client.ID != hint.Audience:
+			return reject("id_token_hint_of_another_app", slog.String("hint_app", hint.Audience))
 		}
 		req.client, req.subject = clients.byID[hint.Audience], hint.Subject
 	}
@@ -131,13 +146,12 @@ func (h *Handler) parseSignOut(r *http.Request, q url.Values) (signOut, error) {
 		return req, nil // an address without an app cannot be checked, and is ignored
 	}
 	if !isRegistered(address, req.client.PostLogoutRedirectURIs) {
-		return req, &pageError{kind: web.SignOutAddress, client: req.client, compared: []slog.Attr{
-			slog.String("post_logout_redirect_uri", web.LoggedURL(address)),
-			slog.Any("registered", web.LoggedURLs(req.client.PostLogoutRedirectURIs))}}
+		return reject("post_logout_redirect_uri", slog.String("post_logout_redirect_uri", web.LoggedURL(address)),
+			slog.Any("registered", web.LoggedURLs(req.client.PostLogoutRedirectURIs)))
 	}
-	req.continueTo = address
+	req.continueTo, req.fields = address, map[string]string{"post_logout_redirect_uri": address}
 	if state, ok := q["state"]; ok {
-		req.continueTo = addQuery(address, url.Values{"state": state})
+		req.continueTo, req.fields["state"] = addQuery(address, url.Values{"state": state}), state[0]
 	}
 	return req, nil
 }
@@ -162,18 +176,13 @@ func (h *Handler) matchesUser(r *http.Request, req signOut, browser session.Brow
 
 // showConfirmation shows a page with a form, on which the user confirms the sign-out. The form
 // repeats the parameters of the request without the hint: the confirmation replaces it.
-func (h *Handler) showConfirmation(w http.ResponseWriter, r *http.Request, req signOut, q url.Values) {
+func (h *Handler) showConfirmation(w http.ResponseWriter, r *http.Request, req signOut) {
 	form := web.Form{Action: h.path + pathLogoutConfirm, Label: web.LabelSignOut, Fields: map[string]string{}}
 	page := web.Page{Kind: web.AppSignOut, Home: h.path + "/"}
 	if req.client != nil {
 		page.App, form.Fields["client_id"] = req.client.Name, req.client.ID
 	}
-	if req.continueTo != "" {
-		form.Fields["post_logout_redirect_uri"] = q.Get("post_logout_redirect_uri")
-		if q.Has("state") {
-			form.Fields["state"] = q.Get("state")
-		}
-	}
+	maps.Copy(form.Fields, req.fields)
 	page.Forms = []web.Form{form}
 	h.cfg.Site.Show(w, r, page)
 }
@@ -237,6 +246,8 @@ func (h *Handler) showSignedOut(w http.ResponseWriter, r *http.Request, req sign
 	if req.continueTo != "" {
 		page.GoToApp = web.ToApp(req.continueTo, req.client.PostLogoutRedirectURIs)
 		page.ContinueAfter = time.Second
+	} else {
+		page.Home = h.path + "/"
 	}
 	h.cfg.Site.Show(w, r, page)
 }

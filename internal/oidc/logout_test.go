@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/weigate/weigate/internal/oidc"
-	"github.com/weigate/weigate/internal/web"
 )
 
 // TestLogout is oidcc-rp-initiated-logout-certification-test-plan, and what of the back-channel
@@ -20,9 +19,9 @@ func TestLogout(t *testing.T) {
 		{"oidcc-rp-initiated-logout", logout},
 		{"oidcc-rp-initiated-logout-no-state", logoutNoState},
 		{"oidcc-rp-initiated-logout-bad-post-logout-redirect-uri",
-			logoutRefused("post_logout_redirect_uri", "https://evil.example.com/", web.SignOutAddress)},
+			logoutWithoutRedirect("post_logout_redirect_uri", "https://evil.example.com/")},
 		{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri",
-			logoutRefused("post_logout_redirect_uri", signedOut+"?foo=bar", web.SignOutAddress)},
+			logoutWithoutRedirect("post_logout_redirect_uri", signedOut+"?foo=bar")},
 		{"oidcc-rp-initiated-logout-modified-id-token-hint", logoutModifiedHint},
 		{"oidcc-rp-initiated-logout-bad-id-token-hint", logoutForeignHint},
 		{"oidcc-rp-initiated-logout-no-id-token-hint", logoutNoHint},
@@ -92,17 +91,21 @@ func logoutNoState(t *testing.T, e *fixture) {
 	}
 }
 
-// logoutRefused fails unless the response is an error page and the user is still signed in.
-func logoutRefused(name, value string, reason web.Kind) func(*testing.T, *fixture) {
+// logoutWithoutRedirect sends a parameter that is not valid. The user has pressed "sign out" in the
+// app, and must not stay signed in (grafana/grafana#24643, Kopano-dev/konnect#31). The browser
+// continues nowhere.
+func logoutWithoutRedirect(name, value string) func(*testing.T, *fixture) {
 	return func(t *testing.T, e *fixture) {
 		b := e.browser()
 		tok := b.login()
 		a := b.logout("id_token_hint", tok.ID, "post_logout_redirect_uri", signedOut, "state", "x", name, value)
-		if a.page() != "problem" || a.status != http.StatusBadRequest || a.location != nil || a.shown().Kind != reason {
-			t.Errorf("answer: %d %s %v", a.status, a.page(), a.location)
+		if a.page() != "sign-out" || a.location != nil || !b.silent() {
+			t.Fatalf("answer: %d %s %v", a.status, a.page(), a.location)
 		}
-		if !b.silent() {
-			t.Error("a request that was refused signed the user out")
+		a = b.confirm(a)
+		page := a.shown()
+		if a.page() != "signed-out" || a.location != nil || page.Go != "" || page.Refresh != "" || b.silent() {
+			t.Errorf("after the confirmation: %d %s %v, signed in: %t", a.status, a.page(), page, b.silent())
 		}
 	}
 }
@@ -111,22 +114,14 @@ func logoutModifiedHint(t *testing.T, e *fixture) {
 	b := e.browser()
 	parts := strings.Split(b.login().ID, ".")
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + "."
-	a := b.logout("id_token_hint", none, "post_logout_redirect_uri", signedOut)
-	if a.page() != "problem" || a.location != nil || a.shown().Kind != web.SignOutHint || !b.silent() {
-		t.Errorf("answer: %d %s %v", a.status, a.page(), a.location)
-	}
+	logoutWithoutRedirect("id_token_hint", none)(t, e)
 }
 
 func logoutForeignHint(t *testing.T, e *fixture) {
-	b := e.browser()
-	b.login()
 	// Another provider whose keys are its own.
 	stranger := newFixture(t, newMemory(t), e.clients[0].IDTokenAlg, withOwnKeys)
 	foreign := stranger.browser().login().ID
-	a := b.logout("id_token_hint", foreign, "post_logout_redirect_uri", signedOut)
-	if a.page() != "problem" || a.location != nil || a.shown().Kind != web.SignOutHint || !b.silent() {
-		t.Errorf("answer: %d %s %v", a.status, a.page(), a.location)
-	}
+	logoutWithoutRedirect("id_token_hint", foreign)(t, e)
 }
 
 func logoutNoHint(t *testing.T, e *fixture) {
@@ -239,16 +234,24 @@ func TestSignOutParametersThatContradict(t *testing.T) {
 	b := e.browser()
 	hint := b.login().ID
 	for name, query := range map[string]string{
-		"another app's hint":     url.Values{"client_id": {e.other}, "id_token_hint": {hint}}.Encode(),
-		"an unknown app":         "client_id=nobody",
-		"a parameter twice":      "state=a&state=b",
-		"the wrong way encoded":  "state=%zz",
-		"another app's address":  url.Values{"client_id": {e.other}, "post_logout_redirect_uri": {signedOut}}.Encode(),
-		"a very long parameter":  "state=" + strings.Repeat("a", 9000),
-		"a hint that is nothing": "id_token_hint=x",
+		"a parameter twice":     "state=a&state=b",
+		"the wrong way encoded": "state=%zz",
+		"a very long parameter": "state=" + strings.Repeat("a", 9000),
 	} {
 		if a := b.get(e.issuer + "/oauth2/logout?" + query); a.page() != "problem" ||
 			a.status != http.StatusBadRequest || !b.silent() {
+			t.Errorf("%s: %d %s", name, a.status, a.page())
+		}
+	}
+	for name, query := range map[string]url.Values{
+		"another app's hint":     {"client_id": {e.other}, "id_token_hint": {hint}},
+		"an unknown app":         {"client_id": {"nobody"}, "post_logout_redirect_uri": {signedOut}},
+		"another app's address":  {"client_id": {e.other}, "post_logout_redirect_uri": {signedOut}},
+		"a hint that is nothing": {"client_id": {e.app}, "id_token_hint": {"x"}, "post_logout_redirect_uri": {signedOut}},
+		"an unknown parameter":   {"from": {"singlemessage", "singlemessage"}},
+	} {
+		a := b.get(e.issuer + "/oauth2/logout?" + query.Encode())
+		if a.page() != "sign-out" || a.shown().Fields["post_logout_redirect_uri"] != "" || !b.silent() {
 			t.Errorf("%s: %d %s", name, a.status, a.page())
 		}
 	}

@@ -125,9 +125,9 @@ func (h *Handler) respond(w http.ResponseWriter, r *http.Request, t *redirectabl
 }
 
 // redirectsAfterForm returns the origins to which the app may redirect after form_post: those of the
-// app's addresses, and those of a sign-in, in case the app starts another one at once.
+// app, and those of a sign-in, in case the app starts another one at once.
 func (h *Handler) redirectsAfterForm(c *Client) []string {
-	origins := slices.Clone(h.cfg.SignInOrigins)
+	origins := slices.Concat(c.Origins, h.cfg.SignInOrigins)
 	for _, uri := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs) {
 		if o := originOf(uri); o != "" && !slices.Contains(origins, o) {
 			origins = append(origins, o)
@@ -142,9 +142,14 @@ func (h *Handler) appURL(t *redirectable, pairs ...string) string {
 }
 
 // responseParameters returns the parameters of an authorization response. The parameter iss (RFC
-// 9207) identifies this provider to an app that uses several providers.
+// 9207) identifies this provider to an app that uses several providers. Some clients mistake it for
+// the start of a sign-in (elastic/kibana#43258), or make it a part of the redirect_uri
+// (3scale/porta#3859): see Client.OmitIss.
 func (h *Handler) responseParameters(t *redirectable, pairs ...string) url.Values {
-	q := url.Values{"iss": {h.cfg.Issuer}}
+	q := url.Values{}
+	if !t.client.OmitIss {
+		q.Set("iss", h.cfg.Issuer)
+	}
 	if t.hasState {
 		q.Set("state", t.state)
 	}

@@ -90,8 +90,8 @@ func TestConfidentialAppWithAPrivateUseScheme(t *testing.T) {
 	if a = b.get(e.server.URL + page.Back); !strings.HasPrefix(a.header.Get("Location"), phone+"?error=access_denied") {
 		t.Errorf("the user declines: %s", a.header.Get("Location"))
 	}
-	for _, uri := range []string{"app.immich:/oauth-callback", "app.immich://oauth-callback", "app.immich:///oauth-callback/",
-		"app.immich:////oauth-callback", "APP.immich:///oauth-callback"} {
+	for _, uri := range []string{"app.immich:/oauth-callback", "app.immich://oauth-callback",
+		"app.immich:///oauth-callback/", "app.immich:////oauth-callback", "APP.immich:///oauth-callback"} {
 		if a := b.authorize(e.request("redirect_uri", uri)); a.page() != "problem" {
 			t.Errorf("%s: %d %v", uri, a.status, a.location)
 		}

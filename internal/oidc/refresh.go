@@ -108,7 +108,8 @@ func (h *Handler) refresh(ctx context.Context, client *Client, form url.Values) 
 		return nil, badGrant("grant_expired", slog.Time("expired_at", grant.ExpiresAt))
 	}
 	for _, s := range strings.Fields(form.Get("scope")) {
-		if !slices.Contains(grant.Scopes, s) {
+		// Unknown scopes are ignored, as in the authorize request: a client repeats what it sent there.
+		if slices.Contains(knownScopes(), s) && !slices.Contains(grant.Scopes, s) {
 			return nil, newError(http.StatusBadRequest, codeInvalidScope, "scope has more in it than was granted").
 				because("scope_not_granted", slog.String("scope", web.LoggedText(s)), slog.Any("granted", grant.Scopes))
 		}

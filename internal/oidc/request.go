@@ -27,10 +27,15 @@ const (
 	scopeGroups  = "groups"
 	scopeWeChat  = "wechat"
 	scopeOffline = "offline_access"
+	// Scopes of OpenID Connect Core, section 5.4, for which WeChat has no data. They are granted and
+	// bring no claims: some clients fail if a standard scope is not granted (oauthlib/oauthlib#562).
+	scopePhone   = "phone"
+	scopeAddress = "address"
 )
 
 func knownScopes() []string {
-	return []string{scopeOpenID, scopeProfile, scopeEmail, scopeGroups, scopeWeChat, scopeOffline}
+	return []string{scopeOpenID, scopeProfile, scopeEmail, scopeGroups, scopeWeChat, scopeOffline, scopePhone,
+		scopeAddress}
 }
 
 // hasScope reports whether a scope was granted.
@@ -48,6 +53,17 @@ const (
 	// the sub of the id_token_hint, since the hint itself is too long for the address
 	paramSub = "weigate_sub"
 )
+
+// authorizeParameters are the parameters that have a meaning at the authorize endpoint. A second
+// value of one of them is an error (RFC 6749, section 3.1). Others are ignored, however often they
+// are sent. WeChat adds from and isappinstalled to each link that a user shares, also to a link
+// that has them already (bangbang93/lmbtfy.cn#2).
+func authorizeParameters() []string {
+	return []string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
+		"code_challenge", "code_challenge_method", "prompt", "max_age", "ui_locales", "id_token_hint",
+		"request", "request_uri", "registration",
+		paramLoginRequest, paramContinue, paramCancel, paramConsent, paramSub}
+}
 
 // maxQuery is the greatest length of the parameters of a request, in bytes.
 const maxQuery = 8 << 10
@@ -109,11 +125,8 @@ func (h *Handler) parseClient(q url.Values) (*redirectable, error) {
 
 // parse validates the other parameters. Its errors are sent to the app.
 func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
-	for name, values := range q {
-		// RFC 8707 allows several values of resource, which is ignored here.
-		if len(values) > 1 && name != "resource" {
-			return nil, badRequest("a parameter is given twice")
-		}
+	if name := repeated(q, authorizeParameters()); name != "" {
+		return nil, badRequest(name + " is given twice")
 	}
 	if err := rejectUnsupported(q); err != nil {
 		return nil, err
@@ -133,7 +146,9 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 		}
 	}
 	if !slices.Contains(req.scopes, scopeOpenID) {
-		return nil, newError(http.StatusBadRequest, codeInvalidScope, "scope must contain openid").
+		return nil, newError(http.StatusBadRequest, codeInvalidScope,
+			"scope must contain openid; it was understood as "+quoted(strings.Fields(q.Get("scope")))+
+				", since spaces separate scopes").
 			because(codeInvalidScope, slog.String("scope", web.LoggedText(q.Get("scope"))))
 	}
 	if err := req.parsePKCE(q); err != nil {
@@ -142,6 +157,9 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 	req.prompt = strings.Fields(q.Get("prompt"))
 	if slices.Contains(req.prompt, "none") && len(req.prompt) > 1 {
 		return nil, badRequest("prompt=none cannot be combined with another value")
+	}
+	if strings.Contains(q.Get("prompt"), ",") { // ignored, it would weaken prompt=login
+		return nil, badRequest("prompt was understood as " + quoted(req.prompt) + ", since spaces separate its values")
 	}
 	req.maxAge = -1
 	if raw := q.Get("max_age"); raw != "" {
@@ -152,6 +170,21 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 		req.maxAge = time.Duration(seconds) * time.Second
 	}
 	return req, nil
+}
+
+// quoted returns words of a request for an error_description. It replaces the characters that RFC
+// 6749, section 5.2, does not allow there, and cuts off a long text.
+func quoted(words []string) string {
+	if len(words) == 0 {
+		return "nothing"
+	}
+	text := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, web.LoggedText(strings.Join(words, "', '")))
+	return "'" + text + "'"
 }
 
 // rejectUnsupported rejects the features of OpenID Connect that this provider does not support, with
@@ -178,7 +211,7 @@ func (req *authorizeRequest) parsePKCE(q url.Values) error {
 	switch {
 	case req.challenge == "" && q.Get("code_challenge_method") != "":
 		return badRequest("code_challenge_method without code_challenge")
-	case req.challenge == "" && req.client.Public:
+	case req.challenge == "" && (req.client.Public || req.client.RequirePKCE):
 		return badRequest("this client must use PKCE: code_challenge is missing")
 	case req.challenge == "":
 		return nil // a confidential client may omit PKCE

@@ -2,6 +2,7 @@ package oidc_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -53,7 +54,14 @@ func TestClientThatAuthenticatesInAnUnknownWay(t *testing.T) {
 		form         url.Values
 		status       int
 	}{
-		{"in two ways at once", basic(e.app, secret), url.Values{"client_id": {e.app}, "client_secret": {secret}}, 400},
+		// oidc-wp/openid-connect-generic#442, zitadel/oidc#830: the same secret in both ways
+		{"in two ways alike", basic(e.app, secret), url.Values{"client_id": {e.app}, "client_secret": {secret}}, 200},
+		{"in two ways alike, header as it is", "Basic " + base64.StdEncoding.EncodeToString([]byte(e.app+":"+secret)),
+			url.Values{"client_secret": {secret}}, 200},
+		{"in the form, id in the header", basic(e.app, ""), url.Values{"client_secret": {secret}}, 200},
+		{"with two secrets", basic(e.app, secret), url.Values{"client_secret": {"the next secret"}}, 400},
+		{"with two secrets, both wrong", basic(e.app, "x"), url.Values{"client_secret": {"y"}}, 400},
+		{"with a wrong secret in both ways", basic(e.app, "x"), url.Values{"client_secret": {"x"}}, 401},
 		{"as two clients", basic(e.app, secret), url.Values{"client_id": {e.other}}, 400},
 		{"named twice alike", basic(e.app, secret), url.Values{"client_id": {e.app}}, 200},
 		{"by assertion", "", url.Values{"client_assertion": {"x"},

@@ -264,7 +264,7 @@ func (h *Handler) idToken(ctx context.Context, client *Client, grant gateway.Gra
 	claims["sub"] = grant.Subject
 	claims["aud"] = client.ID
 	claims["iat"] = now.Unix()
-	claims["exp"] = now.Add(client.Lifetimes.Access).Unix()
+	claims["exp"] = now.Add(client.Lifetimes.IDToken).Unix()
 	claims["auth_time"] = grant.AuthTime.Unix()
 	if nonce != "" {
 		claims["nonce"] = nonce

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -97,8 +98,8 @@ func bearerToken(w http.ResponseWriter, r *http.Request) (string, error) {
 		inBody = form.Get("access_token")
 	}
 	switch {
-	case inHeader && inBody != "":
-		return "", badRequest("the access token is given in two ways at once")
+	case inHeader && inBody != "" && inBody != strings.TrimSpace(token):
+		return "", badRequest("access_token differs from the one in the Authorization header")
 	case inHeader:
 		return strings.TrimSpace(token), nil
 	case inBody != "":
@@ -133,7 +134,10 @@ func (h *Handler) claims(ctx context.Context, client *Client, grant gateway.Gran
 	user gateway.User) (map[string]any, error) {
 	out := map[string]any{}
 	if hasScope(grant, scopeEmail) && client.Email.Policy == EmailSynthetic {
-		out["email"], out["email_verified"] = grant.Subject+"@"+client.Email.Domain, false
+		out["email"] = grant.Subject + "@" + client.Email.Domain
+		if client.EmailVerified != EmailVerifiedOmit {
+			out["email_verified"] = client.EmailVerified == EmailVerifiedTrue
+		}
 	}
 	if hasScope(grant, scopeProfile) {
 		addProfile(out, user, grant.Subject)
@@ -161,7 +165,30 @@ func (h *Handler) claims(ctx context.Context, client *Client, grant gateway.Gran
 			out["unionid"] = union
 		}
 	}
+	addFurther(out, client.Claims, grant.Subject)
 	return out, nil
+}
+
+// protocolClaims returns the claims by which apps verify an ID token and identify its user. A further
+// claim cannot replace them.
+func protocolClaims() []string {
+	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "at_hash", "email",
+		"email_verified"}
+}
+
+// addFurther adds the further claims of an app: see Client.Claims. Their values are those of the
+// claims before the addition, so the order does not matter.
+func addFurther(out map[string]any, further map[string]string, subject string) {
+	added := map[string]any{}
+	for name, source := range further {
+		if value, found := out[source]; found {
+			added[name] = value
+		}
+		if source == "sub" {
+			added[name] = subject
+		}
+	}
+	maps.Copy(out, added)
 }
 
 // addProfile adds the claims of the scope profile.

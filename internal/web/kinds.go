@@ -74,21 +74,19 @@ const (
 	ScanNone     Kind = "scan_none"     // this phone has not scanned a QR code
 )
 
-// The pages that explain why a user cannot enter an app, or cannot sign out at the app's request.
+// The pages that explain why a user cannot enter an app.
 const (
-	UnknownApp     Kind = "unknown_app"      // no app with this id is configured
-	RedirectURI    Kind = "redirect_uri"     // the redirect_uri is not registered for the app
-	NotSignedIn    Kind = "not_signed_in"    // the user returned from sign-in without a session
-	Refused        Kind = "refused"          // the app's access policy denies the user
-	WrongMethod    Kind = "wrong_method"     // the app does not accept the method of this session
-	NoOpenID       Kind = "no_openid"        // the user has no openid at the connector that the app requires
-	NoUnionID      Kind = "no_unionid"       // the app identifies users by unionid, and the user has none
-	SubjectTaken   Kind = "subject_taken"    // the app knows another user by this user's subject (sub)
-	SignOutHint    Kind = "sign_out_hint"    // the id_token_hint is invalid
-	SignOutAddress Kind = "sign_out_address" // the post_logout_redirect_uri is not registered
-	Scope          Kind = "scope"            // WeChat does not have this scope at the endpoint (package relay)
-	State          Kind = "state"            // the state is longer than WeChat accepts (package relay)
-	ParameterName  Kind = "parameter_name"   // the parameter appid has another case, such as appId (package relay)
+	UnknownApp    Kind = "unknown_app"    // no app with this id is configured
+	RedirectURI   Kind = "redirect_uri"   // the redirect_uri is not registered for the app
+	NotSignedIn   Kind = "not_signed_in"  // the user returned from sign-in without a session
+	Refused       Kind = "refused"        // the app's access policy denies the user
+	WrongMethod   Kind = "wrong_method"   // the app does not accept the method of this session
+	NoOpenID      Kind = "no_openid"      // the user has no openid at the connector that the app requires
+	NoUnionID     Kind = "no_unionid"     // the app identifies users by unionid, and the user has none
+	SubjectTaken  Kind = "subject_taken"  // the app knows another user by this user's subject (sub)
+	Scope         Kind = "scope"          // WeChat does not have this scope at the endpoint (package relay)
+	State         Kind = "state"          // the state is longer than WeChat accepts (package relay)
+	ParameterName Kind = "parameter_name" // the parameter appid has another case, such as appId (package relay)
 )
 
 // Further pages of package forwardauth. It protects sites: hosts of apps behind a reverse proxy.
@@ -158,8 +156,7 @@ var styles = map[Kind]pageStyle{
 	Refused:     {http.StatusForbidden, bad}, WrongMethod: {http.StatusForbidden, bad},
 	NoOpenID:  {http.StatusForbidden, bad},
 	NoUnionID: {http.StatusForbidden, bad}, SubjectTaken: {http.StatusConflict, bad},
-	SignOutHint:    {http.StatusBadRequest, bad},
-	SignOutAddress: {http.StatusBadRequest, bad}, Scope: {http.StatusBadRequest, bad},
+	Scope: {http.StatusBadRequest, bad},
 	State: {http.StatusBadRequest, bad}, ParameterName: {http.StatusBadRequest, bad},
 
 	UnknownHost: {http.StatusForbidden, bad}, HostSignOut: {200, plain}, HostSignedOut: {200, good},
