@@ -82,9 +82,13 @@ func TestFormPostReachesTheApp(t *testing.T) {
 			if got := w.text("#home"); got != "7000" {
 				t.Errorf("the app received %s bytes of state", got)
 			}
-			command(w, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+			scripts := func(on bool) {
+				command(w, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
+			}
+			scripts(false)
 			w.visit(authorize(200))
 			w.waits("main#form_post")
+			scripts(true) // the page was loaded without its script, and axe-core needs scripts
 			w.see("form-post")
 			w.press("#to-app button")
 			w.waits("#home")
