@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests need besides Go: a browser, a font with Chinese characters, one with
-# emoji, a reader of QR codes, PostgreSQL's server, node with npm, nginx, Caddy, make, the C compiler
-# that Go's race detector needs, and clients of OpenID Connect: Apache's module, Python's and Ruby's
+# emoji, a reader of QR codes, PostgreSQL's server, node with npm, nginx, Caddy, curl, make, the C
+# compiler that Go's race detector needs, and clients of OpenID Connect: Apache's module, Python's and Ruby's
 # libraries, and git-credential-oauth.
 # On Debian as root it says in one line what it installs and installs it. Elsewhere it says
 # what to install and fails. "deps.sh --check" only looks.
@@ -35,6 +35,8 @@ python3_has requests_oauthlib || missing+=(python3-requests-oauthlib)
 ruby -e 'require "omniauth_openid_connect"; require "webrick"' 2>/dev/null || missing+=(ruby-omniauth-openid-connect ruby-webrick)
 [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || missing+=(apache2-bin libapache2-mod-auth-openidc)
 command -v git-credential-oauth >/dev/null || missing+=(git-credential-oauth)
+command -v python3 >/dev/null || missing+=(python3)
+command -v curl >/dev/null || missing+=(curl ca-certificates)
 command -v make >/dev/null || missing+=(make)
 command -v gcc >/dev/null || command -v cc >/dev/null || missing+=(gcc libc6-dev)
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 
 	go_qr "github.com/piglig/go-qr"
@@ -28,6 +29,8 @@ type simCmd struct {
 	TLSAddr     string   `name:"tls-addr" and:"tls" placeholder:"HOST:PORT" help:"Also serve TLS as open.weixin.qq.com and api.weixin.qq.com here, for programs with fixed host names."`
 	CAOut       string   `name:"ca-out" and:"tls" type:"path" placeholder:"FILE" help:"Write the certificate authority of --tls-addr to this file. It is valid for this run only."`
 	Seed        uint64   `placeholder:"N" help:"Repeat the run that printed this seed: same openids, codes and tokens."`
+	Host        []string `placeholder:"NAME" help:"A further host name under which clients reach the simulator, such as its name in a Docker network. Repeatable."`
+	JSON        bool     `name:"json" help:"Print the addresses, apps and people as one line of JSON."`
 }
 
 // Run serves until the context is cancelled.
@@ -51,6 +54,7 @@ func (c *simCmd) Run(s *invocation) error {
 		Seed:       c.Seed,
 		QR:         qrSVG,
 		ControlURL: address(control),
+		Hosts:      c.Host,
 		Quirks:     wechattest.Quirks{AnyBrowser: c.AnyBrowser, ConsentAs: c.ConsentAs},
 	})
 	if err != nil {
@@ -58,35 +62,29 @@ func (c *simCmd) Run(s *invocation) error {
 	}
 	defer wx.Close()
 	run.handle(pages, wx)
-	run.handle(control, simulator.New(simulator.Config{Server: wx}))
+	run.handle(control, simulator.New(simulator.Config{Server: wx, OpenURL: address(pages), Hosts: c.Host}))
+	started := simStart{
+		Pages: address(pages), API: address(pages), Control: address(control), Seed: strconv.FormatUint(wx.Seed(), 10),
+		Ports: map[string]int{"pages": port(pages), "control": port(control)},
+	}
 	listeners := []net.Listener{pages, control}
-
-	s.out.printf("A simulated WeChat. Everyone who reaches it can sign in as anyone. Nothing is kept at exit.\n")
-	s.out.printf("  pages     %s   in place of https://open.weixin.qq.com", address(pages))
-	s.out.printf("  API       %s   in place of https://api.weixin.qq.com", address(pages))
-	s.out.printf("  control   %s   people, phones, quirks, faults, log", address(control))
 	if c.TLSAddr != "" {
 		l, err := c.serveTLS(run, wx)
 		if err != nil {
 			return err
 		}
 		listeners = append(listeners, l)
-		s.out.printf("  TLS       %s   as open.weixin.qq.com and api.weixin.qq.com; trust %s", l.Addr(), c.CAOut)
+		started.TLS, started.CA, started.Ports["tls"] = l.Addr().String(), c.CAOut, port(l)
 	}
-	s.out.printf("  seed      %d\n", wx.Seed())
-	for _, a := range wx.Apps() {
-		secret := a.Secret
-		if apps != nil {
-			secret = "as given"
-		}
-		s.out.printf("  %-16s  %s   secret %s   callbacks to %s", a.Kind, a.AppID, secret, strings.Join(a.Domains, ", "))
+	started.addRegistered(wx, apps == nil)
+	if c.JSON {
+		err = started.printJSON(s.out)
+	} else {
+		started.print(s.out)
 	}
-	var people []string
-	for _, p := range wx.People() {
-		people = append(people, p.ID)
+	if err != nil {
+		return err
 	}
-	s.out.printf("  %-16s  %s\n\nCtrl-C stops it.", "people", strings.Join(people, ", "))
-
 	for _, l := range listeners {
 		if !isLoopback(l) {
 			s.out.warnf("%s can be reached from other machines, and everyone who reaches it can sign in as anyone: "+

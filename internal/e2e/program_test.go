@@ -76,7 +76,11 @@ func startDemo(t *testing.T) *program {
 // tell sends a command to the simulator's JSON interface.
 func (p *program) tell(path, body string) []byte {
 	p.t.Helper()
-	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.control+path, strings.NewReader(body))
+	method := http.MethodPost
+	if path == "/api/quirks" {
+		method = http.MethodPatch
+	}
+	req, err := http.NewRequestWithContext(p.t.Context(), method, p.control+path, strings.NewReader(body))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -87,8 +91,8 @@ func (p *program) tell(path, body string) []byte {
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		p.t.Fatalf("POST %s %s: %s %s %v", path, body, res.Status, answer, err)
+	if err != nil || res.StatusCode >= 300 {
+		p.t.Fatalf("%s %s %s: %s %s %v", method, path, body, res.Status, answer, err)
 	}
 	return answer
 }

@@ -1,277 +1,240 @@
 package simulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
-	"time"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// mountAPI adds the JSON API, for scripts and for tests in any language. The package comment in
-// simulator.go documents the API.
+// route is an endpoint of the JSON API. docs/en/simulator.md documents each with its request and
+// its answer; a test compares.
+type route struct {
+	method, path string
+	does         string // what it does, for GET /api
+	status       int    // of a successful answer; 0 means 200
+	serve        func(*http.Request) (answer any, err error)
+}
+
+// apiRoutes returns the endpoints of the JSON API.
+func (c *control) apiRoutes() []route {
+	return slices.Concat([]route{
+		{method: "GET", path: "/api/state", does: "returns everything", serve: c.apiState},
+		{method: "POST", path: "/api/reset", does: "returns to the state at the start", serve: c.apiReset},
+	}, c.peopleRoutes(), c.appRoutes(), c.codeRoutes(), c.behaviourRoutes())
+}
+
+// mountAPI adds the JSON API, for scripts and for tests in any language.
 func (c *control) mountAPI(mux *http.ServeMux) {
-	mux.HandleFunc("GET /api/state", c.apiState)
-	mux.HandleFunc("GET /api/log", c.apiLog)
-	mux.HandleFunc("POST /api/quirks", c.apiQuirks)
-	mux.HandleFunc("POST /api/faults", c.apiAddFault)
-	mux.HandleFunc("DELETE /api/faults", c.apiClearFaults)
-	mux.HandleFunc("POST /api/clock", c.apiClock)
-	mux.HandleFunc("POST /api/phones/{person}", c.apiPhone)
-	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
-		writeError(w, http.StatusNotFound, "unknown API path")
+	routes := c.apiRoutes()
+	for _, r := range routes {
+		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, req *http.Request) { c.serveAPI(w, req, r) })
+	}
+	mux.HandleFunc("GET /api", func(w http.ResponseWriter, _ *http.Request) {
+		list := []map[string]string{}
+		for _, r := range routes {
+			list = append(list, map[string]string{"method": r.method, "path": r.path, "does": r.does})
+		}
+		writeJSON(w, http.StatusOK, map[string]any{"endpoints": list})
 	})
+	other := func(w http.ResponseWriter, req *http.Request) {
+		allowed := allowedMethods(mux, req)
+		if len(allowed) == 0 {
+			writeError(w, &apiError{status: http.StatusNotFound, Name: "not_found",
+				Message: "unknown path " + req.URL.Path + ": GET /api lists the endpoints"})
+			return
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		writeError(w, &apiError{status: http.StatusMethodNotAllowed, Name: "method_not_allowed",
+			Message: req.URL.Path + " accepts " + strings.Join(allowed, ", ")})
+	}
+	mux.HandleFunc("/api", other)
+	mux.HandleFunc("/api/", other)
+}
+
+// allowedMethods returns the methods that the JSON API accepts for the path of a request.
+func allowedMethods(mux *http.ServeMux, r *http.Request) (allowed []string) {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+		probe := r.Clone(r.Context())
+		probe.Method = method
+		if _, pattern := mux.Handler(probe); strings.HasPrefix(pattern, method+" /api") {
+			allowed = append(allowed, method)
+		}
+	}
+	return allowed
+}
+
+// serveAPI serves an endpoint. POST and PATCH need the content type application/json: a form of
+// another website cannot have it, and a script of another website needs a permission for it (CORS)
+// that this server never gives.
+func (c *control) serveAPI(w http.ResponseWriter, req *http.Request, r route) {
+	if r.method == http.MethodPost || r.method == http.MethodPatch {
+		if kind, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type")); kind != "application/json" {
+			writeError(w, &apiError{status: http.StatusUnsupportedMediaType, Name: "unsupported_media_type",
+				Message: "set the header Content-Type: application/json (curl: --json)"})
+			return
+		}
+		req.Body = http.MaxBytesReader(w, req.Body, maxRequest)
+	}
+	answer, err := r.serve(req)
+	if err != nil {
+		writeError(w, asAPIError(err))
+		return
+	}
+	if r.method != http.MethodGet {
+		c.changed()
+	}
+	writeJSON(w, cmp.Or(r.status, http.StatusOK), answer)
+}
+
+// maxRequest is the maximum size of a request body, in bytes.
+const maxRequest = 1 << 20
+
+// isForeign reports whether a browser has sent a request for a page of another origin. Requests
+// without a browser have neither header.
+func isForeign(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		return true
+	}
+	from := r.Header.Get("Origin")
+	if from == "" {
+		return false
+	}
+	u, err := url.Parse(from)
+	return err != nil || !strings.EqualFold(u.Host, r.Host)
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	setHeaders(w)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // fails only when the caller has disconnected
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // a shell script reads "&" in addresses; the content type is not HTML
+	_ = e.Encode(v)        // fails only when the caller has disconnected
 }
 
-func writeError(w http.ResponseWriter, status int, message string) {
-	writeJSON(w, status, map[string]string{"error": message})
+// apiError is an error answer of the JSON API.
+type apiError struct {
+	status int
+	// Name is the kind of the error, such as not_found. It does not change; the message may.
+	Name    string `json:"error"`
+	Message string `json:"message"`
+	Field   string `json:"field,omitempty"` // field of the request that is invalid
+	// Errcode and Text are WeChat's code and sentence, if WeChat would show an error page.
+	Errcode int    `json:"errcode,omitempty"`
+	Text    string `json:"text,omitempty"`
+	Reason  string `json:"reason,omitempty"` // wechattest.PhoneError.Reason
 }
 
-// readJSON decodes the body of a request. It rejects unknown fields and data after the JSON object.
-// For an invalid body it writes the error response and returns false.
-func readJSON(w http.ResponseWriter, r *http.Request, into any) bool {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		writeError(w, http.StatusBadRequest, "body: not the expected JSON object: "+err.Error())
-		return false
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		writeError(w, http.StatusBadRequest, "body: unexpected data after the JSON object")
-		return false
-	}
-	return true
+func (e *apiError) Error() string { return e.Message }
+
+// invalid returns the error for a field of the request.
+func invalid(field, message string) *apiError {
+	return &apiError{status: http.StatusBadRequest, Name: "invalid_value", Field: field, Message: field + ": " + message}
 }
 
-func (c *control) apiState(w http.ResponseWriter, _ *http.Request) {
-	s := c.server
-	var apps, people, codes []map[string]any
-	for _, a := range s.Apps() {
-		apps = append(apps, map[string]any{"appid": a.AppID, "kind": a.Kind.String(), "name": a.Name,
-			"domains": a.Domains, "openPlatform": a.OpenPlatform, "ipList": a.IPList, "banned": a.Banned})
-	}
-	for _, p := range s.People() {
-		people = append(people, map[string]any{"id": p.ID, "nickname": printable(p.Nickname), "follows": p.Follows,
-			"deregistered": p.Deregistered, "frozen": p.Frozen, "page": pageJSON(s.Phone(p.ID).Page())})
-	}
-	for _, q := range s.QRCodes() {
-		codes = append(codes, map[string]any{"uuid": q.UUID, "link": q.Link, "appid": q.AppID, "status": int(q.Status),
-			"person": q.Person, "made": q.Made})
-	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"seed": strconv.FormatUint(s.Seed(), 10), // a string: JavaScript would round the number
-		"now":  s.Now(), "quirks": quirksJSON(s.Quirks()),
-		"apps": apps, "people": people, "qrCodes": codes, "faults": faultsJSON(s.Faults()),
-	})
-}
+func writeError(w http.ResponseWriter, e *apiError) { writeJSON(w, e.status, e) }
 
-// callJSON is a wechattest.Call (one request in the log) in the JSON format of the API.
-type callJSON struct {
-	ID       int         `json:"id"`
-	Time     time.Time   `json:"time"`
-	Duration string      `json:"duration"`
-	Method   string      `json:"method"`
-	Endpoint string      `json:"endpoint"`
-	Params   [][2]string `json:"params"`
-	AppID    string      `json:"appid"`
-	Person   string      `json:"person"`
-	Remote   string      `json:"remote"`
-	Status   int         `json:"status"`
-	Errcode  int         `json:"errcode"`
-	Answer   string      `json:"answer"`
-	Fault    bool        `json:"fault"`
-}
-
-func (c *control) apiLog(w http.ResponseWriter, r *http.Request) {
-	after, _ := strconv.Atoi(r.FormValue("after")) // 0 if missing or malformed: returns the whole log
-	last, calls := after, []callJSON{}
-	for _, call := range c.server.Calls() {
-		if call.ID <= after {
-			continue
-		}
-		j := callJSON{
-			ID: call.ID, Time: call.Time, Duration: call.Duration.String(), Method: call.Method,
-			Endpoint: call.Endpoint, Params: [][2]string{}, AppID: call.AppID, Person: call.Person,
-			Remote: call.Remote, Status: call.Status,
-			Errcode: call.Errcode, Answer: call.Answer, Fault: call.Fault,
-		}
-		for _, p := range call.Params {
-			j.Params = append(j.Params, [2]string{p.Name, p.Value})
-		}
-		last, calls = call.ID, append(calls, j)
+// asAPIError returns the answer for an error.
+func asAPIError(err error) *apiError {
+	var own *apiError
+	if errors.As(err, &own) {
+		return own
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"last": last, "calls": calls})
-}
-
-func (c *control) apiQuirks(w http.ResponseWriter, r *http.Request) {
-	var raw map[string]json.RawMessage
-	if !readJSON(w, r, &raw) {
-		return
-	}
-	values := map[string]string{}
-	for name, v := range raw {
-		text, err := jsonText(v)
-		if err != nil {
-			writeError(w, http.StatusBadRequest, "quirk "+name+": "+err.Error())
-			return
-		}
-		values[name] = text
-	}
-	if err := c.setQuirks(values); err != nil {
-		writeError(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	c.changed()
-	writeJSON(w, http.StatusOK, quirksJSON(c.server.Quirks()))
-}
-
-// faultJSON is a wechattest.Fault (a failure to inject into requests) in the JSON format of the
-// API.
-type faultJSON struct {
-	Endpoint    string `json:"endpoint,omitempty"`  // path; "" for every path
-	AppID       string `json:"appid,omitempty"`     // "" for every app
-	Skip        int    `json:"skip,omitempty"`      // requests to let through first
-	Times       int    `json:"times,omitempty"`     // requests that fail; negative for all
-	AfterWork   bool   `json:"afterWork,omitempty"` // process the request before it fails
-	Latency     string `json:"latency,omitempty"`   // such as "15s"
-	Errcode     int    `json:"errcode,omitempty"`
-	Errmsg      string `json:"errmsg,omitempty"`
-	Status      int    `json:"status,omitempty"` // HTTP status
-	Body        string `json:"body,omitempty"`
-	ContentType string `json:"contentType,omitempty"`
-	Truncate    int    `json:"truncate,omitempty"` // send only this many bytes of the body
-	Cut         bool   `json:"cut,omitempty"`      // close the connection
-}
-
-func faultsJSON(faults []wechattest.Fault) []faultJSON {
-	out := []faultJSON{}
-	for _, f := range faults {
-		j := faultJSON{
-			Endpoint: f.Endpoint, AppID: f.AppID, Skip: f.Skip, Times: f.Times, AfterWork: f.AfterWork,
-			Errcode: f.Errcode, Errmsg: f.Errmsg, Status: f.Status, Body: f.Body, ContentType: f.ContentType,
-			Truncate: f.Truncate, Cut: f.Cut,
-		}
-		if f.Latency > 0 {
-			j.Latency = f.Latency.String()
-		}
-		out = append(out, j)
+	out := &apiError{status: http.StatusBadRequest, Name: "invalid_value",
+		Message: strings.ReplaceAll(err.Error(), "wechattest: ", "")}
+	var refused *wechattest.AuthorizeError
+	var phone *wechattest.PhoneError
+	switch {
+	case errors.As(err, &refused):
+		out.status, out.Name = http.StatusUnprocessableEntity, "wechat_error"
+		out.Message, out.Errcode, out.Text = refused.Hint, refused.Code, refused.Text
+	case errors.Is(err, wechattest.ErrUnknownApp):
+		out.status, out.Name, out.Field = http.StatusNotFound, "not_found", "appid"
+	case errors.Is(err, wechattest.ErrUnknownPerson):
+		out.status, out.Name, out.Field = http.StatusNotFound, "not_found", "person"
+	case errors.Is(err, wechattest.ErrExists):
+		out.status, out.Name = http.StatusConflict, "exists"
+	case errors.Is(err, wechattest.ErrNotOnPage), errors.Is(err, wechattest.ErrNoPage):
+		out.status, out.Name = http.StatusConflict, "not_on_page"
+	case errors.As(err, &phone):
+		out.status, out.Name, out.Reason = http.StatusBadGateway, "not_opened", phone.Reason
 	}
 	return out
 }
 
-func (c *control) apiAddFault(w http.ResponseWriter, r *http.Request) {
-	var j faultJSON
-	if !readJSON(w, r, &j) {
-		return
-	}
-	f := wechattest.Fault{
-		Endpoint: j.Endpoint, AppID: j.AppID, Skip: j.Skip, Times: j.Times, AfterWork: j.AfterWork, Errcode: j.Errcode,
-		Errmsg: j.Errmsg, Status: j.Status, Body: j.Body, ContentType: j.ContentType, Truncate: j.Truncate, Cut: j.Cut,
-	}
-	if j.Latency != "" {
-		d, err := time.ParseDuration(j.Latency)
-		if err != nil || d < 0 {
-			writeError(w, http.StatusBadRequest, "latency: not a duration such as 15s")
-			return
-		}
-		f.Latency = d
-	}
-	c.server.Fail(f)
-	c.changed()
-	writeJSON(w, http.StatusOK, map[string]any{"faults": faultsJSON(c.server.Faults())})
-}
-
-func (c *control) apiClearFaults(w http.ResponseWriter, _ *http.Request) {
-	c.server.ClearFaults()
-	c.changed()
-	writeJSON(w, http.StatusOK, map[string]any{"faults": []any{}})
-}
-
-func (c *control) apiClock(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		Advance string `json:"advance"`
-	}
-	if !readJSON(w, r, &body) {
-		return
-	}
-	d, err := time.ParseDuration(body.Advance)
-	if err != nil {
-		writeError(w, http.StatusBadRequest, "advance: not a duration such as 5m or 720h")
-		return
-	}
-	c.server.Advance(d)
-	c.changed()
-	writeJSON(w, http.StatusOK, map[string]any{"now": c.server.Now()})
-}
-
-func (c *control) apiPhone(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		Do   string            `json:"do"`
-		At   string            `json:"at"`
-		Fill map[string]string `json:"fill"`
-	}
-	id := r.PathValue("person")
-	if !c.hasPerson(id) {
-		writeError(w, http.StatusNotFound, "unknown person "+strconv.Quote(id))
-		return
-	}
-	if !readJSON(w, r, &body) {
-		return
-	}
-	fill := url.Values{}
-	for k, v := range body.Fill {
-		fill.Set(k, v)
-	}
-	phone := c.server.Phone(id)
-	known, err := c.doAction(r.Context(), phone, phoneAction{do: body.Do, at: body.At, fill: fill})
-	switch {
-	case !known:
-		writeError(w, http.StatusBadRequest, "do: unknown action "+strconv.Quote(body.Do)+", or unknown browser")
-	case errors.Is(err, wechattest.ErrNotOnPage), errors.Is(err, wechattest.ErrNoPage):
-		writeError(w, http.StatusNotFound, err.Error())
-	case err != nil:
-		writeError(w, http.StatusBadGateway, err.Error())
-	default:
-		writeJSON(w, http.StatusOK, wholePageJSON(phone.Page()))
-	}
-}
-
-// pageJSON returns a short description of a page; nil for no page.
-func pageJSON(p *wechattest.Page) map[string]any {
-	if p == nil {
+// readJSON decodes the body of a request into a pointer to a struct. An empty body leaves it
+// unchanged. The error of an unknown field names the known ones.
+func readJSON(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
-	return map[string]any{"url": p.URL, "status": p.Status, "title": p.Title, "snapshot": p.Snapshot}
+	var wrongType *json.UnmarshalTypeError
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil:
+		if _, err := d.Token(); !errors.Is(err, io.EOF) {
+			return invalidJSON("unexpected data after the JSON object")
+		}
+		return nil
+	case errors.As(err, &tooLarge):
+		return &apiError{status: http.StatusRequestEntityTooLarge, Name: "too_large", Message: "the body is too large"}
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		return invalid(wrongType.Field, "expected "+jsonType(wrongType.Type)+", not "+wrongType.Value)
+	case errors.As(err, &wrongType):
+		return invalidJSON("the body must be a JSON object, not " + wrongType.Value)
+	}
+	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+		return &apiError{status: http.StatusBadRequest, Name: "unknown_field", Field: strings.Trim(name, `"`),
+			Message: "unknown field " + name + "; there are " + cmp.Or(strings.Join(fieldNames(into), ", "), "none")}
+	}
+	return invalidJSON("the body is not JSON: " + strings.TrimPrefix(err.Error(), "json: "))
 }
 
-// wholePageJSON returns the fields of pageJSON, and the text, body, links and buttons of the page.
-func wholePageJSON(p *wechattest.Page) map[string]any {
-	out := pageJSON(p)
-	if p == nil {
-		return out
+func invalidJSON(message string) *apiError {
+	return &apiError{status: http.StatusBadRequest, Name: "invalid_json", Message: message}
+}
+
+// jsonType returns the JSON type for a Go type.
+func jsonType(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int:
+		return "an integer"
+	case reflect.String:
+		return "a string"
+	case reflect.Slice:
+		return "an array"
 	}
-	links, buttons := []map[string]string{}, []map[string]string{}
-	for _, l := range p.Links {
-		links = append(links, map[string]string{"text": l.Text, "url": l.URL})
+	return "an object"
+}
+
+// fieldNames returns the JSON names of the fields of a struct, given a pointer to it.
+func fieldNames(pointer any) (names []string) {
+	t := reflect.TypeOf(pointer).Elem()
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		names = append(names, name)
 	}
-	for _, b := range p.Buttons {
-		buttons = append(buttons, map[string]string{"text": b.Text, "name": b.Name, "value": b.Value, "action": b.URL})
+	return names
+}
+
+// list returns an array for JSON: never null.
+func list[T any](values []T) []T {
+	if values == nil {
+		return []T{}
 	}
-	out["text"], out["body"] = p.Text(), p.Body
-	out["links"], out["buttons"], out["redirects"] = links, buttons, len(p.Hops)
-	if p.RefreshURL != "" {
-		out["refresh"] = p.RefreshURL
-	}
-	return out
+	return values
 }

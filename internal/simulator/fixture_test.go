@@ -69,7 +69,7 @@ func open(t *testing.T, phone *wechattest.Phone, address string) {
 func newFixture(t *testing.T, cfg wechattest.Config) *fixture {
 	t.Helper()
 	sim, base := newSim(t, cfg)
-	server := httptest.NewServer(simulator.New(simulator.Config{Server: sim}))
+	server := httptest.NewServer(simulator.New(simulator.Config{Server: sim, Hosts: []string{"sim"}}))
 	t.Cleanup(server.Close)
 	return &fixture{t: t, sim: sim, base: base, control: server.URL}
 }

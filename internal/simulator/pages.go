@@ -65,10 +65,12 @@ func (c *control) render(w http.ResponseWriter, r *http.Request, status int, nam
 	_, _ = w.Write(b.Bytes())
 }
 
-// errorPage serves an error page, or a JSON error below /api/. key is the key of the text.
+// errorPage serves an error page, or a JSON error for a path of the API. key is the key of the
+// text.
 func (c *control) errorPage(w http.ResponseWriter, r *http.Request, status int, key string) {
-	if strings.HasPrefix(r.URL.Path, "/api/") {
-		writeError(w, status, c.catalogue.In(lang.English).MustText(key))
+	if isAPI(r.URL.Path) {
+		name := map[string]string{"error-host": "wrong_host", "error-origin": "other_origin"}[key]
+		writeError(w, &apiError{status: status, Name: name, Message: c.catalogue.In(lang.English).MustText(key)})
 		return
 	}
 	texts := c.texts(r)

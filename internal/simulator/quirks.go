@@ -79,7 +79,7 @@ func (f quirkField) set(q *wechattest.Quirks, text string) error {
 	if names := quirkChoices(v.Type()); names != nil {
 		i := slices.Index(names, text)
 		if i < 0 {
-			return fmt.Errorf("quirk %s: %q is not one of %s", f.json, text, strings.Join(names, ", "))
+			return fmt.Errorf("%q is not one of %s", text, strings.Join(names, ", "))
 		}
 		v.SetInt(int64(i))
 		return nil
@@ -88,19 +88,19 @@ func (f quirkField) set(q *wechattest.Quirks, text string) error {
 	case v.Type() == reflect.TypeFor[time.Duration]():
 		d, err := time.ParseDuration(text)
 		if err != nil || d < 0 || d > maxPollWait {
-			return fmt.Errorf("quirk %s: %q is not a duration between 0s and 10m", f.json, text)
+			return fmt.Errorf("%q is not a duration between 0s and 10m", text)
 		}
 		v.SetInt(int64(d))
 	case v.Kind() == reflect.Bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
-			return fmt.Errorf("quirk %s: %q is neither true nor false", f.json, text)
+			return fmt.Errorf("%q is neither true nor false", text)
 		}
 		v.SetBool(b)
 	case v.Kind() == reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			return fmt.Errorf("quirk %s: %q is not a number of at least 0", f.json, text)
+			return fmt.Errorf("%q is not a number of at least 0", text)
 		}
 		v.SetInt(int64(n))
 	default: // ConsentAs, the only string
@@ -122,22 +122,25 @@ func quirksJSON(q wechattest.Quirks) map[string]any {
 // is invalid, setQuirks changes nothing.
 func (c *control) setQuirks(values map[string]string) error {
 	next := c.server.Quirks()
-	known := map[string]quirkField{}
+	known, names := map[string]quirkField{}, []string{}
 	for _, f := range quirkFields() {
-		known[f.json] = f
+		known[f.json], names = f, append(names, f.json)
 	}
 	for name, text := range values {
 		f, ok := known[name]
 		if !ok {
-			return fmt.Errorf("unknown quirk %q", name)
+			return &apiError{status: http.StatusBadRequest, Name: "unknown_field", Field: name,
+				Message: "unknown quirk " + strconv.Quote(name) + "; there are " + strings.Join(names, ", ")}
 		}
 		if err := f.set(&next, text); err != nil {
-			return err
+			return invalid(name, err.Error())
 		}
 	}
 	// ConsentAs is the person who consents automatically.
-	if person := next.ConsentAs; person != "" && !c.hasPerson(person) {
-		return fmt.Errorf("quirk consentAs: no person %q", person)
+	if person := values["consentAs"]; person != "" {
+		if _, err := c.findPerson(person); err != nil {
+			return invalid("consentAs", err.Error())
+		}
 	}
 	// Only the quirks in values are stored. To store next would undo a concurrent change of another
 	// quirk.

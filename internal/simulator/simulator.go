@@ -25,26 +25,20 @@
 //	GET  /events                  server-sent events: "changed" when one of these pages has changed
 //	GET  /f/{token}/…             the rendered page of a phone, see package phoneview
 //
-// The JSON API answers in UTF-8. An error is {"error": "…"} with status 400, 404 or 502.
-//
-//	GET    /api/state             {"seed", "now", "quirks", "apps", "people", "qrCodes", "faults"}
-//	GET    /api/log?after=ID      {"last", "calls": […]}, oldest first
-//	POST   /api/quirks            {"doubleCallback": "first", "laxOrder": true}: returns all
-//	POST   /api/faults            {"endpoint": "/sns/userinfo", "errcode": -1, "latency": "15s"}
-//	DELETE /api/faults            removes all faults
-//	POST   /api/clock             {"advance": "5m"}: returns the time
-//	POST   /api/phones/{person}   {"do": "open", "at": "http://…"}: the actions of the form above, and
-//	                              also follow (at: a link of the page) and submit (at: a button,
-//	                              "fill": {…}); returns the page
+// The JSON API below /api has the same functions, and more: it adds, changes and removes people and
+// apps, and returns codes without a browser. docs/en/simulator.md describes each endpoint; GET /api
+// lists them. An error is {"error": NAME, "message": TEXT, "field": FIELD}.
 //
 // Pages are in Chinese for browsers that prefer Chinese, else in English. They work without
 // JavaScript. With JavaScript they update automatically.
 //
-// Three defences against other websites:
+// Four defences against other websites:
 //
 //   - The Host header must name this machine or a host in [Config.Hosts] (defence against DNS
 //     rebinding).
-//   - A cross-site request must not change anything.
+//   - A cross-site request must not change anything. The JSON API rejects every request of a page of
+//     another origin, and requires the content type application/json in requests with a body.
+//   - No response allows another origin to read it (CORS).
 //   - A phone opens the link in the parameter open only when the developer presses the button.
 //     (Another website may set the parameter.)
 package simulator
@@ -157,9 +151,16 @@ func (c *control) guard(next http.Handler) http.Handler {
 			view.Serve(w, r, rest, c.texts(r))
 			return
 		}
+		if isAPI(r.URL.Path) && isForeign(r) {
+			c.errorPage(w, r, http.StatusForbidden, "error-origin")
+			return
+		}
 		guarded.ServeHTTP(w, r)
 	})
 }
+
+// isAPI reports whether a path is one of the JSON API.
+func isAPI(path string) bool { return path == "/api" || strings.HasPrefix(path, "/api/") }
 
 // acceptsHost reports whether a Host header names this machine or a configured host.
 func (c *control) acceptsHost(hostport string) bool {

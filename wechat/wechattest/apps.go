@@ -149,12 +149,15 @@ func (k AppKind) scopes() []string {
 	return []string{scopeBase, scopeUserInfo}
 }
 
-func (a *App) hasScope(scope string) bool {
+// PermittedScopes returns the scopes that the app may request: Scopes, or all scopes of the kind.
+func (a App) PermittedScopes() []string {
 	if a.Scopes != nil {
-		return slices.Contains(a.Scopes, scope)
+		return slices.Clone(a.Scopes)
 	}
-	return slices.Contains(a.Kind.scopes(), scope)
+	return a.Kind.scopes()
 }
+
+func (a *App) hasScope(scope string) bool { return slices.Contains(a.PermittedScopes(), scope) }
 
 // allowsRedirect reports whether the host of a redirect_uri is a callback domain. The path may be
 // any. The port may be any too, unless the domain has a port. A backslash is rejected: browsers
@@ -218,4 +221,12 @@ func parseRange(s string) (netip.Prefix, error) {
 func (a App) clone() App {
 	a.Domains, a.IPList, a.Scopes = slices.Clone(a.Domains), slices.Clone(a.IPList), slices.Clone(a.Scopes)
 	return a
+}
+
+func cloneApps(apps []App) []App {
+	out := make([]App, len(apps))
+	for i, a := range apps {
+		out[i] = a.clone()
+	}
+	return out
 }

@@ -16,6 +16,7 @@ type authorizeRequest struct {
 	redirectURI, state string
 	forcePopup         bool // show the consent page although the person has consented
 	forceSnapshot      bool // open the page in snapshot mode
+	misspeltAppID      bool // the parameter appid is written in another case, such as appId
 }
 
 // snapshotHeader is a response header of the simulator only. A redirect in snapshot mode has it,
@@ -47,9 +48,8 @@ func (s *Server) authorizePage(r *request) response {
 		return s.choosePage(r, r.URL.RequestURI())
 	}
 	r.call.Person = person.ID
-	if req.app.Kind == TestAccount && !person.follows(req.app.AppID) {
-		return s.errorPage(r, problem{code: 10006, text: "text-follow-first", hint: "hint-follow",
-			args: []any{"person", person.ID, "appid", req.app.AppID}})
+	if bad := s.checkFollower(req.app, person); bad != nil {
+		return s.errorPage(r, *bad)
 	}
 	user := appUser{appID: req.app.AppID, person: person.ID}
 	switch {
@@ -80,7 +80,8 @@ func (s *Server) authorizePage(r *request) response {
 func (s *Server) readAuthorize(r *request) (authorizeRequest, *problem) {
 	get := r.params.Get
 	req := authorizeRequest{scope: get("scope"), redirectURI: get("redirect_uri"), state: get("state"),
-		forcePopup: isTrue(get("forcePopup")), forceSnapshot: isTrue(get("forceSnapShot"))}
+		forcePopup: isTrue(get("forcePopup")), forceSnapshot: isTrue(get("forceSnapShot")),
+		misspeltAppID: r.fixAppID()}
 	for _, p := range []struct {
 		name string
 		code int
@@ -92,8 +93,11 @@ func (s *Server) readAuthorize(r *request) (authorizeRequest, *problem) {
 		{"state", 10013, "text-no-state"},
 	} {
 		if get(p.name) == "" {
-			return req, &problem{code: p.code, text: p.text, hint: "hint-missing", args: []any{"name", p.name}}
+			return req, r.missing(problem{code: p.code, text: p.text}, p.name)
 		}
+	}
+	if get("response_type") == "" {
+		return req, r.missing(problem{text: "text-bad-response-type"}, "response_type")
 	}
 	// connect_redirect may be missing, but not empty.
 	if cr, sent := r.params["connect_redirect"]; get("response_type") != "code" || sent && cr[0] == "" {
@@ -124,20 +128,30 @@ func (s *Server) checkAuthorize(r *request, req *authorizeRequest) *problem {
 				args: []any{"appid", app.AppID, "scope", strconv.Quote(scope)}}
 		}
 	}
-	if hasScope(req.scope, scopeUserInfo) && !s.quirks.LaxOrder && !inOrder(r.URL.RawQuery) {
+	strict := hasScope(req.scope, scopeUserInfo) && !s.quirks.LaxOrder
+	switch {
+	case strict && req.misspeltAppID:
+		return &problem{blank: true, hint: "hint-blank"}
+	case strict && !inOrder(r.URL.RawQuery):
 		return &problem{code: 10005, text: "text-bad-scope", hint: "hint-order"}
-	}
-	if !app.allowsRedirect(req.redirectURI) {
+	case !app.allowsRedirect(req.redirectURI):
 		return &problem{code: 10003, text: "text-bad-domain", hint: "hint-domain",
 			args: []any{"redirect_uri", strconv.Quote(req.redirectURI), "domains", strings.Join(app.Domains, ", ")}}
-	}
-	if len(req.state) > 128 { // the documented maximum
+	case len(req.state) > 128: // the documented maximum
 		return &problem{text: "text-long-state", hint: "hint-long-state", args: []any{"bytes", len(req.state)}}
-	}
-	if s.quirks.StrictState && strings.Trim(req.state, alnum) != "" {
+	case s.quirks.StrictState && strings.Trim(req.state, alnum) != "":
 		return &problem{text: "text-bad-state", hint: "hint-bad-state"}
 	}
 	return nil
+}
+
+// checkFollower returns the problem of a person who does not follow a test account.
+func (s *Server) checkFollower(app *App, person *Person) *problem {
+	if app.Kind != TestAccount || person.follows(app.AppID) {
+		return nil
+	}
+	return &problem{code: 10006, text: "text-follow-first", hint: "hint-follow",
+		args: []any{"person", person.ID, "appid", app.AppID}}
 }
 
 // inOrder reports whether the parameters have the documented order and case. Parameters after state
@@ -267,14 +281,6 @@ func isTrue(v string) bool { return v == "true" || v == "1" }
 
 func inWeChat(r *http.Request) bool {
 	return strings.Contains(strings.ToLower(r.UserAgent()), "micromessenger")
-}
-
-func (s *Server) appIDs() []string {
-	out := make([]string, len(s.apps))
-	for i, a := range s.apps {
-		out[i] = a.AppID
-	}
-	return out
 }
 
 // lateAfter is the delay of [DoubleLate]. Field reports name three to four hours.

@@ -172,3 +172,11 @@ func personIDs(people []Person) []string {
 	}
 	return ids
 }
+
+func clonePeople(people []Person) []Person {
+	out := make([]Person, len(people))
+	for i, p := range people {
+		out[i] = p.clone()
+	}
+	return out
+}

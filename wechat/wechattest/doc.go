@@ -11,10 +11,11 @@
 // simulate.
 //
 // A test needs [New], which returns a [Server]: the http.Handler of all of WeChat's hosts.
-// [Server.Code] returns a code without a browser. [Server.Phone] returns a [Phone], a small browser
-// that acts as WeChat on a person's phone. [Server.UpdateQuirks] changes undocumented behaviour,
+// [Server.Code] and [Server.Authorize] return a code without a browser. [Server.Phone] returns a
+// [Phone], a small browser that acts as WeChat on a person's phone. [Server.AddPerson] and
+// [Server.AddApp] add people and apps. [Server.UpdateQuirks] changes undocumented behaviour,
 // [Server.Fail] makes requests fail, [Server.Advance] moves the clock, [Server.Calls] returns the
-// log.
+// log, and [Server.Reset] returns to the start.
 //
 //	func TestSignIn(t *testing.T) {
 //		sim, err := wechattest.New(wechattest.Config{})
@@ -55,6 +56,7 @@
 //	    GET POST  /sns/oauth2/refresh_token
 //	    GET POST  /sns/userinfo                     nickname and picture
 //	    GET POST  /sns/auth                         checks a token
+//	    any       /sns/…, /cgi-bin/…                error 40066 (invalid url)
 //
 // Every path is served on every accepted host name, so a client needs only one address:
 //
@@ -79,8 +81,10 @@
 //
 // # What it does not simulate
 //
-//   - Mini-programs (/sns/jscode2session), third-party platforms (component endpoints), WeCom, the
-//     global access_token, payment.
+//   - Mini-programs (/sns/jscode2session), third-party platforms (component endpoints), WeCom,
+//     payment.
+//   - The global access_token: every path below /cgi-bin/ gets 40066. A [Fault] with a Body can
+//     stand in for one.
 //   - The sign-in with snsapi_userinfo but without a consent page, for followers who open the app
 //     from the account's menu. The simulator shows the consent page.
 //   - Desktop quick login, and the styles of wxLogin.js except the plain one.

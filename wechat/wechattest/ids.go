@@ -102,6 +102,14 @@ func (g *ids) suffix(style Suffix, now time.Time) string {
 	return fmt.Sprintf(", rid: %08x-%08x-%08x", uint32(now.Unix()), uint32(v>>32), uint32(v))
 }
 
+// cgiSuffix is suffix for the endpoints below /cgi-bin/.
+func (g *ids) cgiSuffix(style Suffix, now time.Time) string {
+	if style == SuffixHints {
+		return " hint: [" + g.random(14, alnum) + "!]"
+	}
+	return strings.TrimPrefix(g.suffix(style, now), ",")
+}
+
 // uin returns the value of the parameter uin. WeChat's client identifies the person by this
 // parameter.
 func (g *ids) uin(person string) string { return base64.StdEncoding.EncodeToString([]byte(person)) }

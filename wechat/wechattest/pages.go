@@ -44,10 +44,11 @@ const assetBase = "/connect/simulator/"
 // problem is the content of an error page: WeChat's sentence and code, and an explanation for the
 // developer.
 type problem struct {
-	code int    // WeChat's error code, 0 for none
-	text string // key of WeChat's sentence in the catalogue
-	hint string // key of the explanation
-	args []any  // names and values of the placeholders in the explanation
+	blank bool   // WeChat shows an empty page; only the log has the explanation
+	code  int    // WeChat's error code, 0 for none
+	text  string // key of WeChat's sentence in the catalogue
+	hint  string // key of the explanation
+	args  []any  // names and values of the placeholders in the explanation
 }
 
 // pageData is the data of all templates. A page leaves the fields that it does not need empty.
@@ -110,6 +111,11 @@ func (s *Server) render(r *request, name string, v pageData) response {
 // errorPage returns an error page with status 200. It is assumed, not known, that WeChat uses this
 // status.
 func (s *Server) errorPage(r *request, p problem) response {
+	if p.blank {
+		r.call.Answer = "blank page: " + catalogue().In(lang.English).MustText(p.hint, p.args...)
+		return response{status: http.StatusOK, header: http.Header{
+			"Content-Type": {"text/html; charset=utf-8"}, "Cache-Control": {"no-store"}}}
+	}
 	t := pageTexts(r.params.Get("lang"), r.Request)
 	v := pageData{T: t, Title: t.MustText("error-title"), Text: t.MustText(p.text), Code: p.code,
 		Hint: t.MustText(p.hint, p.args...)}

@@ -62,6 +62,14 @@ func (d *device) setDefaultLanguage(tag string) {
 	d.defaultLanguage = tag
 }
 
+// reset makes the device as new.
+func (d *device) reset() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.chosenLanguage, d.defaultLanguage = "", ""
+	d.browser, d.cookieStores = BrowserWeChat, nil
+}
+
 func (d *device) language() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

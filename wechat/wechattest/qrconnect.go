@@ -125,11 +125,15 @@ func (s *Server) qrConnect(r *request) response {
 }
 
 // readQRConnect validates the parameters. WeChat's error about the scope ("text-bad-scope") has
-// three causes: a wrong scope, an unknown appid, and an app of another kind than website app.
+// three causes: a wrong scope, an unknown appid, and an app of another kind than website app. Other
+// scopes beside snsapi_login are ignored: widely used clients send "snsapi_login,snsapi_userinfo"
+// (aspnet-contrib/AspNet.Security.OAuth.Providers#457, w7corp/easywechat#447).
 func (s *Server) readQRConnect(r *request) (*App, *problem) {
 	get := r.params.Get
 	app := s.app(get("appid"))
 	switch {
+	case get("appid") == "":
+		return nil, r.missing(problem{text: "text-bad-scope"}, "appid")
 	case app == nil:
 		return nil, &problem{text: "text-bad-scope", hint: "hint-no-app",
 			args: []any{"appid", strconv.Quote(get("appid")), "known", strings.Join(s.appIDs(), ", ")}}
@@ -137,14 +141,20 @@ func (s *Server) readQRConnect(r *request) (*App, *problem) {
 		return nil, &problem{code: 10004, text: "text-banned", hint: "hint-banned", args: []any{"appid", app.AppID}}
 	case app.Kind != WebsiteApp:
 		return nil, &problem{text: "text-bad-scope", hint: "hint-not-website", args: []any{"appid", app.AppID}}
+	case get("scope") == "":
+		return nil, r.missing(problem{text: "text-bad-scope"}, "scope")
 	case get("scope") == scopeBase:
 		return nil, &problem{text: "text-no-param", hint: "hint-scope",
 			args: []any{"appid", app.AppID, "scope", strconv.Quote(scopeBase)}}
-	case get("scope") != scopeLogin || !app.hasScope(scopeLogin):
+	case !hasScope(get("scope"), scopeLogin) || !app.hasScope(scopeLogin):
 		return nil, &problem{text: "text-bad-scope", hint: "hint-scope",
 			args: []any{"appid", app.AppID, "scope", strconv.Quote(get("scope"))}}
+	case get("response_type") == "":
+		return nil, r.missing(problem{text: "text-bad-response-type"}, "response_type")
 	case get("response_type") != "code":
 		return nil, &problem{text: "text-bad-response-type", hint: "hint-response-type"}
+	case get("redirect_uri") == "":
+		return nil, r.missing(problem{text: "text-bad-redirect"}, "redirect_uri")
 	case !app.allowsRedirect(get("redirect_uri")):
 		return nil, &problem{text: "text-bad-redirect", hint: "hint-domain",
 			args: []any{"redirect_uri", strconv.Quote(get("redirect_uri")), "domains", strings.Join(app.Domains, ", ")}}

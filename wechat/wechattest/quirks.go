@@ -17,8 +17,9 @@ type Quirks struct {
 	// LegacyDenial redirects to the app, with the state and without a code, when the person
 	// refuses. Old documents describe this. Off: the app is not notified of a refusal.
 	LegacyDenial bool
-	// LaxOrder accepts the parameters of an authorize address with snsapi_userinfo in any order.
-	// Off: the order must be appid, redirect_uri, response_type, scope, state.
+	// LaxOrder accepts the parameters of an authorize address with snsapi_userinfo in any order, and
+	// appid in any case. Off: the order must be appid, redirect_uri, response_type, scope, state.
+	// With appId, WeChat shows a blank page.
 	LaxOrder bool
 	// StrictState rejects a state with characters outside [A-Za-z0-9]. WeChat's documents require
 	// this, but no report confirms it. Off: any characters. More than 128 bytes are always

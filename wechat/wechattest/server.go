@@ -2,7 +2,6 @@ package wechattest
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,7 +16,7 @@ import (
 // Server is a simulated WeChat. Make it with [New]. Its methods may be called concurrently. Its
 // state is in memory.
 type Server struct {
-	cfg    Config       // without Apps and People, which can change
+	cfg    Config       // with Apps, People and Quirks as at the start, see Reset
 	hosts  []string     // Config.Hosts and the host of Config.OpenURL, see acceptsHost
 	client *http.Client // for second callbacks, see Quirks.DoubleCallback
 
@@ -30,6 +29,7 @@ type Server struct {
 	quirks Quirks
 	apps   []*App
 	people []*Person
+	added  added // apps and people as they were added, see ResetApp and ResetPerson
 	ids    *ids
 	state  state    // codes, tokens, consents, QR codes
 	faults []*Fault // added by Fail
@@ -60,15 +60,8 @@ func New(cfg Config) (*Server, error) {
 		client: callbackClient(cfg.HTTPClient),
 	}
 	s.closing, s.close = context.WithCancel(context.Background())
-	for _, a := range cfg.Apps {
-		a = a.clone()
-		s.apps = append(s.apps, &a)
-	}
-	for _, p := range cfg.People {
-		p = p.clone()
-		s.people = append(s.people, &p)
-	}
-	s.cfg.Apps, s.cfg.People = nil, nil
+	s.cfg.Apps, s.cfg.People = cloneApps(cfg.Apps), clonePeople(cfg.People)
+	s.register()
 	s.hosts = slices.Clone(cfg.Hosts)
 	if u, err := url.Parse(cfg.OpenURL); err == nil && u.Host != "" {
 		s.hosts = append(s.hosts, u.Hostname())
@@ -113,86 +106,6 @@ func (s *Server) Advance(d time.Duration) {
 	}
 }
 
-// Apps returns copies of the apps, in the order of the configuration.
-func (s *Server) Apps() []App {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make([]App, len(s.apps))
-	for i, a := range s.apps {
-		out[i] = a.clone()
-	}
-	return out
-}
-
-// People returns copies of the people, in the order of the configuration.
-func (s *Server) People() []Person {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make([]Person, len(s.people))
-	for i, p := range s.people {
-		out[i] = p.clone()
-	}
-	return out
-}
-
-// UpdateApp changes an app, for example bans it. The appid cannot be changed. UpdateApp returns an
-// error and changes nothing in two cases: the appid is unknown, or [New] would reject the changed
-// app.
-func (s *Server) UpdateApp(appID string, change func(*App)) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.app(appID)
-	if a == nil {
-		return fmt.Errorf("wechattest: unknown app %q", appID)
-	}
-	next := a.clone()
-	change(&next)
-	next.AppID = appID
-	if err := next.check(); err != nil {
-		return err
-	}
-	*a = next.clone()
-	return nil
-}
-
-// UpdatePerson changes a person, for example the nickname. The id cannot be changed. An unknown id
-// is an error.
-func (s *Server) UpdatePerson(id string, change func(*Person)) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.person(id)
-	if p == nil {
-		return s.unknownPerson(id)
-	}
-	next := p.clone()
-	change(&next)
-	next.ID = id
-	*p = next.clone()
-	return nil
-}
-
-// notVirtual selects the ids of the person. In snapshot mode (快照页), WeChat gives the app the ids of
-// a virtual account instead.
-const notVirtual = false
-
-// OpenID returns the person's openid at an app. It does not check that the person and the app
-// exist.
-func (s *Server) OpenID(appID, person string) string {
-	return s.ids.openID(appID, person, notVirtual)
-}
-
-// UnionID returns the person's unionid at an app. It returns "" for an unknown app and for an app
-// that is not bound to an open-platform account.
-func (s *Server) UnionID(appID, person string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.app(appID)
-	if a == nil || a.platform() == "" {
-		return ""
-	}
-	return s.ids.unionID(a.platform(), person, notVirtual)
-}
-
 // Quirks returns the quirks in effect.
 func (s *Server) Quirks() Quirks {
 	s.mu.Lock()
@@ -208,35 +121,6 @@ func (s *Server) UpdateQuirks(change func(*Quirks)) {
 	change(&s.quirks)
 }
 
-// app returns an app; nil for an unknown appid. The caller holds the lock.
-func (s *Server) app(id string) *App {
-	for _, a := range s.apps {
-		if a.AppID == id {
-			return a
-		}
-	}
-	return nil
-}
-
-// person returns a person; nil for an unknown id. The caller holds the lock.
-func (s *Server) person(id string) *Person {
-	for _, p := range s.people {
-		if p.ID == id {
-			return p
-		}
-	}
-	return nil
-}
-
-// unknownPerson returns the error for an unknown id. The caller holds the lock.
-func (s *Server) unknownPerson(id string) error {
-	ids := make([]string, len(s.people))
-	for i, p := range s.people {
-		ids[i] = p.ID
-	}
-	return fmt.Errorf("wechattest: unknown person %q; there are %s", id, strings.Join(ids, ", "))
-}
-
 // acceptsHost reports whether a Host header is accepted. It is the defence against DNS rebinding: a
 // website resolves its own name to this machine, and its pages could then use this server. An IP
 // address in Host is safe, because a browser sends it only to that address.
@@ -244,57 +128,4 @@ func (s *Server) acceptsHost(hostport string) bool {
 	host := strings.TrimSuffix(origin.Hostname(hostport), ".")
 	return net.ParseIP(host) != nil || origin.IsLoopback(host) || slices.Contains(wechatHosts(), host) ||
 		slices.ContainsFunc(s.hosts, func(h string) bool { return strings.EqualFold(h, host) })
-}
-
-// Code returns a code as if the person had consented in a browser. It is for tests without a
-// browser. The scope is snsapi_base or snsapi_userinfo for an official or test account,
-// snsapi_login for a website app. An unknown app, an unknown person or a scope that the app does
-// not have is an error. In snapshot mode the code belongs to a virtual account, see
-// [Quirks.Snapshot].
-func (s *Server) Code(appID, person, scope string) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	app, p := s.app(appID), s.person(person)
-	if app == nil {
-		return "", fmt.Errorf("wechattest: unknown app %q", appID)
-	}
-	if p == nil {
-		return "", s.unknownPerson(person)
-	}
-	if !app.hasScope(scope) {
-		return "", fmt.Errorf("wechattest: app %s (%v) does not have the scope %q", appID, app.Kind, scope)
-	}
-	const forced = false // there is no authorize request with the parameter forceSnapShot
-	virtual := scope == scopeUserInfo && s.snapshotMode(app, p, forced)
-	return s.issueCode(appUser{appID: appID, person: person, virtual: virtual}, scope), nil
-}
-
-// UseFullService ends snapshot mode ([Quirks.Snapshot]) for a person and an app: from now on the
-// person gets the consent page. At WeChat, the button 使用完整服务 (use full service) does this.
-// [Phone.UseFullService] also reloads the page.
-func (s *Server) UseFullService(appID, person string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state.fullService[appUser{appID: appID, person: person}] = true
-}
-
-// RevokeConsent deletes the consent of a person to an app, as people can do in WeChat's settings.
-// The next authorize page with snsapi_userinfo asks again, and snapshot mode applies again.
-func (s *Server) RevokeConsent(appID, person string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.state.consents, appUser{appID: appID, person: person})
-	delete(s.state.fullService, appUser{appID: appID, person: person})
-}
-
-// ChangePassword invalidates all tokens of a person, as a change of the WeChat password does. Calls
-// with these tokens are answered with 42007.
-func (s *Server) ChangePassword(person string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, g := range s.state.refreshTokens { // has every grant; with KeepOldTokens, state.grants lacks older ones
-		if g.person == person {
-			g.revokedErrcode = codePasswordChanged
-		}
-	}
 }

@@ -111,6 +111,24 @@ func (s *Server) snsResponse(body string, code int) response {
 	return response{status: http.StatusOK, header: h, body: []byte(body)}
 }
 
+// cgiBin is the path of the calls with the global access token, such as /cgi-bin/token. The
+// simulator has none of them. A [Fault] with a Body can stand in for one.
+const cgiBin = "/cgi-bin/"
+
+// unknownCGI serves the paths below /cgi-bin/: WeChat's error for a path that does not exist. There
+// the request id follows without a comma, and the content type has no charset but an "encoding"
+// (wechatpy/wechatpy#121).
+func (s *Server) unknownCGI(r *request) response {
+	text := errmsg(codeBadURL) + s.ids.cgiSuffix(s.quirks.Suffix, s.now())
+	var b jsonObject
+	b.num("errcode", codeBadURL)
+	b.str("errmsg", text)
+	r.call.Errcode, r.call.Answer = codeBadURL, b.String()
+	out := s.snsResponse(b.String(), codeBadURL)
+	out.header.Set("Content-Type", "application/json; encoding=utf-8")
+	return out
+}
+
 // snsFailure is the error of a call of an sns endpoint; code 0 means no error.
 type snsFailure struct {
 	code   int

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/weigate/weigate/internal/simulator"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// simStart is what "weigate sim" prints when its servers accept connections. With --json it is one
+// line, for the program that has started the simulator.
+type simStart struct {
+	Pages   string         `json:"pages"`   // in place of https://open.weixin.qq.com
+	API     string         `json:"api"`     // in place of https://api.weixin.qq.com
+	Control string         `json:"control"` // control page and JSON API of the simulator
+	Ports   map[string]int `json:"ports"`   // "pages", "control", and "tls" with --tls-addr
+	TLS     string         `json:"tls,omitempty"`
+	CA      string         `json:"ca,omitempty"` // file of the certificate authority
+	Seed    string         `json:"seed"`         // a string: JavaScript would round the number
+	Apps    []simApp       `json:"apps"`
+	People  []string       `json:"people"`
+}
+
+type simApp struct {
+	AppID   string   `json:"appid"`
+	Secret  string   `json:"secret,omitempty"` // of the example apps only: a given secret may be a real one
+	Kind    string   `json:"kind"`
+	Name    string   `json:"name"`
+	Domains []string `json:"domains"`
+
+	kind wechattest.AppKind
+}
+
+// addRegistered adds the apps and people of the simulator. examples reports whether the apps are
+// the example apps.
+func (s *simStart) addRegistered(wx *wechattest.Server, examples bool) {
+	for _, a := range wx.Apps() {
+		app := simApp{AppID: a.AppID, Kind: simulator.KindName(a.Kind), Name: a.Name, Domains: a.Domains, kind: a.Kind}
+		if examples {
+			app.Secret = a.Secret
+		}
+		s.Apps = append(s.Apps, app)
+	}
+	for _, p := range wx.People() {
+		s.People = append(s.People, p.ID)
+	}
+}
+
+// printJSON prints one line of JSON.
+func (s *simStart) printJSON(out printer) error {
+	line, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("--json: %w", err)
+	}
+	out.printf("%s", line)
+	return nil
+}
+
+// print prints the text for people.
+func (s *simStart) print(out printer) {
+	out.printf("A simulated WeChat. Everyone who reaches it can sign in as anyone. Nothing is kept at exit.\n")
+	out.printf("  pages     %s   in place of https://open.weixin.qq.com", s.Pages)
+	out.printf("  API       %s   in place of https://api.weixin.qq.com", s.API)
+	out.printf("  control   %s   people, phones, quirks, faults, log", s.Control)
+	if s.TLS != "" {
+		out.printf("  TLS       %s   as open.weixin.qq.com and api.weixin.qq.com; trust %s", s.TLS, s.CA)
+	}
+	out.printf("  seed      %s\n", s.Seed)
+	for _, a := range s.Apps {
+		secret := a.Secret
+		if secret == "" {
+			secret = "as given"
+		}
+		out.printf("  %-16s  %s   secret %s   callbacks to %s", a.kind, a.AppID, secret, strings.Join(a.Domains, ", "))
+	}
+	out.printf("  %-16s  %s\n\nCtrl-C stops it.", "people", strings.Join(s.People, ", "))
+}
+
+// port returns the port of a listener.
+func port(l net.Listener) int {
+	if a, ok := l.Addr().(*net.TCPAddr); ok {
+		return a.Port
+	}
+	return 0
+}

@@ -1,0 +1,95 @@
+package wechattest
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Reset returns the server to its start: the apps, people and quirks of the [Config], no codes,
+// tokens, consents and QR codes, no faults, an empty log, the time of [Config.Now], and phones
+// without pages and cookies. The seed stays, so openids and unionids stay too. Codes and tokens do
+// not repeat after a Reset, and the ids of the log continue. Reset waits for phones that are
+// opening a page.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	s.state.forget(func(appUser) bool { return true })
+	s.state = newState()
+	s.register()
+	s.quirks, s.faults, s.offset = s.cfg.Quirks, nil, 0
+	s.log.calls = nil
+	s.mu.Unlock()
+	s.phones.reset(s.phones.people()...)
+}
+
+// ResetPerson returns a person to the start: the attributes as configured or added, no codes,
+// tokens and consents, and a phone without page and cookies. An unknown id is an error
+// ([ErrUnknownPerson]).
+func (s *Server) ResetPerson(id string) error {
+	s.mu.Lock()
+	p := s.person(id)
+	if p == nil {
+		defer s.mu.Unlock()
+		return s.unknownPerson(id)
+	}
+	*p = s.added.people[id].clone()
+	s.state.forget(func(user appUser) bool { return user.person == id })
+	s.mu.Unlock()
+	s.phones.reset(id)
+	return nil
+}
+
+// ResetApp returns an app to the start: the attributes as configured or added, no codes, tokens,
+// consents and QR codes. An unknown appid is an error ([ErrUnknownApp]).
+func (s *Server) ResetApp(appID string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.app(appID)
+	if a == nil {
+		return s.unknownApp(appID)
+	}
+	*a = s.added.apps[appID].clone()
+	s.state.forget(func(user appUser) bool { return user.appID == appID })
+	return nil
+}
+
+// forget deletes the codes, tokens, consents and pages of the users that match. A QR code belongs
+// to the user who has scanned it last, or to a user with the appid only. Its long polls end with
+// [QRExpired].
+func (st *state) forget(match func(appUser) bool) {
+	maps.DeleteFunc(st.codes, func(_ string, c *issuedCode) bool { return match(c.appUser) })
+	maps.DeleteFunc(st.accessTokens, func(_ string, t *issuedAccessToken) bool { return match(t.appUser) })
+	maps.DeleteFunc(st.refreshTokens, func(_ string, g *grant) bool { return match(g.appUser) })
+	maps.DeleteFunc(st.grants, func(user appUser, _ *grant) bool { return match(user) })
+	maps.DeleteFunc(st.consents, func(user appUser, _ time.Time) bool { return match(user) })
+	maps.DeleteFunc(st.fullService, func(user appUser, _ bool) bool { return match(user) })
+	maps.DeleteFunc(st.consentPages, func(_ string, p *consentPage) bool { return match(p.appUser) })
+	maps.DeleteFunc(st.qrCodes, func(_ string, q *qrCode) bool {
+		deleted := match(appUser{appID: q.app.AppID, person: q.person})
+		if deleted {
+			q.setStatus(QRExpired)
+		}
+		return deleted
+	})
+}
+
+// people returns the ids of the people whose phones were used.
+func (ps *phones) people() []string {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return slices.Sorted(maps.Keys(ps.byID))
+}
+
+// reset makes the phones of some people as new: no page, no cookies, WeChat as the browser, and the
+// language not chosen. It waits for a page that a phone is opening.
+func (ps *phones) reset(people ...string) {
+	for _, id := range people {
+		ps.mu.Lock()
+		p := ps.byID[id]
+		ps.mu.Unlock()
+		if p != nil {
+			p.device.reset()
+			p.Home()
+		}
+	}
+}
