@@ -53,6 +53,12 @@ function openidClient({ config, begin, finish, signOut }) {
   }
 }
 
+// cookiesOf returns the values of Set-Cookie. Debian 12's node has no getSetCookie. There the values are
+// joined by commas, and a date contains a comma too.
+function cookiesOf({ headers }) {
+  return headers.getSetCookie?.() ?? (headers.get('set-cookie') ?? '').split(/, (?=[^;, ]+=)/).filter(Boolean)
+}
+
 // authJS passes requests below the base path to Auth.js, and shows the session elsewhere.
 function authJS({ config }) {
   return async (req, res, url) => {
@@ -65,7 +71,7 @@ function authJS({ config }) {
       body: own && req.method === 'POST' ? Buffer.concat(chunks) : undefined,
     })
     const response = await Auth(request, config)
-    for (const cookie of response.headers.getSetCookie()) res.appendHeader('Set-Cookie', cookie)
+    for (const cookie of cookiesOf(response)) res.appendHeader('Set-Cookie', cookie)
     response.headers.forEach((value, name) => name === 'set-cookie' || res.setHeader(name, value))
     let body = await response.text()
     if (!own) {
