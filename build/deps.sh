@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Brings what the tests need besides Go: a browser, a font with Chinese characters, one with
-# emoji, a reader of QR codes, PostgreSQL's server, node with npm, nginx, Caddy, curl, make, the C
-# compiler that Go's race detector needs, and clients of OpenID Connect: Apache's module, Python's and Ruby's
-# libraries, and git-credential-oauth.
+# emoji, a reader of QR codes, the servers of PostgreSQL, MariaDB and Redis, node with npm, nginx, Caddy,
+# curl, make, the C compiler that Go's race detector needs, and clients of OpenID Connect: Apache's module,
+# Python's and Ruby's libraries, and git-credential-oauth.
 # On Debian as root it says in one line what it installs and installs it. Elsewhere it says
 # what to install and fails. "deps.sh --check" only looks.
 set -euo pipefail
@@ -18,6 +18,7 @@ browser() {
 chinese() { command -v fc-list >/dev/null && [ -n "$(fc-list :lang=zh family)" ]; }
 postgres() { command -v initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; }
 python3_has() { local p=/usr/bin/python3; [ -x "$p" ] || p=python3; "$p" -c "import $1" 2>/dev/null; }
+redis() { command -v redis-server >/dev/null || command -v valkey-server >/dev/null; }
 emoji() { command -v fc-list >/dev/null && fc-list : family | grep -qi emoji; }
 
 missing=()
@@ -26,6 +27,9 @@ chinese || missing+=(fontconfig fonts-wqy-microhei)
 emoji || missing+=(fonts-noto-color-emoji)
 command -v zbarimg >/dev/null || missing+=(zbar-tools)
 postgres || missing+=(postgresql)
+command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server-core)
+command -v my_print_defaults >/dev/null || missing+=(mariadb-client-core) # for mariadb-install-db
+redis || missing+=(redis-server)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx)

@@ -20,11 +20,9 @@ func newApp(sign *login.Handler) http.Handler {
 	r := chi.NewRouter()
 	r.Use(middleware.Recoverer) // not middleware.Logger: it logs the query, which has WeChat's code in the callback
 
-	// The sign-in handler serves all methods of these paths.
-	r.Handle("/sign-in", sign)
-	r.Handle("/sign-in/*", sign)
-	r.Handle("/sign-out", sign)
-	r.Handle("/wechat/callback", sign)
+	for _, path := range sign.Paths() { // /sign-in, /sign-out and the callback
+		r.Handle(path, sign)
+	}
 
 	r.Get("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

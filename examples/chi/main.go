@@ -47,8 +47,12 @@ func main() {
 
 // newSignIn returns the sign-in handler for an app at url. With the simulator,
 // every browser is treated as WeChat's, so that a desktop browser works, and
-// the simulator's avatars are shown. The key is new at each start, so a restart
-// ends pending sign-ins; in production read a fixed key.
+// the simulator's avatars are shown.
+//
+// A restart signs all users out, because Config.Store is not set and the sessions
+// are in memory: package login/sqlstore keeps them in a database, and ../users
+// uses it. The key is new at each start, so a restart also ends pending sign-ins;
+// in production read a fixed key.
 func newSignIn(url string, account *wechat.Client, simulated bool) (*login.Handler, error) {
 	key := make([]byte, 32)
 	rand.Read(key)

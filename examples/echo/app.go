@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v5/middleware"
 
 	"github.com/weigate/weigate/login"
+	"github.com/weigate/weigate/login/echologin"
 )
 
 //go:embed home.html
@@ -18,22 +19,17 @@ func newApp(sign *login.Handler) http.Handler {
 	e := echo.New()
 	e.Use(middleware.Recover()) // in an access log use URIPath, not URI: the query of the callback has WeChat's code
 
-	// The sign-in handler serves all methods of these paths.
-	e.Any("/sign-in", echo.WrapHandler(sign))
-	e.Any("/sign-in/*", echo.WrapHandler(sign))
-	e.Any("/sign-out", echo.WrapHandler(sign))
-	e.Any("/wechat/callback", echo.WrapHandler(sign))
+	echologin.Mount(e, sign) // /sign-in, /sign-out and the callback
 
 	e.GET("/", func(c *echo.Context) error { return c.HTMLBlob(http.StatusOK, home) })
 	e.GET("/account", func(c *echo.Context) error {
-		session, _ := login.FromContext(c.Request().Context())
-		return c.JSON(http.StatusOK, map[string]string{"openid": session.OpenID})
-	}, echo.WrapMiddleware(sign.Require))
+		return c.JSON(http.StatusOK, map[string]string{"openid": echologin.Session(c).OpenID})
+	}, echologin.Require(sign))
 	e.GET("/profile", func(c *echo.Context) error {
-		session, _ := login.FromContext(c.Request().Context())
+		session := echologin.Session(c)
 		return c.JSON(http.StatusOK, map[string]string{
 			"openid": session.OpenID, "nickname": session.Nickname, "avatar": session.AvatarURL,
 		})
-	}, echo.WrapMiddleware(sign.RequireProfile))
+	}, echologin.RequireProfile(sign))
 	return e
 }

@@ -5,6 +5,7 @@ go 1.25.0
 require (
 	github.com/gin-gonic/gin v1.12.0
 	github.com/weigate/weigate v0.0.0
+	github.com/weigate/weigate/login/ginlogin v0.0.0
 )
 
 require (
@@ -39,4 +40,7 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-replace github.com/weigate/weigate => ../..
+replace (
+	github.com/weigate/weigate => ../..
+	github.com/weigate/weigate/login/ginlogin => ../../login/ginlogin
+)
