@@ -1,0 +1,101 @@
+package main
+
+import (
+	"database/sql"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/weigate/weigate/login"
+)
+
+//go:embed home.html
+var home []byte
+
+// app is the app behind the sign-in. name is the name of this replica.
+type app struct {
+	sign *login.Handler
+	db   *sql.DB
+	name string
+}
+
+// handler returns the routes of the app.
+func (a *app) handler() http.Handler {
+	mux := http.NewServeMux()
+	a.sign.Mount(mux) // /sign-in, /sign-out and the callback
+
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Write(home)
+	})
+	mux.Handle("GET /account", a.sign.Require(http.HandlerFunc(a.account)))
+	mux.Handle("GET /api/sessions", a.sign.RequireAPI(http.HandlerFunc(a.sessions)))
+	mux.Handle("DELETE /api/sessions/{id}", a.sign.RequireAPI(http.HandlerFunc(a.endSession)))
+	mux.Handle("DELETE /api/sessions", a.sign.RequireAPI(http.HandlerFunc(a.endOthers)))
+	return http.NewCrossOriginProtection().Handler(mux) // requests of other sites change nothing
+}
+
+// account shows the app's own user.
+func (a *app) account(w http.ResponseWriter, r *http.Request) {
+	session, _ := login.FromContext(r.Context())
+	writeJSON(w, http.StatusOK, map[string]string{"user": session.Subject, "openid": session.OpenID, "replica": a.name})
+}
+
+// device is a session in the list of a user.
+type device struct {
+	ID         string `json:"id"`
+	UserAgent  string `json:"user_agent"`
+	SignedInAt string `json:"signed_in_at"`
+	Current    bool   `json:"current"` // of the browser that asks
+}
+
+// sessions lists where the user is signed in.
+func (a *app) sessions(w http.ResponseWriter, r *http.Request) {
+	current, _ := login.FromContext(r.Context())
+	all, err := a.sign.Sessions(r.Context(), current.Subject)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	devices := []device{}
+	for _, s := range all {
+		devices = append(devices, device{ID: s.ID, UserAgent: s.UserAgent,
+			SignedInAt: s.SignedInAt.Format("2006-01-02T15:04:05Z07:00"), Current: s.ID == current.ID})
+	}
+	writeJSON(w, http.StatusOK, devices)
+}
+
+// endSession signs one device of the user out.
+func (a *app) endSession(w http.ResponseWriter, r *http.Request) {
+	current, _ := login.FromContext(r.Context())
+	if err := a.sign.SignOutSession(r.Context(), current.Subject, r.PathValue("id")); err != nil {
+		writeError(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// endOthers signs all other devices of the user out.
+func (a *app) endOthers(w http.ResponseWriter, r *http.Request) {
+	if err := a.sign.SignOutOthers(r); err != nil {
+		writeError(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// writeError answers a request that failed because of the store, or of a session that does not exist.
+func writeError(w http.ResponseWriter, err error) {
+	if errors.Is(err, login.ErrNoSession) {
+		writeJSON(w, http.StatusNotFound, map[string]string{"error": "no_session"})
+		return
+	}
+	writeJSON(w, http.StatusServiceUnavailable, map[string]string{"error": "unavailable"})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v)
+}
