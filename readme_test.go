@@ -178,8 +178,8 @@ func waitFor(t *testing.T, addr string) {
 
 // pieces are the packages that code in the documents imports.
 var pieces = []string{
-	"context", "errors", "fmt", "net/http", "net/http/httptest", "testing",
-	modulePath + "/login", modulePath + "/wechat", modulePath + "/wechat/wechattest",
+	"context", "database/sql", "errors", "fmt", "net/http", "net/http/httptest", "testing",
+	modulePath + "/login", modulePath + "/login/sqlstore", modulePath + "/wechat", modulePath + "/wechat/wechattest",
 }
 
 // asTest returns a test file: the code with a package clause and imports.
