@@ -119,7 +119,8 @@ func TestSessionsSurviveTheDeathOfTheServer(t *testing.T) {
 	if _, err := store.Session(t.Context(), "a", start()); !errors.Is(err, login.ErrUnavailable) {
 		t.Errorf("without the server: %v, want ErrUnavailable", err)
 	}
-	if _, _, err := store.BeginAttempt(t.Context(), login.Attempt{ID: "f"}, start()); !errors.Is(err, login.ErrUnavailable) {
+	_, _, err := store.BeginAttempt(t.Context(), login.Attempt{ID: "f"}, start())
+	if !errors.Is(err, login.ErrUnavailable) {
 		t.Errorf("without the server: %v, want ErrUnavailable", err)
 	}
 	s.run()

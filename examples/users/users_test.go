@@ -134,7 +134,8 @@ func TestTwoUsersOfOnePersonAreJoined(t *testing.T) {
 			}
 		}
 		var notes int
-		if err := u.DB.QueryRow(`SELECT count(*) FROM notes WHERE user_id = $1`, older).Scan(&notes); err != nil || notes != 2 {
+		err := u.DB.QueryRow(`SELECT count(*) FROM notes WHERE user_id = $1`, older).Scan(&notes)
+		if err != nil || notes != 2 {
 			t.Errorf("the user has %d notes (%v), want those of both", notes, err)
 		}
 		if _, err := u.Sessions.Session(t.Context(), "b", now); !errors.Is(err, login.ErrNoSession) {
