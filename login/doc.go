@@ -2,9 +2,11 @@
 // account (服务号), elsewhere by WeChat's QR code through a website app (网站应用). It stores
 // their sessions.
 //
-// The names to know are [New] with its [Config], [Handler.Mount], [Handler.Require] and
-// [Handler.RequireProfile] around the pages of your program, and [FromContext] for the [Session].
-// Config.OnSignIn connects users with the program's own records, or refuses them.
+// The names to know are [New] with its [Config], [Handler.Mount], [Handler.Require] around the pages
+// of your program and [Handler.RequireAPI] around its API, and [FromContext] for the [Session].
+// Config.OnSignIn connects users with the program's own records, or refuses them. Without
+// Config.Store, sessions are in memory, and a restart signs all users out: package login/sqlstore
+// stores them in an SQL database.
 //
 //	package main
 //
@@ -36,8 +38,11 @@
 //		log.Fatal(http.ListenAndServe(":8080", mux))
 //	}
 //
-// Several processes can share a [Store]; login/storetest tests an implementation.
-// [Handler.CreateSession] creates a session for a user who was authenticated by other means.
+// [Handler.RequireProfile] also asks for nickname and avatar (头像昵称). [Handler.Sessions] lists where a
+// user is signed in, and [Handler.SignOutUser] signs a user out everywhere. [Handler.CreateSession]
+// creates a session for a user who was authenticated by other means. Several processes can share a
+// [Store]; login/storetest tests an implementation. The modules login/ginlogin and login/echologin
+// have middleware for gin and echo.
 //
 // # Addresses
 //
@@ -65,7 +70,12 @@
 //	POST /sign-in/profile    continues without them, remembered for the session
 //	GET  /sign-in/me         200 and the session as JSON, or 401 {"error":"signed_out"}
 //	GET  /sign-out           a page with a button
-//	POST /sign-out           ends the session and every pending sign-in of this browser, 303
+//	POST /sign-out           ends the session and every pending sign-in of this browser, 303; a script
+//	                         gets 200 and {"return":"https://…"} instead
+//
+// A script or program that cannot be served gets JSON instead of a page, with the same status. Its
+// member "error" is "signed_out", "profile_required", "unavailable" or the kind of the page. Its
+// member "request_id" is also in the header X-Request-Id and in the log.
 //
 // The program's own sign-out button is a form with method post and action /sign-out. Its field
 // "return" is optional. The page with the form must not have the Referrer-Policy "no-referrer".

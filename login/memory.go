@@ -19,7 +19,7 @@ import (
 // It is safe for concurrent use. Create it with NewMemoryStore.
 type MemoryStore struct {
 	// MaxRows is the greatest number of sessions, and also the greatest number of attempts. 0 means
-	// 100,000. A full store then needs about 90 MB. Set MaxRows before the first use of the store.
+	// 100,000. A full store then needs about 130 MB. Set MaxRows before the first use of the store.
 	MaxRows int
 
 	mu        sync.Mutex
