@@ -103,8 +103,8 @@ func New(conf Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("demo: URL: %w", err)
 	}
-	// The key encrypts cookies. A new key at each start is enough, because no session survives a
-	// restart.
+	// The key encrypts cookies. A new key at each start is enough, because sessions are in memory and
+	// end with the process.
 	key := make([]byte, 32)
 	rand.Read(key)
 	signIn, err := login.New(login.Config{
