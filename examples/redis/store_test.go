@@ -7,7 +7,6 @@ import (
 	"net"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -55,7 +54,7 @@ func (s *server) run() {
 	_, port, _ := strings.Cut(s.address, ":")
 	s.cmd = exec.Command(s.program, "--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
 		"--appendonly", "yes")
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	s.cmd.SysProcAttr = childAttributes()
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

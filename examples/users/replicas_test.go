@@ -92,7 +92,7 @@ func startReplicas(t *testing.T) *replicas {
 func (r *replicas) run(cmd *exec.Cmd, address string) {
 	r.t.Helper()
 	cmd.Stdout, cmd.Stderr = r, r
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = childAttributes()
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}

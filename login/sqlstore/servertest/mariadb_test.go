@@ -53,7 +53,7 @@ func (s *server) command(name string, arguments ...string) (*exec.Cmd, error) {
 	arguments = append([]string{"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data")}, arguments...)
 	cmd := exec.Command(path, arguments...)
 	cmd.Dir = s.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = childAttributes()
 	if os.Getuid() == 0 {
 		cmd.SysProcAttr.Credential, err = serverUser()
 	}
