@@ -19,6 +19,7 @@ import (
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/relay"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/scan"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
@@ -30,6 +31,7 @@ import (
 // routes: signin, scan, oidc, relay (WeChat's own protocol for apps) and forwardauth.
 type services struct {
 	site     *web.Site
+	saved    *savedrequest.Requests // requests that are too long for a cookie
 	sessions *session.Manager
 	policy   access.Policy  // which users may use which apps
 	appIDs   gateway.AppIDs // of the connectors
@@ -81,6 +83,14 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 		},
 	}
 
+	s.saved, err = savedrequest.New(savedrequest.Config{
+		URL: c.URL, Keys: a.options.Sealer.Derive("saved request"), Store: a.store, Site: site, Limits: a.limits,
+		Now: a.options.Now,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+
 	// Packages signin and scan need each other. signin redirects desktop browsers to the QR code page
 	// of scan. scan creates the session of a desktop browser through signin. So scan is built first.
 	// It gets the handler of signin later, when Mount registers its routes.
@@ -105,6 +115,7 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	}
 
 	mux := route.NewMux()
+	s.saved.Mount(mux)
 	s.signIn.Mount(mux)
 	scanHandler.Mount(mux, s.signIn)
 	oidcHandler.Mount(mux)
@@ -138,7 +149,8 @@ func (a *App) newScan(c *config.Config, s *services) (*scan.Handler, error) {
 func (a *App) newSignIn(c *config.Config, s *services, scanHandler *scan.Handler) (*signin.Handler, error) {
 	cfg := signin.Config{
 		URL: c.URL, Insecure: c.Insecure, Keys: a.options.Sealer.Derive("login flow"), Connectors: a.connectors(c),
-		Users: a.store, Attempts: a.store, Events: a.store, Sessions: s.sessions, Site: s.site, Limits: a.limits,
+		Users: a.store, Attempts: a.store, Events: a.store, Sessions: s.sessions, Site: s.site, Saved: s.saved,
+		Limits:        a.limits,
 		ProfileMaxAge: c.ProfileMaxAge, Pictures: pictureOrigins(c.WeChat),
 		RequestID: route.RequestID, Observe: a.observeSignIn, Logger: a.options.Logger, Now: a.options.Now,
 	}
@@ -159,7 +171,7 @@ func (a *App) newOIDC(c *config.Config, s *services) (*oidc.Handler, error) {
 	}
 	return oidc.New(oidc.Config{
 		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return clients },
-		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, AppIDs: s.appIDs,
+		SignIn: s.signIn, Access: s.policy, Site: s.site, Saved: s.saved, Users: a.store, AppIDs: s.appIDs,
 		Subjects: a.store, Grants: a.store, Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer,
 		Limits: a.limits, SignInOrigins: openOrigins(c.WeChat), OtherAlgorithms: assertionAlgorithms(c.Apps),
 		RequestID: route.RequestID, Observe: a.observeOIDC, Logger: a.options.Logger, Now: a.options.Now,
@@ -178,7 +190,8 @@ func assertionAlgorithms(apps []config.App) []string {
 func (a *App) newRelay(c *config.Config, s *services) (*relay.Handler, error) {
 	return relay.New(relay.Config{
 		URL: c.URL, Apps: relayApps(c.Apps), VerifyFiles: c.VerifyFiles,
-		SignIn: s.signIn, Access: s.policy, Site: s.site, Users: a.store, AppIDs: s.appIDs, Grants: a.store,
+		SignIn: s.signIn, Access: s.policy, Site: s.site, Saved: s.saved, Users: a.store, AppIDs: s.appIDs,
+		Grants: a.store,
 		Sealer: a.options.Sealer,
 		// relay must know the actual browser, even with a simulator. The reason: WeChat's browser
 		// treats the fragment of a redirect differently from other browsers.

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -23,6 +24,7 @@ type ReturnPolicy struct {
 	Origin         string          // the program's own origin, such as https://app.example.com
 	Prefix         string          // the path below which the program is served; "" at the root
 	AllowedOrigins map[string]bool // other origins that a return address may have
+	MaxLength      int             // greatest length of a return address, in bytes; 0 = MaxReturn
 
 	// ReservedPaths are the paths of the sign-in itself, below Prefix. Check rejects them, because
 	// the user must end on a page of the program, not in the sign-in again. An entry "/x/" reserves
@@ -57,8 +59,9 @@ func (p *ReturnPolicy) Check(address string) (string, error) {
 	if address == "" {
 		return p.Home(), nil
 	}
-	if len(address) > MaxReturn {
-		return "", fmt.Errorf("%w: longer than %d bytes", ErrReturn, MaxReturn)
+	longest := cmp.Or(p.MaxLength, MaxReturn)
+	if len(address) > longest {
+		return "", fmt.Errorf("%w: longer than %d bytes", ErrReturn, longest)
 	}
 	if err := origin.CheckBytes(address); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrReturn, err)
@@ -84,8 +87,8 @@ func (p *ReturnPolicy) Check(address string) (string, error) {
 		return rest, nil
 	}
 	// Split adds a slash to "https://host", so the canonical form may be longer than address.
-	if len(base)+len(rest) > MaxReturn {
-		return "", fmt.Errorf("%w: longer than %d bytes", ErrReturn, MaxReturn)
+	if len(base)+len(rest) > longest {
+		return "", fmt.Errorf("%w: longer than %d bytes", ErrReturn, longest)
 	}
 	return base + rest, nil
 }

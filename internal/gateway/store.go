@@ -1,11 +1,11 @@
 // Package gateway defines the data of the login gateway, and the contracts that a store fulfils.
-// The data are users, identities, apps, sessions, grants, tickets (sign-ins by QR code), keys and
-// events.
+// The data are users, identities, apps, sessions, grants, tickets (sign-ins by QR code), saved
+// requests, keys and events.
 //
 // The contracts are interfaces: [Users], [Subjects], [Sessions], [Attempts], [Grants], [Tickets],
-// [Keys] and [Events]. A package that uses a store takes the one or two that it needs. [Store]
-// combines them for the composition root, the package that creates the store and passes it to the
-// others. [Join] decides, as a pure function, which user a sign-in belongs to.
+// [SavedRequests], [Keys] and [Events]. A package that uses a store takes the one or two that it
+// needs. [Store] combines them for the composition root, the package that creates the store and
+// passes it to the others. [Join] decides, as a pure function, which user a sign-in belongs to.
 //
 // The package does no I/O and imports only the standard library.
 //
@@ -16,7 +16,7 @@
 //   - A hash is the SHA-256 of a random secret that only its bearer has, so that a copy of the
 //     database gives nobody a session or a token.
 //   - Methods are safe for concurrent use, also by several processes on one database. Each method
-//     except Sweep is one transaction.
+//     except Sweep and SaveRequest is one transaction.
 //   - "ErrNotFound when there is none", in the comment of a method, means: in this case the method
 //     returns the error and changes nothing.
 //   - When a context ends while a method waits, the error wraps the context's error. The method may
@@ -43,6 +43,7 @@ type Store interface {
 	Attempts
 	Grants
 	Tickets
+	SavedRequests
 	Keys
 	Events
 	Maintenance

@@ -136,6 +136,21 @@ var (
 	// bound replaces older tickets.
 	Tickets           = Count{Name: "tickets", Max: 20_000}
 	TicketsPerNetwork = Count{Name: "tickets_network", Max: 2000}
+
+	// The address of a request: its path and query. nginx and many other servers accept request lines
+	// of 8 kB.
+	RequestAddress = Size{Name: "request_address", Bytes: 8 << 10}
+
+	// Saved requests are the rows of requests whose addresses are too long for a cookie, while their
+	// users sign in. With RequestAddress, all of them together need 80 MB at most. A new request
+	// beyond a bound replaces older requests.
+	SavedRequests           = Count{Name: "saved_requests", Max: 10_000}
+	SavedRequestsPerNetwork = Count{Name: "saved_requests_network", Max: 1000}
+	SavedRequestsPerBrowser = Count{Name: "saved_requests_browser", Max: 20}
+	// How long a request is kept after it was saved or used.
+	SavedRequestTime = Time{Name: "saved_request_time", Duration: time.Hour}
+	// How many requests clients of one network may save.
+	NewSavedRequestsPerNetwork = Rate{Name: "new_saved_requests_network", PerSecond: 20, Burst: 400}
 )
 
 // WeChatCalls is the default of the key limits.wechat_calls. It is how many codes one process sends
@@ -164,17 +179,20 @@ func Table() []Row {
 		SignedInPerAddress, SignedInPerNetwork, SignedInPerBrowser,
 		AppPerAddress, AppPerNetwork, VerifyPerAddress, VerifyPerNetwork, OtherPerAddress, OtherPerNetwork,
 		WrongSecrets, RecentRefusals, RefusedCodesPerNetwork, RefusedCodes, NewUsersPerNetwork,
-		WrongNumberPerUser, LogLines, LogLinesPerCause,
+		WrongNumberPerUser, NewSavedRequestsPerNetwork, LogLines, LogLinesPerCause,
 	} {
 		add(r.Name, r)
 	}
-	for _, c := range []Count{Connections, MetricsConnections, Cookies, FailedAttempts, Tickets, TicketsPerNetwork} {
+	for _, c := range []Count{
+		Connections, MetricsConnections, Cookies, FailedAttempts, Tickets, TicketsPerNetwork,
+		SavedRequests, SavedRequestsPerNetwork, SavedRequestsPerBrowser,
+	} {
 		add(c.Name, c)
 	}
-	for _, s := range []Size{Headers, RequestBody, LoggedPath, LoggedValue} {
+	for _, s := range []Size{Headers, RequestAddress, RequestBody, LoggedPath, LoggedValue} {
 		add(s.Name, s)
 	}
-	for _, d := range []Time{HeaderTime, RequestTime, ResponseTime, IdleTime} {
+	for _, d := range []Time{HeaderTime, RequestTime, ResponseTime, IdleTime, SavedRequestTime} {
 		add(d.Name, d)
 	}
 	keys := map[string]string{Connections.Name: "limits.connections"}

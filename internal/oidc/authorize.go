@@ -17,7 +17,7 @@ import (
 	"github.com/weigate/weigate/internal/admission"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
-	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
@@ -54,12 +54,16 @@ func (h *Handler) authorizePost(w http.ResponseWriter, r *http.Request) {
 		h.showError(w, r, "authorize", &pageError{kind: web.BadRequest}, pageLinks{})
 		return
 	}
-	route.SeeOther(w, h.path+pathAuthorize+"?"+values.Encode())
+	h.cfg.Site.Redirect(w, r, http.StatusSeeOther, h.path+pathAuthorize+"?"+values.Encode())
 }
 
 func (h *Handler) authorizeGet(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil || len(r.URL.RawQuery) > maxQuery {
+	switch {
+	case savedrequest.TooLong(r):
+		h.showError(w, r, "authorize", &pageError{kind: web.AddressTooLong}, pageLinks{})
+		return
+	case err != nil:
 		h.showError(w, r, "authorize", &pageError{kind: web.BadRequest}, pageLinks{})
 		return
 	}
@@ -145,7 +149,13 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 	if err != nil {
 		return err
 	}
-	sameRequest := h.requestURL(req, paramLoginRequest, req.loginRequestID)
+	switch next.Step { // all steps after which the browser makes this request again
+	case admission.SignIn, admission.Reauthenticate, admission.Confirm, admission.Wait, admission.AskProfile:
+		if !h.shorten(w, r, req) {
+			return nil
+		}
+	}
+	sameRequest := h.continueURL(req, paramLoginRequest, req.loginRequestID)
 	// Two steps continue below the switch: Admit, and AskProfile if the user is not asked.
 	switch next.Step {
 	case admission.Cancelled:
@@ -156,13 +166,13 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 	case admission.SignIn, admission.Reauthenticate:
 		return h.beginSignIn(w, r, req, next.Step == admission.Reauthenticate)
 	case admission.Confirm:
-		page := web.ConfirmPage(req.client.App, browser.User, h.requestURL(req, paramContinue, "1"))
-		page.Back = h.requestURL(req, paramCancel, "1")
+		page := web.ConfirmPage(req.client.App, browser.User, h.continueURL(req, paramContinue, "1"))
+		page.Back = h.continueURL(req, paramCancel, "1")
 		h.cfg.Site.Show(w, r, page)
 		return nil
 	case admission.Wait:
 		page := web.WaitingPage(req.client.App, browser.User, sameRequest)
-		page.Back = h.requestURL(req, paramCancel, "1")
+		page.Back = h.continueURL(req, paramCancel, "1")
 		h.cfg.Site.Show(w, r, page)
 		return nil
 	case admission.Deny, admission.InteractionRequired:
@@ -250,17 +260,15 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req *autho
 	login := session.LoginRequest{
 		ID:             id,
 		App:            req.client.App,
-		ReturnURL:      h.requestURL(req, append(confirmation, paramLoginRequest, id)...),
-		RestartURL:     h.requestURL(req, confirmation...),
-		CancelURL:      h.requestURL(req, paramCancel, "1"),
+		ReturnURL:      h.continueURL(req, append(confirmation, paramLoginRequest, id)...),
+		RestartURL:     h.continueURL(req, confirmation...),
+		CopyURL:        h.requestURL(req),
+		CancelURL:      h.continueURL(req, paramCancel, "1"),
 		Connector:      access.SubjectConnector(req.client.Subject),
 		Reauthenticate: reauthenticate,
 		Consent:        req.reauthenticates(), // WeChat's consent page; consent.go serves another page
 		Profile:        slices.Contains(req.scopes, scopeProfile),
 		UILocales:      req.uiLocales,
-	}
-	if len(login.ReturnURL) > session.MaxReturn {
-		return badRequest("the request is too long to be carried through sign-in; shorten state, nonce or redirect_uri")
 	}
 	return h.cfg.SignIn.Begin(w, r, login)
 }

@@ -58,12 +58,15 @@ func (h *Handler) askConsent(w http.ResponseWriter, r *http.Request, t *redirect
 		return newError(http.StatusForbidden, codeConsentRequired, "the user must confirm on a page").
 			because(codeConsentRequired, slog.String("redirect_uri", web.LoggedURL(req.redirectURI)))
 	}
+	if !h.shorten(w, r, req) {
+		return nil
+	}
 	until := strconv.FormatInt(h.cfg.Now().Add(consentLifetime).Unix(), 10)
 	token := until + "." + h.consentMAC(h.cfg.Sealer.Derive(purposeConsent)[0], req, browser, until)
 	page := web.Page{
 		Kind: web.Consent, App: req.client.Name, User: web.UserOf(browser.User), Opens: opens(req.redirectURI),
-		Go:   h.requestURL(req, paramLoginRequest, req.loginRequestID, paramConsent, token),
-		Back: h.requestURL(req, paramCancel, "1"),
+		Go:   h.continueURL(req, paramLoginRequest, req.loginRequestID, paramConsent, token),
+		Back: h.continueURL(req, paramCancel, "1"),
 	}
 	h.cfg.Site.Show(w, r, page)
 	return nil

@@ -124,7 +124,7 @@ func (e *pageError) code() string {
 	switch {
 	case e.kind == web.UnknownApp:
 		return codeInvalidClient
-	case e.kind.Status() == http.StatusBadRequest:
+	case e.kind.Status() == http.StatusBadRequest, e.kind == web.AddressTooLong:
 		return codeInvalidRequest
 	}
 	return codeAccessDenied

@@ -17,6 +17,7 @@ import (
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite"
 	"github.com/weigate/weigate/internal/web"
@@ -29,6 +30,7 @@ type store interface {
 	gateway.Grants
 	gateway.Keys
 	gateway.Events
+	gateway.SavedRequests
 }
 
 // newMemory opens a store of its own in memory.
@@ -131,7 +133,13 @@ func newFixture(t testing.TB, s store, alg string, options ...option) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Site: site, Users: e.store, Subjects: e.store,
+	saved, err := savedrequest.New(savedrequest.Config{URL: e.issuer, Keys: master.Derive("saved request"),
+		Store: e.store, Site: site, Now: e.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved.Mount(mux)
+	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Site: site, Saved: saved, Users: e.store, Subjects: e.store,
 		Grants: e.store, Events: e.store,
 		Keys: ring, Sealer: master, Limits: limit.NewLimiter(nil), Now: e.clock.now, Observe: e.observe}
 	for _, o := range options {

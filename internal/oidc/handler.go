@@ -20,6 +20,7 @@ import (
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
@@ -44,7 +45,8 @@ type Config struct {
 	Clients  func() *Registry // returns the current apps; called once per request
 	SignIn   SignIn
 	Access   access.Policy
-	Site     *web.Site // renders pages
+	Site     *web.Site              // renders pages
+	Saved    *savedrequest.Requests // keeps requests that are too long for a cookie
 	Users    access.Users
 	AppIDs   gateway.AppIDs   // optional: the appid at WeChat of each connector
 	Subjects gateway.Subjects // stores the sub of each user in each app

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
@@ -49,7 +49,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 		for name, values := range r.URL.Query() {
 			form[name] = append(form[name], values...)
 		}
-		route.SeeOther(w, h.path+pathLogout+"?"+form.Encode())
+		h.cfg.Site.Redirect(w, r, http.StatusSeeOther, h.path+pathLogout+"?"+form.Encode())
 	default:
 		notAllowed(w, "GET, POST")
 	}
@@ -70,7 +70,11 @@ func (h *Handler) readLogoutForm(w http.ResponseWriter, r *http.Request) (url.Va
 
 func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil || len(r.URL.RawQuery) > maxQuery {
+	switch {
+	case savedrequest.TooLong(r):
+		h.showError(w, r, "logout", &pageError{kind: web.AddressTooLong}, pageLinks{})
+		return
+	case err != nil:
 		h.showError(w, r, "logout", &pageError{kind: web.BadRequest}, pageLinks{})
 		return
 	}
@@ -103,7 +107,7 @@ func (h *Handler) logoutGet(w http.ResponseWriter, r *http.Request) {
 	// Without an id_token_hint, another site may have made this request. So the browser is not
 	// redirected at once: the user first sees the page that the session has ended.
 	if req.continueTo != "" && req.subject != "" {
-		route.SeeOther(w, req.continueTo)
+		h.cfg.Site.Redirect(w, r, http.StatusSeeOther, req.continueTo, req.client.PostLogoutRedirectURIs...)
 		return
 	}
 	h.showSignedOut(w, r, req)

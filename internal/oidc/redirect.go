@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/weigate/weigate/internal/origin"
-	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -114,7 +113,7 @@ func (t *redirectable) checkResponseMode(mode string) error {
 // are the names and values of its parameters.
 func (h *Handler) respond(w http.ResponseWriter, r *http.Request, t *redirectable, pairs ...string) {
 	if t.mode == ModeQuery {
-		route.SeeOther(w, h.appURL(t, pairs...))
+		h.cfg.Site.Redirect(w, r, http.StatusSeeOther, h.appURL(t, pairs...), t.redirectURI)
 		return
 	}
 	form := &web.AppForm{Address: t.redirectURI, Fields: map[string]string{}, Redirects: h.redirectsAfterForm(t.client)}

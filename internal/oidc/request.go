@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -65,7 +66,7 @@ func authorizeParameters() []string {
 		paramLoginRequest, paramContinue, paramCancel, paramConsent, paramSub}
 }
 
-// maxQuery is the greatest length of the parameters of a request, in bytes.
+// maxQuery is the greatest length of the parameters in a form, in bytes.
 const maxQuery = 8 << 10
 
 // redirectable is an authorize request whose client and redirect URI are valid. All later errors
@@ -97,6 +98,7 @@ type authorizeRequest struct {
 	confirmed      bool   // paramContinue: the user has agreed to sign in again
 	cancel         bool   // paramCancel
 	consent        string // paramConsent
+	savedAs        string // the short address of this request; "" = it was not saved, see shorten
 }
 
 // parseClient validates client_id and redirect_uri, before any other parameter is read. Its errors
@@ -237,7 +239,8 @@ func (req *authorizeRequest) reauthenticates() bool {
 
 // requestURL returns the path and query at which the browser makes this request again, after a
 // sign-in or a page. pairs are the names and values of parameters that the gateway adds. Unknown
-// parameters of the original request are dropped, because the address must fit into a cookie.
+// parameters of the original request are dropped, so that the address often fits into a cookie. See
+// also continueURL.
 func (h *Handler) requestURL(req *authorizeRequest, pairs ...string) string {
 	q := url.Values{"response_type": {"code"}, "client_id": {req.client.ID}, "redirect_uri": {req.redirectURI},
 		"scope": {strings.Join(req.scopes, " ")}}
@@ -260,6 +263,25 @@ func (h *Handler) requestURL(req *authorizeRequest, pairs ...string) string {
 		setNonEmpty(q, pairs[i], pairs[i+1])
 	}
 	return h.path + pathAuthorize + "?" + q.Encode()
+}
+
+// shorten saves a request that is too long for a cookie, so that continueURL returns short addresses.
+// With false, it has written the response.
+func (h *Handler) shorten(w http.ResponseWriter, r *http.Request, req *authorizeRequest) bool {
+	address := h.requestURL(req)
+	short, ok := h.cfg.Saved.Shorten(w, r, address)
+	if ok && short != address {
+		req.savedAs = short
+	}
+	return ok
+}
+
+// continueURL returns the address of requestURL, or the short address of a saved request.
+func (h *Handler) continueURL(req *authorizeRequest, pairs ...string) string {
+	if req.savedAs == "" {
+		return h.requestURL(req, pairs...)
+	}
+	return savedrequest.Join(req.savedAs, pairs...)
 }
 
 func setNonEmpty(q url.Values, name, value string) {

@@ -95,13 +95,19 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 	if err != nil {
 		return err
 	}
-	sameRequest := h.requestURL(req, paramLoginRequest, req.loginRequestID)
+	switch next.Step { // all steps after which the browser makes this request again
+	case admission.SignIn, admission.Reauthenticate, admission.Confirm, admission.Wait, admission.AskProfile:
+		if !h.shorten(w, r, req) {
+			return nil
+		}
+	}
+	sameRequest := h.continueURL(req, paramLoginRequest, req.loginRequestID)
 	// Two steps continue below the switch: Admit, and AskProfile if the user is not asked.
 	switch next.Step {
 	case admission.SignIn, admission.Reauthenticate:
 		return h.beginSignIn(w, r, req, next.Step == admission.Reauthenticate)
 	case admission.Confirm:
-		h.show(w, r, web.ConfirmPage(req.app.App, browser.User, h.requestURL(req, paramContinue, "1")))
+		h.show(w, r, web.ConfirmPage(req.app.App, browser.User, h.continueURL(req, paramContinue, "1")))
 		return nil
 	case admission.Wait:
 		h.show(w, r, web.WaitingPage(req.app.App, browser.User, sameRequest))
@@ -134,11 +140,10 @@ func (h *Handler) retryURL(req *request, page web.Kind, answered bool) string {
 
 // beginSignIn redirects the browser to sign in.
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req *request, reauthenticate bool) error {
-	restart := h.requestURL(req)
-	id := admission.NewLoginRequestID(restart)
+	id := admission.NewLoginRequestID(h.requestURL(req))
 	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{
-		ID: id, ReturnURL: h.requestURL(req, paramLoginRequest, id), RestartURL: restart, App: req.app.App,
-		Connector:      req.connector(),
+		ID: id, ReturnURL: h.continueURL(req, paramLoginRequest, id), RestartURL: h.continueURL(req),
+		CopyURL: h.requestURL(req), App: req.app.App, Connector: req.connector(),
 		Reauthenticate: reauthenticate, Consent: req.forcePopup, Profile: wantsProfile(req.scopes),
 		UILocales: req.language(),
 	})
@@ -158,8 +163,7 @@ func (h *Handler) sendCode(w http.ResponseWriter, r *http.Request, req *request,
 	if !h.cfg.InWeChat(r) {
 		to = withEmptyFragment(to)
 	}
-	w.Header().Set("Location", to)
-	w.WriteHeader(http.StatusFound) // 302, as WeChat
+	h.cfg.Site.Redirect(w, r, http.StatusFound, to) // 302, as WeChat
 	return nil
 }
 

@@ -145,8 +145,7 @@ func TestWrongRequestsGetAPageAndNoRedirect(t *testing.T) {
 		{"website scope", "", []string{"scope", "snsapi_login"}, web.Scope},
 		{"made-up scope", "", []string{"scope", "snsapi_base,admin"}, web.Scope},
 		{"long state", "", []string{"state", strings.Repeat("s", 129)}, web.State},
-		{"longer than a cookie", "", []string{"redirect_uri", callback + "?" + strings.Repeat("x", 1500)},
-			web.BadRequest},
+		{"over 8 kB", "", []string{"redirect_uri", callback + "?" + strings.Repeat("x", 8192)}, web.AddressTooLong},
 		{"appId with a profile", "", []string{"appid", "-", "appId", appID, "scope", "snsapi_userinfo"}, web.ParameterName},
 		{"appId and APPID", "", []string{"appid", "-", "appId", appID, "APPID", appID}, web.UnknownApp},
 		{"website page, appId", "/connect/qrconnect", []string{"appid", "-", "appId", appID}, web.ParameterName},
@@ -169,7 +168,7 @@ func TestWrongRequestsGetAPageAndNoRedirect(t *testing.T) {
 				} else {
 					w = g.get(k.path, with(website, k.change)...)
 				}
-				if w.Code != http.StatusBadRequest || w.Header().Get("Location") != "" || g.problem().Kind != k.want ||
+				if w.Code != k.want.Status() || w.Header().Get("Location") != "" || g.problem().Kind != k.want ||
 					len(g.begun) > 0 {
 					t.Errorf("signed in %t: %d, %q, %+v, begun %+v", signedIn, w.Code, w.Header().Get("Location"),
 						g.shown, g.begun)

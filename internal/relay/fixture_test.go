@@ -21,6 +21,7 @@ import (
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/relay"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite"
 	"github.com/weigate/weigate/internal/web"
@@ -79,7 +80,13 @@ func newFixture(t testing.TB, change ...func(*relay.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	saved, err := savedrequest.New(savedrequest.Config{URL: "https://login.example.com",
+		Keys: master.Derive("saved request"), Store: store, Site: site, Now: g.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg := relay.Config{
+		Saved:  saved,
 		Limits: limit.NewLimiter(nil),
 		URL:    "https://login.example.com", VerifyFiles: []string{"MP_verify_0123456789abcdef.txt"},
 		Apps: []relay.App{
@@ -106,6 +113,7 @@ func newFixture(t testing.TB, change ...func(*relay.Config)) *fixture {
 		t.Fatal(err)
 	}
 	g.mux = route.NewMux()
+	saved.Mount(g.mux)
 	g.handler.Mount(g.mux)
 	return g
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
@@ -32,6 +33,7 @@ type Config struct {
 	SignIn      session.Authenticator
 	Access      access.Policy
 	Site        *web.Site
+	Saved       *savedrequest.Requests // keeps requests that are too long for a cookie
 	Users       access.Users
 	AppIDs      gateway.AppIDs // optional: the appid at WeChat of each connector
 	Grants      gateway.Grants // stores codes, tokens, and the grants that they belong to

@@ -9,8 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/weigate/weigate/internal/admission"
-	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -29,10 +28,9 @@ const (
 	paramContinue     = "weigate_continue"      // the user pressed "Continue" on the page that asks to sign in again
 )
 
-const (
-	maxQuery = 8 << 10 // bytes of the whole query
-	maxState = 128     // bytes, at oauth2/authorize (field report of 2018); no limit is known at qrconnect
-)
+// maxState is the greatest length of state at oauth2/authorize, in bytes (field report of 2018). No
+// limit is known at qrconnect.
+const maxState = 128
 
 // request is a validated request at one of the two authorize addresses.
 type request struct {
@@ -45,13 +43,17 @@ type request struct {
 	lang           string // WeChat's parameter: language of the page with the QR code
 	loginRequestID string // paramLoginRequest; "" = the browser does not return from a sign-in
 	confirmed      bool   // paramContinue: the user has agreed to sign in again
+	savedAs        string // the short address of this request; "" = it was not saved, see shorten
 }
 
 // parse validates a request at an authorize address. Its errors are shown to the user, as at
 // WeChat.
 func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
+	if savedrequest.TooLong(r) {
+		return nil, &pageError{kind: web.AddressTooLong}
+	}
 	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil || len(r.URL.RawQuery) > maxQuery {
+	if err != nil {
 		return nil, &pageError{kind: web.BadRequest}
 	}
 	for _, name := range []string{"appid", "redirect_uri", "response_type", "scope", "state", paramLoginRequest} {
@@ -87,11 +89,6 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	}
 	popup := q.Get("forcePopup")
 	req.forcePopup = (popup == "true" || popup == "1") && slices.Contains(req.scopes, scopeUserInfo)
-	// The return address of a sign-in is this request with the id of a login request. A cookie
-	// contains the return address, so its length is limited.
-	if len(h.requestURL(req, paramLoginRequest, admission.NewLoginRequestID(h.requestURL(req)))) > session.MaxReturn {
-		return refuse(web.BadRequest, slog.String("problem", "the request is too long"))
-	}
 	return req, nil
 }
 
@@ -170,7 +167,8 @@ func (req *request) language() string {
 
 // requestURL returns the path and query at which the browser makes this request again, after a
 // sign-in or a page. pairs are the names and values of parameters that the gateway adds. Unknown
-// parameters of the original request are dropped, because the address must fit into a cookie.
+// parameters of the original request are dropped, so that the address often fits into a cookie. See
+// also continueURL.
 func (h *Handler) requestURL(req *request, pairs ...string) string {
 	path := pathAuthorize
 	if req.website {
@@ -200,6 +198,25 @@ func (h *Handler) requestURL(req *request, pairs ...string) string {
 		}
 	}
 	return b.String()
+}
+
+// shorten saves a request that is too long for a cookie, so that continueURL returns short addresses.
+// With false, it has written the response.
+func (h *Handler) shorten(w http.ResponseWriter, r *http.Request, req *request) bool {
+	address := h.requestURL(req)
+	short, ok := h.cfg.Saved.Shorten(w, r, address)
+	if ok && short != address {
+		req.savedAs = short
+	}
+	return ok
+}
+
+// continueURL returns the address of requestURL, or the short address of a saved request.
+func (h *Handler) continueURL(req *request, pairs ...string) string {
+	if req.savedAs == "" {
+		return h.requestURL(req, pairs...)
+	}
+	return savedrequest.Join(req.savedAs, pairs...)
 }
 
 // authority matches the part of a URL between "://" and the path: a host and an optional port. The

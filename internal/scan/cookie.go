@@ -44,7 +44,7 @@ type pendingRequest struct {
 	Reauthenticate bool   `json:"f,omitempty"` // the phone must sign in again, even with a session
 	Consent        bool   `json:"c,omitempty"` // the phone must see WeChat's consent page
 	Profile        bool   `json:"p,omitempty"` // the app wants nickname and picture
-	Cancel         string `json:"q,omitempty"` // where the browser continues if the user cancels
+	Cancel         string `json:"q,omitempty"` // where the browser continues if the user cancels, shortened
 	Lang           string `json:"l,omitempty"` // language of the pages, if the app chose one
 }
 

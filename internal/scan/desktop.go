@@ -31,7 +31,8 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 	f := &desktopFlow{
 		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: onPhone(r.UserAgent()), key: newKey(),
 		LoginRequest: pendingRequest{ID: l.ID, Return: l.ReturnURL, App: l.App.ID, Connector: l.Connector,
-			Reauthenticate: l.Reauthenticate, Consent: l.Consent, Profile: l.Profile, Cancel: l.CancelURL,
+			Reauthenticate: l.Reauthenticate, Consent: l.Consent, Profile: l.Profile,
+			Cancel:  session.CompactRestart(l.ReturnURL, l.CancelURL),
 			Restart: session.CompactRestart(l.ReturnURL, l.RestartURL)},
 	}
 	if l.UILocales != "" {

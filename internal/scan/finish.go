@@ -187,10 +187,10 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 	}
 	h.cookies.clearDesktop(w, f)
 	page := web.Page{Kind: web.ScanCancelled, Go: h.startURL(f.LoginRequest), Home: h.path + "/"}
-	if f.LoginRequest.Cancel != "" {
+	if address := session.ExpandRestart(f.LoginRequest.Return, f.LoginRequest.Cancel); address != "" {
 		// The response is a page and not a redirect. The app is on another origin, and browsers block a
 		// form that is redirected to another origin (Content-Security-Policy, form-action).
-		page = web.Page{Kind: web.Continue, Go: f.LoginRequest.Cancel, ContinueAfter: 100 * time.Millisecond}
+		page = web.Page{Kind: web.Continue, Go: address, ContinueAfter: 100 * time.Millisecond}
 	}
 	h.cfg.Site.Show(w, r, page)
 }

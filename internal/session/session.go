@@ -280,14 +280,15 @@ type LoginRequest struct {
 	Profile        bool        // the app wants nickname and avatar, and the user may be asked for them
 	CancelURL      string      // where the user continues after cancelling: a path of this origin; "" = nowhere
 	RestartURL     string      // where the same request starts from the beginning; "" = at /sign-in
+	CopyURL        string      // RestartURL for another browser, for a user to copy; "" = RestartURL
 	UILocales      string      // the app's ui_locales for the language of pages; "" = none
 }
 
 // MaxReturn is the greatest length of LoginRequest.ReturnURL, in bytes: it is kept in a cookie.
 const MaxReturn = flow.MaxReturn
 
-// CompactRestart returns a short form of LoginRequest.RestartURL, for a cookie that also contains
-// ReturnURL. The two URLs differ in a few parameters only. The short form is "HEAD.TAIL.TEXT". HEAD
+// CompactRestart returns a short form of LoginRequest.RestartURL or CancelURL, for a cookie that also
+// contains ReturnURL. The two URLs differ in a few parameters only. The short form is "HEAD.TAIL.TEXT". HEAD
 // is the length of the beginning that both URLs share. TAIL is the length of the end that both
 // share. TEXT is the part of RestartURL between them. [ExpandRestart] is the reverse.
 func CompactRestart(returnURL, restartURL string) string {

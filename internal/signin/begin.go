@@ -324,9 +324,9 @@ func (h *Handler) showNoMethod(
 	t := target{returnTo: login.ReturnURL, restart: login.RestartURL}
 	switch {
 	case m.class == flow.InWeChat && (m.scan || m.website != nil):
-		page.Kind, page.Copy = web.OpenElsewhere, h.absolute(h.startURL(t))
+		page.Kind, page.Copy = web.OpenElsewhere, h.absolute(cmp.Or(login.CopyURL, h.startURL(t)))
 	case m.wechat:
-		page.Kind, page.Copy = web.OpenInWeChat, h.absolute(h.startURL(t))
+		page.Kind, page.Copy = web.OpenInWeChat, h.absolute(cmp.Or(login.CopyURL, h.startURL(t)))
 		if m.website != nil {
 			website, err := h.methodURL(t, MethodWebsite)
 			if err != nil {

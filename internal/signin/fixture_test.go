@@ -17,6 +17,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
 	"github.com/weigate/weigate/internal/store/sqlite"
@@ -105,6 +106,11 @@ func newFixtureOn(t *testing.T, store gateway.Store, change ...func(*fixture, *s
 		Connectors: []signin.Connector{connectorOf("main", mainID, false)},
 		Users:      store, Attempts: store, Events: store, Sessions: r.sessions,
 		Site: site, Logger: leaktest.Logger(t), Now: r.now,
+	}
+	if cfg.Saved, err = savedrequest.New(savedrequest.Config{
+		URL: cfg.URL, Keys: cfg.Keys, Store: store, Site: site, Now: r.now,
+	}); err != nil {
+		t.Fatal(err)
 	}
 	for _, f := range change {
 		f(r, &cfg)

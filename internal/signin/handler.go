@@ -68,6 +68,7 @@ import (
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/seal"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
@@ -97,7 +98,8 @@ type Config struct {
 	Attempts   gateway.Attempts
 	Sessions   *session.Manager
 	Events     gateway.Events
-	Site       *web.Site // renders the pages
+	Site       *web.Site              // renders the pages
+	Saved      *savedrequest.Requests // keeps return addresses that are too long for a cookie
 
 	// Scan redirects a browser outside WeChat to the page with the gateway's QR code, which the
 	// user scans with a phone. An error means that nothing was written to w. Optional: nil disables
@@ -171,6 +173,7 @@ func New(cfg Config) (*Handler, error) {
 	h.events = audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID}
 	h.returns = flow.ReturnPolicy{
 		Origin: h.origin, Prefix: h.path, ReservedPaths: []string{pathSignIn + "/", pathCallback + "/", pathSignOut},
+		MaxLength: limit.RequestAddress.Bytes, // longer than a cookie can keep: see shortenReturn
 	}
 	h.agreement, h.preference = newAgreement(cfg.Agreement, h.cookies), preference{h.cookies}
 	if h.restarts, err = seal.New(cfg.Keys, "signin restart"); err != nil {
@@ -202,6 +205,7 @@ func validate(cfg Config) error {
 	require("Sessions", cfg.Sessions != nil)
 	require("Events", cfg.Events != nil)
 	require("Site", cfg.Site != nil)
+	require("Saved", cfg.Saved != nil)
 	for _, c := range cfg.Connectors {
 		if c.Client == nil || c.Client.AppID == "" || c.Client.Secret == "" {
 			problems = append(problems, fmt.Errorf("signin: connector %q: appid and secret are both required", c.Name))

@@ -131,8 +131,7 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 	}
 	b, signedIn, err := h.Session(r)
 	if err == nil && !signedIn {
-		w.Header().Set("Location", h.returns.Absolute(returnTo))
-		w.WriteHeader(http.StatusFound)
+		h.cfg.Site.Redirect(w, r, http.StatusFound, h.returns.Absolute(returnTo))
 		return
 	}
 	// If the store cannot be read, the page is shown without the nickname.
@@ -155,7 +154,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	redirectSeeOther(w, h.returns.Absolute(returnTo))
+	h.cfg.Site.Redirect(w, r, http.StatusSeeOther, h.returns.Absolute(returnTo))
 }
 
 // End signs this browser out. It sets headers on w that clear the cookies, and writes neither

@@ -49,7 +49,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Fail(w, r, web.BadRequest)
 		return
 	}
-	returnTo, ok := h.checkReturn(w, r, q.Get("return"))
+	returnTo, ok := h.shortenReturn(w, r, q.Get("return"))
 	if !ok {
 		return
 	}
@@ -93,7 +93,7 @@ func (h *Handler) beginOwn(w http.ResponseWriter, r *http.Request, t target) err
 // form. The page has the policy form-action (Content-Security-Policy). With it, browsers block a
 // form if a redirect leads to another origin, here WeChat.
 func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
-	returnTo, ok := h.checkReturn(w, r, r.URL.Query().Get("return"))
+	returnTo, ok := h.shortenReturn(w, r, r.URL.Query().Get("return"))
 	if !ok {
 		return
 	}
@@ -190,6 +190,16 @@ func (h *Handler) checkReturn(w http.ResponseWriter, r *http.Request, address st
 		return "", false
 	}
 	return returnTo, true
+}
+
+// shortenReturn returns a valid return address that a cookie can keep. A longer one becomes the short
+// address of a saved request. When it returns false, it has written the response.
+func (h *Handler) shortenReturn(w http.ResponseWriter, r *http.Request, address string) (string, bool) {
+	returnTo, ok := h.checkReturn(w, r, address)
+	if !ok {
+		return "", false
+	}
+	return h.cfg.Saved.Shorten(w, r, returnTo)
 }
 
 // rejectReturn renders the error page for an invalid return address.

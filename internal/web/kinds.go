@@ -76,17 +76,18 @@ const (
 
 // The pages that explain why a user cannot enter an app.
 const (
-	UnknownApp    Kind = "unknown_app"    // no app with this id is configured
-	RedirectURI   Kind = "redirect_uri"   // the redirect_uri is not registered for the app
-	NotSignedIn   Kind = "not_signed_in"  // the user returned from sign-in without a session
-	Refused       Kind = "refused"        // the app's access policy denies the user
-	WrongMethod   Kind = "wrong_method"   // the app does not accept the method of this session
-	NoOpenID      Kind = "no_openid"      // the user has no openid at the connector that the app requires
-	NoUnionID     Kind = "no_unionid"     // the app identifies users by unionid, and the user has none
-	SubjectTaken  Kind = "subject_taken"  // the app knows another user by this user's subject (sub)
-	Scope         Kind = "scope"          // WeChat does not have this scope at the endpoint (package relay)
-	State         Kind = "state"          // the state is longer than WeChat accepts (package relay)
-	ParameterName Kind = "parameter_name" // the parameter appid has another case, such as appId (package relay)
+	UnknownApp     Kind = "unknown_app"     // no app with this id is configured
+	RedirectURI    Kind = "redirect_uri"    // the redirect_uri is not registered for the app
+	NotSignedIn    Kind = "not_signed_in"   // the user returned from sign-in without a session
+	Refused        Kind = "refused"         // the app's access policy denies the user
+	WrongMethod    Kind = "wrong_method"    // the app does not accept the method of this session
+	NoOpenID       Kind = "no_openid"       // the user has no openid at the connector that the app requires
+	NoUnionID      Kind = "no_unionid"      // the app identifies users by unionid, and the user has none
+	SubjectTaken   Kind = "subject_taken"   // the app knows another user by this user's subject (sub)
+	RequestExpired Kind = "request_expired" // a saved request has expired, or belongs to another browser
+	Scope          Kind = "scope"           // WeChat does not have this scope at the endpoint (package relay)
+	State          Kind = "state"           // the state is longer than WeChat accepts (package relay)
+	ParameterName  Kind = "parameter_name"  // the parameter appid has another case, such as appId (package relay)
 )
 
 // Further pages of package forwardauth. It protects sites: hosts of apps behind a reverse proxy.
@@ -106,6 +107,7 @@ const (
 	MethodNotAllowed Kind = "method_not_allowed" // the address does not accept this HTTP method
 	TooMany          Kind = "too_many"           // too many requests
 	TooLarge         Kind = "too_large"          // the body of the request exceeds its limit
+	AddressTooLong   Kind = "address_too_long"   // the address of the request exceeds its limit
 )
 
 // tone selects the color and the symbol of a page.
@@ -166,6 +168,7 @@ var styles = map[Kind]pageStyle{
 	ForeignForm: {http.StatusForbidden, bad}, NotFound: {http.StatusNotFound, bad},
 	MethodNotAllowed: {http.StatusMethodNotAllowed, bad},
 	TooMany:          {http.StatusTooManyRequests, bad}, TooLarge: {http.StatusRequestEntityTooLarge, bad},
+	AddressTooLong: {http.StatusRequestURITooLong, bad}, RequestExpired: {http.StatusBadRequest, bad},
 }
 
 // shared returns the keys of the texts that pages of several kinds use.

@@ -23,6 +23,7 @@ func (b Base) Sweep(ctx context.Context, now, eventsBefore time.Time, batch int)
 			{b.deleteBatch("sessions", "hash", `expires_at <= $1 ORDER BY expires_at`), now},
 			{b.deleteBatch("attempts", "key", `expires_at <= $1 ORDER BY expires_at`), now},
 			{b.deleteBatch("tickets", "hash", `expires_at <= $1 ORDER BY expires_at`), now},
+			{b.deleteBatch("saved_requests", "hash", `expires_at <= $1 ORDER BY expires_at`), now},
 			{b.deleteBatch("tokens", "hash", `expires_at <= $1 ORDER BY expires_at`), now},
 			{b.deleteBatch("grants", "id", `sweep_at <= $1 AND expires_at <= $1 ORDER BY sweep_at`), now},
 			{b.deleteBatch("keys", "id", `expires_at <> 0 AND expires_at <= $1`), now},

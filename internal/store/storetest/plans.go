@@ -105,9 +105,10 @@ func PlanProblems(plans map[string][]string, indexes []string,
 	return problems
 }
 
-// ReadsAllWaiting reports whether a statement deletes tickets because their total is reached. This
-// statement may read all tickets that wait for an answer, because the total limits their number. It
-// runs rarely, because each run deletes several tickets (gateway.TicketLimits.Excess).
+// ReadsAllWaiting reports whether a statement deletes tickets or saved requests because their total
+// is reached. This statement may read all tickets that wait for an answer, or all saved requests,
+// because the total limits their number. It runs rarely, because each run deletes several rows
+// (gateway.TicketLimits.Excess, gateway.SavedRequestLimits.Excess).
 func ReadsAllWaiting(query string) bool { return strings.Contains(query, "PARTITION BY network") }
 
 // InsertStatements returns statements that insert rows into each table that grows with the number
@@ -145,5 +146,7 @@ func InsertStatements(series string, hash func(text string) string) []string {
 			SELECT ` + hash("ticket") + `, ` + hash("desktop") + `, '', '', '', '', 'network' || (i % 100), '42',
 			CASE i % 2 WHEN 0 THEN 'open' ELSE 'scanned' END,
 				CASE i % 2 WHEN 0 THEN '' ELSE 'user' || i END, '', '', '', 0, 0, i, i` + fromSeries,
+		`INSERT INTO saved_requests (hash, browser, network, address, created_at, expires_at)
+			SELECT ` + hash("request") + `, ` + hash("browser") + `, 'network' || (i % 100), '/', i, i` + fromSeries,
 	}
 }

@@ -69,6 +69,7 @@ func Run(t *testing.T, subject Subject) {
 		{"ticket approvers", ticketApproverCases},
 		{"ticket limit", ticketLimitCases},
 		{"ticket sessions", ticketSessionCases},
+		{"saved requests", savedRequestCases},
 		{"session users", sessionUserCases},
 		{"keys", keyCases},
 		{"events", eventCases},

@@ -113,6 +113,9 @@ var upkeepCases = []testCase{
 					_, err := f.store.RedeemTicket(ctx, newRedemption(hash("t"), hash("d"), noon))
 					return err
 				},
+				"SaveRequest": func(ctx context.Context) error {
+					return f.store.SaveRequest(ctx, newSavedRequest("n", "b", 1), noon, manyRequests)
+				},
 				"PinSubject": func(ctx context.Context) error {
 					_, err := f.store.PinSubject(ctx, userID, "wiki", "sub", noon)
 					return err

@@ -195,3 +195,18 @@ CREATE INDEX tickets_by_network ON tickets (network, expires_at) WHERE state IN 
 -- the lock, concurrent transactions would all count the same number and exceed the limit together.
 CREATE TABLE ticket_lock (n integer PRIMARY KEY);
 INSERT INTO ticket_lock VALUES (1);
+
+-- A row is a request whose address is too long for a cookie, while its user signs in. Visitors make
+-- these rows without a user, so they are counted and live for an hour.
+CREATE TABLE saved_requests (
+	hash       bytea PRIMARY KEY, -- SHA-256 of the key in the short address
+	browser    bytea NOT NULL, -- SHA-256 of the secret in the browser's cookie
+	network    text NOT NULL, -- keyed hash of the browser's network; '' = unknown
+	address    text NOT NULL, -- path and query
+	created_at bigint NOT NULL,
+	expires_at bigint NOT NULL
+);
+
+CREATE INDEX saved_requests_by_expiry ON saved_requests (expires_at);
+CREATE INDEX saved_requests_by_browser ON saved_requests (browser, expires_at);
+CREATE INDEX saved_requests_by_network ON saved_requests (network, expires_at);

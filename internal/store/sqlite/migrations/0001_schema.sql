@@ -184,3 +184,18 @@ CREATE INDEX tickets_by_expiry ON tickets (expires_at, state);
 CREATE INDEX tickets_by_approver ON tickets (approver_id) WHERE approver_id <> '';
 -- For the share of each network; the condition is repeated by the statements.
 CREATE INDEX tickets_by_network ON tickets (network, expires_at) WHERE state IN ('open', 'cancelled');
+
+-- A row is a request whose address is too long for a cookie, while its user signs in. Visitors make
+-- these rows without a user, so they are counted and live for an hour.
+CREATE TABLE saved_requests (
+	hash       BLOB NOT NULL PRIMARY KEY, -- SHA-256 of the key in the short address
+	browser    BLOB NOT NULL, -- SHA-256 of the secret in the browser's cookie
+	network    TEXT NOT NULL, -- keyed hash of the browser's network; '' = unknown
+	address    TEXT NOT NULL, -- path and query
+	created_at INTEGER NOT NULL,
+	expires_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX saved_requests_by_expiry ON saved_requests (expires_at);
+CREATE INDEX saved_requests_by_browser ON saved_requests (browser, expires_at);
+CREATE INDEX saved_requests_by_network ON saved_requests (network, expires_at);
