@@ -111,8 +111,7 @@ func (j *faultJSON) fault() (f wechattest.Fault, err error) {
 		}
 	}
 	switch {
-	case j.Endpoint != "" && !strings.HasPrefix(j.Endpoint, "/sns/") && !strings.HasPrefix(j.Endpoint, "/connect/") &&
-		!strings.HasPrefix(j.Endpoint, "/cgi-bin/"):
+	case j.Endpoint != "" && !strings.HasPrefix(j.Endpoint, "/"):
 		return f, invalid("endpoint", strconv.Quote(j.Endpoint)+" is not a path of WeChat, such as /sns/userinfo")
 	case j.Skip < 0:
 		return f, invalid("skip", "must not be negative")

@@ -56,7 +56,7 @@
 //	    GET POST  /sns/oauth2/refresh_token
 //	    GET POST  /sns/userinfo                     nickname and picture
 //	    GET POST  /sns/auth                         checks a token
-//	    any       /sns/…, /cgi-bin/…                error 40066 (invalid url)
+//	    any       /sns/…, /cgi-bin/…, /card/… …     error 40066 (invalid url)
 //
 // Every path is served on every accepted host name, so a client needs only one address:
 //
@@ -83,8 +83,8 @@
 //
 //   - Mini-programs (/sns/jscode2session), third-party platforms (component endpoints), WeCom,
 //     payment.
-//   - The global access_token: every path below /cgi-bin/ gets 40066. A [Fault] with a Body can
-//     stand in for one.
+//   - The global access_token: every path below /cgi-bin/, /card/ and the other folders of its
+//     calls gets 40066. A [Fault] with a Body can stand in for one.
 //   - The sign-in with snsapi_userinfo but without a consent page, for followers who open the app
 //     from the account's menu. The simulator shows the consent page.
 //   - Desktop quick login, and the styles of wxLogin.js except the plain one.

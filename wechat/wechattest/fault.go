@@ -154,7 +154,10 @@ func (s *Server) applyFault(f *Fault, r *request, resp response) response {
 // isWeChatPath reports whether a path is a page or an endpoint of WeChat. It returns false for
 // pictures and for the simulator's own files.
 func isWeChatPath(path string) bool {
-	for _, prefix := range []string{"/sns/", cgiBin, "/connect/oauth2/", "/connect/qrconnect", "/connect/l/",
+	if isGlobalCall(path) {
+		return true
+	}
+	for _, prefix := range []string{"/sns/", "/connect/oauth2/", "/connect/qrconnect", "/connect/l/",
 		"/connect/confirm", "/connect/qrcode/"} {
 		if strings.HasPrefix(path, prefix) {
 			return true

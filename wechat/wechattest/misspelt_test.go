@@ -97,6 +97,7 @@ func TestGlobalTokenCallsGet40066(t *testing.T) {
 	for _, path := range []string{
 		"/cgi-bin/token?grant_type=client_credential&appid=" + s.oa.AppID + "&secret=" + s.oa.Secret,
 		"/cgi-bin/user/info?access_token=x&openid=y", "/cgi-bin/ticket/getticket?access_token=x&type=jsapi",
+		"/customservice/kfaccount/add?access_token=x", "/card/create?access_token=x",
 	} {
 		g := s.get(path)
 		if g.status != http.StatusOK || !form.MatchString(g.body) ||
@@ -105,7 +106,7 @@ func TestGlobalTokenCallsGet40066(t *testing.T) {
 		}
 	}
 	calls := s.Calls()
-	if len(calls) != 3 || calls[0].Errcode != 40066 || strings.Contains(calls[0].Params[2].Value, s.oa.Secret) {
+	if len(calls) != 5 || calls[0].Errcode != 40066 || strings.Contains(calls[0].Params[2].Value, s.oa.Secret) {
 		t.Errorf("the log has %+v", calls)
 	}
 	s.Fail(wechattest.Fault{Endpoint: "/cgi-bin/token", Body: `{"access_token":"mine","expires_in":7200}`})

@@ -82,7 +82,7 @@ func (s *Server) callEndpoint(r *request) response {
 }
 
 // route returns the endpoint of a path, and whether the endpoint is a page for browsers. An unknown
-// path below /sns/ or /cgi-bin/ gets an errcode. Other unknown paths get status 404.
+// path in a folder of WeChat's API gets an errcode. Other unknown paths get status 404.
 func route(path string) (process endpoint, isPage bool) {
 	switch path {
 	case "/connect/oauth2/authorize":
@@ -113,7 +113,7 @@ func route(path string) (process endpoint, isPage bool) {
 	switch {
 	case strings.HasPrefix(path, "/sns/"):
 		return func(s *Server, r *request) response { return s.snsError(r, snsFailure{code: codeBadURL}) }, false
-	case strings.HasPrefix(path, cgiBin):
+	case isGlobalCall(path):
 		return (*Server).unknownCGI, false
 	case strings.HasPrefix(path, "/connect/qrcode/"):
 		return pageMethods((*Server).qrPicture, http.MethodGet), true

@@ -111,13 +111,21 @@ func (s *Server) snsResponse(body string, code int) response {
 	return response{status: http.StatusOK, header: h, body: []byte(body)}
 }
 
-// cgiBin is the path of the calls with the global access token, such as /cgi-bin/token. The
-// simulator has none of them. A [Fault] with a Body can stand in for one.
-const cgiBin = "/cgi-bin/"
+// isGlobalCall reports whether a path is one of the calls with the global access token, such as
+// /cgi-bin/token. The simulator has none of them. A [Fault] with a Body can stand in for one.
+func isGlobalCall(path string) bool {
+	for _, folder := range []string{"/cgi-bin/", "/card/", "/customservice/", "/datacube/", "/semantic/", "/wxa/",
+		"/wxaapi/"} {
+		if strings.HasPrefix(path, folder) {
+			return true
+		}
+	}
+	return false
+}
 
-// unknownCGI serves the paths below /cgi-bin/: WeChat's error for a path that does not exist. There
-// the request id follows without a comma, and the content type has no charset but an "encoding"
-// (wechatpy/wechatpy#121).
+// unknownCGI serves the calls with the global access token: WeChat's error for a path that does not
+// exist. There the request id follows without a comma, and the content type has no charset but an
+// "encoding" (wechatpy/wechatpy#121).
 func (s *Server) unknownCGI(r *request) response {
 	text := errmsg(codeBadURL) + s.ids.cgiSuffix(s.quirks.Suffix, s.now())
 	var b jsonObject
