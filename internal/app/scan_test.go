@@ -360,7 +360,7 @@ func TestTicketIsInNoMetricEventOrLog(t *testing.T) {
 	r.Header.Set("Origin", "https://evil.example")
 	w.body(r)
 	if text := w.scrape(m) + fmt.Sprint(events) + log.String(); strings.Contains(text, id) ||
-		!strings.Contains(text, "GET /scan/{ticket}") {
+		!strings.Contains(text, `route="/scan/{ticket}"`) {
 		t.Errorf("metrics and events: %s", text)
 	}
 	if hops := fmt.Sprint(alice.Page().Hops, alice.Page().URL); strings.Contains(hops, id) {
