@@ -204,7 +204,8 @@ func (a *App) newForwardAuth(c *config.Config, s *services) (*forwardauth.Handle
 	return forwardauth.New(forwardauth.Config{
 		URL: c.URL, Insecure: c.Insecure, TrustedProxies: c.TrustedProxies, Apps: forwardAuthApps(c.Apps),
 		Cache: c.VerifyCache, SessionMax: c.Session.Max,
-		SignIn: s.signIn, Sessions: s.sessions, Access: s.policy, Site: s.site, Users: a.store, AppIDs: s.appIDs,
+		SignIn: s.signIn, Sessions: s.sessions, Access: s.policy, Site: s.site, Saved: s.saved, Users: a.store,
+		AppIDs:   s.appIDs,
 		Grants:   a.store,
 		Attempts: a.store, Subjects: a.store, Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer,
 		OtherHosts: hostsOfClients(c.Apps),

@@ -5,6 +5,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+
+	"github.com/weigate/weigate/internal/web"
+	"github.com/weigate/weigate/internal/web/webtest"
 )
 
 // browser is a browser with cookies by host, which opens pages through a proxy.
@@ -56,6 +59,7 @@ func (b *browser) request(method, address string) *http.Request {
 func (b *browser) send(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	b.through.ServeHTTP(w, r)
+	b.checkSizes(r, w)
 	u := &url.URL{Host: r.Host}
 	for _, c := range w.Result().Cookies() {
 		if c.MaxAge < 0 {
@@ -67,6 +71,22 @@ func (b *browser) send(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
+// checkSizes fails the test if nginx, with its default buffers, would refuse the request or the
+// response: 8 kB for a line of a request, and 4 kB for the headers of a response.
+func (b *browser) checkSizes(r *http.Request, w *httptest.ResponseRecorder) {
+	b.e.t.Helper()
+	if n := len("GET  HTTP/1.1\r\n") + len(r.URL.RequestURI()); n > 8<<10 {
+		b.e.t.Errorf("a request line of %d bytes: %.100s", n, r.URL)
+	}
+	var header strings.Builder
+	if err := w.Header().Write(&header); err != nil {
+		b.e.t.Error(err)
+	}
+	if header.Len() > 3500 { // net/http adds some
+		b.e.t.Errorf("response headers of %d bytes: %.200s", header.Len(), header.String())
+	}
+}
+
 // open opens an address of the gateway and follows redirects until the response is not a redirect,
 // or leads to an address outside the gateway.
 func (b *browser) open(address string) *httptest.ResponseRecorder {
@@ -74,16 +94,21 @@ func (b *browser) open(address string) *httptest.ResponseRecorder {
 	for range 12 {
 		b.hops = append(b.hops, address)
 		w := b.send(b.request(http.MethodGet, address))
-		if w.Code != http.StatusSeeOther && w.Code != http.StatusFound {
+		location := w.Header().Get("Location")
+		if location == "" && webtest.Kind(w.Body.String()) == web.Continue { // a redirect to a long address
+			location = webtest.Read(b.e.t, w.Body.String()).Refresh
+		}
+		if location == "" {
 			return w
 		}
-		next, err := url.Parse(w.Header().Get("Location"))
+		next, err := url.Parse(location)
 		if err != nil {
 			b.e.t.Fatal(err)
 		}
 		from, _ := url.Parse(address)
 		address = from.ResolveReference(next).String()
-		if path := next.Path; !strings.HasPrefix(path, "/.weigate/") && path != "/forward-auth" {
+		if path := next.Path; !strings.HasPrefix(path, "/.weigate/") && path != "/forward-auth" &&
+			!strings.HasPrefix(path, "/continue/") {
 			b.hops = append(b.hops, address)
 			return w
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite"
 	"github.com/weigate/weigate/internal/web"
@@ -62,6 +63,7 @@ type fixture struct {
 	access  *ruling
 	log     *strings.Builder
 	config  forwardauth.Config
+	saved   *savedrequest.Requests
 	handler http.Handler
 	feature *forwardauth.Handler
 }
@@ -188,6 +190,10 @@ func newFixture(t testing.TB, change ...func(*forwardauth.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if e.saved, err = savedrequest.New(savedrequest.Config{URL: gatewayURL, Keys: master().Derive("saved request"),
+		Store: inner, Site: site, Now: e.clock.now}); err != nil {
+		t.Fatal(err)
+	}
 	e.config = forwardauth.Config{
 		URL: gatewayURL, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Cache: 5 * time.Second,
 		SessionMax: sessionFor,
@@ -199,7 +205,7 @@ func newFixture(t testing.TB, change ...func(*forwardauth.Config)) *fixture {
 			{App: gateway.App{ID: "local", Kind: gateway.AppForwardAuth, Name: "Local"},
 				Hosts: []string{"local.localhost:8082"}},
 		},
-		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Site: site, Users: e.store, Grants: e.store,
+		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Site: site, Saved: e.saved, Users: e.store, Grants: e.store,
 		Attempts: e.store, Subjects: e.store,
 		Events: e.store, Keys: ring, Sealer: master(), Logger: logger,
 		RequestID: requestID,
@@ -221,6 +227,7 @@ func (e *fixture) replica() (http.Handler, *forwardauth.Handler) {
 	}
 	mux := route.NewMux()
 	h.Mount(mux)
+	e.saved.Mount(mux)
 	return mux, h
 }
 

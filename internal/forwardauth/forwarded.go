@@ -2,11 +2,8 @@ package forwardauth
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
-	"net/url"
-	"path"
 	"strings"
 
 	"github.com/weigate/weigate/internal/web"
@@ -18,7 +15,7 @@ type forwardedRequest struct {
 	site   *site
 	target string // path and query, as the browser sent them; see cleanReturn
 	method string
-	nginx  bool // the proxy is nginx; its auth_request passes on the statuses 401 and 403 only
+	nginx  bool // the proxy is nginx; its auth_request passes on the statuses 401 and 403 only, and no page
 }
 
 var (
@@ -163,40 +160,3 @@ func setPrivateOnHost(w http.ResponseWriter) {
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Del("Strict-Transport-Security")
 }
-
-// maxReturn is the greatest length of a return path, in bytes. A return path is the path of the
-// site at which the browser continues after sign-in. The return address of a sign-in contains it
-// percent-encoded. If that address exceeds session.MaxReturn, beginSignIn replaces the path by "/".
-const maxReturn = 1000
-
-// cleanReturn returns a return path in a form that every browser parses as a path of the same host.
-// If browsers parse the path differently, or if it is too long, cleanReturn returns "/".
-func cleanReturn(target string) string {
-	target, _, _ = strings.Cut(target, "#")
-	if !strings.HasPrefix(target, "/") || len(target) > maxReturn {
-		return "/"
-	}
-	var out strings.Builder
-	for _, c := range []byte(target) {
-		switch {
-		case c <= ' ' || c == 0x7f || c == '\\':
-			return "/"
-		case c > 0x7f || c == '"' || c == '<' || c == '>':
-			escape(&out, c)
-		default:
-			out.WriteByte(c)
-		}
-	}
-	clean := "/" + strings.TrimLeft(out.String(), "/") // never "//host"
-	u, err := url.ParseRequestURI(clean)
-	if err != nil || len(clean) > maxReturn || strings.ContainsAny(u.Path, "\\\x00\r\n") {
-		return "/"
-	}
-	if at := path.Clean(u.Path) + "/"; strings.HasPrefix(at, hostPrefix) {
-		return "/" // the gateway's own addresses are not return addresses
-	}
-	return clean
-}
-
-// escape writes a byte percent-encoded.
-func escape(out *strings.Builder, c byte) { fmt.Fprintf(out, "%%%02X", c) }

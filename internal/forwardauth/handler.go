@@ -16,6 +16,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
@@ -60,6 +61,7 @@ type Config struct {
 	Users    access.Users
 	AppIDs   gateway.AppIDs // optional: the appids of the connectors
 	Site     *web.Site
+	Saved    *savedrequest.Requests // saves handoffs whose return paths are too long for a cookie
 	Grants   gateway.Grants
 	Attempts gateway.Attempts
 	Subjects gateway.Subjects
@@ -160,11 +162,12 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc("GET "+pathFinish, h.onHost(h.finish), route.Limited)
 	mux.HandleFunc("GET "+pathSignOut, h.onHost(h.askSignOut), route.Limited)
 	mux.HandleFunc("POST "+pathSignOut, h.onHost(h.signOut), route.Limited)
-	mux.HandleFunc("GET "+pathRefused, h.refused, route.Limited)
+	// nginx requests it after each denied request, also of programs.
+	mux.HandleFunc("GET "+pathRefused, h.refused, route.LimitedVerify)
 }
 
 // startURL returns the address that begins a sign-in on this host. After the sign-in, the browser
 // continues at the path returnTo of the host.
 func (s *site) startURL(returnTo string) string {
-	return s.origin + pathStart + "?return=" + url.QueryEscape(returnTo)
+	return s.origin + pathStart + "?" + returnParameter(returnTo)
 }

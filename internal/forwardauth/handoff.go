@@ -12,7 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/admission"
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/savedrequest"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
@@ -35,7 +35,8 @@ const (
 const (
 	paramTo             = "to"             // origin of the site
 	paramChallenge      = "challenge"      // PKCE challenge of the nonce in the browser's cookie on the site
-	paramReturn         = "return"         // path on the site
+	paramReturn         = "return"         // path on the site, percent-encoded; see returnpath.go
+	paramCompactReturn  = "compact_return" // the same for a long path, in the compact form
 	paramLoginRequest   = "login_request"  // id of the sign-in from which the browser returns
 	paramReauthenticate = "reauthenticate" // the user pressed the button that signs in again
 	paramToken          = "token"
@@ -54,6 +55,7 @@ type handoff struct {
 	target         string // path on the site where the browser continues
 	loginRequestID string // "" = the browser does not return from a sign-in
 	reauthenticate bool   // the user has agreed to sign in again
+	savedAs        string // the short address of the saved request; "" = it was not saved, see admit
 }
 
 // serveHandoff begins a handoff. An attacker may send a user an address of this path. The token
@@ -91,7 +93,7 @@ func (h *Handler) parseHandoff(r *http.Request) (handoff, web.Kind) {
 		}
 	}
 	req := handoff{
-		site: h.sites.findOrigin(q.Get(paramTo)), challenge: q.Get(paramChallenge), target: cleanReturn(q.Get(paramReturn)),
+		site: h.sites.findOrigin(q.Get(paramTo)), challenge: q.Get(paramChallenge), target: readReturn(r.URL.RawQuery),
 		loginRequestID: q.Get(paramLoginRequest), reauthenticate: q.Has(paramReauthenticate),
 	}
 	switch {
@@ -105,14 +107,22 @@ func (h *Handler) parseHandoff(r *http.Request) (handoff, web.Kind) {
 
 // address returns the handoff as an address of the gateway.
 func (h *Handler) address(req handoff) string {
-	q := url.Values{paramTo: {req.site.origin}, paramChallenge: {req.challenge}, paramReturn: {req.target}}
-	if req.loginRequestID != "" {
-		q.Set(paramLoginRequest, req.loginRequestID)
+	address := req.savedAs
+	if address == "" {
+		address = h.path + pathHandoff + "?" + paramTo + "=" + req.site.origin + "&" + paramChallenge + "=" +
+			req.challenge + "&" + returnParameter(req.target)
 	}
+	reauthenticate := ""
 	if req.reauthenticate {
-		q.Set(paramReauthenticate, "1")
+		reauthenticate = "1"
 	}
-	return h.path + pathHandoff + "?" + q.Encode()
+	return savedrequest.Join(address, paramLoginRequest, req.loginRequestID, paramReauthenticate, reauthenticate)
+}
+
+// identity returns the address that identifies the handoff: without the parameters of a sign-in, and
+// whether it is saved or not.
+func (h *Handler) identity(req handoff) string {
+	return h.address(handoff{site: req.site, challenge: req.challenge, target: req.target})
 }
 
 // pageError is an error that is shown to the user on a page of its own kind.
@@ -157,7 +167,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) (ou
 	app := req.site.app
 	facts := admission.Facts{Returned: req.loginRequestID != "", Confirmed: req.reauthenticate, WantsProfile: true}
 	if signedIn {
-		facts.SetSession(s, app.App, h.address(req.withLoginRequest("")), req.loginRequestID, h.cfg.Now())
+		facts.SetSession(s, app.App, h.identity(req), req.loginRequestID, h.cfg.Now())
 	}
 	var subject access.Subject
 	next, err := admission.Check(facts, admission.Lookups{
@@ -169,6 +179,16 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) (ou
 	})
 	if err != nil {
 		return "", err
+	}
+	switch next.Step { // all steps after which the browser makes this request again
+	case admission.SignIn, admission.Reauthenticate, admission.Wait, admission.AskProfile:
+		short, ok := h.cfg.Saved.Shorten(w, r, h.identity(req))
+		if !ok {
+			return "sign_in", nil
+		}
+		if short != h.identity(req) {
+			req.savedAs = short
+		}
 	}
 	switch next.Step {
 	case admission.SignIn, admission.Reauthenticate:
@@ -189,7 +209,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) (ou
 	if err != nil {
 		return "", err
 	}
-	route.SeeOther(w, req.site.origin+pathFinish+"?"+url.Values{paramToken: {token}, paramReturn: {req.target}}.Encode())
+	h.cfg.Site.Redirect(w, r, http.StatusSeeOther,
+		req.site.origin+pathFinish+"?"+paramToken+"="+token+"&"+returnParameter(req.target))
 	return "ok", nil
 }
 
@@ -219,19 +240,22 @@ func (req handoff) withLoginRequest(loginRequestID string) handoff {
 	return req
 }
 
-// beginSignIn redirects the browser to sign in. If the return path makes the return address too
-// long, the browser continues at the site's home page.
+// beginSignIn redirects the browser to sign in. If the sign-in fails, its pages link to the start of
+// this sign-in on the host, where the browser gets a new nonce. The address of the start is too long
+// for a cookie if the handoff is. The pages then link to the saved handoff.
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req handoff, reauthenticate bool) error {
-	id := admission.NewLoginRequestID(h.address(req.withLoginRequest("")))
-	if len(h.address(req.withLoginRequest(id))) > session.MaxReturn {
-		req.target = "/"
-		id = admission.NewLoginRequestID(h.address(req.withLoginRequest("")))
+	id := admission.NewLoginRequestID(h.identity(req))
+	start := req.site.startURL(req.target)
+	restart := start
+	if req.savedAs != "" {
+		restart = req.savedAs
 	}
 	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{
 		ID:             id,
 		App:            req.site.app.App,
 		ReturnURL:      h.address(req.withLoginRequest(id)),
-		RestartURL:     req.site.startURL(req.target),
+		RestartURL:     restart,
+		CopyURL:        start,
 		Connector:      access.SubjectConnector(req.site.app.Subject),
 		Reauthenticate: reauthenticate,
 		Profile:        true,

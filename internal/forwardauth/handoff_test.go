@@ -325,7 +325,7 @@ func TestGatewayBelowAPath(t *testing.T) {
 		"/.weigate/start":       route.Limited,
 		"/.weigate/finish":      route.Limited,
 		"/.weigate/sign-out":    route.Limited,
-		"/.weigate/refused":     route.Limited,
+		"/.weigate/refused":     route.LimitedVerify,
 		"/verify":               route.LimitedOther, // not a route, as those below
 		"/forward-auth":         route.LimitedOther,
 		"/login/.weigate/start": route.LimitedOther,

@@ -15,7 +15,6 @@ import (
 
 	"github.com/weigate/weigate/internal/cookie"
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -33,7 +32,7 @@ const passedLifetime = 10 * time.Second
 // the proxy does not pass the browser's cookie to /verify. Without the error, the redirects would
 // never end.
 func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
-	target := cleanReturn(r.URL.Query().Get(paramReturn))
+	target := readReturn(r.URL.RawQuery)
 	nonce, passed := s.readNonce(r)
 	in, err := h.signedIn(r, s)
 	switch {
@@ -51,14 +50,19 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 		return
 	case in:
 		s.set(w, s.nonceCookie, newSecret()+".1", passedLifetime) // the suffix: see readNonce
-		route.SeeOther(w, s.origin+target)
+		h.seeOther(w, r, s.origin+target)
 		return
 	}
 	if nonce == "" || passed {
 		nonce = newSecret()
 	}
 	s.set(w, s.nonceCookie, nonce, nonceLife) // an existing nonce is kept, since several tabs share it
-	route.SeeOther(w, h.gatewayOrigin()+h.address(handoff{site: s, challenge: challenge(nonce), target: target}))
+	h.seeOther(w, r, h.gatewayOrigin()+h.address(handoff{site: s, challenge: challenge(nonce), target: target}))
+}
+
+// seeOther redirects to an address that may be long.
+func (h *Handler) seeOther(w http.ResponseWriter, r *http.Request, address string) {
+	h.cfg.Site.Redirect(w, r, http.StatusSeeOther, address)
 }
 
 func (h *Handler) gatewayOrigin() string { return strings.TrimSuffix(h.cfg.URL, h.path) }
@@ -77,7 +81,7 @@ func (h *Handler) signedIn(r *http.Request, s *site) (bool, error) {
 // spend. Then it redirects the browser to an address without the token.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	q := r.URL.Query()
-	target, token := cleanReturn(q.Get(paramReturn)), q.Get(paramToken)
+	target, token := readReturn(r.URL.RawQuery), q.Get(paramToken)
 	if !q.Has(paramToken) {
 		h.finishWithoutToken(w, r, s, target)
 		return
@@ -93,7 +97,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	case err == nil:
 		s.set(w, s.sessionCookie, grant+"."+h.hostToken(s, grant), h.cfg.SessionMax)
 		s.clear(w, s.nonceCookie)
-		route.SeeOther(w, s.origin+target)
+		h.seeOther(w, r, s.origin+target)
 		return
 	case !errors.Is(err, gateway.ErrNotFound): // errDenied and gateway.ErrExpired match ErrNotFound too
 		observation.Outcome = string(failureKind(err))
@@ -108,10 +112,10 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	}
 	observation.Outcome = h.logToken(r, s, nonce != "" && !passed, err)
 	if errors.Is(err, errDenied) {
-		route.SeeOther(w, s.startURL(target)) // the gateway then shows the reason
+		h.seeOther(w, r, s.startURL(target)) // the gateway then shows the reason
 		return
 	}
-	route.SeeOther(w, s.origin+pathFinish+"?"+url.Values{paramReturn: {target}}.Encode())
+	h.seeOther(w, r, s.origin+pathFinish+"?"+returnParameter(target))
 }
 
 // logToken writes the log line of a handoff token that was rejected, and returns the reason. err is
@@ -138,7 +142,7 @@ func (h *Handler) finishWithoutToken(w http.ResponseWriter, r *http.Request, s *
 	case err != nil:
 		h.showFailure(w, r, forwardedRequest{site: s, target: target}, err)
 	case in:
-		route.SeeOther(w, s.origin+target)
+		h.seeOther(w, r, s.origin+target)
 	default:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, App: s.app.Name, Go: s.startURL(target),
 			Refusal: web.Refusal{Request: "handoff", App: s.app.ID}})

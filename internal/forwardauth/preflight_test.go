@@ -2,6 +2,7 @@ package forwardauth_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -64,7 +65,8 @@ func TestSizeOfTheAnswerDoesNotDependOnTheVisitorsCookies(t *testing.T) {
 		r.Header.Set("X-Forwarded-Uri", "/")
 		r.Header.Set("X-Forwarded-Method", http.MethodGet)
 		r.Header.Set("Cookie", cookies)
-		w := b.send(r)
+		w := httptest.NewRecorder()
+		e.handler.ServeHTTP(w, r)
 		want(t, "verify with "+query, w, http.StatusOK, "")
 		var text strings.Builder
 		if err := w.Header().Write(&text); err != nil {

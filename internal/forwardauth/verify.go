@@ -15,8 +15,7 @@ import (
 )
 
 // The headers of a response of /verify, as net/http spells them. The proxy passes them to
-// the site (a host that forward auth protects). headerRedirect is different: it is for nginx
-// itself.
+// the site (a host that forward auth protects).
 const (
 	headerUser      = "X-Weigate-User"
 	headerName      = "X-Weigate-Name"
@@ -24,8 +23,7 @@ const (
 	headerUnionID   = "X-Weigate-Unionid"
 	headerGroups    = "X-Weigate-Groups"
 	headerAssertion = "X-Weigate-Assertion"
-	headerCookie    = "Cookie"             // the client's cookies without the gateway's
-	headerRedirect  = "X-Weigate-Redirect" // where nginx redirects a browser whose request is denied
+	headerCookie    = "Cookie" // the client's cookies without the gateway's
 )
 
 // storeTimeout limits the operations on the store for one request.
@@ -204,10 +202,11 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, req forwardedRequ
 			w.Header().Set("WWW-Authenticate", "Weigate")
 		}
 		writeError(w, status, d.denied)
-	case d.denied == web.NotSignedIn && navigates:
-		h.redirect(w, req, req.site.startURL(cleanReturn(req.target)))
-	case d.denied == web.NotSignedIn && req.nginx:
-		h.redirect(w, req, req.site.origin+pathRefused+"?form=1")
+	case d.denied == web.NotSignedIn && navigates && !req.nginx && isTooLong(req.target):
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.AddressTooLong, Refusal: web.Refusal{Request: "verify",
+			App: req.site.app.ID}})
+	case d.denied == web.NotSignedIn && (navigates || req.nginx):
+		h.redirect(w, r, req, req.site.startURL(cleanReturn(req.target)))
 	case d.denied == web.NotSignedIn:
 		h.showPleaseSignIn(w, r, req.site)
 	default:
@@ -221,17 +220,21 @@ func (h *Handler) showPleaseSignIn(w http.ResponseWriter, r *http.Request, s *si
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, App: s.app.Name, Go: s.startURL("/"), Logged: true})
 }
 
-// redirect redirects a browser to an address, usually to sign in. nginx does not pass on a redirect
-// of /verify. Therefore nginx gets the address in headerRedirect, and redirects the browser itself.
-func (h *Handler) redirect(w http.ResponseWriter, req forwardedRequest, address string) {
-	if req.nginx {
-		w.Header().Set(headerRedirect, address)
+// redirect redirects a browser to sign in. For a long address, it shows a page that continues there:
+// a proxy may accept no longer headers. The status is not 2xx, with which a proxy would let the
+// request through. nginx passes on neither. It gets the status 401, and then requests pathRefused.
+func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, req forwardedRequest, address string) {
+	switch {
+	case req.nginx:
 		writeError(w, http.StatusUnauthorized, web.NotSignedIn)
-		return
+	case len(address) > maxLocation:
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Status: http.StatusUnauthorized, App: req.site.app.Name,
+			Go: address, ContinueAfter: time.Millisecond, Logged: true})
+	default:
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		w.Header().Set("Location", address)
+		w.WriteHeader(http.StatusFound)
 	}
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.Header().Set("Location", address)
-	w.WriteHeader(http.StatusFound)
 }
 
 // showDenied shows the page with the reason for a denial. here is the address of the original
@@ -281,8 +284,8 @@ func (h *Handler) showFailure(w http.ResponseWriter, r *http.Request, req forwar
 	h.cfg.Site.Show(w, r, page)
 }
 
-// refused serves the page for a request that /verify has denied. nginx requests it through
-// error_page, with the headers of the original request.
+// refused serves what the browser gets for a request that /verify has denied: a redirect to sign in,
+// or a page. nginx requests it through error_page, with the headers of the original request.
 func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 	setPrivateOnHost(w)
 	req, err := h.parseForwarded(r)
@@ -304,9 +307,6 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 		// for a second before it continues, so that the redirects do not repeat at full speed.
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, App: req.site.app.Name, Go: req.site.origin +
 			cleanReturn(req.target), ContinueAfter: time.Second})
-	case d.denied == web.NotSignedIn && r.URL.Query().Get("form") == "1":
-		h.logDenied(r, req.site, d)
-		h.showPleaseSignIn(w, r, req.site)
 	default:
 		h.deny(w, r, req, d)
 	}

@@ -3,6 +3,7 @@ package forwardauth_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -146,21 +147,26 @@ func TestRequestWithoutASession(t *testing.T) {
 		t.Parallel()
 		w := b.verify(page, "X-Original-Url", page, "X-Original-Method", "GET", "X-Forwarded-Uri", "",
 			"X-Forwarded-Method", "")
-		if got := w.Header().Get("X-Weigate-Redirect"); w.Code != http.StatusUnauthorized || got != start ||
-			w.Header().Get("Location") != "" {
-			t.Errorf("%d, redirect to %q, want 401 to %q", w.Code, got, start)
-		}
+		want(t, "a page", w, http.StatusUnauthorized, "")
 		nobody(t, w)
-		w = b.verify(page, "X-Original-Url", page, "X-Original-Method", "GET", "Accept", "application/json")
-		if got := w.Header().Get("X-Weigate-Redirect"); w.Code != http.StatusUnauthorized || got != "" {
-			t.Errorf("a program behind nginx: %d, redirect to %q", w.Code, got)
+		// nginx then requests the response for the browser, with the headers of the original request.
+		refused := func(headers ...string) *httptest.ResponseRecorder {
+			r := b.request(http.MethodGet, "https://"+wiki+"/.weigate/refused")
+			r.Header.Set("X-Original-Url", page)
+			for i := 0; i+1 < len(headers); i += 2 {
+				r.Header.Set(headers[i], headers[i+1])
+			}
+			return b.send(r)
 		}
-		w = b.verify(page, "X-Original-Url", page, "X-Original-Method", "POST")
-		if got := w.Header().Get("X-Weigate-Redirect"); got != "https://"+wiki+"/.weigate/refused?form=1" {
-			t.Errorf("a form behind nginx is sent to %q", got)
+		w = refused("X-Original-Method", "GET")
+		if got := w.Header().Get("Location"); w.Code != http.StatusFound || got != start {
+			t.Errorf("%d, redirect to %q, want 302 to %q", w.Code, got, start)
 		}
-		want(t, "the page that says so", b.open("https://"+wiki+"/.weigate/refused?form=1"), http.StatusUnauthorized,
-			"please_sign_in")
+		if w = refused("X-Original-Method", "GET", "Accept", "application/json"); w.Code != http.StatusUnauthorized ||
+			!strings.Contains(w.Body.String(), "not_signed_in") {
+			t.Errorf("a program behind nginx: %d %s", w.Code, w.Body)
+		}
+		want(t, "a form", refused("X-Original-Method", "POST"), http.StatusUnauthorized, "please_sign_in")
 	})
 }
 

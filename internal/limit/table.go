@@ -90,8 +90,9 @@ var (
 	// Connections of the listener for metrics, which few programs use.
 	MetricsConnections = Count{Name: "metrics_connections", Max: 64}
 
-	// The request line and all headers of a request.
-	Headers = Size{Name: "headers", Bytes: 16 << 10}
+	// The request line and all headers of a request. A subrequest of forward auth has the address of
+	// the original request in a header, beside the visitor's cookies and Referer.
+	Headers = Size{Name: "headers", Bytes: 24 << 10}
 
 	// How long a client may take for the headers of a request, and for a request with its body.
 	HeaderTime  = Time{Name: "header_time", Duration: 5 * time.Second}

@@ -182,6 +182,7 @@ func TestProxyProtectsASite(t *testing.T) {
 			g.noPathLeadsAround()
 			g.noOtherNameLeadsIn()
 			g.signsOutAndInAgain(alice)
+			g.deepLinksComeBack(alice)
 			g.blockedWithinTheCache(alice, id)
 		})
 	}

@@ -1,0 +1,99 @@
+package forwardauth
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"strings"
+)
+
+// This file reads and writes return paths. A return path is the path of the site at which the browser
+// continues after sign-in, with its query.
+//
+// Each step of a sign-in carries the return path in its address: start, serveHandoff and finish. By
+// default nginx accepts request lines of 8 kB. Percent-encoding would triple a path with many escapes.
+// So a long path is written in a compact form, which has about the same length.
+
+const (
+	// maxReturn is the greatest length of a return path in its compact form, in bytes. The addresses
+	// that carry it are about 150 bytes longer at most.
+	maxReturn = 8000
+
+	// maxEscapedReturn is the greatest length of a return path in the parameter paramReturn. Longer
+	// ones are in paramCompactReturn.
+	maxEscapedReturn = 1000
+
+	// maxLocation is the greatest length of the header Location in a response of /verify, see
+	// Handler.redirect.
+	maxLocation = 3000
+)
+
+// returnParameter returns the query parameter with a return path.
+func returnParameter(path string) string {
+	if escaped := url.QueryEscape(path); len(escaped) <= maxEscapedReturn {
+		return paramReturn + "=" + escaped
+	}
+	return paramCompactReturn + "=" + compactReturn.Replace(path)
+}
+
+// The compact form of a return path exchanges "%" for "*" and "&" for "!", because many paths contain
+// "%" and "&", which have a meaning in a query. Few paths contain the characters that need three
+// bytes: "*", "!", ";", and the apostrophe, which browsers encode in a query and not in a path.
+var (
+	compactReturn = strings.NewReplacer("%", "*", "&", "!", "*", "%2A", "!", "%21", ";", "%3B", "'", "%27", "#", "%23")
+	expandReturn  = strings.NewReplacer("*", "%", "!", "&", "%2A", "*", "%21", "!", "%3B", ";", "%27", "'", "%23", "#")
+)
+
+// isTooLong reports whether a sign-in cannot carry a return path.
+func isTooLong(path string) bool {
+	return len(path) > maxReturn || len(compactReturn.Replace(path)) > maxReturn
+}
+
+// readReturn returns the return path in a query, in the form of cleanReturn.
+func readReturn(rawQuery string) string {
+	for parameter := range strings.SplitSeq(rawQuery, "&") {
+		name, value, _ := strings.Cut(parameter, "=")
+		switch name {
+		case paramCompactReturn:
+			return cleanReturn(expandReturn.Replace(value))
+		case paramReturn:
+			if text, err := url.QueryUnescape(value); err == nil {
+				return cleanReturn(text)
+			}
+			return "/"
+		}
+	}
+	return "/"
+}
+
+// cleanReturn returns a return path in a form that every browser parses as a path of the same host.
+// If browsers parse the path differently, or if it is too long, cleanReturn returns "/".
+func cleanReturn(target string) string {
+	target, _, _ = strings.Cut(target, "#")
+	if !strings.HasPrefix(target, "/") || isTooLong(target) {
+		return "/"
+	}
+	var out strings.Builder
+	for _, c := range []byte(target) {
+		switch {
+		case c <= ' ' || c == 0x7f || c == '\\':
+			return "/"
+		case c > 0x7f || c == '"' || c == '<' || c == '>':
+			escape(&out, c)
+		default:
+			out.WriteByte(c)
+		}
+	}
+	clean := "/" + strings.TrimLeft(out.String(), "/") // never "//host"
+	u, err := url.ParseRequestURI(clean)
+	if err != nil || isTooLong(clean) || strings.ContainsAny(u.Path, "\\\x00\r\n") {
+		return "/"
+	}
+	if at := path.Clean(u.Path) + "/"; strings.HasPrefix(at, hostPrefix) {
+		return "/" // the gateway's own addresses are not return addresses
+	}
+	return clean
+}
+
+// escape writes a byte percent-encoded.
+func escape(out *strings.Builder, c byte) { fmt.Fprintf(out, "%%%02X", c) }
