@@ -59,7 +59,8 @@ func TestPathTricksInTheReturnAddress(t *testing.T) {
 			}
 			// The same through a proxy that requests /verify.
 			w := e.browser("").verify("https://"+wiki+"/", "X-Forwarded-Uri", k.sent)
-			if k.sent != "" && k.name != "too long" && w.Header().Get("Location") != "https://"+wiki+"/.weigate/start?return="+url.QueryEscape(k.want) {
+			if k.sent != "" && k.name != "too long" &&
+				w.Header().Get("Location") != "https://"+wiki+"/.weigate/start?return="+url.QueryEscape(k.want) {
 				t.Errorf("verify sends to %q", w.Header().Get("Location"))
 			}
 			// And at the end of the flow, with a session.

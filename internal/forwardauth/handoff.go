@@ -240,22 +240,17 @@ func (req handoff) withLoginRequest(loginRequestID string) handoff {
 	return req
 }
 
-// beginSignIn redirects the browser to sign in. If the sign-in fails, its pages link to the start of
-// this sign-in on the host, where the browser gets a new nonce. The address of the start is too long
-// for a cookie if the handoff is. The pages then link to the saved handoff.
+// beginSignIn redirects the browser to sign in. If the sign-in fails, its pages link to the same
+// handoff. Another browser does not have the nonce: the link to copy leads to the start on the host.
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req handoff, reauthenticate bool) error {
 	id := admission.NewLoginRequestID(h.identity(req))
-	start := req.site.startURL(req.target)
-	restart := start
-	if req.savedAs != "" {
-		restart = req.savedAs
-	}
+	restart := handoff{site: req.site, challenge: req.challenge, target: req.target, savedAs: req.savedAs}
 	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{
 		ID:             id,
 		App:            req.site.app.App,
 		ReturnURL:      h.address(req.withLoginRequest(id)),
-		RestartURL:     restart,
-		CopyURL:        start,
+		RestartURL:     h.address(restart),
+		CopyURL:        req.site.startURL(req.target),
 		Connector:      access.SubjectConnector(req.site.app.Subject),
 		Reauthenticate: reauthenticate,
 		Profile:        true,

@@ -20,7 +20,7 @@ func (g *guarded) deepLinksComeBack(p phone) {
 		return page
 	}
 	for _, unit := range []string{"abcdefghij", "%E9%A1%B5", "a=b&c;d+e!f*g'h,i:j@k(l)m~n%2Ao%27p/q?r"} {
-		for _, size := range []int{900, 1500, 4000, 8000} {
+		for _, size := range []int{900, 1050, 1250, 1500, 4000, 8000} {
 			if size == 8000 && strings.Contains(unit, "*") {
 				size = 6500 // some of its characters need three bytes each
 			}

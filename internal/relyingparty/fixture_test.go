@@ -24,6 +24,8 @@ type frontProxy struct {
 	url    string
 	target atomic.Pointer[url.URL]
 
+	transport atomic.Pointer[http.Transport] // nil = the default one
+
 	mu      sync.Mutex
 	cookies []*http.Cookie // set by answers
 	paths   []string       // of requests
@@ -56,6 +58,7 @@ func newTLSFrontProxy(t *testing.T) *frontProxy {
 
 func (w *frontProxy) handler() http.Handler {
 	return &httputil.ReverseProxy{
+		Transport: w,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(w.target.Load())
 			r.Out.Host = r.In.Host
@@ -69,6 +72,29 @@ func (w *frontProxy) handler() http.Handler {
 			return nil
 		},
 	}
+}
+
+// limitHeaders makes the proxy accept what nginx accepts by default: lines of 8 kB in a request, and
+// 4 kB of headers in a response.
+func (w *frontProxy) limitHeaders() {
+	w.transport.Store(&http.Transport{MaxResponseHeaderBytes: 4 << 10})
+}
+
+// RoundTrip sends a request to the program behind the proxy.
+func (w *frontProxy) RoundTrip(r *http.Request) (*http.Response, error) {
+	transport := w.transport.Load()
+	if transport == nil {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	if n := len("GET  HTTP/1.1\r\n") + len(r.URL.RequestURI()); n > 8<<10 {
+		return nil, fmt.Errorf("a request line of %d bytes", n)
+	}
+	for name, values := range r.Header {
+		if n := len(name) + len(": \r\n") + len(strings.Join(values, "; ")); n > 8<<10 {
+			return nil, fmt.Errorf("header %s has %d bytes", name, n)
+		}
+	}
+	return transport.RoundTrip(r)
 }
 
 // forwardTo sets the address behind the proxy.

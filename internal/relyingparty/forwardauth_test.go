@@ -40,6 +40,7 @@ const verifyCache = time.Second
 func guard(t *testing.T, kind proxied) *guarded {
 	t.Helper()
 	w := newFixture(t)
+	w.front.limitHeaders()
 	g := &guarded{gatewayFixture: w, t: t, site: newUpstream(t)}
 	address, socket := inherited(t)
 	_, g.port, _ = net.SplitHostPort(address)
