@@ -74,7 +74,7 @@ func (s *plainBrowser) send(r *http.Request) {
 		r.Header.Set("Sec-Fetch-Site", "same-origin")
 	}
 	s.hops = []string{r.URL.String()}
-	client := &http.Client{Jar: s.jar, CheckRedirect: func(next *http.Request, _ []*http.Request) error {
+	client := &http.Client{Transport: localhost, Jar: s.jar, CheckRedirect: func(next *http.Request, _ []*http.Request) error {
 		s.hops = append(s.hops, next.URL.String())
 		if len(s.hops) > 12 {
 			s.w.t.Errorf("redirect loop: %v", s.hops)
