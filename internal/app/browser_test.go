@@ -74,14 +74,15 @@ func (s *plainBrowser) send(r *http.Request) {
 		r.Header.Set("Sec-Fetch-Site", "same-origin")
 	}
 	s.hops = []string{r.URL.String()}
-	client := &http.Client{Transport: localhost, Jar: s.jar, CheckRedirect: func(next *http.Request, _ []*http.Request) error {
+	client := &http.Client{Transport: localhost, Jar: s.jar}
+	client.CheckRedirect = func(next *http.Request, _ []*http.Request) error {
 		s.hops = append(s.hops, next.URL.String())
 		if len(s.hops) > 12 {
 			s.w.t.Errorf("redirect loop: %v", s.hops)
 			return http.ErrUseLastResponse
 		}
 		return nil
-	}}
+	}
 	res, err := client.Do(r)
 	if err != nil {
 		s.w.t.Fatal(err)

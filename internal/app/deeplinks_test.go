@@ -74,7 +74,7 @@ func (g *guarded) afterwards(desk *plainBrowser) func(link string) string {
 	g.t.Helper()
 	desk.settle().at(g.origin + "/app?")
 	return func(link string) string {
-		desk.open(g.origin + "/.weigate/sign-out").submit("/.weigate/sign-out", url.Values{})
+		desk.open(g.origin+"/.weigate/sign-out").submit("/.weigate/sign-out", url.Values{})
 		return desk.open(g.origin + link).settle().url
 	}
 }
