@@ -238,6 +238,9 @@ func TestWhereABrowserIs(t *testing.T) {
 		"Mozilla/5.0 (iPhone) Mobile":    {false, true},
 		uaWeChat + " wxwork/4.1":         {false, true},
 		uaWeChat + " miniProgram/wx":     {false, true},
+		uaWeComWindows:                   {false, false},
+		uaHarmonyTablet:                  {false, true},
+		uaHarmonyPC:                      {false, false},
 		"":                               {false, false},
 		"x WindowsWechat MICROMESSENGER": {true, false},
 	} {

@@ -52,7 +52,8 @@
 //
 //	GET  /sign-in?return=/x[&scope=profile]
 //	      return address not allowed ──→ page bad_return, nothing starts
-//	      no sign-in method for this browser ──→ page open_in_wechat or open_elsewhere, with the link to copy
+//	      no sign-in method for this browser ──→ a page with the link to copy: open_in_wechat,
+//	      open_elsewhere or mini_program
 //	      otherwise ──→ flow sealed into a cookie, 302 to WeChat
 //	GET  /wechat/callback?code=…&state=…
 //	      no flow cookie for this state ──→ 303 /sign-in/lost; nothing is sent to WeChat

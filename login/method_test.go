@@ -16,7 +16,12 @@ const (
 		"wxwork/4.1.0 MicroMessenger/7.0.1 Language/zh"
 	uaMiniProgram = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148 " +
 		"MicroMessenger/8.0.40 NetType/WIFI Language/zh_CN miniProgram/wx00"
-	uaPhone = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 " +
+	uaWeComWindows = "Mozilla/5.0 (Windows NT 10.0; WOW64) Chrome/129.0.6668.101 Safari/537.36 Language/zh " +
+		"wxwork/4.1.39 (MicroMessenger/6.2) WindowsWechat MailPlugin_Electron WeMail"
+	uaHarmonyTablet = "Mozilla/5.0 (Tablet; OpenHarmony 5.0) AppleWebKit/537.36 Chrome/114.0.0.0 Safari/537.36 " +
+		"ArkWeb/4.1.6.1"
+	uaHarmonyPC = "Mozilla/5.0 (PC; OpenHarmony 6.1) AppleWebKit/537.36 Chrome/132.0.0.0 Safari/537.36 ArkWeb/6.1.0.115"
+	uaPhone     = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 " +
 		"Version/17.0 Mobile/15E148 Safari/604.1"
 )
 
@@ -32,17 +37,24 @@ func TestSignInMethods(t *testing.T) {
 		agent  string
 		want   string // path at WeChat, or kind of page
 	}{
-		"WeChat":                              {both, uaWeChat, account},
-		"WeChat, in lower case":               {both, strings.ToLower(uaWeChat), account},
-		"WeChat on Windows":                   {both, uaWindows, account},
-		"WeChat, website app only":            {noAccount, uaWeChat, string(login.PageOpenElsewhere)},
-		"desktop":                             {both, uaDesktop, website},
-		"desktop, account only":               {noWebsite, uaDesktop, string(login.PageOpenInWeChat)},
-		"desktop, website app only":           {noAccount, uaDesktop, website},
-		"phone":                               {both, uaPhone, string(login.PageOpenInWeChat)},
-		"phone, website app only":             {noAccount, uaPhone, website},
-		"WeCom":                               {both, uaWeCom, string(login.PageOpenInWeChat)},
-		"mini-program":                        {both, uaMiniProgram, string(login.PageOpenInWeChat)},
+		"WeChat":                    {both, uaWeChat, account},
+		"WeChat, in lower case":     {both, strings.ToLower(uaWeChat), account},
+		"WeChat on Windows":         {both, uaWindows, account},
+		"WeChat, website app only":  {noAccount, uaWeChat, string(login.PageOpenElsewhere)},
+		"desktop":                   {both, uaDesktop, website},
+		"desktop, account only":     {noWebsite, uaDesktop, string(login.PageOpenInWeChat)},
+		"desktop, website app only": {noAccount, uaDesktop, website},
+		"phone":                     {both, uaPhone, string(login.PageOpenInWeChat)},
+		"phone, website app only":   {noAccount, uaPhone, website},
+		"WeCom":                     {both, uaWeCom, string(login.PageOpenInWeChat)},
+		// matomo-org/device-detector#8069: WeCom on a desktop can show a QR code.
+		"WeCom on Windows":               {both, uaWeComWindows, website},
+		"WeCom on Windows, account only": {noWebsite, uaWeComWindows, string(login.PageOpenInWeChat)},
+		// chjtx/JRoll#89 and matomo-org/device-detector#8299: neither has "Mobile" or "Android".
+		"HarmonyOS tablet":                    {both, uaHarmonyTablet, string(login.PageOpenInWeChat)},
+		"HarmonyOS PC":                        {both, uaHarmonyPC, website},
+		"mini-program":                        {both, uaMiniProgram, string(login.PageMiniProgram)},
+		"mini-program, website app only":      {noAccount, uaMiniProgram, string(login.PageOpenElsewhere)},
 		"no user agent":                       {noWebsite, "", string(login.PageOpenInWeChat)},
 		"any browser, desktop":                {any, uaDesktop, account},
 		"any browser, phone":                  {any, uaPhone, account},
@@ -55,19 +67,13 @@ func TestSignInMethods(t *testing.T) {
 			b := s.browser()
 			b.agent = c.agent
 			res := b.get("/sign-in?return=/private/x")
+			if !strings.HasPrefix(c.want, "/") {
+				s.wantLinkToCopy(b, res, login.PageKind(c.want))
+				return
+			}
 			u, err := url.Parse(res.Header.Get("Location"))
 			if err != nil {
 				t.Fatal(err)
-			}
-			if !strings.HasPrefix(c.want, "/") {
-				body := s.wantPage(res, login.PageKind(c.want), 200)
-				if !strings.Contains(body, s.origin+"/sign-in?return=%2Fprivate%2Fx</p>") {
-					t.Errorf("no link to copy: %s", body)
-				}
-				if n, _ := b.flows(); n != 0 {
-					t.Error("a flow was begun")
-				}
-				return
 			}
 			if res.StatusCode != 302 || u.Path != c.want {
 				t.Fatalf("%d to %s, want %s", res.StatusCode, u, c.want)
@@ -97,6 +103,18 @@ func TestSignInMethods(t *testing.T) {
 	}
 }
 
+// wantLinkToCopy fails unless the response is a page with the link that starts the sign-in again.
+func (s *fixture) wantLinkToCopy(b *browser, res *http.Response, kind login.PageKind) {
+	s.t.Helper()
+	body := s.wantPage(res, kind, 200)
+	if !strings.Contains(body, s.origin+"/sign-in?return=%2Fprivate%2Fx</p>") {
+		s.t.Errorf("no link to copy: %s", body)
+	}
+	if n, _ := b.flows(); n != 0 {
+		s.t.Error("a flow was begun")
+	}
+}
+
 // A phone that is not in WeChat has a second way: WeChat's QR code on another screen, or the
 // desktop client's.
 func TestPhoneMayChooseTheWebsiteApp(t *testing.T) {
@@ -110,6 +128,10 @@ func TestPhoneMayChooseTheWebsiteApp(t *testing.T) {
 		t.Fatalf("page: %s", body)
 	}
 	s.wantGo(b.get(s.callback(code("a"), b.begin(way))), "/private/x")
+	b.agent = uaMiniProgram // its web view does not open WeChat's page
+	if body := s.wantPage(b.get(way), login.PageMiniProgram, 200); strings.Contains(body, "method=website") {
+		t.Errorf("a mini-program is offered WeChat's page: %s", body)
+	}
 	b.agent = uaWeChat // in WeChat its QR code cannot be scanned
 	if location := b.get(way).Header.Get("Location"); !strings.Contains(location, "/connect/oauth2/authorize") {
 		t.Errorf("in WeChat: %s", location)

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/weigate/weigate/internal/flow"
+	"github.com/weigate/weigate/internal/useragent"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -148,32 +149,40 @@ const (
 // InWeChat reports whether a request comes from WeChat's own browser, where an official account can
 // sign users in. It judges by the user agent. It is false for WeCom and mini-programs. Use it to
 // choose what to show, never to grant access: every client can send any user agent.
-func InWeChat(r *http.Request) bool { return flow.FromWeChat(r) }
+func InWeChat(r *http.Request) bool { return useragent.InWeChat(r) }
 
 // OnPhone reports whether a request comes from a browser on a phone or tablet for which InWeChat is
 // false. It judges by the user agent. A QR code does not help this user, who cannot scan their own
 // screen.
-func OnPhone(r *http.Request) bool { return flow.ClassifyUserAgent(r) == flow.OnPhone }
+func OnPhone(r *http.Request) bool {
+	agent := useragent.Of(r)
+	return agent.Handheld() && agent.Client != useragent.WeChat
+}
 
 // chooseMethod returns the sign-in method for the browser that sent r: selected if it is available,
 // else the method for this kind of browser. If there is no method, chooseMethod returns the kind of
 // the page that explains where to continue.
 //
-// Unless MethodWebsite is selected or Config.AnyBrowser is set, a phone outside WeChat gets this
-// page if an official account is configured. Users cannot scan a QR code on their own screen.
+// Unless MethodWebsite is selected or Config.AnyBrowser is set, a phone or tablet outside WeChat gets
+// this page if an official account is configured. Users cannot scan a QR code on their own screen. A
+// mini-program always gets a page: its web view opens the hosts of its own list only, and WeChat's
+// pages cannot be in the list.
 func (h *Handler) chooseMethod(r *http.Request, selected Method) (Method, PageKind) {
 	hasAccount, hasWebsite := h.cfg.OfficialAccount != nil, h.cfg.WebsiteApp != nil
-	class := flow.ClassifyUserAgent(r)
+	agent := useragent.Of(r)
+	inWeChat, inMiniProgram := agent.Client == useragent.WeChat, agent.Client == useragent.MiniProgram
 	switch {
-	case selected == MethodWebsite && hasWebsite && class != flow.InWeChat:
+	case selected == MethodWebsite && hasWebsite && !inWeChat && !inMiniProgram:
 		return MethodWebsite, ""
 	case h.cfg.AnyBrowser && hasAccount:
 		return MethodWeChat, ""
-	case class == flow.InWeChat && hasAccount:
+	case inWeChat && hasAccount:
 		return MethodWeChat, ""
-	case class == flow.InWeChat:
+	case inMiniProgram && hasAccount:
+		return "", PageMiniProgram
+	case inWeChat || inMiniProgram:
 		return "", PageOpenElsewhere
-	case class == flow.OnPhone && hasAccount:
+	case agent.Handheld() && hasAccount:
 		return "", PageOpenInWeChat
 	case hasWebsite:
 		return MethodWebsite, ""

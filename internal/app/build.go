@@ -11,7 +11,6 @@ import (
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/cookie"
-	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
@@ -23,6 +22,7 @@ import (
 	"github.com/weigate/weigate/internal/scan"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/signin"
+	"github.com/weigate/weigate/internal/useragent"
 	"github.com/weigate/weigate/internal/web"
 	"github.com/weigate/weigate/wechat"
 )
@@ -69,7 +69,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error) {
 	site, err := web.New(web.Config{
 		Names:    web.Names{Title: c.Site.Title, Footer: c.Site.Footer, PrivacyURL: c.Site.PrivacyURL, ICP: c.Site.ICP},
-		Pictures: pictureOrigins(c.WeChat), RequestID: route.RequestID, Logger: a.options.Logger,
+		Pictures: pictureOrigins(c.WeChat), Home: c.URL + "/", RequestID: route.RequestID, Logger: a.options.Logger,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -195,7 +195,7 @@ func (a *App) newRelay(c *config.Config, s *services) (*relay.Handler, error) {
 		Sealer: a.options.Sealer,
 		// relay must know the actual browser, even with a simulator. The reason: WeChat's browser
 		// treats the fragment of a redirect differently from other browsers.
-		InWeChat: flow.FromWeChat, Limits: a.limits,
+		InWeChat: useragent.InWeChat, Limits: a.limits,
 		RequestID: route.RequestID, Observe: a.observeRelay, Logger: a.options.Logger, Now: a.options.Now,
 	})
 }
@@ -255,7 +255,7 @@ func inWeChat(connectors []config.Connector) func(*http.Request) bool {
 	if slices.ContainsFunc(connectors, func(c config.Connector) bool { return c.AnyBrowser }) {
 		return func(*http.Request) bool { return true }
 	}
-	return flow.FromWeChat
+	return useragent.InWeChat
 }
 
 // simulatorControl returns the URL of the simulator's control page, which shows the simulated

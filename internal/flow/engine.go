@@ -37,6 +37,7 @@ import (
 
 	"github.com/weigate/weigate/internal/cookie"
 	"github.com/weigate/weigate/internal/seal"
+	"github.com/weigate/weigate/internal/useragent"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -236,7 +237,7 @@ func (e *Engine) send(b Browser, f *Flow) Result {
 	if err != nil {
 		return Result{Kind: InternalError, Err: err}
 	}
-	if f.Method == MethodWeChat && ClassifyUserAgent(b.Request) != InWeChat {
+	if f.Method == MethodWeChat && !useragent.InWeChat(b.Request) {
 		// Only a simulator of WeChat accepts this browser. The browser would keep the fragment
 		// through every redirect, up to the URL of the program's page. WeChat's own browser drops
 		// the fragment.
@@ -265,36 +266,3 @@ func (e *Engine) ClearCookies(r *http.Request) []*http.Cookie {
 func (e *Engine) AcceptsCookies(r *http.Request) (bool, *http.Cookie) {
 	return e.cookies.Has(r, cookieProbe), e.cookies.Clear(cookieProbe)
 }
-
-// UserAgentClass is the kind of a browser, judged by its User-Agent header. It decides only which
-// page a user sees, never what the user may do: every client can send any user agent.
-type UserAgentClass int
-
-// The classes.
-const (
-	InWeChat  UserAgentClass = iota // WeChat's own browser, on a phone or a desktop
-	OnPhone                         // another browser on a phone or tablet, also WeCom and mini-programs
-	OnDesktop                       // any other browser
-)
-
-// ClassifyUserAgent returns the class of a request's User-Agent. WeChat's contains "MicroMessenger"
-// in all captured examples (phones and Windows). The user agents of WeCom and of the web view of a
-// mini-program contain it too, together with "wxwork" or "miniProgram". In WeCom and mini-programs,
-// an official account cannot sign users in.
-func ClassifyUserAgent(r *http.Request) UserAgentClass {
-	agent := strings.ToLower(r.UserAgent())
-	contains := func(part string) bool { return strings.Contains(agent, part) }
-	switch {
-	case contains("wxwork") || contains("miniprogram"):
-		return OnPhone
-	case contains("micromessenger"):
-		return InWeChat
-	case contains("mobile") || contains("android") || contains("iphone") || contains("ipad"):
-		return OnPhone
-	}
-	return OnDesktop
-}
-
-// FromWeChat reports whether a request comes from WeChat's own browser, where an official account
-// can sign users in.
-func FromWeChat(r *http.Request) bool { return ClassifyUserAgent(r) == InWeChat }

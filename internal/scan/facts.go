@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/web"
@@ -18,64 +17,6 @@ import (
 // browser, system, masked IP address, and whether both devices are on one network. By these facts
 // the user can notice a QR code that an attacker sent. No location is shown, since GeoIP databases
 // are unreliable.
-
-// token is a part of a user agent (in lower case), and the browser or system that it identifies.
-type token struct{ text, name string }
-
-// browsers returns the browsers, the most specific first: most user agents also contain the names
-// of other browsers.
-func browsers() []token {
-	return []token{
-		{"wxwork", "WeCom"}, {"micromessenger", "WeChat"}, {"edg/", "Edge"}, {"edga/", "Edge"}, {"edgios/", "Edge"},
-		{"opr/", "Opera"},
-		{"samsungbrowser/", "Samsung Internet"}, {"huaweibrowser/", "HUAWEI Browser"}, {"miuibrowser/", "Mi Browser"},
-		{"ucbrowser/", "UC Browser"},
-		{"mqqbrowser/", "QQ Browser"}, {"qqbrowser/", "QQ Browser"}, {"quark/", "Quark"}, {"baidu", "Baidu"},
-		{"yabrowser/", "Yandex"}, {"vivaldi/", "Vivaldi"},
-		{"firefox/", "Firefox"}, {"fxios/", "Firefox"}, {"crios/", "Chrome"}, {"headlesschrome/", "Chrome"},
-		{"chrome/", "Chrome"}, {"safari/", "Safari"},
-	}
-}
-
-// systems returns the operating systems, also the most specific first.
-func systems() []token {
-	return []token{
-		{"openharmony", "HarmonyOS"}, {"harmonyos", "HarmonyOS"}, {"ipad", "iPad"}, {"iphone", "iPhone"},
-		{"android", "Android"}, {"cros", "ChromeOS"},
-		{"windows", "Windows"}, {"mac os x", "macOS"}, {"macintosh", "macOS"}, {"linux", "Linux"},
-	}
-}
-
-// readBrowser shortens a user agent to a name such as "Chrome, Windows". It returns "" for an
-// unknown user agent. It returns only names of this file: a page never shows text of an attacker.
-// The name is for display only, since a client can send any user agent.
-func readBrowser(userAgent string) string {
-	ua := strings.ToLower(userAgent[:min(len(userAgent), 1024)])
-	find := func(tokens []token) string {
-		for _, t := range tokens {
-			if strings.Contains(ua, t.text) {
-				return t.name
-			}
-		}
-		return ""
-	}
-	browser, system := find(browsers()), find(systems())
-	if browser == "" || system == "" {
-		return browser + system // one of the two is "", or both are
-	}
-	return browser + ", " + system
-}
-
-// onPhone reports whether a browser is on a phone, which cannot scan its own screen.
-func onPhone(userAgent string) bool {
-	ua := strings.ToLower(userAgent)
-	for _, word := range []string{"mobile", "android", "iphone", "ipad", "openharmony"} {
-		if strings.Contains(ua, word) {
-			return true
-		}
-	}
-	return false
-}
 
 // maskAddress returns an IP address for display, without its last part. That part would identify a
 // household. The result is like "192.0.2.*" for IPv4, and has the first 48 bits for IPv6. The

@@ -14,34 +14,33 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-func TestBrowserIsReadFromTheUserAgent(t *testing.T) {
+// bowser-js/bowser#380: WeChat for Mac says WindowsWechat.
+func TestPhoneShowsTheDesktopsBrowser(t *testing.T) {
 	t.Parallel()
-	const (
-		mozilla = "Mozilla/5.0 "
-		webkit  = " AppleWebKit/537.36 (KHTML, like Gecko) "
-		chrome  = webkit + "Chrome/141.0.0.0 Safari/537.36"
-	)
+	w := newFixture(t)
 	for agent, want := range map[string]string{
 		uaDesktop: "Chrome, Windows",
-		uaSafari:  "Safari, iPhone",
-		mozilla + "(Windows NT 10.0; Win64; x64)" + chrome + " Edg/141.0.0.0":  "Edge, Windows",
-		mozilla + "(X11; CrOS x86_64 14541.0.0)" + chrome:                      "Chrome, ChromeOS",
-		mozilla + "(X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0": "Firefox, Linux",
-		mozilla + "(Linux; U; Android 14) AppleWebKit/537.36 Chrome/109 MQQBrowser/15.0 " +
-			"Mobile Safari/537.36": "QQ Browser, Android",
-		mozilla + "(Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 " +
-			"Safari/605.1.15": "Safari, macOS",
-		mozilla + "(Phone; OpenHarmony 5.0) AppleWebKit/537.36 Chrome/114.0 Safari/537.36 ArkWeb/4.1 " +
-			"HuaweiBrowser/5.0": "HUAWEI Browser, HarmonyOS",
-		"curl/8.0":                     "",
-		"":                             "",
-		"SomeThing/1.0 (Windows NT 6)": "Windows",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_1) Chrome/39.0 Safari/537.36 MicroMessenger/6.5.2.501 " +
+			"NetType/WIFI WindowsWechat": "WeChat, macOS",
+		"Mozilla/5.0 (PC; OpenHarmony 6.1; Windows NT 10.0) Chrome/132.0.0.0 HuaweiBrowser/6.1": "HUAWEI Browser, HarmonyOS",
 	} {
-		w := newFixture(t)
-		w.browser(agent).open("/begin")
-		if got := w.ticket().Browser; got != want {
-			t.Errorf("%q is %q, want %q", agent, got, want)
-		}
+		desktop := w.browser(agent).open("/begin").want(web.ScanCode)
+		w.phone("alice").open(desktop.link()).want(web.ScanAsk).shows(want)
+	}
+}
+
+// chjtx/JRoll#89: the user of a tablet cannot scan the tablet's own screen.
+func TestTabletGetsALinkAndADesktopGetsACode(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	for agent, want := range map[string]web.Kind{
+		"Mozilla/5.0 (Tablet; OpenHarmony 5.0) Chrome/114.0.0.0 Safari/537.36 ArkWeb/4.1.6.1": web.ScanCopy,
+		"Mozilla/5.0 (Linux; Android 13; SM-X210) Chrome/124.0.0.0 Safari/537.36":             web.ScanCopy,
+		"Mozilla/5.0 (PC; OpenHarmony 6.1) Chrome/132.0.0.0 Safari/537.36 ArkWeb/6.1.0.115":   web.ScanCode,
+		"Mozilla/5.0 (Windows NT 10.0) wxwork/4.1.39 (MicroMessenger/6.2) WindowsWechat":      web.ScanCode,
+		uaPhone + " miniProgram/wx73247c7819d61796":                                           web.ScanCopy,
+	} {
+		w.browser(agent).open("/begin").want(want)
 	}
 }
 
@@ -164,7 +163,7 @@ func TestMadeUpLinkIsNotRepeated(t *testing.T) {
 	w := newFixture(t)
 	for _, text := range []string{"call-0900-12345", "pay-at-evil.example", strings.Repeat("1", 26),
 		strings.Repeat("a", 27)} {
-		if b := w.browser(uaDesktop).open("/scan/" + text).want(web.ScanHere); strings.Contains(b.page.Body.String(),
+		if b := w.browser(uaDesktop).open("/scan/" + text).want(web.ScanOver); strings.Contains(b.page.Body.String(),
 			text) {
 			t.Errorf("the page repeats %q", text)
 		}

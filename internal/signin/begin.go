@@ -14,6 +14,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/useragent"
 	"github.com/weigate/weigate/internal/web"
 	"github.com/weigate/weigate/wechat"
 )
@@ -251,7 +252,7 @@ type methodsAvailable struct {
 	wechat  bool       // the method wechat is available
 	scan    bool       // the method scan is available
 	inside  bool       // the browser is WeChat's own, or is treated as such (Connector.AnyBrowser)
-	class   flow.UserAgentClass
+	agent   useragent.Agent
 }
 
 // available returns the methods for a login request. If the request names a connector, only the
@@ -270,8 +271,8 @@ func (h *Handler) available(r *http.Request, login session.LoginRequest) (m meth
 	}
 	m.wechat = m.account != nil && allows(login.App, MethodWeChat)
 	m.scan = m.account != nil && h.cfg.Scan != nil && allows(login.App, MethodScan)
-	m.class = flow.ClassifyUserAgent(r)
-	m.inside = m.account != nil && (m.class == flow.InWeChat || m.account.AnyBrowser)
+	m.agent = useragent.Of(r)
+	m.inside = m.account != nil && (m.agent.Client == useragent.WeChat || m.account.AnyBrowser)
 	return m
 }
 
@@ -288,13 +289,15 @@ func (m methodsAvailable) choose(preferred string) (method string, several []str
 	if m.scan {
 		outside = append(outside, MethodScan)
 	}
-	if m.website != nil {
+	if m.website != nil && m.agent.Client != useragent.MiniProgram {
+		// The web view of a mini-program opens the hosts of its own list only. WeChat's page with the QR
+		// code cannot be in the list.
 		outside = append(outside, MethodWebsite)
 	}
 	switch {
-	case m.class == flow.InWeChat && m.wechat:
+	case m.agent.Client == useragent.WeChat && m.wechat:
 		return MethodWeChat, nil
-	case m.class == flow.InWeChat:
+	case m.agent.Client == useragent.WeChat:
 		// The other methods do not work inside WeChat. A phone cannot scan a QR code on its own
 		// screen, and WeChat's page for website apps does not work there.
 		return "", nil
@@ -302,9 +305,9 @@ func (m methodsAvailable) choose(preferred string) (method string, several []str
 		return preferred, nil
 	case m.inside && m.wechat:
 		return MethodWeChat, nil
-	case m.class == flow.OnPhone && m.scan:
+	case m.agent.Handheld() && m.scan:
 		return MethodScan, nil // on a phone, the page with the code also has a link to open in WeChat
-	case m.class == flow.OnPhone && m.wechat:
+	case m.agent.Handheld() && m.wechat:
 		return "", nil // the page for this case has a link to open in WeChat
 	case len(outside) == 1:
 		return outside[0], nil
@@ -323,8 +326,11 @@ func (h *Handler) showNoMethod(
 			slog.String("user_agent", web.LoggedText(r.UserAgent()))}}}
 	t := target{returnTo: login.ReturnURL, restart: login.RestartURL}
 	switch {
-	case m.class == flow.InWeChat && (m.scan || m.website != nil):
+	case m.agent.Client == useragent.WeChat && (m.scan || m.website != nil),
+		m.agent.Client == useragent.MiniProgram && !m.wechat && m.website != nil:
 		page.Kind, page.Copy = web.OpenElsewhere, h.absolute(cmp.Or(login.CopyURL, h.startURL(t)))
+	case m.agent.Client == useragent.MiniProgram && m.wechat:
+		page.Kind, page.Copy = web.MiniProgram, h.absolute(cmp.Or(login.CopyURL, h.startURL(t)))
 	case m.wechat:
 		page.Kind, page.Copy = web.OpenInWeChat, h.absolute(cmp.Or(login.CopyURL, h.startURL(t)))
 		if m.website != nil {

@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -76,14 +77,22 @@ func TestWhichMethod(t *testing.T) {
 			t.Parallel()
 			r := newFixture(t, c.with...)
 			r.app.Methods, r.connector = strings.Fields(c.methods), c.connector
-			for agent, want := range map[string]string{uaWeChat: c.inWeChat, uaDesktop: c.desktop, uaPhone: c.onPhone} {
+			// The web view of a mini-program does not open WeChat's pages.
+			inMiniProgram := map[string]string{byWebsite: "open_elsewhere", "open_in_wechat": "mini_program"}[c.onPhone]
+			for agent, want := range map[string]string{
+				uaWeChat: c.inWeChat, uaDesktop: c.desktop, uaPhone: c.onPhone,
+				// WeCom has "MicroMessenger" in its user agent, but no consent page.
+				uaWeChat + " wxwork/4.1": c.onPhone,
+				// matomo-org/device-detector#8069: WeCom on a desktop.
+				"Mozilla/5.0 (Windows NT 10.0) wxwork/4.1.39 (MicroMessenger/6.2) WindowsWechat": c.desktop,
+				// chjtx/JRoll#89 and matomo-org/device-detector#8299: HarmonyOS.
+				"Mozilla/5.0 (Tablet; OpenHarmony 5.0) Chrome/114.0.0.0 ArkWeb/4.1.6.1": c.onPhone,
+				"Mozilla/5.0 (PC; OpenHarmony 6.1) Chrome/132.0.0.0 ArkWeb/6.1.0.115":   c.desktop,
+				uaWeChat + " miniProgram/wx73247c7819d61796":                            cmp.Or(inMiniProgram, c.onPhone),
+			} {
 				if got := r.method(r.visitor(agent).get("/app?x=1")); got != want {
-					t.Errorf("%s goes to %s, want %s", agent[:40], got, want)
+					t.Errorf("%s goes to %s, want %s", agent, got, want)
 				}
-			}
-			// WeCom and mini-programs have "MicroMessenger" in their name, and no consent page.
-			if got := r.method(r.visitor(uaWeChat + " wxwork/4.1").get("/app?x=1")); got != c.onPhone {
-				t.Errorf("WeCom goes to %s, want %s", got, c.onPhone)
 			}
 		})
 	}
