@@ -5,6 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -111,8 +113,12 @@ func (v value) secretFile(limit int) []secret {
 		return nil
 	}
 	text, err := readSecretFile(v.reader.path(name))
-	if err != nil {
-		v.reject("%s", err)
+	switch {
+	case err != nil && looksLikePath(name):
+		v.reject("%s: %s", name, err)
+		return nil
+	case err != nil: // the "name" may be a secret in the wrong key
+		v.reject("%s (a name that may be a secret is not shown)", err)
 		return nil
 	}
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
@@ -147,8 +153,17 @@ func (v value) checkSecrets(values []string, limit int) (out []secret) {
 	return out
 }
 
-// readSecretFile reads a file. Its errors do not contain the file name, because the "name" may be a
-// secret in the wrong key.
+// pathLike matches the name of a file with a folder or an extension: /run/secrets/wechat,
+// ./wechat, secrets/wechat.txt. A secret that somebody wrote into the key of the file name has
+// neither: an AppSecret is hexadecimal, and base64 does not have the form of lower-case words.
+var pathLike = regexp.MustCompile(`^(/|\.{1,2}/|[A-Za-z]:\\)?([a-z0-9_.-]*[/\\])*[A-Za-z0-9_-]*(\.[a-z]{1,8})?$`)
+
+// looksLikePath reports whether the name of a file may be shown: it has a folder or an extension.
+func looksLikePath(name string) bool {
+	return pathLike.MatchString(name) && (strings.ContainsAny(name, `/\`) || filepath.Ext(name) != "")
+}
+
+// readSecretFile reads a file. Its errors do not contain the file name.
 func readSecretFile(name string) (string, error) {
 	info, err := os.Stat(name)
 	switch {
