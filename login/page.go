@@ -22,6 +22,7 @@ type PageKind string
 const (
 	PageOpenInWeChat   PageKind = "open_in_wechat"  // the user should open CopyURL in WeChat
 	PageOpenElsewhere  PageKind = "open_elsewhere"  // in WeChat, where a website app cannot sign in
+	PageMiniProgram    PageKind = "mini_program"    // in a mini-program; the user should open CopyURL in a chat
 	PageProfile        PageKind = "profile"         // asks for nickname and avatar (头像昵称)
 	PageSnapshot       PageKind = "snapshot"        // explains 使用完整服务 on a snapshot page (快照页)
 	PageDenied         PageKind = "denied"          // the user declined at WeChat
@@ -153,6 +154,9 @@ func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Language", p.Lang)
 	header.Set("Content-Security-Policy", h.pages.policy)
+	if p.CopyURL != "" {
+		header.Set("Content-Security-Policy", h.pages.copyPolicy)
+	}
 	header.Add("Vary", "Accept-Language")
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
@@ -163,23 +167,27 @@ func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 //go:embed pages
 var pageFiles embed.FS
 
-// pages renders the built-in pages. Each page contains its style sheet, so that the handler serves
-// no other files. The Content Security Policy allows the style sheet by its hash.
+// pages renders the built-in pages. Each page contains its style sheet, script and icon, so that the
+// handler serves no other files. The Content Security Policy allows the first two by their hashes.
 type pages struct {
-	layout *template.Template
-	texts  *lang.Catalogue
-	policy string // Content Security Policy
+	layout     *template.Template
+	texts      *lang.Catalogue
+	policy     string // Content Security Policy
+	copyPolicy string // Content Security Policy of pages with a link to copy, which have a script
 }
 
 // newPages reads the embedded files. own is the program's origin. The Content Security Policy
 // (form-action) allows forms to own. It also allows the origins of return addresses, because
 // Chromium applies form-action to the redirect after a form too.
 func newPages(own string, returnOrigins map[string]bool) (*pages, error) {
-	style, err := pageFiles.ReadFile("pages/style.css")
-	if err != nil {
-		return nil, fmt.Errorf("login: pages: %w", err)
+	var files [3][]byte
+	for i, name := range []string{"style.css", "page.js", "icon.svg"} {
+		var err error
+		if files[i], err = pageFiles.ReadFile("pages/" + name); err != nil {
+			return nil, fmt.Errorf("login: pages: %w", err)
+		}
 	}
-	sum := sha256.Sum256(style)
+	style, script, icon := files[0], files[1], files[2]
 	formTargets := []string{own}
 	for _, origin := range slices.Sorted(maps.Keys(returnOrigins)) {
 		if origin != own {
@@ -187,11 +195,17 @@ func newPages(own string, returnOrigins map[string]bool) (*pages, error) {
 		}
 	}
 	p := &pages{
-		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-			"'; form-action 'self' " + strings.Join(formTargets, " ") + "; base-uri 'none'; frame-ancestors 'none'",
+		policy: "default-src 'none'; style-src " + hashSource(style) + "; img-src data:; form-action 'self' " +
+			strings.Join(formTargets, " ") + "; base-uri 'none'; frame-ancestors 'none'",
 	}
+	p.copyPolicy = p.policy + "; script-src " + hashSource(script)
+	var err error
 	p.layout, err = template.New("page.html").Funcs(template.FuncMap{
-		"style": func() template.CSS { return template.CSS(style) },
+		"style":  func() template.CSS { return template.CSS(style) },
+		"script": func() template.JS { return template.JS(script) },
+		"icon": func() template.URL {
+			return template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(icon))
+		},
 	}).ParseFS(pageFiles, "pages/page.html")
 	if err != nil {
 		return nil, fmt.Errorf("login: pages: %w", err)
@@ -200,6 +214,13 @@ func newPages(own string, returnOrigins map[string]bool) (*pages, error) {
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	return p, nil
+}
+
+// hashSource returns the source expression of a Content Security Policy that allows an inline style
+// or script with this content.
+func hashSource(content []byte) string {
+	sum := sha256.Sum256(content)
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
 // view is the data of the template: a page and its texts.

@@ -16,7 +16,8 @@ import (
 
 func allKinds() []login.PageKind {
 	return []login.PageKind{
-		login.PageOpenInWeChat, login.PageOpenElsewhere, login.PageProfile, login.PageSnapshot, login.PageDenied,
+		login.PageOpenInWeChat, login.PageOpenElsewhere, login.PageMiniProgram, login.PageProfile,
+		login.PageSnapshot, login.PageDenied,
 		login.PageSignOut,
 		login.PageSignedOut, login.PageLost, login.PageNoCookies, login.PageLoop, login.PageAgain, login.PageRefused,
 		login.PageSuspect, login.PageConsent,
@@ -51,14 +52,15 @@ func words(t *testing.T, lang string) map[string]string {
 func TestCataloguesAreEqual(t *testing.T) {
 	t.Parallel()
 	en, zh := words(t, "en"), words(t, "zh-CN")
-	used := map[string]bool{"copy.label": true, "website": true, "without": true, "request": true, "sign_out.do": true}
+	used := map[string]bool{"copy.label": true, "copy.do": true, "copy.done": true,
+		"website": true, "without": true, "request": true, "sign_out.do": true}
 	for _, kind := range allKinds() {
 		for _, part := range []string{".title", ".text", ".button"} {
 			used[string(kind)+part] = true
 		}
 	}
 	// have a link or a form of their own
-	noButton := []string{"open_in_wechat.button", "open_elsewhere.button", "sign_out.button"}
+	noButton := []string{"open_in_wechat.button", "open_elsewhere.button", "mini_program.button", "sign_out.button"}
 	for key := range used {
 		if !slices.Contains(noButton, key) && (en[key] == "" || zh[key] == "") {
 			t.Errorf("%s: en %q, zh-CN %q", key, en[key], zh[key])
@@ -78,7 +80,8 @@ func TestCataloguesAreEqual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bare := regexp.MustCompile(`(?s)<style>.*</style>|{{.*?}}|<[^>]*>`).ReplaceAllString(string(layout), "")
+	bare := regexp.MustCompile(`(?s)<style>.*</style>|<script>.*</script>|{{.*?}}|<[^>]*>`).
+		ReplaceAllString(string(layout), "")
 	if strings.TrimSpace(bare) != "" {
 		t.Errorf("the template holds text: %q", strings.TrimSpace(bare))
 	}
@@ -86,9 +89,17 @@ func TestCataloguesAreEqual(t *testing.T) {
 
 const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}` + "\u202e\x07"
 
+// ownIcon matches the icon of the built-in pages.
+var ownIcon = regexp.MustCompile(`<link rel="icon" href="data:image/svg&#43;xml;base64,[0-9A-Za-z/=&#;]*">`)
+
 // Every kind, in both languages, empty and with data that wants to be markup.
 func TestPagesStayPages(t *testing.T) {
 	t.Parallel()
+	script, err := os.ReadFile("pages/page.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ownScript := "<script>" + string(script) + "</script>"
 	for _, lang := range []string{"en", "zh-CN"} {
 		for _, kind := range allKinds() {
 			for name, p := range map[string]login.Page{
@@ -108,6 +119,7 @@ func TestPagesStayPages(t *testing.T) {
 					!strings.Contains(body, "<h1>"+words(t, lang)[string(kind)+".title"]) {
 					t.Fatalf("%s: %d %s", where, status, body)
 				}
+				body = strings.Replace(ownIcon.ReplaceAllString(body, ""), ownScript, "", 1)
 				for _, tag := range regexp.MustCompile(`<[^>]*>`).FindAllString(body, -1) {
 					bare := regexp.MustCompile(`"[^"]*"`).ReplaceAllString(tag, `""`)
 					if regexp.MustCompile(`(?i)^<(script|img|iframe)|\s(on|style)[a-z]*=`).MatchString(bare) ||
@@ -135,7 +147,7 @@ func TestPolicyMatchesTheStyle(t *testing.T) {
 	}
 	sum := sha256.Sum256([]byte(style[1]))
 	want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; form-action 'self' https://app.example.com http://127.0.0.1:3000 https://docs.example.com " +
+		"'; img-src data:; form-action 'self' https://app.example.com http://127.0.0.1:3000 https://docs.example.com " +
 		"https://shop.example.com; base-uri 'none'; frame-ancestors 'none'"
 	if policy != want {
 		t.Errorf("policy %q\nwant   %q", policy, want)
@@ -143,6 +155,26 @@ func TestPolicyMatchesTheStyle(t *testing.T) {
 	if res.Header.Get("Referrer-Policy") != "no-referrer" || res.Header.Get("Cache-Control") != "no-store" ||
 		res.Header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("headers %v", res.Header)
+	}
+}
+
+// Only a page with a link to copy has a script. Its policy allows this script and no other.
+func TestPolicyAllowsTheCopyButton(t *testing.T) {
+	t.Parallel()
+	s := newFixture(t)
+	plain := s.browser().get("/sign-in/lost").Header.Get("Content-Security-Policy")
+	b := s.browser()
+	b.agent = uaPhone
+	res := b.get("/sign-in?return=/")
+	body := text(res)
+	script := regexp.MustCompile(`(?s)<script>(.*)</script>`).FindStringSubmatch(body)
+	if script == nil || !strings.Contains(body, `<button class="button" id="copy" type="button" data-done="Copied">`) {
+		t.Fatalf("no script, or no button: %s", body)
+	}
+	sum := sha256.Sum256([]byte(script[1]))
+	want := plain + "; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	if got := res.Header.Get("Content-Security-Policy"); got != want || strings.Contains(plain, "script-src") {
+		t.Errorf("policy %q\nwant   %q", got, want)
 	}
 }
 

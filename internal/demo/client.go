@@ -93,7 +93,7 @@ func (c *client) home(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.Heading, p.User = "signed_in", &user
-	p.At = t.authTime.Format("2006-01-02 15:04:05")
+	p.At = t.authTime.Local().Format("2006-01-02 15:04:05")
 	c.show(w, r, http.StatusOK, "client-in", p)
 }
 

@@ -51,6 +51,6 @@ func (a *app) sample(w http.ResponseWriter, r *http.Request) {
 		Heading: "signed_in", Nickname: session.Nickname, AvatarURL: session.AvatarURL,
 		HasProfile: !session.ProfileAt.IsZero(),
 		OpenID:     session.OpenID, UnionID: session.UnionID, AppID: session.AppID, Scope: strings.Join(scopes, ", "),
-		Method: string(session.Method), At: session.SignedInAt.Format("2006-01-02 15:04:05"),
+		Method: string(session.Method), At: session.SignedInAt.Local().Format("2006-01-02 15:04:05"),
 	})
 }

@@ -141,8 +141,8 @@ func TestSignInPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := []login.PageKind{login.PageOpenInWeChat, login.PageOpenElsewhere, login.PageProfile, login.PageSnapshot,
-		login.PageDenied,
+	kinds := []login.PageKind{login.PageOpenInWeChat, login.PageOpenElsewhere, login.PageMiniProgram,
+		login.PageProfile, login.PageSnapshot, login.PageDenied,
 		login.PageSignOut, login.PageSignedOut, login.PageLost, login.PageNoCookies, login.PageLoop, login.PageAgain,
 		login.PageSuspect, login.PageConsent, login.PageRefused,
 		login.PageUserRestricted, login.PageBusy, login.PageFault, login.PageBadReturn, login.PageBadRequest,
@@ -159,7 +159,7 @@ func TestSignInPages(t *testing.T) {
 				case login.PageOpenInWeChat:
 					p.CopyURL = here + "/sign-in?return=%2Fa%2Flong%2Faddress%2Fof%2Fa%2Fpage%2Fthat%2Fsomebody%2Fwanted%2F0123456789"
 					p.WebsiteURL = here + "/website"
-				case login.PageOpenElsewhere:
+				case login.PageOpenElsewhere, login.PageMiniProgram:
 					p.CopyURL = here + "/sign-in"
 				case login.PageDenied:
 					p.WithoutURL = here + "/sign-in"

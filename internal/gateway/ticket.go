@@ -10,11 +10,12 @@ import (
 // TicketState is the state of a ticket. It only moves forward.
 type TicketState string
 
-// The states of a ticket. A ticket is open, then scanned, then approved, then redeemed. The other
-// states, like redeemed, are final.
+// The states of a ticket. A ticket is open, perhaps then opened, then scanned, approved and redeemed.
+// The other states, like redeemed, are final.
 const (
 	TicketOpen      TicketState = "open"         // the desktop shows the QR code
-	TicketScanned   TicketState = "scanned"      // a phone has scanned it and not answered
+	TicketOpened    TicketState = "opened"       // a signed-in user sees the request on a phone; it has no approver
+	TicketScanned   TicketState = "scanned"      // a user has continued on a phone and not answered
 	TicketApproved  TicketState = "approved"     // the phone approved; the desktop has not redeemed it
 	TicketRedeemed  TicketState = "redeemed"     // the desktop is signed in
 	TicketRefused   TicketState = "refused"      // the phone refused, or its user was blocked
@@ -67,7 +68,7 @@ type TicketLimits struct {
 	// their oldest tickets.
 	Total int
 
-	// PerNetwork is the maximum number of open and cancelled tickets with one Ticket.Network. When
+	// PerNetwork is the maximum number of open, opened and cancelled tickets with one Ticket.Network. When
 	// it is reached, the oldest of these tickets are deleted.
 	PerNetwork int
 }
@@ -126,12 +127,16 @@ type Tickets interface {
 	// Without an error the map is not nil. Without hashes there is no query.
 	TicketStates(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]TicketState, error)
 
-	// ScanTicket makes the user of a phone the approver of an open ticket, and extends the ticket
+	// OpenTicket moves an open ticket to TicketOpened. In every other state it changes nothing, and
+	// is not an error.
+	OpenTicket(ctx context.Context, hash [32]byte, now time.Time) error
+
+	// ScanTicket makes the user of a phone the approver of an open or opened ticket, and extends it
 	// to TicketMinimum when less is left. The user id is resolved as by Users.User. ErrNotFound
 	// when there is no such user, ErrBlocked when the user is blocked, even when that happens
 	// concurrently. A ticket that this user has scanned already is returned unchanged, because
-	// users sometimes scan twice. ErrConflict when another user has scanned it, or when it is not
-	// open.
+	// users sometimes scan twice. ErrConflict when another user has scanned it, or when it is neither
+	// open nor opened.
 	ScanTicket(ctx context.Context, hash [32]byte, a Approver, now time.Time) (Ticket, error)
 
 	// AnswerTicket moves a scanned ticket to the state answer: TicketApproved, TicketRefused or
@@ -153,7 +158,7 @@ type Tickets interface {
 	// when the approver is blocked.
 	RedeemTicket(ctx context.Context, r Redemption) (Ticket, error)
 
-	// CancelTicket cancels a ticket that is open, scanned or approved, for the desktop that created
+	// CancelTicket cancels a ticket that is open, opened, scanned or approved, for the desktop that created
 	// it. A ticket that is cancelled already is not an error. ErrNotFound when desktop differs from
 	// Ticket.Desktop; ErrConflict when the phone has refused, or the ticket was redeemed.
 	CancelTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) error
@@ -180,7 +185,7 @@ func (t Ticket) Check() error {
 // ticket counts until it expires. Otherwise a visitor could create and cancel tickets without
 // limit.
 func (s TicketState) CountsForLimit() bool {
-	return s == TicketOpen || s == TicketScanned || s == TicketCancelled
+	return s == TicketOpen || s == TicketOpened || s == TicketScanned || s == TicketCancelled
 }
 
 // IsAnswer reports whether s is one of the three answers of a phone.
@@ -221,6 +226,19 @@ func (t Ticket) AfterRead(now time.Time) (Ticket, error) {
 	return t, nil
 }
 
+// AfterOpen decides the result of Tickets.OpenTicket. write reports whether the store has to write
+// next.
+func (t Ticket) AfterOpen(now time.Time) (next Ticket, write bool, err error) {
+	if err := t.CheckExpiry(now); err != nil {
+		return Ticket{}, false, err
+	}
+	if t.State != TicketOpen {
+		return t, false, nil
+	}
+	t.State = TicketOpened
+	return t, true, nil
+}
+
 // AfterScan decides the result of Tickets.ScanTicket. The caller has resolved a.UserID and found
 // the user not blocked. AfterScan truncates times by StoredTime, so that the caller gets the ticket
 // as it is stored. write reports whether the store has to write next. It is false when this user
@@ -230,7 +248,7 @@ func (t Ticket) AfterScan(a Approver, now time.Time) (next Ticket, write bool, e
 		return Ticket{}, false, err
 	}
 	switch {
-	case t.State == TicketOpen:
+	case t.State == TicketOpen || t.State == TicketOpened:
 		a.AuthTime = StoredTime(a.AuthTime)
 		t.State, t.Approver, t.ScannedAt = TicketScanned, a, StoredTime(now)
 		t.ExpiresAt = later(t.ExpiresAt, StoredTime(now.Add(TicketMinimum)))
@@ -283,7 +301,7 @@ func (t Ticket) AfterCancel(desktop [32]byte, now time.Time) (next Ticket, write
 		return Ticket{}, false, err
 	}
 	switch t.State {
-	case TicketOpen, TicketScanned, TicketApproved:
+	case TicketOpen, TicketOpened, TicketScanned, TicketApproved:
 		t.State = TicketCancelled
 		return t, true, nil
 	case TicketCancelled:

@@ -11,6 +11,7 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/useragent"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -29,7 +30,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 		return errors.New("scan: the login request does not fit into the cookie")
 	}
 	f := &desktopFlow{
-		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: onPhone(r.UserAgent()), key: newKey(),
+		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: useragent.Of(r).Handheld(), key: newKey(),
 		LoginRequest: pendingRequest{ID: l.ID, Return: l.ReturnURL, App: l.App.ID, Connector: l.Connector,
 			Reauthenticate: l.Reauthenticate, Consent: l.Consent, Profile: l.Profile,
 			Cancel:  session.CompactRestart(l.ReturnURL, l.CancelURL),
@@ -147,6 +148,15 @@ func (h *Handler) ticketPage(f *desktopFlow, t gateway.Ticket) web.Page {
 	switch t.State {
 	case gateway.TicketOpen:
 		return h.codePage(f, t)
+	case gateway.TicketOpened:
+		if f.OnPhone { // the user needs the number of that page
+			return h.codePage(f, t)
+		}
+		renew.Quiet = true
+		return web.Page{
+			Kind: web.ScanOpened, Forms: []web.Form{renew},
+			Scan: &web.Scan{State: string(t.State), ReloadEvery: refreshEvery},
+		}
 	case gateway.TicketScanned:
 		renew.Label, renew.Quiet = web.LabelNotMe, true
 		return web.Page{

@@ -117,6 +117,23 @@ func (m *memory) TicketStates(_ context.Context, hashes [][32]byte, now time.Tim
 	return out, nil
 }
 
+func (m *memory) OpenTicket(_ context.Context, hash [32]byte, now time.Time) error {
+	leave, err := m.enter("OpenTicket")
+	defer leave()
+	t, found := m.rows[hash]
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return gateway.ErrNotFound
+	}
+	next, write, err := t.AfterOpen(now)
+	if write {
+		m.rows[hash] = next
+	}
+	return err
+}
+
 func (m *memory) ScanTicket(_ context.Context, hash [32]byte, h gateway.Approver, now time.Time) (gateway.Ticket,
 	error) {
 	leave, err := m.enter("ScanTicket")

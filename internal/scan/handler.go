@@ -6,7 +6,7 @@
 // calls [Handler.Begin] when a browser is to sign in by this method.
 //
 // A ticket ([gateway.Ticket]) is the row in the store for one QR code. Its state changes from open
-// to scanned, approved and redeemed. Desktop and phone communicate only through the ticket.
+// to opened, scanned, approved and redeemed. Desktop and phone communicate only through the ticket.
 //
 //	desktop: a sealed cookie for each sign-in, selected by the parameter d
 //	GET  /scan             the page for the ticket's state: the QR code; then a number; then the result.
@@ -22,6 +22,7 @@
 //	                       /scan/confirm. Elsewhere: a page that explains how to open the link in WeChat
 //	GET  /scan/confirm     the page for the ticket's state: the app and the desktop that want to sign in;
 //	                       then a field for the number; then the result
+//	POST /scan/opened      the script of that page: the desktop then shows 扫描成功 (scanned)
 //	POST /scan/continue    "Continue": no other phone can answer the ticket any more
 //	POST /scan/answer      the typed number, or a refusal
 //	POST /scan/undo        "not me": ends the session of the desktop. It finds the ticket and the session
@@ -230,6 +231,7 @@ const (
 	pathRenew    = "/scan/renew"
 	pathCancel   = "/scan/cancel"
 	pathConfirm  = "/scan/confirm"
+	pathOpened   = "/scan/opened"
 	pathContinue = "/scan/continue"
 	pathAnswer   = "/scan/answer"
 	pathUndo     = "/scan/undo"
@@ -252,6 +254,7 @@ func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 		"POST " + pathCancel: h.cancel,
 
 		"GET " + pathConfirm:   h.confirm,
+		"POST " + pathOpened:   h.opened,
 		"POST " + pathContinue: h.continueScan,
 		"POST " + pathAnswer:   h.answer,
 		"POST " + pathUndo:     h.undo,
@@ -260,6 +263,7 @@ func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 		// GET, for example when it restores its tabs.
 		"GET " + pathRenew:    h.redirectToDesktop,
 		"GET " + pathCancel:   h.redirectToDesktop,
+		"GET " + pathOpened:   h.redirectToPhone,
 		"GET " + pathContinue: h.redirectToPhone,
 		"GET " + pathAnswer:   h.redirectToPhone,
 		"GET " + pathUndo:     h.redirectToPhone,

@@ -23,7 +23,7 @@ import (
 // serveLink serves the link in the QR code. In WeChat it stores the ticket's id in the phone's
 // cookie, and redirects to a URL without the id: users can share the URL of a page in WeChat, and
 // crawlers follow shared links. Elsewhere it renders a page that explains how to open the link in
-// WeChat. serveLink does not read the ticket: the response is the same for an id that does not
+// WeChat. serveLink does not read the ticket: the response is the same for a ticket that does not
 // exist.
 func (h *Handler) serveLink(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("ticket")
@@ -31,11 +31,13 @@ func (h *Handler) serveLink(w http.ResponseWriter, r *http.Request) {
 		id = "" // not the id of a ticket, and too long for the cookie
 	}
 	if !h.cfg.InWeChat(r) {
-		page := web.Page{Kind: web.ScanHere, Scan: &web.Scan{}}
-		if isID(id) {
-			page.Copy = h.origin + h.path + pathDesktop + "/" + id
+		if !isID(id) {
+			h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver})
+			return
 		}
-		h.cfg.Site.Show(w, r, page)
+		h.cfg.Site.Show(w, r, web.Page{
+			Kind: web.ScanHere, Copy: h.origin + h.path + pathDesktop + "/" + id, Scan: &web.Scan{},
+		})
 		return
 	}
 	// The LoginRequestID identifies the sign-in that authenticate starts if the phone has to sign in.
@@ -96,7 +98,7 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phon
 		return req, true
 	case t.State == gateway.TicketCancelled:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver, Refusal: req.refusal()})
-	case t.State != gateway.TicketOpen && t.State != gateway.TicketScanned:
+	case !isUnanswered(t.State):
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUsed, Refusal: req.refusal()})
 	case r.Method != http.MethodGet:
 		// The response is a page and not a redirect. Sign-in leads to WeChat, and browsers block a form
@@ -164,7 +166,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 	mine := t.Approver.UserID == req.browser.User.ID // the phone's user is the approver
 	page := web.Page{App: h.appName(t.App), Refusal: req.refusal()}
 	switch {
-	case t.State == gateway.TicketOpen:
+	case t.State == gateway.TicketOpen || t.State == gateway.TicketOpened:
 		h.showRequest(w, r, req)
 		return
 	case t.State == gateway.TicketScanned && mine:
@@ -209,7 +211,7 @@ func (h *Handler) showRequest(w http.ResponseWriter, r *http.Request, req phoneR
 	}
 	h.cfg.Site.Show(w, r, web.Page{
 		Kind: web.ScanAsk, App: h.appName(req.ticket.App), User: web.UserOf(req.browser.User),
-		Scan: &web.Scan{Facts: h.facts(r, req)},
+		Scan: &web.Scan{Facts: h.facts(r, req), Opened: h.path + pathOpened, Ticket: formID(req.ticket.Hash)},
 		Forms: []web.Form{
 			{Action: h.path + pathContinue, Label: web.LabelContinue, Fields: map[string]string{"m": formID(req.ticket.Hash)}},
 			h.refuseForm(req),
@@ -273,6 +275,11 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (req phoneReq
 	return req, ok
 }
 
+// isUnanswered reports whether a phone can still answer a ticket in this state.
+func isUnanswered(s gateway.TicketState) bool {
+	return s == gateway.TicketOpen || s == gateway.TicketOpened || s == gateway.TicketScanned
+}
+
 // continueScan serves /scan/continue: it makes the phone's user the approver of the ticket. If
 // several phones have scanned the QR code, only the first phone succeeds. All phones continue at
 // /scan/confirm, which shows the ticket's state.
@@ -331,7 +338,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 // refuse stores that the user refused. If the user has not pressed "Continue" before, refuse first
 // makes the user the approver. Then no other user can approve this ticket.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, req phoneRequest) {
-	if req.ticket.State == gateway.TicketOpen {
+	if req.ticket.State == gateway.TicketOpen || req.ticket.State == gateway.TicketOpened {
 		if _, err := h.scanTicket(r.Context(), req); err != nil && !errors.Is(err, gateway.ErrConflict) {
 			h.failAnswer(w, r, err)
 			return

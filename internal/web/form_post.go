@@ -1,7 +1,6 @@
 package web
 
 import (
-	"html/template"
 	"net/url"
 	"regexp"
 	"strings"
@@ -47,6 +46,3 @@ func policySource(address string) string {
 	// A semicolon and a comma would end the expression.
 	return u.Scheme + "://" + u.Host + strings.NewReplacer(";", "%3B", ",", "%2C").Replace(u.EscapedPath())
 }
-
-// FormScript returns the script that sends Page.Post. The template calls it.
-func (v view) FormScript() template.JS { return v.formScript }

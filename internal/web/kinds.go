@@ -10,6 +10,7 @@ type Kind string
 const (
 	OpenInWeChat  Kind = "open_in_wechat" // sign-in works inside WeChat only: shows a link to open there
 	OpenElsewhere Kind = "open_elsewhere" // sign-in does not work inside WeChat: shows a link for a browser
+	MiniProgram   Kind = "mini_program"   // in a mini-program: shows a link to open in a chat of WeChat
 	Choose        Kind = "choose"         // several sign-in methods to choose from
 	NoMethod      Kind = "no_method"      // no sign-in method that the app accepts is available
 	Profile       Kind = "profile"        // asks for nickname and picture (头像昵称)
@@ -49,6 +50,7 @@ const (
 const (
 	ScanCode      Kind = "scan_code"      // the QR code to scan
 	ScanCopy      Kind = "scan_copy"      // the browser itself is on a phone: a link to copy, and the number
+	ScanOpened    Kind = "scan_opened"    // a phone shows the request: the user should continue there
 	ScanScanned   Kind = "scan_scanned"   // a phone scanned the QR code: the number
 	ScanExpired   Kind = "scan_expired"   // the QR code has expired; it is renewed automatically or by a button
 	ScanInactive  Kind = "scan_inactive"  // the QR code has expired without activity; only the button renews it
@@ -132,7 +134,7 @@ func (k Kind) Status() int { return styles[k].status }
 // styles has an entry for every kind. New returns an error if a catalogue lacks the texts of a
 // kind. It also returns an error for a text that belongs neither to a kind nor to shared.
 var styles = map[Kind]pageStyle{
-	OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, Choose: {200, plain},
+	OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, MiniProgram: {200, plain}, Choose: {200, plain},
 	NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},
 	SignOut: {200, plain}, PleaseSignIn: {http.StatusUnauthorized, plain}, Lost: {http.StatusBadRequest, bad},
 	NoCookies: {http.StatusBadRequest, bad}, Loop: {http.StatusInternalServerError, bad},
@@ -145,8 +147,8 @@ var styles = map[Kind]pageStyle{
 	AppSignOut: {200, plain}, AppSignedOut: {200, good}, Waiting: {200, plain}, ConfirmSignIn: {200, plain},
 	Consent: {200, plain}, FormPost: {200, plain},
 
-	ScanCode: {200, plain}, ScanCopy: {200, plain}, ScanScanned: {200, plain}, ScanExpired: {200, plain},
-	ScanInactive: {200, plain}, ScanRefused: {200, bad},
+	ScanCode: {200, plain}, ScanCopy: {200, plain}, ScanOpened: {200, good}, ScanScanned: {200, plain},
+	ScanExpired: {200, plain}, ScanInactive: {200, plain}, ScanRefused: {200, bad},
 	ScanWrong: {200, bad}, ScanCancelled: {200, plain}, ScanSignedIn: {200, good}, ScanUndone: {200, plain},
 	ScanHere: {200, plain}, ScanAsk: {200, plain}, ScanNumber: {200, plain}, ScanDone: {200, good},
 	ScanDeclined: {200, plain}, ScanMismatch: {200, bad}, ScanPaused: {http.StatusTooManyRequests, bad},
@@ -173,16 +175,15 @@ var styles = map[Kind]pageStyle{
 
 // shared returns the keys of the texts that pages of several kinds use.
 func shared() []string {
-	return []string{"copy.label", "without", "request", "nameless", "back", "back.app", "home", "app", "privacy",
-		"user.id", "opens", "sessions", "sessions.here",
+	return []string{"copy.label", "copy.do", "copy.done", "without", "request", "nameless",
+		"back", "back.app", "home", "app", "privacy", "user.id", "opens", "sessions", "sessions.here",
 		"sessions.since", "sessions.seen", "sessions.scan", "sessions.unknown",
 		"agree", "agree.privacy", "agree.missing", "method.scan", "method.scan.text",
 		"method.website", "method.website.text",
 		LabelUpdateProfile, LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,
 		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image",
-		"scan.number", "scan.number.label", "scan.number.malformed", "scan.number.send", "scan.copy", "scan.copied",
-		"scan.app", "scan.browser", "scan.browser.unknown", "scan.ip", "scan.network", "scan.network.same",
-		"scan.network.other",
+		"scan.number", "scan.number.label", "scan.number.malformed", "scan.number.send", "scan.app", "scan.browser",
+		"scan.browser.unknown", "scan.ip", "scan.network", "scan.network.same", "scan.network.other",
 		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours"}
 }
 

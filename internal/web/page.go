@@ -2,6 +2,7 @@ package web
 
 import (
 	"html/template"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -81,10 +82,38 @@ type Page struct {
 	RequestID     string        // of the request that the page is about; "" = of this request
 	Refusal       Refusal       // for the log line of a page with a status of 4xx
 	Logged        bool          // the caller has written the log line
+	reload        bool          // the main button opens the address of this page again; only if Go is empty
 
 	// GoToApp and BackToApp are used instead of Go and Back for addresses of an app. These may have
 	// the scheme of a native app (com.example.app:).
 	GoToApp, BackToApp AppLink
+}
+
+// hasNextStep reports whether the page shows the user how to continue.
+func (p *Page) hasNextStep() bool {
+	return p.Go != "" || p.GoToApp != (AppLink{}) || p.Back != "" || p.BackToApp != (AppLink{}) || p.Home != "" ||
+		p.Without != "" || p.Copy != "" || len(p.Forms) > 0 || len(p.Methods) > 0 || len(p.Links) > 0 || p.Post != nil ||
+		p.Scan != nil && (p.Scan.Code != nil || p.Scan.Answer != nil)
+}
+
+// addNextStep adds a button to a page that has none. After a failure that may be temporary, the
+// button opens the same address again. Otherwise it leads to the home page.
+func (s *Site) addNextStep(r *http.Request, p *Page) {
+	if s.cfg.Home == "" || p.hasNextStep() {
+		return
+	}
+	switch p.Kind {
+	case Busy, Fault, TooMany:
+		if r.Method == http.MethodGet {
+			p.reload = true
+			return
+		}
+		p.Home = s.cfg.Home
+	case BadRequest, ForeignForm, NotFound, MethodNotAllowed: // their button is "Back to home"
+		p.Go = s.cfg.Home
+	default:
+		p.Home = s.cfg.Home
+	}
 }
 
 // waitingRefresh is how often the page of a user who waits for approval reloads.
@@ -185,6 +214,9 @@ type Scan struct {
 	Image  string // address of the QR code as a picture, to be saved
 	Phone  string // where a simulated phone opens the QR code; "" = the phones are real
 	Number string // the two digits that the desktop shows, for the user to type on the phone
+
+	Opened string // where the script of the phone's page reports that a user sees the request; "" = it does not
+	Ticket string // with Opened: identifies the ticket in the form
 
 	Facts  *Facts      // about the desktop, on a page of the phone
 	Answer *NumberForm // on a page of the phone
@@ -290,7 +322,3 @@ func (v view) ago(d time.Duration) (string, error) {
 	}
 	return v.texts.Text(key, "n", n)
 }
-
-// Script returns the embedded script, whose hash is in the Content-Security-Policy. The template
-// calls it.
-func (v view) Script() template.JS { return v.script }

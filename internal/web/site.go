@@ -6,17 +6,15 @@
 //
 // A [Page] is data. Its [Kind] selects the texts, the status and the color. Its fields contain the
 // addresses of the buttons. All texts are in two catalogues: one file for each language. Pages work
-// without JavaScript. The pictures of users come from WeChat's hosts only, and no address of the
-// gateway is sent to them as Referer.
+// without JavaScript; a page has a script only if it needs one. The pictures of users come from
+// WeChat's hosts only, and no address of the gateway is sent to them as Referer.
 package web
 
 import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,6 +48,7 @@ type Config struct {
 	// origins from which pages may load users' pictures, in addition to WeChat's hosts; for example
 	// the origin of a WeChat simulator
 	Pictures  []string
+	Home      string                       // address of the home page, for pages without another button; "" = none
 	RequestID func(context.Context) string // nil = pages without a request id
 	Logger    *slog.Logger                 // nil = discards
 }
@@ -59,13 +58,13 @@ type Site struct {
 	cfg    Config
 	layout *template.Template
 	texts  *lang.Catalogue
-	policy string // Content-Security-Policy of pages without a script
 
-	script       template.JS // scan.js, of the pages of sign-in by scan
-	scriptPolicy string      // Content-Security-Policy of pages with this script
-	formScript   template.JS // form.js, of the page with Page.Post; see formPolicy
+	// page.js shows times and copies links. scan.js waits for the phone in a sign-in by scan. form.js
+	// sends the form of Page.Post.
+	pageScript, scanScript, formScript template.JS
+	policies                           policies
 
-	// parts of each Content-Security-Policy: see Site.newPolicy
+	// parts of each Content-Security-Policy: see newPolicy
 	styleSource string
 	pictures    string
 }
@@ -87,22 +86,16 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
-	script, err := files.ReadFile("files/scan.js")
+	if err := s.readScripts(style); err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	icon, err := files.ReadFile("files/icon.svg")
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
-	formScript, err := files.ReadFile("files/form.js")
-	if err != nil {
-		return nil, fmt.Errorf("web: %w", err)
-	}
-	s.script, s.formScript = template.JS(script), template.JS(formScript)
-	s.styleSource = hashSource(style)
-	s.pictures = strings.Join(append([]string{"https://*.qlogo.cn"}, cfg.Pictures...), " ")
-	s.policy = s.newPolicy("", s.pictures, "")
-	// Pages with scan.js load the picture of the QR code from the gateway, and send long polls to it.
-	s.scriptPolicy = s.newPolicy("script-src "+hashSource(script)+"; connect-src 'self'; ", "'self' "+s.pictures, "")
 	s.layout, err = template.New("page.html").Funcs(template.FuncMap{
 		"style": func() template.CSS { return template.CSS(style) },
+		"icon":  func() template.URL { return iconURL(icon) },
 	}).ParseFS(files, "files/page.html")
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
@@ -111,21 +104,6 @@ func New(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("web: %w", err)
 	}
 	return s, nil
-}
-
-// newPolicy returns a Content-Security-Policy. The style sheet and the scripts are part of the page,
-// which saves requests, and the policy allows them by their hashes. scripts are the directives for
-// scripts, and forms are sources of form-action in addition to 'self'.
-func (s *Site) newPolicy(scripts, images, forms string) string {
-	return "default-src 'none'; style-src " + s.styleSource + "; " + scripts + "img-src " + images +
-		"; form-action " + strings.TrimSpace("'self' "+forms) + "; base-uri 'none'; frame-ancestors 'none'"
-}
-
-// hashSource returns the source expression of a Content-Security-Policy that allows an inline style
-// or script with this content.
-func hashSource(content []byte) string {
-	sum := sha256.Sum256(content)
-	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
 // Title returns the name of the gateway.
@@ -153,17 +131,16 @@ type view struct {
 	Lang      string
 	Tone      tone
 	Heading   string
-	Lines     []string    // the paragraphs of the text
-	Main      string      // label of the main button; "" = no button
-	BackWord  string      // label of the button back to the app
-	GoLink    any         // address of the main button: a string, or for a link to an app what AppLink.href returns
-	BackLink  any         // address of the button back to the app: a value as in GoLink
-	Refresh   string      // content of <meta http-equiv="refresh">; "" = none
-	RequestID string      // request id that the page shows; "" = none. It hides Page.RequestID.
-	texts     lang.Texts  // in the language of the page
-	script    template.JS // the embedded script
-
-	formScript template.JS // the embedded script of pages with Page.Post
+	Lines     []string // the paragraphs of the text
+	Main      string   // label of the main button; "" = no button
+	BackWord  string   // label of the button back to the app
+	GoLink    any      // address of the main button: a string, or for a link to an app what AppLink.href returns
+	BackLink  any      // address of the button back to the app, a value as in GoLink
+	Refresh   string   // content of <meta http-equiv="refresh">; "" = none
+	RequestID string   // request id that the page shows; "" = none. It hides Page.RequestID.
+	Scripts   []template.JS
+	policy    string     // Content-Security-Policy
+	texts     lang.Texts // in the language of the page
 }
 
 // Word returns a text of the catalogue in the language of the page. The template calls it.
@@ -187,17 +164,13 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Language", v.Lang)
-	header.Set("Content-Security-Policy", s.policy)
+	header.Set("Content-Security-Policy", v.policy)
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	// With "no-referrer" a browser sends a form with "Origin: null". Package route would reject the
 	// form as a form of another site. An app may require the gateway's origin.
-	switch {
-	case p.Scan != nil:
-		header.Set("Content-Security-Policy", s.scriptPolicy)
-	case p.Post != nil:
-		header.Set("Content-Security-Policy", s.formPolicy(p.Post))
+	if p.Post != nil {
 		header.Set("Referrer-Policy", "strict-origin") // the address has the app's state
 	}
 	if len(p.Forms) > 0 {
@@ -225,8 +198,9 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 		p.Status = style.status
 	}
 	language := cmp.Or(p.Lang, lang.FromRequest(r))
-	v := view{Page: p, Site: s.cfg.Names, Lang: language, Tone: style.tone, texts: s.texts.In(language),
-		script: s.script, formScript: s.formScript}
+	s.addNextStep(r, &p)
+	v := view{Page: p, Site: s.cfg.Names, Lang: language, Tone: style.tone, texts: s.texts.In(language)}
+	v.Scripts, v.policy = s.scripts(p)
 	textOf, err := v.textsFor(p.App, s.cfg.Names.Title)
 	if err != nil {
 		return view{}, err
@@ -246,7 +220,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	if p.BackToApp != (AppLink{}) {
 		v.BackLink = p.BackToApp.href()
 	}
-	if to := cmp.Or(p.GoToApp.address, p.Go); to != "" {
+	if to := cmp.Or(p.GoToApp.address, p.Go); to != "" || p.reload {
 		if button := string(p.Kind) + ".button"; v.texts.Has(button) {
 			if v.Main, err = textOf(button); err != nil {
 				return view{}, err

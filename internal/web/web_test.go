@@ -2,6 +2,8 @@ package web_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -116,8 +118,16 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 	}
 }
 
+// ownIcon matches the icon of the pages.
+var ownIcon = regexp.MustCompile(`<link rel="icon" href="data:image/svg&#43;xml;base64,[0-9A-Za-z/=&#;]*">`)
+
 func TestHostileTextStaysText(t *testing.T) {
 	t.Parallel()
+	script, err := os.ReadFile("files/page.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ownScript := "<script>" + string(script) + "</script>"
 	s := newSite(t, func(c *web.Config) {
 		c.Names = web.Names{Title: hostile, Footer: hostile, PrivacyURL: "javascript:alert(1)", ICP: hostile}
 	})
@@ -125,7 +135,7 @@ func TestHostileTextStaysText(t *testing.T) {
 		for _, text := range []string{hostile, "javascript:alert(1)", "data:text/html,<script>",
 			strings.Repeat("长", 400)} {
 			w := show(s, lang.Chinese, full(kind, text))
-			body := w.Body.String()
+			body := strings.Replace(ownIcon.ReplaceAllString(w.Body.String(), ""), ownScript, "", 1)
 			for _, not := range []string{"<script", "<img src=x", `href="javascript:`, `src="javascript:`,
 				`href="data:`, `src="data:`} {
 				if strings.Contains(body, not) {
@@ -154,7 +164,7 @@ func TestPolicyAllowsNothingButOurs(t *testing.T) {
 	t.Parallel()
 	policy := show(newSite(t), lang.English, web.Page{Kind: web.Own}).Header().Get("Content-Security-Policy")
 	for _, want := range []string{"default-src 'none'", "style-src 'sha256-",
-		"img-src https://*.qlogo.cn http://127.0.0.1:8090", "form-action 'self'", "base-uri 'none'",
+		"img-src data: https://*.qlogo.cn http://127.0.0.1:8090", "form-action 'self'", "base-uri 'none'",
 		"frame-ancestors 'none'"} {
 		if !strings.Contains(policy, want) {
 			t.Errorf("no %s in %s", want, policy)
@@ -162,6 +172,70 @@ func TestPolicyAllowsNothingButOurs(t *testing.T) {
 	}
 	if strings.Contains(policy, "unsafe") || strings.Contains(policy, "script-src") {
 		t.Errorf("policy: %s", policy)
+	}
+}
+
+// Only a page with times or a link to copy has a script. Its policy allows this script and no other.
+func TestPolicyAllowsTheScriptOfThePage(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	for name, p := range map[string]web.Page{
+		"a link to copy": {Kind: web.OpenInWeChat, Copy: "https://login.example.com/sign-in"},
+		"times": {Kind: web.Own, UserID: &web.UserID{ID: "u", Sessions: []web.Session{
+			{Current: true, Since: at, Seen: at}}}},
+	} {
+		w := show(newSite(t), lang.English, p)
+		script := regexp.MustCompile(`(?s)<script>(.*?)</script>`).FindStringSubmatch(w.Body.String())
+		if script == nil {
+			t.Fatalf("%s: no script", name)
+		}
+		sum := sha256.Sum256([]byte(script[1]))
+		want := "; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src "
+		if got := w.Header().Get("Content-Security-Policy"); !strings.Contains(got, want) {
+			t.Errorf("%s: policy %s, want %s", name, got, want)
+		}
+	}
+}
+
+// A page without JavaScript shows UTC, and says so. The script replaces it by the user's own time.
+func TestTimesHaveTheirZone(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 24, 23, 5, 0, 0, time.FixedZone("", 8*3600))
+	body := show(newSite(t), lang.Chinese, web.Page{Kind: web.Own, UserID: &web.UserID{ID: "u",
+		Sessions: []web.Session{{Current: true, Since: at, Seen: at}}}}).Body.String()
+	want := `<time datetime="2026-11-24T15:05:00Z">2026-11-24 15:05 UTC</time>`
+	if strings.Count(body, want) != 2 {
+		t.Errorf("no %s: %s", want, body)
+	}
+}
+
+// A page on which the user cannot continue is a dead end, such as a 404 without a link.
+func TestEveryPageHasANextStep(t *testing.T) {
+	t.Parallel()
+	const home = "https://login.example.com/"
+	s := newSite(t, func(c *web.Config) { c.Home = home })
+	for _, kind := range kinds(t) {
+		body := show(s, lang.English, web.Page{Kind: kind}).Body.String()
+		want := `href="` + home + `"`
+		if kind == web.Busy || kind == web.Fault || kind == web.TooMany {
+			want = `<a class="button" id="go" href="">Try again</a>`
+		}
+		if !strings.Contains(body, want) {
+			t.Errorf("%s: no %s in %s", kind, want, body)
+		}
+	}
+	// A form that failed cannot be sent again by a link.
+	r := httptest.NewRequest(http.MethodPost, "/sign-out", nil)
+	r.Header.Set("Accept", "text/html")
+	w := httptest.NewRecorder()
+	s.Fail(w, r, web.Busy)
+	if body := w.Body.String(); !strings.Contains(body, `id="home" href="`+home+`"`) || strings.Contains(body, `id="go"`) {
+		t.Errorf("after a form: %s", body)
+	}
+	// A page with a button of its own gets no other.
+	body := show(s, lang.English, web.Page{Kind: web.Lost, Go: "/sign-in"}).Body.String()
+	if strings.Contains(body, home) {
+		t.Errorf("a second button: %s", body)
 	}
 }
 

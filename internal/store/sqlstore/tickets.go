@@ -34,14 +34,14 @@ const (
 		LIMIT CAST($13 AS bigint)) t) < CAST($13 AS bigint)`
 	countedTicket = `
 	AND (SELECT count(*) FROM (
-		SELECT 1 FROM tickets WHERE state IN ('open', 'scanned', 'cancelled') AND expires_at > $12
+		SELECT 1 FROM tickets WHERE state IN ('open', 'opened', 'scanned', 'cancelled') AND expires_at > $12
 		ORDER BY expires_at LIMIT CAST($14 AS bigint)) t) < CAST($14 AS bigint)`
 )
 
 // waiting is the condition of the index tickets_by_network. It selects the tickets that no phone is
 // answering, so they may be deleted. Almost all of them live equally long, so their order by
 // expires_at is the order of their creation.
-const waiting = `state IN ('open', 'cancelled')`
+const waiting = `state IN ('open', 'opened', 'cancelled')`
 
 // InsertTicket stores a ticket, unless a limit is reached. Counting up to a large total takes
 // milliseconds, too long for each ticket of a flood. So the total is checked only for some tickets
@@ -104,6 +104,13 @@ func (b Base) Ticket(ctx context.Context, h [32]byte, now time.Time) (t gateway.
 		return gateway.Ticket{}, err
 	}
 	return t.AfterRead(now)
+}
+
+// OpenTicket implements gateway.Tickets.
+func (b Base) OpenTicket(ctx context.Context, h [32]byte, now time.Time) error {
+	_, err := b.changeTicket(ctx, "open_ticket", h, "",
+		func(t gateway.Ticket, _ gateway.User) (gateway.Ticket, bool, error) { return t.AfterOpen(now) })
+	return err
 }
 
 // ScanTicket implements gateway.Tickets.

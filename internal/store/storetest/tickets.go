@@ -103,6 +103,43 @@ var ticketCases = []testCase{
 		},
 	},
 	{
+		name:   "a ticket that a phone has opened can still be scanned, replaced and cancelled",
+		reason: "the desktop shows 扫描成功 before the user has decided; nothing else may depend on it",
+		run: func(t *testing.T, f *fixture) {
+			user := f.addUser("o1").ID
+			open := func(ticket gateway.Ticket) gateway.Ticket {
+				t.Helper()
+				wantNoError(t, f.store.OpenTicket(t.Context(), ticket.Hash, noon))
+				return f.getTicket(ticket.Hash, noon)
+			}
+			opened := open(f.addTicket("t1"))
+			want := newTicket("t1")
+			want.State = gateway.TicketOpened
+			if !reflect.DeepEqual(opened, want) {
+				t.Fatalf("got  %+v\nwant %+v", opened, want)
+			}
+			wantEqual(t, "state when opened again", open(opened).State, gateway.TicketOpened)
+			f.scanTicket(opened.Hash, newApprover(user), noon)
+			wantEqual(t, "state of a scanned ticket", open(opened).State, gateway.TicketScanned)
+			cancelled := open(f.addTicket("t2"))
+			wantNoError(t, f.store.CancelTicket(t.Context(), cancelled.Hash, cancelled.Desktop, noon))
+			wantEqual(t, "state of a cancelled ticket", open(cancelled).State, gateway.TicketCancelled)
+			wantError(t, f.store.OpenTicket(t.Context(), hash("none"), noon), gateway.ErrNotFound)
+			wantError(t, f.store.OpenTicket(t.Context(), f.addTicket("t3").Hash, after(time.Hour)), gateway.ErrExpired)
+
+			limits := gateway.TicketLimits{Total: 100_000, PerNetwork: 1}
+			replaced := newTicket("t4")
+			replaced.Network = "another network"
+			wantNoError(t, f.store.PutTicket(t.Context(), replaced, noon, limits))
+			open(replaced)
+			next := newTicket("t5")
+			next.Network = replaced.Network
+			wantNoError(t, f.store.PutTicket(t.Context(), next, noon, limits))
+			_, err := f.store.Ticket(t.Context(), replaced.Hash, noon)
+			wantError(t, err, gateway.ErrNotFound)
+		},
+	},
+	{
 		name:   "an incomplete or duplicate ticket is rejected",
 		reason: "a ticket that the visible id redeems would sign in everybody who sees it",
 		run: func(t *testing.T, f *fixture) {

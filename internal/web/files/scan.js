@@ -12,29 +12,6 @@
     }));
   const main = () => document.querySelector('main');
 
-  // A copy button, where the browser lets pages copy.
-  const copying = () => {
-    const button = document.getElementById('copy');
-    const text = document.querySelector('.copy');
-    if (!button || !text) return;
-    button.hidden = false;
-    button.addEventListener('click', async () => {
-      let done = false;
-      try {
-        await navigator.clipboard.writeText(text.textContent);
-        done = true;
-      } catch {
-        const range = document.createRange();
-        range.selectNodeContents(text);
-        const chosen = getSelection();
-        chosen.removeAllRanges();
-        chosen.addRange(range);
-        done = document.execCommand('copy');
-      }
-      if (done) live.textContent = button.textContent = button.dataset.done;
-    });
-  };
-
   // Replaces the content of the page by the content of a page from the server, and keeps the keyboard focus in it.
   const show = (html) => {
     const next = new DOMParser().parseFromString(html, 'text/html');
@@ -49,7 +26,6 @@
       heading.tabIndex = -1;
       heading.focus();
     }
-    copying();
     return true;
   };
 
@@ -71,7 +47,7 @@
           wait = 1000;
           continue;
         }
-        if (state !== 'open' && state !== 'scanned') return;
+        if (!['open', 'opened', 'scanned'].includes(state)) return;
         const asked = Date.now();
         const answer = await fetch(poll + '&seen=' + state, { credentials: 'same-origin' });
         if (!answer.ok) throw new Error('not now');
@@ -89,6 +65,9 @@
   };
 
   addEventListener('pageshow', (e) => { if (e.persisted) location.reload(); });
-  copying();
   watch();
+
+  // On the phone: the desktop shows that its code was scanned.
+  const { opened, ticket } = main().dataset;
+  if (opened) fetch(opened, { method: 'POST', credentials: 'same-origin', body: new URLSearchParams({ m: ticket }) });
 })();

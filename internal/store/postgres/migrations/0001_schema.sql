@@ -173,7 +173,7 @@ CREATE TABLE tickets (
 	masked_ip          text NOT NULL, -- of the desktop
 	network            text NOT NULL, -- keyed hash of the desktop's network; '' = unknown
 	number             text NOT NULL,
-	state              text NOT NULL CHECK (state IN ('open', 'scanned', 'approved', 'redeemed', 'refused', 'wrong_number', 'cancelled')),
+	state              text NOT NULL CHECK (state IN ('open', 'opened', 'scanned', 'approved', 'redeemed', 'refused', 'wrong_number', 'cancelled')),
 	approver_id        text NOT NULL, -- user of the phone; '' = nobody has scanned it
 	approver_connector text NOT NULL,
 	app_id             text NOT NULL, -- the approver's identity
@@ -189,7 +189,7 @@ CREATE TABLE tickets (
 CREATE INDEX tickets_by_expiry ON tickets (expires_at, state);
 CREATE INDEX tickets_by_approver ON tickets (approver_id) WHERE approver_id <> '';
 -- For the share of each network; the condition is repeated by the statements.
-CREATE INDEX tickets_by_network ON tickets (network, expires_at) WHERE state IN ('open', 'cancelled');
+CREATE INDEX tickets_by_network ON tickets (network, expires_at) WHERE state IN ('open', 'opened', 'cancelled');
 
 -- Close to a limit of tickets, a transaction that stores a ticket locks this row first. Without
 -- the lock, concurrent transactions would all count the same number and exceed the limit together.

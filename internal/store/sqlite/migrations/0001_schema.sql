@@ -167,7 +167,7 @@ CREATE TABLE tickets (
 	masked_ip          TEXT NOT NULL, -- of the desktop
 	network            TEXT NOT NULL, -- keyed hash of the desktop's network; '' = unknown
 	number             TEXT NOT NULL,
-	state              TEXT NOT NULL CHECK (state IN ('open', 'scanned', 'approved', 'redeemed', 'refused', 'wrong_number', 'cancelled')),
+	state              TEXT NOT NULL CHECK (state IN ('open', 'opened', 'scanned', 'approved', 'redeemed', 'refused', 'wrong_number', 'cancelled')),
 	approver_id        TEXT NOT NULL, -- user of the phone; '' = nobody has scanned it
 	approver_connector TEXT NOT NULL,
 	app_id             TEXT NOT NULL, -- the approver's identity
@@ -183,7 +183,7 @@ CREATE TABLE tickets (
 CREATE INDEX tickets_by_expiry ON tickets (expires_at, state);
 CREATE INDEX tickets_by_approver ON tickets (approver_id) WHERE approver_id <> '';
 -- For the share of each network; the condition is repeated by the statements.
-CREATE INDEX tickets_by_network ON tickets (network, expires_at) WHERE state IN ('open', 'cancelled');
+CREATE INDEX tickets_by_network ON tickets (network, expires_at) WHERE state IN ('open', 'opened', 'cancelled');
 
 -- A row is a request whose address is too long for a cookie, while its user signs in. Visitors make
 -- these rows without a user, so they are counted and live for an hour.

@@ -1,0 +1,72 @@
+package web
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"html/template"
+	"strings"
+)
+
+// This file contains the scripts of pages, and the Content-Security-Policies that allow them. A page
+// has a script only if it needs one.
+
+// policies are the Content-Security-Policies of pages without a script, with page.js, and with
+// page.js and scan.js. formPolicy returns the policy of a page with form.js.
+type policies struct{ plain, page, scan string }
+
+// readScripts reads the embedded scripts, and composes the policies. The style sheet, the scripts and
+// the icon are part of the page: this saves requests.
+func (s *Site) readScripts(style []byte) error {
+	for name, to := range map[string]*template.JS{
+		"page.js": &s.pageScript, "scan.js": &s.scanScript, "form.js": &s.formScript,
+	} {
+		script, err := files.ReadFile("files/" + name)
+		if err != nil {
+			return err
+		}
+		*to = template.JS(script)
+	}
+	s.styleSource = hashSource(style)
+	s.pictures = strings.Join(append([]string{"data: https://*.qlogo.cn"}, s.cfg.Pictures...), " ")
+	page, scan := hashSource([]byte(s.pageScript)), hashSource([]byte(s.scanScript))
+	s.policies = policies{
+		plain: s.newPolicy("", s.pictures, ""),
+		page:  s.newPolicy("script-src "+page+"; ", s.pictures, ""),
+		// Pages with scan.js load the picture of the QR code from the gateway, and send requests to it.
+		scan: s.newPolicy("script-src "+page+" "+scan+"; connect-src 'self'; ", "'self' "+s.pictures, ""),
+	}
+	return nil
+}
+
+// newPolicy returns a Content-Security-Policy. It allows the style sheet and the scripts by their
+// hashes, and the icon as data:. scripts are the directives for scripts, and forms are sources of
+// form-action in addition to 'self'.
+func (s *Site) newPolicy(scripts, images, forms string) string {
+	return "default-src 'none'; style-src " + s.styleSource + "; " + scripts + "img-src " + images +
+		"; form-action " + strings.TrimSpace("'self' "+forms) + "; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// scripts returns the scripts that a page needs, and the Content-Security-Policy that allows them.
+func (s *Site) scripts(p Page) ([]template.JS, string) {
+	switch {
+	case p.Post != nil:
+		return []template.JS{s.formScript}, s.formPolicy(p.Post)
+	case p.Scan != nil:
+		return []template.JS{s.pageScript, s.scanScript}, s.policies.scan
+	case p.Copy != "" || p.UserID != nil && len(p.UserID.Sessions) > 0:
+		return []template.JS{s.pageScript}, s.policies.page
+	}
+	return nil, s.policies.plain
+}
+
+// hashSource returns the source expression of a Content-Security-Policy that allows an inline style
+// or script with this content.
+func hashSource(content []byte) string {
+	sum := sha256.Sum256(content)
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// iconURL returns the icon of the pages (favicon) as a data: URL.
+func iconURL(svg []byte) template.URL {
+	return template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(svg))
+}
