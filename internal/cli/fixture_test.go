@@ -150,8 +150,8 @@ func (g *fixture) run(args ...string) string {
 func (g *fixture) serve() {
 	g.t.Helper()
 	g.cmd, g.ended = g.command("serve"), make(chan struct{})
-	g.errs, g.out = &fixtures.Buffer{}, &output{ready: make(chan struct{})}
-	g.cmd.Stdout, g.cmd.Stderr = g.out, g.errs
+	g.errs, g.out = &fixtures.Buffer{}, newOutput()
+	g.cmd.Stdout, g.cmd.Stderr = g.out, io.MultiWriter(g.errs, g.out.log())
 	if err := g.cmd.Start(); err != nil {
 		g.t.Fatal(err)
 	}
@@ -165,7 +165,9 @@ func (g *fixture) serve() {
 	case <-time.After(processDeadline):
 		g.t.Fatal("weigate serve is not ready")
 	}
-	found := regexp.MustCompile(`(?:listens on|metrics) +(\S+)`).FindAllStringSubmatch(g.printed(), -1)
+	// With log.format json, the addresses are in the log.
+	found := regexp.MustCompile(`(?:listens on|metrics|"listen":|"metrics":)[" ]+([^\s"]+)`).
+		FindAllStringSubmatch(g.printed()+g.errs.String(), -1)
 	u, err := url.Parse(found[0][1])
 	if err != nil {
 		g.t.Fatal(err)

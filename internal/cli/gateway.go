@@ -26,15 +26,24 @@ type configFlag struct {
 
 // load reads the configuration and prints its warnings.
 func (c configFlag) load(s *invocation) (*config.Config, error) {
+	conf, err := c.read(s)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range conf.Warnings {
+		s.out.warnf("%s", w)
+	}
+	return conf, nil
+}
+
+// read is load without the warnings.
+func (c configFlag) read(s *invocation) (*config.Config, error) {
 	conf, err := config.Load(c.Config, s.getenv)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, withHint(err, "copy weigate.example.yaml, or name another file with -c")
 	}
 	if err != nil {
 		return nil, permissionHint(err)
-	}
-	for _, w := range conf.Warnings {
-		s.out.warnf("%s", w)
 	}
 	return conf, nil
 }

@@ -10,9 +10,11 @@ import (
 )
 
 // printer prints the output of a command to out. It prints errors, warnings and hints to err, each
-// on one line that starts with the name of the program.
+// on one line that starts with the name of the program. With a log, errors, warnings and hints are
+// records of the log instead: "weigate serve" with log.format json writes nothing but JSON.
 type printer struct {
 	out, err io.Writer
+	log      *slog.Logger // optional
 }
 
 // printf prints a line of output.
@@ -21,6 +23,10 @@ func (p printer) printf(format string, args ...any) {
 }
 
 func (p printer) warnf(format string, args ...any) {
+	if p.log != nil {
+		p.log.Warn("start-up warning", "warning", oneLine(fmt.Sprintf(format, args...)))
+		return
+	}
 	fmt.Fprintf(p.err, "weigate: warning: %s\n", oneLine(fmt.Sprintf(format, args...)))
 }
 
@@ -34,10 +40,18 @@ func (p printer) hintf(format string, args ...any) {
 
 // errorWithHint prints an error, and its hint if it has one.
 func (p printer) errorWithHint(err error) {
-	p.error(err)
 	var h *hintError
-	if errors.As(err, &h) {
+	hasHint := errors.As(err, &h)
+	switch {
+	case p.log != nil && hasHint:
+		p.log.Error("command failed", "error", oneLine(err.Error()), "hint", oneLine(h.hint))
+	case p.log != nil:
+		p.log.Error("command failed", "error", oneLine(err.Error()))
+	case hasHint:
+		p.error(err)
 		p.hintf("%s", h.hint)
+	default:
+		p.error(err)
 	}
 }
 

@@ -30,7 +30,7 @@ func begin(t *testing.T, args ...string) *program {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &program{told: &bytes.Buffer{}}
-	out := &output{ready: make(chan struct{})}
+	out := newOutput()
 	ended := make(chan error, 1)
 	go func() {
 		ended <- cli.Run(ctx, args, strings.NewReader(""), out, p.told, func(string) string { return "" })

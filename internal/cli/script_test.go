@@ -101,23 +101,26 @@ type running struct {
 }
 
 // output collects the output of a running command. It closes ready when the last line that the
-// command prints at its start has been written.
+// command prints or logs at its start has been written.
 type output struct {
 	mu    sync.Mutex
 	text  bytes.Buffer
+	once  *sync.Once // closes ready
 	ready chan struct{}
 }
+
+func newOutput() *output { return &output{once: &sync.Once{}, ready: make(chan struct{})} }
+
+// log returns the output for stderr. With log.format json, the addresses are in the log.
+func (o *output) log() *output { return &output{once: o.once, ready: o.ready} }
 
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.text.Write(p)
-	if bytes.Contains(o.text.Bytes(), []byte("Ctrl-C")) {
-		select {
-		case <-o.ready:
-		default:
-			close(o.ready)
-		}
+	if bytes.Contains(o.text.Bytes(), []byte("Ctrl-C")) ||
+		bytes.Contains(o.text.Bytes(), []byte(`"msg":"gateway started"`)) {
+		o.once.Do(func() { close(o.ready) })
 	}
 	return len(p), nil
 }
@@ -139,10 +142,11 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 	}
-	r := &running{cmd: exec.Command(exe, args...), stderr: &fixtures.Buffer{}, out: &output{ready: make(chan struct{})}}
+	r := &running{cmd: exec.Command(exe, args...), stderr: &fixtures.Buffer{},
+		out: newOutput()}
 	r.cmd.Dir = ts.MkAbs(".")
 	r.cmd.Env = append(os.Environ(), "LC_ALL="+ts.Getenv("LC_ALL"), "TMPDIR="+ts.MkAbs("."))
-	r.cmd.Stdout, r.cmd.Stderr = r.out, r.stderr
+	r.cmd.Stdout, r.cmd.Stderr = r.out, io.MultiWriter(r.stderr, r.out.log())
 	ts.Check(r.cmd.Start())
 	ended := make(chan struct{})
 	ts.Defer(func() { r.cmd.Process.Kill(); <-ended })

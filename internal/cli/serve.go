@@ -47,9 +47,15 @@ type runningGateway struct {
 // Run serves until the context is done, and then finishes the requests in progress. It listens
 // before it opens the store, so that a port in use changes nothing.
 func (c *serveCmd) Run(s *invocation) (err error) {
-	conf, err := c.load(s)
+	conf, err := c.read(s)
 	if err != nil {
 		return err
+	}
+	if conf.Log.Format == "json" {
+		s.out.log = slog.New(newLogHandler(s.out.err, conf.Log.Format, parseLevel(conf.Log.Level)))
+	}
+	for _, w := range conf.Warnings {
+		s.out.warnf("%s", w)
 	}
 	run := &servers{
 		out: s.out, shutdownTimeout: shutdownTimeout, graceful: true, writeTimeout: limit.ResponseTime.Duration,
@@ -134,27 +140,36 @@ func connections(p printer, conf *config.Config) int {
 	return possible
 }
 
-// printStart prints the addresses of the gateway.
+// printStart prints the addresses of the gateway, or writes them to a log in JSON.
 func (g *runningGateway) printStart(p printer, listener, metricsListener net.Listener) {
+	for _, c := range g.conf.WeChat {
+		if c.AnyBrowser {
+			p.warnf("wechat.%s.any_browser: anyone who can reach the simulator can sign in as any user", c.Name)
+		}
+	}
+	var names []string
+	for _, a := range g.conf.Apps {
+		names = append(names, a.ID)
+	}
+	if p.log != nil {
+		metricsAt := ""
+		if metricsListener != nil {
+			metricsAt = address(metricsListener) + "/metrics"
+		}
+		p.log.Info("gateway started", "url", g.conf.URL, "listen", address(listener), "metrics", metricsAt,
+			"store", g.conf.StoreName(), "apps", names)
+		return
+	}
 	p.printf("Weigate serves %s\n", g.conf.URL)
 	p.printf("  listens on   %s", address(listener))
 	if metricsListener != nil {
 		p.printf("  metrics      %s/metrics", address(metricsListener))
 	}
 	p.printf("  store        %s", g.conf.StoreName())
-	var names []string
-	for _, a := range g.conf.Apps {
-		names = append(names, a.ID)
-	}
 	if len(names) == 0 {
 		names = []string{"none yet"}
 	}
 	p.printf("  apps         %s\n\nCtrl-C stops it.", strings.Join(names, ", "))
-	for _, c := range g.conf.WeChat {
-		if c.AnyBrowser {
-			p.warnf("wechat.%s.any_browser: anyone who can reach the simulator can sign in as any user", c.Name)
-		}
-	}
 }
 
 // monitoring returns the handler for metrics and health checks.
