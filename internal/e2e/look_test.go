@@ -33,6 +33,19 @@ const faults = `((width) => {
 		if (!e.complete || !e.naturalWidth) out.push("not loaded: " + e.outerHTML);
 	}
 	if (document.querySelectorAll("main").length !== 1) out.push("not one main");
+	// A name, or a word, goes on in the next line only if it is longer than a line.
+	const broken = (node, at, end) => {
+		const range = document.createRange();
+		range.setStart(node, at);
+		range.setEnd(node, end);
+		return new Set([...range.getClientRects()].map((each) => Math.round(each.top / 8))).size > 1;
+	};
+	for (const e of document.querySelectorAll("main.card :is(h1, p, .button):not(.copy)")) {
+		const texts = document.createTreeWalker(e, NodeFilter.SHOW_TEXT);
+		for (let node; (node = texts.nextNode());)
+			for (const word of node.data.matchAll(/[A-Za-z]{2,18}|「[^」]{1,10}」/g))
+				if (broken(node, word.index, word.index + word[0].length)) out.push("broken within: " + word[0]);
+	}
 	return out.join("\n");
 })(%d)`
 

@@ -33,8 +33,8 @@ func parseTemplates(texts lang.Texts) *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
 		"t":     texts.Text,
 		"lang":  func() string { return texts.Lang },
-		"clock": func(t time.Time) string { return t.Format(time.DateTime) },
-		"hms":   func(t time.Time) string { return t.Format(time.TimeOnly) },
+		"clock": func(t time.Time) string { return t.Local().Format(time.DateTime) },
+		"hms":   func(t time.Time) string { return t.Local().Format(time.TimeOnly) },
 	}).ParseFS(files, "files/*.html"))
 }
 
