@@ -40,7 +40,7 @@ const faults = `((width) => {
 		range.setEnd(node, end);
 		return new Set([...range.getClientRects()].map((each) => Math.round(each.top / 8))).size > 1;
 	};
-	for (const e of document.querySelectorAll("main.card :is(h1, p, .button):not(.copy)")) {
+	for (const e of document.querySelectorAll("main.card :is(h1, p, .button):not(.copy, .skip)")) {
 		const texts = document.createTreeWalker(e, NodeFilter.SHOW_TEXT);
 		for (let node; (node = texts.nextNode());)
 			for (const word of node.data.matchAll(/[A-Za-z]{2,18}|「[^」]{1,10}」/g))

@@ -167,6 +167,9 @@ func TestScan(t *testing.T) {
 				command(w, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{})
 			}
 			w.see(strings.TrimPrefix(strings.ReplaceAll(first, "_", "-"), "main#"))
+			if done == "" && !eval[bool](w, "document.getElementById('copy').getBoundingClientRect().bottom < 664") {
+				t.Error("the copy button is below the fold of a small phone")
+			}
 			link := w.readsCode()
 			if !strings.HasPrefix(link, g.gateway+"/scan/") {
 				t.Fatalf("the code says %s", link)
@@ -175,6 +178,10 @@ func TestScan(t *testing.T) {
 			phone.signsIn("alice")
 			phone.waits("main#scan_ask")
 			phone.see(fmt.Sprintf("scan-phone-ask-of-%d", l.width))
+			if done != "" {
+				w.waits("main#scan_opened") // 扫描成功, as on WeChat's own page
+				w.see("scan-opened")
+			}
 			phone.press(`form[action="/scan/continue"] button`)
 			phone.waits("main#scan_number")
 			phone.see(fmt.Sprintf("scan-phone-number-of-%d", l.width))
@@ -198,6 +205,9 @@ func TestScan(t *testing.T) {
 			w.waits("main#scan_signed_in")
 			w.glance("scan-in")
 			w.waits("main#own") // redirected automatically to the return address
+			if times := w.text("main .list"); strings.Contains(times, "UTC") || !strings.Contains(times, "20") {
+				t.Errorf("times that are not in the browser's zone: %s", times)
+			}
 			phone.press(`form[action="/scan/undo"] button`)
 			phone.waits("main#scan_undone")
 			phone.see(fmt.Sprintf("scan-phone-undone-of-%d", l.width))
