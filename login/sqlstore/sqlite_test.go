@@ -67,8 +67,7 @@ func rows(t *testing.T, db *sql.DB, table string) (n int) {
 func TestStoretestOnSQLite(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) login.Store {
-		db := openDB(t, file(t)+"?_pragma=synchronous(OFF)")
-		return open(t, db)
+		return open(t, openDB(t, file(t)+"?_pragma=synchronous(OFF)&_pragma=busy_timeout(60000)"))
 	})
 }
 

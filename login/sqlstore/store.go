@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -66,7 +67,7 @@ func repeat(ctx context.Context, run func() error) error {
 		if err == nil || !isConflict(err) || time.Now().After(deadline) {
 			return err
 		}
-		timer := time.NewTimer(pause)
+		timer := time.NewTimer(pause/2 + rand.N(pause)) // random, so that two calls do not collide again
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
