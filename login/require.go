@@ -42,8 +42,9 @@ func (h *Handler) Require(next http.Handler) http.Handler {
 // store cannot be read, the response is 503 and JSON. The member "error" of the JSON is "signed_out"
 // or "unavailable", and "request_id" is also in the header X-Request-Id.
 //
-// The session cookie has SameSite=Lax, so a request of another site has no session unless it is a
-// GET request. next must not change anything on GET.
+// The session cookie has SameSite=Lax: a request of another site has no session, unless the browser
+// opens a page with GET. next must not change anything on GET. Other subdomains belong to the same
+// site. If they are not trusted, wrap the program's routes in http.CrossOriginProtection.
 func (h *Handler) RequireAPI(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s := h.requireSession(w, r, true); s != nil {
