@@ -30,8 +30,9 @@ type capturedClient struct {
 	// endpoint. signOut gets the ID token. A nil signOut means that the client has none.
 	authorize string
 	signOut   func(idToken string) string
-	token     func(code string) (body string, header http.Header) // the request at the token endpoint
-	accept    string                                              // Accept header of the request at userinfo
+	token     func(code string) (body string, header http.Header)  // the request at the token endpoint
+	refresh   func(token string) (body string, header http.Header) // nil = the client has no refresh token
+	accept    string                                               // Accept header of the request at userinfo
 }
 
 // encoded returns parameters in the given order, in urlencoded form. space is the encoding of a space.
@@ -51,6 +52,13 @@ func form(header ...string) http.Header {
 		h.Set(header[i], header[i+1])
 	}
 	return h
+}
+
+// encrypted returns n random bytes in base64url, which stand for encrypted data.
+func encrypted(n int) string {
+	data := make([]byte, n)
+	rand.Read(data) // crypto/rand.Read never fails
+	return base64.RawURLEncoding.EncodeToString(data)
 }
 
 // basic is the Authorization header of client_secret_basic, with form-encoded values (RFC 6749, 2.3.1).
@@ -74,6 +82,33 @@ func (a *clientApp) settings(block, pattern string) map[string]string {
 		a.t.Fatalf("%s has nothing like %s", a.page, pattern)
 	}
 	return found
+}
+
+// aspNetCore is OpenIdConnectHandler of dotnet/aspnetcore, version 8, with OpenIdConnectMessage of
+// AzureAD/azure-activedirectory-identitymodel-extensions-for-dotnet. The state is the encrypted
+// AuthenticationProperties. It has more than 2 kB if the app puts a return address into it.
+func aspNetCore(a *clientApp) capturedClient {
+	set := a.settings("AddOpenIdConnect", `options\.(\w+) = "([^"]*)"`)
+	scopes := regexp.MustCompile(`Scope\.Add\("(\w+)"\)`).FindAllStringSubmatch(a.block("AddOpenIdConnect"), -1)
+	c := capturedClient{redirectURI: a.front.url + set["CallbackPath"], verifier: oauth2.GenerateVerifier(),
+		state: "CfDJ8" + encrypted(1800), nonce: "638683200000000000." + strings.Repeat(rand.Text(), 3)}
+	if set["Authority"] != a.f.front.url || set["ClientId"] != a.id || set["ResponseMode"] != "form_post" ||
+		len(scopes) != 2 {
+		a.t.Fatalf("the settings are %v %v", set, scopes)
+	}
+	c.authorize = encoded("%20", "client_id", a.id, "redirect_uri", c.redirectURI, "response_type", set["ResponseType"],
+		"scope", scopes[0][1]+" "+scopes[1][1], "code_challenge", oauth2.S256ChallengeFromVerifier(c.verifier),
+		"code_challenge_method", "S256", "response_mode", set["ResponseMode"], "nonce", c.nonce, "state", c.state,
+		"x-client-SKU", "ID_NET8_0", "x-client-ver", "7.1.2.0")
+	c.token = func(code string) (string, http.Header) {
+		return encoded("+", "client_id", a.id, "client_secret", clientSecret, "code", code, "grant_type",
+			"authorization_code", "redirect_uri", c.redirectURI, "code_verifier", c.verifier), form()
+	}
+	c.signOut = func(idToken string) string {
+		return encoded("%20", "post_logout_redirect_uri", a.front.url+set["SignedOutCallbackPath"], "id_token_hint", idToken,
+			"state", c.state, "x-client-SKU", "ID_NET8_0", "x-client-ver", "7.1.2.0")
+	}
+	return c
 }
 
 // springSecurity is DefaultOAuth2AuthorizationRequestResolver, DefaultOAuth2TokenRequestHeadersConverter
@@ -126,7 +161,8 @@ func springSecurity(a *clientApp) capturedClient {
 // the Authorization header when it uses PKCE.
 func jumbojett(a *clientApp) capturedClient {
 	const block = "Jumbojett"
-	scope := a.settings(block, `addScope\(\['(\w+)'\]\)`)[""] + " openid"
+	scopes := a.settings(block, `addScope\(\['(\w+)', '(\w+)'\]\)`)
+	scope := "profile " + scopes["profile"] // the test fails if the page has other scopes
 	c := capturedClient{redirectURI: a.settings(block, `setRedirectURL\('([^']*)'\)`)[""], accept: "application/json",
 		state: fmt.Sprintf("%x", rand.Text()[:16]), nonce: fmt.Sprintf("%x", rand.Text()[:16]),
 		verifier: strings.Repeat("0123456789abcdef", 8)}
@@ -134,12 +170,16 @@ func jumbojett(a *clientApp) capturedClient {
 		a.t.Fatalf("the settings are %v", made)
 	}
 	c.authorize = encoded("+", "response_type", "code", "redirect_uri", c.redirectURI, "client_id", a.id, "nonce", c.nonce,
-		"state", c.state, "scope", scope, "code_challenge", oauth2.S256ChallengeFromVerifier(c.verifier),
+		"state", c.state, "scope", scope+" openid", "code_challenge", oauth2.S256ChallengeFromVerifier(c.verifier),
 		"code_challenge_method", a.settings(block, `setCodeChallengeMethod\('(\w+)'\)`)[""])
 	c.token = func(code string) (string, http.Header) {
 		return encoded("+", "grant_type", "authorization_code", "code", code, "redirect_uri", c.redirectURI,
 				"client_id", a.id, "code_verifier", c.verifier),
 			form("Authorization", basic(a), "User-Agent", "jumbojett/OpenID-Connect-PHP")
+	}
+	c.refresh = func(token string) (string, http.Header) { // without the scope openid
+		return encoded("+", "grant_type", "refresh_token", "refresh_token", token, "scope", scope),
+			form("Authorization", basic(a))
 	}
 	c.signOut = func(idToken string) string {
 		return encoded("+", "id_token_hint", idToken, "post_logout_redirect_uri", a.front.url+"/")
@@ -170,7 +210,7 @@ func league(a *clientApp) capturedClient {
 
 // testCaptured signs in with the requests of each client.
 func testCaptured(t *testing.T, f *clientsFixture) {
-	clients := map[string]func(*clientApp) capturedClient{"spring-app": springSecurity,
+	clients := map[string]func(*clientApp) capturedClient{"aspnet-app": aspNetCore, "spring-app": springSecurity,
 		"league-app": league}
 	for name, client := range clients {
 		f.both(t, name, func(a *clientApp) clientUser { return a.signInAs(client(a)) })
@@ -205,7 +245,7 @@ func (a *clientApp) signInAs(c capturedClient) clientUser {
 		(answer.Get("method") == http.MethodPost) != strings.Contains(c.authorize, "form_post") {
 		a.t.Fatalf("the client received %v", answer)
 	}
-	tokens := a.redeem(c, answer.Get("code"))
+	tokens := a.redeem(c.token(answer.Get("code")))
 	var u clientUser
 	a.send(http.MethodGet, "/oauth2/userinfo", "", http.Header{"Authorization": {"Bearer " + tokens.AccessToken},
 		"Accept": {c.accept}}, &u)
@@ -213,6 +253,12 @@ func (a *clientApp) signInAs(c capturedClient) clientUser {
 		a.t.Errorf("userinfo %+v", u)
 	}
 	a.verify(c, tokens, u)
+	if c.refresh != nil {
+		after := a.redeem(c.refresh(tokens.RefreshToken))
+		if after.RefreshToken == "" || after.RefreshToken == tokens.RefreshToken {
+			a.t.Errorf("the refresh returns no new refresh token: %+v", after)
+		}
+	}
 	if c.signOut != nil {
 		query := c.signOut(tokens.IDToken)
 		page := a.phone.Visit(a.f.front.url + "/oauth2/logout?" + query)
@@ -227,15 +273,16 @@ func (a *clientApp) signInAs(c capturedClient) clientUser {
 
 // capturedTokens is the response of the token endpoint.
 type capturedTokens struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	IDToken     string `json:"id_token"`
-	ExpiresIn   int    `json:"expires_in"`
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	IDToken      string `json:"id_token"`
+	RefreshToken string `json:"refresh_token"`
+	ExpiresIn    int    `json:"expires_in"`
 }
 
-func (a *clientApp) redeem(c capturedClient, code string) (tokens capturedTokens) {
+// redeem sends a request at the token endpoint.
+func (a *clientApp) redeem(body string, header http.Header) (tokens capturedTokens) {
 	a.t.Helper()
-	body, header := c.token(code)
 	a.send(http.MethodPost, "/oauth2/token", body, header, &tokens)
 	if tokens.AccessToken == "" || tokens.IDToken == "" || tokens.TokenType != "Bearer" || tokens.ExpiresIn <= 0 {
 		a.t.Fatalf("the token response lacks values: %+v", tokens)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"go.yaml.in/yaml/v4"
@@ -44,6 +45,7 @@ type clientApp struct {
 	page  string      // the file of its page
 	front *frontProxy // at the app's address
 	phone phone
+	used  bool // a test signs in with it
 }
 
 // clientsFixture is one gateway with the apps of all pages, each twice: for RS256 and for ES256.
@@ -143,6 +145,7 @@ func (f *clientsFixture) of(t *testing.T, name, alg string) *clientApp {
 	t.Helper()
 	for _, a := range f.apps[name] {
 		if a.alg == alg {
+			a.used = true
 			a.t, a.phone = t, phone{f.wechat.NewPhone(t, name)}
 			return a
 		}
@@ -170,17 +173,21 @@ func (a *clientApp) block(text string, pairs ...string) string {
 // returns the app's page.
 func (a *clientApp) complete(page *wechattest.Page) *wechattest.Page {
 	a.t.Helper()
-	switch fixture.PageName(page) {
-	case "profile":
-		a.phone.Press()
-		page = a.phone.Consent()
-	case "consent":
-		page = a.phone.Press()
+	for range 5 {
+		switch fixture.PageName(page) {
+		case "profile":
+			a.phone.Press()
+			page = a.phone.Consent()
+		case "consent":
+			page = a.phone.Press()
+		case "continue": // the next address is too long for a redirect
+			page = a.phone.Must(a.phone.FollowRefresh(a.t.Context()))
+		default:
+			return page
+		}
 	}
-	if fixture.PageName(page) == "consent" {
-		page = a.phone.Press()
-	}
-	return page
+	a.t.Fatalf("%s: the sign-in does not end: the browser is at %s", a.id, page.URL)
+	return nil
 }
 
 // clientUser is the user of an app: the sub, and the nickname.
@@ -201,12 +208,20 @@ func (a *clientApp) wantUser(page *wechattest.Page) clientUser {
 func TestClients(t *testing.T) {
 	t.Parallel()
 	f := newClientsFixture(t)
-	for name, test := range map[string]func(*testing.T, *clientsFixture){
-		"python": testPython, "ruby": testRuby, "apache": testApache, "node": testNode, "go": testGo,
-		"native": testNative, "captured": testCaptured,
-	} {
+	tests := map[string]func(*testing.T, *clientsFixture){"python": testPython, "ruby": testRuby, "apache": testApache,
+		"node": testNode, "go": testGo, "native": testNative, "captured": testCaptured}
+	var ran atomic.Int32
+	t.Cleanup(func() { // after the subtests
+		for name, apps := range f.apps {
+			if int(ran.Load()) == len(tests) && !apps[0].used {
+				t.Errorf("no test signs in with the app %s of %s", name, apps[0].page)
+			}
+		}
+	})
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			ran.Add(1)
 			test(t, f)
 		})
 	}

@@ -53,24 +53,44 @@ func loopbackApp(t *testing.T, host string) *fixture.App {
 // owner/repo threads: hashicorp/vault#13523, argoproj/argo-cd#4104, authelia/authelia#6904.
 func testNative(t *testing.T, f *clientsFixture) {
 	f.both(t, "native-app", func(a *clientApp) (u clientUser) {
-		for _, host := range []string{"127.0.0.1", "[::1]"} {
+		for _, host := range []string{"127.0.0.1", "[::1]", "localhost"} {
 			app := loopbackApp(a.t, host)
-			c := newGoClient(a.t, a.f.front.url, a.id, "", app)
-			c.conf.Scopes = []string{oidc.ScopeOpenID, "profile"}
-			request := c.begin()
-			if a.complete(a.phone.Visit(request.address)); !strings.HasPrefix(a.phone.Page().URL, app.URL+"/callback?") {
-				a.t.Fatalf("%s: the browser is at %s: %s", host, a.phone.Page().URL, a.phone.Page().Body)
-			}
-			token, id := c.finish(request)
-			_, who := c.userinfo(token)
-			u = clientUser{Sub: id.Subject, Name: who.Name}
-			if u.Name != nickname(a.name) || who.Sub != u.Sub {
-				a.t.Errorf("%s: userinfo %+v", host, who)
-			}
+			u = a.signInAt(app, app.URL+"/callback", "")
 		}
 		return u
 	})
+	f.both(t, "vault-app", func(a *clientApp) clientUser {
+		if set := a.settings("oidc_client_id", `(oidc_\w+)="([^"]*)"`); set["oidc_client_id"] != a.id ||
+			set["oidc_discovery_url"] != a.f.front.url || set["oidc_scopes"] != "profile" {
+			a.t.Fatalf("the settings are %v", set)
+		}
+		app := loopbackApp(a.t, "localhost")
+		return a.signInAt(app, app.URL+"/oidc/callback", clientSecret)
+	})
+	f.both(t, "phone-app", func(a *clientApp) clientUser {
+		app := fixture.NewApp(a.t)
+		a.front.forwardTo(a.t, app.URL)
+		return a.signInAt(app, a.front.url+"/callback", "")
+	})
 	t.Run("git-credential-oauth", func(t *testing.T) { gitCredentialOAuth(t, f.of(t, "native-app", "RS256")) })
+}
+
+// signInAt signs in with a redirect URI of an app. The secret is "" for a public client.
+func (a *clientApp) signInAt(app *fixture.App, redirectURI, secret string) clientUser {
+	a.t.Helper()
+	c := newGoClient(a.t, a.f.front.url, a.id, secret, app)
+	c.conf.Scopes, c.conf.RedirectURL = []string{oidc.ScopeOpenID, "profile"}, redirectURI
+	request := c.begin()
+	page := a.complete(a.phone.Visit(request.address))
+	if !strings.HasPrefix(page.URL, redirectURI+"?") {
+		a.t.Fatalf("%s: the browser is at %s: %s", redirectURI, page.URL, page.Body)
+	}
+	token, id := c.finish(request)
+	_, who := c.userinfo(token)
+	if who.Name != nickname(a.name) || who.Sub != id.Subject {
+		a.t.Errorf("%s: userinfo %+v", redirectURI, who)
+	}
+	return clientUser{Sub: id.Subject, Name: who.Name}
 }
 
 // gitCredentialOAuth runs a credential helper of git, with the gateway in place of a git server. It listens
