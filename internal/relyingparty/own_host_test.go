@@ -16,12 +16,10 @@ func ownHost(t *testing.T, text string, pairs ...string) string {
 	return documented(t, filepath.Join("..", "..", "docs", "en", "forward-auth.md"), text, pairs...)
 }
 
-// TestOwnHostHidesVerify runs nginx and Caddy with the documented configuration for the gateway's own
-// host. A trusted proxy forwards its requests, so a visitor who reached /verify there could ask about
-// any site.
-func TestOwnHostHidesVerify(t *testing.T) {
-	t.Parallel()
-	for name, run := range map[string]func(t *testing.T, p place){
+// ownHostProxies returns functions that run nginx and Caddy with the documented configuration for the
+// gateway's own host.
+func ownHostProxies() map[string]func(t *testing.T, p place) {
+	return map[string]func(t *testing.T, p place){
 		"nginx": func(t *testing.T, p place) {
 			serveNginx(t, ownHost(t, "server_name", "listen 443 ssl", "listen "+p.address+" ssl",
 				"server_name login.example.com", "server_name 127.0.0.1",
@@ -33,7 +31,15 @@ func TestOwnHostHidesVerify(t *testing.T) {
 				"https://"+p.address+" {\n\tbind 127.0.0.1\n\ttls "+certFile+" "+keyFile,
 				"127.0.0.1:8080", strings.TrimPrefix(p.gateway, "http://")), p.socket)
 		},
-	} {
+	}
+}
+
+// TestOwnHostHidesVerify runs nginx and Caddy with the documented configuration for the gateway's own
+// host. A trusted proxy forwards its requests, so a visitor who reached /verify there could ask about
+// any site.
+func TestOwnHostHidesVerify(t *testing.T) {
+	t.Parallel()
+	for name, run := range ownHostProxies() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			gateway := newUpstream(t)
