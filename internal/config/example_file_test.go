@@ -118,7 +118,10 @@ func TestExampleHasDefaults(t *testing.T) {
 	}
 	a, b := shipped.Apps[0], c.Apps[0]
 	if a.Lifetimes != b.Lifetimes || a.Subject != b.Subject || a.IDTokenAlg != b.IDTokenAlg ||
-		a.IDTokenClaims != b.IDTokenClaims || a.Public != b.Public || !slices.Equal(a.Methods, b.Methods) {
+		a.IDTokenClaims != b.IDTokenClaims || a.Public != b.Public || !slices.Equal(a.Methods, b.Methods) ||
+		!slices.Equal(a.ResponseModes, b.ResponseModes) || a.EmailVerified != b.EmailVerified ||
+		a.RequirePKCE != b.RequirePKCE || a.OmitIss != b.OmitIss || len(a.Origins)+len(b.Origins) > 0 ||
+		len(a.Claims)+len(b.Claims) > 0 || len(shipped.VerifiedEmailDomains) > 0 {
 		t.Errorf("the app differs from the example:\n%+v\n%+v", a, b)
 	}
 }
