@@ -11,6 +11,7 @@ import (
 
 	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/wechat/wechattest"
 )
 
 var shownID = regexp.MustCompile(`Request ID <code translate="no">([a-z2-7]+)</code>`)
@@ -82,5 +83,32 @@ func TestRejectedRequestHasOneIDOnThePageInTheHeaderAndInTheLog(t *testing.T) {
 		if found != 1 {
 			t.Errorf("%s: %d lines with the id %q of the response", c.name, found, id)
 		}
+	}
+}
+
+// A failure at WeChat ends on a page after a redirect. The page shows the request id of the callback,
+// under which the log has the cause.
+func TestFailureAtWeChatHasOneIDOnThePageInTheHeaderAndInTheLog(t *testing.T) {
+	t.Parallel()
+	var log fixture.Buffer
+	w := newFixture(t, func(w *gatewayFixture) {
+		w.options.Logger = slog.New(slog.NewJSONHandler(&log, nil))
+	})
+	for _, f := range []wechattest.Fault{{Errcode: 40125}, {Status: 502, Times: 9}, {Errcode: 45011, Times: 9}} {
+		f.Endpoint = "/sns/oauth2/access_token"
+		w.wechat.Fail(f)
+		phone := w.phone("alice")
+		page := phone.Must(phone.Open(t.Context(), w.url+"/sign-in?return=/"))
+		shown := regexp.MustCompile(`<code translate="no">([a-z2-7]+)</code>`).FindStringSubmatch(page.Body)
+		if page.Status < 500 || len(shown) < 2 {
+			t.Fatalf("%+v: %d %s", f, page.Status, page.Body)
+		}
+		if id := page.Header.Get("X-Request-Id"); id != shown[1] {
+			t.Errorf("%+v: the header has %q, the page %q", f, id, shown[1])
+		}
+		if !strings.Contains(log.String(), `"request_id":"`+shown[1]+`"`) {
+			t.Errorf("%+v: no line with the id %s in %s", f, shown[1], &log)
+		}
+		w.wechat.ClearFaults()
 	}
 }
