@@ -133,7 +133,8 @@ func clientOf(text string) Client {
 // deviceOf returns the device.
 //
 // HarmonyOS names it first in the platform: Phone, Tablet or PC (Huawei's document
-// web-default-userAgent). A tablet may have "Mobile" as well, and a PC may have "Windows NT".
+// web-default-userAgent). A tablet may have "Mobile" as well, and browsers add "Windows NT" or
+// "Android" to the platform for old web sites (ua-parser/uap-core#652).
 // Android tablets lack "Mobile". An iPad has "iPad", except in Safari's default mode, whose user
 // agent is that of a Mac.
 func deviceOf(system System, platform, text string) Device {
@@ -141,8 +142,7 @@ func deviceOf(system System, platform, text string) Device {
 	switch {
 	case kind == "phone":
 		return Phone
-	case kind == "tablet", strings.Contains(text, "ipad"), strings.Contains(text, "tablet;"),
-		strings.Contains(text, "android tablet"):
+	case strings.Contains(text, "ipad"), strings.Contains(text, "tablet;"), strings.Contains(text, "android tablet"):
 		return Tablet
 	case kind == "pc", kind == "2in1":
 		return Desktop

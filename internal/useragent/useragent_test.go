@@ -47,6 +47,15 @@ func TestRealUserAgentsAreRead(t *testing.T) {
 	}
 }
 
+// ua-parser/uap-core#652: browsers on HarmonyOS add "Android" to the platform for old web sites.
+func TestHarmonyPCThatNamesAndroidIsADesktop(t *testing.T) {
+	t.Parallel()
+	a := useragent.Parse("Mozilla/5.0 (PC; OpenHarmony 6.0; Android 10) Chrome/132.0.0.0 Safari/537.36 ArkWeb/6.0.0.130")
+	if a.Handheld() || a.System != useragent.HarmonyOS {
+		t.Errorf("read as %s on %s", a.Device, a.System)
+	}
+}
+
 func TestNameHasOnlyWordsOfThisPackage(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
