@@ -174,10 +174,10 @@ func TestHugeHeadersAreRefused(t *testing.T) {
 		}
 		return "GET / HTTP/1.1\r\nHost: localhost\r\n" + b.String() + "\r\n"
 	}
-	if got := status(open(t, addr, fields(12<<10))); got != "200 OK" {
-		t.Errorf("12 kB: %s", got)
+	if got := status(open(t, addr, fields(20<<10))); got != "200 OK" {
+		t.Errorf("20 kB: %s", got)
 	}
-	if got := status(open(t, addr, fields(17<<10))); got != "431 Request Header Fields Too Large" {
-		t.Errorf("17 kB: %s", got)
+	if got := status(open(t, addr, fields(25<<10))); got != "431 Request Header Fields Too Large" {
+		t.Errorf("25 kB: %s", got)
 	}
 }

@@ -2,6 +2,9 @@ package forwardauth
 
 import "time"
 
+// ReadReturn returns the return path in a query.
+func ReadReturn(rawQuery string) string { return readReturn(rawQuery) }
+
 // MaxEntries is the limit of cached decisions.
 const MaxEntries = maxEntries
 
