@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web/webtest"
 )
 
@@ -38,6 +39,7 @@ func TestDeepLinksOfUpTo8000BytesComeBack(t *testing.T) {
 					delete(b.cookies, wiki)
 					b.hops = nil
 					w := b.verify("https://"+wiki+link, "X-Forwarded-Uri", link)
+					b.checkSizes(b.request(http.MethodGet, "https://"+wiki+"/"), w)
 					location := w.Header().Get("Location")
 					if location == "" {
 						want(t, "verify", w, http.StatusUnauthorized, "continue")
@@ -49,6 +51,10 @@ func TestDeepLinksOfUpTo8000BytesComeBack(t *testing.T) {
 							t.Fatalf("%d bytes: %d at %.300v", size, w.Code, b.hops)
 						}
 						d := e.signIn.last()
+						if len(d.ReturnURL) > session.MaxReturn || len(d.RestartURL) > session.MaxReturn {
+							t.Errorf("%d bytes: the sign-in returns to %d bytes, and restarts at %d", size, len(d.ReturnURL),
+								len(d.RestartURL))
+						}
 						b.put("login.example.com", "__Host-gateway", e.session(a, "alice", d.ID))
 						b.open(gatewayURL + d.ReturnURL)
 					}
