@@ -2,11 +2,30 @@ package relyingparty_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 
 	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
+
+// preflightPasses sends a CORS preflight, as browsers do: without cookies, and with no headers of the
+// visitor that the site could trust (authelia/authelia#648).
+func (g *guarded) preflightPasses() {
+	g.t.Helper()
+	got := g.ask(nil, http.MethodOptions, "/api", "Origin", "https://app.example.com", "Access-Control-Request-Method",
+		"PUT", "Accept", "*/*", "X-Weigate-User", "root", "X-Weigate-Groups", "admins")
+	if got.headers == nil || got.headers.Get("X-Weigate-User") != "" || got.headers.Get("X-Weigate-Groups") != "" ||
+		!strings.Contains(got.body, `"method":"OPTIONS"`) {
+		g.t.Errorf("a preflight: %d %s", got.status, got.body)
+	}
+	g.site.reached()
+	if got := g.ask(nil, http.MethodPut, "/api", "Origin", "https://app.example.com", "Access-Control-Request-Method",
+		"PUT", "X-Original-Method", "OPTIONS", "X-Forwarded-Method", "OPTIONS", "Accept", "*/*",
+	); got.status != http.StatusUnauthorized || len(g.site.reached()) > 0 {
+		g.t.Errorf("a PUT that looks like a preflight: %d %s", got.status, got.body)
+	}
+}
 
 // deepLinksComeBack opens deep links, signed out and signed in at the gateway, behind a proxy with
 // default buffers. The site gets the same bytes afterwards (authelia/authelia#939, elastic/kibana#8359).

@@ -54,7 +54,7 @@ func guard(t *testing.T, kind proxied) *guarded {
 		example = kind.name
 	}
 	w.serve(w.adapted(filepath.Join("..", "..", "examples", example, "weigate.yaml"), "hosts: [wiki.example.com]",
-		"hosts: ["+g.host+"]",
+		"hosts: ["+g.host+"]\n    preflight: true",
 		"/run/secrets/wechat", secret, "verify_cache: 5s", "verify_cache: "+verifyCache.String()) +
 		"\n  - {id: open, kind: forward_auth, name: Open, hosts: [" + g.openHost() + "], access: signed_in}\n")
 	g.gatewayURL = w.gateway.await(`(?s)listens on +(http://\S+).*Ctrl-C stops it`)[1]
@@ -173,6 +173,7 @@ func TestProxyProtectsASite(t *testing.T) {
 			t.Parallel()
 			g := guard(t, kind)
 			g.programsHear401()
+			g.preflightPasses()
 			alice := g.signedIn("alice")
 			for _, c := range alice.Cookies(g.origin + "/") {
 				if c.Name != "__Host-weigate-auth" {
