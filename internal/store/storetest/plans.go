@@ -2,12 +2,14 @@ package storetest
 
 import (
 	"io/fs"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"unicode"
 )
 
 // The functions in this file are for tests of query plans. Every statement that a store runs during
@@ -17,17 +19,24 @@ import (
 
 // Statements collects the SQL statements that a store runs. It is safe for concurrent use.
 type Statements struct {
-	mu  sync.Mutex
-	all map[string]bool
+	seen sync.Map // the statements that were added, as they were run
+	mu   sync.Mutex
+	all  map[string]bool
 }
 
+// ofMigrations matches the statements of migrations, which take an advisory lock.
+var ofMigrations = regexp.MustCompile(`\bmigrations\b|advisory`)
+
 // Add adds a statement that reads or changes rows. It ignores other statements, such as BEGIN and
-// COMMIT, and the statements of migrations, which take an advisory lock.
+// COMMIT, and the statements of migrations.
 func (s *Statements) Add(query string) {
+	if _, known := s.seen.LoadOrStore(query, true); known {
+		return
+	}
 	query = strings.Join(strings.Fields(query), " ")
 	first, _, _ := strings.Cut(query, " ")
 	if !slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}, first) ||
-		regexp.MustCompile(`\bmigrations\b|advisory`).MatchString(query) {
+		ofMigrations.MatchString(query) {
 		return
 	}
 	s.mu.Lock()
@@ -93,16 +102,39 @@ func PlanProblems(plans map[string][]string, indexes []string,
 			if wholeTable(query, position, step) {
 				problems = append(problems, step+": "+query)
 			}
-			unused = slices.DeleteFunc(unused, func(name string) bool {
-				return regexp.MustCompile(`\b` + name + `\b`).MatchString(step)
-			})
 		}
+		unused = slices.DeleteFunc(unused, func(name string) bool { return uses(steps, name) })
 	}
 	for _, name := range unused {
 		problems = append(problems, "no statement uses "+name)
 	}
 	slices.Sort(problems)
 	return problems
+}
+
+// uses reports whether a plan names an index.
+func uses(steps []string, index string) bool {
+	return slices.ContainsFunc(steps, func(step string) bool {
+		return slices.Contains(strings.FieldsFunc(step, notInName), index)
+	})
+}
+
+// notInName reports whether a character cannot be part of the name of an index.
+func notInName(c rune) bool { return c != '_' && !unicode.IsLetter(c) && !unicode.IsDigit(c) }
+
+// WithoutIndex returns the plans after an index was dropped. explain returns the plans of statements
+// now. Only the plans that used the index are made again.
+func WithoutIndex(plans map[string][]string, index string,
+	explain func(statements []string) map[string][]string) map[string][]string {
+	var users []string
+	for query, steps := range plans {
+		if uses(steps, index) {
+			users = append(users, query)
+		}
+	}
+	changed := maps.Clone(plans)
+	maps.Copy(changed, explain(users))
+	return changed
 }
 
 // ReadsAllWaiting reports whether a statement deletes tickets or saved requests because their total

@@ -2,7 +2,6 @@ package postgrestest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -18,11 +17,13 @@ import (
 
 // shared returns the cluster of this process, and starts it at the first call. The server runs
 // without fsync (-F), which makes tests faster. That is safe: a test may kill a process, but the
-// operating system keeps what the process has written.
+// operating system keeps what the process has written. The other settings save work that no test
+// needs: copies of the log for other servers, statistics, and compiled queries.
 var shared = sync.OnceValues(func() (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	return start(ctx, "-F", "-c", "full_page_writes=off")
+	return start(ctx, "-F", "-c", "full_page_writes=off", "-c", "wal_level=minimal", "-c", "max_wal_senders=0",
+		"-c", "autovacuum=off", "-c", "jit=off", "-c", "shared_buffers=32MB")
 })
 
 // Main runs the tests of a package and stops the shared cluster if it was
@@ -48,11 +49,13 @@ func Main(m *testing.M) int {
 var sharedStarted atomic.Bool
 
 // URL creates an empty schema and returns its address. The schema is in the server that
-// WEIGATE_TEST_POSTGRES names, or else in the shared cluster. It is dropped after the test.
+// WEIGATE_TEST_POSTGRES names, where it is dropped after the test, or else in the shared cluster,
+// which is deleted as a whole.
 func URL(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("WEIGATE_TEST_POSTGRES")
-	if server == "" {
+	own := server == ""
+	if own {
 		sharedStarted.Store(true)
 		c, err := shared()
 		if err != nil {
@@ -60,33 +63,25 @@ func URL(t testing.TB) string {
 		}
 		server = c.URL()
 	}
-	address, err := Schema(t, server)
-	if err != nil {
-		t.Fatalf("make a schema: %v", err)
-	}
-	return address
-}
-
-// Schema creates an empty schema at server and returns its address; it is dropped
-// after the test.
-func Schema(t testing.TB, server string) (string, error) {
 	u, err := url.Parse(server)
 	if err != nil {
-		return "", errors.New("WEIGATE_TEST_POSTGRES: invalid URL")
+		t.Fatal("WEIGATE_TEST_POSTGRES: invalid URL")
 	}
 	name := "t_" + gateway.NewID()
 	if err := execute(t.Context(), server, "CREATE SCHEMA "+name); err != nil {
-		return "", err
+		t.Fatalf("make a schema: %v", err)
 	}
-	t.Cleanup(func() {
-		if err := execute(context.Background(), server, "DROP SCHEMA "+name+" CASCADE"); err != nil {
-			t.Logf("drop the schema: %v", err)
-		}
-	})
+	if !own {
+		t.Cleanup(func() {
+			if err := execute(context.Background(), server, "DROP SCHEMA "+name+" CASCADE"); err != nil {
+				t.Logf("drop the schema: %v", err)
+			}
+		})
+	}
 	q := u.Query()
 	q.Set("search_path", name)
 	u.RawQuery = q.Encode()
-	return u.String(), nil
+	return u.String()
 }
 
 // execute connects to server and runs one statement.
