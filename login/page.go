@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/weigate/weigate/internal/lang"
 )
@@ -176,18 +177,14 @@ type pages struct {
 	copyPolicy string // Content Security Policy of pages with a link to copy, which have a script
 }
 
-// newPages reads the embedded files. own is the program's origin. The Content Security Policy
+// newPages makes the built-in pages. own is the program's origin. The Content Security Policy
 // (form-action) allows forms to own. It also allows the origins of return addresses, because
 // Chromium applies form-action to the redirect after a form too.
 func newPages(own string, returnOrigins map[string]bool) (*pages, error) {
-	var files [3][]byte
-	for i, name := range []string{"style.css", "page.js", "icon.svg"} {
-		var err error
-		if files[i], err = pageFiles.ReadFile("pages/" + name); err != nil {
-			return nil, fmt.Errorf("login: pages: %w", err)
-		}
+	embedded, err := readPageFiles()
+	if err != nil {
+		return nil, fmt.Errorf("login: pages: %w", err)
 	}
-	style, script, icon := files[0], files[1], files[2]
 	formTargets := []string{own}
 	for _, origin := range slices.Sorted(maps.Keys(returnOrigins)) {
 		if origin != own {
@@ -195,26 +192,41 @@ func newPages(own string, returnOrigins map[string]bool) (*pages, error) {
 		}
 	}
 	p := &pages{
-		policy: "default-src 'none'; style-src " + hashSource(style) + "; img-src data:; form-action 'self' " +
+		layout: embedded.layout, texts: embedded.texts,
+		policy: "default-src 'none'; style-src " + hashSource(embedded.style) + "; img-src data:; form-action 'self' " +
 			strings.Join(formTargets, " ") + "; base-uri 'none'; frame-ancestors 'none'",
 	}
-	p.copyPolicy = p.policy + "; script-src " + hashSource(script)
-	var err error
-	p.layout, err = template.New("page.html").Funcs(template.FuncMap{
-		"style":  func() template.CSS { return template.CSS(style) },
-		"script": func() template.JS { return template.JS(script) },
+	p.copyPolicy = p.policy + "; script-src " + hashSource(embedded.script)
+	return p, nil
+}
+
+// embeddedPages is what the embedded files contain.
+type embeddedPages struct {
+	style, script, icon []byte
+	layout              *template.Template
+	texts               *lang.Catalogue
+}
+
+// readPageFiles reads the embedded files, once for all handlers.
+var readPageFiles = sync.OnceValues(func() (e embeddedPages, err error) {
+	for name, to := range map[string]*[]byte{"style.css": &e.style, "page.js": &e.script, "icon.svg": &e.icon} {
+		if *to, err = pageFiles.ReadFile("pages/" + name); err != nil {
+			return e, err
+		}
+	}
+	e.layout, err = template.New("page.html").Funcs(template.FuncMap{
+		"style":  func() template.CSS { return template.CSS(e.style) },
+		"script": func() template.JS { return template.JS(e.script) },
 		"icon": func() template.URL {
-			return template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(icon))
+			return template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(e.icon))
 		},
 	}).ParseFS(pageFiles, "pages/page.html")
 	if err != nil {
-		return nil, fmt.Errorf("login: pages: %w", err)
+		return e, err
 	}
-	if p.texts, err = lang.Load(pageFiles, "pages"); err != nil {
-		return nil, fmt.Errorf("login: %w", err)
-	}
-	return p, nil
-}
+	e.texts, err = lang.Load(pageFiles, "pages")
+	return e, err
+})
 
 // hashSource returns the source expression of a Content Security Policy that allows an inline style
 // or script with this content.

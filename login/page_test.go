@@ -89,6 +89,13 @@ func TestCataloguesAreEqual(t *testing.T) {
 
 const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}` + "\u202e\x07"
 
+var (
+	anyTag      = regexp.MustCompile(`<[^>]*>`)
+	anyValue    = regexp.MustCompile(`"[^"]*"`)
+	scriptTag   = regexp.MustCompile(`(?i)^<(script|img|iframe)|\s(on|style)[a-z]*=`)
+	scriptValue = regexp.MustCompile(`(?i)"(javascript|data):`)
+)
+
 // ownIcon matches the icon of the built-in pages.
 var ownIcon = regexp.MustCompile(`<link rel="icon" href="data:image/svg&#43;xml;base64,[0-9A-Za-z/=&#;]*">`)
 
@@ -100,6 +107,7 @@ func TestPagesStayPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	ownScript := "<script>" + string(script) + "</script>"
+	s := newFixture(t)
 	for _, lang := range []string{"en", "zh-CN"} {
 		for _, kind := range allKinds() {
 			for name, p := range map[string]login.Page{
@@ -111,7 +119,6 @@ func TestPagesStayPages(t *testing.T) {
 					Nickname: hostile, Text: hostile,
 				},
 			} {
-				s := newFixture(t)
 				p.Kind, p.Lang, p.Status = kind, lang, 200
 				status, header, body := write(s, p)
 				where := lang + " " + string(kind) + " " + name
@@ -120,10 +127,9 @@ func TestPagesStayPages(t *testing.T) {
 					t.Fatalf("%s: %d %s", where, status, body)
 				}
 				body = strings.Replace(ownIcon.ReplaceAllString(body, ""), ownScript, "", 1)
-				for _, tag := range regexp.MustCompile(`<[^>]*>`).FindAllString(body, -1) {
-					bare := regexp.MustCompile(`"[^"]*"`).ReplaceAllString(tag, `""`)
-					if regexp.MustCompile(`(?i)^<(script|img|iframe)|\s(on|style)[a-z]*=`).MatchString(bare) ||
-						regexp.MustCompile(`(?i)"(javascript|data):`).MatchString(tag) {
+				for _, tag := range anyTag.FindAllString(body, -1) {
+					bare := anyValue.ReplaceAllString(tag, `""`)
+					if scriptTag.MatchString(bare) || scriptValue.MatchString(tag) {
 						t.Errorf("%s: %s", where, tag)
 					}
 				}

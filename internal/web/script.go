@@ -14,11 +14,11 @@ import (
 // page.js and scan.js. formPolicy returns the policy of a page with form.js.
 type policies struct{ plain, page, scan string }
 
-// readScripts reads the embedded scripts, and composes the policies. The style sheet, the scripts and
-// the icon are part of the page: this saves requests.
-func (s *Site) readScripts(style []byte) error {
+// readScripts reads the embedded scripts. The style sheet, the scripts and the icon are part of the
+// page: this saves requests.
+func (e *embedded) readScripts() error {
 	for name, to := range map[string]*template.JS{
-		"page.js": &s.pageScript, "scan.js": &s.scanScript, "form.js": &s.formScript,
+		"page.js": &e.pageScript, "scan.js": &e.scanScript, "form.js": &e.formScript,
 	} {
 		script, err := files.ReadFile("files/" + name)
 		if err != nil {
@@ -26,6 +26,11 @@ func (s *Site) readScripts(style []byte) error {
 		}
 		*to = template.JS(script)
 	}
+	return nil
+}
+
+// makePolicies composes the policies.
+func (s *Site) makePolicies(style []byte) {
 	s.styleSource = hashSource(style)
 	s.pictures = strings.Join(append([]string{"data: https://*.qlogo.cn"}, s.cfg.Pictures...), " ")
 	page, scan := hashSource([]byte(s.pageScript)), hashSource([]byte(s.scanScript))
@@ -35,7 +40,6 @@ func (s *Site) readScripts(style []byte) error {
 		// Pages with scan.js load the picture of the QR code from the gateway, and send requests to it.
 		scan: s.newPolicy("script-src "+page+" "+scan+"; connect-src 'self'; ", "'self' "+s.pictures, ""),
 	}
-	return nil
 }
 
 // newPolicy returns a Content-Security-Policy. It allows the style sheet and the scripts by their

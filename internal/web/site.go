@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -69,8 +70,8 @@ type Site struct {
 	pictures    string
 }
 
-// New reads the embedded files. It returns an error unless every kind has its texts in both
-// languages and every text is used.
+// New makes a site from the embedded files. It returns an error unless every kind has its texts in
+// both languages and every text is used.
 func New(cfg Config) (*Site, error) {
 	if cfg.Names.Title == "" {
 		cfg.Names.Title = "Weigate"
@@ -81,30 +82,46 @@ func New(cfg Config) (*Site, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Site{cfg: cfg}
-	style, err := files.ReadFile("files/style.css")
+	e, err := readEmbedded()
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
-	if err := s.readScripts(style); err != nil {
-		return nil, fmt.Errorf("web: %w", err)
+	s := &Site{cfg: cfg, layout: e.layout, texts: e.texts, pageScript: e.pageScript, scanScript: e.scanScript,
+		formScript: e.formScript}
+	s.makePolicies(e.style)
+	return s, nil
+}
+
+// embedded is what the embedded files contain.
+type embedded struct {
+	style                              []byte
+	pageScript, scanScript, formScript template.JS
+	layout                             *template.Template
+	texts                              *lang.Catalogue
+}
+
+// readEmbedded reads the embedded files, once for all sites: a reload makes a new Site.
+var readEmbedded = sync.OnceValues(func() (e embedded, err error) {
+	if e.style, err = files.ReadFile("files/style.css"); err != nil {
+		return e, err
+	}
+	if err := e.readScripts(); err != nil {
+		return e, err
 	}
 	icon, err := files.ReadFile("files/icon.svg")
 	if err != nil {
-		return nil, fmt.Errorf("web: %w", err)
+		return e, err
 	}
-	s.layout, err = template.New("page.html").Funcs(template.FuncMap{
-		"style": func() template.CSS { return template.CSS(style) },
+	e.layout, err = template.New("page.html").Funcs(template.FuncMap{
+		"style": func() template.CSS { return template.CSS(e.style) },
 		"icon":  func() template.URL { return iconURL(icon) },
 	}).ParseFS(files, "files/page.html")
 	if err != nil {
-		return nil, fmt.Errorf("web: %w", err)
+		return e, err
 	}
-	if s.texts, err = loadTexts(); err != nil {
-		return nil, fmt.Errorf("web: %w", err)
-	}
-	return s, nil
-}
+	e.texts, err = loadTexts()
+	return e, err
+})
 
 // Title returns the name of the gateway.
 func (s *Site) Title() string { return s.cfg.Names.Title }
