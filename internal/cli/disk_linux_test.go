@@ -183,7 +183,6 @@ func other(t *testing.T, dir string) (*syscall.SysProcAttr, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The test binary acts as the command if its file name is weigate.
 	own := filepath.Join(dir, "bin")
 	if err := os.Mkdir(own, 0o755); err != nil {
 		t.Fatal(err)

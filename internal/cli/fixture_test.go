@@ -46,10 +46,11 @@ type fixture struct {
 	target atomic.Pointer[url.URL]
 	watch  string // address of the metrics
 
-	cmd   *exec.Cmd
-	ended chan struct{}
-	out   *output
-	errs  *fixtures.Buffer
+	instrumented bool // serve runs in the test binary
+	cmd          *exec.Cmd
+	ended        chan struct{}
+	out          *output
+	errs         *fixtures.Buffer
 
 	mu      sync.Mutex
 	asked   map[string]int // requests to WeChat, by path
@@ -150,6 +151,10 @@ func (g *fixture) run(args ...string) string {
 func (g *fixture) serve() {
 	g.t.Helper()
 	g.cmd, g.ended = g.command("serve"), make(chan struct{})
+	if g.instrumented {
+		g.cmd = exec.Command(instrumented, "serve")
+		g.cmd.Dir = g.dir
+	}
 	g.errs, g.out = &fixtures.Buffer{}, newOutput()
 	g.cmd.Stdout, g.cmd.Stderr = g.out, io.MultiWriter(g.errs, g.out.log())
 	if err := g.cmd.Start(); err != nil {

@@ -26,9 +26,14 @@ import (
 	fixtures "github.com/weigate/weigate/internal/fixture"
 )
 
+// instrumented is the name of the program in the test binary, which has the race detector if the tests
+// have it. Its processes take ten times as long as those of the program weigate, so only tests use it
+// in which one process does many things at once.
+const instrumented = "weigate-instrumented"
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"weigate": func() { // as cmd/weigate has it
+	testscript.Main(withProgram{m}, map[string]func(){
+		instrumented: func() { // as cmd/weigate has it
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			context.AfterFunc(ctx, stop)
 			if cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv) != nil {
@@ -36,6 +41,27 @@ func TestMain(m *testing.M) {
 			}
 		},
 	})
+}
+
+// withProgram runs the tests with the program weigate in the PATH.
+type withProgram struct{ *testing.M }
+
+func (m withProgram) Run() int {
+	dir, err := os.MkdirTemp("", "weigate-cli-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	program, err := fixtures.Program(dir)
+	if err == nil {
+		err = os.Setenv("PATH", filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.M.Run()
 }
 
 // TestScripts runs testdata/*.txtar: the specification of the command line.

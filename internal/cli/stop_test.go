@@ -16,6 +16,7 @@ import (
 func TestTermDuringSignIns(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
+	g.instrumented = true
 	g.configure("")
 	g.serve()
 	people := []string{"alice", "bob", "xiaoming"}
@@ -78,6 +79,7 @@ func TestTermDuringSignIns(t *testing.T) {
 func TestHangupUnderLoad(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
+	g.instrumented = true
 	g.configure("")
 	g.serve()
 	done := make(chan struct{})

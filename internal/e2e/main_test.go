@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/weigate/weigate/internal/fixture"
 )
 
 // suite is what all tests share: the one browser, the built program, and where pictures go.
@@ -44,10 +46,8 @@ func run(m *testing.M) (int, error) {
 		return 0, err
 	}
 
-	suite.weigate = filepath.Join(dir, "weigate")
-	if out, err := exec.Command("go", "build", "-o", suite.weigate,
-		"github.com/weigate/weigate/cmd/weigate").CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("building the program: %w\n%s", err, out)
+	if suite.weigate, err = fixture.Program(dir); err != nil {
+		return 0, err
 	}
 	out := os.Getenv("WEIGATE_OUT")
 	if out == "" {

@@ -41,7 +41,8 @@ func oauth2ProxyProgram(t *testing.T) string {
 	}
 	defer os.RemoveAll(building)
 	install := command(building, "go", "install", "github.com/oauth2-proxy/oauth2-proxy/v7@"+oauth2Proxy)
-	install.Env = append(plain(), "GOBIN="+building, "CGO_ENABLED=0", "GOFLAGS=")
+	// With the settings of the tests, so that the compiled packages of the standard library serve both.
+	install.Env = append(plain(), "GOBIN="+building, "GOFLAGS=")
 	run(t, install)
 	if err := os.Rename(filepath.Join(building, "oauth2-proxy"), program); err != nil {
 		t.Fatal(err)

@@ -1,16 +1,14 @@
 package resilience_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
 )
 
@@ -29,18 +27,13 @@ func run(m *testing.M) int {
 	return postgrestest.Main(m)
 }
 
-// program builds weigate as it is released, without the race detector that the tests may have.
+// program returns the path of the program.
 var program = sync.OnceValues(func() (string, error) {
 	dir, err := buildDir()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "weigate.exe") // Windows needs the suffix
-	out, err := exec.Command("go", "build", "-o", path, "github.com/weigate/weigate/cmd/weigate").CombinedOutput()
-	if err != nil {
-		return "", errors.Join(err, errors.New(string(out)))
-	}
-	return path, nil
+	return fixture.Program(dir)
 })
 
 // signIns returns the number of sign-ins of a test under load.
