@@ -9,7 +9,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+linter=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export LC_ALL=C.UTF-8
 tmp=$(mktemp -d)
@@ -46,7 +46,10 @@ formatting() {
 
 vet() { go vet ./...; }
 
-lint() { go run "$staticcheck" ./...; }
+staticcheck() {
+	[ -x "$tmp/staticcheck" ] || GOBIN=$tmp go install "$linter" || return 1
+	"$tmp/staticcheck" ./...
+}
 
 rules() { go test -count=1 -run '^TestLayers' .; }
 
@@ -69,7 +72,8 @@ outside() { go list . ./internal/e2e ./internal/resilience; }
 # The stage vet has checked all packages already. SQLite is C that was translated to Go: with the race
 # detector inside it, the tests take four times as long. Weigate's own code has the race detector.
 suite() {
-	tests suite -vet=off -race -gcflags='modernc.org/...=-race=false' -shuffle=on -count=1 -timeout 15m \
+	tests suite -vet=off -race -gcflags='modernc.org/...=-race=false' \
+		-gcflags='github.com/weigate/weigate/internal/leaktest=-race=false' -shuffle=on -count=1 -timeout 15m \
 		$(go list ./... | grep -vxF "$(outside)")
 }
 
@@ -85,7 +89,7 @@ modules() {
 		total=$((total + 1))
 		go -C "$dir" vet ./... || status=1
 		go -C "$dir" mod tidy -diff || { echo "$dir/go.mod is stale: run make tidy"; status=1; }
-		go -C "$dir" test -json -count=1 -timeout 10m ./... | "$tmp/report" -raw "out/module-${dir//\//-}.jsonl" -notests || status=1
+		go -C "$dir" test -json -vet=off -count=1 -timeout 10m ./... | "$tmp/report" -raw "out/module-${dir//\//-}.jsonl" -notests || status=1
 	done
 	echo "summary: $total modules"
 	return $status
@@ -100,16 +104,26 @@ freshness() {
 # Nothing that the tests wrote may contain a secret, a code or a token that they planted.
 secrets() { go run ./internal/leaktest/scan out; }
 
-# beside runs the stages that "make test" runs beside the suite, and writes the names of those that
-# failed to a file.
-beside() {
+# programs builds what several stages run: the program, so that the packages which drive it do not
+# build it each (fixture.Program), and staticcheck.
+programs() {
+	local status=0 building
+	go build -o "$tmp/weigate" ./cmd/weigate &
+	building=$!
+	GOBIN=$tmp go install "$linter" || status=1
+	wait "$building" || status=1
+	return $status
+}
+
+# lane runs stages one after another beside the other lanes, and writes the names of those that failed
+# to a file.
+lane() {
+	local each
 	failed=()
-	stage processes processes
-	stage vet vet
-	stage staticcheck lint
-	stage modules modules
-	stage freshness freshness
-	echo "${failed[*]}" >"$tmp/beside"
+	for each in "$@"; do
+		stage "$each" "$each"
+	done
+	echo "${failed[*]}" >"$tmp/lane-$1"
 }
 
 mode=${1:-test}
@@ -132,17 +146,20 @@ fi
 stage formatting formatting
 if [ "$mode" = check ]; then
 	stage vet vet
-	stage staticcheck lint
+	stage staticcheck staticcheck
 	stage imports rules
 	stage quick quick
 else
-	# The suite waits for browsers and processes much of the time. The stages that do not depend on
-	# it run beside it.
-	beside &
-	beside=$!
-	stage suite suite
-	wait "$beside"
-	failed+=($(cat "$tmp/beside" || echo beside))
+	# The lanes wait for browsers, processes and disks much of the time, so they run beside each other.
+	stage programs programs
+	export WEIGATE_PROGRAM=$tmp/weigate
+	lane processes freshness &
+	lane modules vet staticcheck &
+	lane suite &
+	wait
+	for name in processes modules suite; do
+		failed+=($(cat "$tmp/lane-$name" || echo "$name"))
+	done
 	stage secrets secrets
 fi
 

@@ -46,8 +46,8 @@ var axe = sync.OnceValues(func() (string, error) {
 // audited has the pages that were checked. Many tests visit the same page.
 var audited sync.Map
 
-// auditedLooks are one of each language and of each width. The colours do not depend on either.
-var auditedLooks = map[look]bool{{"en", 1280}: true, {"zh-CN", 390}: true}
+// auditedLooks are one of each language and of each width.
+var auditedLooks = map[look]bool{flows[0]: true, flows[1]: true}
 
 // exempt returns the rules that the page breaks on purpose, as an object for axe-core.
 func (w *window) exempt() string {
@@ -63,14 +63,16 @@ func (w *window) exempt() string {
 }
 
 // audit fails the test when axe-core finds fault with the page, in light colours or in dark ones.
-// It keeps a picture of the dark page.
+// The dark colours do not depend on the language and the width, so they are checked once for a page,
+// and audit keeps a picture of it.
 func (w *window) audit(name string) {
 	w.t.Helper()
 	if _, done := audited.LoadOrStore(name+w.look.String(), true); done || !auditedLooks[w.look] {
 		return
 	}
 	w.runAxe(name+", light", `{resultTypes: ["violations"], iframes: false, rules: `+w.exempt()+`}`)
-	if eval[bool](w, `matchMedia("(prefers-color-scheme: dark)").matches`) {
+	if _, done := audited.LoadOrStore(name, true); done ||
+		eval[bool](w, `matchMedia("(prefers-color-scheme: dark)").matches`) {
 		return
 	}
 	w.dark(true)

@@ -16,11 +16,12 @@ import (
 // in, in two windows: the desktop's, and one with the simulator's phone.
 func TestDemoScan(t *testing.T) {
 	t.Parallel()
-	for _, l := range looks {
+	for _, l := range flows {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w, desk := open(t, &demo.addresses, wide(l)), open(t, &demo.addresses, l)
+			w, desk := open(t, &demo.addresses, wide(l)), openBoth(t, &demo.addresses, l)
+			w.also = wide(looks[0]).width + wide(looks[1]).width - w.look.width
 			link := w.showCode(demo)
 			w.see("scan-code")
 			if l.width == 1280 {
@@ -53,7 +54,7 @@ func TestDemoScan(t *testing.T) {
 
 // wide is the same look on a desktop: a phone gets a link to copy in place of a code.
 func wide(l look) look {
-	l.width = max(l.width, 600)
+	l.width = max(l.width, phoneWidth)
 	return l
 }
 

@@ -126,11 +126,11 @@ func (g *inProcessGateway) authorize(appID string) string {
 // expired, and later "still there?".
 func TestCodeRunsOut(t *testing.T) {
 	t.Parallel()
-	for _, l := range looks {
+	for _, l := range flows {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			g := startInProcess(t)
-			w := open(t, &g.addresses, l)
+			w := openBoth(t, &g.addresses, l)
 			w.isBrowser(desktopAgent) // also where the window is narrow: a phone is asked nothing
 			// The tab is hidden: a visible one requests a new code automatically.
 			command(w, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
@@ -158,7 +158,7 @@ func TestCodeRunsOut(t *testing.T) {
 // their own page.
 func TestGatewayInWeChat(t *testing.T) {
 	t.Parallel()
-	for l := range auditedLooks {
+	for _, l := range flows {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			g := startInProcess(t)

@@ -55,6 +55,13 @@ func (w *window) see(name string) {
 	w.t.Helper()
 	w.glance(name)
 	w.audit(name)
+	if w.also == 0 {
+		return
+	}
+	own := w.look.width
+	w.resize(w.also)
+	w.glance(name)
+	w.resize(own)
 }
 
 // glance is see for a page that continues automatically soon. The name of the screenshot has the

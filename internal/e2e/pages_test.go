@@ -9,15 +9,15 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// TestPages goes by every page of the demo that is not on the main way, in both languages and on
-// both sizes, and by the ways that lead there.
+// TestPages goes by every page of the demo that is not on the main way, and by the ways that lead
+// there.
 func TestPages(t *testing.T) {
 	t.Parallel()
-	for _, l := range looks {
+	for _, l := range flows {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w := open(t, &demo.addresses, l)
+			w := openBoth(t, &demo.addresses, l)
 			w.appPages(demo)
 			w.refusalPages(demo)
 			w.troublePages(demo)

@@ -18,11 +18,11 @@ import (
 // own, so the window beside it stays signed out.
 func TestPhoneOfTheControlPage(t *testing.T) {
 	t.Parallel()
-	for _, l := range looks {
+	for _, l := range flows {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w := open(t, &demo.addresses, l)
+			w := openBoth(t, &demo.addresses, l)
 			w.visit(demo.app + "/")
 			w.visit(eval[string](w, `document.querySelector(".behind a").href`)) // one click away
 			w.says("People", "用户")
@@ -103,11 +103,11 @@ func (w *window) pressOnScreen(selector, next string) {
 // TestQRCode signs in on a desktop by scanning the code of the website app with a simulated phone.
 func TestQRCode(t *testing.T) {
 	t.Parallel()
-	for _, l := range looks {
+	for _, l := range flows {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w, desk := open(t, &demo.addresses, l), open(t, &demo.addresses, l)
+			w, desk := openBoth(t, &demo.addresses, l), openBoth(t, &demo.addresses, l)
 			w.visit(demo.sample())
 			w.press("#sign-in-qr")
 			w.says("Scan the QR code with WeChat", "请使用微信扫描二维码登录")

@@ -13,11 +13,11 @@ func (s *addresses) shop() string { return strings.Replace(s.app, "127.0.0.1", "
 // first press to its end.
 func TestTour(t *testing.T) {
 	t.Parallel()
-	for _, l := range looks {
+	for _, l := range flows {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)
-			w := open(t, &demo.addresses, l)
+			w := openBoth(t, &demo.addresses, l)
 			w.visitWiki(demo)
 			w.visitShop(demo)
 		})
@@ -107,7 +107,7 @@ func (w *window) visitShop(demo *program) {
 // refuses on the way.
 func TestTourFromNobody(t *testing.T) {
 	t.Parallel()
-	for _, l := range []look{{"en", 1280}, {"zh-CN", 390}} {
+	for _, l := range flows {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			demo := startDemo(t)

@@ -29,6 +29,10 @@ func (l look) String() string { return fmt.Sprintf("%s-%d", l.lang, l.width) }
 // looks are all that the pages are made for.
 var looks = []look{{"en", 1280}, {"en", 390}, {"zh-CN", 1280}, {"zh-CN", 390}}
 
+// flows are one of each language and of each width. A test that goes the same way at every look goes
+// it at these, and looks at each page in both widths (openBoth).
+var flows = []look{{"en", 1280}, {"zh-CN", 390}}
+
 const (
 	desktopAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
 	phoneAgent   = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) " +
@@ -41,6 +45,7 @@ type window struct {
 	ctx  context.Context
 	site *addresses
 	look look
+	also int64 // another width in which see checks each page; 0 = none
 	wire *wire
 }
 
@@ -64,6 +69,14 @@ func open(t *testing.T, s *addresses, l look, options ...chromedp.CreateBrowserC
 	return prepare(t, ctx, l, heard)
 }
 
+// openBoth opens a window of which see checks each page in both widths.
+func openBoth(t *testing.T, s *addresses, l look) *window {
+	t.Helper()
+	w := open(t, s, l)
+	w.also = looks[0].width + looks[1].width - l.width
+	return w
+}
+
 // tab opens another tab with the cookies of w.
 func (w *window) tab() *window {
 	w.t.Helper()
@@ -77,22 +90,42 @@ func prepare(t *testing.T, ctx context.Context, l look, heard *wire) *window {
 	t.Helper()
 	w := &window{t: t, ctx: ctx, site: heard.site, look: l, wire: heard}
 	agent := emulation.SetUserAgentOverrideParams{UserAgent: desktopAgent, AcceptLanguage: "en-GB,en;q=0.9"}
-	size := chromedp.EmulateViewport(l.width, 800)
-	if l.width < 600 {
+	if l.width < phoneWidth {
 		agent.UserAgent = phoneAgent
-		size = chromedp.EmulateViewport(l.width, 844, chromedp.EmulateMobile, chromedp.EmulateTouch)
 	}
 	if l.lang == "zh-CN" {
 		agent.AcceptLanguage = "zh-CN,zh;q=0.9,en;q=0.8"
 	}
 	// The first command opens the tab, which lives as long as the context it was given. So this one
 	// has no time limit.
-	if err := chromedp.Do(ctx, size); err != nil {
+	if err := chromedp.Do(ctx, viewport(l.width)); err != nil {
 		t.Fatalf("opening a window: %v", err)
 	}
 	command(w, emulation.SetUserAgentOverride, agent)
 	t.Cleanup(func() { heard.judge(t) })
 	return w
+}
+
+// phoneWidth is the width below which a window is a phone's.
+const phoneWidth = 600
+
+// viewport gives a window the size and the input of a desktop or of a phone.
+func viewport(width int64) chromedp.Action[chromedp.Void] {
+	if width < phoneWidth {
+		return chromedp.EmulateViewport(width, 844, chromedp.EmulateMobile, chromedp.EmulateTouch)
+	}
+	return chromedp.EmulateViewport(width, 800)
+}
+
+// resize changes the width of the window and waits until the page has it.
+func (w *window) resize(width int64) {
+	w.t.Helper()
+	w.look.width = width
+	w.do("resizing", viewport(width))
+	ask(w, "seeing the new width", chromedp.Evaluate[bool](fmt.Sprintf(`new Promise((done) => {
+		const look = () => document.documentElement.clientWidth === %d ? done(true) : requestAnimationFrame(look);
+		look();
+	})`, width), chromedp.EvalAwaitPromise))
 }
 
 // command sends a command of the protocol.
