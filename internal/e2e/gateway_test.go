@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestGateway goes the way of a person through the gateway: signed in to one app by OpenID Connect, to a second one without another screen, out of one app,
-// out of the gateway, and out everywhere from another browser.
+// TestGateway goes the way of a person through the gateway: signed in to one app by OpenID Connect, to
+// a second one without another screen, out of one app, out of the gateway, and out everywhere from
+// another browser.
 func TestGateway(t *testing.T) {
 	t.Parallel()
 	for _, l := range flows {

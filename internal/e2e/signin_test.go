@@ -8,7 +8,8 @@ import (
 // An openid is 28 characters and begins with o (as seen in captured answers).
 var openidForm = regexp.MustCompile(`^o[A-Za-z0-9_-]{27}$`)
 
-// TestDemo goes the way of the first minute: from the first screen to the openid, on to nickname and avatar, out again, and in by the other button.
+// TestDemo goes the way of the first minute: from the first screen to the openid, on to nickname and
+// avatar, out again, and in by the other button.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	for _, l := range flows {
