@@ -123,7 +123,7 @@ func usageError(err error) error {
 	switch message := err.Error(); {
 	case strings.Contains(message, "did you mean"):
 		return err
-	case strings.Contains(message, "(<EOL>)"): // the parser's name for the end of the line
+	case strings.Contains(message, "(<EOL>)"): // --seed: expected int value but got "EOL" (<EOL>)
 		flag, _, _ := strings.Cut(message, ":")
 		err = fmt.Errorf("%s: missing value", flag)
 	}

@@ -28,17 +28,17 @@ type Set struct {
 	secure bool   // the attribute Secure
 }
 
-// For returns the Set for an http or https URL. prefix is the name of the program in the cookie
-// names: two programs on one host use different names.
-func For(base *url.URL, prefix string) Set {
+// For returns the Set for an http or https URL. The cookie names contain the name of the program:
+// two programs on one host use different names.
+func For(base *url.URL, program string) Set {
 	s := Set{path: strings.TrimSuffix(base.EscapedPath(), "/"), secure: base.Scheme == "https"}
 	switch {
 	case s.secure && s.path == "":
-		s.prefix = "__Host-" + prefix + "-"
+		s.prefix = "__Host-" + program + "-"
 	case s.secure:
-		s.prefix = "__Secure-" + prefix + "-"
+		s.prefix = "__Secure-" + program + "-"
 	default:
-		s.prefix = prefix + base.Port() + "-"
+		s.prefix = program + base.Port() + "-"
 	}
 	if s.path == "" {
 		s.path = "/"
@@ -61,10 +61,11 @@ func (s Set) New(name, value string, age time.Duration) *http.Cookie {
 // Clear returns a cookie that removes the cookie called name from the browser.
 func (s Set) Clear(name string) *http.Cookie { return s.make(s.prefix+name, "", -1) }
 
-// make returns a cookie with the full name name. It lives age seconds; with -1 it is removed.
-func (s Set) make(name, value string, age int) *http.Cookie {
+// make returns a cookie that the browser keeps for age seconds. If age is -1, the browser removes
+// the cookie.
+func (s Set) make(fullName, value string, age int) *http.Cookie {
 	return &http.Cookie{
-		Name: name, Value: value, Path: s.path, MaxAge: age,
+		Name: fullName, Value: value, Path: s.path, MaxAge: age,
 		Secure: s.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 }

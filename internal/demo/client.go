@@ -2,7 +2,6 @@ package demo
 
 import (
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"net/http"
 	"net/url"
@@ -121,7 +120,7 @@ func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		a.nonce, a.verifier, _ = strings.Cut(cookie.Value, ".")
 	}
-	if a.state == "" || a.verifier == "" || subtle.ConstantTimeCompare([]byte(q.Get("iss")), []byte(c.oidc.issuer)) != 1 {
+	if a.state == "" || a.verifier == "" || q.Get("iss") != c.oidc.issuer {
 		c.notice(w, r, http.StatusBadRequest, "expired")
 		return
 	}
@@ -136,7 +135,8 @@ func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.startSession(w, t)
-	// The browser continues at the app's home page. The redirect removes the code from the address bar.
+	// The browser continues at the app's home page. The redirect removes the code from the address
+	// bar.
 	redirect(w, c.oidc.postLogoutRedirectURI)
 }
 

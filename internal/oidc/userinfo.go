@@ -37,8 +37,8 @@ func (h *Handler) userinfo(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, claims)
 }
 
-// readUserinfo returns the client of the access token and the claims. The client is nil when the
-// token is invalid.
+// readUserinfo returns the client of the access token and the claims. The client is nil when no
+// client is known for the token: the token is unknown or has expired, or its app was removed.
 func (h *Handler) readUserinfo(w http.ResponseWriter, r *http.Request) (*Client, map[string]any, error) {
 	token, err := bearerToken(w, r)
 	if err != nil {
@@ -55,7 +55,8 @@ func (h *Handler) readUserinfo(w http.ResponseWriter, r *http.Request) (*Client,
 	}
 	client := h.cfg.Clients().byID[grant.App]
 	if client == nil || !hasScope(grant, scopeOpenID) {
-		// The app was removed from the configuration, or used another protocol when it got the token.
+		// The app was removed from the configuration, or used another protocol when it got the
+		// token.
 		return nil, nil, invalidToken("token_of_a_removed_app", slog.String("token_app", grant.App))
 	}
 	denied, err := admission.CheckGrant(r.Context(), h.cfg.Access, client.App, grant, user)
@@ -169,15 +170,16 @@ func (h *Handler) claims(ctx context.Context, client *Client, grant gateway.Gran
 	return out, nil
 }
 
-// protocolClaims returns the claims by which apps verify an ID token and identify its user. A further
-// claim cannot replace them.
+// protocolClaims returns the claims by which apps verify an ID token and identify its user. The
+// claims that the configuration of an app adds (Client.Claims) cannot replace them.
 func protocolClaims() []string {
 	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "at_hash", "email",
 		"email_verified"}
 }
 
-// addFurther adds the further claims of an app: see Client.Claims. Their values are those of the
-// claims before the addition, so the order does not matter.
+// addFurther adds the claims that the configuration of an app adds (Client.Claims). Each is a copy
+// of another claim, its source, under a new name. A claim that was added is not the source of
+// another, so the order does not matter.
 func addFurther(out map[string]any, further map[string]string, subject string) {
 	added := map[string]any{}
 	for name, source := range further {

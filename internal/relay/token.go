@@ -52,7 +52,7 @@ func (h *Handler) accessToken(r *http.Request, p url.Values) (*App, *orderedJSON
 }
 
 // authenticate returns the app of a request. Wrong secrets are counted, and after too many the app
-// is refused. Right secrets are not counted, so that a busy app is never slowed down.
+// is refused. A right secret does not count, so that a busy app is never slowed down.
 func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, error) {
 	app := h.byAppID[appID]
 	id := ""
@@ -64,7 +64,7 @@ func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, err
 		return app, errSlowDown
 	}
 	if app.secretMatches(secret) { // false for nil
-		h.failures.Right(from, id, now)
+		h.failures.Right(from, id, now) // wrong secrets of others at this address do not lock out the app
 		return app, nil
 	}
 	h.failures.Wrong(from, id, now)
@@ -155,8 +155,8 @@ func (h *Handler) unionID(ctx context.Context, grant gateway.Grant) (string, err
 // The key of the HMAC is derived from the master key. A forged token is rejected before the grant
 // is read.
 
-// purposeRefresh selects the key of the HMAC. keys.Sealer derives a separate key from the master
-// key for each purpose.
+// purposeRefresh selects the key of the HMAC. For each purpose, Sealer.Derive returns separate
+// keys: first the key of the present master key, then the keys of previous master keys.
 const purposeRefresh = "relay refresh token"
 
 const grantIDSize = 26 // length of a result of gateway.NewID
@@ -218,7 +218,7 @@ func (h *Handler) refreshedAccessToken(grant string, now time.Time) (string, gat
 // that was issued for the code, because only its hash is stored. It issues a derived token instead:
 // see refreshedAccessToken. The old access token stays valid until it expires.
 //
-// The order of the keys, and the scope, come from a response captured in 2018.
+// The order of the JSON fields, and the format of the scope, come from a response captured in 2018.
 func (h *Handler) refreshToken(r *http.Request, p url.Values) (*App, *orderedJSON, error) {
 	token := p.Get("refresh_token")
 	switch {
@@ -264,14 +264,15 @@ func (h *Handler) refresh(ctx context.Context, app *App, token string) (*ordered
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err = h.cfg.Grants.Token(ctx, row.Hash, now); errors.Is(err, gateway.ErrNotFound) {
+	_, _, err = h.cfg.Grants.Token(ctx, row.Hash, now)
+	if errors.Is(err, gateway.ErrNotFound) {
 		// The access token is not stored yet. Rotate stores it. Presented and Next are equal, so
-		// the refresh token stays the same. The switch below handles the error.
+		// the refresh token stays the same.
 		hash := sha256.Sum256([]byte(token))
 		_, err = h.cfg.Grants.Rotate(ctx, gateway.Rotation{Grant: id, Presented: hash, Next: hash, Now: now,
 			Access: row})
 	}
-	switch {
+	switch { // on the error of Rotate, or of Token if Rotate was not called
 	case errors.Is(err, gateway.ErrConflict): // a concurrent request has stored the same access token
 	case errors.Is(err, gateway.ErrNotFound), errors.Is(err, gateway.ErrReplay):
 		return nil, errRefreshToken

@@ -13,20 +13,21 @@ import (
 
 // This file contains the long polls of the desktops. A desktop is the browser that shows a QR code.
 // By a long poll, the script of its page waits until the phone has scanned the QR code or answered.
-// A ticket is the row in the store for one QR code.
+// A ticket is the row in the store for one QR code. A flow is the sign-in in one tab of the
+// desktop; a cookie contains it.
 
 // pollLife is how long a long poll lasts. Some proxies close a connection after 30 or 60 seconds
 // without data.
 const pollLife = 25 * time.Second
 
-// stateGone is the response if the browser has no ticket to wait for. It has lost the cookie of the
-// sign-in, has not created a ticket yet, or is signed in. The page then reloads and shows the
-// reason.
+// stateGone is the response if the browser has no ticket to wait for. The browser has lost the
+// cookie of the sign-in, has not created a ticket yet, or is signed in. The page then reloads and
+// shows the reason.
 const stateGone = gateway.TicketState("gone")
 
-// state serves /scan/state, a long poll. The parameter seen is the state that the page shows. state
-// responds when the ticket has another state, or after pollLife. The response contains the state
-// only. The script then requests the page again.
+// state serves /scan/state, a long poll. The query parameter seen is the ticket's state that the
+// page shows. The response is sent when the ticket has another state, or after pollLife. It
+// contains the ticket's state only. The script then requests the page again.
 func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	seen := gateway.TicketState(r.URL.Query().Get("seen"))
 	f := h.readFlow(r)
@@ -42,7 +43,8 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), pollLife)
 	defer cancel()
 	if h.cfg.Stopping != nil {
-		// When this process stops, the poll ends early. The script's next poll reaches another process.
+		// When this process stops, the poll ends early. The script's next poll reaches another
+		// process.
 		go func() {
 			select {
 			case <-h.cfg.Stopping:

@@ -9,7 +9,8 @@
 // The names to know are [Mount], [Require], [RequireAPI], [RequireProfile] and [Session]. A page
 // behind the middleware runs for signed-in users only.
 //
-// In an access log use URIPath, not URI: the query of the callback has WeChat's code.
+// If you log requests with echo's RequestLogger, log URIPath and not URI: the query of the callback
+// contains WeChat's code.
 //
 // The package is a module of its own, so that echo is not a dependency of package login.
 package echologin
@@ -32,7 +33,8 @@ func Mount(r Router, h *login.Handler) {
 	}
 }
 
-// Require admits signed-in users, as login.Handler.Require does.
+// Require admits signed-in users and redirects others to the sign-in, as login.Handler.Require
+// does.
 func Require(h *login.Handler) echo.MiddlewareFunc { return echo.WrapMiddleware(h.Require) }
 
 // RequireAPI admits signed-in users and answers others with 401 and JSON, as

@@ -39,8 +39,8 @@ func mysqlNumber(err error) string {
 	return ""
 }
 
-// isConflict reports whether a statement failed because of another transaction, and may succeed when
-// it is repeated.
+// isConflict reports whether a statement failed because of another transaction, and may succeed
+// when it is repeated.
 func isConflict(err error) bool {
 	switch sqlState(err) {
 	case "40001", "40P01": // serialization failure, deadlock
@@ -54,7 +54,9 @@ func isConflict(err error) bool {
 	return strings.Contains(text, "database is locked") || strings.Contains(text, "database table is locked")
 }
 
-// isUnavailable reports whether the database cannot be reached now and may be soon.
+// isUnavailable reports whether the database cannot do its work now, but probably can soon. It
+// cannot be reached, it is overloaded or read-only, or a conflict of transactions remains after
+// repeats.
 func isUnavailable(err error) bool {
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
@@ -62,7 +64,8 @@ func isUnavailable(err error) bool {
 		return true
 	}
 	state := sqlState(err)
-	// 08: connection; 53: too many connections, disk full; 57P: shutdown, start; 25006: read-only standby.
+	// 08: connection; 53: too many connections, disk full; 57P: shutdown, start; 25006: read-only
+	// standby.
 	if strings.HasPrefix(state, "08") || strings.HasPrefix(state, "53") || strings.HasPrefix(state, "57P") ||
 		state == "25006" {
 		return true
@@ -74,7 +77,7 @@ func isUnavailable(err error) bool {
 	return strings.Contains(err.Error(), "invalid connection") // go-sql-driver/mysql: ErrInvalidConn
 }
 
-// asUnavailable wraps an error in login.ErrUnavailable if the database cannot be reached. An error of
+// asUnavailable wraps an error in login.ErrUnavailable if the database is unavailable. An error of
 // the context stays as it is: the caller has gone, or its time has passed.
 func asUnavailable(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||

@@ -2,9 +2,10 @@ package wechattest
 
 import "strings"
 
-// fixAppID accepts the parameter appid in another case, such as appId, if the request has no appid.
-// It reports whether it did. WeChat signs in with snsapi_base by such an address, and shows a blank
-// page for snsapi_userinfo (w7corp/easywechat#773).
+// fixAppID accepts the parameter appid in other upper and lower case, such as appId, if the request
+// has no appid. It reports whether it did. With such an address, WeChat completes a sign-in with
+// snsapi_base, and shows a blank page for snsapi_userinfo (w7corp/easywechat#773). The caller
+// distinguishes the two scopes.
 func (r *request) fixAppID() bool {
 	if r.params.Has("appid") {
 		return false
@@ -30,7 +31,8 @@ func (r *request) missing(p problem, name string) *problem {
 	return &problem{code: p.code, text: p.text, hint: "hint-missing", args: []any{"name", name}}
 }
 
-// means reports whether a parameter was probably meant to be the parameter name of WeChat.
+// means reports whether the app probably wrote sent instead of name, which is a parameter of
+// WeChat.
 func means(sent, name string) bool {
 	simple := strings.NewReplacer("_", "", "-", "")
 	a, b := simple.Replace(strings.ToLower(sent)), simple.Replace(name)

@@ -10,8 +10,8 @@ import (
 
 // This file implements gateway.SavedRequests: requests whose addresses are too long for a cookie.
 // Each statement is a transaction of its own. Rows beyond a limit are deleted after a row was
-// stored. A statement that deletes rows leaves out rows that another transaction has locked, so that
-// two of them cannot wait for each other.
+// stored. A DELETE skips rows that another transaction has locked, so that two DELETEs cannot
+// deadlock.
 
 const savedRequestColumns = `hash, browser, network, address, created_at, expires_at`
 
@@ -54,7 +54,7 @@ func (b Base) SaveRequest(ctx context.Context, r gateway.SavedRequest, now time.
 				return err
 			}
 		}
-		if !limits.Counts(r) {
+		if !limits.Counts(r) { // only some of the requests compare the number of all rows with the limit
 			return nil
 		}
 		return b.deleteExcessRequests(c, now, limits)
@@ -69,16 +69,18 @@ func (b Base) deleteOldRequests(column string) string {
 		SELECT hash FROM saved_requests WHERE ` + column + ` = $1 ORDER BY expires_at DESC LIMIT 1000000 OFFSET $2`)
 }
 
-// deleteRequests returns the statement that deletes the requests whose hashes a query returns. Only
-// these rows are locked, and not all rows that the query reads.
+// deleteRequests returns the statement that deletes the requests whose hashes a query returns. The
+// lock is in a SELECT around the query, so that only the rows to delete are locked. A lock in the
+// query would lock all rows that it reads.
 func (b Base) deleteRequests(query string) string {
 	return `DELETE FROM saved_requests WHERE ` + b.dialect.InQuery("hash", `
 		SELECT hash FROM saved_requests WHERE `+b.dialect.InQuery("hash", query)+` `+b.dialect.SkipLocked)
 }
 
-// deleteExcessRequests deletes some requests when there are more than limits.Total. place numbers
-// the requests of each network, from 1 for the newest. So the greatest places belong to the oldest
-// requests of the networks with the most requests.
+// deleteExcessRequests deletes limits.Excess() requests when there are more than limits.Total. The
+// count stops at Total+1, so that a large table is not read to its end. The column place is the
+// number of a request within its network: 1 is the newest. So the requests with the greatest place
+// are the oldest ones of the networks with the most requests. They are deleted first.
 func (b Base) deleteExcessRequests(c Conn, now time.Time, limits gateway.SavedRequestLimits) error {
 	var count int
 	err := c.Get(`

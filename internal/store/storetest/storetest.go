@@ -15,14 +15,15 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Subject is the kind of store under test.
+// Subject is the store under test.
 type Subject struct {
 	// New creates an empty database for one test.
 	New func(t *testing.T) Database
 
-	// SingleHandle is true for a database that can be opened only once, such as a database in
-	// memory. The database ends when it is closed. Cases about restarts, handles and processes then
-	// test only that a second handle (another open store) is another, empty database.
+	// SingleHandle is true for a database that has one handle only, such as a database in memory. A
+	// handle is an open store. The database is gone when its handle is closed, and a second Open
+	// creates another, empty database. For these stores, the cases about restarts, handles and
+	// processes test only this.
 	SingleHandle bool
 
 	// Race reports that the race detector runs, so that the cases use smaller numbers.
@@ -35,7 +36,8 @@ type Database struct {
 	// the end of the test.
 	Open func(t *testing.T) gateway.Store
 
-	// Address is the argument of the function that Worker calls to open the database.
+	// Address tells a second process which database to open: Worker passes Address to its parameter
+	// open.
 	Address string
 }
 
@@ -46,7 +48,8 @@ type testCase struct {
 	run    func(t *testing.T, f *fixture)
 }
 
-// Run runs the suite on the subject.
+// Run runs the suite on the subject. A ticket is the row for one QR code of a sign-in by scan. The
+// cases of takeover stop a user who tries to get the account of another user.
 func Run(t *testing.T, subject Subject) {
 	for _, group := range []struct {
 		name  string
