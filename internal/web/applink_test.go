@@ -7,6 +7,7 @@ import (
 
 	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/web"
+	"github.com/weigate/weigate/internal/web/webtest"
 )
 
 // Links to a native app's own scheme work, where the app registered the address; nothing else gets
@@ -23,7 +24,7 @@ func TestOnlyRegisteredAddressesBecomeLinksToAnApp(t *testing.T) {
 		{"with parameters behind its own", "com.example.app://host/?a=1&error=x",
 			"com.example.app://host/?a=1&amp;error=x"},
 		{"with parameters behind an empty query", "com.example.empty:/cb?error=x", "com.example.empty:/cb?error=x"},
-		{"a quote in it", `com.example.app:/callback?a="><script>`, "com.example.app:/callback?a=%22%3e%3cscript%3e"},
+		{"a quote in it", `com.example.app:/callback?a="><script>`, "com.example.app:/callback?a=&#34;&gt;&lt;script&gt;"},
 		// links of http and https need no check
 		{"https", "https://elsewhere.example.com/cb?a=1&b=2", "https://elsewhere.example.com/cb?a=1&amp;b=2"},
 		{"another path", "com.example.app:/callback2", ""},
@@ -58,5 +59,25 @@ func TestOnlyRegisteredAddressesBecomeLinksToAnApp(t *testing.T) {
 		Back: "com.example.app:/callback"}).Body.String()
 	if strings.Contains(body, "com.example") {
 		t.Errorf("a string became a link: %s", body)
+	}
+}
+
+// The button of a page that continues automatically leads to the same bytes as the page: html/template
+// percent-encodes parentheses, which deep links of Kibana contain (elastic/kibana#8359).
+func TestButtonLeadsToTheSameBytesAsThePage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	const link = "https://kibana.example.com/app?_g=(a:'b',c:!t)&d=[e]*{f}|^"
+	page := web.Page{Kind: web.Continue, Go: link, ContinueAfter: time.Second}
+	read := webtest.Read(t, show(s, lang.English, page).Body.String())
+	if read.Go != link || read.Refresh != link {
+		t.Errorf("the button leads to %q, the page to %q", read.Go, read.Refresh)
+	}
+	for _, address := range []string{"javascript:alert(1)", "JAVASCRIPT:alert(1)", " javascript:alert(1)",
+		"java\tscript:x", "data:text/html,x", "com.example.app:/callback", "vbscript:x"} {
+		page.Go, page.ContinueAfter = address, 0
+		if got := webtest.Read(t, show(s, lang.English, page).Body.String()).Go; got != "#" {
+			t.Errorf("%q became a link to %q", address, got)
+		}
 	}
 }

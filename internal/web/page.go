@@ -1,6 +1,7 @@
 package web
 
 import (
+	"html"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -191,13 +192,24 @@ func hasOnlyParametersAdded(address, uri string) bool {
 	return strings.Contains(uri, "?") && rest[0] == '&'
 }
 
-// href returns the value of the attribute href. Package html/template removes an address of type
-// string whose scheme is unknown to it. It keeps a template.URL. ToApp has checked the address.
-func (l AppLink) href() any {
-	if l.native {
-		return template.URL(l.address)
+// href returns the attribute href with an address, byte for byte: package html/template would
+// percent-encode parentheses and apostrophes, which deep links of dashboards contain
+// (elastic/kibana#8359). address is a string or an AppLink. The attribute of an address whose scheme
+// could run a script, or open another program, leads nowhere. ToApp has checked an AppLink.
+func href(address any) template.HTMLAttr {
+	text, checked := "", false
+	switch a := address.(type) {
+	case string:
+		text = a
+	case AppLink:
+		text, checked = a.address, a.native
 	}
-	return l.address
+	scheme, _, found := strings.Cut(text, ":")
+	relative := !found || strings.Contains(scheme, "/")
+	if !checked && !relative && !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		text = "#"
+	}
+	return template.HTMLAttr(`href="` + html.EscapeString(text) + `"`)
 }
 
 // Scan is the data of the pages of sign-in by scan: the desktop shows a QR code, and the user

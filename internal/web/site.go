@@ -114,6 +114,7 @@ var readEmbedded = sync.OnceValues(func() (e embedded, err error) {
 	}
 	e.layout, err = template.New("page.html").Funcs(template.FuncMap{
 		"style": func() template.CSS { return template.CSS(e.style) },
+		"href":  href,
 		"icon":  func() template.URL { return iconURL(icon) },
 	}).ParseFS(files, "files/page.html")
 	if err != nil {
@@ -151,7 +152,7 @@ type view struct {
 	Lines     []string // the paragraphs of the text
 	Main      string   // label of the main button; "" = no button
 	BackWord  string   // label of the button back to the app
-	GoLink    any      // address of the main button: a string, or for a link to an app what AppLink.href returns
+	GoLink    any      // address of the main button: a string or an AppLink; see href
 	BackLink  any      // address of the button back to the app, a value as in GoLink
 	Refresh   string   // content of <meta http-equiv="refresh">; "" = none
 	RequestID string   // request id that the page shows; "" = none. It hides Page.RequestID.
@@ -232,10 +233,10 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	v.Lines = strings.Split(text, "\n")
 	v.GoLink, v.BackLink = any(p.Go), any(p.Back)
 	if p.GoToApp != (AppLink{}) {
-		v.GoLink = p.GoToApp.href()
+		v.GoLink = p.GoToApp
 	}
 	if p.BackToApp != (AppLink{}) {
-		v.BackLink = p.BackToApp.href()
+		v.BackLink = p.BackToApp
 	}
 	if to := cmp.Or(p.GoToApp.address, p.Go); to != "" || p.reload {
 		if button := string(p.Kind) + ".button"; v.texts.Has(button) {
