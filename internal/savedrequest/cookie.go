@@ -5,6 +5,9 @@ import (
 	"encoding/binary"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/weigate/weigate/internal/cookie"
@@ -13,9 +16,15 @@ import (
 
 // This file contains the cookie that tells browsers apart. It is sealed (encrypted and
 // authenticated), and contains a random secret and the time when it was set.
+//
+// A browser that restores its tabs sends several first requests at the same moment. Each response
+// sets a cookie with another secret. A second cookie with the same name would replace the first, and
+// the request that is saved under the first would be lost. So the name has a number, and the address
+// of a saved request begins with it. The number is limited, since nginx accepts 8 kB of cookies.
 
 const (
-	cookieName = "r"
+	cookieName = "r" // a hexadecimal digit follows
+	maxCookies = 16
 
 	// cookieAge is how long a browser keeps the cookie. After cookieRenewal it is set again, with the
 	// same secret. So it does not expire during a sign-in.
@@ -28,6 +37,7 @@ const (
 
 // browser is the content of the cookie.
 type browser struct {
+	name   string // of the cookie: cookieName and a digit
 	secret string
 	setAt  time.Time
 }
@@ -36,35 +46,39 @@ type browser struct {
 type browserCookies struct {
 	set    cookie.Set
 	sealer *seal.Sealer
+	next   atomic.Uint32 // number of the next cookie, modulo maxCookies
 }
 
-func newBrowserCookies(own *url.URL, keys [][]byte) (browserCookies, error) {
+func newBrowserCookies(own *url.URL, keys [][]byte) (*browserCookies, error) {
 	sealer, err := seal.New(keys, "saved request browser")
-	return browserCookies{set: cookie.For(own, "weigate"), sealer: sealer}, err
+	return &browserCookies{set: cookie.For(own, "weigate"), sealer: sealer}, err
 }
 
-// read returns the content of the cookie of the browser that sent r. Another host may have set a
-// cookie of the same name. It cannot be opened, and is skipped.
-func (c *browserCookies) read(r *http.Request, now time.Time) (b browser, found bool) {
-	for sent := range c.set.Named(r, cookieName) {
-		plain, err := c.sealer.Open(c.set.Name(cookieName), sent.Value)
+// read returns the content of the cookies of the browser that sent r, the newest first. Another host
+// may have set a cookie of the same name. It cannot be opened, and is skipped.
+func (c *browserCookies) read(r *http.Request, now time.Time) (found []browser) {
+	for name, sent := range c.set.WithPrefix(r, cookieName) {
+		plain, err := c.sealer.Open(c.set.Name(name), sent.Value)
 		if err != nil || len(plain) != secretSize+timeSize {
 			continue
 		}
-		b.secret = string(plain[:secretSize])
-		b.setAt = time.Unix(int64(binary.BigEndian.Uint64(plain[secretSize:])), 0)
+		b := browser{name: name, secret: string(plain[:secretSize]),
+			setAt: time.Unix(int64(binary.BigEndian.Uint64(plain[secretSize:])), 0)}
 		if now.Sub(b.setAt) < cookieAge {
-			return b, true
+			found = append(found, b)
 		}
 	}
-	return browser{}, false
+	slices.SortStableFunc(found, func(a, b browser) int { return b.setAt.Compare(a.setAt) })
+	return found
 }
 
-// add sets the cookie with a new secret.
+// add sets a cookie with a new secret. Of the cookies that one process sets, two have the same name
+// only if it has set 15 others in between.
 func (c *browserCookies) add(w http.ResponseWriter, now time.Time) error {
 	secret := make([]byte, secretSize)
 	rand.Read(secret)
-	return c.write(w, string(secret), now)
+	name := cookieName + strconv.FormatUint(uint64(c.next.Add(1)%maxCookies), 16)
+	return c.write(w, browser{name: name, secret: string(secret)}, now)
 }
 
 // renew sets the cookie again, if it is older than cookieRenewal.
@@ -72,15 +86,15 @@ func (c *browserCookies) renew(w http.ResponseWriter, b browser, now time.Time) 
 	if now.Sub(b.setAt) < cookieRenewal {
 		return nil
 	}
-	return c.write(w, b.secret, now)
+	return c.write(w, b, now)
 }
 
-func (c *browserCookies) write(w http.ResponseWriter, secret string, now time.Time) error {
-	plain := binary.BigEndian.AppendUint64([]byte(secret), uint64(now.Unix()))
-	value, err := c.sealer.Seal(c.set.Name(cookieName), plain)
+func (c *browserCookies) write(w http.ResponseWriter, b browser, now time.Time) error {
+	plain := binary.BigEndian.AppendUint64([]byte(b.secret), uint64(now.Unix()))
+	value, err := c.sealer.Seal(c.set.Name(b.name), plain)
 	if err != nil {
 		return err
 	}
-	http.SetCookie(w, c.set.New(cookieName, value, cookieAge))
+	http.SetCookie(w, c.set.New(b.name, value, cookieAge))
 	return nil
 }

@@ -73,7 +73,7 @@ type Config struct {
 type Requests struct {
 	cfg     Config
 	path    string // of Config.URL; "" at the root
-	cookies browserCookies
+	cookies *browserCookies
 	hashes  []byte // key of the hashes of networks
 }
 
@@ -155,14 +155,17 @@ func (s *Requests) Shorten(w http.ResponseWriter, r *http.Request, address strin
 		return "", false
 	}
 	now := s.cfg.Now()
-	browser, found := s.cookies.read(r, now)
-	if !found {
+	browsers := s.cookies.read(r, now)
+	if len(browsers) == 0 {
 		s.setCookie(w, r, address, now)
 		return "", false
 	}
-	if opened, ok := r.Context().Value(openedKey{}).(gateway.SavedRequest); ok && opened.Address == address &&
-		opened.Browser == browserHash(browser.secret) && opened.ExpiresAt.Sub(now) > limit.SavedRequestTime.Duration/2 {
-		return s.path + pathContinue + key(browser.secret, address), true
+	browser := browsers[0]
+	if opened, ok := r.Context().Value(openedKey{}).(opened); ok && opened.saved.Address == address {
+		browser = opened.browser
+		if opened.saved.ExpiresAt.Sub(now) > limit.SavedRequestTime.Duration/2 {
+			return s.shortAddress(browser, key(browser.secret, address)), true
+		}
 	}
 	saved, err := s.Save(r, browser.secret, address)
 	switch {
@@ -177,15 +180,21 @@ func (s *Requests) Shorten(w http.ResponseWriter, r *http.Request, address strin
 		s.cfg.Site.Error(w, r, err)
 		return "", false
 	}
-	return s.path + pathContinue + saved, true
+	return s.shortAddress(browser, saved), true
+}
+
+// shortAddress returns the address of a saved request. It begins with the digit of the cookie under
+// whose secret the request was saved.
+func (s *Requests) shortAddress(b browser, key string) string {
+	return s.path + pathContinue + strings.TrimPrefix(b.name, cookieName) + key
 }
 
 // TooLong reports whether the address of a request exceeds limit.RequestAddress. It returns false for
 // a saved request, whose address did not exceed the limit when it was saved: the parameters of its
 // short address do not count.
 func TooLong(r *http.Request) bool {
-	_, opened := r.Context().Value(openedKey{}).(gateway.SavedRequest)
-	return !opened && len(r.URL.RequestURI()) > limit.RequestAddress.Bytes
+	_, saved := r.Context().Value(openedKey{}).(opened)
+	return !saved && len(r.URL.RequestURI()) > limit.RequestAddress.Bytes
 }
 
 // setCookie sets the cookie of a browser that has none, and redirects the browser to the same
@@ -248,27 +257,36 @@ func (s *Requests) Mount(mux *route.Mux) {
 	}, route.LimitedSignedIn, route.Private)
 }
 
-// openedKey is the key of the gateway.SavedRequest that serve adds to the context of a request.
+// openedKey is the key of the opened request that serve adds to the context of a request.
 type openedKey struct{}
+
+// opened is a saved request, and the browser that saved it.
+type opened struct {
+	saved   gateway.SavedRequest
+	browser browser
+}
 
 // serve serves a saved request: it adds the parameters of the short address to it, and calls the
 // route of the feature. It does not redirect there, because a header cannot carry the address.
 func (s *Requests) serve(w http.ResponseWriter, r *http.Request, mux http.Handler) {
 	now := s.cfg.Now()
-	browser, found := s.cookies.read(r, now)
-	err := gateway.ErrNotFound
-	var saved gateway.SavedRequest
-	if found {
-		saved, err = s.cfg.Store.SavedRequest(r.Context(), keyHash(r.PathValue("key")), browserHash(browser.secret), now)
+	browsers := s.cookies.read(r, now)
+	err, found := gateway.ErrNotFound, opened{}
+	for _, b := range browsers {
+		if key, ok := strings.CutPrefix(cookieName+r.PathValue("key"), b.name); ok {
+			found.browser = b
+			found.saved, err = s.cfg.Store.SavedRequest(r.Context(), keyHash(key), browserHash(b.secret), now)
+			break
+		}
 	}
 	var target *url.URL
 	if err == nil {
-		target, err = url.ParseRequestURI(saved.Address)
+		target, err = url.ParseRequestURI(found.saved.Address)
 	}
 	switch {
 	case errors.Is(err, gateway.ErrNotFound):
 		s.cfg.Site.Show(w, r, web.Page{Kind: web.RequestExpired, Home: s.path + "/",
-			Refusal: web.Refusal{Request: "saved", Compared: []slog.Attr{slog.Bool("has_cookie", found)}}})
+			Refusal: web.Refusal{Request: "saved", Compared: []slog.Attr{slog.Bool("has_cookie", len(browsers) > 0)}}})
 		return
 	case err != nil:
 		s.cfg.Site.Error(w, r, err)
@@ -277,7 +295,7 @@ func (s *Requests) serve(w http.ResponseWriter, r *http.Request, mux http.Handle
 	if r.URL.RawQuery != "" {
 		target.RawQuery += "&" + r.URL.RawQuery
 	}
-	inner := r.Clone(context.WithValue(r.Context(), openedKey{}, saved))
+	inner := r.Clone(context.WithValue(r.Context(), openedKey{}, found))
 	inner.URL, inner.RequestURI = target, target.RequestURI()
 	mux.ServeHTTP(w, inner)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -127,7 +128,7 @@ func TestForgedCookieStoresNothing(t *testing.T) {
 	f := newFixture(t)
 	for _, value := range []string{"x", strings.Repeat("A", 70), ""} {
 		w := f.browser().request(long(7000)+"&weigate_retry=1",
-			http.Header{"Cookie": {"__Host-weigate-r=" + value}, "Accept": {"text/html"}})
+			http.Header{"Cookie": {"__Host-weigate-r1=" + value}, "Accept": {"text/html"}})
 		if kind := webtest.Kind(w.Body.String()); kind != web.NoCookies {
 			t.Errorf("%q: %d %s", value, w.Code, kind)
 		}
@@ -219,6 +220,54 @@ func TestAddressOverTheLimitIsRefused(t *testing.T) {
 	w := f.browser().get(long(limit.RequestAddress.Bytes))
 	if kind := webtest.Kind(w.Body.String()); w.Code != http.StatusRequestURITooLong || kind != web.AddressTooLong {
 		t.Errorf("%d %s", w.Code, kind)
+	}
+}
+
+// A browser that restores its tabs sends several first requests at the same moment. The response to
+// the second arrives after the first request was saved. Both users continue.
+func TestTwoFirstRequestsOfOneBrowserBothContinue(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	b, second := f.browser(), f.browser()
+	answer := second.request(long(6000), nil) // sent without cookies
+	first := b.get(long(7000)).Body.String()
+	own, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.jar.SetCookies(own, answer.Result().Cookies())
+	short := b.get(answer.Header().Get("Location")).Body.String()
+	for address, size := range map[string]int{first: 7000, short: 6000} {
+		f.seen = nil
+		if got := b.get(address).Body.String(); f.seen.Get("state") != state(size) || got != address {
+			t.Errorf("%d bytes: the feature got %.100v, and continues at %.200s", size, f.seen, got)
+		}
+	}
+	if rows := f.rows(); rows != 2 {
+		t.Errorf("%d rows", rows)
+	}
+}
+
+// However many first requests a browser sends at the same moment, it keeps a bounded number of
+// cookies: nginx rejects a request with more than 8 kB of them.
+func TestManyFirstRequestsLeaveFewCookies(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	b := f.browser()
+	own, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 100 {
+		w := f.browser().request(fmt.Sprintf("%s%d", long(7000), n), nil)
+		b.jar.SetCookies(own, w.Result().Cookies())
+	}
+	size := 0
+	for _, c := range b.jar.Cookies(own) {
+		size += len(c.Name) + len(c.Value) + len("=; ")
+	}
+	if size == 0 || size > 2500 {
+		t.Errorf("%d bytes of cookies", size)
 	}
 }
 
