@@ -112,6 +112,7 @@ type gatewayFixture struct {
 	t       *testing.T
 	wechat  *fixture.WeChat
 	account wechattest.App // the official account
+	website wechattest.App // the website app
 	front   *frontProxy    // in front of the gateway
 	dir     string         // the working directory of the gateway
 	gateway *process
@@ -120,8 +121,9 @@ type gatewayFixture struct {
 // newFixture makes everything but the gateway, whose configuration needs the addresses.
 func newFixture(t *testing.T) *gatewayFixture {
 	t.Helper()
-	f := &gatewayFixture{t: t, dir: t.TempDir(), account: fixture.OfficialAccount()}
-	f.wechat = fixture.NewWeChat(t, wechattest.Config{Seed: 7, Apps: []wechattest.App{f.account}})
+	f := &gatewayFixture{t: t, dir: t.TempDir(), account: fixture.OfficialAccount(),
+		website: wechattest.DefaultApps()[2]}
+	f.wechat = fixture.NewWeChat(t, wechattest.Config{Seed: 7, Apps: []wechattest.App{f.account, f.website}})
 	f.front = newFrontProxy(t)
 	return f
 }
@@ -136,6 +138,13 @@ wechat:
   - {name: main, kind: official_account, appid: %s, secret: %s, open_platform: ours, api: %q, open: %q}
 apps:
 %s`, address, w.account.AppID, w.account.Secret, w.wechat.URL, w.wechat.URL, apps)
+}
+
+// websiteConnector is the connector of the website app, an element of the list wechat. It shares no
+// unionids with the official account: WeChat would ask for consent to send them.
+func (w *gatewayFixture) websiteConnector() string {
+	return fmt.Sprintf("\n  - {name: site, kind: website, appid: %s, secret: %s, api: %q, open: %q}", w.website.AppID,
+		w.website.Secret, w.wechat.URL, w.wechat.URL)
 }
 
 // adapted is a configuration of the examples, at the addresses of this world; pairs are further

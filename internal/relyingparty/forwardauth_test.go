@@ -55,8 +55,10 @@ func guard(t *testing.T, kind proxied) *guarded {
 	}
 	w.serve(w.adapted(filepath.Join("..", "..", "examples", example, "weigate.yaml"), "hosts: [wiki.example.com]",
 		"hosts: ["+g.host+"]\n    preflight: true",
-		"/run/secrets/wechat", secret, "verify_cache: 5s", "verify_cache: "+verifyCache.String()) +
-		"\n  - {id: open, kind: forward_auth, name: Open, hosts: [" + g.openHost() + "], access: signed_in}\n")
+		"/run/secrets/wechat", secret, "\napps:\n", g.websiteConnector()+"\napps:\n",
+		"verify_cache: 5s", "verify_cache: "+verifyCache.String()) +
+		"\n  - {id: open, kind: forward_auth, name: Open, hosts: [" + g.openHost() + "], access: signed_in}\n" +
+		g.wildcardApps())
 	g.gatewayURL = w.gateway.await(`(?s)listens on +(http://\S+).*Ctrl-C stops it`)[1]
 	kind.run(t, place{address: address, socket: socket, host: g.host, gateway: g.gatewayURL, site: g.site.url})
 	g.client = &http.Client{
@@ -185,6 +187,9 @@ func TestProxyProtectsASite(t *testing.T) {
 			g.noOtherNameLeadsIn()
 			g.signsOutAndInAgain(alice)
 			g.deepLinksComeBack(alice)
+			if kind.name != "traefik" {
+				g.wildcardHosts(alice)
+			}
 			g.blockedWithinTheCache(alice, id)
 		})
 	}

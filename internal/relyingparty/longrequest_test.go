@@ -2,10 +2,6 @@ package relyingparty_test
 
 import (
 	"fmt"
-	"html"
-	"net/http"
-	"net/url"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -28,10 +24,15 @@ func TestLongStateThroughProxiesWithDefaultBuffers(t *testing.T) {
 			address, socket := inherited(t)
 			run(t, place{address: address, socket: socket, gateway: w.front.url})
 			host := "https://" + address
-			w.serve(w.config(host, fmt.Sprintf("  - {id: site, kind: oidc, secret: %q, "+
-				"redirect_uris: [%s/callback], access: signed_in}\n", clientSecret, app.URL)))
+			const oidcApp = "  - {id: %s, kind: oidc, secret: %q, redirect_uris: [%s/callback], access: signed_in, " +
+				"methods: [%s]}\n"
+			config := w.config(host, fmt.Sprintf(oidcApp, "site", clientSecret, app.URL, "wechat, scan")+
+				fmt.Sprintf(oidcApp, "desk", clientSecret, app.URL, "website"))
+			w.serve(replaced(t, config, "\napps:\n", w.websiteConnector()+"\napps:\n"))
 			c := newGoClient(t, host, "site", clientSecret, app)
 			c.conf.Scopes = []string{"openid"}
+			desk := newGoClient(t, host, "desk", clientSecret, app)
+			desk.conf.Scopes = []string{"openid"}
 			for _, size := range []int{300, 900, 1000, 1100, 2000, 7000} {
 				first, alice := c.beginWithState(size), w.phone("alice")
 				alice.ClearCookies()
@@ -44,8 +45,14 @@ func TestLongStateThroughProxiesWithDefaultBuffers(t *testing.T) {
 				c.finish(again)
 
 				byScan := c.beginWithState(size)
-				scanWith(t, byScan.address, w.phone("bob"))
+				newDesktop(t).scans(byScan.address, w.phone("bob"), "<h1>the app</h1>")
 				c.finish(byScan)
+				byWebsite, screen := desk.beginWithState(size), newDesktop(t)
+				screen.scansAtWeChat(byWebsite.address, w, "xiaoming", "<h1>the app</h1>")
+				desk.finish(byWebsite)
+				byWebsite = desk.beginWithState(size) // signed in
+				screen.open(byWebsite.address, "<h1>the app</h1>")
+				desk.finish(byWebsite)
 			}
 		})
 	}
@@ -66,64 +73,4 @@ func (p phone) settle() {
 	for fixture.PageName(p.Page()) == "continue" {
 		p.Must(p.FollowRefresh(p.T.Context()))
 	}
-}
-
-var (
-	continueLink = regexp.MustCompile(`id="go" href="([^"]*)"`)
-	scanLink     = regexp.MustCompile(`https://[a-z0-9.:]+/scan/[a-z2-7]{26}`)
-	scanNumber   = regexp.MustCompile(`<span translate="no">(\d\d)</span>`)
-)
-
-// scanWith signs a desktop in: it opens an address, shows a QR code, and a phone approves.
-func scanWith(t *testing.T, address string, p phone) {
-	t.Helper()
-	desktop := fixture.NewBrowser(t, fixture.AgentDesktop)
-	// open requests an address and follows redirects and pages that continue automatically, until a
-	// page of kind wanted is shown, or the app.
-	at := address
-	open := func(to, wanted string) string {
-		t.Helper()
-		for range 10 {
-			base, err := url.Parse(at)
-			if err != nil {
-				t.Fatal(err)
-			}
-			next, err := base.Parse(to)
-			if err != nil {
-				t.Fatal(err)
-			}
-			at = next.String()
-			res, err := desktop.Get(t.Context(), at)
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch {
-			case res.Location != "":
-				to = res.Location
-			case res.Status != http.StatusOK:
-				t.Fatalf("%d at %.200s: %.500s", res.Status, at, res.Body)
-			case strings.Contains(res.Body, wanted):
-				return res.Body
-			default:
-				m := continueLink.FindStringSubmatch(res.Body)
-				if m == nil {
-					t.Fatalf("%.200s shows neither %q nor a link: %.3000s", at, wanted, res.Body)
-				}
-				to = html.UnescapeString(m[1])
-			}
-		}
-		t.Fatal("endless redirects")
-		return ""
-	}
-	code := scanLink.FindString(open(address, `id="scan_code"`))
-	p.Visit(code)
-	p.wantPage("scan_ask")
-	p.Must(p.Submit(t.Context(), "continue", nil))
-	waiting := at
-	number := scanNumber.FindStringSubmatch(open(waiting, `id="scan_scanned"`))
-	if number == nil {
-		t.Fatal("the desktop shows no number")
-	}
-	p.Must(p.Submit(t.Context(), "answer", url.Values{"number": {number[1]}}))
-	open(waiting, "<h1>the app</h1>")
 }

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// The program, and a certificate for 127.0.0.1 and wiki.localhost that this process and the
+// The program, and a certificate for 127.0.0.1 and names below localhost that this process and the
 // programs it starts trust instead of the system's. TestMain makes them.
 var weigate, certFile, keyFile string
 
@@ -64,7 +64,7 @@ func makeCertificate() error {
 		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "weigate tests, throw-away"},
 		NotBefore: now.Add(-time.Hour),
 		NotAfter:  now.Add(24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		DNSNames: []string{"wiki.localhost", "open.localhost"}, IsCA: true, BasicConstraintsValid: true,
+		DNSNames: []string{"wiki.localhost", "open.localhost", "*.apps.localhost"}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}

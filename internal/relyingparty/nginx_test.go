@@ -120,12 +120,16 @@ func TestGatewayBelowAPathOfAnotherSite(t *testing.T) {
 	// may have.
 	alice.Visit(host + "/")
 	first := c.begin()
-	first.state += strings.Repeat("s", 1050)
+	first.state += strings.Repeat("s", 7000)
 	first.address = c.conf.AuthCodeURL(first.state, oauth2.SetAuthURLParam("nonce", first.nonce),
 		oauth2.S256ChallengeOption(first.verifier))
-	shown(alice.Visit(first.address), "profile")
+	alice.Visit(first.address)
+	alice.settle()
+	shown(alice.Page(), "profile")
 	alice.Must(alice.Follow(t.Context(), "go"))
-	back := alice.Must(alice.Allow(t.Context()))
+	alice.Must(alice.Allow(t.Context()))
+	alice.settle()
+	back := alice.Page()
 	if !strings.HasPrefix(back.URL, host+"/callback?") {
 		t.Fatalf("the sign-in ends at %s (%d), by %v\n%s", back.URL, back.Status, back.Hops, back.Body)
 	}

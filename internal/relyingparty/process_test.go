@@ -166,10 +166,15 @@ func read(t *testing.T, path string) string {
 // adapt replaces texts of an example file, each of which must be there.
 func adapt(t *testing.T, path string, pairs ...string) string {
 	t.Helper()
-	text := read(t, path)
+	return replaced(t, read(t, path), pairs...)
+}
+
+// replaced returns text with replacements: pairs are old and new texts. Each old text must occur.
+func replaced(t *testing.T, text string, pairs ...string) string {
+	t.Helper()
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if !strings.Contains(text, pairs[i]) {
-			t.Fatalf("%s has no %q", path, pairs[i])
+			t.Fatalf("no %q in %s", pairs[i], text)
 		}
 		text = strings.ReplaceAll(text, pairs[i], pairs[i+1])
 	}

@@ -79,7 +79,10 @@ func runNginx(t *testing.T, p place) {
 		"server_name wiki.example.com", "server_name wiki.localhost", "set $weigate_host wiki.example.com",
 		"set $weigate_host "+p.host, "/etc/ssl/wiki.example.com.pem", certFile, "/etc/ssl/wiki.example.com.key", keyFile,
 		"http://127.0.0.1:8080", p.gateway, "http://127.0.0.1:3000", p.site)
-	serveNginx(t, server, p.socket)
+	_, wildcard, _ := strings.Cut(server, "server {") // behind the maps, which two servers share
+	wildcard = "server {" + replaced(t, wildcard, "server_name wiki.localhost;", documentedPattern(t, "server_name ~"),
+		"set $weigate_host "+p.host+";", strings.Replace(documentedPattern(t, "set $weigate_host "), ";", p.port()+";", 1))
+	serveNginx(t, server+wildcard, p.socket)
 }
 
 // runCaddy runs Caddy with the configuration in examples/caddy.
@@ -87,7 +90,9 @@ func runCaddy(t *testing.T, p place) {
 	site := adapt(t, filepath.Join("..", "..", "examples", "caddy", "Caddyfile"), "wiki.example.com {",
 		"https://"+p.host+" {\n\tbind 127.0.0.1\n\ttls "+certFile+" "+keyFile,
 		"127.0.0.1:8080", strings.TrimPrefix(p.gateway, "http://"), "127.0.0.1:3000", strings.TrimPrefix(p.site, "http://"))
-	serveCaddy(t, site, p.socket)
+	wildcard := replaced(t, site, "https://"+p.host+" {",
+		"https://"+strings.Replace(documentedPattern(t, "*.apps."), " {", p.port()+" {", 1))
+	serveCaddy(t, site+wildcard, p.socket)
 }
 
 // serveCaddy runs Caddy with the given site block, which listens where the socket does.
