@@ -10,8 +10,8 @@ import (
 
 // This file has the JSON that scripts and programs get, where browsers get pages and redirects.
 
-// Values of errorResponse.Error. An API call to a page of the handler gets the kind of the page
-// instead, such as "foreign_form" (PageKind).
+// Values of errorResponse.Error. If the handler would show a browser a page, an API call gets the
+// kind of the page (PageKind) as the error instead, such as "foreign_form".
 const (
 	errorSignedOut   = "signed_out"
 	errorProfile     = "profile_required"
@@ -32,7 +32,8 @@ type formResponse struct {
 }
 
 // challenge is the value of WWW-Authenticate with status 401. RFC 9110 requires the header, and
-// Android's HttpURLConnection fails without it. Browsers show a dialog for "Basic" only.
+// Android's HttpURLConnection fails without it. Browsers show a password dialog only for schemes
+// that they know, such as "Basic".
 const challenge = "Weigate"
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
@@ -95,7 +96,8 @@ type meResponse struct {
 	SignOut    string         `json:"sign_out"` // URL of the page that signs out
 }
 
-// serveMe serves /sign-in/me: 200 and the user, or 401 and "error":"signed_out".
+// serveMe serves /sign-in/me. It responds with 200 and the user, or with 401 and
+// "error":"signed_out". If the store fails, it responds with 503.
 func (h *Handler) serveMe(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Cookie")
 	s, err := h.Session(r)

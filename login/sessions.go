@@ -15,10 +15,10 @@ import (
 // MaxSessions is how many sessions Handler.Sessions returns at most.
 const MaxSessions = 100
 
-// Sessions returns the sessions of a user that have not expired, for a page on which users see where
-// they are signed in. The session with the latest sign-in is the first; there are at most
-// MaxSessions. Compare Session.ID with the ID of the session from FromContext to find the session of
-// this browser.
+// Sessions returns the sessions of a user that have not expired. It is for a page on which users
+// see where they are signed in. The session with the latest sign-in is the first, and there are at
+// most MaxSessions. To find the session of this browser, compare Session.ID with the ID of the
+// session from FromContext.
 //
 // Sessions are found by Session.Subject, which Config.OnSignIn sets. Without OnSignIn, a user who
 // signs in at two apps of WeChat has two subjects.
@@ -56,8 +56,8 @@ func (h *Handler) SignOutOthers(r *http.Request) error {
 }
 
 // SignOutSession deletes one session of a user, by its Session.ID. It returns ErrNoSession when the
-// user has no such session. The id can therefore come from a form of the user: SignOutSession does
-// not delete the session of another user.
+// user has no session with this id. The id may therefore come from a form that the user sends:
+// SignOutSession does not delete the session of another user.
 func (h *Handler) SignOutSession(ctx context.Context, subject, id string) error {
 	s, err := h.cfg.Store.Session(ctx, id, h.cfg.Now())
 	switch {
@@ -77,7 +77,8 @@ func (h *Handler) SignOutSession(ctx context.Context, subject, id string) error 
 // maxUserAgent is the greatest length of Session.UserAgent, in bytes.
 const maxUserAgent = 256
 
-// shortUserAgent returns a User-Agent header for Session.UserAgent.
+// shortUserAgent returns the value of Session.UserAgent for a User-Agent header: at most
+// maxUserAgent bytes of valid UTF-8.
 func shortUserAgent(header string) string {
 	if len(header) > maxUserAgent {
 		header = header[:maxUserAgent]

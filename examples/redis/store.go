@@ -1,9 +1,11 @@
 // Package redisstore is a login.Store in Redis or Valkey. It is an example to copy: a file without
 // dependencies other than github.com/redis/go-redis/v9. It passes login/storetest.
 //
-// A session and an attempt are a hash each. The ids of a user's sessions are in a sorted set, by their
-// expiry. Every key expires, so nothing has to be swept. All keys contain "{login}" and are therefore in
-// one slot of a cluster. Times are microseconds since 1970.
+// Each session is a hash, and so is each attempt: the record of one sign-in callback, by which a
+// repeated callback is recognized. For each user, a sorted set has the ids of the user's sessions,
+// ordered by their expiry. Every key expires, so nothing has to be swept. All keys contain the hash
+// tag "{login}", so a cluster keeps them in one slot: a script may use only keys of one slot. Times
+// are microseconds since 1970.
 //
 // Configure the server with "appendonly yes" so that sessions survive its restart, and with
 // "maxmemory-policy noeviction" so that it does not drop sessions when its memory is full.
@@ -37,13 +39,14 @@ func New(client redis.UniversalClient) *Store { return &Store{client: client} }
 func attemptKey(id string) string { return "{login}:attempt:" + id }
 func sessionKey(id string) string { return "{login}:session:" + id }
 
-// userKey returns the key of a user's sessions. The hash keeps subjects of any form apart.
+// userKey returns the key of the sorted set with a user's sessions. It contains a hash of the
+// subject, because a subject may contain any characters.
 func userKey(subject string) string {
 	sum := sha256.Sum256([]byte(subject))
 	return "{login}:user:" + hex.EncodeToString(sum[:])
 }
 
-// micros returns a time as it is stored; 0 is the zero time.
+// micros returns the stored form of a time: microseconds since 1970, and 0 for the zero time.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -59,12 +62,14 @@ func fromMicros(text string) time.Time {
 	return time.UnixMicro(n).UTC()
 }
 
-// life returns after how many milliseconds a key may expire. Scripts compare the stored time with now;
-// the expiry of the key only frees memory.
+// life returns the lifetime of a key in milliseconds. The key lives a second longer than its
+// content is valid. Scripts compare the stored time with now, so the expiry of the key only frees
+// memory.
 func life(until, now time.Time) int64 { return max(until.Sub(now).Milliseconds(), 0) + 1000 }
 
-// fail wraps an error of the client. It wraps login.ErrUnavailable too if the server cannot be reached or
-// does not serve at the moment: users are then asked to try again.
+// fail wraps an error of the client. If the server cannot be reached, or cannot serve at the
+// moment, the error wraps login.ErrUnavailable too. Users then see a page that asks them to try
+// again.
 func fail(op string, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("redisstore: %s: %w", op, err)
@@ -87,8 +92,10 @@ func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, ar
 	return script.Run(ctx, s.client, keys, arguments...).StringSlice()
 }
 
-// beginAttempt stores an attempt, unless there is one that it may not replace. It returns the fields of
-// that one, or nothing.
+// beginAttempt stores an attempt and returns nothing. If it may not replace a stored attempt with
+// the same id, it returns the fields of the stored attempt instead. It may replace an attempt that
+// has expired. It may also replace an attempt whose code WeChat refused, if the new code differs
+// and the time "second" has not passed: WeChat sometimes sends two codes for one state.
 var beginAttempt = redis.NewScript(`
 local code, owner, lease, expires, second, now, life = unpack(ARGV)
 local a = redis.call('HMGET', KEYS[1], 'code', 'owner', 'lease', 'expires', 'second', 'outcome', 'at', 'text')
@@ -96,7 +103,7 @@ if a[1] and tonumber(a[4]) > tonumber(now) then
 	if a[6] ~= 'code_refused' or a[1] == code or tonumber(a[5]) <= tonumber(now) then
 		return a
 	end
-	second = '0' -- no third code
+	second = '0' -- a third code may not replace the second code
 end
 redis.call('HSET', KEYS[1], 'code', code, 'owner', owner, 'lease', lease, 'expires', expires, 'second', second,
 	'outcome', '', 'at', '0', 'text', '')
@@ -122,8 +129,9 @@ func (s *Store) BeginAttempt(
 	}, false, nil
 }
 
-// finishAttempt writes an outcome. An attempt that ended without a session is kept for two minutes at
-// most: everyone can cause such attempts with made-up codes.
+// finishAttempt writes the outcome of an attempt. It writes nothing if the attempt has another
+// owner, has an outcome already, or has expired. An attempt that ended without a session is kept
+// for two minutes at most: everyone can cause such attempts with made-up codes.
 var finishAttempt = redis.NewScript(`
 local owner, outcome, at, text, now = unpack(ARGV)
 local a = redis.call('HMGET', KEYS[1], 'owner', 'outcome', 'lease', 'expires')
@@ -149,7 +157,9 @@ func (s *Store) FinishAttempt(ctx context.Context, id, owner string, out login.O
 	return nil
 }
 
-// createSession stores a session. The sorted set of the user loses the sessions that have expired.
+// createSession stores a session, and adds its id to the sorted set of the user. It removes expired
+// sessions from the sorted set. If a session with this id exists, it changes nothing and returns
+// nothing.
 var createSession = redis.NewScript(`
 local id, data, expires, declined, now, life = unpack(ARGV)
 local old = redis.call('HGET', KEYS[1], 'expires')
@@ -182,7 +192,8 @@ func (s *Store) CreateSession(ctx context.Context, id string, created login.Sess
 	return nil
 }
 
-// parse returns the session that HMGET has read: data, expires, declined and user.
+// parse returns the session in values that HMGET has read, in the order of fields. user is the key
+// of the user's sorted set. A missing or expired session is login.ErrNoSession.
 func parse(id string, fields []any, now time.Time) (s login.Session, user string, err error) {
 	texts := make([]string, len(fields))
 	for i, field := range fields {
@@ -199,6 +210,7 @@ func parse(id string, fields []any, now time.Time) (s login.Session, user string
 	return s, texts[3], nil
 }
 
+// fields are the fields of a session's hash.
 var fields = []string{"data", "expires", "declined", "user"}
 
 // Session implements login.Store.
@@ -217,7 +229,8 @@ func (s *Store) Session(ctx context.Context, id string, now time.Time) (*login.S
 	return &session, nil
 }
 
-// userOf returns the key of the user of a session, "" if there is no session.
+// userOf returns the key of the sorted set that contains a session. It returns "" if there is no
+// session.
 func (s *Store) userOf(ctx context.Context, id string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -229,7 +242,8 @@ func (s *Store) userOf(ctx context.Context, id string) (string, error) {
 	return user, err
 }
 
-// updateSession changes a session. It creates none: a sign-out may just have deleted it.
+// updateSession changes a session. It does not create a missing session: a sign-out may have just
+// deleted it.
 var updateSession = redis.NewScript(`
 local id, expires, declined, now, life = unpack(ARGV)
 local s = redis.call('HMGET', KEYS[1], 'expires', 'user')
@@ -269,7 +283,8 @@ func (s *Store) UpdateSession(ctx context.Context, id string, u login.SessionUpd
 	return nil
 }
 
-// deleteSession deletes a session of a user.
+// deleteSession deletes a session if it belongs to the user, and removes its id from the sorted set
+// of the user.
 var deleteSession = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'user') == KEYS[2] then
 	redis.call('DEL', KEYS[1])
@@ -318,7 +333,8 @@ func (s *Store) SessionsOf(ctx context.Context, subject string, limit int, now t
 	for i, id := range ids {
 		session, owner, err := parse(id, reads[i].Val(), now)
 		switch {
-		case errors.Is(err, login.ErrNoSession) || err == nil && owner != user: // expired, and perhaps replaced
+		case errors.Is(err, login.ErrNoSession) || err == nil && owner != user:
+			// The session has expired. Its id may belong to a new session of another user.
 		case err != nil:
 			return nil, fail("list the sessions of a user", err)
 		default:

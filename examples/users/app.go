@@ -13,7 +13,7 @@ import (
 //go:embed home.html
 var home []byte
 
-// app is the app behind the sign-in. name is the name of this replica.
+// app is the app behind the sign-in. name identifies this replica in the responses.
 type app struct {
 	sign *login.Handler
 	db   *sql.DB
@@ -33,7 +33,7 @@ func (a *app) handler() http.Handler {
 	mux.Handle("GET /api/sessions", a.sign.RequireAPI(http.HandlerFunc(a.sessions)))
 	mux.Handle("DELETE /api/sessions/{id}", a.sign.RequireAPI(http.HandlerFunc(a.endSession)))
 	mux.Handle("DELETE /api/sessions", a.sign.RequireAPI(http.HandlerFunc(a.endOthers)))
-	return http.NewCrossOriginProtection().Handler(mux) // requests of other sites change nothing
+	return http.NewCrossOriginProtection().Handler(mux) // rejects changes by other sites
 }
 
 // account shows the app's own user.
@@ -47,7 +47,7 @@ type device struct {
 	ID         string `json:"id"`
 	UserAgent  string `json:"user_agent"`
 	SignedInAt string `json:"signed_in_at"`
-	Current    bool   `json:"current"` // of the browser that asks
+	Current    bool   `json:"current"` // the session of the browser that sent the request
 }
 
 // sessions lists where the user is signed in.
@@ -66,7 +66,7 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, devices)
 }
 
-// endSession signs one device of the user out.
+// endSession signs the user out on one device.
 func (a *app) endSession(w http.ResponseWriter, r *http.Request) {
 	current, _ := login.FromContext(r.Context())
 	if err := a.sign.SignOutSession(r.Context(), current.Subject, r.PathValue("id")); err != nil {
@@ -76,7 +76,7 @@ func (a *app) endSession(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// endOthers signs all other devices of the user out.
+// endOthers signs the user out on all other devices.
 func (a *app) endOthers(w http.ResponseWriter, r *http.Request) {
 	if err := a.sign.SignOutOthers(r); err != nil {
 		writeError(w, err)

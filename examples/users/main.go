@@ -1,6 +1,6 @@
-// Command users is an app with users of its own: it links the openids and unionids of WeChat to them,
-// and keeps users and sessions in one SQL database. Several replicas can run behind a proxy.
-// users.go links users, app.go has the app, and this file starts it.
+// Command users is an app with users of its own. It links the openids and unionids of WeChat to
+// these users, and keeps users and sessions in one SQL database. Several replicas can run behind a
+// proxy. users.go links users, app.go has the app, and this file starts it.
 package main
 
 import (
@@ -56,7 +56,8 @@ func run(ctx context.Context, s settings) error {
 	if strings.HasPrefix(s.database, "postgres://") {
 		driver, dialect = "pgx", sqlstore.PostgreSQL
 	} else {
-		// A transaction takes the lock at its beginning, and waits for it.
+		// A transaction takes the write lock when it begins (_txlock), and waits for the lock for
+		// up to five seconds (busy_timeout).
 		address += "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_txlock=immediate"
 	}
 	db, err := sql.Open(driver, address)
@@ -85,7 +86,7 @@ func run(ctx context.Context, s settings) error {
 
 // newSignIn returns the sign-in handler, with sessions in the app's database.
 func newSignIn(ctx context.Context, s settings, db *sql.DB, dialect sqlstore.Dialect) (*login.Handler, error) {
-	store, err := sqlstore.Open(ctx, db, dialect) // sessions that survive a restart: this line and Store below
+	store, err := sqlstore.Open(ctx, db, dialect) // with Store below: sessions survive a restart
 	if err != nil {
 		return nil, fmt.Errorf("sessions: %w", err)
 	}

@@ -13,8 +13,9 @@ import (
 
 // schema creates the app's own tables. The statements are the same for SQLite and PostgreSQL.
 //
-// A user has one identity for each appid, and at most one unionid for each Open Platform account. Both
-// are keys, so that two sign-ins at once cannot create two users.
+// A user has one identity for each appid, and at most one unionid for each Open Platform account.
+// The appid and the openid are one primary key, and the unionid is another. So two concurrent
+// sign-ins of one person cannot create two users.
 var schema = []string{
 	`CREATE TABLE IF NOT EXISTS users (
 		id TEXT PRIMARY KEY, nickname TEXT NOT NULL, created_at BIGINT NOT NULL, blocked INTEGER NOT NULL DEFAULT 0)`,
@@ -33,8 +34,8 @@ type Users struct {
 	Sessions login.SessionStore // of the sign-in handler
 }
 
-// CreateTables creates the tables that do not exist. PostgreSQL lets it fail if another replica creates
-// them at the same time; then they exist the next time.
+// CreateTables creates the tables that do not exist. It tries several times: PostgreSQL returns an
+// error if another replica creates the same table at the same moment.
 func (u *Users) CreateTables(ctx context.Context) (err error) {
 	for range 5 {
 		if err = u.createTables(ctx); err == nil {
@@ -59,7 +60,7 @@ func (u *Users) OnSignIn(ctx context.Context, in *login.SignIn) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", login.ErrUnavailable, err) // the page asks to try again
 	}
-	if joined != "" { // this user does not exist any more
+	if joined != "" { // link has deleted the user with this id
 		if err := u.Sessions.DeleteSessionsOf(ctx, joined, ""); err != nil {
 			return fmt.Errorf("%w: %w", login.ErrUnavailable, err)
 		}
@@ -75,14 +76,16 @@ func (u *Users) OnSignIn(ctx context.Context, in *login.SignIn) error {
 	return nil
 }
 
-// link returns the user of a sign-in, and creates one if necessary. WeChat returns the openid always,
-// and the unionid only sometimes: usually not with snsapi_base, and never for an official account that
-// is not bound to an Open Platform account (开放平台账号). Therefore both are looked up:
+// link returns the user of a sign-in, and creates one if necessary. WeChat always returns the
+// openid. It returns the unionid only sometimes: usually not with snsapi_base, and never for an
+// official account that is not bound to an Open Platform account (开放平台账号). Therefore link looks
+// both ids up:
 //
-//   - Neither is known: a new user.
-//   - One is known: its user. The other is stored, so that either finds the user next time.
-//   - Both are known, of two users: they are the same person, who signed in at two apps before WeChat
-//     returned the unionid. The younger user is joined into the older; joined is its id.
+//   - Neither is known: the result is a new user.
+//   - One is known: the result is its user. The other id is stored for this user too.
+//   - Both are known and belong to one user: the result is this user.
+//   - They belong to two users: one person signed in at two apps before WeChat returned the unionid.
+//     The younger user is joined into the older user. joined is the id of the younger user.
 //
 // The nickname is never used to find a user: everyone can choose any nickname.
 func (u *Users) link(ctx context.Context, in *login.SignIn) (id, joined string, err error) {
@@ -95,7 +98,7 @@ func (u *Users) link(ctx context.Context, in *login.SignIn) (id, joined string, 
 			err = errors.Join(err, tx.Rollback())
 		}
 	}()
-	fresh := rand.Text()
+	fresh := rand.Text() // the id of a new user
 	byUnion := fresh
 	if in.UnionID != "" {
 		byUnion, err = claim(ctx, tx, `INSERT INTO unions (union_id, user_id) VALUES ($1, $2)
@@ -118,7 +121,7 @@ func (u *Users) link(ctx context.Context, in *login.SignIn) (id, joined string, 
 	case byUnion == fresh && in.UnionID != "": // the identity is known, the unionid is new
 		id = byIdentity
 		_, err = tx.ExecContext(ctx, `UPDATE unions SET user_id = $1 WHERE union_id = $2`, id, in.UnionID)
-	case in.UnionID == "" || byUnion == byIdentity: // the user of both
+	case in.UnionID == "" || byUnion == byIdentity: // no unionid, or both ids belong to one user
 		id = byIdentity
 	default:
 		id, joined, err = join(ctx, tx, byUnion, byIdentity)
@@ -129,8 +132,9 @@ func (u *Users) link(ctx context.Context, in *login.SignIn) (id, joined string, 
 	return id, joined, tx.Commit()
 }
 
-// claim inserts a row with a key and a user, and returns the user of the row that has the key. It locks
-// the row, so that a second sign-in with the key waits.
+// claim inserts a row that links a key (a unionid, or an appid and openid) to a user. If the key is
+// linked already, the row stays as it is. claim returns the user of the row. It locks the row until
+// the transaction ends, so another sign-in with the same key waits.
 func claim(ctx context.Context, tx *sql.Tx, statement string, arguments ...any) (user string, err error) {
 	return user, tx.QueryRowContext(ctx, statement, arguments...).Scan(&user)
 }
@@ -149,8 +153,8 @@ func join(ctx context.Context, tx *sql.Tx, a, b string) (older, younger string, 
 	for _, statement := range []string{
 		`UPDATE identities SET user_id = $1 WHERE user_id = $2`,
 		`UPDATE unions SET user_id = $1 WHERE user_id = $2`,
-		`UPDATE notes SET user_id = $1 WHERE user_id = $2`, // and each table of the app that has users
-		// A block of either user is kept.
+		`UPDATE notes SET user_id = $1 WHERE user_id = $2`, // repeat this for each table of the app that has user ids
+		// If the younger user is blocked, the older user is blocked too.
 		`UPDATE users SET blocked = 1 WHERE id = $1 AND EXISTS (SELECT 1 FROM users WHERE id = $2 AND blocked <> 0)`,
 	} {
 		if _, err := tx.ExecContext(ctx, statement, older, younger); err != nil {
@@ -161,7 +165,8 @@ func join(ctx context.Context, tx *sql.Tx, a, b string) (older, younger string, 
 	return older, younger, err
 }
 
-// Block refuses the user's sign-ins from now on, and then ends the user's sessions.
+// Block blocks a user: OnSignIn refuses later sign-ins of the user. Then it deletes the user's
+// sessions.
 func (u *Users) Block(ctx context.Context, id string) error {
 	if _, err := u.DB.ExecContext(ctx, `UPDATE users SET blocked = 1 WHERE id = $1`, id); err != nil {
 		return err

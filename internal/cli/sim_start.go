@@ -10,11 +10,11 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// simStart is what "weigate sim" prints when its servers accept connections. With --json it is one
-// line, for the program that has started the simulator.
+// simStart is the text that "weigate sim" prints when its servers accept connections. With --json
+// the text is one line of JSON, for the program that has started the simulator.
 type simStart struct {
-	Pages   string         `json:"pages"`   // in place of https://open.weixin.qq.com
-	API     string         `json:"api"`     // in place of https://api.weixin.qq.com
+	Pages   string         `json:"pages"`   // address to use in place of https://open.weixin.qq.com
+	API     string         `json:"api"`     // address to use in place of https://api.weixin.qq.com
 	Control string         `json:"control"` // control page and JSON API of the simulator
 	Ports   map[string]int `json:"ports"`   // "pages", "control", and "tls" with --tls-addr
 	TLS     string         `json:"tls,omitempty"`
@@ -26,7 +26,7 @@ type simStart struct {
 
 type simApp struct {
 	AppID   string   `json:"appid"`
-	Secret  string   `json:"secret,omitempty"` // of the example apps only: a given secret may be a real one
+	Secret  string   `json:"secret,omitempty"` // of the example apps only: a secret that the user sets may be a real one
 	Kind    string   `json:"kind"`
 	Name    string   `json:"name"`
 	Domains []string `json:"domains"`
@@ -59,7 +59,7 @@ func (s *simStart) printJSON(out printer) error {
 	return nil
 }
 
-// print prints the text for people.
+// print prints the text for a person who reads it in a terminal.
 func (s *simStart) print(out printer) {
 	out.printf("A simulated WeChat. Everyone who reaches it can sign in as anyone. Nothing is kept at exit.\n")
 	out.printf("  pages     %s   in place of https://open.weixin.qq.com", s.Pages)

@@ -7,25 +7,28 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// This file reads the claims of an app: further claims, each with the value of another claim, for
-// an app that expects a name which cannot be changed.
+// This file reads the setting claims of an app. It maps names of further claims to existing
+// claims whose values they get, such as {role: groups}. It is for an app that reads a value only
+// from a claim with a certain name.
 
 var validClaimName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:/-]{0,99}$`)
 
-// claimSources returns the claims whose value a further claim may have.
+// claimSources returns the claims whose value an further claim may have.
 func claimSources() []string {
 	return []string{"groups", "sub", "preferred_username", "name", "nickname", "picture", "locale", "old_id", "openid",
 		"unionid", "appid", "email"}
 }
 
-// fixedClaims returns the claims that have a meaning in the protocol or come from other keys.
+// fixedClaims returns the names that an further claim may not have. These claims have a meaning
+// in the protocol, or come from other settings.
 func fixedClaims() []string {
 	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "at_hash", "c_hash", "azp",
 		"acr", "amr", "sid", "events", "act", "cnf", "email", "email_verified", "phone_number_verified", "groups",
 		"picture", "locale", "updated_at", "old_id", "openid", "unionid", "appid", "_claim_names", "_claim_sources"}
 }
 
-// identifyingClaims returns names of claims by which apps identify users or decide what they may do.
+// identifyingClaims returns names of claims by which apps identify users or decide what users may
+// do. A nickname may not be the value of these claims.
 func identifyingClaims() []string {
 	return []string{"preferred_username", "username", "user_name", "user", "login", "uid", "user_id", "id", "upn",
 		"unique_name", "role", "roles", "group", "permissions"}

@@ -13,17 +13,18 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file redeems the token of a handoff, which transfers a session from the gateway to a site: the
-// host of an app that forward auth protects. The store keeps the token as a code.
+// This file redeems the tokens of handoffs. A handoff transfers a session from the gateway to a
+// site. A site is one host of an app that forward auth protects. The store keeps the token of a
+// handoff as a code.
 
 // redeemOnce redeems the token of a handoff, and returns the id of the grant of the host session.
 // It returns gateway.ErrNotFound when the token is invalid, or was made for another host or
-// browser.
+// browser. nonce is the random value in a cookie that identifies the browser.
 //
 // WeChat's browser may send a request twice at the same time. An attempt is a record in the store
 // that only one of these requests can create, in all processes. That request redeems the token. The
-// other request waits for the result. It gets the same session, whose cookie is derived from the
-// grant.
+// other request waits for the result, and returns the id of the same grant. Both responses set the
+// same session cookie, because its value is derived from the grant.
 func (h *Handler) redeemOnce(ctx context.Context, s *site, nonce, token string) (grant string, err error) {
 	hash := sha256.Sum256([]byte(token))
 	code, err := h.code(ctx, s, nonce, hash)
@@ -73,11 +74,11 @@ func (h *Handler) checkGrant(ctx context.Context, s *site, grant gateway.Grant) 
 	return err
 }
 
-// spend revokes a token that does not fit the nonce of this browser. Such a token may come from an
-// attack: the user opened an address of serveHandoff with the challenge of an attacker. The token
-// then fits the attacker's nonce. If the attacker got the token, the attacker could redeem it as
-// the user. A token that was redeemed before is not revoked: its grant is the session of another
-// request.
+// spend revokes a token that does not fit the nonce of this browser. The token may come from an
+// attack: an attacker makes the user open an address of serveHandoff with the challenge of the
+// attacker's nonce, which is its hash. The token then fits the attacker's nonce. If the attacker
+// got this token, the attacker could redeem it as the user. A token that was redeemed before is not
+// revoked: its grant is the session of another request.
 func (h *Handler) spend(ctx context.Context, token string) error {
 	code, err := h.cfg.Grants.Code(ctx, sha256.Sum256([]byte(token)))
 	isHandoff := len(code.Grant.Scopes) == 0 // codes of OpenID Connect and of the relay have scopes
@@ -91,7 +92,8 @@ func (h *Handler) spend(ctx context.Context, token string) error {
 	return err
 }
 
-// code returns a code that was made for this host and this browser.
+// code returns the code with this hash. It returns gateway.ErrNotFound if the code was made for
+// another host, or for another browser than the one with this nonce.
 func (h *Handler) code(ctx context.Context, s *site, nonce string, hash [32]byte) (gateway.Code, error) {
 	code, err := h.cfg.Grants.Code(ctx, hash)
 	if err != nil {
@@ -104,8 +106,8 @@ func (h *Handler) code(ctx context.Context, s *site, nonce string, hash [32]byte
 	return code, nil
 }
 
-// redeem redeems the code. The session on the host ends with the gateway's, and at the latest after
-// Config.SessionMax.
+// redeem redeems the code. The host session ends when the gateway's session ends, and after
+// Config.SessionMax at the latest.
 func (h *Handler) redeem(ctx context.Context, s *site, code gateway.Code, now time.Time) (string, error) {
 	end := now.Add(h.cfg.SessionMax)
 	grant, err := h.cfg.Grants.Redeem(ctx, code.Hash, now, gateway.TokenIssue{

@@ -10,17 +10,18 @@ import (
 // This file reads and writes return paths. A return path is the path of the site at which the browser
 // continues after sign-in, with its query.
 //
-// Each step of a sign-in carries the return path in its address: start, serveHandoff and finish. By
-// default nginx accepts request lines of 8 kB. Percent-encoding would triple a path with many escapes.
-// So a long path is written in a compact form, which has about the same length.
+// Each step of a sign-in carries the return path in its address. The steps are start, serveHandoff
+// and finish. By default nginx accepts request lines of 8 kB. Percent-encoding would triple a path
+// with many escapes. So a long path is written in a compact form, whose length is about that of the
+// path.
 
 const (
 	// maxReturn is the greatest length of a return path in its compact form, in bytes. The addresses
 	// that carry it are about 150 bytes longer at most.
 	maxReturn = 8000
 
-	// maxEscapedReturn is the greatest length of a return path in the parameter paramReturn. Longer
-	// ones are in paramCompactReturn.
+	// maxEscapedReturn is the greatest length of a percent-encoded return path in the parameter
+	// paramReturn. A longer path is sent in compact form, in the parameter paramCompactReturn.
 	maxEscapedReturn = 1000
 
 	// maxLocation is the greatest length of the header Location in a response of /verify, see
@@ -36,9 +37,10 @@ func returnParameter(path string) string {
 	return paramCompactReturn + "=" + compactReturn.Replace(path)
 }
 
-// The compact form of a return path exchanges "%" for "*" and "&" for "!", because many paths contain
-// "%" and "&", which have a meaning in a query. Few paths contain the characters that need three
-// bytes: "*", "!", ";", and the apostrophe, which browsers encode in a query and not in a path.
+// The compact form of a return path exchanges "%" for "*" and "&" for "!", because many paths
+// contain "%" and "&", which have a meaning in a query. Other characters with a meaning are
+// percent-encoded, and need three bytes: "*", "!", ";", "#" and the apostrophe. They are rare in
+// paths. Browsers encode an apostrophe in a query, but not in a path.
 var (
 	compactReturn = strings.NewReplacer("%", "*", "&", "!", "*", "%2A", "!", "%21", ";", "%3B", "'", "%27", "#", "%23")
 	expandReturn  = strings.NewReplacer("*", "%", "!", "&", "%2A", "*", "%21", "!", "%3B", ";", "%27", "'", "%23", "#")
@@ -49,7 +51,8 @@ func isTooLong(path string) bool {
 	return len(path) > maxReturn || len(compactReturn.Replace(path)) > maxReturn
 }
 
-// readReturn returns the return path in a query, in the form of cleanReturn.
+// readReturn returns the return path in a query, as cleanReturn returns it. It returns "/" if the
+// query has no return path.
 func readReturn(rawQuery string) string {
 	for parameter := range strings.SplitSeq(rawQuery, "&") {
 		name, value, _ := strings.Cut(parameter, "=")
@@ -90,7 +93,7 @@ func cleanReturn(target string) string {
 		return "/"
 	}
 	if at := path.Clean(u.Path) + "/"; strings.HasPrefix(at, hostPrefix) {
-		return "/" // the gateway's own addresses are not return addresses
+		return "/" // not a path of the app: the gateway serves it on the host
 	}
 	return clean
 }

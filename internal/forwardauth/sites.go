@@ -12,8 +12,8 @@ import (
 
 // This file finds the site of a host. A site is one host of an app, with one scheme.
 
-// site is one host of an app with one scheme. Two sites with the same origin are the same site, even
-// if they are two values: find makes a new value for each request to a host that a wildcard matches.
+// site is one host of an app with one scheme. Compare sites by origin and not by pointer: find
+// makes a new value for each request to a host that a wildcard matches.
 type site struct {
 	app           *App
 	origin        string   // scheme and host
@@ -21,10 +21,11 @@ type site struct {
 	secure        bool     // the scheme is https
 	sessionCookie string   // name of the cookie of the host session
 	nonceCookie   string   // name of the cookie with the nonce of a sign-in in progress
-	ownPrefixes   []string // the names of the gateway's own cookies begin so; they are not passed to the site
+	ownPrefixes   []string // prefixes of the gateway's own cookies, which are not passed to the app
 }
 
-// hostSites are the sites of a host; nil for a scheme on which the host is not served.
+// hostSites are the sites of a host, by scheme. A field is nil if the host is not served on its
+// scheme.
 type hostSites struct{ https, http *site }
 
 // equal reports whether both are the sites of the same host.
@@ -51,13 +52,13 @@ type wildcard struct {
 type siteIndex struct {
 	byHost    map[string]hostSites // by the host in lower case, with and without a default port
 	wildcards map[string]wildcard  // by what follows the "*", with and without a default port
-	// names of hosts that no wildcard matches: the gateway's host, the hosts that apps list without a
-	// wildcard, and those of apps of other kinds. So a wildcard never extends an app to a host that
-	// belongs to another app.
+	// names of hosts that no wildcard matches: the gateway's host, the hosts that apps list without
+	// a wildcard, and the hosts of apps without forward auth. So a wildcard never extends an app to
+	// a host that belongs to another app.
 	reserved map[string]bool
 }
 
-// label matches one label of a host name, as browsers send it.
+// label matches one label of a host name in lower case, as browsers send it.
 var label = regexp.MustCompile(`^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$`)
 
 // find returns the sites of a host, which is in lower case.
@@ -89,9 +90,9 @@ func (x *siteIndex) findOrigin(address string) *site {
 	return nil
 }
 
-// newSiteIndex returns the hosts of all apps. gatewayHost and cfg.OtherHosts are reserved. With
-// cfg.Insecure, all hosts are served by plain http too; loopback hosts always are. It returns all
-// problems, joined.
+// newSiteIndex returns the hosts of all apps. gatewayHost and cfg.OtherHosts are reserved. Loopback
+// hosts are always served by plain http too. With cfg.Insecure, all hosts are. The error joins all
+// problems.
 func newSiteIndex(cfg Config, gatewayHost string) (*siteIndex, error) {
 	x := &siteIndex{byHost: map[string]hostSites{}, wildcards: map[string]wildcard{},
 		reserved: map[string]bool{gatewayHost: true}}

@@ -32,8 +32,8 @@ type SavedRequestLimits struct {
 }
 
 // Counts reports whether a store compares the number of all requests with Total after it has stored
-// r. It does so for every request if Total is small, and otherwise for one request in sixteen.
-// Nobody can choose which: the hash depends on a secret of the gateway.
+// r. If Total is small, the store does so after every request, and otherwise after one in sixteen.
+// Nobody can choose a request that is not counted: its hash depends on a secret of the gateway.
 func (l SavedRequestLimits) Counts(r SavedRequest) bool { return l.Total < 4096 || r.Hash[0]%16 == 0 }
 
 // Excess returns how many requests are deleted when there are more than Total.
@@ -41,15 +41,17 @@ func (l SavedRequestLimits) Excess() int { return max(1, l.Total/64) }
 
 // SavedRequests stores requests while their users sign in.
 type SavedRequests interface {
-	// SaveRequest stores a request. If the same browser has stored a request with this hash already,
-	// SaveRequest extends its ExpiresAt, and does not shorten it. ErrConflict when another browser has.
-	// Then it deletes requests beyond the limits as SavedRequestLimits describes. Concurrent calls may
-	// exceed a limit by their number, until the next call. An incomplete request and limits that are
-	// not positive are errors.
+	// SaveRequest stores a request. If the same browser has stored a request with this hash
+	// already, SaveRequest extends its ExpiresAt, and does not shorten it. If another browser has,
+	// SaveRequest returns ErrConflict.
+	//
+	// Then SaveRequest deletes requests beyond the limits as SavedRequestLimits describes.
+	// Concurrent calls may exceed a limit by their number, until the next call. An incomplete
+	// request and limits that are not positive are errors.
 	SaveRequest(ctx context.Context, r SavedRequest, now time.Time, limits SavedRequestLimits) error
 
-	// SavedRequest returns the request with this hash. ErrNotFound when there is none, and when
-	// another browser stored it. ErrExpired when it has expired.
+	// SavedRequest returns the request with this hash. It returns ErrNotFound when there is none,
+	// or when another browser stored it. It returns ErrExpired when the request has expired.
 	SavedRequest(ctx context.Context, hash, browser [32]byte, now time.Time) (SavedRequest, error)
 }
 
@@ -75,8 +77,8 @@ func (l SavedRequestLimits) Check() error {
 	return nil
 }
 
-// AfterRead decides the result of SavedRequests.SavedRequest for a request that was read. Another
-// browser does not learn whether the request has expired.
+// AfterRead returns the result of SavedRequests.SavedRequest, after a store has read the request.
+// It compares the browser first. So another browser does not learn whether the request has expired.
 func (r SavedRequest) AfterRead(browser [32]byte, now time.Time) (SavedRequest, error) {
 	switch {
 	case subtle.ConstantTimeCompare(r.Browser[:], browser[:]) != 1:

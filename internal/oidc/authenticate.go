@@ -20,8 +20,8 @@ func isForm(r *http.Request) bool {
 }
 
 // clientParameters are the parameters that have a meaning at the endpoints for clients. A second
-// value of one of them is an error (RFC 6749, section 3.2). Others are ignored, however often they
-// are sent.
+// value of one of them is an error (RFC 6749, section 3.2). Other parameters are ignored, even if
+// they are repeated.
 func clientParameters() []string {
 	return []string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "client_id",
 		"client_secret", "client_assertion", "client_assertion_type", "token", "token_type_hint", "access_token"}
@@ -62,16 +62,16 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return form, nil
 }
 
-// credentials are the client id and the secret of a request. Some clients form-encode the secret
-// in the Authorization header, and some do not. So the secret may have two readings.
+// credentials are the client id and the secret of a request. Some clients form-encode the secret in
+// the Authorization header, and some do not. So secrets has each value that the client may mean.
 type credentials struct {
 	id      string
 	secrets []string // as sent, and form-decoded if that differs; at least one, perhaps ""
 }
 
 // readCredentials reads the credentials of client_secret_basic or client_secret_post, or the
-// client_id of a public client. Some clients send the secret in both ways (zitadel/oidc#830): this
-// is accepted if both are the same.
+// client_id of a public client. Some clients send the secret in the header and in the body
+// (zitadel/oidc#830). This is accepted if both secrets are equal.
 func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
 	if form.Has("client_assertion") || form.Has("client_assertion_type") {
@@ -92,7 +92,7 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	}
 	switch {
 	case secret == "":
-	case password == "" || slices.Contains(c.secrets, secret): // the client sent both, so timing reveals nothing
+	case password == "" || slices.Contains(c.secrets, secret): // not a stored secret: its timing reveals nothing
 		c.secrets = []string{secret}
 	default:
 		return credentials{}, badRequest("client_secret differs from the one in the Authorization header")
@@ -135,7 +135,7 @@ func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error
 	}
 	if !matches {
 		if client == nil {
-			return nil, badClient("unknown_client") // without the client_id that was sent: it may be a secret
+			return nil, badClient("unknown_client") // logs no client_id: it may be a misplaced secret
 		}
 		failure := badClient("wrong_secret", slog.Bool("public", client.Public))
 		failure.app = id
@@ -144,9 +144,9 @@ func (h *Handler) authenticate(r *http.Request, form url.Values) (*Client, error
 	return client, nil
 }
 
-// authenticated reports whether one of the secrets is the client's. A public client must send
-// none. An unknown client (nil) takes as many hashes and comparisons as a known client. So the
-// response time does not reveal which client ids exist.
+// authenticated reports whether one of the secrets is the client's. A public client matches only
+// without a secret. An unknown client (nil) takes as many hashes and comparisons as a known client.
+// So the response time does not reveal which client ids exist.
 func authenticated(client *Client, secrets []string) bool {
 	var known []route.SecretHash
 	if client != nil {

@@ -34,8 +34,9 @@ func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods stri
 // headerNames matches a list of names of headers (RFC 9110, section 5.1).
 var headerNames = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~, -]+$")
 
-// requestedHeaders returns the headers that a script wants to send. Any may be allowed, since the
-// endpoints read only two: libraries of apps add others, such as X-Requested-With.
+// requestedHeaders returns the names of the headers that a script wants to send. Each of them may
+// be allowed, since the endpoints read only two headers of scripts. Libraries of apps add others,
+// such as X-Requested-With.
 func requestedHeaders(r *http.Request) string {
 	if names := r.Header.Get("Access-Control-Request-Headers"); headerNames.MatchString(names) {
 		return names
@@ -63,9 +64,9 @@ func (h *Handler) allowOrigin(w http.ResponseWriter, r *http.Request, client *Cl
 // hasOrigin reports whether a script from this origin may read responses to the client.
 func (c *Client) hasOrigin(origin string) bool { return slices.Contains(c.scriptOrigins(), origin) }
 
-// scriptOrigins returns the origins from which scripts may read responses to the client:
-// Client.Origins, and for a public client those of its redirect URIs. A confidential client has no
-// scripts there, because its secret would be public.
+// scriptOrigins returns the origins from which scripts may read responses to the client. They are
+// Client.Origins, and for a public client also the origins of its redirect URIs. A confidential
+// client sends no requests from scripts there, because its secret would be public.
 func (c *Client) scriptOrigins() []string {
 	origins := slices.Clone(c.Origins)
 	if !c.Public {

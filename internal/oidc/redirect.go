@@ -46,7 +46,7 @@ func checkRedirectURI(uri string) error {
 	return nil
 }
 
-// isRegistered reports whether an address of a request is one of the registered addresses. They are
+// isRegistered reports whether the address in a request is a registered address. Addresses are
 // compared byte for byte. Only the port of a loopback address may differ: a native app listens on
 // any free port, so it cannot register the port (RFC 8252, section 7.3). This applies to
 // confidential clients too, since command line tools share the client of their server.
@@ -84,8 +84,9 @@ func originOf(uri string) string {
 }
 
 // responseMode returns the mode of the response to a request. values are the values of the
-// parameter response_mode. An invalid value is rejected later, by checkResponseMode, and the error
-// is sent in the default mode. A browser cannot send a form to the private scheme of a native app.
+// parameter response_mode. A redirect URI with the private scheme of a native app always gets
+// ModeQuery, because a browser cannot send a form there. An invalid value gets the default mode.
+// checkResponseMode rejects it later, and the error is sent in this mode.
 func (c *Client) responseMode(values []string, redirectURI string) string {
 	if u, err := url.Parse(redirectURI); err != nil || !isHTTP(u) {
 		return ModeQuery
@@ -123,8 +124,8 @@ func (h *Handler) respond(w http.ResponseWriter, r *http.Request, t *redirectabl
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.FormPost, App: t.client.Name, Post: form})
 }
 
-// redirectsAfterForm returns the origins to which the app may redirect after form_post: those of the
-// app, and those of a sign-in, in case the app starts another one at once.
+// redirectsAfterForm returns the origins to which the app may redirect after form_post. They are
+// the origins of the app and those of a sign-in, because the app may start another sign-in at once.
 func (h *Handler) redirectsAfterForm(c *Client) []string {
 	origins := slices.Concat(c.Origins, h.cfg.SignInOrigins)
 	for _, uri := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs) {
@@ -141,9 +142,9 @@ func (h *Handler) appURL(t *redirectable, pairs ...string) string {
 }
 
 // responseParameters returns the parameters of an authorization response. The parameter iss (RFC
-// 9207) identifies this provider to an app that uses several providers. Some clients mistake it for
-// the start of a sign-in (elastic/kibana#43258), or make it a part of the redirect_uri
-// (3scale/porta#3859): see Client.OmitIss.
+// 9207) identifies this provider to an app that uses several providers. Client.OmitIss omits it for
+// clients that cannot handle it. Some mistake it for the start of a sign-in (elastic/kibana#43258),
+// or make it a part of the redirect_uri (3scale/porta#3859).
 func (h *Handler) responseParameters(t *redirectable, pairs ...string) url.Values {
 	q := url.Values{}
 	if !t.client.OmitIss {

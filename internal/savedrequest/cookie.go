@@ -14,20 +14,21 @@ import (
 	"github.com/weigate/weigate/internal/seal"
 )
 
-// This file contains the cookie that tells browsers apart. It is sealed (encrypted and
-// authenticated), and contains a random secret and the time when it was set.
+// This file reads and sets the cookies that identify a browser. A cookie is sealed (encrypted and
+// authenticated). It contains a random secret and the time when it was set.
 //
 // A browser that restores its tabs sends several first requests at the same moment. Each response
-// sets a cookie with another secret. A second cookie with the same name would replace the first, and
-// the request that is saved under the first would be lost. So the name has a number, and the address
-// of a saved request begins with it. The number is limited, since nginx accepts 8 kB of cookies.
+// sets a cookie with another secret. If all cookies had the same name, the second cookie would
+// replace the first. The request that is saved under the first secret would be lost. So the name of
+// the cookie ends with a number, and the key in a short address begins with this number. The number
+// is limited, since nginx accepts 8 kB of cookies.
 
 const (
 	cookieName = "r" // a hexadecimal digit follows
 	maxCookies = 16
 
-	// cookieAge is how long a browser keeps the cookie. After cookieRenewal it is set again, with the
-	// same secret. So it does not expire during a sign-in.
+	// cookieAge is how long a browser keeps the cookie. A cookie that is older than cookieRenewal
+	// is set again, with the same secret. So it does not expire during a sign-in.
 	cookieAge     = 24 * time.Hour
 	cookieRenewal = 12 * time.Hour
 
@@ -54,8 +55,8 @@ func newBrowserCookies(own *url.URL, keys [][]byte) (*browserCookies, error) {
 	return &browserCookies{set: cookie.For(own, "weigate"), sealer: sealer}, err
 }
 
-// read returns the content of the cookies of the browser that sent r, the newest first. Another host
-// may have set a cookie of the same name. It cannot be opened, and is skipped.
+// read returns the content of the cookies of the browser that sent r, the newest first. It skips a
+// cookie that it cannot open: another host may have set a cookie with the same name.
 func (c *browserCookies) read(r *http.Request, now time.Time) (found []browser) {
 	for name, sent := range c.set.WithPrefix(r, cookieName) {
 		plain, err := c.sealer.Open(c.set.Name(name), sent.Value)

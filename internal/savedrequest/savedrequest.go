@@ -1,10 +1,11 @@
 // Package savedrequest keeps requests whose addresses are too long for a cookie, while their users
 // sign in. Such a saved request has a short address at the gateway, /continue/KEY.
 //
-// A browser leaves for WeChat during a sign-in, and continues afterwards at the app's request. A
-// cookie keeps the address of a usual request. An address may have up to 8 kB: some apps put
-// much data into state. Neither a cookie (4 kB in browsers) nor a header of a response (4 kB in
-// nginx) can carry it, and encrypted data cannot be compressed. So the store keeps it.
+// A browser leaves for WeChat during a sign-in, and continues afterwards at the app's request.
+// Usually a cookie keeps the address of this request. But an address may have up to 8 kB: some apps
+// put much data into state. Neither a cookie (4 kB in browsers) nor a header of a response (4 kB in
+// nginx) can carry such an address, and encrypted data cannot be compressed. So the store keeps the
+// address.
 //
 // [New] makes [Requests]. A feature (a package that serves apps, such as oidc) calls
 // [Requests.Shorten] before it shows a page or begins a sign-in, and builds all its addresses with
@@ -25,13 +26,12 @@
 //   - Only the browser that saved a request can continue it. A sealed cookie contains a secret of
 //     the browser. The key of a request is a MAC of its address under this secret. So a key in an
 //     address is of no use to others.
-//   - A client that does not keep the cookie stores nothing. The cookie is SameSite=Lax: pictures and
-//     scripts on other sites store nothing either.
-//   - The number of requests is bounded in total, for each network and for each browser. Requests
-//     that come again are stored once.
+//   - A client that does not keep the cookie stores nothing. Pictures and scripts on other sites
+//     store nothing either: with SameSite=Lax, browsers do not send the cookie for them.
+//   - The number of saved requests is bounded in total, for each network and for each browser. A
+//     repeated request is stored once.
 //
-// [Requests.Save] and [Requests.Open] are for a caller that has a secret of the browser itself, such
-// as forward auth on the host of a site.
+// [Requests.Save] and [Requests.Open] are for a caller that has its own secret of the browser.
 package savedrequest
 
 import (
@@ -74,7 +74,7 @@ type Requests struct {
 	cfg     Config
 	path    string // of Config.URL; "" at the root
 	cookies *browserCookies
-	hashes  []byte // key of the hashes of networks
+	hashes  []byte // key of networkHash
 }
 
 // New validates the configuration and makes Requests.
@@ -138,13 +138,16 @@ func Join(address string, pairs ...string) string {
 	return out.String()
 }
 
-// Shorten returns an address at which the browser that sent r can make a request later: address
-// itself, if a cookie can keep it, and otherwise a short address of the saved request. address is
-// the path and query of a route of the gateway that a GET request reads.
+// Shorten returns an address at which the browser that sent r can make a request later. If a cookie
+// can keep address, it is address itself. Otherwise it is the short address of the saved request.
+// address is the path and query of a route of the gateway that a GET request reads.
 //
-// With ok false, Shorten has written the response. It is one of these: a redirect to the same
-// address, with the cookie of the browser; a page, because the browser keeps no cookies, the address
-// is too long, or too many requests were saved; the error page of a store that failed.
+// If ok is false, Shorten has written one of these responses:
+//
+//   - a redirect to the same address, with the cookie of the browser
+//   - a page: the browser keeps no cookies, the address is too long, or too many requests were
+//     saved
+//   - the error page for a store that failed
 func (s *Requests) Shorten(w http.ResponseWriter, r *http.Request, address string) (short string, ok bool) {
 	if len(address) <= maxShort {
 		return address, true
@@ -161,6 +164,8 @@ func (s *Requests) Shorten(w http.ResponseWriter, r *http.Request, address strin
 		return "", false
 	}
 	browser := browsers[0]
+	// The browser may already be at the short address of this request. Then it keeps its cookie, and
+	// the request is saved again only if it expires soon.
 	if opened, ok := r.Context().Value(openedKey{}).(opened); ok && opened.saved.Address == address {
 		browser = opened.browser
 		if opened.saved.ExpiresAt.Sub(now) > limit.SavedRequestTime.Duration/2 {
@@ -189,9 +194,9 @@ func (s *Requests) shortAddress(b browser, key string) string {
 	return s.path + pathContinue + strings.TrimPrefix(b.name, cookieName) + key
 }
 
-// TooLong reports whether the address of a request exceeds limit.RequestAddress. It returns false for
-// a saved request, whose address did not exceed the limit when it was saved: the parameters of its
-// short address do not count.
+// TooLong reports whether the address of a request exceeds limit.RequestAddress. It returns false
+// for a saved request: its address did not exceed the limit when it was saved. The parameters of
+// its short address do not count.
 func TooLong(r *http.Request) bool {
 	_, saved := r.Context().Value(openedKey{}).(opened)
 	return !saved && len(r.URL.RequestURI()) > limit.RequestAddress.Bytes
@@ -220,8 +225,8 @@ var ErrTooMany = errors.New("savedrequest: too many requests of this network wer
 // have received the secret from the browser, so that clients without cookies store nothing. Saving
 // the same address again extends its lifetime and returns the same key.
 //
-// address may have limit.RequestAddress bytes. Save does not check where it leads: the caller does,
-// when it saves or opens the address.
+// address may have limit.RequestAddress bytes. Save does not check where address leads. The caller
+// must check this when it saves or opens the address.
 func (s *Requests) Save(r *http.Request, secret, address string) (string, error) {
 	if len(address) > limit.RequestAddress.Bytes {
 		return "", errors.New("savedrequest: the address is too long")
@@ -266,8 +271,9 @@ type opened struct {
 	browser browser
 }
 
-// serve serves a saved request: it adds the parameters of the short address to it, and calls the
-// route of the feature. It does not redirect there, because a header cannot carry the address.
+// serve serves a saved request. It adds the parameters of the short address to the saved request,
+// and calls the route of the feature. It does not redirect there, because a header cannot carry the
+// long address.
 func (s *Requests) serve(w http.ResponseWriter, r *http.Request, mux http.Handler) {
 	now := s.cfg.Now()
 	browsers := s.cookies.read(r, now)

@@ -20,8 +20,8 @@ func (c *control) appRoutes() []route {
 	}
 }
 
-// appKinds returns the JSON names of the kinds of apps; the index is the kind. The gateway's
-// configuration has the same names.
+// appKinds returns the JSON names of the kinds of apps. The index of a name is the
+// wechattest.AppKind. The gateway's configuration has the same names.
 func appKinds() []string {
 	return []string{
 		wechattest.OfficialAccount: "official_account",
@@ -55,7 +55,7 @@ func newAppJSON(a *wechattest.App) appJSON {
 	}
 }
 
-// findApp returns an app, or the error with the known appids.
+// findApp returns an app. An unknown appid is an error that lists the known appids.
 func (c *control) findApp(appID string) (*wechattest.App, error) {
 	apps, known := c.server.Apps(), []string{}
 	for i, a := range apps {
@@ -102,7 +102,7 @@ type appFields struct {
 	Snapshot     *bool     `json:"snapshot"`
 }
 
-// apply changes the fields of a that the request has.
+// apply sets the fields of an app that have a value in the request.
 func (f *appFields) apply(a *wechattest.App) {
 	if f.Kind != nil {
 		a.Kind = wechattest.AppKind(slices.Index(appKinds(), *f.Kind))

@@ -28,7 +28,7 @@ func (c *control) apiState(*http.Request) (any, error) {
 	s := c.server
 	apps, phones := c.apps(), []phoneJSON{}
 	for i := range apps {
-		apps[i].Secret = "" // a state is copied into reports of bugs
+		apps[i].Secret = "" // users copy the state into bug reports
 	}
 	for _, p := range s.People() {
 		phones = append(phones, newPhoneJSON(s.Phone(p.ID)))
@@ -127,8 +127,8 @@ func (j *faultJSON) fault() (f wechattest.Fault, err error) {
 	return f, nil
 }
 
-// maxLatency is the maximum latency of a fault of the API: a typing mistake must not block a client
-// for hours.
+// maxLatency is the maximum latency of a fault that the API accepts. With this limit, a typing
+// mistake does not block a client for hours.
 const maxLatency = 10 * time.Minute
 
 func (c *control) faults() (any, error) {

@@ -22,7 +22,7 @@ func (c *control) codeRoutes() []route {
 	}
 }
 
-// codeJSON is the answer of /api/codes. A refusal has an empty code.
+// codeJSON is the answer of /api/codes. If the person refuses, Code is "".
 type codeJSON struct {
 	Code     string     `json:"code"`
 	Callback string     `json:"callback"` // address that WeChat redirects to, "" if it does not
@@ -76,7 +76,7 @@ type qrCodeJSON struct {
 	AppID   string    `json:"appid"`
 	AppName string    `json:"appName"`
 	Status  string    `json:"status"`
-	Person  string    `json:"person"` // who has scanned it last, "" for nobody
+	Person  string    `json:"person"` // the person who has scanned it last; "" for nobody
 	Made    time.Time `json:"made"`
 }
 
@@ -118,7 +118,7 @@ type pageJSON struct {
 	Links       []elementJSON  `json:"links"`
 	Buttons     []elementJSON  `json:"buttons"`
 	Redirects   []redirectJSON `json:"redirects"`
-	Refresh     string         `json:"refresh"` // target of the page's refresh, "" for none
+	Refresh     string         `json:"refresh"` // address to which the page refreshes, "" for none
 }
 
 // elementJSON is a link or a button of a page.
@@ -167,7 +167,8 @@ func (c *control) apiPhone(r *http.Request) (any, error) {
 	return newPhoneJSON(c.server.Phone(p.ID)), nil
 }
 
-// phoneActions returns the values of do. An action with true needs at.
+// phoneActions returns the actions of a phone: the values of the field do in a request. The value
+// true means that an action needs the field at.
 func phoneActions() map[string]bool {
 	return map[string]bool{
 		"open": true, "scan": true, "follow": true, "submit": false, "allow": false, "deny": false, "back": false,
@@ -204,7 +205,7 @@ func (c *control) apiPressPhone(r *http.Request) (any, error) {
 	phone := c.server.Phone(p.ID)
 	known, err = c.doAction(r.Context(), phone, phoneAction{do: body.Do, at: body.At, fill: fill})
 	switch {
-	case !known: // the action is known, so the browser is not
+	case !known: // do is valid, so at is not the name of a browser
 		return nil, invalid("at", "unknown browser "+strconv.Quote(body.At))
 	case err != nil:
 		return nil, err

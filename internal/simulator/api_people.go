@@ -57,7 +57,7 @@ type userJSON struct {
 	FullService       bool       `json:"fullService"`
 	AccessTokenUntil  *time.Time `json:"accessTokenUntil"` // null before the first sign-in
 	RefreshTokenUntil *time.Time `json:"refreshTokenUntil"`
-	Revoked           int        `json:"revoked"` // errcode that the tokens get, 0 for none
+	Revoked           int        `json:"revoked"` // errcode of calls with the tokens; 0 if they are not revoked
 }
 
 func newPersonJSON(p *wechattest.Person) personJSON {
@@ -67,7 +67,7 @@ func newPersonJSON(p *wechattest.Person) personJSON {
 	}
 }
 
-// newUserJSON returns the state of a person at an app, both of which exist or have existed.
+// newUserJSON returns the state of a person at an app. An unknown person or app is an error.
 func (c *control) newUserJSON(appID, person string) (userJSON, error) {
 	u, err := c.server.UserState(appID, person)
 	if err != nil {
@@ -89,7 +89,7 @@ func timeOrNull(t time.Time) *time.Time {
 	return &t
 }
 
-// findPerson returns the person of the path, or the error with the known ids.
+// findPerson returns a person. An unknown id is an error that lists the known ids.
 func (c *control) findPerson(id string) (*wechattest.Person, error) {
 	people, known := c.server.People(), []string{}
 	for i, p := range people {
@@ -126,7 +126,7 @@ func (c *control) wholePerson(id string) (any, error) {
 	}
 	out := wholePersonJSON{personJSON: newPersonJSON(p), Apps: []userJSON{}}
 	for _, a := range c.server.Apps() {
-		if user, err := c.newUserJSON(a.AppID, id); err == nil { // else it has just been removed
+		if user, err := c.newUserJSON(a.AppID, id); err == nil { // an error: the app or person has just been removed
 			out.Apps = append(out.Apps, user)
 		}
 	}
@@ -154,7 +154,7 @@ func assign[T any](to, value *T) {
 	}
 }
 
-// apply changes the fields of p that the request has.
+// apply sets the fields of a person that have a value in the request.
 func (f *personFields) apply(p *wechattest.Person) {
 	assign(&p.Nickname, f.Nickname)
 	assign(&p.Avatar, f.Avatar)
@@ -166,7 +166,7 @@ func (f *personFields) apply(p *wechattest.Person) {
 	assign(&p.Privileges, f.Privileges)
 }
 
-// check rejects a typing mistake in follows.
+// check rejects an unknown appid in follows, which is probably a typing mistake.
 func (f *personFields) check(c *control) error {
 	if f.Follows == nil {
 		return nil
@@ -202,7 +202,7 @@ func (c *control) apiAddPerson(r *http.Request) (any, error) {
 	return c.wholePerson(p.ID)
 }
 
-// withField returns the answer for an error that is about a field of the request.
+// withField returns the answer for an error, and names the field of the request that caused it.
 func withField(err error, field string) *apiError {
 	e := *asAPIError(err)
 	e.Field = field
@@ -243,7 +243,8 @@ func (c *control) apiResetPerson(r *http.Request) (any, error) {
 	return c.wholePerson(id)
 }
 
-// apiExpire expires what the request names, at one app or at all.
+// apiExpire expires codes, tokens or consents of a person, as the field what of the request lists.
+// It expires those at one app, or at all apps if the request has no appid.
 func (c *control) apiExpire(r *http.Request) (any, error) {
 	id := r.PathValue("person")
 	var body struct {

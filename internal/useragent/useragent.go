@@ -22,7 +22,7 @@ const (
 	Other       Client = iota
 	WeChat             // WeChat's own browser, on a phone, tablet or desktop
 	WeCom              // 企业微信; an official account cannot sign users in there
-	MiniProgram        // the web view of a mini-program (小程序), which opens the hosts of its own list only
+	MiniProgram        // the web view of a mini-program (小程序); it opens only hosts that the mini-program lists
 )
 
 // String returns "other", "wechat", "wecom" or "mini-program".
@@ -57,7 +57,8 @@ const (
 	ChromeOS  System = "ChromeOS"
 )
 
-// Agent is what a user agent says. The zero value is an unknown browser on a desktop.
+// Agent describes a browser by its User-Agent header. The zero value is an unknown browser on a
+// desktop.
 type Agent struct {
 	Client  Client
 	Device  Device
@@ -68,14 +69,14 @@ type Agent struct {
 // maxLength is how many bytes of a user agent are read. Real user agents have up to 500.
 const maxLength = 1024
 
-// Of returns what the User-Agent header of r says.
+// Of returns the Agent of the User-Agent header of r.
 func Of(r *http.Request) Agent { return Parse(r.UserAgent()) }
 
 // InWeChat reports whether r comes from WeChat's own browser, where an official account can sign
 // users in. It returns false for WeCom and mini-programs.
 func InWeChat(r *http.Request) bool { return Of(r).Client == WeChat }
 
-// Parse returns what a user agent says. Upper and lower case are equal.
+// Parse returns the Agent of the value of a User-Agent header. Upper and lower case are equal.
 func Parse(userAgent string) Agent {
 	text := strings.ToLower(userAgent[:min(len(userAgent), maxLength)])
 	platform := platformOf(text)
@@ -87,9 +88,9 @@ func Parse(userAgent string) Agent {
 // Handheld reports whether the browser is on a phone or tablet.
 func (a Agent) Handheld() bool { return a.Device != Desktop }
 
-// String returns a short name for display, such as "Chrome, Windows" or "Safari, iPhone". It returns
-// "" for an unknown user agent. It has only names of this package: a page never shows text of an
-// attacker.
+// String returns a short name for display, such as "Chrome, Windows" or "Safari, iPhone". It
+// returns "" for an unknown user agent. The name never contains text of the header, which an
+// attacker may have written.
 func (a Agent) String() string {
 	system := string(a.System)
 	switch {
@@ -104,9 +105,10 @@ func (a Agent) String() string {
 	return a.Browser + ", " + system
 }
 
-// platformOf returns the first comment of a user agent, which describes the device and the system:
-// "windows nt 10.0; win64; x64". The rest is not reliable. WeChat on macOS and Linux has
-// "WindowsWechat" there (bowser-js/bowser#380). Without a comment, the platform is the whole text.
+// platformOf returns the first comment of a user agent, without its parentheses. It describes the
+// device and the system: "windows nt 10.0; win64; x64". The text after the comment is not reliable:
+// WeChat on macOS and Linux has "WindowsWechat" there (bowser-js/bowser#380). Without a comment,
+// the platform is the whole text.
 func platformOf(text string) string {
 	_, rest, found := strings.Cut(text, "(")
 	if !found {
@@ -132,11 +134,12 @@ func clientOf(text string) Client {
 
 // deviceOf returns the device.
 //
-// HarmonyOS names it first in the platform: Phone, Tablet or PC (Huawei's document
+// On HarmonyOS the platform begins with the device: Phone, Tablet or PC (Huawei's document
 // web-default-userAgent). A tablet may have "Mobile" as well, and browsers add "Windows NT" or
 // "Android" to the platform for old web sites (ua-parser/uap-core#652).
-// Android tablets lack "Mobile". An iPad has "iPad", except in Safari's default mode, whose user
-// agent is that of a Mac.
+//
+// Android tablets lack "Mobile". An iPad has "iPad" in its user agent. In its default mode, Safari
+// on an iPad has the user agent of a Mac instead, and is a desktop here.
 func deviceOf(system System, platform, text string) Device {
 	kind, _, _ := strings.Cut(platform, ";")
 	switch {
@@ -167,8 +170,8 @@ func find(tokens []token, text string) string {
 	return ""
 }
 
-// systems returns the systems, the most specific first. HarmonyOS also names Android or Windows, and
-// iOS is "like Mac OS X".
+// systems returns the systems, the most specific first. A user agent of HarmonyOS may also contain
+// Android or Windows, and one of iOS contains "like Mac OS X".
 func systems() []token {
 	return []token{
 		{"harmony", string(HarmonyOS)}, {"ohos", string(HarmonyOS)},

@@ -12,14 +12,16 @@ type AppForm struct {
 	Address string            // http or https
 	Fields  map[string]string // hidden fields
 
-	// origins to which the app may redirect the browser in response to the form: Chromium applies
-	// form-action of the Content-Security-Policy to these redirects too (w3c/webappsec-csp#8)
+	// Redirects are the origins to which the app may redirect the browser in response to the form.
+	// Chromium applies form-action of the Content-Security-Policy to these redirects too
+	// (w3c/webappsec-csp#8).
 	Redirects []string
 }
 
 // formPolicy returns the Content-Security-Policy of a page with an AppForm. Its form-action allows
-// the address of the form. Redirects after the form may also lead to the origins in
-// AppForm.Redirects, to the host of the address, and back to the gateway.
+// the address of the form, the origins in AppForm.Redirects, and the gateway. Redirects after the
+// form may lead to every path of the address's host: browsers ignore the path of a source after a
+// redirect.
 func (s *Site) formPolicy(f *AppForm) string {
 	sources := []string{policySource(f.Address)}
 	for _, origin := range f.Redirects {
@@ -31,10 +33,10 @@ func (s *Site) formPolicy(f *AppForm) string {
 // policyHost matches the hosts that a Content-Security-Policy can name.
 var policyHost = regexp.MustCompile(`^[A-Za-z0-9._-]+(:[0-9]+)?$`)
 
-// policySource returns the source expression of a Content-Security-Policy for an address without
-// its query, which a source expression cannot have. There is no syntax for IPv6 addresses: for
-// these, the source is the scheme. For an address that is neither http nor https, policySource
-// returns 'none', which allows nothing in a list either.
+// policySource returns the source expression of a Content-Security-Policy that allows an address.
+// It omits the query, which a source expression cannot have. There is no syntax for IPv6 addresses:
+// for these, the source is the scheme. For an address that is neither http nor https, policySource
+// returns 'none', which allows nothing even among other sources.
 func policySource(address string) string {
 	u, err := url.Parse(address)
 	switch {

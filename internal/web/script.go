@@ -14,8 +14,8 @@ import (
 // page.js and scan.js. formPolicy returns the policy of a page with form.js.
 type policies struct{ plain, page, scan string }
 
-// readScripts reads the embedded scripts. The style sheet, the scripts and the icon are part of the
-// page: this saves requests.
+// readScripts reads the embedded scripts. Each page contains its style sheet, scripts and icon, to
+// save requests.
 func (e *embedded) readScripts() error {
 	for name, to := range map[string]*template.JS{
 		"page.js": &e.pageScript, "scan.js": &e.scanScript, "form.js": &e.formScript,
@@ -43,8 +43,8 @@ func (s *Site) makePolicies(style []byte) {
 }
 
 // newPolicy returns a Content-Security-Policy. It allows the style sheet and the scripts by their
-// hashes, and the icon as data:. scripts are the directives for scripts, and forms are sources of
-// form-action in addition to 'self'.
+// hashes, and no other style or script. scripts are the directives for scripts, and images are the
+// sources of img-src. forms are sources of form-action in addition to 'self'.
 func (s *Site) newPolicy(scripts, images, forms string) string {
 	return "default-src 'none'; style-src " + s.styleSource + "; " + scripts + "img-src " + images +
 		"; form-action " + strings.TrimSpace("'self' "+forms) + "; base-uri 'none'; frame-ancestors 'none'"

@@ -47,7 +47,7 @@ func RequireProfile(h *login.Handler) echo.MiddlewareFunc {
 }
 
 // Session returns the session of the user. It is nil unless Require, RequireAPI or RequireProfile
-// runs before.
+// runs before the caller.
 func Session(c *echo.Context) *login.Session {
 	session, _ := login.FromContext(c.Request().Context())
 	return session

@@ -6,9 +6,9 @@
 //		c.String(http.StatusOK, "hello %s", ginlogin.Session(c).Subject)
 //	})
 //
-// The names to know are [Mount], [Require], [RequireAPI], [RequireProfile] and [Session]. In gin, a
-// handler that answers a request does not stop the handlers after it. The middleware of this package
-// calls Abort when it has answered, so a page behind it runs for signed-in users only.
+// The names to know are [Mount], [Require], [RequireAPI], [RequireProfile] and [Session]. A handler
+// behind the middleware runs for signed-in users only. In gin, a handler that answers a request
+// does not stop the handlers after it. So the middleware calls Abort when it has answered itself.
 //
 // gin.Logger logs the query of a request, and the query of the callback has WeChat's code. Use
 // gin.LoggerWithConfig(gin.LoggerConfig{SkipQueryString: true}).
@@ -42,7 +42,7 @@ func RequireAPI(h *login.Handler) gin.HandlerFunc { return Wrap(h.RequireAPI) }
 func RequireProfile(h *login.Handler) gin.HandlerFunc { return Wrap(h.RequireProfile) }
 
 // Session returns the session of the user. It is nil unless Require, RequireAPI or RequireProfile
-// runs before.
+// runs before the caller.
 func Session(c *gin.Context) *login.Session {
 	session, _ := login.FromContext(c.Request.Context())
 	return session
@@ -54,7 +54,7 @@ func Wrap(middleware func(http.Handler) http.Handler) gin.HandlerFunc {
 		passed := false
 		next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			passed = true
-			c.Request = r // has the session in its context
+			c.Request = r // the context of r has the session
 			c.Next()
 		})
 		middleware(next).ServeHTTP(c.Writer, c.Request)

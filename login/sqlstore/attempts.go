@@ -10,9 +10,10 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// failedAttemptLife is how long an attempt that ended without a session is kept. A repeated callback
-// is answered from it. Afterwards a repeated callback sends the code to WeChat again, and WeChat
-// refuses it. The time is short, because everyone can cause such attempts with made-up codes.
+// failedAttemptLife is how long the store keeps an attempt that ended without a session. An attempt
+// is the record of one callback, and a repeated callback gets the same response from it. Without
+// the attempt, a repeated callback sends the code to WeChat again, and WeChat refuses it. The time
+// is short, because everyone can cause failed attempts with made-up codes.
 const failedAttemptLife = 2 * time.Minute
 
 // BeginAttempt implements login.Store.
@@ -47,7 +48,7 @@ func (s *Store) beginAttempt(ctx context.Context, want login.Attempt, now time.T
 		if !found {
 			continue // the row was deleted meanwhile
 		}
-		row := want // the contract of login.Store: the row is changed, the result is want
+		row := want // the stored row may differ from want, but the result is want: see login.Store
 		if stored.Expires.After(now) {
 			if !isSecondCode(stored, want, now) {
 				return stored, false, nil
@@ -65,8 +66,9 @@ func (s *Store) beginAttempt(ctx context.Context, want login.Attempt, now time.T
 	return login.Attempt{}, false, errContended
 }
 
-// isSecondCode reports whether want has a code that may replace the refused code of a stored attempt:
-// WeChat sometimes sends two codes for one state.
+// isSecondCode reports whether want may replace a stored attempt. WeChat sometimes sends two codes
+// for one state. So want may replace an attempt whose code was refused, if the code of want is
+// another one and SecondCodeUntil has not passed.
 func isSecondCode(stored, want login.Attempt, now time.Time) bool {
 	return stored.Outcome.Kind == login.OutcomeCodeRefused && stored.Code != want.Code &&
 		stored.SecondCodeUntil.After(now)
@@ -94,9 +96,9 @@ func scanAttempt(rows *sql.Rows) (a login.Attempt, err error) {
 func (s *Store) FinishAttempt(ctx context.Context, id, owner string, out login.Outcome, now time.Time) error {
 	sweepAt := micros(now.Add(failedAttemptLife))
 	if out.Kind == login.OutcomeSignedIn {
-		sweepAt = forever
+		sweepAt = forever // finishAttempt stores the lesser of this time and Attempt.Expires
 	}
-	text := strings.ReplaceAll(out.Text, "\x00", "") // PostgreSQL has no texts with this character
+	text := strings.ReplaceAll(out.Text, "\x00", "") // PostgreSQL cannot store this character
 	n, err := s.exec(ctx, s.statements.finishAttempt,
 		string(out.Kind), micros(out.At), text, sweepAt, sweepAt, id, owner, micros(now), micros(now))
 	switch {

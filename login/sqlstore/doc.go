@@ -18,22 +18,23 @@
 // # Tables
 //
 // Open creates the tables login_sessions and login_attempts if they do not exist. If the program's
-// user may not create tables, execute the statements of [Schema] as another user before. The program
-// then needs SELECT, INSERT, UPDATE and DELETE. Times are microseconds since 1970, so the time zones
-// of server and driver do not matter. A session is a JSON object in the column data; the other columns
-// are those that statements search or change.
+// database user may not create tables, first execute the statements of [Schema] as another user.
+// The program then needs SELECT, INSERT, UPDATE and DELETE. Times are microseconds since 1970, so
+// the time zones of server and driver do not matter. A session is a JSON object in the column data.
+// Its other columns are those that statements search or change.
 //
-// Two programs that share a database need schemas or databases of their own, because users are found
-// by Session.Subject.
+// Two programs that share a database need a schema or a database each. In the same tables, two
+// users with equal Session.Subject would be one user.
 //
 // # Expired rows
 //
-// The store deletes expired rows in small batches: with every hundredth row that a process inserts,
-// and with the first one of a minute, it deletes at most 200 rows of each table. It needs no goroutine
-// and no cron job. [Store.Sweep] deletes all expired rows at once.
+// The store deletes expired rows in small batches of at most 200 rows of each table. A process
+// deletes a batch at every hundredth row that it inserts, and at the first insert after a minute
+// without a batch. It needs no goroutine and no cron job. [Store.Sweep] deletes all expired rows at
+// once.
 //
-// Everyone can cause attempts with made-up codes. Such an attempt is deleted after two minutes instead
-// of twenty.
+// An attempt is the record of one callback. Everyone can cause failed attempts with made-up codes.
+// So an attempt that ended without a session is deleted after two minutes instead of twenty.
 //
 // # Drivers
 //

@@ -14,7 +14,7 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// The package imports no driver, so it recognizes errors by what drivers have in common:
+// The package imports no driver. So it recognizes the errors of drivers by these properties:
 //
 //   - pgx and lib/pq have a method SQLState.
 //   - The errors of go-sql-driver/mysql begin with "Error 1213 (40001): ".
@@ -54,9 +54,9 @@ func isConflict(err error) bool {
 	return strings.Contains(text, "database is locked") || strings.Contains(text, "database table is locked")
 }
 
-// isUnavailable reports whether the database cannot do its work now, but probably can soon. It
-// cannot be reached, it is overloaded or read-only, or a conflict of transactions remains after
-// repeats.
+// isUnavailable reports whether the database cannot do its work now, but probably can soon. There
+// are three cases. The database cannot be reached. It is overloaded or read-only. Or a conflict of
+// transactions remains after repeats.
 func isUnavailable(err error) bool {
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
@@ -64,8 +64,8 @@ func isUnavailable(err error) bool {
 		return true
 	}
 	state := sqlState(err)
-	// 08: connection; 53: too many connections, disk full; 57P: shutdown, start; 25006: read-only
-	// standby.
+	// Classes of SQLSTATE. 08: connection; 53: too many connections, disk full; 57P: shutdown,
+	// start. The state 25006: read-only standby.
 	if strings.HasPrefix(state, "08") || strings.HasPrefix(state, "53") || strings.HasPrefix(state, "57P") ||
 		state == "25006" {
 		return true

@@ -12,9 +12,10 @@ import (
 
 // schemas has the statements that create the tables and indexes, for each dialect.
 //
-// An id is a hash of at most maxID bytes. subject_hash is the SHA-256 sum of the subject, so that
-// subjects of any length are compared byte by byte in every collation. Columns of MySQL are binary for
-// the same reason. sweep_at is the time from which the row may be deleted.
+// An id is a hash of at most maxID bytes. subject_hash is the SHA-256 sum of the subject. So
+// subjects of any length are compared byte by byte, whatever the collation of the database is. For
+// the same reason, columns of MySQL are binary. sweep_at is the time from which the row may be
+// deleted.
 var schemas = map[Dialect][]string{
 	SQLite: {`
 CREATE TABLE IF NOT EXISTS login_sessions (
@@ -102,8 +103,9 @@ func Schema(d Dialect) string {
 	return text
 }
 
-// createTables creates the tables, unless they exist. It checks this first, because a user who may not
-// create tables may not execute CREATE TABLE IF NOT EXISTS either (PostgreSQL).
+// createTables creates the tables, unless they exist. It checks first whether they exist. The
+// reason is PostgreSQL: a user who may not create tables may not execute CREATE TABLE IF NOT EXISTS
+// either.
 //
 // Several processes can create the tables at once. SQLite then fails because of a lock, and PostgreSQL
 // with "duplicate key value violates unique constraint pg_type_typname_nsp_index". createTables
@@ -122,8 +124,8 @@ func (s *Store) createTables(ctx context.Context) error {
 	})
 }
 
-// probe returns an error unless both tables exist and have the columns that are needed. No row has the
-// id "".
+// probe returns an error unless both tables exist and have the columns that are needed. It reads
+// rows with the id "", which no row has.
 func (s *Store) probe(ctx context.Context) error {
 	if _, err := s.Session(ctx, "", time.Time{}); !errors.Is(err, login.ErrNoSession) {
 		return err
@@ -132,8 +134,8 @@ func (s *Store) probe(ctx context.Context) error {
 	return err
 }
 
-// runSchema creates the tables and indexes: all of them or none, in databases with transactions for
-// such statements.
+// runSchema creates the tables and indexes. It creates all of them or none, if the database can
+// create tables in a transaction.
 func (s *Store) runSchema(ctx context.Context) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {

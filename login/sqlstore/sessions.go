@@ -13,7 +13,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// session is the JSON in the column data. Fields may be added: an absent one is the zero value.
+// session is the JSON in the column data. Fields may be added: a field that is absent in a stored
+// row has the zero value.
 type session struct {
 	Subject    string         `json:"subject"`
 	OpenID     string         `json:"openid"`
@@ -121,7 +122,7 @@ func (s *Store) createSession(ctx context.Context, id string, created login.Sess
 		if exists {
 			return login.ErrSessionExists
 		}
-		// A row that had existed was deleted before it could be replaced.
+		// An expired row prevented the insert, and was deleted before the update. Try again.
 	}
 	return errContended
 }
@@ -151,7 +152,7 @@ func (s *Store) UpdateSession(ctx context.Context, id string, u login.SessionUpd
 	n, err := s.exec(ctx, s.statements.updateSession, expires, expires, declined, declined, id, micros(now))
 	found := n > 0
 	if err == nil && !found {
-		// MySQL counts only rows that got another value.
+		// MySQL does not count rows whose values stay the same.
 		found, err = s.sessionExists(ctx, id, now)
 	}
 	switch {

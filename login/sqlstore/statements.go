@@ -69,13 +69,14 @@ func (s *statements) all() []*string {
 }
 
 // sweep returns the statement that deletes a batch of rows whose time in column has passed. Several
-// processes can sweep at once: in PostgreSQL, each leaves out rows that another one is deleting.
+// processes can sweep at once. In PostgreSQL, each process skips rows that another process is
+// deleting.
 func sweep(d Dialect, table, column string) string {
 	condition := column + ` <= ? ORDER BY ` + column + ` LIMIT ` + strconv.Itoa(sweepBatch)
 	if d == MySQL {
 		return `DELETE FROM ` + table + ` WHERE ` + condition
 	}
-	if d == PostgreSQL { // with an array, every plan looks the ids up in the index
+	if d == PostgreSQL { // with an array, PostgreSQL always uses the index of id
 		return `DELETE FROM ` + table + ` WHERE id = ANY (ARRAY(SELECT id FROM ` + table + ` WHERE ` + condition +
 			` FOR UPDATE SKIP LOCKED))`
 	}

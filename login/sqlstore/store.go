@@ -54,8 +54,8 @@ func Open(ctx context.Context, db *sql.DB, d Dialect) (*Store, error) {
 	return s, nil
 }
 
-// lockPatience is how long a call repeats a statement that failed because of another transaction:
-// SQLite's lock, or a deadlock. The context may end the call earlier.
+// lockPatience is how long a call repeats a statement that failed because of another transaction.
+// Such failures are SQLite's lock, and deadlocks. The context may end the call earlier.
 const lockPatience = 5 * time.Second
 
 // repeat calls run again while it fails because of another transaction. Every statement of the store
@@ -112,16 +112,18 @@ func query[T any](
 	return all, asUnavailable(err)
 }
 
-// maxRounds is how often a call inserts, replaces and reads a row that other calls delete meanwhile.
+// maxRounds is how often a call tries to insert, replace and read a row while other calls delete
+// it.
 const maxRounds = 20
 
 // errContended means that other calls deleted the row in each of maxRounds rounds.
 var errContended = fmt.Errorf("a row changed too often: %w", login.ErrUnavailable)
 
-// maxID is the greatest length of an id. MySQL's INSERT IGNORE would cut a longer one.
+// maxID is the greatest length of an id in bytes. MySQL's INSERT IGNORE would store a longer id
+// only in part.
 const maxID = 64
 
-// checkID returns an error for an id that no column can hold.
+// checkID returns an error for an id that is longer than maxID.
 func checkID(id string) error {
 	if len(id) > maxID {
 		return fmt.Errorf("sqlstore: an id has %d bytes, more than %d", len(id), maxID)
@@ -149,5 +151,5 @@ func fromMicros(n int64) time.Time {
 type sweepSchedule struct {
 	mu      sync.Mutex
 	inserts int       // since the last sweep
-	next    time.Time // a sweep is due, however few the inserts
+	next    time.Time // from this time a sweep is due, even after few inserts
 }

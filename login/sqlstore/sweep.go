@@ -9,7 +9,7 @@ import (
 
 const (
 	sweepBatch    = 200         // rows of each table that one statement deletes
-	sweepInserts  = 100         // inserts after which a process sweeps; half a batch, so that it keeps up
+	sweepInserts  = 100         // inserts after which a process sweeps; fewer than a batch deletes
 	sweepInterval = time.Minute // after which the next insert sweeps
 	forever       = math.MaxInt64
 )
@@ -26,8 +26,8 @@ func (p *sweepSchedule) due(now time.Time) bool {
 	return true
 }
 
-// sweepSometimes deletes a batch of expired rows if a sweep is due. The caller has inserted a row. An
-// error does not concern the caller: the next sweep tries again.
+// sweepSometimes deletes a batch of expired rows if a sweep is due. The caller has inserted a row.
+// An error is only logged: the next sweep tries again.
 func (s *Store) sweepSometimes(ctx context.Context, now time.Time) {
 	if !s.sweeping.due(now) {
 		return

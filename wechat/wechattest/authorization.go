@@ -13,10 +13,11 @@ import (
 )
 
 // Code returns a code as if the person had consented in a browser. It is for tests without a
-// browser. The scope is snsapi_base or snsapi_userinfo for an official or test account,
-// snsapi_login for a website app. An unknown app, an unknown person or a scope that the app does
-// not have is an error. In snapshot mode the code belongs to a virtual account, see
-// [Quirks.Snapshot]. [Server.Authorize] also checks the address of an authorize page.
+// browser. The scope is snsapi_base or snsapi_userinfo for an official or test account, and
+// snsapi_login for a website app. Code returns an error for an unknown app, an unknown person, or a
+// scope that the app does not have. In snapshot mode (快照页) the code belongs to a virtual account
+// instead of the person, see [Quirks.Snapshot]. Code does not check a redirect URI;
+// [Server.Authorize] does.
 func (s *Server) Code(appID, person, scope string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,7 +36,7 @@ func (s *Server) Code(appID, person, scope string) (string, error) {
 	return s.issueCode(appUser{appID: appID, person: person, virtual: virtual}, scope), nil
 }
 
-// AuthorizationRequest is a request to [Server.Authorize]. Set URL, or else AppID, RedirectURI,
+// AuthorizationRequest is a request to [Server.Authorize]. Set either URL, or AppID, RedirectURI,
 // Scope and State.
 type AuthorizationRequest struct {
 	Person string // the id of the person who consents
@@ -47,7 +48,7 @@ type AuthorizationRequest struct {
 	RedirectURI string
 	Scope       string // "" means snsapi_login for a website app, else snsapi_userinfo
 	State       string
-	// Refuse makes the person refuse.
+	// Refuse reports whether the person refuses instead of consenting.
 	Refuse bool
 }
 
@@ -81,9 +82,10 @@ func (e *AuthorizeError) Error() string {
 }
 
 // Authorize returns the authorization that an app receives after a person has consented on WeChat's
-// page. It is for tests without a browser. It checks the request as WeChat's pages do, and returns
-// an [AuthorizeError] where they show an error page. It does not record the consent: the next page
-// asks again. It does not send the second callback of [Quirks.DoubleCallback].
+// page. It is for tests without a browser. It checks the request as WeChat's pages do. If such a
+// page would be an error page, Authorize returns an [AuthorizeError]. It does not record the
+// consent, so the next page asks again. It does not send the second callback of
+// [Quirks.DoubleCallback].
 func (s *Server) Authorize(req AuthorizationRequest) (Authorization, error) {
 	r, website, err := s.authorizePageRequest(&req)
 	if err != nil {
@@ -102,7 +104,7 @@ func (s *Server) Authorize(req AuthorizationRequest) (Authorization, error) {
 }
 
 // authorizePageRequest returns the request for WeChat's page, and whether it is the page of website
-// apps. It sets the default of the scope.
+// apps. If req has neither URL nor Scope, it sets Scope to the default.
 func (s *Server) authorizePageRequest(req *AuthorizationRequest) (r *request, website bool, err error) {
 	address := req.URL
 	if address == "" {
@@ -119,8 +121,8 @@ func (s *Server) authorizePageRequest(req *AuthorizationRequest) (r *request, we
 	return r, u.Path == "/connect/qrconnect", nil
 }
 
-// pageAddress returns the address of WeChat's page for a request without URL. It sets the default
-// of the scope.
+// pageAddress returns the address of WeChat's page for a request without URL. If req has no Scope,
+// it sets Scope to the default.
 func (s *Server) pageAddress(req *AuthorizationRequest) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +145,7 @@ func (s *Server) authorizeAccount(r *request, person *Person, req AuthorizationR
 	var bad *problem
 	page := authorizeRequest{app: s.app(req.AppID), scope: req.Scope, redirectURI: req.RedirectURI, state: req.State}
 	switch {
-	case req.URL == "" && page.app == nil: // removed in between
+	case req.URL == "" && page.app == nil: // removed since authorizePageRequest
 		return Authorization{}, s.unknownApp(req.AppID)
 	case req.URL == "":
 		bad = s.checkAuthorize(r, &page) // unlike readAuthorize, it accepts an empty state
@@ -188,7 +190,8 @@ func (s *Server) authorizeWebsite(r *request, person *Person, refuse bool) (Auth
 	return out, nil
 }
 
-// authorization issues a code. The caller holds the lock.
+// authorization issues a code for a user, and returns it without a callback address. The caller
+// holds the lock.
 func (s *Server) authorization(user appUser, scope string) Authorization {
 	code := s.issueCode(user, scope)
 	return Authorization{

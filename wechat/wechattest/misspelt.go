@@ -2,10 +2,10 @@ package wechattest
 
 import "strings"
 
-// fixAppID accepts the parameter appid in other upper and lower case, such as appId, if the request
-// has no appid. It reports whether it did. With such an address, WeChat completes a sign-in with
-// snsapi_base, and shows a blank page for snsapi_userinfo (w7corp/easywechat#773). The caller
-// distinguishes the two scopes.
+// fixAppID accepts a parameter whose name differs from appid only in upper and lower case, such as
+// appId. It does so if the request has no appid, and reports whether it found such a parameter.
+// With such an address, WeChat completes a sign-in with snsapi_base, and shows a blank page for
+// snsapi_userinfo (w7corp/easywechat#773). The caller distinguishes the two scopes.
 func (r *request) fixAppID() bool {
 	if r.params.Has("appid") {
 		return false
@@ -20,8 +20,9 @@ func (r *request) fixAppID() bool {
 	return false
 }
 
-// missing returns the problem of a missing parameter, with a hint. The hint names a parameter of
-// the request that was probably meant, such as redirect_url for redirect_uri.
+// missing returns the problem of a missing parameter, with the code and text of p and with a hint.
+// If the request has a parameter that was probably meant, such as redirect_url for redirect_uri,
+// the hint names this parameter.
 func (r *request) missing(p problem, name string) *problem {
 	for _, sent := range r.call.Params {
 		if sent.Name != name && means(sent.Name, name) {
@@ -31,8 +32,7 @@ func (r *request) missing(p problem, name string) *problem {
 	return &problem{code: p.code, text: p.text, hint: "hint-missing", args: []any{"name", name}}
 }
 
-// means reports whether the app probably wrote sent instead of name, which is a parameter of
-// WeChat.
+// means reports whether sent is probably a misspelling of name, a parameter of WeChat.
 func means(sent, name string) bool {
 	simple := strings.NewReplacer("_", "", "-", "")
 	a, b := simple.Replace(strings.ToLower(sent)), simple.Replace(name)

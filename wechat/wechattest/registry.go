@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Errors of the methods that name an app or a person. Use errors.Is; the text names the known ones.
+// Errors of the methods that take an appid or the id of a person. Use errors.Is. For an unknown app
+// or person, the text of the returned error lists the known ones.
 var (
 	// ErrUnknownApp: the server has no app with this appid.
 	ErrUnknownApp = errors.New("unknown app")
@@ -17,14 +18,15 @@ var (
 	ErrExists = errors.New("exists already")
 )
 
-// added has the apps and people as they were configured or added, by appid and by id of the person.
+// added has the apps and people in their initial state, as they were configured or added. The keys
+// are appids and ids of people.
 type added struct {
 	apps   map[string]App
 	people map[string]Person
 }
 
-// register makes the apps and people of the configuration the server's. The caller holds the lock,
-// or is New.
+// register replaces the apps and people of the server by those of the configuration. The caller
+// holds the lock, or is New.
 func (s *Server) register() {
 	s.apps, s.people, s.added = nil, nil, added{apps: map[string]App{}, people: map[string]Person{}}
 	for i := range s.cfg.Apps {
@@ -70,8 +72,8 @@ func (s *Server) People() []Person {
 	return out
 }
 
-// AddApp registers an app. An empty AppID and an empty Secret are generated. AddApp returns the
-// app, or an error: [ErrExists], or the problems that [New] would report.
+// AddApp registers an app and returns it. If AppID or Secret is empty, AddApp generates it. AddApp
+// returns [ErrExists] if the appid is taken, or the problems that [New] would report.
 func (s *Server) AddApp(app App) (App, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

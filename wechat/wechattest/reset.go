@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// Reset returns the server to its start: the apps, people and quirks of the [Config], no codes,
-// tokens, consents and QR codes, no faults, an empty log, the time of [Config.Now], and phones
-// without pages and cookies. The seed stays, so openids and unionids stay too. Codes and tokens do
-// not repeat after a Reset, and the ids of the log continue. Reset waits for phones that are
-// opening a page.
+// Reset returns the server to its start. The apps, people and quirks are those of the [Config]
+// again, and the time is that of [Config.Now]. Reset deletes all codes, tokens, consents, QR codes
+// and faults, empties the log, and deletes the pages and cookies of the phones.
+//
+// The seed stays, so openids and unionids stay too. Codes and tokens do not repeat after a Reset,
+// and the ids of the log continue. Reset waits for phones that are opening a page.
 func (s *Server) Reset() {
 	s.mu.Lock()
 	s.state.forget(func(appUser) bool { return true })
@@ -22,9 +23,9 @@ func (s *Server) Reset() {
 	s.phones.reset(s.phones.people()...)
 }
 
-// ResetPerson returns a person to the start: the attributes as configured or added, no codes,
-// tokens and consents, and a phone without page and cookies. An unknown id is an error
-// ([ErrUnknownPerson]).
+// ResetPerson returns a person to the start: the attributes are as configured or added. ResetPerson
+// deletes the person's codes, tokens and consents, and the page and cookies of the phone. An
+// unknown id is an error ([ErrUnknownPerson]).
 func (s *Server) ResetPerson(id string) error {
 	s.mu.Lock()
 	p := s.person(id)
@@ -39,8 +40,8 @@ func (s *Server) ResetPerson(id string) error {
 	return nil
 }
 
-// ResetApp returns an app to the start: the attributes as configured or added, no codes, tokens,
-// consents and QR codes. An unknown appid is an error ([ErrUnknownApp]).
+// ResetApp returns an app to the start: the attributes are as configured or added. ResetApp deletes
+// the app's codes, tokens, consents and QR codes. An unknown appid is an error ([ErrUnknownApp]).
 func (s *Server) ResetApp(appID string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,9 +54,9 @@ func (s *Server) ResetApp(appID string) error {
 	return nil
 }
 
-// forget deletes the codes, tokens, consents and pages of the users that match. A QR code belongs
-// to the user who has scanned it last, or to a user with the appid only. Its long polls end with
-// [QRExpired].
+// forget deletes the codes, tokens, consents and pages of the users that match. A user is a person
+// at an app. A QR code belongs to the user who has scanned it last. Before a scan, it belongs to a
+// user with an appid and no person. The long polls of a deleted QR code end with [QRExpired].
 func (st *state) forget(match func(appUser) bool) {
 	maps.DeleteFunc(st.codes, func(_ string, c *issuedCode) bool { return match(c.appUser) })
 	maps.DeleteFunc(st.accessTokens, func(_ string, t *issuedAccessToken) bool { return match(t.appUser) })
@@ -80,8 +81,8 @@ func (ps *phones) people() []string {
 	return slices.Sorted(maps.Keys(ps.byID))
 }
 
-// reset makes the phones of some people as new: no page, no cookies, WeChat as the browser, and the
-// language not chosen. It waits for a page that a phone is opening.
+// reset returns the phones of some people to the start: no page, no cookies, WeChat as the browser,
+// and no chosen language. It waits for a page that a phone is opening.
 func (ps *phones) reset(people ...string) {
 	for _, id := range people {
 		ps.mu.Lock()

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// notVirtual selects the ids of the person. In snapshot mode (快照页), WeChat gives the app the ids of
-// a virtual account instead.
+// notVirtual is the argument "virtual" for the openid and unionid of a person. In snapshot mode
+// (快照页), WeChat gives the app the ids of a virtual account instead.
 const notVirtual = false
 
 // OpenID returns the person's openid at an app. It does not check that the person and the app
@@ -75,8 +75,8 @@ func (s *Server) UserState(appID, person string) (UserState, error) {
 	return out, nil
 }
 
-// Consent records that a person has consented to an app's snsapi_userinfo: for 30 days, no consent
-// page is shown. It returns [ErrUnknownApp] or [ErrUnknownPerson].
+// Consent records that a person has consented to an app's snsapi_userinfo. WeChat then shows no
+// consent page for 30 days. Consent returns [ErrUnknownApp] or [ErrUnknownPerson].
 func (s *Server) Consent(appID, person string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +95,8 @@ func (s *Server) Consent(appID, person string) error {
 // [Phone.UseFullService] also reloads the page.
 func (s *Server) UseFullService(appID, person string) { s.SetFullService(appID, person, true) }
 
-// SetFullService ends snapshot mode for a person and an app, or lets it apply again.
+// SetFullService sets whether a person uses the full service of an app. If on is true, snapshot
+// mode ends for this person and app. If on is false, snapshot mode applies again.
 func (s *Server) SetFullService(appID, person string, on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +145,7 @@ func (s *Server) Follow(appID, person string, follows bool) error {
 		p.Follows = append(p.Follows, appID)
 		return nil
 	}
-	if slices.Contains(p.Follows, "*") { // every app but this one
+	if slices.Contains(p.Follows, "*") { // "*" is every app: keep all but this one
 		p.Follows = s.appIDs()
 	}
 	p.Follows = slices.DeleteFunc(p.Follows, func(id string) bool { return id == appID })

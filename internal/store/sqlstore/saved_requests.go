@@ -61,26 +61,26 @@ func (b Base) SaveRequest(ctx context.Context, r gateway.SavedRequest, now time.
 	})
 }
 
-// deleteOldRequests returns the statement that deletes the oldest requests with the value $1 in a
-// column, and leaves $2 requests. SQLite requires a LIMIT before OFFSET, so the statement has one
+// deleteOldRequests returns the statement that deletes requests with the value $1 in a column,
+// except the $2 newest ones. SQLite requires a LIMIT before OFFSET, so the statement has a LIMIT
 // that is never reached.
 func (b Base) deleteOldRequests(column string) string {
 	return b.deleteRequests(`
 		SELECT hash FROM saved_requests WHERE ` + column + ` = $1 ORDER BY expires_at DESC LIMIT 1000000 OFFSET $2`)
 }
 
-// deleteRequests returns the statement that deletes the requests whose hashes a query returns. The
-// lock is in a SELECT around the query, so that only the rows to delete are locked. A lock in the
-// query would lock all rows that it reads.
+// deleteRequests returns the statement that deletes the requests whose hashes a query returns. It
+// locks rows in a SELECT around the query, so that only the rows to delete are locked. A lock in
+// the query itself would lock all rows that the query reads.
 func (b Base) deleteRequests(query string) string {
 	return `DELETE FROM saved_requests WHERE ` + b.dialect.InQuery("hash", `
 		SELECT hash FROM saved_requests WHERE `+b.dialect.InQuery("hash", query)+` `+b.dialect.SkipLocked)
 }
 
 // deleteExcessRequests deletes limits.Excess() requests when there are more than limits.Total. The
-// count stops at Total+1, so that a large table is not read to its end. The column place is the
-// number of a request within its network: 1 is the newest. So the requests with the greatest place
-// are the oldest ones of the networks with the most requests. They are deleted first.
+// count stops at Total+1, so that a large table is not read to its end. The column place numbers
+// the requests of a network, and 1 is the newest. So the requests with the greatest place are the
+// oldest requests of the networks with the most requests. They are deleted first.
 func (b Base) deleteExcessRequests(c Conn, now time.Time, limits gateway.SavedRequestLimits) error {
 	var count int
 	err := c.Get(`

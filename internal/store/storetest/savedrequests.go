@@ -82,7 +82,7 @@ var savedRequestCases = []testCase{
 			later := request
 			later.ExpiresAt = after(2 * time.Hour)
 			f.save(later, manyRequests)
-			f.save(request, manyRequests) // does not shorten it
+			f.save(request, manyRequests) // does not shorten its lifetime
 			got, err := f.store.SavedRequest(t.Context(), request.Hash, request.Browser, after(119*time.Minute))
 			wantNoError(t, err)
 			wantEqual(t, "expiry", got.ExpiresAt, later.ExpiresAt)
