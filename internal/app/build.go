@@ -13,7 +13,6 @@ import (
 	"github.com/weigate/weigate/internal/cookie"
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/oidc"
 	"github.com/weigate/weigate/internal/relay"
@@ -173,18 +172,9 @@ func (a *App) newOIDC(c *config.Config, s *services) (*oidc.Handler, error) {
 		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return clients },
 		SignIn: s.signIn, Access: s.policy, Site: s.site, Saved: s.saved, Users: a.store, AppIDs: s.appIDs,
 		Subjects: a.store, Grants: a.store, Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer,
-		Limits: a.limits, SignInOrigins: openOrigins(c.WeChat), OtherAlgorithms: assertionAlgorithms(c.Apps),
+		Limits: a.limits, SignInOrigins: openOrigins(c.WeChat),
 		RequestID: route.RequestID, Observe: a.observeOIDC, Logger: a.options.Logger, Now: a.options.Now,
 	})
-}
-
-// assertionAlgorithms returns the algorithm by which package forwardauth signs assertions, if there
-// is an app of kind forward_auth.
-func assertionAlgorithms(apps []config.App) []string {
-	if slices.ContainsFunc(apps, func(a config.App) bool { return a.Kind == gateway.AppForwardAuth }) {
-		return []string{keys.ES256}
-	}
-	return nil
 }
 
 func (a *App) newRelay(c *config.Config, s *services) (*relay.Handler, error) {

@@ -102,6 +102,7 @@ const (
 	// Paths at the gateway, relative to the path of Config.URL.
 	pathVerify  = "/verify"
 	pathHandoff = "/forward-auth"
+	pathJWKS    = "/forward-auth/jwks"
 
 	// Paths at the root of each host of an app. The host's proxy passes them to the gateway.
 	hostPrefix  = "/.weigate/"
@@ -158,6 +159,7 @@ func New(cfg Config) (*Handler, error) {
 func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathVerify, h.verify, route.CrossSitePost, route.Subrequest, route.LimitedVerify)
 	mux.HandleFunc("GET "+h.path+pathHandoff, h.serveHandoff, route.Limited)
+	mux.HandleFunc("GET "+h.path+pathJWKS, h.serveKeySet, route.LimitedApp)
 	mux.HandleFunc("GET "+pathStart, h.onHost(h.start), route.Limited)
 	mux.HandleFunc("GET "+pathFinish, h.onHost(h.finish), route.Limited)
 	mux.HandleFunc("GET "+pathSignOut, h.onHost(h.askSignOut), route.Limited)

@@ -112,8 +112,9 @@ func (h *Handler) jwks(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Some clients reject the whole set if it has a key of a type that they do not know
-	// (nextcloud/user_oidc#1231, envoyproxy/envoy#9426).
-	keySet, err := h.cfg.Keys.JWKS(r.Context(), append(h.cfg.Clients().algorithms(), h.cfg.OtherAlgorithms...)...)
+	// (nextcloud/user_oidc#1231, envoyproxy/envoy#9426). So the set has only the algorithms that apps
+	// use, and package forwardauth has a key set of its own.
+	keySet, err := h.cfg.Keys.JWKS(r.Context(), h.cfg.Clients().algorithms()...)
 	if err != nil {
 		h.writeError(w, r, "key set", nil, err)
 		return

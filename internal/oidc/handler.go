@@ -58,8 +58,6 @@ type Config struct {
 	// optional: origins to which a sign-in redirects, such as WeChat's; for the
 	// Content-Security-Policy of a response by form_post
 	SignInOrigins []string
-	// optional: algorithms by which other features sign; the key set has these keys too
-	OtherAlgorithms []string
 
 	Address   func(*http.Request) netip.Addr // optional: returns the client's IP address; nil = route.Address
 	RequestID func(context.Context) string   // optional: for events and logs
