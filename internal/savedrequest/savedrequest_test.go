@@ -1,6 +1,7 @@
 package savedrequest_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -119,6 +120,46 @@ func TestStolenKeyContinuesNothingInAnotherBrowser(t *testing.T) {
 	}
 	if w := victim.get(short); !strings.HasPrefix(w.Body.String(), "/continue/") {
 		t.Errorf("the victim: %d %s", w.Code, w.Body)
+	}
+}
+
+// Two users may open the same long link. Each has an own key, so neither can block the other.
+func TestSameRequestOfTwoBrowsers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	first, second := f.browser(), f.browser()
+	own, other := first.get(long(7000)).Body.String(), second.get(long(7000)).Body.String()
+	// without the digit of the cookie
+	if len(own) != len(other) || strings.TrimPrefix(own, "/continue/")[1:] == strings.TrimPrefix(other, "/continue/")[1:] {
+		t.Errorf("the keys are %.200s and %.200s", own, other)
+	}
+	for b, short := range map[*browser]string{first: own, second: other} {
+		if got := b.get(short).Body.String(); got != short {
+			t.Errorf("%.200s continues at %.200s", short, got)
+		}
+	}
+}
+
+// recorder records the limits of the rows.
+type recorder struct {
+	gateway.SavedRequests
+	rows gateway.SavedRequestLimits
+}
+
+func (r *recorder) SaveRequest(ctx context.Context, req gateway.SavedRequest, now time.Time,
+	rows gateway.SavedRequestLimits) error {
+	r.rows = rows
+	return r.SavedRequests.SaveRequest(ctx, req, now, rows)
+}
+
+func TestRowsAreLimitedByDefault(t *testing.T) {
+	t.Parallel()
+	store := &recorder{}
+	f := newFixture(t, func(c *savedrequest.Config) { store.SavedRequests, c.Store = c.Store, store })
+	f.browser().get(long(7000))
+	if want := (gateway.SavedRequestLimits{Total: limit.SavedRequests.Max, PerNetwork: limit.SavedRequestsPerNetwork.Max,
+		PerBrowser: limit.SavedRequestsPerBrowser.Max}); store.rows != want {
+		t.Errorf("the limits are %+v, want %+v", store.rows, want)
 	}
 }
 
