@@ -54,7 +54,8 @@ func (m *MemoryStore) BeginAttempt(
 	m.sweep(now)
 	stored, found := m.attempts[want.ID]
 	if found && stored.Expires.After(now) {
-		// WeChat sometimes sends two codes for one flow. The second code replaces a refused first code.
+		// WeChat sometimes sends two codes for one flow. The second code replaces a refused first
+		// code.
 		secondCode := stored.Outcome.Kind == OutcomeCodeRefused && stored.Code != want.Code &&
 			stored.SecondCodeUntil.After(now)
 		if !secondCode {
@@ -109,7 +110,7 @@ func (m *MemoryStore) CreateSession(ctx context.Context, id string, s Session, n
 			return ErrStoreFull
 		}
 	}
-	m.remove(id) // an expired session of perhaps another user
+	m.remove(id) // an expired session with this id may belong to another user
 	s.ID, s.Scopes = id, slices.Clone(s.Scopes)
 	m.sessions[id] = s
 	if m.idsOf[s.Subject] == nil {

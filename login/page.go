@@ -168,8 +168,9 @@ func (h *Handler) WritePage(w http.ResponseWriter, r *http.Request, p Page) {
 //go:embed pages
 var pageFiles embed.FS
 
-// pages renders the built-in pages. Each page contains its style sheet, script and icon, so that the
-// handler serves no other files. The Content Security Policy allows the first two by their hashes.
+// pages renders the built-in pages. Each page contains its style sheet, script and icon, so that
+// the handler serves no other files. The Content Security Policy allows the style sheet and script
+// by their hashes.
 type pages struct {
 	layout     *template.Template
 	texts      *lang.Catalogue
@@ -200,7 +201,7 @@ func newPages(own string, returnOrigins map[string]bool) (*pages, error) {
 	return p, nil
 }
 
-// embeddedPages is what the embedded files contain.
+// embeddedPages is the content of the embedded files.
 type embeddedPages struct {
 	style, script, icon []byte
 	layout              *template.Template

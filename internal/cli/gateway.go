@@ -36,7 +36,7 @@ func (c configFlag) load(s *invocation) (*config.Config, error) {
 	return conf, nil
 }
 
-// read is load without the warnings.
+// read reads the configuration, and does not print its warnings.
 func (c configFlag) read(s *invocation) (*config.Config, error) {
 	conf, err := config.Load(c.Config, s.getenv)
 	if errors.Is(err, fs.ErrNotExist) {

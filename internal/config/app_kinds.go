@@ -126,8 +126,9 @@ func readOrigins(s *section, v value, a *App) {
 	a.Origins = v.checkedTexts(func(text string) []error { return checkOrigin(text, s.reader.conf.Insecure) })
 }
 
-// readEmailVerified reads the value of the claim email_verified. An app may join users by a verified
-// address. So true requires a domain that the administrator has listed in verified_email_domains.
+// readEmailVerified reads the value of the claim email_verified. An app may join users by a
+// verified address. So true requires a domain that the administrator has listed in
+// verified_email_domains.
 func readEmailVerified(s *section, v value, a *App) {
 	a.EmailVerified = v.choice("false", "omit", "false", "true")
 	if a.EmailVerified == "true" && !slices.Contains(s.reader.conf.VerifiedEmailDomains, a.Email.Domain) {
@@ -137,9 +138,8 @@ func readEmailVerified(s *section, v value, a *App) {
 
 // readHosts reads the hosts of a forward_auth app (an app behind a reverse proxy). Two apps must
 // not share a host name, not even with different ports. Browsers send cookies to all ports of a
-// host, so each app would receive the session cookies of the other app. A wildcard may stand for the
-// host of another app, or the gateway's: package forwardauth gives it only the hosts that nothing
-// else has.
+// host, so each app would receive the session cookies of the other app. A wildcard may stand for
+// the host of another app, or the gateway's: package forwardauth excludes these hosts from it.
 func readHosts(s *section, v value, a *App) {
 	a.Hosts = v.checkedTexts(checkSiteHost)
 	gatewayHost := ""

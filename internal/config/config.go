@@ -152,12 +152,12 @@ type App struct {
 	IDTokenAlg             string            // "RS256" or "ES256"
 	IDTokenClaims          bool              // profile claims also in the ID token, not only in the userinfo response
 	OldIDClaim             bool              // the scope profile adds old_id: the user's id in the former system
-	Claims                 map[string]string // further claims: name → claim whose value it has
+	Claims                 map[string]string // further claims: name → claim whose value the further claim gets
 	Lifetimes              Lifetimes
 
 	// For kind forward_auth: hosts in lower case, without the default port. A host name belongs to
-	// one app only, because browsers send cookies to all ports of a host. "*.apps.example.com" stands
-	// for all hosts with one label in place of the "*".
+	// one app only, because browsers send cookies to all ports of a host. "*.apps.example.com"
+	// stands for all hosts with one label in place of the "*".
 	Hosts     []string
 	Preflight bool // CORS preflights pass without a session
 

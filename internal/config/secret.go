@@ -153,9 +153,9 @@ func (v value) checkSecrets(values []string, limit int) (out []secret) {
 	return out
 }
 
-// pathLike matches the name of a file with a folder or an extension: /run/secrets/wechat,
-// ./wechat, secrets/wechat.txt. A secret that somebody wrote into the key of the file name has
-// neither: an AppSecret is hexadecimal, and base64 does not have the form of lower-case words.
+// pathLike matches the name of a file with a folder or an extension: /run/secrets/wechat, ./wechat,
+// secrets/wechat.txt. It does not match a secret that was written into the key of the file name by
+// mistake: an AppSecret is hexadecimal, and base64 does not have the form of lower-case words.
 var pathLike = regexp.MustCompile(`^(/|\.{1,2}/|[A-Za-z]:\\)?([a-z0-9_.-]*[/\\])*[A-Za-z0-9_-]*(\.[a-z]{1,8})?$`)
 
 // looksLikePath reports whether the name of a file may be shown: it has a folder or an extension.

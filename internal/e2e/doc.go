@@ -7,10 +7,10 @@
 // as in production. In the third, the gateway runs with a simulator that serves only WeChat's own
 // browsers: as a program, or in the process of the test where its clock must move.
 //
-// A test goes its way in English on a desktop and in Chinese on a phone, and checks each page in both
-// widths: title, language, labels, the width of its content, and messages in the console. axe-core,
-// installed by npm, checks it in light and in dark colours. Screenshots are stored in the folder
-// screenshots of $WEIGATE_OUT, or of the folder out in the repository.
+// A test runs its steps in English on a desktop and in Chinese on a phone, and checks each page in
+// both widths: title, language, labels, the width of its content, and messages in the console.
+// axe-core, installed by npm, checks it in light and in dark colours. Screenshots are stored in the
+// folder screenshots of $WEIGATE_OUT, or of the folder out in the repository.
 //
 // Without Chromium or npm the tests fail: "make deps" installs them.
 package e2e

@@ -36,7 +36,7 @@ const (
 	paramTo             = "to"             // origin of the site
 	paramChallenge      = "challenge"      // PKCE challenge of the nonce in the browser's cookie on the site
 	paramReturn         = "return"         // path on the site, percent-encoded; see returnpath.go
-	paramCompactReturn  = "compact_return" // the same for a long path, in the compact form
+	paramCompactReturn  = "compact_return" // a long path on the site, in the compact form
 	paramLoginRequest   = "login_request"  // id of the sign-in from which the browser returns
 	paramReauthenticate = "reauthenticate" // the user pressed the button that signs in again
 	paramToken          = "token"
@@ -119,8 +119,8 @@ func (h *Handler) address(req handoff) string {
 	return savedrequest.Join(address, paramLoginRequest, req.loginRequestID, paramReauthenticate, reauthenticate)
 }
 
-// identity returns the address that identifies the handoff: without the parameters of a sign-in, and
-// whether it is saved or not.
+// identity returns the address that identifies the handoff. The address has no parameters of a
+// sign-in, and is the same whether the handoff is saved or not.
 func (h *Handler) identity(req handoff) string {
 	return h.address(handoff{site: req.site, challenge: req.challenge, target: req.target})
 }
@@ -157,8 +157,8 @@ func (h *Handler) problemPage(req handoff, problem *pageError) web.Page {
 }
 
 // admit asks package admission for the next step. It then redirects to the host with a token,
-// redirects to sign in, or renders a page. When admit returns an error, nothing was written. outcome
-// is what was written, for metrics.
+// redirects to sign in, or renders a page. When admit returns an error, nothing was written.
+// outcome is what was written, for metrics.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) (outcome string, err error) {
 	s, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
@@ -241,7 +241,8 @@ func (req handoff) withLoginRequest(loginRequestID string) handoff {
 }
 
 // beginSignIn redirects the browser to sign in. If the sign-in fails, its pages link to the same
-// handoff. Another browser does not have the nonce: the link to copy leads to the start on the host.
+// handoff. Another browser does not have the nonce: the link to copy leads to the start on the
+// host.
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req handoff, reauthenticate bool) error {
 	id := admission.NewLoginRequestID(h.identity(req))
 	restart := handoff{site: req.site, challenge: req.challenge, target: req.target, savedAs: req.savedAs}
@@ -276,8 +277,8 @@ func (h *Handler) newToken(ctx context.Context, req handoff, s session.Browser,
 	if subject.Pinned {
 		c.Grant.Subject = subject.Value
 	} else {
-		// PutCode pins it, if no subject is pinned yet: the app always gets this subject for the
-		// user.
+		// PutCode pins this subject, if none is pinned yet: the app always gets this subject for
+		// the user.
 		c.PinSubject = subject.Value
 	}
 	err := h.cfg.Grants.PutCode(ctx, c)

@@ -82,10 +82,10 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Observe(observation)
 }
 
-// isPreflight reports whether a browser asks the site with r whether a script of another origin may
-// send a request (Fetch standard, CORS-preflight). Browsers send no cookies with it. All headers of
-// the method must say OPTIONS: a client may have added one that its proxy does not set, and would
-// otherwise send any request without a session.
+// isPreflight reports whether r is for a CORS preflight (Fetch standard): a browser asks the site
+// whether a script of another origin may send a request. Browsers send no cookies with a preflight.
+// Every header with the method must contain OPTIONS. The reason: a client may add such a header if
+// its proxy does not set it, and could otherwise send any request without a session.
 func isPreflight(r *http.Request) bool {
 	methods := append(r.Header.Values("X-Forwarded-Method"), r.Header.Values("X-Original-Method")...)
 	for _, method := range methods {
@@ -220,9 +220,10 @@ func (h *Handler) showPleaseSignIn(w http.ResponseWriter, r *http.Request, s *si
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, App: s.app.Name, Go: s.startURL("/"), Logged: true})
 }
 
-// redirect redirects a browser to sign in. For a long address, it shows a page that continues there:
-// a proxy may accept no longer headers. The status is not 2xx, with which a proxy would let the
-// request through. nginx passes on neither. It gets the status 401, and then requests pathRefused.
+// redirect redirects a browser to sign in. For a long address, it shows a page that continues at
+// the address: a proxy may not accept headers of this length. The status of the page is not 2xx,
+// because a proxy would then let the request through. nginx passes on neither a redirect nor a
+// page. So nginx gets the status 401, and then requests pathRefused.
 func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, req forwardedRequest, address string) {
 	switch {
 	case req.nginx:
@@ -284,8 +285,8 @@ func (h *Handler) showFailure(w http.ResponseWriter, r *http.Request, req forwar
 	h.cfg.Site.Show(w, r, page)
 }
 
-// refused serves what the browser gets for a request that /verify has denied: a redirect to sign in,
-// or a page. nginx requests it through error_page, with the headers of the original request.
+// refused serves what the browser gets for a request that /verify has denied: a redirect to sign
+// in, or a page. nginx requests it through error_page, with the headers of the original request.
 func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
 	setPrivateOnHost(w)
 	req, err := h.parseForwarded(r)

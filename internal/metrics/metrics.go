@@ -25,8 +25,8 @@
 //
 // Every label has few values, since each combination of values is a time series in Prometheus. This
 // package has lists of the known values. A value from a request that is not in its list counts as
-// "other", so clients cannot create time series. No label contains an openid, a user id or a secret. All methods
-// may be called on a nil *Metrics, and then do nothing.
+// "other", so clients cannot create time series. No label contains an openid, a user id or a
+// secret. All methods may be called on a nil *Metrics, and then do nothing.
 package metrics
 
 import (
@@ -248,8 +248,8 @@ func relayOutcomes() []string {
 }
 
 // ForwardAuth counts one response of package forwardauth. app is the id of a configured app, or ""
-// if the request identified none. outcome is "ok", what the response is instead, or the kind of the
-// error page.
+// if the request identified none. outcome is "ok", another result such as "sign_in", or the kind of
+// the error page.
 func (m *Metrics) ForwardAuth(endpoint, app, outcome string) {
 	if m == nil {
 		return

@@ -19,7 +19,7 @@ const (
 	EmailSynthetic = "synthetic" // sub@Domain, not verified: for apps that require an address
 )
 
-// Values of Client.EmailVerified: what the claim email_verified of a synthetic address is.
+// Values of Client.EmailVerified: the value of the claim email_verified for a synthetic address.
 const (
 	EmailVerifiedOmit  = "omit"  // no claim
 	EmailVerifiedFalse = "false" // the default
@@ -74,8 +74,8 @@ type Client struct {
 	OldIDClaim    bool   // the scope profile has the claim old_id: an imported user's id before the import
 	Lifetimes     Lifetimes
 
-	// Further claims, each with the value of another claim: name → claim. A further claim is present
-	// when the other claim is, so it needs the same scope.
+	// Further claims, each with the value of another claim: name → claim. A further claim is
+	// present when the other claim is, so it needs the same scope.
 	Claims map[string]string
 }
 
@@ -109,7 +109,8 @@ func NewRegistry(clients []Client) (*Registry, error) {
 	return reg, nil
 }
 
-// responseModes returns the response modes that some app may use; without apps, all.
+// responseModes returns the response modes that at least one app may use. Without apps, it returns
+// all.
 func (reg *Registry) responseModes() []string {
 	if len(reg.byID) == 0 {
 		return responseModes()
@@ -119,8 +120,8 @@ func (reg *Registry) responseModes() []string {
 	})
 }
 
-// algorithms returns the algorithms by which ID tokens of some app are signed. RS256 is the first,
-// and the only one without apps.
+// algorithms returns the algorithms by which ID tokens of the apps are signed. RS256 is the first,
+// and without apps it is the only one.
 func (reg *Registry) algorithms() (out []string) {
 	for _, alg := range []string{keys.RS256, keys.ES256} {
 		if reg.some(func(c *Client) bool { return c.IDTokenAlg == alg }) {
@@ -144,7 +145,7 @@ func (reg *Registry) claims() (out []string) {
 	return slices.Compact(out)
 }
 
-// some reports whether a condition is true for one of the apps or more.
+// some reports whether a condition is true for at least one app.
 func (reg *Registry) some(condition func(*Client) bool) bool {
 	for _, c := range reg.byID {
 		if condition(c) {

@@ -28,8 +28,9 @@ const (
 	scopeGroups  = "groups"
 	scopeWeChat  = "wechat"
 	scopeOffline = "offline_access"
-	// Scopes of OpenID Connect Core, section 5.4, for which WeChat has no data. They are granted and
-	// bring no claims: some clients fail if a standard scope is not granted (oauthlib/oauthlib#562).
+	// Scopes of OpenID Connect Core, section 5.4, for which WeChat has no data. They are granted
+	// and bring no claims: some clients fail if a standard scope is not granted
+	// (oauthlib/oauthlib#562).
 	scopePhone   = "phone"
 	scopeAddress = "address"
 )
@@ -189,8 +190,8 @@ func quoted(words []string) string {
 	return "'" + text + "'"
 }
 
-// rejectUnsupported rejects the features of OpenID Connect that this provider does not support, with
-// the error code that the standard defines for each.
+// rejectUnsupported rejects the features of OpenID Connect that this provider does not support,
+// with the error code that the standard defines for each.
 func rejectUnsupported(q url.Values) error {
 	switch {
 	case q.Has("request"):
@@ -265,8 +266,8 @@ func (h *Handler) requestURL(req *authorizeRequest, pairs ...string) string {
 	return h.path + pathAuthorize + "?" + q.Encode()
 }
 
-// shorten saves a request that is too long for a cookie, so that continueURL returns short addresses.
-// With false, it has written the response.
+// shorten saves a request that is too long for a cookie, so that continueURL returns short
+// addresses. When it returns false, it has written the response.
 func (h *Handler) shorten(w http.ResponseWriter, r *http.Request, req *authorizeRequest) bool {
 	address := h.requestURL(req)
 	short, ok := h.cfg.Saved.Shorten(w, r, address)

@@ -200,8 +200,8 @@ func (h *Handler) requestURL(req *request, pairs ...string) string {
 	return b.String()
 }
 
-// shorten saves a request that is too long for a cookie, so that continueURL returns short addresses.
-// With false, it has written the response.
+// shorten saves a request that is too long for a cookie, so that continueURL returns short
+// addresses. When it returns false, it has written the response.
 func (h *Handler) shorten(w http.ResponseWriter, r *http.Request, req *request) bool {
 	address := h.requestURL(req)
 	short, ok := h.cfg.Saved.Shorten(w, r, address)

@@ -45,10 +45,10 @@ func secretMatches(known []SecretHash, sent []string, compare func(x, y []byte) 
 // address. Most apps authenticate far more often; the longest pause is the night.
 const authenticatedLately = 24 * time.Hour
 
-// Failures limits the wrong secrets of an app from one address, by limit.WrongSecrets. An attacker
-// who guesses the secret does not lock out the app at another address. If the attacker shares the
-// app's address, the app is not locked out while it authenticated from there lately. Right secrets
-// are not counted.
+// Failures limits the wrong secrets of an app from one address, by limit.WrongSecrets. Right
+// secrets are not counted. An attacker who guesses the secret does not lock out the app at another
+// address. If the attacker shares the app's address, the app is not locked out either while its
+// last right secret from there is recent.
 //
 // client is the id of a configured app, or "" for all unknown ids together. A loopback address is
 // not counted: it belongs to a proxy that is missing in the configuration of trusted proxies. All

@@ -67,8 +67,8 @@ func NewMux() *Mux { return &Mux{mux: http.NewServeMux(), policies: map[string]P
 // Handle registers a route. The pattern has the syntax of [http.ServeMux]. It panics if the
 // policies have no rate limit or more than one, and for an invalid pattern.
 //
-// The handler, the log and the metrics get a [http.Request] whose Pattern has no method: routes
-// have one form there, whether their pattern has a method or not.
+// The handler, the log and the metrics get a [http.Request] whose Pattern has no method. So a route
+// has the same name there, whether its pattern has a method or not.
 func (m *Mux) Handle(pattern string, handler http.Handler, policies ...Policy) {
 	var all Policy
 	for _, p := range policies {
@@ -138,16 +138,16 @@ const (
 // Config holds the settings of a [Router]. Origin, Mux and Fail are required.
 type Config struct {
 	Mux *Mux // the routes and their policies
-	// the gateway's origin. POST requests from this origin are always accepted. Without it, they are
-	// compared with the Host header, and rejected behind a proxy that changes this header.
+	// the gateway's origin. POST requests from this origin are always accepted. Without it, they
+	// are compared with the Host header, and rejected behind a proxy that changes this header.
 	Origin         string
 	TrustedProxies []netip.Prefix // their X-Forwarded-For is read; empty = no peer is trusted
 
 	// Limits counts the requests; nil allows all. It is kept when the configuration is reloaded.
 	Limits *limit.Limiter
-	// Browser returns the key by which a browser is counted. It must return one key for all requests
-	// with one session, and "" for a cookie that the gateway did not issue. Otherwise a client could
-	// make up a new browser for each request. nil = browsers are not counted.
+	// Browser returns the key by which a browser is counted. It must return one key for all
+	// requests with one session, and "" for a cookie that the gateway did not issue. Otherwise a
+	// client could make up a new browser for each request. nil = browsers are not counted.
 	Browser        func(*http.Request) string
 	CookiePrefixes []string // prefixes of the names of the gateway's cookies; handlers get no others
 
@@ -209,8 +209,9 @@ func Address(r *http.Request) netip.Addr {
 	return peer(r)
 }
 
-// Wrap returns a handler that assigns the request id and the client's address, sets headers, applies
-// the policies of the route, and then calls next. next is Config.Mux, perhaps wrapped for metrics.
+// Wrap returns a handler that assigns the request id and the client's address, sets headers,
+// applies the policies of the route, and then calls next. next is Config.Mux, perhaps wrapped for
+// metrics.
 func (rt *Router) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := strings.ToLower(rand.Text()[:10])

@@ -109,8 +109,8 @@ func New(cfg Config) (*Requests, error) {
 const (
 	pathContinue = "/continue/" // the key of a saved request follows
 
-	// paramRetry marks a request that the browser repeats after it got the cookie. Without the mark, a
-	// browser without cookies would repeat it endlessly.
+	// paramRetry marks a request that the browser repeats after it got the cookie. Without the
+	// mark, a browser without cookies would repeat it endlessly.
 	paramRetry = "weigate_retry"
 
 	// maxShort is the greatest length of an address that is not saved. A feature adds parameters of
@@ -164,8 +164,8 @@ func (s *Requests) Shorten(w http.ResponseWriter, r *http.Request, address strin
 		return "", false
 	}
 	browser := browsers[0]
-	// The browser may already be at the short address of this request. Then it keeps its cookie, and
-	// the request is saved again only if it expires soon.
+	// If the browser is at the short address of this request already, the request stays under its
+	// cookie. It is saved again only if it expires soon.
 	if opened, ok := r.Context().Value(openedKey{}).(opened); ok && opened.saved.Address == address {
 		browser = opened.browser
 		if opened.saved.ExpiresAt.Sub(now) > limit.SavedRequestTime.Duration/2 {
@@ -188,8 +188,8 @@ func (s *Requests) Shorten(w http.ResponseWriter, r *http.Request, address strin
 	return s.shortAddress(browser, saved), true
 }
 
-// shortAddress returns the address of a saved request. It begins with the digit of the cookie under
-// whose secret the request was saved.
+// shortAddress returns the address of a saved request. The digit of the cookie precedes the key,
+// because the request was saved under the secret of this cookie.
 func (s *Requests) shortAddress(b browser, key string) string {
 	return s.path + pathContinue + strings.TrimPrefix(b.name, cookieName) + key
 }
@@ -220,10 +220,10 @@ func (s *Requests) setCookie(w http.ResponseWriter, r *http.Request, address str
 // Respond with the page web.TooMany.
 var ErrTooMany = errors.New("savedrequest: too many requests of this network were saved")
 
-// Save stores an address for the browser that sent r, and returns its key. secret is a random secret
-// that only this browser has, in a cookie: another browser cannot open the address. The caller must
-// have received the secret from the browser, so that clients without cookies store nothing. Saving
-// the same address again extends its lifetime and returns the same key.
+// Save stores an address for the browser that sent r, and returns its key. secret is a random
+// secret that only this browser has, in a cookie: another browser cannot open the address. The
+// caller must have received the secret from the browser, so that clients without cookies store
+// nothing. Saving the same address again extends its lifetime and returns the same key.
 //
 // address may have limit.RequestAddress bytes. Save does not check where address leads. The caller
 // must check this when it saves or opens the address.

@@ -192,8 +192,9 @@ func (h *Handler) checkReturn(w http.ResponseWriter, r *http.Request, address st
 	return returnTo, true
 }
 
-// shortenReturn returns a valid return address that a cookie can keep. A longer one becomes the short
-// address of a saved request. When it returns false, it has written the response.
+// shortenReturn returns a valid return address that a cookie can keep. It saves a longer address,
+// and returns the short address of the saved request. When it returns false, it has written the
+// response.
 func (h *Handler) shortenReturn(w http.ResponseWriter, r *http.Request, address string) (string, bool) {
 	returnTo, ok := h.checkReturn(w, r, address)
 	if !ok {

@@ -15,8 +15,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// route is an endpoint of the JSON API. docs/en/simulator.md documents each with its request and
-// its answer; a test compares.
+// route is an endpoint of the JSON API. docs/en/simulator.md documents each endpoint with its
+// request and its answer, and a test compares the document with the routes.
 type route struct {
 	method, path string
 	does         string // what it does, for GET /api
@@ -171,8 +171,8 @@ func asAPIError(err error) *apiError {
 	return out
 }
 
-// readJSON decodes the body of a request into a pointer to a struct. An empty body leaves it
-// unchanged. The error of an unknown field names the known ones.
+// readJSON decodes the body of a request into a pointer to a struct. An empty body leaves the
+// struct unchanged. The error for an unknown field lists the known fields.
 func readJSON(r *http.Request, into any) error {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()

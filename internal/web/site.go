@@ -60,8 +60,8 @@ type Site struct {
 	layout *template.Template
 	texts  *lang.Catalogue
 
-	// page.js shows times and copies links. scan.js waits for the phone in a sign-in by scan. form.js
-	// sends the form of Page.Post.
+	// page.js shows times and copies links. scan.js waits for the phone in a sign-in by scan.
+	// form.js sends the form of Page.Post.
 	pageScript, scanScript, formScript template.JS
 	policies                           policies
 
@@ -92,7 +92,7 @@ func New(cfg Config) (*Site, error) {
 	return s, nil
 }
 
-// embedded is what the embedded files contain.
+// embedded is the content of the embedded files.
 type embedded struct {
 	style                              []byte
 	pageScript, scanScript, formScript template.JS

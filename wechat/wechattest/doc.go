@@ -84,7 +84,7 @@
 //   - Mini-programs (/sns/jscode2session), third-party platforms (component endpoints), WeCom,
 //     payment.
 //   - The global access_token: every path below /cgi-bin/, /card/ and the other folders of its
-//     calls gets 40066. A [Fault] with a Body can stand in for one.
+//     calls gets 40066. A [Fault] with a Body can replace one of them.
 //   - The sign-in with snsapi_userinfo but without a consent page, for followers who open the app
 //     from the account's menu. The simulator shows the consent page.
 //   - Desktop quick login, and the styles of wxLogin.js except the plain one.

@@ -62,7 +62,7 @@ func (d *device) setDefaultLanguage(tag string) {
 	d.defaultLanguage = tag
 }
 
-// reset makes the device as new.
+// reset returns the device to the start: WeChat as the browser, no cookies, and no chosen language.
 func (d *device) reset() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -112,7 +112,7 @@ func (s *Server) snsResponse(body string, code int) response {
 }
 
 // isGlobalCall reports whether a path is one of the calls with the global access token, such as
-// /cgi-bin/token. The simulator has none of them. A [Fault] with a Body can stand in for one.
+// /cgi-bin/token. The simulator has none of them. A [Fault] with a Body can replace one.
 func isGlobalCall(path string) bool {
 	for _, folder := range []string{"/cgi-bin/", "/card/", "/customservice/", "/datacube/", "/semantic/", "/wxa/",
 		"/wxaapi/"} {
@@ -124,8 +124,8 @@ func isGlobalCall(path string) bool {
 }
 
 // unknownCGI serves the calls with the global access token: WeChat's error for a path that does not
-// exist. There the request id follows without a comma, and the content type has no charset but an
-// "encoding" (wechatpy/wechatpy#121).
+// exist. In this answer the request id follows without a comma, and the content type has no charset
+// but an "encoding" (wechatpy/wechatpy#121).
 func (s *Server) unknownCGI(r *request) response {
 	text := errmsg(codeBadURL) + s.ids.cgiSuffix(s.quirks.Suffix, s.now())
 	var b jsonObject
