@@ -59,6 +59,7 @@ type Page struct {
 	AgainURL   string // the main button: starts the sign-in (again), or on some errors opens the home page
 	WithoutURL string // the target of a link: continues without nickname and avatar
 	WebsiteURL string // signs in by a QR code instead
+	CancelURL  string // on PageSignOut: where the user continues without signing out
 	CopyURL    string // the URL that the user should open in WeChat, or in another browser
 
 	// DeclineURL and SignOutURL are each the action of a form (POST). The form has one field,

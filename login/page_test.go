@@ -53,7 +53,8 @@ func TestCataloguesAreEqual(t *testing.T) {
 	t.Parallel()
 	en, zh := words(t, "en"), words(t, "zh-CN")
 	used := map[string]bool{"copy.label": true, "copy.do": true, "copy.done": true,
-		"website": true, "without": true, "request": true, "sign_out.do": true}
+		"website": true, "without": true, "request": true, "sign_out.do": true,
+		"sign_out.cancel": true}
 	for _, kind := range allKinds() {
 		for _, part := range []string{".title", ".text", ".button"} {
 			used[string(kind)+part] = true
@@ -115,7 +116,8 @@ func TestPagesStayPages(t *testing.T) {
 				"hostile": {
 					RequestID: hostile, AgainURL: "javascript:alert(1)//" + hostile, WithoutURL: "javascript:alert(2)",
 					WebsiteURL: "data:text/html," + hostile,
-					CopyURL:    hostile, DeclineURL: "javascript:alert(3)", SignOutURL: "javascript:alert(4)", Return: hostile,
+					CopyURL:    hostile, DeclineURL: "javascript:alert(3)", SignOutURL: "javascript:alert(4)",
+					CancelURL: "javascript:alert(5)", Return: hostile,
 					Nickname: hostile, Text: hostile,
 				},
 			} {

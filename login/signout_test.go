@@ -66,7 +66,8 @@ func TestGETChangesNothing(t *testing.T) {
 		t.Error("a GET ended the session")
 	}
 	body := s.wantPage(b.get("/sign-out?return=/bye"), login.PageSignOut, 200)
-	if !strings.Contains(body, `method="post"`) || !strings.Contains(body, `value="/bye"`) {
+	if !strings.Contains(body, `method="post"`) || !strings.Contains(body, `value="/bye"`) ||
+		!strings.Contains(body, `href="`+s.origin+`/bye">Cancel<`) {
 		t.Errorf("page: %s", body)
 	}
 	s.wantGo(b.post("/sign-out", url.Values{"return": {"/bye"}}), "/bye")

@@ -230,7 +230,8 @@ type Data struct {
 	LoginRequestID  string   `json:"login_request,omitempty"`
 	ProfileDeclined bool     `json:"declined,omitempty"`
 	Scopes          []string `json:"scopes,omitempty"`
-	Scan            *Scan    `json:"scan,omitempty"`
+	Browser         string   `json:"browser,omitempty"` // name of the browser, if it signed in itself
+	Scan            *Scan    `json:"scan,omitempty"`    // if a phone signed it in
 }
 
 // Scan describes a browser that a phone has signed in. Its user sees it on the phone and on their

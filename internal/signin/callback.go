@@ -13,6 +13,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/useragent"
 	"github.com/weigate/weigate/internal/web"
 	"github.com/weigate/weigate/wechat"
 )
@@ -280,6 +281,7 @@ func (h *Handler) completion(
 	}
 	sessionData := session.Data{
 		LoginRequestID: data.LoginRequestID, ProfileDeclined: h.profileDeclined(r.WithContext(ctx), a),
+		Browser: useragent.Of(r).String(),
 	}
 	for _, scope := range a.Scopes {
 		sessionData.Scopes = append(sessionData.Scopes, string(scope))

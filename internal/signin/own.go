@@ -61,7 +61,9 @@ func (h *Handler) home(w http.ResponseWriter, r *http.Request) {
 // browser.
 func (h *Handler) listedSession(s gateway.Session, current bool) web.Session {
 	out := web.Session{ID: session.FormID(s.Hash), Current: current, Since: s.CreatedAt, Seen: s.SeenAt}
-	if scan := session.ReadData(s.Data).Scan; scan != nil {
+	data := session.ReadData(s.Data)
+	out.Browser = data.Browser
+	if scan := data.Scan; scan != nil {
 		out.Scan, out.Browser, out.MaskedIP = true, scan.Browser, scan.MaskedIP
 	}
 	if !current {
@@ -135,9 +137,12 @@ func (h *Handler) askSignOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// If the store cannot be read, the page is shown without the nickname.
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.SignOut, User: &web.User{Nickname: b.User.Nickname}, Forms: []web.Form{{
-		Action: h.path + pathSignOut, Label: web.LabelSignOut, Fields: map[string]string{"return": returnTo},
-	}}})
+	h.cfg.Site.Show(w, r, web.Page{
+		Kind: web.SignOut, User: &web.User{Nickname: b.User.Nickname}, Back: h.returns.Absolute(returnTo),
+		Forms: []web.Form{{
+			Action: h.path + pathSignOut, Label: web.LabelSignOut, Fields: map[string]string{"return": returnTo},
+		}},
+	})
 }
 
 // signOut serves POST /sign-out. It ends the session of this browser and continues at the return

@@ -42,7 +42,7 @@ type Session struct {
 	Current     bool   // it is this browser
 	Since, Seen time.Time
 	Scan        bool   // the browser was signed in by scan: the user confirmed on a phone
-	Browser     string // with Scan: name of the browser; "" = unknown
+	Browser     string // name of the browser; "" = unknown
 	MaskedIP    string // with Scan: IP address, without its last part; "" = unknown
 	SignOut     string // address for the POST of the button that signs this browser out; "" = no button
 }
