@@ -260,7 +260,9 @@ func (h *Handler) showSignOutPage(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	p := Page{Kind: PageSignOut, SignOutURL: h.address(pathSignOut), Return: returnTo, CancelURL: h.returns.Absolute(returnTo)}
+	p := Page{
+		Kind: PageSignOut, SignOutURL: h.address(pathSignOut), Return: returnTo, CancelURL: h.returns.Absolute(returnTo),
+	}
 	s, err := h.Session(r)
 	switch {
 	case errors.Is(err, ErrNoSession):
