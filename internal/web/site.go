@@ -216,8 +216,12 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 		p.Status = style.status
 	}
 	language := cmp.Or(p.Lang, lang.FromRequest(r))
+	texts := s.texts.In(language)
+	if p.ContinueAfter == 0 && !texts.Has(string(p.Kind)+".button") {
+		p.Go = "" // the page would show no button for it, and needs another next step
+	}
 	s.addNextStep(r, &p)
-	v := view{Page: p, Site: s.cfg.Names, Lang: language, Tone: style.tone, texts: s.texts.In(language)}
+	v := view{Page: p, Site: s.cfg.Names, Lang: language, Tone: style.tone, texts: texts}
 	v.Scripts, v.policy = s.scripts(p)
 	textOf, err := v.textsFor(p.App, s.cfg.Names.Title)
 	if err != nil {

@@ -232,6 +232,11 @@ func TestEveryPageHasANextStep(t *testing.T) {
 	if body := w.Body.String(); !strings.Contains(body, `id="home" href="`+home+`"`) || strings.Contains(body, `id="go"`) {
 		t.Errorf("after a form: %s", body)
 	}
+	// The page of a blocked user has no main button, so its address is not a next step.
+	blocked := show(s, lang.English, web.Page{Kind: web.Blocked, Go: "/sign-in"}).Body.String()
+	if !strings.Contains(blocked, home) {
+		t.Errorf("blocked: %s", blocked)
+	}
 	// A page with a button of its own gets no other.
 	body := show(s, lang.English, web.Page{Kind: web.Lost, Go: "/sign-in"}).Body.String()
 	if strings.Contains(body, home) {
