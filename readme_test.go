@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/cli"
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -141,6 +142,7 @@ func TestReadmeProgramSignsIn(t *testing.T) {
 		"WECHAT_SECRET="+account.Secret,
 	)
 	app.Stdout, app.Stderr = &said, &said
+	app.SysProcAttr = fixture.ChildAttributes()
 	if err := app.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	redisstore "github.com/weigate/weigate/examples/redis"
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/login"
 	"github.com/weigate/weigate/login/storetest"
 )
@@ -54,7 +55,7 @@ func (s *server) run() {
 	_, port, _ := strings.Cut(s.address, ":")
 	s.cmd = exec.Command(s.program, "--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
 		"--appendonly", "yes")
-	s.cmd.SysProcAttr = childAttributes()
+	s.cmd.SysProcAttr = fixture.ChildAttributes()
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 func started(t *testing.T, pattern string, args ...string) []string {
 	t.Helper()
 	cmd := exec.Command(weigate, args...)
-	cmd.Dir = t.TempDir()
+	cmd.Dir, cmd.SysProcAttr = t.TempDir(), childAttributes()
 	out, in := io.Pipe()
 	cmd.Stdout, cmd.Stderr = in, in
 	if err := cmd.Start(); err != nil {

@@ -42,6 +42,7 @@ func simulator(t *testing.T) (addr, caFile string) {
 	sim := exec.Command(weigate, "sim", "--addr", "127.0.0.1:0", "--control-addr", "127.0.0.1:0",
 		"--tls-addr", "127.0.0.1:0", "--ca-out", caFile, "--consent-as", "alice",
 		"--app", "wx0123456789abcdef:0123456789abcdef0123456789abcdef:shop.example.com")
+	sim.SysProcAttr = childAttributes()
 	output, err := sim.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

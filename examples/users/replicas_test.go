@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
 	"github.com/weigate/weigate/wechat/wechattest"
@@ -92,7 +93,7 @@ func startReplicas(t *testing.T) *replicas {
 func (r *replicas) run(cmd *exec.Cmd, address string) {
 	r.t.Helper()
 	cmd.Stdout, cmd.Stderr = r, r
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = fixture.ChildAttributes()
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"cmp"
 	"database/sql"
 	"io/fs"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"testing"
 
 	_ "modernc.org/sqlite"
+
+	fixtures "github.com/weigate/weigate/internal/fixture"
 )
 
 // oneError matches one error and at most one hint.
@@ -25,7 +28,7 @@ func (g *fixture) checkRefused(as *syscall.SysProcAttr, exe string, words ...str
 	g.t.Helper()
 	for _, command := range []string{"serve", "check"} {
 		cmd := exec.Command(exe, command)
-		cmd.Dir, cmd.SysProcAttr = g.dir, as
+		cmd.Dir, cmd.SysProcAttr = g.dir, cmp.Or(as, fixtures.ChildAttributes())
 		var errs strings.Builder
 		cmd.Stderr = &errs
 		err := cmd.Run()
@@ -118,7 +121,7 @@ func TestServeOnAReadOnlyDatabase(t *testing.T) {
 			}
 			defer os.Chmod(data, 0o700)
 			cmd := exec.Command(exe, "serve")
-			cmd.Dir, cmd.SysProcAttr = g.dir, as
+			cmd.Dir, cmd.SysProcAttr = g.dir, cmp.Or(as, fixtures.ChildAttributes())
 			out, err := cmd.CombinedOutput()
 			stderr := string(out)
 			want := "weigate: error: store (SQLite, " + filepath.Join(data, "w.db") + "): "
@@ -196,8 +199,9 @@ func other(t *testing.T, dir string) (*syscall.SysProcAttr, string) {
 			t.Fatal(err)
 		}
 	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}},
-		filepath.Join(own, "weigate")
+	as := fixtures.ChildAttributes()
+	as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return as, filepath.Join(own, "weigate")
 }
 
 // TestServeOnAFullDisk fills the disk of a running gateway: existing sessions remain valid, new

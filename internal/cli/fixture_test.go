@@ -137,7 +137,7 @@ apps:
 // command returns a command that runs while the gateway may be running.
 func (g *fixture) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("weigate", args...)
-	cmd.Dir = g.dir
+	cmd.Dir, cmd.SysProcAttr = g.dir, fixtures.ChildAttributes()
 	return cmd
 }
 
@@ -153,7 +153,7 @@ func (g *fixture) serve() {
 	g.cmd, g.ended = g.command("serve"), make(chan struct{})
 	if g.instrumented {
 		g.cmd = exec.Command(instrumented, "serve")
-		g.cmd.Dir = g.dir
+		g.cmd.Dir, g.cmd.SysProcAttr = g.dir, fixtures.ChildAttributes()
 	}
 	g.errs, g.out = &fixtures.Buffer{}, newOutput()
 	g.cmd.Stdout, g.cmd.Stderr = g.out, io.MultiWriter(g.errs, g.out.log())

@@ -170,7 +170,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	r := &running{cmd: exec.Command(exe, args...), stderr: &fixtures.Buffer{},
 		out: newOutput()}
-	r.cmd.Dir = ts.MkAbs(".")
+	r.cmd.Dir, r.cmd.SysProcAttr = ts.MkAbs("."), fixtures.ChildAttributes()
 	r.cmd.Env = append(os.Environ(), "LC_ALL="+ts.Getenv("LC_ALL"), "TMPDIR="+ts.MkAbs("."))
 	r.cmd.Stdout, r.cmd.Stderr = r.out, io.MultiWriter(r.stderr, r.out.log())
 	ts.Check(r.cmd.Start())

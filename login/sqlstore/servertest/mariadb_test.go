@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/weigate/weigate/internal/fixture"
 )
 
 // server is a MariaDB server with a data folder of its own.
@@ -53,7 +55,7 @@ func (s *server) command(name string, arguments ...string) (*exec.Cmd, error) {
 	arguments = append([]string{"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data")}, arguments...)
 	cmd := exec.Command(path, arguments...)
 	cmd.Dir = s.dir
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = fixture.ChildAttributes()
 	if os.Getuid() == 0 {
 		cmd.SysProcAttr.Credential, err = serverUser()
 	}

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package redisstore_test
-
-import "syscall"
-
-// childAttributes returns no attributes: only Linux can end a child with its parent.
-func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
