@@ -23,6 +23,7 @@ type brokenStore struct {
 	deleted atomic.Int32                // sessions deleted
 	update  func() error                // instead of UpdateSession, when not nil
 	updates atomic.Int32                // calls of UpdateSession
+	remove  func() error                // instead of DeleteSession and DeleteSessionsOf, when not nil
 }
 
 func (s *brokenStore) BeginAttempt(ctx context.Context, want login.Attempt, now time.Time) (login.Attempt, bool,
@@ -65,7 +66,17 @@ func (s *brokenStore) UpdateSession(ctx context.Context, id string, u login.Sess
 
 func (s *brokenStore) DeleteSession(ctx context.Context, id string) error {
 	s.deleted.Add(1)
+	if s.remove != nil {
+		return s.remove()
+	}
 	return s.MemoryStore.DeleteSession(ctx, id)
+}
+
+func (s *brokenStore) DeleteSessionsOf(ctx context.Context, subject, except string) error {
+	if s.remove != nil {
+		return s.remove()
+	}
+	return s.MemoryStore.DeleteSessionsOf(ctx, subject, except)
 }
 
 // dies serves a request whose handler panics, as in a process that dies.

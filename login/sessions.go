@@ -2,6 +2,8 @@ package login
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -31,8 +33,12 @@ func (h *Handler) Sessions(ctx context.Context, subject string) ([]Session, erro
 }
 
 // SignOutUser deletes all sessions of a user, in every browser. A sign-in of the user that is in
-// progress can still create a session. To block a user, first let Config.OnSignIn refuse the user,
-// and then call SignOutUser.
+// progress can still create a session.
+//
+// To block a user, first let Config.OnSignIn refuse the user, and then call SignOutUser. A sign-in
+// that OnSignIn accepted just before can still create its session, within 15 seconds. Therefore look
+// the user up in each request as well, as examples/users does, or call SignOutUser again after 15
+// seconds.
 func (h *Handler) SignOutUser(ctx context.Context, subject string) error {
 	if err := h.cfg.Store.DeleteSessionsOf(ctx, subject, ""); err != nil {
 		return fmt.Errorf("login: end the sessions of a user: %w", err)
@@ -59,6 +65,10 @@ func (h *Handler) SignOutOthers(r *http.Request) error {
 // user has no session with this id. The id may therefore come from a form that the user sends:
 // SignOutSession does not delete the session of another user.
 func (h *Handler) SignOutSession(ctx context.Context, subject, id string) error {
+	// Some stores return an error for an id that they cannot hold, such as one with a zero byte.
+	if raw, err := hex.DecodeString(id); err != nil || len(raw) != sha256.Size {
+		return ErrNoSession
+	}
 	s, err := h.cfg.Store.Session(ctx, id, h.cfg.Now())
 	switch {
 	case errors.Is(err, ErrNoSession):

@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/weigate/weigate/login"
+	"github.com/weigate/weigate/wechat"
 )
 
 // signedInThrice returns three browsers of one user, who signed in a minute after another, and one of
@@ -146,9 +149,107 @@ func TestTextThatIsNotUTF8IsAnErrorOfTheProgram(t *testing.T) {
 	})
 	b := s.browser()
 	s.wantPage(b.get(s.callback(code("a"), b.begin("/sign-in"))), login.PageFault, 500)
-	e := scanned(1)
-	e.Session.Extra = "\xff"
-	if _, err := b.createSession(e); err == nil {
-		t.Error("CreateSession accepts the text")
+	for name, set := range map[string]func(*login.Session){
+		"Subject":  func(s *login.Session) { s.Subject = "\xff" },
+		"OpenID":   func(s *login.Session) { s.OpenID = "\xff" },
+		"UnionID":  func(s *login.Session) { s.UnionID = "\xff" },
+		"AppID":    func(s *login.Session) { s.AppID = "\xff" },
+		"Nickname": func(s *login.Session) { s.Nickname = "\xff" },
+		"Method":   func(s *login.Session) { s.Method = "\xff" },
+		"Scopes":   func(s *login.Session) { s.Scopes = []wechat.Scope{"\xff"} },
+		"Extra":    func(s *login.Session) { s.Extra = "\xff" },
+	} {
+		e := scanned(1)
+		set(&e.Session)
+		if _, err := b.createSession(e); err == nil {
+			t.Errorf("CreateSession accepts %s", name)
+		}
+	}
+	// A user agent is cut, also in the middle of a character, and never an error.
+	b.agent = strings.Repeat("x", 255) + "长\xff"
+	r := b.request("GET", "/", nil)
+	if _, _, err := s.handler.CreateSession(r, scanned(2)); err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.handler.Sessions(t.Context(), scanned(2).Session.Subject)
+	if err != nil || len(all) != 1 || all[0].UserAgent != strings.Repeat("x", 255) {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// "Signed out" must be true: a thief's session that the store did not delete is still valid.
+func TestFailedSignOutIsNotASignOut(t *testing.T) {
+	t.Parallel()
+	store := &brokenStore{MemoryStore: login.NewMemoryStore()}
+	s := newFixture(t, func(c *login.Config) { c.Store = store })
+	b := s.browser()
+	b.signIn("a")
+	session, err := s.handler.Session(b.request("GET", "/", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	down, deleted := errors.New("connection refused"), store.deleted.Load()
+	for _, broken := range []string{"reading", "deleting"} {
+		store.session, store.remove = nil, func() error { return down }
+		if broken == "reading" {
+			store.session = func() error { return down }
+		}
+		for name, err := range map[string]error{
+			"SignOutUser":    s.handler.SignOutUser(t.Context(), session.Subject),
+			"SignOutOthers":  s.handler.SignOutOthers(b.request("POST", "/devices", nil)),
+			"SignOutSession": s.handler.SignOutSession(t.Context(), session.Subject, session.ID),
+			"SignOut":        s.handler.SignOut(httptest.NewRecorder(), b.request("POST", "/out", nil)),
+		} {
+			if !errors.Is(err, down) || errors.Is(err, login.ErrNoSession) {
+				t.Errorf("%s without %s: %v", name, broken, err)
+			}
+		}
+	}
+	store.session, store.remove = nil, nil
+	if n := store.deleted.Load() - deleted; n != 3 { // SignOut twice, SignOutSession once
+		t.Errorf("%d calls of DeleteSession, want 3: SignOutSession must not delete what it cannot read", n)
+	}
+	if b.who() == "" {
+		t.Error("the session is gone")
+	}
+}
+
+// An id from a form can be anything. PostgreSQL fails for a zero byte or bytes that are not UTF-8, and
+// the page would say that the database is down.
+func TestMadeUpSessionIDsReachNoStore(t *testing.T) {
+	t.Parallel()
+	store := &brokenStore{MemoryStore: login.NewMemoryStore(), session: func() error { return errors.New("called") }}
+	s := newFixture(t, func(c *login.Config) { c.Store = store })
+	for _, id := range []string{"", "\x00", "\xff", "x' OR '1'='1", "%", strings.Repeat("a", 63), strings.Repeat("a", 66),
+		strings.Repeat("\x00", 64), strings.Repeat("长", 22), strings.Repeat("a", 1<<20)} {
+		if err := s.handler.SignOutSession(t.Context(), "user-a", id); !errors.Is(err, login.ErrNoSession) {
+			t.Errorf("%.70q: %v, want ErrNoSession", id, err)
+		}
+	}
+}
+
+// A user can sign in without end, and each session is a row that a page would list.
+func TestListOfSessionsIsBounded(t *testing.T) {
+	t.Parallel()
+	store := login.NewMemoryStore()
+	s := newFixture(t, func(c *login.Config) { c.Store = store })
+	now := s.clock.Now()
+	for i := range login.MaxSessions + 5 {
+		added := login.Session{Subject: "u", SignedInAt: now.Add(time.Duration(i) * time.Second), ExpiresAt: now.Add(time.Hour)}
+		if err := store.CreateSession(t.Context(), fmt.Sprint(i), added, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := s.handler.Sessions(t.Context(), "u")
+	if err != nil || len(all) != login.MaxSessions || all[0].ID != fmt.Sprint(login.MaxSessions+4) {
+		t.Errorf("%d sessions, %v", len(all), err)
+	}
+	if err := s.handler.SignOutUser(t.Context(), "u"); err != nil { // ends those too that no page lists
+		t.Fatal(err)
+	}
+	for i := range login.MaxSessions + 5 {
+		if _, err := store.Session(t.Context(), fmt.Sprint(i), now); !errors.Is(err, login.ErrNoSession) {
+			t.Errorf("session %d: %v", i, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package relyingparty_test
 import (
 	"encoding/json"
 	"maps"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -202,6 +203,20 @@ func (a *clientApp) wantUser(page *wechattest.Page) clientUser {
 		a.t.Fatalf("%s: the browser shows %s (%d) by %v: %s", a.id, page.URL, page.Status, page.Hops, page.Body)
 	}
 	return u
+}
+
+// wantNoForgedSignIn opens a link to the gateway that another site made, without state. The gateway
+// sends the browser to the app with a valid code. The app must not sign the user in, because the
+// sign-in was not started in this browser: the code could be the attacker's (login CSRF, RFC 9700,
+// section 4.7). Some libraries accept a callback without state if the app has no state either.
+func (a *clientApp) wantNoForgedSignIn(callback string) {
+	a.t.Helper()
+	page := a.complete(a.phone.Visit(a.f.front.url + "/oauth2/authorize?" + url.Values{"client_id": {a.id},
+		"redirect_uri": {a.front.url + callback}, "response_type": {"code"}, "scope": {"openid profile"}}.Encode()))
+	var u clientUser
+	if !strings.HasPrefix(page.URL, a.front.url+"/") || json.Unmarshal([]byte(page.Body), &u) == nil && u.Sub != "" {
+		a.t.Errorf("%s: a sign-in of another site ends at %s: %s", a.id, page.URL, page.Body)
+	}
 }
 
 // TestClients signs users in with each client of docs/en/clients, through one gateway.

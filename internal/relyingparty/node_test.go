@@ -54,6 +54,7 @@ func testNode(t *testing.T, f *clientsFixture) {
 	}
 
 	f.both(t, "authjs-app", func(a *clientApp) clientUser {
+		a.wantNoForgedSignIn("/auth/callback/weigate")
 		a.phone.Visit(a.front.url + "/auth/signin")
 		a.complete(a.phone.Must(a.phone.Submit(t.Context(), "", nil)))
 		return a.wantUser(a.phone.Visit(a.front.url + "/"))
@@ -63,6 +64,7 @@ func testNode(t *testing.T, f *clientsFixture) {
 
 // openIDClient signs in with openid-client, silently too, and signs out.
 func openIDClient(a *clientApp) clientUser {
+	a.wantNoForgedSignIn("/callback")
 	got := a.phone.nodeAnswer(a.complete(a.phone.Visit(a.front.url + "/")))
 	if got.Error != "" || got.Sub == "" || got.Name != nickname(a.name) ||
 		got.UserInfo["email"] != got.Sub+"@people.example.com" ||

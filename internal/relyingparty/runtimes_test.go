@@ -62,6 +62,7 @@ func testPython(t *testing.T, f *clientsFixture) {
 		map[string]string{"authlib-app": "authlib.integrations", "requests-app": "OAuth2Session"}))
 
 	f.both(t, "authlib-app", func(a *clientApp) clientUser {
+		a.wantNoForgedSignIn("/callback")
 		u := a.wantUser(a.complete(a.phone.Visit(a.front.url + "/sign-in")))
 		if page := a.phone.Visit(a.front.url + "/sign-out"); page.URL != a.front.url+"/signed-out" ||
 			!strings.Contains(page.Body, "true") {
@@ -73,6 +74,7 @@ func testPython(t *testing.T, f *clientsFixture) {
 		return u
 	})
 	f.both(t, "requests-app", func(a *clientApp) clientUser {
+		a.wantNoForgedSignIn("/callback")
 		u := a.wantUser(a.complete(a.phone.Visit(a.front.url + "/sign-in")))
 		for range 2 { // the second refresh proves that the app stored the new refresh token
 			if after := a.wantUser(a.phone.Visit(a.front.url + "/refresh")); after != u {
@@ -88,6 +90,7 @@ func testRuby(t *testing.T, f *clientsFixture) {
 	serveApps(t, command(t.TempDir(), tool(t, "ruby"), absolute(t, "ruby/serve.rb")), "config.ru",
 		f.blocks(t, map[string]string{"omniauth-app": "OmniAuth::Builder"}))
 	f.both(t, "omniauth-app", func(a *clientApp) clientUser {
+		a.wantNoForgedSignIn("/auth/weigate/callback")
 		a.phone.Visit(a.front.url + "/sign-in")
 		return a.wantUser(a.complete(a.phone.Must(a.phone.Submit(t.Context(), "", nil))))
 	})

@@ -22,7 +22,7 @@ function openidClient({ config, begin, finish, signOut }) {
   }
 
   async function learn(url) {
-    const { tokens, user } = await finish(url, begun.get(url.searchParams.get('state')))
+    const { tokens, user } = await finish(url, begun.get(url.searchParams.get('state')) ?? {})
     idToken = tokens.id_token
     const refreshed = await oidc.refreshTokenGrant(config, tokens.refresh_token)
     const again = await oidc.fetchUserInfo(config, refreshed.access_token, user.sub)
