@@ -9,6 +9,25 @@ import (
 	"github.com/weigate/weigate/internal/flow"
 )
 
+// TestEndedSessionsLeaveNothingBehind: everyone can sign in and out without end.
+func TestEndedSessionsLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1772352000, 0)
+	m := NewMemoryStore()
+	for i := range 10 {
+		id := fmt.Sprint(i)
+		if err := m.CreateSession(t.Context(), id, Session{Subject: id, ExpiresAt: now.Add(time.Hour)}, now); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.DeleteSession(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(m.sessions)+len(m.idsOf) != 0 {
+		t.Errorf("%d sessions and %d users are left", len(m.sessions), len(m.idsOf))
+	}
+}
+
 // TestMadeUpNetworksStayBounded floods the buckets with networks while one network is active.
 func TestMadeUpNetworksStayBounded(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package login_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +141,9 @@ func TestWhoAmI(t *testing.T) {
 	}
 	s.wantGo(b.get(s.callback(code("a"), b.begin("/sign-in?scope=profile"))), "/")
 	res = b.get("/sign-in/me")
+	if have := res.Header["Vary"]; !slices.Contains(have, "Cookie") || res.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("a cache could serve the user to others: Vary %q, %q", have, res.Header.Get("Cache-Control"))
+	}
 	var me map[string]any
 	if err := json.NewDecoder(res.Body).Decode(&me); err != nil {
 		t.Fatal(err)

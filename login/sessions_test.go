@@ -228,6 +228,50 @@ func TestMadeUpSessionIDsReachNoStore(t *testing.T) {
 	}
 }
 
+// Everyone can send cookies of any length. Only a value that can be a session id costs a call to the store.
+func TestMadeUpSessionCookiesReachNoStore(t *testing.T) {
+	t.Parallel()
+	store := &brokenStore{MemoryStore: login.NewMemoryStore(), session: func() error { return errors.New("called") }}
+	s := newFixture(t, func(c *login.Config) { c.Store = store })
+	for _, n := range []int{1, 42, 44, 4000} {
+		b := s.browser()
+		b.cookies["__Host-weigate-s"] = strings.Repeat("A", n)
+		if _, err := s.handler.Session(b.request("GET", "/", nil)); !errors.Is(err, login.ErrNoSession) {
+			t.Errorf("%d bytes: %v, want ErrNoSession", n, err)
+		}
+	}
+}
+
+// If the program finds no id for its user, all such users would be one.
+func TestEmptySubjectSignsNobodyIn(t *testing.T) {
+	t.Parallel()
+	s := newFixture(t, func(c *login.Config) {
+		c.OnSignIn = func(_ context.Context, in *login.SignIn) error { in.Subject = ""; return nil }
+	})
+	b := s.browser()
+	s.wantPage(b.get(s.callback(code("a"), b.begin("/sign-in"))), login.PageFault, 500)
+	if b.session() != "" {
+		t.Error("signed in")
+	}
+}
+
+// An openid is a user's within one appid only: the profile of another app's user is another person's.
+func TestProfileOfAnotherAppIsNotCopied(t *testing.T) {
+	t.Parallel()
+	s := newFixture(t)
+	b := s.browser()
+	other := scanned(1)
+	other.Session.AppID, other.Session.OpenID, other.Session.UnionID = "wxother", openIDOf(code("a")), "o6_other"
+	if _, err := b.createSession(other); err != nil {
+		t.Fatal(err)
+	}
+	b.signIn("a")
+	have, err := s.handler.Session(b.request("GET", "/", nil))
+	if err != nil || have.AppID != accountID || have.Nickname != "" || have.UnionID != "" {
+		t.Errorf("%+v, %v", have, err)
+	}
+}
+
 // A user can sign in without end, and each session is a row that a page would list.
 func TestListOfSessionsIsBounded(t *testing.T) {
 	t.Parallel()
@@ -235,7 +279,9 @@ func TestListOfSessionsIsBounded(t *testing.T) {
 	s := newFixture(t, func(c *login.Config) { c.Store = store })
 	now := s.clock.Now()
 	for i := range login.MaxSessions + 5 {
-		added := login.Session{Subject: "u", SignedInAt: now.Add(time.Duration(i) * time.Second), ExpiresAt: now.Add(time.Hour)}
+		added := login.Session{
+			Subject: "u", SignedInAt: now.Add(time.Duration(i) * time.Second), ExpiresAt: now.Add(time.Hour),
+		}
 		if err := store.CreateSession(t.Context(), fmt.Sprint(i), added, now); err != nil {
 			t.Fatal(err)
 		}

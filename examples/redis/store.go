@@ -255,7 +255,7 @@ if declined == '1' then
 end
 if tonumber(expires) > tonumber(s[1]) then
 	redis.call('HSET', KEYS[1], 'expires', expires)
-	redis.call('ZADD', KEYS[2], 'XX', expires, id)
+	redis.call('ZADD', KEYS[2], expires, id) -- a process whose clock is ahead may have removed it
 	redis.call('PEXPIRE', KEYS[1], life)
 	if redis.call('PTTL', KEYS[2]) < tonumber(life) then
 		redis.call('PEXPIRE', KEYS[2], life)

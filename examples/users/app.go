@@ -29,11 +29,30 @@ func (a *app) handler() http.Handler {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Write(home)
 	})
-	mux.Handle("GET /account", a.sign.Require(http.HandlerFunc(a.account)))
-	mux.Handle("GET /api/sessions", a.sign.RequireAPI(http.HandlerFunc(a.sessions)))
-	mux.Handle("DELETE /api/sessions/{id}", a.sign.RequireAPI(http.HandlerFunc(a.endSession)))
-	mux.Handle("DELETE /api/sessions", a.sign.RequireAPI(http.HandlerFunc(a.endOthers)))
+	mux.Handle("GET /account", a.sign.Require(a.requireActive(a.account)))
+	mux.Handle("GET /api/sessions", a.sign.RequireAPI(a.requireActive(a.sessions)))
+	mux.Handle("DELETE /api/sessions/{id}", a.sign.RequireAPI(a.requireActive(a.endSession)))
+	mux.Handle("DELETE /api/sessions", a.sign.RequireAPI(a.requireActive(a.endOthers)))
 	return http.NewCrossOriginProtection().Handler(mux) // rejects changes by other sites
+}
+
+// requireActive calls next for a user who exists and is not blocked, and ends the session of others.
+func (a *app) requireActive(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		session, _ := login.FromContext(r.Context())
+		active, err := (&Users{DB: a.db}).Active(r.Context(), session.Subject)
+		if err == nil && !active {
+			if err = a.sign.SignOut(w, r); err == nil {
+				writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "signed_out"})
+				return
+			}
+		}
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		next(w, r)
+	})
 }
 
 // account shows the app's own user.

@@ -20,6 +20,7 @@ type site struct {
 	t   *testing.T
 	url string
 	sim *wechattest.Server
+	db  *sql.DB
 }
 
 func newSite(t *testing.T) *site {
@@ -40,7 +41,7 @@ func newSite(t *testing.T) *site {
 	}
 	t.Cleanup(func() { db.Close() })
 	server := httptest.NewUnstartedServer(nil)
-	s := &site{t: t, url: "http://" + server.Listener.Addr().String(), sim: sim}
+	s := &site{t: t, url: "http://" + server.Listener.Addr().String(), sim: sim, db: db}
 	sign, err := newSignIn(t.Context(), settings{url: s.url, sim: weixin.URL, appID: appID,
 		key: []byte("32 random bytes, kept in a secret")}, db, sqlstore.SQLite)
 	if err != nil {
@@ -156,4 +157,32 @@ func TestDeviceOfAnotherUserStaysSignedIn(t *testing.T) {
 		}
 	}
 	s.wantMe(alice, http.StatusOK)
+}
+
+// A sign-in that OnSignIn accepted just before Block, or before the user was joined into another,
+// creates its session afterwards: Block does not find it.
+func TestSessionThatOutlivesABlockOrAJoinIsEnded(t *testing.T) {
+	s := newSite(t)
+	alice, bob, other := s.signIn("alice"), s.signIn("bob"), s.signIn("xiaoming")
+	for _, change := range []struct {
+		statement string
+		user      []*http.Cookie
+	}{{`UPDATE users SET blocked = 1 WHERE id = $1`, alice}, {`DELETE FROM users WHERE id = $1`, bob}} {
+		_, me := s.call("GET", "/sign-in/me", change.user)
+		var session struct{ Subject string }
+		if err := json.Unmarshal([]byte(me), &session); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.db.Exec(change.statement, session.Subject); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"DELETE /api/sessions", "GET /account", "GET /api/sessions"} {
+			method, path, _ := strings.Cut(path, " ")
+			if status, body := s.call(method, path, change.user); status != http.StatusUnauthorized {
+				t.Errorf("%s: %s %s answers %d %s", change.statement, method, path, status, body)
+			}
+		}
+		s.wantMe(change.user, http.StatusUnauthorized)
+	}
+	s.wantMe(other, http.StatusOK)
 }

@@ -165,6 +165,16 @@ func join(ctx context.Context, tx *sql.Tx, a, b string) (older, younger string, 
 	return older, younger, err
 }
 
+// Active reports whether a user exists and is not blocked. The app asks in each request: a sign-in that
+// OnSignIn accepted just before Block, or just before a join, creates its session afterwards.
+func (u *Users) Active(ctx context.Context, id string) (active bool, err error) {
+	err = u.DB.QueryRowContext(ctx, `SELECT blocked = 0 FROM users WHERE id = $1`, id).Scan(&active)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return active, err
+}
+
 // Block blocks a user: OnSignIn refuses later sign-ins of the user. Then it deletes the user's
 // sessions.
 func (u *Users) Block(ctx context.Context, id string) error {

@@ -140,7 +140,7 @@ func (h *Handler) Mount(mux *route.Mux) {
 	}
 	// All other paths of WeChat's API get its error for an address that does not exist.
 	unknown := func(r *http.Request, _ url.Values) (*App, *orderedJSON, error) {
-		return nil, nil, errBadURL.because("not_served", slog.String("path", web.LoggedText(r.URL.Path)))
+		return nil, nil, errBadURL.because("not_served", slog.String("path", web.LoggedURL(r.URL.Path)))
 	}
 	for _, folder := range apiFolders {
 		mux.HandleFunc(h.path+folder, h.sns("global", unknown), route.LimitedApp)

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -48,6 +49,10 @@ func TestRejectedRequestsHaveOneLogLine(t *testing.T) {
 			[]string{"app=shop", "reason=refused", "errcode=40030"}},
 		"access token": {func() { g.bearer("/sns/userinfo", "61_HIDDENHIDDENHIDDENHIDDEN") },
 			[]string{"reason=unknown_token", "errcode=40001"}},
+		// Some programs encode the "?" too, and the whole query becomes a part of the path.
+		"an encoded query": {func() {
+			g.get("/sns/oauth2/access_token%3F" + url.PathEscape("appid=wx0&secret="+secret+"&code="+code+"#HIDDEN"))
+		}, []string{"reason=not_served", "path=", "secret=…"}},
 		"user info, rule": {denied(func() { g.bearer("/sns/userinfo", in.AccessToken) }),
 			[]string{"app=shop", "reason=refused", "errcode=42001"}},
 	} {

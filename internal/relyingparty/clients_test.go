@@ -212,7 +212,8 @@ func (a *clientApp) wantUser(page *wechattest.Page) clientUser {
 func (a *clientApp) wantNoForgedSignIn(callback string) {
 	a.t.Helper()
 	page := a.complete(a.phone.Visit(a.f.front.url + "/oauth2/authorize?" + url.Values{"client_id": {a.id},
-		"redirect_uri": {a.front.url + callback}, "response_type": {"code"}, "scope": {"openid profile"}}.Encode()))
+		"redirect_uri": {a.front.url + callback}, "response_type": {"code"},
+		"scope": {"openid profile offline_access"}}.Encode()))
 	var u clientUser
 	if !strings.HasPrefix(page.URL, a.front.url+"/") || json.Unmarshal([]byte(page.Body), &u) == nil && u.Sub != "" {
 		a.t.Errorf("%s: a sign-in of another site ends at %s: %s", a.id, page.URL, page.Body)

@@ -67,6 +67,9 @@ func sessionCases() []testCase {
 		{name: "sessions/an id that changed its user",
 			why: "an expired row that was replaced must not stay in the list of its first user",
 			run: replacedSubject},
+		{name: "sessions/clocks that differ",
+			why: "sign out everywhere must find a session that another process, whose clock is ahead, holds for expired",
+			run: clocksDiffer},
 		{name: "session/copies, not aliases",
 			why: "a handler that changes its copy must not change the stored session",
 			run: copies},
@@ -320,6 +323,37 @@ func replacedSubject(t *testing.T, s login.Store) {
 		t.Fatalf("DeleteSessionsOf: %v", err)
 	}
 	wantSessions(t, s, "bob", 100, now, "a")
+
+	// The same within seconds, before a store has removed the expired row.
+	short := sessionOf("carol", 180)
+	short.ExpiresAt = now.Add(time.Second)
+	mustCreate(t, s, "b", short, now)
+	now = now.Add(2 * time.Second)
+	mustCreate(t, s, "b", sessionOf("dave", 180), now)
+	wantSessions(t, s, "carol", 100, now)
+	wantSessions(t, s, "dave", 100, now, "b")
+}
+
+// clocksDiffer has two processes, of which the second has a clock that is a minute ahead. A store may
+// remove the session that has expired by the second clock. If it does not, the session is in the list.
+func clocksDiffer(t *testing.T, s login.Store) {
+	first := sessionOf("alice", 0)
+	first.ExpiresAt = start().Add(30 * time.Second)
+	mustCreate(t, s, "a", first, start())
+	mustCreate(t, s, "b", sessionOf("alice", 1), start().Add(time.Minute))
+	err := s.UpdateSession(t.Context(), "a", login.SessionUpdate{ExpiresAt: start().Add(time.Hour)}, start())
+	if errors.Is(err, login.ErrNoSession) {
+		wantSessions(t, s, "alice", 100, start(), "b")
+		return
+	}
+	if err != nil {
+		t.Fatalf("UpdateSession: %v", err)
+	}
+	wantSessions(t, s, "alice", 100, start(), "b", "a")
+	if err := s.DeleteSessionsOf(t.Context(), "alice", ""); err != nil {
+		t.Fatalf("DeleteSessionsOf: %v", err)
+	}
+	wantNoSession(t, s, "a", start())
 }
 
 func copies(t *testing.T, s login.Store) {
