@@ -3,6 +3,7 @@ package config
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -27,12 +28,18 @@ func fixedClaims() []string {
 		"picture", "locale", "updated_at", "old_id", "openid", "unionid", "appid", "_claim_names", "_claim_sources"}
 }
 
-// identifyingClaims returns names of claims by which apps identify users or decide what users may
-// do. A nickname may not be the value of these claims.
-func identifyingClaims() []string {
-	return []string{"preferred_username", "username", "user_name", "user", "login", "uid", "user_id", "id", "upn",
-		"unique_name", "role", "roles", "group", "permissions"}
+// identifiesUsers reports whether a claim has a name by which apps identify users or decide what they
+// may do. It reads the last part of names such as https://app.example.com/Roles, cognito:groups and
+// resource_access.app.roles, without regard to case.
+func identifiesUsers(name string) bool {
+	last := strings.ToLower(name[strings.LastIndexAny(name, ".:/")+1:])
+	last = strings.NewReplacer("_", "", "-", "").Replace(last)
+	return identifyingClaim.MatchString(last)
 }
+
+var identifyingClaim = regexp.MustCompile(
+	`username|userid|userprincipal|login|account|mail|role|group|permission|privilege|admin|scope|entitlement|tenant|` +
+		`^(id|user|uid|upn|oid|sub|subject|uniquename|scp|memberof|clientid|nameidentifier|nameid)$`)
 
 func readClaims(_ *section, v value, a *App) {
 	if !v.present() {
@@ -60,7 +67,7 @@ func readClaims(_ *section, v value, a *App) {
 			at.reject("the claim %s cannot be replaced", name.Value)
 		case !slices.Contains(claimSources(), text):
 			at.reject("the value of a claim must be %s%s", joinWithOr(claimSources()), didYouMean(text, claimSources()))
-		case (text == "name" || text == "nickname") && slices.Contains(identifyingClaims(), name.Value):
+		case (text == "name" || text == "nickname") && identifiesUsers(name.Value):
 			at.reject("the claim %s cannot be a nickname: users choose it, and could choose another user's", name.Value)
 		default:
 			a.Claims[name.Value] = text

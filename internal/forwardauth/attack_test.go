@@ -285,6 +285,38 @@ func TestHandoffToAForeignHost(t *testing.T) {
 	want(t, "two hosts", e.browser(cookie).open(two), http.StatusBadRequest, "bad_request")
 }
 
+// The addresses of a handoff repeat the challenge and the login request id. Other characters in them
+// would add parameters, and longer ones would not fit into a proxy's buffer.
+func TestHandoffWhoseChallengeAddsParameters(t *testing.T) {
+	t.Parallel()
+	e := newFixture(t)
+	const id = "&login_request="
+	for _, rest := range []string{"", "A", strings.Repeat("A", 42), strings.Repeat("A", 44),
+		strings.Repeat("A", 43) + "%26return=/other", strings.Repeat("A", 42) + "%0A", strings.Repeat("A", 43) + "%0A",
+		strings.Repeat("A", 43) + id + strings.Repeat("i", 65)} {
+		b := e.browser("")
+		w := b.send(b.request(http.MethodGet, gatewayURL+"/forward-auth?to=https://"+wiki+"&challenge="+rest))
+		want(t, rest, w, http.StatusBadRequest, "bad_request")
+	}
+}
+
+// A script on a site can read the headers of a response. The cookies that it cannot read are
+// HttpOnly, so no response that reaches the browser repeats them. The browser does not send the
+// address of the requested page as Referer of the sign-in.
+func TestDeniedRequestTellsNobodyItsCookiesAndAddress(t *testing.T) {
+	t.Parallel()
+	e := newFixture(t)
+	for _, accept := range []string{"text/html", "application/json"} {
+		w := e.browser("").verify("https://"+wiki+"/page?secret", "Cookie", "theirs=CANARY", "Accept", accept)
+		if w.Code == http.StatusOK || strings.Contains(strings.Join(w.Header()["Cookie"], ""), "CANARY") {
+			t.Errorf("%s: %d with the cookies %q", accept, w.Code, w.Header()["Cookie"])
+		}
+		if w.Code == http.StatusFound && w.Header().Get("Referrer-Policy") != "no-referrer" {
+			t.Errorf("%s: Referrer-Policy %q", accept, w.Header().Get("Referrer-Policy"))
+		}
+	}
+}
+
 // A crawler, or a preview, fetches every address there is: nothing changes.
 func TestFetchingAddressesChangesNothing(t *testing.T) {
 	t.Parallel()

@@ -36,6 +36,12 @@ func TestPreflightPassesOnlyWhereItIsAllowed(t *testing.T) {
 		{"PUT behind Traefik, X-Original-Method added by the client", wiki,
 			[]string{"X-Forwarded-Method", "PUT", "X-Original-Url", "https://" + wiki + "/", "X-Original-Method", "OPTIONS"},
 			401},
+		// Sites with a framework that reads these headers serve the request as the named method.
+		{"OPTIONS that overrides the method", wiki, []string{"X-HTTP-Method-Override", "DELETE"}, 401},
+		{"the same in two other spellings", wiki, []string{"X-HTTP-Method", "DELETE", "X-Method-Override", "PUT"}, 401},
+		{"X-Method-Override only", wiki, []string{"X-Method-Override", "DELETE"}, 401},
+		{"a preflight of a request that overrides the method", wiki,
+			[]string{"Access-Control-Request-Headers", "x-http-method-override"}, 200},
 		{"PUT behind nginx, X-Forwarded-Method added by the client", wiki,
 			[]string{"X-Original-Url", "https://" + wiki + "/", "X-Original-Method", "PUT"}, 401},
 	} {

@@ -86,7 +86,13 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 // whether a script of another origin may send a request. Browsers send no cookies with a preflight.
 // Every header with the method must contain OPTIONS. The reason: a client may add such a header if
 // its proxy does not set it, and could otherwise send any request without a session.
+// A header that overrides the method makes it another request, for sites that read this header.
 func isPreflight(r *http.Request) bool {
+	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
+		if len(r.Header[name]) > 0 {
+			return false
+		}
+	}
 	methods := append(r.Header.Values("X-Forwarded-Method"), r.Header.Values("X-Original-Method")...)
 	for _, method := range methods {
 		if method != http.MethodOptions {

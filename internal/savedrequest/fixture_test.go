@@ -34,6 +34,7 @@ type fixture struct {
 	now      time.Time
 	from     netip.Addr // the client's address
 	seen     url.Values // parameters of the last request of the feature
+	tooLong  bool       // whether the last request of the feature was too long
 }
 
 func newFixture(t *testing.T, change ...func(*savedrequest.Config)) *fixture {
@@ -60,6 +61,11 @@ func newFixture(t *testing.T, change ...func(*savedrequest.Config)) *fixture {
 	mux := route.NewMux()
 	f.requests.Mount(mux)
 	mux.HandleFunc("/feature", f.feature, route.Limited)
+	mux.HandleFunc("/save", f.save, route.Limited)
+	for path, policy := range map[string]route.Policy{"/verify": route.LimitedVerify, "/token": route.LimitedApp,
+		"/healthz": route.LimitedOther} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "blocked") }, policy)
+	}
 	f.mux = leaktest.Watch(t, mux)
 	return f
 }
@@ -67,11 +73,19 @@ func newFixture(t *testing.T, change ...func(*savedrequest.Config)) *fixture {
 // feature is the handler of the feature. The parameter id is the feature's own; it is not a part of
 // the request that is saved.
 func (f *fixture) feature(w http.ResponseWriter, r *http.Request) {
-	f.seen = r.URL.Query()
+	f.seen, f.tooLong = r.URL.Query(), savedrequest.TooLong(r)
 	address := "/feature?" + url.Values{"state": {f.seen.Get("state")}}.Encode()
 	short, ok := f.requests.Shorten(w, r, address)
 	if ok {
 		fmt.Fprint(w, savedrequest.Join(short, "id", "1"))
+	}
+}
+
+// save responds with the address at which the browser can request the parameter address later, as
+// /sign-in does with its parameter return.
+func (f *fixture) save(w http.ResponseWriter, r *http.Request) {
+	if short, ok := f.requests.Shorten(w, r, r.URL.Query().Get("address")); ok {
+		fmt.Fprint(w, short)
 	}
 }
 

@@ -271,10 +271,13 @@ type opened struct {
 	browser browser
 }
 
-// serve serves a saved request. It adds the parameters of the short address to the saved request,
-// and calls the route of the feature. It does not redirect there, because a header cannot carry the
-// long address.
-func (s *Requests) serve(w http.ResponseWriter, r *http.Request, mux http.Handler) {
+// serve serves a saved request: it adds the parameters of the short address to it, and calls the
+// route of the feature. It does not redirect there, because a header cannot carry the address.
+//
+// Anybody can save an address of the gateway, as the return address of a sign-in. So serve calls only
+// routes that browsers open: neither one that a reverse proxy may block, such as /verify, nor another
+// saved request.
+func (s *Requests) serve(w http.ResponseWriter, r *http.Request, mux *route.Mux) {
 	now := s.cfg.Now()
 	browsers := s.cookies.read(r, now)
 	err, found := gateway.ErrNotFound, opened{}
@@ -289,6 +292,18 @@ func (s *Requests) serve(w http.ResponseWriter, r *http.Request, mux http.Handle
 	if err == nil {
 		target, err = url.ParseRequestURI(found.saved.Address)
 	}
+	var inner *http.Request
+	if err == nil {
+		if r.URL.RawQuery != "" {
+			target.RawQuery += "&" + r.URL.RawQuery
+		}
+		inner = r.Clone(context.WithValue(r.Context(), openedKey{}, found))
+		inner.URL, inner.RequestURI = target, target.RequestURI()
+		_, nested := r.Context().Value(openedKey{}).(opened)
+		if nested || mux.Policy(inner)&(route.Limited|route.LimitedSignedIn) == 0 {
+			err = gateway.ErrNotFound
+		}
+	}
 	switch {
 	case errors.Is(err, gateway.ErrNotFound):
 		s.cfg.Site.Show(w, r, web.Page{Kind: web.RequestExpired, Home: s.path + "/",
@@ -298,11 +313,6 @@ func (s *Requests) serve(w http.ResponseWriter, r *http.Request, mux http.Handle
 		s.cfg.Site.Error(w, r, err)
 		return
 	}
-	if r.URL.RawQuery != "" {
-		target.RawQuery += "&" + r.URL.RawQuery
-	}
-	inner := r.Clone(context.WithValue(r.Context(), openedKey{}, found))
-	inner.URL, inner.RequestURI = target, target.RequestURI()
 	mux.ServeHTTP(w, inner)
 }
 

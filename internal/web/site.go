@@ -21,6 +21,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -248,7 +249,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 				return view{}, err
 			}
 		}
-		if p.ContinueAfter > 0 {
+		if p.ContinueAfter > 0 && mayContinue(p) {
 			v.Refresh = fmt.Sprintf("%d;url=%s", int(p.ContinueAfter/time.Second), to)
 		}
 	}
@@ -263,6 +264,13 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 		v.RequestID = cmp.Or(p.RequestID, s.cfg.RequestID(r.Context()))
 	}
 	return v, nil
+}
+
+// mayContinue reports whether a page may open its address automatically. Package html/template checks
+// the address of a link, but not the one of a refresh: data: and javascript: must not get there.
+func mayContinue(p Page) bool {
+	u, err := url.Parse(p.Go)
+	return p.GoToApp != (AppLink{}) || err == nil && (u.Scheme == "" || u.Scheme == "http" || u.Scheme == "https")
 }
 
 // textsFor returns a function that looks up a text and inserts two names: app, and site, which is
