@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weigate/weigate/internal/cli"
 	fixtures "github.com/weigate/weigate/internal/fixture"
@@ -123,35 +124,76 @@ func TestSimWithAppsAndAHostName(t *testing.T) {
 	}
 }
 
-// TestSimulatorExamplesInTheDocumentRun runs the Python program and the shell script of the
+// example returns the nth example in a language, from 0.
+func example(t *testing.T, language string, n int) string {
+	t.Helper()
+	all := regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(simDocument(t), -1)
+	if n >= len(all) {
+		t.Fatalf("the document has %d examples in %s", len(all), language)
+	}
+	return all[n][1]
+}
+
+// TestSimulatorExamplesInTheDocumentRun runs the Python programs and the shell script of the
 // document as they are printed there.
 func TestSimulatorExamplesInTheDocumentRun(t *testing.T) {
 	t.Parallel()
-	doc := simDocument(t)
-	for _, example := range []struct {
-		language, command, want string
+	for _, tt := range []struct {
+		language string
+		n        int
+		command  string
+		want     string // of the standard output
+		problems string // of the standard error
 	}{
-		{"python", "python3", "^done\n$"}, // it starts a simulator itself
-		{"sh", "sh", `^signed in as Zoe\n\{"errcode":45011,.*\}$`},
+		{"python", 0, "python3", "^done\n$", "^$"}, // it starts a simulator itself
+		{"python", 1, "python3", "^$", "\nRan 2 tests .*\n\nOK\n$"},
+		{"sh", 0, "sh", `^signed in as Zoe\n\{"errcode":45011,.*\}$`, ""},
 	} {
-		t.Run(example.language, func(t *testing.T) {
+		t.Run(fmt.Sprint(tt.language, tt.n), func(t *testing.T) {
 			t.Parallel()
-			m := regexp.MustCompile("(?s)```" + example.language + "\n(.*?)```").FindStringSubmatch(doc)
-			if m == nil {
-				t.Fatal("the document has no such example")
-			}
-			cmd := exec.CommandContext(t.Context(), example.command, "-")
-			if example.language == "sh" {
+			cmd := exec.CommandContext(t.Context(), tt.command, "-")
+			if tt.language == "sh" {
 				cmd.Args[1] = "-s"
 				line, _ := startSim(t)
 				cmd.Env = append(os.Environ(), "CONTROL="+line.Control, "WECHAT="+line.API)
 			}
-			cmd.Stdin = strings.NewReader(m[1])
+			cmd.Stdin = strings.NewReader(example(t, tt.language, tt.n))
 			var out, problems bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &problems
-			if err := cmd.Run(); err != nil || !regexp.MustCompile(example.want).MatchString(out.String()) {
+			if err := cmd.Run(); err != nil || !regexp.MustCompile(tt.want).MatchString(out.String()) ||
+				!regexp.MustCompile(tt.problems).MatchString(problems.String()) {
 				t.Errorf("%v\n%s%s", err, out.String(), problems.String())
 			}
 		})
+	}
+}
+
+// A failed assert of the Python program must not leave the simulator running.
+func TestSimulatorOfThePythonExampleEndsAfterAFailure(t *testing.T) {
+	t.Parallel()
+	shared, _, found := strings.Cut(example(t, "python", 0), "# your tests\n")
+	if !found {
+		t.Fatal("the example does not say where the tests begin")
+	}
+	cmd := exec.CommandContext(t.Context(), "python3", "-")
+	cmd.WaitDelay = time.Second // a simulator that still runs keeps the output open
+	cmd.Stdin = strings.NewReader(shared + `
+control("PATCH", "/api/quirks", {"dirty": "control", "suffix": "none"})
+assert profile(redeem(control("POST", "/api/codes", {"person": "broken", "url": authorize_url()})["code"]))["openid"]
+control("PATCH", "/api/quirks", {"doubleCallback": "first"})  # the browser's code is used then
+control("POST", "/api/phones/alice", {"do": "open", "at": app_url + "/sign-in"})
+assert control("POST", "/api/phones/alice", {"do": "allow"})["page"]["text"] == "not signed in: errcode 40163"
+print(start["control"])
+assert False
+`)
+	var out, problems bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &problems
+	if err := cmd.Run(); err == nil || !strings.Contains(problems.String(), "AssertionError") ||
+		!strings.HasPrefix(out.String(), "http://127.0.0.1:") {
+		t.Fatalf("%v\n%s%s", err, out.String(), problems.String())
+	}
+	if res, err := http.Get(strings.TrimSpace(out.String()) + "/api"); err == nil {
+		res.Body.Close()
+		t.Error("the simulator still runs")
 	}
 }

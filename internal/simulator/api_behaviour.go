@@ -113,16 +113,26 @@ func (j *faultJSON) fault() (f wechattest.Fault, err error) {
 	switch {
 	case j.Endpoint != "" && !strings.HasPrefix(j.Endpoint, "/"):
 		return f, invalid("endpoint", strconv.Quote(j.Endpoint)+" is not a path of WeChat, such as /sns/userinfo")
+	case f.Check() != nil:
+		return f, withField(f.Check(), "endpoint")
+	case j.Times == 0:
+		return f, invalid("times", "must not be 0: a positive number of requests, or a negative number for all")
 	case j.Skip < 0:
 		return f, invalid("skip", "must not be negative")
 	case j.Truncate < 0:
 		return f, invalid("truncate", "must not be negative")
 	case j.Status != 0 && (j.Status < 200 || j.Status > 599):
 		return f, invalid("status", "must be between 200 and 599")
+	case j.Errcode != 0 && j.Body != "":
+		return f, invalid("errcode", "cannot be combined with body, which is the whole answer")
+	case j.Errmsg != "" && j.Errcode == 0:
+		return f, invalid("errmsg", "needs errcode")
+	case j.ContentType != "" && j.Body == "":
+		return f, invalid("contentType", "needs body")
 	case strings.ContainsAny(j.ContentType, "\r\n"):
 		return f, invalid("contentType", "must not contain a line break")
 	case j.Errcode == 0 && j.Status == 0 && j.Body == "" && j.Truncate == 0 && !j.Cut && f.Latency == 0:
-		return f, invalid("errcode", "missing: set one of errcode, status, body, latency, truncate and cut")
+		return f, invalid("errcode", "missing: set errcode, status, body, latency, truncate or cut")
 	}
 	return f, nil
 }
@@ -138,7 +148,7 @@ func (c *control) faults() (any, error) {
 func (c *control) apiFaults(*http.Request) (any, error) { return c.faults() }
 
 func (c *control) apiAddFault(r *http.Request) (any, error) {
-	var j faultJSON
+	j := faultJSON{Times: 1} // the default: a request with 0 is invalid
 	if err := readJSON(r, &j); err != nil {
 		return nil, err
 	}
@@ -173,7 +183,8 @@ func (c *control) apiAdvance(r *http.Request) (any, error) {
 	}
 	d, err := time.ParseDuration(body.Advance)
 	if err != nil {
-		return nil, invalid("advance", strconv.Quote(body.Advance)+" is not a duration such as 5m, 2h or 720h")
+		return nil, invalid("advance", strconv.Quote(body.Advance)+
+			" is not a duration such as 90s, 5m or 720h; the units are h, m and s")
 	}
 	c.server.Advance(d)
 	return c.apiClock(r)

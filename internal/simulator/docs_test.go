@@ -2,6 +2,7 @@ package simulator_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"regexp"
 	"sort"
@@ -40,15 +41,20 @@ func documentedRequests(t *testing.T) (all []documented) {
 }
 
 // TestDocumentedRequests sends each request of the document. The answer must have the fields of the
-// document, with values of the same type.
+// document, with values of the same type. Paths below /sns/ are WeChat's: the test replaces CODE,
+// ACCESS_TOKEN and OPENID in them.
 func TestDocumentedRequests(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t, wechattest.Config{Seed: 42})
 	d.openQRPage("http://127.0.0.1:9/cb", "x")
-	sent := map[string]bool{}
+	sent, token := map[string]bool{}, map[string]any{}
 	for _, r := range documentedRequests(t) {
-		body := strings.ReplaceAll(r.body, "http://127.0.0.1:8090", d.base)
-		_, text := d.send(r.method, r.path, body, "Content-Type", "application/json")
+		body, path := strings.ReplaceAll(r.body, "http://127.0.0.1:8090", d.base), r.path
+		if strings.HasPrefix(path, "/sns/") {
+			path = d.base + strings.NewReplacer("=CODE", "="+d.code(), "=ACCESS_TOKEN", fmt.Sprint("=", token["access_token"]),
+				"=OPENID", fmt.Sprint("=", token["openid"])).Replace(path)
+		}
+		_, text := d.send(r.method, path, body, "Content-Type", "application/json")
 		var got map[string]any
 		if err := json.Unmarshal([]byte(text), &got); err != nil {
 			t.Fatalf("%s %s: %s", r.method, r.path, text)
@@ -57,6 +63,9 @@ func TestDocumentedRequests(t *testing.T) {
 			t.Errorf("%s %s %s: %s\n%s", r.method, r.path, r.body, problem, text)
 		}
 		sent[r.method+" "+r.path] = true
+		if got["access_token"] != nil {
+			token = got
+		}
 	}
 
 	_, text := d.send("GET", "/api", "")
@@ -135,8 +144,9 @@ func differences(want, got any, at string) (out []string) {
 	return out
 }
 
-// TestQuirksAreInTheDocument compares the table of quirks with the quirks of the code.
-func TestQuirksAreInTheDocument(t *testing.T) {
+// TestQuirksAndEndpointsAreInTheDocument compares the table of quirks, and the endpoints of faults,
+// with the code.
+func TestQuirksAndEndpointsAreInTheDocument(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t, wechattest.Config{})
 	_, text := d.send("GET", "/api/quirks", "")
@@ -152,6 +162,18 @@ func TestQuirksAreInTheDocument(t *testing.T) {
 		for name := range quirks {
 			if !strings.Contains(string(doc), "\n| `"+name+"` | ") {
 				t.Errorf("%s: no row for the quirk %s", page, name)
+			}
+		}
+		_, list, _ := strings.Cut(string(doc), "\n\n`endpoint` ")
+		list, _, _ = strings.Cut(list, "\n")
+		for _, endpoint := range wechattest.FaultEndpoints() {
+			if !strings.Contains(list, "`"+endpoint+"`") {
+				t.Errorf("%s: the endpoint %s of faults is missing", page, endpoint)
+			}
+		}
+		for _, m := range regexp.MustCompile("`(/[^`]+)`").FindAllStringSubmatch(list, -1) {
+			if f := (wechattest.Fault{Endpoint: m[1]}); m[1] != "/api/codes" && f.Check() != nil {
+				t.Errorf("%s: %v", page, f.Check())
 			}
 		}
 	}

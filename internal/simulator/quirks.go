@@ -249,12 +249,6 @@ func presetFaults() []presetFault {
 	}
 }
 
-// faultEndpoints returns the paths that the form offers.
-func faultEndpoints() []string {
-	return []string{"/sns/oauth2/access_token", "/sns/oauth2/refresh_token", "/sns/userinfo", "/sns/auth",
-		"/connect/oauth2/authorize", "/connect/qrconnect"}
-}
-
 func (c *control) faultsPage(w http.ResponseWriter, r *http.Request) {
 	c.renderFaults(w, r, http.StatusOK, "")
 }
@@ -262,7 +256,7 @@ func (c *control) faultsPage(w http.ResponseWriter, r *http.Request) {
 // renderFaults serves the page of faults with a message, the key of a text; "" for none.
 func (c *control) renderFaults(w http.ResponseWriter, r *http.Request, status int, message string) {
 	c.render(w, r, status, "faults", c.texts(r).MustText("nav-faults"), map[string]any{
-		"Ready": presetFaults(), "Endpoints": faultEndpoints(), "Apps": c.server.Apps(),
+		"Ready": presetFaults(), "Endpoints": wechattest.FaultEndpoints(), "Apps": c.server.Apps(),
 		"Waiting": faultsJSON(c.server.Faults()), "Note": message,
 	})
 }
@@ -301,7 +295,7 @@ func faultOfForm(r *http.Request) (wechattest.Fault, bool) {
 		f = wechattest.Fault{Errcode: code}
 	}
 	times, err := strconv.Atoi(r.PostFormValue("times"))
-	if err != nil {
+	if err != nil || times == 0 {
 		return f, false
 	}
 	skip, err := strconv.Atoi(r.PostFormValue("skip"))
@@ -311,5 +305,5 @@ func faultOfForm(r *http.Request) (wechattest.Fault, bool) {
 	f.Times, f.Skip = times, skip
 	f.Endpoint, f.AppID = r.PostFormValue("endpoint"), r.PostFormValue("appid")
 	f.AfterWork = r.PostFormValue("after") != ""
-	return f, true
+	return f, f.Check() == nil
 }

@@ -168,8 +168,11 @@ func TestFormsChangeTheSimulator(t *testing.T) {
 		!f[0].AfterWork || f[1].Errcode != 45011 {
 		t.Errorf("faults %+v", f)
 	}
-	if res, _ := d.send("POST", "/faults", "what=nothing&times=1&skip=0"); res.StatusCode != http.StatusBadRequest {
-		t.Errorf("an unknown fault: %d", res.StatusCode)
+	for _, bad := range []string{"what=nothing&times=1&skip=0", "what=busy&times=0&skip=0",
+		"what=busy&times=1&skip=0&endpoint=/sns/userinfos"} {
+		if res, _ := d.send("POST", "/faults", bad); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("the fault %s: %d", bad, res.StatusCode)
+		}
 	}
 	d.send("POST", "/faults", "do=clear")
 	if n := len(d.sim.Faults()); n != 0 {

@@ -12,11 +12,12 @@ import (
 // of Cut, Body, Errcode, Status and Truncate. Three combinations are possible too: Status with
 // Errcode, Status with Body, and Truncate with Cut. Latency can be added to all.
 type Fault struct {
-	// Endpoint is the path of the requests, for example "/sns/userinfo". "" means every path of
-	// WeChat.
+	// Endpoint is the path of the requests, for example "/sns/userinfo"; see [FaultEndpoints]. ""
+	// means every path of WeChat, the pages too, but not pictures and scripts.
 	Endpoint string
-	// AppID restricts the fault to requests with this appid; "" means all requests. For
-	// /sns/userinfo and /sns/auth leave AppID empty: these requests have no parameter appid.
+	// AppID restricts the fault to requests of this app; "" means all requests. A request without
+	// the parameter appid, such as /sns/userinfo, belongs to the app of its token, consent page or
+	// QR code.
 	AppID string
 	// Skip is the number of matching requests to let through first.
 	Skip int
@@ -30,10 +31,11 @@ type Fault struct {
 
 	// Latency delays the response, in real time. It ends early when the caller disconnects.
 	Latency time.Duration
-	// Errcode is sent in WeChat's format, with status 200 unless Status is set. -1 is "system
-	// error".
+	// Errcode is sent in WeChat's format, with status 200 unless Status is set: as JSON, as an error
+	// page where a browser requests a page, as JavaScript to the long poll of the QR page. -1 is
+	// "system error".
 	Errcode int
-	// Errmsg is the text of Errcode. "" means WeChat's text.
+	// Errmsg is the text of Errcode. "" means WeChat's text, or "error 12345" for an unknown code.
 	Errmsg string
 	// Status is the HTTP status. Without Errcode and Body the body is a short HTML page, as a
 	// reverse proxy sends.
@@ -43,15 +45,20 @@ type Fault struct {
 	// ContentType is the Content-Type of Body. "" means text/html; charset=utf-8.
 	ContentType string
 	// Truncate sends only the first Truncate bytes of the body, as a complete HTTP response. With
-	// Cut, the response is incomplete: the connection is closed after these bytes.
+	// Cut, the response is incomplete: the connection is closed after these bytes. A body that is not
+	// longer is sent whole.
 	Truncate int
 	// Cut closes the connection before the first byte, or after Truncate bytes. To do so, the
 	// handler panics with http.ErrAbortHandler; net/http then closes the connection.
 	Cut bool
 }
 
-// Fail adds a fault. If several faults match a request, the oldest applies.
+// Fail adds a fault. If several faults match a request, the oldest applies. Fail panics if
+// [Fault.Check] returns an error: a test whose fault never applies would pass for no reason.
 func (s *Server) Fail(f Fault) {
+	if err := f.Check(); err != nil {
+		panic(err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.Times == 0 {
@@ -84,7 +91,7 @@ func (s *Server) takeFault(r *request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
-		if !f.matches(r) {
+		if !s.faultMatches(f, r) {
 			continue
 		}
 		if f.Skip > 0 {
@@ -103,9 +110,10 @@ func (s *Server) takeFault(r *request) *Fault {
 	return nil
 }
 
-// matches reports whether the fault is for the path and the appid of a request.
-func (f *Fault) matches(r *request) bool {
-	if f.AppID != "" && f.AppID != r.call.AppID {
+// faultMatches reports whether the fault is for the path and the app of a request. The caller holds
+// the lock.
+func (s *Server) faultMatches(f *Fault, r *request) bool {
+	if f.AppID != "" && f.AppID != s.appIDOf(r) {
 		return false
 	}
 	if f.Endpoint == "" {
@@ -141,7 +149,7 @@ func (s *Server) applyFault(f *Fault, r *request, resp response) response {
 	}
 	if f.Errcode != 0 {
 		s.mu.Lock()
-		out := s.snsError(r, snsFailure{code: f.Errcode, errmsg: f.Errmsg})
+		out := s.faultErrcode(f, r)
 		s.mu.Unlock()
 		if f.Status != 0 {
 			out.status = f.Status

@@ -134,6 +134,87 @@ func TestFaultAppliesToPages(t *testing.T) {
 	}
 }
 
+// An app's errors arrive in the format of the endpoint. The authorize page, for example, shows its
+// errors to the user and has no JSON.
+func TestErrcodeOfAFaultHasTheFormatOfTheEndpoint(t *testing.T) {
+	t.Parallel()
+	s := simulate(t, wechattest.Config{})
+	for _, tt := range []struct {
+		path, errmsg string
+		errcode      int
+		kind, body   string // start of Content-Type, part of the body
+	}{
+		{"/sns/userinfo", "", 45011, "text/plain", `{"errcode":45011,"errmsg":"api minute-quota reach limit`},
+		{"/sns/auth", "", 12345, "text/plain", `{"errcode":12345,"errmsg":"error 12345, rid: `},
+		{"/cgi-bin/token", "", 40013, "application/json; encoding=utf-8", `{"errcode":40013,"errmsg":"invalid appid rid: `},
+		{"/cgi-bin/token", "closed", 40013, "application/json; encoding=utf-8", `"errmsg":"closed rid: `},
+		{"/connect/oauth2/authorize", "", 10003, "text/html", ">redirect_uri 参数错误，错误码：10003<"},
+		{"/connect/oauth2/authorize", "", 10009, "text/html", ">操作太频繁，请稍后再试，错误码：10009<"},
+		{"/connect/oauth2/authorize", "", -1, "text/html", ">系统错误，错误码：-1<"},
+		{"/connect/qrconnect", "<维护中>", 1, "text/html", ">&lt;维护中&gt;，错误码：1<"},
+		{"/connect/l/qrconnect", "", 500, "text/javascript", "window.wx_errcode=500;window.wx_code='';"},
+	} {
+		s.Fail(wechattest.Fault{Endpoint: tt.path, Errcode: tt.errcode, Errmsg: tt.errmsg})
+		g := s.get(tt.path, "User-Agent", inWeChat)
+		if g.status != 200 || !strings.HasPrefix(g.header.Get("Content-Type"), tt.kind) ||
+			!strings.Contains(g.body, tt.body) {
+			t.Errorf("%s %d: %d %s\n%s", tt.path, tt.errcode, g.status, g.header.Get("Content-Type"), g.body)
+		}
+		calls := s.Calls()
+		if last := calls[len(calls)-1]; last.Errcode != tt.errcode || !last.Fault {
+			t.Errorf("%s %d: log %+v", tt.path, tt.errcode, last)
+		}
+	}
+}
+
+// A test whose fault never applies would pass without testing anything.
+func TestFaultForAnUnknownEndpointIsRejected(t *testing.T) {
+	t.Parallel()
+	s := simulate(t, wechattest.Config{})
+	for _, endpoint := range []string{"/sns/userinfos", "/sns/userinfo/", "/sns/userinfo?lang=en", "userinfo", "/",
+		"/connect/simulator/person", "https://api.weixin.qq.com/sns/userinfo"} {
+		fault := wechattest.Fault{Endpoint: endpoint, Errcode: -1}
+		if err := fault.Check(); err == nil || !strings.Contains(err.Error(), "/sns/auth, ") {
+			t.Errorf("%s: %v", endpoint, err)
+		}
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: Fail did not panic", endpoint)
+				}
+			}()
+			s.Fail(fault)
+		}()
+	}
+	// A fault for each of the others applies.
+	for _, endpoint := range append(wechattest.FaultEndpoints(), "", "/cgi-bin/token", "/mmopen/vi_32/alice/46",
+		"/connect/qrcode/x") {
+		path := endpoint
+		if path == "" {
+			path = "/sns/auth"
+		}
+		s.Fail(wechattest.Fault{Endpoint: endpoint, Status: 503})
+		if g := s.get(path); g.status != 503 {
+			t.Errorf("%q: %d", endpoint, g.status)
+		}
+	}
+	if left := s.Faults(); len(left) != 0 {
+		t.Errorf("left: %+v", left)
+	}
+}
+
+// /sns/userinfo has no parameter appid: its app is that of the token.
+func TestFaultOfAnAppAppliesToItsTokens(t *testing.T) {
+	t.Parallel()
+	s := simulate(t, wechattest.Config{})
+	token, _ := s.exchange(s.oa, s.code(s.oa, "alice", "snsapi_userinfo"))
+	s.Fail(wechattest.Fault{Endpoint: "/sns/userinfo", AppID: s.web.AppID, Errcode: 1})
+	s.Fail(wechattest.Fault{Endpoint: "/sns/userinfo", AppID: s.oa.AppID, Errcode: 2})
+	if f := parse(t, s.sns("userinfo", "access_token", token.AccessToken, "openid", token.OpenID).body); f.Errcode != 2 {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestLatencyEndsWhenTheCallerDisconnects(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package wechattest
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"html/template"
 	"net/http"
@@ -47,8 +48,10 @@ type problem struct {
 	blank bool   // WeChat shows an empty page; only the log has the explanation
 	code  int    // WeChat's error code, 0 for none
 	text  string // key of WeChat's sentence in the catalogue
-	hint  string // key of the explanation
-	args  []any  // names and values of the placeholders in the explanation
+	// sentence replaces the sentence of text. "" means the sentence of text.
+	sentence string
+	hint     string // key of the explanation
+	args     []any  // names and values of the placeholders in the explanation
 }
 
 // pageData is the data of all templates. A page leaves the fields that it does not need empty.
@@ -117,9 +120,10 @@ func (s *Server) errorPage(r *request, p problem) response {
 			"Content-Type": {"text/html; charset=utf-8"}, "Cache-Control": {"no-store"}}}
 	}
 	t := pageTexts(r.params.Get("lang"), r.Request)
-	v := pageData{T: t, Title: t.MustText("error-title"), Text: t.MustText(p.text), Code: p.code,
+	v := pageData{T: t, Title: t.MustText("error-title"), Text: cmp.Or(p.sentence, t.MustText(p.text)), Code: p.code,
 		Hint: t.MustText(p.hint, p.args...)}
-	r.call.Errcode, r.call.Answer = p.code, "error page: "+catalogue().In(lang.Chinese).MustText(p.text)
+	r.call.Errcode = p.code
+	r.call.Answer = "error page: " + cmp.Or(p.sentence, catalogue().In(lang.Chinese).MustText(p.text))
 	return s.render(r, "error", v)
 }
 
@@ -215,7 +219,7 @@ func (s *Server) asset(r *request) response {
 		t := pageTexts("", r.Request)
 		return s.render(r, "message", pageData{T: t, Title: t.MustText("home-title"), Text: t.MustText("home-title"),
 			Hint: t.MustText("home-text")})
-	case p == "/connect/zh_CN/htmledition/js/wxLogin.js":
+	case p == loginScript:
 		name = "wxLogin.js"
 	case strings.HasPrefix(p, assetBase+"wechat-"):
 		name = path.Base(p)

@@ -15,7 +15,7 @@ import (
 )
 
 // textKey matches a key in a template or in Go code.
-var textKey = regexp.MustCompile(`(?:\.(?:Must)?Text\(?|text:|hint:|messageView\(r,|, )\s*` +
+var textKey = regexp.MustCompile(`(?:\.(?:Must)?Text\(?|text:|hint:|\d:|return|messageView\(r,|, )\s*` +
 	`"([a-z]+(?:-[a-z]+)+|allow|deny|chrome)"(?:, "(hint-[a-z-]+)")?`)
 
 func TestEveryTextIsUsedAndExists(t *testing.T) {

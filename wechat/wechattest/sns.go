@@ -1,6 +1,7 @@
 package wechattest
 
 import (
+	"cmp"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -124,15 +125,20 @@ func isGlobalCall(path string) bool {
 }
 
 // unknownCGI serves the calls with the global access token: WeChat's error for a path that does not
-// exist. In this answer the request id follows without a comma, and the content type has no charset
-// but an "encoding" (wechatpy/wechatpy#121).
+// exist.
 func (s *Server) unknownCGI(r *request) response {
-	text := errmsg(codeBadURL) + s.ids.cgiSuffix(s.quirks.Suffix, s.now())
+	return s.cgiError(r, snsFailure{code: codeBadURL})
+}
+
+// cgiError returns an error of a call with the global access token. The request id follows without
+// a comma, and the content type has no charset but an "encoding" (wechatpy/wechatpy#121).
+func (s *Server) cgiError(r *request, f snsFailure) response {
+	text := cmp.Or(f.errmsg, errmsg(f.code)) + s.ids.cgiSuffix(s.quirks.Suffix, s.now())
 	var b jsonObject
-	b.num("errcode", codeBadURL)
+	b.num("errcode", f.code)
 	b.str("errmsg", text)
-	r.call.Errcode, r.call.Answer = codeBadURL, b.String()
-	out := s.snsResponse(b.String(), codeBadURL)
+	r.call.Errcode, r.call.Answer = f.code, b.String()
+	out := s.snsResponse(b.String(), f.code)
 	out.header.Set("Content-Type", "application/json; encoding=utf-8")
 	return out
 }
