@@ -51,7 +51,7 @@ func (b *browser) callback(user string) string {
 }
 
 func onPostgres(w *gatewayFixture) {
-	store, err := postgres.Open(w.t.Context(), postgrestest.URL(w.t), postgres.Options{})
+	store, err := postgres.Open(w.t.Context(), postgrestest.Reused(w.t), postgres.Options{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

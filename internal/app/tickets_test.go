@@ -19,8 +19,8 @@ import (
 func TestFloodFromTwentyNetworksStopsNoDesktop(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, func(t *testing.T, options ...option) {
-		// A tenth of the limits of package limit.
-		limits := gateway.TicketLimits{Total: limit.Tickets.Max / 10, PerNetwork: limit.TicketsPerNetwork.Max / 10}
+		// A twentieth of the limits of package limit.
+		limits := gateway.TicketLimits{Total: limit.Tickets.Max / 20, PerNetwork: limit.TicketsPerNetwork.Max / 20}
 		w := newFixture(t, append(options, func(w *gatewayFixture) { w.options.SetTicketLimits(limits) })...)
 		stored := 0
 		flood := func(perNetwork int) {

@@ -37,7 +37,7 @@ const (
 // security review has found, while users sign in. Each of their sign-ins succeeds, and the memory,
 // descriptors, log and database of the gateway stay within the documented bounds.
 //
-// It runs for 8 s; WEIGATE_FLOOD=10m is the full test.
+// It runs for 5 s; WEIGATE_FLOOD=10m is the full test.
 func TestHonestUsersDuringAFlood(t *testing.T) {
 	for store, replicas := range map[string]int{onSQLite: 1, onPostgres: 2} {
 		t.Run(store, func(t *testing.T) {

@@ -50,12 +50,12 @@ func signIns(t *testing.T) int {
 	return n
 }
 
-// floodTime returns how long a flood lasts: 8 s, or WEIGATE_FLOOD, such as 10m.
+// floodTime returns how long a flood lasts: 5 s, or WEIGATE_FLOOD, such as 10m.
 func floodTime(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("WEIGATE_FLOOD")
 	if text == "" {
-		return 8 * time.Second
+		return 5 * time.Second
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < time.Second {

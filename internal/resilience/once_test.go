@@ -40,7 +40,7 @@ func TestCodeRedeemedByEightAtOnce(t *testing.T) {
 	for _, s := range settings {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			n := signIns(t) / 2
+			n := signIns(t) * 3 / 20
 			// The number of codes that one session may have at once is limited.
 			w := s.open(t, n/100+1)
 			users := make([]*user, n/100+1)

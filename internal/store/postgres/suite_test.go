@@ -39,7 +39,7 @@ func TestSuite(t *testing.T) {
 	options := postgres.Options{MaxConns: 6}.WithTracer(tracer{&statements})
 	t.Run("suite", func(t *testing.T) {
 		storetest.Run(t, storetest.Subject{Race: race, New: func(t *testing.T) storetest.Database {
-			url := postgrestest.URL(t)
+			url := postgrestest.Reused(t)
 			return storetest.Database{
 				Address: url,
 				Open:    func(t *testing.T) gateway.Store { return open(t, url, options) },
@@ -54,4 +54,28 @@ func TestCommitsOfOneSignIn(t *testing.T) {
 	storetest.CheckCommits(t, func(onCommit func()) gateway.Store {
 		return open(t, postgrestest.URL(t), postgres.Options{OnCommit: onCommit})
 	})
+}
+
+// A test that gets the schema of an earlier one finds its tables, and none of its rows. This test runs
+// alone, so that no other test gets the schema meanwhile.
+func TestReusedSchemaHasNoRows(t *testing.T) {
+	var first, second string
+	t.Run("first", func(t *testing.T) {
+		first = postgrestest.Reused(t)
+		arrive(t, open(t, first, postgres.Options{}), "o1")
+		if got := query(t, first, `SELECT id FROM users`); len(got) != 1 {
+			t.Fatalf("users: %v", got)
+		}
+	})
+	t.Run("second", func(t *testing.T) {
+		second = postgrestest.Reused(t)
+		for _, table := range []string{"users", "identities", "events"} {
+			if got := query(t, second, `SELECT 'row' FROM `+table); len(got) > 0 {
+				t.Errorf("%s has %d rows", table, len(got))
+			}
+		}
+	})
+	if os.Getenv("WEIGATE_TEST_POSTGRES") == "" && first != second {
+		t.Error("the schema was not used again")
+	}
 }
