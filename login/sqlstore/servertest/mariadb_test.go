@@ -55,6 +55,7 @@ func (s *server) command(name string, arguments ...string) (*exec.Cmd, error) {
 	arguments = append([]string{"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data")}, arguments...)
 	cmd := exec.Command(path, arguments...)
 	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+s.dir) // the user of the server may not write to the test's own
 	cmd.SysProcAttr = fixture.ChildAttributes()
 	if os.Getuid() == 0 {
 		cmd.SysProcAttr.Credential, err = serverUser()
