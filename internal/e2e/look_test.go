@@ -33,7 +33,7 @@ const faults = `((width) => {
 		if (!e.complete || !e.naturalWidth) out.push("not loaded: " + e.outerHTML);
 	}
 	if (document.querySelectorAll("main").length !== 1) out.push("not one main");
-	// A name, or a word, goes on in the next line only if it is longer than a line.
+	// A word, or a name without spaces, goes on in the next line only if it is longer than a line.
 	const broken = (node, at, end) => {
 		const range = document.createRange();
 		range.setStart(node, at);
@@ -43,7 +43,7 @@ const faults = `((width) => {
 	for (const e of document.querySelectorAll("main.card :is(h1, p, .button):not(.copy, .skip)")) {
 		const texts = document.createTreeWalker(e, NodeFilter.SHOW_TEXT);
 		for (let node; (node = texts.nextNode());)
-			for (const word of node.data.matchAll(/[A-Za-z]{2,18}|「[^」]{1,10}」/g))
+			for (const word of node.data.matchAll(/[A-Za-z]{2,18}|「[^」\s]{1,10}」/g))
 				if (broken(node, word.index, word.index + word[0].length)) out.push("broken within: " + word[0]);
 	}
 	return out.join("\n");

@@ -120,7 +120,7 @@ func (w *window) controlPages(demo *program) {
 		{"control-phone-asks", "/phones/bob", "Bob’s phone", "Bob 的手机"},
 		{"control-phone-empty", "/phones/xiaoming", "小明’s phone", "小明 的手机"},
 		{"control-apps", "/apps", "wx0000000000000de1", "wx0000000000000de1"},
-		{"control-quirks", "/quirks", "DoubleCallback", "DoubleCallback"},
+		{"control-quirks", "/quirks", "doubleCallback", "doubleCallback"},
 		{"control-faults", "/faults", "/sns/userinfo", "/sns/userinfo"},
 		{"control-log", "/log", "/connect/oauth2/authorize", "/connect/oauth2/authorize"},
 		{"control-error", "/nothing", "Page not found", "页面不存在"},
