@@ -30,8 +30,6 @@
 //     store nothing either: with SameSite=Lax, browsers do not send the cookie for them.
 //   - The number of saved requests is bounded in total, for each network and for each browser. A
 //     repeated request is stored once.
-//
-// [Requests.Save] and [Requests.Open] are for a caller that has its own secret of the browser.
 package savedrequest
 
 import (
@@ -172,9 +170,9 @@ func (s *Requests) Shorten(w http.ResponseWriter, r *http.Request, address strin
 			return s.shortAddress(browser, key(browser.secret, address)), true
 		}
 	}
-	saved, err := s.Save(r, browser.secret, address)
+	saved, err := s.save(r, browser.secret, address)
 	switch {
-	case errors.Is(err, ErrTooMany):
+	case errors.Is(err, errTooMany):
 		s.cfg.Site.Fail(w, r, web.TooMany)
 		return "", false
 	case err != nil:
@@ -216,27 +214,19 @@ func (s *Requests) setCookie(w http.ResponseWriter, r *http.Request, address str
 	s.cfg.Site.Redirect(w, r, http.StatusSeeOther, Join(address, paramRetry, "1"))
 }
 
-// ErrTooMany is returned by [Requests.Save] when the clients of a network save too many requests.
-// Respond with the page web.TooMany.
-var ErrTooMany = errors.New("savedrequest: too many requests of this network were saved")
+// errTooMany is returned by save when the clients of a network save too many requests.
+var errTooMany = errors.New("savedrequest: too many requests of this network were saved")
 
-// Save stores an address for the browser that sent r, and returns its key. secret is a random
-// secret that only this browser has, in a cookie: another browser cannot open the address. The
-// caller must have received the secret from the browser, so that clients without cookies store
+// save stores an address for the browser that sent r, and returns its key. secret is from the cookie
+// of this browser. So another browser cannot open the address, and clients without cookies store
 // nothing. Saving the same address again extends its lifetime and returns the same key.
-//
-// address may have limit.RequestAddress bytes. Save does not check where address leads. The caller
-// must check this when it saves or opens the address.
-func (s *Requests) Save(r *http.Request, secret, address string) (string, error) {
-	if len(address) > limit.RequestAddress.Bytes {
-		return "", errors.New("savedrequest: the address is too long")
-	}
+func (s *Requests) save(r *http.Request, secret, address string) (string, error) {
 	now, from := s.cfg.Now(), s.cfg.Address(r)
 	network := ""
 	if from.IsValid() && !from.IsLoopback() { // a loopback address belongs to a proxy
 		network = limit.Network(from)
 		if !s.cfg.Limits.Allow(now, limit.Bucket{Rate: limit.NewSavedRequestsPerNetwork, Key: network}) {
-			return "", ErrTooMany
+			return "", errTooMany
 		}
 		network = s.networkHash(network)
 	}
@@ -246,13 +236,6 @@ func (s *Requests) Save(r *http.Request, secret, address string) (string, error)
 		CreatedAt: now, ExpiresAt: now.Add(limit.SavedRequestTime.Duration),
 	}, now, s.cfg.Rows)
 	return saved, err
-}
-
-// Open returns the address that Save stored for the browser with this secret. It returns
-// gateway.ErrNotFound for every other browser, and when the address has expired.
-func (s *Requests) Open(ctx context.Context, secret, key string) (string, error) {
-	saved, err := s.cfg.Store.SavedRequest(ctx, keyHash(key), browserHash(secret), s.cfg.Now())
-	return saved.Address, err
 }
 
 // Mount registers the route of the short addresses. mux serves the saved requests.

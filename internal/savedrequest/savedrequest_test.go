@@ -330,26 +330,3 @@ func TestRequestInUseDoesNotExpire(t *testing.T) {
 		t.Errorf("an hour later: %d %.100s", w.Code, w.Body)
 	}
 }
-
-// A caller with a secret of the browser opens only what it saved with this secret.
-func TestSavedAddressOpensWithItsSecretOnly(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := f.requests.Save(r, "nonce of the browser", "/wiki?"+state(8000))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := f.requests.Open(t.Context(), "nonce of the browser", key); got != "/wiki?"+state(8000) || err != nil {
-		t.Errorf("%.100s %v", got, err)
-	}
-	if got, err := f.requests.Open(t.Context(), "another nonce", key); got != "" || err == nil {
-		t.Errorf("another browser: %.100s", got)
-	}
-	if _, err := f.requests.Save(r, "nonce of the browser", "/"+state(limit.RequestAddress.Bytes)); err == nil {
-		t.Error("an address over the limit was saved")
-	}
-}
