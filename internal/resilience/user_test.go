@@ -24,7 +24,8 @@ type user struct {
 	browser *fixture.Browser
 	address string // the IP address from which the browser comes; "" = loopback
 
-	// patient users reload when the gateway is unreachable. For others every failure counts.
+	// patient users reload when the gateway is unreachable, and start again when its page says that
+	// the gateway is busy. For others every failure counts.
 	patient  bool
 	reloads  int
 	signedIn bool   // a callback has signed this browser in
@@ -59,6 +60,10 @@ func (a answer) String() string {
 
 // errUnreachable is the error of a request that the gateway did not answer completely.
 var errUnreachable = errors.New("the gateway is unreachable")
+
+// errBusy is the error of a request that the gateway answered with a page that says to try again
+// later: the store took longer than the two seconds that package flow allows it.
+var errBusy = errors.New("the gateway is busy")
 
 func (p *user) do(r *http.Request) (answer, error) {
 	if p.address != "" {
@@ -142,7 +147,11 @@ func (p *user) visit(ctx context.Context, address string) (code string, err erro
 		}
 		to, err := url.Parse(a.location)
 		if err != nil || a.location == "" {
-			return "", fmt.Errorf("%s shows a page: %s", pathOf(address), a)
+			err := fmt.Errorf("%s shows a page: %s", pathOf(address), a)
+			if a.status == http.StatusServiceUnavailable {
+				err = errors.Join(errBusy, err)
+			}
+			return "", err
 		}
 		switch {
 		case strings.HasPrefix(a.location, appRedirect+"?"):
@@ -254,6 +263,10 @@ func (p *user) userinfo(ctx context.Context, access string) (subject string, sta
 func (p *user) signIn(ctx context.Context) error {
 	for range 4 {
 		code, err := p.visit(ctx, p.w.authorize())
+		if p.patient && errors.Is(err, errBusy) {
+			p.reloads++
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -274,7 +287,7 @@ func (p *user) signIn(ctx context.Context) error {
 		record.good++
 		return p.arrived(ctx, got)
 	}
-	return errors.New("four codes were rejected")
+	return errors.New("the sign-in failed four times: the gateway was busy, or the response with the tokens was lost")
 }
 
 // arrived checks the subject in the ID token and at userinfo.
