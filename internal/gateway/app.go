@@ -19,6 +19,12 @@ type App struct {
 	Name    string // for display
 	Access  AccessRule
 	Methods []string // allowed sign-in methods; empty = all
+
+	// For the portal, the page on which users find their apps.
+	HomeURL     string // where the app opens; "" = not on the portal
+	Icon        string // name of an embedded icon, or an https address; "" = the first letter of Name
+	Description string
+	Hidden      bool // not on the portal, though it has a HomeURL
 }
 
 // Access names an access rule: which users may use an app.

@@ -17,7 +17,16 @@ type Event struct {
 	Outcome   string // one word, such as "ok" or "refused"
 	RequestID string
 	Detail    string // one sentence, for display
+	Actor     string // who caused it, if not the user: see ActorCommand; "" = the user, or nobody
+	Address   string // IP address of the client, without its last part; "" = unknown
 }
+
+// Values of Event.Actor, and of the fields CreatedBy and DecidedBy. An administrator is named by the
+// user id.
+const (
+	ActorCommand   = "command" // the command line, on the server
+	ActorKeyPrefix = "key:"    // an API key: its id follows
+)
 
 // Kinds of the events that Join and JoinPins return. When WeChat sends one unionid for two users,
 // they are one human. Join then joins the younger user into the older. JoinPins decides which
@@ -33,12 +42,17 @@ const (
 
 // EventQuery selects events, newest first. The zero value selects the newest 50.
 type EventQuery struct {
-	UserID string    // "" = any; the id that the user had at the time of the event
-	Kind   string    // "" = any
-	App    string    // "" = any
-	Since  time.Time // zero = any; at or after
-	Before int64     // id of the last event of the previous page; 0 = start with the newest
-	Limit  int       // 0 = 50; more than 500 counts as 500
+	UserID string // "" = any; the id that the user had at the time of the event
+	Kind   string // "" = any
+	App    string // "" = any
+	Actor  string // "" = any
+	// Outcome is exact; "!ok" selects every outcome but ok. "" = any
+	Outcome   string
+	RequestID string    // "" = any
+	Since     time.Time // zero = any; at or after
+	Until     time.Time // zero = any; before
+	Before    int64     // id of the last event of the previous page; 0 = start with the newest
+	Limit     int       // 0 = 50; more than 500 counts as 500
 }
 
 // Page returns the number of rows that q selects at most.

@@ -44,6 +44,10 @@ type Code struct {
 	ExpiresAt   time.Time
 	RedeemedAt  time.Time // zero = not redeemed
 	PinSubject  string    // PutCode pins this subject if the user has no pinned one; not stored
+
+	// LogoutSessionID is the claim sid of an app with back-channel logout: PutCode then stores an
+	// AppSession for Grant.Session, once for each session and app. "" = none.
+	LogoutSessionID string
 }
 
 // Token is an access token.

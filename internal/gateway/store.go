@@ -88,6 +88,9 @@ var (
 	// unless TokenIssue.ReplayTolerated was set.
 	ErrReplay = errors.New("used before")
 
+	// ErrLastAdmin: the change would leave no active administrator.
+	ErrLastAdmin = errors.New("the last administrator must stay one")
+
 	// ErrFull: there are as many rows of this kind as the caller allows. Respond with 503 and
 	// suggest to try again in a minute.
 	ErrFull = errors.New("too many at once")

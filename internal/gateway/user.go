@@ -32,7 +32,18 @@ type User struct {
 	Status    Status
 	Admin     bool
 	Groups    []string // sorted, without duplicates
-	OldID     string   // the user's id in a table that was imported from another program; "" = none
+
+	// RealName is the name that the user gave while waiting for approval, or that an administrator
+	// wrote. Once the user is approved, only administrators change it. "" = unknown.
+	RealName string
+	Note     string // by administrators; the user never sees it
+
+	// Decisions of administrators about single apps; sorted, without duplicates. A refusal counts
+	// more than Status Active, an approval more than Status Pending. See AccessRequest.
+	AllowedApps []string
+	RefusedApps []string
+
+	OldID     string // the user's id in a table that was imported from another program; "" = none
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }

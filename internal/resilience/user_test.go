@@ -24,7 +24,7 @@ type user struct {
 	browser *fixture.Browser
 	address string // the IP address from which the browser comes; "" = loopback
 
-	// patient users reload when the gateway is unreachable, and start again when its page says that
+	// patient users reload when the gateway is unreachable, and start again when its page reports that
 	// the gateway is busy. For others every failure counts.
 	patient  bool
 	reloads  int

@@ -1,0 +1,65 @@
+package gateway
+
+import (
+	"context"
+	"time"
+)
+
+// UserAdministration has the operations on users that only administrators, and users who delete
+// their own data, cause. Each is one transaction with its event, whose UserID and At the store sets.
+type UserAdministration interface {
+	// SearchUsers returns users by a text that an administrator typed, newest first. It finds users
+	// whose nickname begins with the text, whose real name or note contains it (upper and lower case
+	// are equal), and the user with this id, openid, unionid or old id. A text of one Latin letter
+	// finds beginnings only.
+	SearchUsers(ctx context.Context, q UserSearch) ([]User, error)
+
+	// ChangeUser is UpdateUser with an event and two guards. ErrConflict when unchanged is not zero and
+	// differs from the stored UpdatedAt: somebody changed the user meanwhile. ErrLastAdmin when the
+	// change would leave no active administrator and allowNone is false. describe returns the Detail
+	// of the event ("groups: staff → staff, finance"); it is called with the user before and after.
+	ChangeUser(ctx context.Context, c UserChange) (User, error)
+
+	// MergeUsers joins the user younger into the user older, as Join does for two users with one
+	// unionid, but without a unionid. ErrConflict when both have an identity at one appid: unlink one
+	// first. A blocked side keeps the result blocked; administrator rights are not gained. The
+	// sessions and grants of both end. ErrLastAdmin as for ChangeUser.
+	MergeUsers(ctx context.Context, older, younger string, now time.Time, e Event) (User, error)
+
+	// UnlinkIdentity deletes an identity of a user, and ends the sessions and grants that were made
+	// with it. ErrNotFound when the user has no such identity; ErrConflict when it is the last one.
+	UnlinkIdentity(ctx context.Context, userID, appID, openID string, now time.Time, e Event) error
+
+	// DeleteUser deletes a user: identities, sessions, grants, subjects, access requests, uses of
+	// invitations, and the records of users who were joined into the user. Events keep the user id and
+	// nothing else about the user. Apps with back-channel logout hear of it. ErrLastAdmin as for
+	// ChangeUser.
+	DeleteUser(ctx context.Context, userID string, now time.Time, e Event) error
+
+	// CountAdmins returns the number of active administrators, but at most 100.
+	CountAdmins(ctx context.Context) (int, error)
+}
+
+// UserSearch selects users for a list, newest first.
+type UserSearch struct {
+	Text   string // "" = any
+	Status Status // "" = any
+	Group  string // "" = any
+	Admin  bool   // administrators only
+	After  string // id of the last user of the previous page; "" = start with the newest
+	Limit  int    // 0 = 50; more than 500 counts as 500
+}
+
+// Page returns the number of rows that q selects at most.
+func (q UserSearch) Page() int { return pageSize(q.Limit) }
+
+// UserChange is a change of a user by an administrator.
+type UserChange struct {
+	ID        string
+	Now       time.Time
+	Unchanged time.Time // UpdatedAt of the user that the administrator saw; zero = any
+	AllowNone bool      // the change may leave no administrator: for the command line with --force
+	Change    func(*User) error
+	Event     Event
+	Describe  func(before, after User) string // nil = Event.Detail stays
+}

@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"context"
+	"time"
+)
+
+// DeliveryKind is what a delivery sends.
+type DeliveryKind string
+
+// The kinds of deliveries.
+const (
+	DeliverLogout       DeliveryKind = "logout"       // a logout token (OpenID Connect Back-Channel Logout) to an app
+	DeliverNotification DeliveryKind = "notification" // a message to administrators, by a webhook
+)
+
+// DeliveryState is the state of a delivery.
+type DeliveryState string
+
+// The states of a delivery.
+const (
+	DeliveryWaiting DeliveryState = "waiting" // will be sent at NextAt
+	DeliverySent    DeliveryState = "sent"
+	DeliveryFailed  DeliveryState = "failed" // given up; an administrator can send it again
+)
+
+// Delivery is something that the gateway has to send to another server. The duty is stored in the
+// transaction that causes it, so that a crash loses none. A delivery may be sent more than once.
+type Delivery struct {
+	ID        int64 // assigned by the store, ascending
+	Kind      DeliveryKind
+	Target    string // DeliverLogout: id of the app; DeliverNotification: name of the notify entry
+	UserID    string // whom it is about; "" = nobody
+	SessionID string // DeliverLogout: the claim sid
+	Subject   string // DeliverLogout: the claim sub
+	Payload   []byte // DeliverNotification: owned by package notify, without secrets
+	State     DeliveryState
+	CreatedAt time.Time
+	NextAt    time.Time // when to send it
+	Attempts  int
+	LastError string // of the last attempt, for administrators; without addresses of the body
+}
+
+// AppSession records that an app which supports back-channel logout was signed in from a session.
+// It outlives the app's tokens.
+type AppSession struct {
+	Session   [32]byte // hash of the session of the gateway
+	App       string
+	SessionID string // the claim sid in the app's ID tokens
+	UserID    string
+	Subject   string // the claim sub in the app's ID tokens
+	CreatedAt time.Time
+}
+
+// DeliveryQuery selects deliveries, newest first. The zero value selects the newest 50.
+type DeliveryQuery struct {
+	Kind   DeliveryKind  // "" = any
+	Target string        // "" = any
+	UserID string        // "" = any
+	State  DeliveryState // "" = any
+	Before int64         // id of the last delivery of the previous page; 0 = start with the newest
+	Limit  int           // 0 = 50; more than 500 counts as 500
+}
+
+// Page returns the number of rows that q selects at most.
+func (q DeliveryQuery) Page() int { return pageSize(q.Limit) }
+
+// Deliveries stores what has to be sent.
+//
+// Stores add deliveries of kind DeliverLogout themselves. Whenever a session ends, for whatever
+// reason (sign-out, block, deletion, join, move, expiry found by a sweep), each of its app sessions
+// becomes a delivery in the same transaction and is deleted. The same happens to the app sessions
+// of a user and an app whose access is taken away (DecideAccess).
+type Deliveries interface {
+	// AddDeliveries stores deliveries, all or none. It ignores their ids, and sets State to
+	// DeliveryWaiting.
+	AddDeliveries(ctx context.Context, deliveries ...Delivery) error
+
+	// ClaimDeliveries returns waiting deliveries of a kind whose NextAt is not after now, the earliest
+	// first, at most limit (1 to 100). It sets their NextAt to now + lease and increments Attempts: of
+	// concurrent callers, in any number of processes, one gets a delivery. When the caller does not
+	// finish it, it is claimed again after the lease.
+	ClaimDeliveries(
+		ctx context.Context, kind DeliveryKind, now time.Time, lease time.Duration, limit int,
+	) ([]Delivery, error)
+
+	// FinishDelivery writes State, NextAt and LastError of a claimed delivery, and appends events in
+	// the same transaction. It changes nothing and returns ErrConflict when Attempts differs from the
+	// stored value: another caller has claimed the delivery since.
+	FinishDelivery(ctx context.Context, d Delivery, events ...Event) error
+
+	// RetryDelivery makes a failed delivery wait again, due at now, with Attempts 0. ErrNotFound when
+	// there is no failed delivery with this id.
+	RetryDelivery(ctx context.Context, id int64, now time.Time) error
+
+	// Deliveries returns deliveries, newest first. A sweep deletes them 30 days after CreatedAt.
+	Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, error)
+
+	// UserAppSessions returns the app sessions of a user. The id is resolved; an unknown user has none.
+	UserAppSessions(ctx context.Context, userID string) ([]AppSession, error)
+}
+
+// NoticeKind is what administrators are notified of.
+type NoticeKind string
+
+// The kinds of notices.
+const (
+	NoticeWaiting    NoticeKind = "waiting"     // a user waits for approval
+	NoticeFault      NoticeKind = "fault"       // an app's secret or WeChat's answers fail: see Problem
+	NoticeKeyRotated NoticeKind = "key_rotated" // a signing key was replaced
+	NoticeAdminLink  NoticeKind = "admin_link"  // an administrator signed in by a link, without WeChat
+)
+
+// Notice is something that administrators are notified of. It has no openid, no address of a
+// network, and no secret: notices go to chat groups.
+type Notice struct {
+	Kind   NoticeKind
+	At     time.Time
+	User   string // nickname or real name, chosen by the user; "" = unknown
+	UserID string // "" = nobody
+	App    string // name of the app; "" = none
+	Source string // Problem.Source
+	Code   string // Problem.Code
+}

@@ -1,0 +1,102 @@
+package gateway
+
+import (
+	"context"
+	"time"
+)
+
+// InvitationKind is what a link does for the user who opens it.
+type InvitationKind string
+
+// The kinds of invitations.
+const (
+	InviteUser  InvitationKind = "user"  // approves the user, into Groups and for Apps
+	InviteAdmin InvitationKind = "admin" // makes the user an administrator, or lets UserID in without WeChat
+	InviteMove  InvitationKind = "move"  // moves the user UserID to the WeChat account in which the link is opened
+)
+
+// Invitation is a link that an administrator made. Opening the link changes nothing: previews and
+// scanners open links. The user presses a button. What the link grants is read from this row, never
+// from the request.
+type Invitation struct {
+	ID        string   // opaque, for lists
+	Hash      [32]byte // SHA-256 of the secret in the link, which is shown once
+	Kind      InvitationKind
+	UserID    string   // of InviteMove, and optional for InviteAdmin: the user whom the link is for
+	Apps      []string // of InviteUser: apps that it opens; empty = all apps: the user becomes Active
+	Groups    []string // of InviteUser: groups that the user gets in addition
+	Note      string   // for administrators: whom the link is for
+	CreatedBy string   // Event.Actor; if this is a user, the link works only while the user is an administrator
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	MaxUses   int // 0 = no limit
+	Uses      int // how many users have used it
+	RevokedAt time.Time
+}
+
+// InvitationUse is one use of an invitation.
+type InvitationUse struct {
+	UserID string
+	At     time.Time
+}
+
+// InvitationQuery selects invitations, newest first. The zero value selects the newest 50.
+type InvitationQuery struct {
+	Kind   InvitationKind // "" = any
+	Before time.Time      // with BeforeID: the last one of the previous page; zero = start with the newest
+	// BeforeID is the id of that invitation.
+	BeforeID string
+	Limit    int // 0 = 50; more than 500 counts as 500
+}
+
+// Page returns the number of rows that q selects at most.
+func (q InvitationQuery) Page() int { return pageSize(q.Limit) }
+
+// InvitationRedemption is the use of an invitation by a user who is signed in.
+type InvitationRedemption struct {
+	Hash   [32]byte
+	UserID string // who uses the link; "" only with WithoutWeChat
+	Now    time.Time
+	Event  Event // appended in the same transaction; UserID, At and Detail are completed by the store
+	// WithoutWeChat redeems an InviteAdmin link in a browser in which nobody signed in at WeChat. The
+	// session is stored for Invitation.UserID, or for a new user when that is empty.
+	WithoutWeChat *Session
+}
+
+// Invitations stores invitations and their uses.
+type Invitations interface {
+	// CreateInvitation stores an invitation. ErrConflict when its id or hash exists.
+	CreateInvitation(ctx context.Context, i Invitation) error
+
+	// Invitation returns an invitation that can be used at now. ErrNotFound when there is none with
+	// this hash. ErrExpired in these cases: it has expired, was revoked, has been used MaxUses times,
+	// or CreatedBy is a user without administrator rights now. With ErrExpired, the
+	// invitation is returned too.
+	Invitation(ctx context.Context, hash [32]byte, now time.Time) (Invitation, error)
+
+	// RedeemInvitation uses an invitation, in one transaction, and returns the user afterwards. used
+	// is false when the invitation gives the user nothing new, or when the user has used it before:
+	// then no use is counted and nothing changes. Of any number of concurrent calls, at most MaxUses
+	// are counted.
+	//
+	// InviteUser approves the user as DecideAccess does. InviteAdmin makes the user Active and an
+	// administrator. InviteMove moves the identities of the user to Invitation.UserID: identities of
+	// that user at the same appids are deleted, the user is joined into it, and all its sessions and
+	// grants end.
+	//
+	// ErrBlocked when the user is blocked, or for InviteMove when one of the two is. The errors of
+	// Invitation apply. With an error, nothing is stored and no use is counted.
+	RedeemInvitation(ctx context.Context, r InvitationRedemption) (user User, used bool, err error)
+
+	// RevokeInvitation makes an invitation unusable, and appends e in the same transaction. Revoking
+	// it again is not an error. ErrNotFound when there is none with this id.
+	RevokeInvitation(ctx context.Context, id string, now time.Time, e Event) error
+
+	// Invitations returns invitations, newest first, usable or not, until a sweep deletes them (90
+	// days after they expired).
+	Invitations(ctx context.Context, q InvitationQuery) ([]Invitation, error)
+
+	// InvitationUses returns the first limit uses of an invitation (0 = 50, at most 500), the latest
+	// first.
+	InvitationUses(ctx context.Context, id string, limit int) ([]InvitationUse, error)
+}
