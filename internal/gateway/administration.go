@@ -36,8 +36,25 @@ type UserAdministration interface {
 	// ChangeUser.
 	DeleteUser(ctx context.Context, userID string, now time.Time, e Event) error
 
+	// EndSessions ends the sessions that end selects, and the grants of the user (or of the one session),
+	// in one transaction with the event. It returns the number of ended sessions; an unknown user or
+	// session has none, and the event is appended nevertheless.
+	EndSessions(ctx context.Context, end SessionsEnd) (int, error)
+
+	// JoinedUsers returns the ids of the users who were joined into a user, sorted, at most 100. The id
+	// is resolved; an unknown user has none. Events keep the id that the user had.
+	JoinedUsers(ctx context.Context, userID string) ([]string, error)
+
 	// CountAdmins returns the number of active administrators, but at most 100.
 	CountAdmins(ctx context.Context) (int, error)
+}
+
+// SessionsEnd selects sessions of one user, to end them.
+type SessionsEnd struct {
+	UserID  string   // required; resolved as by Users.User
+	Session [32]byte // hash of the only session to end; zero = all of the user
+	Now     time.Time
+	Event   Event // UserID and At are set by the store
 }
 
 // UserSearch selects users for a list, newest first.

@@ -89,9 +89,9 @@ type Deliveries interface {
 	// stored value: another caller has claimed the delivery since.
 	FinishDelivery(ctx context.Context, d Delivery, events ...Event) error
 
-	// RetryDelivery makes a failed delivery wait again, due at now, with Attempts 0. ErrNotFound when
-	// there is no failed delivery with this id.
-	RetryDelivery(ctx context.Context, id int64, now time.Time) error
+	// RetryDelivery makes a failed delivery wait again, due at now, with Attempts 0, and appends e in
+	// the same transaction. ErrNotFound when there is no failed delivery with this id.
+	RetryDelivery(ctx context.Context, id int64, now time.Time, e Event) error
 
 	// Deliveries returns deliveries, newest first. A sweep deletes them 30 days after CreatedAt.
 	Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, error)

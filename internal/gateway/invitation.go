@@ -65,8 +65,9 @@ type InvitationRedemption struct {
 
 // Invitations stores invitations and their uses.
 type Invitations interface {
-	// CreateInvitation stores an invitation. ErrConflict when its id or hash exists.
-	CreateInvitation(ctx context.Context, i Invitation) error
+	// CreateInvitation stores an invitation and appends e, in one transaction. ErrConflict when its id
+	// or hash exists.
+	CreateInvitation(ctx context.Context, i Invitation, e Event) error
 
 	// Invitation returns an invitation that can be used at now. ErrNotFound when there is none with
 	// this hash. ErrExpired in these cases: it has expired, was revoked, has been used MaxUses times,
@@ -87,6 +88,9 @@ type Invitations interface {
 	// ErrBlocked when the user is blocked, or for InviteMove when one of the two is. The errors of
 	// Invitation apply. With an error, nothing is stored and no use is counted.
 	RedeemInvitation(ctx context.Context, r InvitationRedemption) (user User, used bool, err error)
+
+	// InvitationByID returns an invitation, usable or not. ErrNotFound when there is none with this id.
+	InvitationByID(ctx context.Context, id string) (Invitation, error)
 
 	// RevokeInvitation makes an invitation unusable, and appends e in the same transaction. Revoking
 	// it again is not an error. ErrNotFound when there is none with this id.
