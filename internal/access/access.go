@@ -56,34 +56,44 @@ type Rules struct {
 	Identities Identities
 }
 
-// Decide returns whether the user may use the app.
+// Decide returns whether the user may use the app. The first line that applies decides.
 //
 //	blocked user                           Denied, whatever the rule
+//	no rule                                Denied
+//	an administrator refused the app       Denied, whatever the rule (User.RefusedApps)
 //	signed_in                              Allowed; a pending user too, since the app requires no approval
+//	an administrator allowed the app       Allowed (User.AllowedApps)
 //	approved, active user                  Allowed
 //	approved, pending user                 Pending
 //	listed, by user id, openid, unionid
 //	or group                               Allowed; the list is the approval
 //	listed, not on the list                Denied
-//	no rule                                Denied
 //
 // An error is the store's.
 func (r Rules) Decide(ctx context.Context, user gateway.User, app gateway.App) (Decision, error) {
 	if user.Status != gateway.Active && user.Status != gateway.Pending {
 		return Denied, nil
 	}
-	switch app.Access.Rule {
-	case gateway.AccessSignedIn:
-		return Allowed, nil
-	case gateway.AccessApproved:
-		if user.Status == gateway.Active {
-			return Allowed, nil
-		}
-		return Pending, nil
-	case gateway.AccessListed:
-		return r.listed(ctx, user, app.Access)
+	rule := app.Access.Rule
+	if rule != gateway.AccessSignedIn && rule != gateway.AccessApproved && rule != gateway.AccessListed {
+		return Denied, nil
 	}
-	return Denied, nil
+	switch {
+	case IsRefused(user, app):
+		return Denied, nil
+	case rule == gateway.AccessSignedIn, app.ID != "" && slices.Contains(user.AllowedApps, app.ID):
+		return Allowed, nil
+	case rule == gateway.AccessListed:
+		return r.listed(ctx, user, app.Access)
+	case user.Status == gateway.Active:
+		return Allowed, nil
+	}
+	return Pending, nil
+}
+
+// IsRefused reports whether an administrator has refused the app to the user.
+func IsRefused(user gateway.User, app gateway.App) bool {
+	return slices.Contains(user.RefusedApps, app.ID)
 }
 
 // listed decides by the list of a rule. It reads the user's identities only if the list has openids

@@ -75,6 +75,51 @@ func TestAllow(t *testing.T) {
 	}
 }
 
+// TestDecisionsAboutSingleApps has the users for whom an administrator decided about one app. The
+// decision about another app must not count (issue pocket-id/pocket-id#1164: an app without rules
+// was open to all).
+func TestDecisionsAboutSingleApps(t *testing.T) {
+	t.Parallel()
+	approved := gateway.AccessRule{Rule: gateway.AccessApproved}
+	listed := gateway.AccessRule{Rule: gateway.AccessListed, Users: []string{"another user"}, OpenIDs: []string{"o9"}}
+	wiki, other := []string{"wiki"}, []string{"blog", "wik", "wiki2"}
+	for _, k := range []struct {
+		name             string
+		status           gateway.Status
+		allowed, refused []string
+		rule             gateway.AccessRule
+		want             access.Decision
+	}{
+		{"approved: allowed while pending", gateway.Pending, wiki, nil, approved, access.Allowed},
+		{"approved: another app was allowed", gateway.Pending, other, nil, approved, access.Pending},
+		{"approved: refused while pending", gateway.Pending, nil, wiki, approved, access.Denied},
+		{"approved: refused while active", gateway.Active, nil, wiki, approved, access.Denied},
+		{"approved: refused and allowed", gateway.Active, wiki, wiki, approved, access.Denied},
+		{"approved: another app was refused", gateway.Active, nil, other, approved, access.Allowed},
+		{"signed in: refused", gateway.Active, nil, wiki, gateway.AccessRule{Rule: gateway.AccessSignedIn}, access.Denied},
+		{"listed: allowed without being listed", gateway.Pending, wiki, nil, listed, access.Allowed},
+		{"listed: another app was allowed", gateway.Active, other, nil, listed, access.Denied},
+		{"listed: refused", gateway.Active, nil, wiki,
+			gateway.AccessRule{Rule: gateway.AccessListed, Users: []string{"me"}}, access.Denied},
+		{"empty lists admit nobody", gateway.Active, nil, nil, gateway.AccessRule{Rule: gateway.AccessListed},
+			access.Denied},
+		{"no rule: allowing an app does not open it", gateway.Active, wiki, nil, gateway.AccessRule{}, access.Denied},
+		{"an unknown rule: allowing an app does not open it", gateway.Active, wiki, nil,
+			gateway.AccessRule{Rule: "everybody"}, access.Denied},
+		{"blocked: allowing an app does not open it", gateway.Blocked, wiki, nil, approved, access.Denied},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			user := gateway.User{ID: "me", Status: k.status, AllowedApps: k.allowed, RefusedApps: k.refused}
+			got, err := access.Rules{Identities: users{}}.Decide(t.Context(), user,
+				gateway.App{ID: "wiki", Access: k.rule})
+			if err != nil || got != k.want {
+				t.Errorf("Decide: %v, %v; want %v", got, err, k.want)
+			}
+		})
+	}
+}
+
 func TestUnavailableStoreDenies(t *testing.T) {
 	t.Parallel()
 	rules := access.Rules{Identities: users{err: gateway.ErrUnavailable}}

@@ -280,9 +280,10 @@ func (f *Facts) SetSession(s session.Browser, app gateway.App, request, id strin
 		now.Sub(s.AuthTime) < loginRequestLifetime
 }
 
-// MethodAllowed reports whether an app accepts a sign-in method.
+// MethodAllowed reports whether an app accepts a sign-in method. No app accepts a session that a
+// link created (gateway.MethodLink), whatever its configuration says.
 func MethodAllowed(app gateway.App, method string) bool {
-	return len(app.Methods) == 0 || slices.Contains(app.Methods, method)
+	return method != gateway.MethodLink && (len(app.Methods) == 0 || slices.Contains(app.Methods, method))
 }
 
 // CheckGrant decides whether the user of a grant may still use the app. It returns "" if the user

@@ -307,3 +307,14 @@ func TestMethodAllowed(t *testing.T) {
 		t.Error("an app accepts every method, or those that it names")
 	}
 }
+
+// TestNoAppAcceptsASessionOfALink checks that the one-time link of an administrator opens no app,
+// whatever methods its configuration lists (pocket-id/pocket-id GHSA-hp74-gm6m-2qm5).
+func TestNoAppAcceptsASessionOfALink(t *testing.T) {
+	t.Parallel()
+	for _, methods := range [][]string{nil, {gateway.MethodWeChat}, {gateway.MethodLink}} {
+		if admission.MethodAllowed(gateway.App{Methods: methods}, gateway.MethodLink) {
+			t.Errorf("an app with the methods %v accepts a link", methods)
+		}
+	}
+}

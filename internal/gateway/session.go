@@ -12,13 +12,23 @@ type Session struct {
 	Connector string // name of the connector (an app at WeChat) of the sign-in, and the identity there
 	AppID     string
 	OpenID    string
-	Method    string    // sign-in method: wechat, scan, website
+	Method    string    // sign-in method: wechat, scan, website, or MethodLink
 	AuthTime  time.Time // when WeChat last authenticated the user: auth_time of OpenID Connect
 	CreatedAt time.Time
 	SeenAt    time.Time // last use, accurate to about a minute
 	ExpiresAt time.Time
 	Data      []byte // owned by the caller, without secrets; nil = none
 }
+
+// The sign-in methods. MethodLink is the method of a session that an administrator's link created,
+// without WeChat. The session has no connector and no identity. No app accepts it, and it never
+// counts as a fresh sign-in: the holder of the link has not proven to be the user at WeChat.
+const (
+	MethodWeChat  = "wechat"  // inside WeChat, through the official account
+	MethodScan    = "scan"    // in another browser: the user scans the gateway's QR code with a phone (公众号扫码)
+	MethodWebsite = "website" // in another browser: the user scans the QR code of WeChat's page (网站应用扫码)
+	MethodLink    = "link"
+)
 
 // Sessions stores which users are signed in. A session that has expired counts as missing, also
 // before a sweep (the regular deletion of expired rows) deletes it.

@@ -14,6 +14,7 @@ package session
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -146,7 +147,7 @@ func (m *Manager) Find(ctx context.Context, hash [32]byte, now time.Time) (gatew
 	if now.Sub(s.SeenAt) >= touchAfter {
 		// If the store cannot write, for example because the disk is full, the user stays signed
 		// in.
-		if err := m.Sessions.TouchSession(ctx, hash, now, m.Expiry(s.CreatedAt, now)); err != nil && ctx.Err() == nil {
+		if err := m.Sessions.TouchSession(ctx, hash, now, m.expiry(s, now)); err != nil && ctx.Err() == nil {
 			m.OnError(ctx, err)
 		}
 	}
@@ -161,6 +162,44 @@ func (m *Manager) Expiry(created, now time.Time) time.Time {
 		return latestEnd
 	}
 	return idleEnd
+}
+
+// LinkMax is the longest life of a session that an administrator's link created (gateway.MethodLink).
+// Using the session does not extend it.
+const LinkMax = time.Hour
+
+// expiry returns the expiry of the session s that is used now.
+func (m *Manager) expiry(s gateway.Session, now time.Time) time.Time {
+	expires := m.Expiry(s.CreatedAt, now)
+	if latest := s.CreatedAt.Add(LinkMax); s.Method == gateway.MethodLink && latest.Before(expires) {
+		return latest
+	}
+	return expires
+}
+
+// NewLinkSession returns a session of the method gateway.MethodLink, and its id for NewCookie. The
+// caller sets UserID and stores it. The session has no connector and no openid.
+func (m *Manager) NewLinkSession(now time.Time) (id string, s gateway.Session, err error) {
+	seed := make([]byte, 32)
+	rand.Read(seed)
+	if id, err = flow.SeedSessionID(seed); err != nil {
+		return "", gateway.Session{}, err
+	}
+	s = gateway.Session{
+		Hash: Hash(id), Method: gateway.MethodLink, AuthTime: now, CreatedAt: now, SeenAt: now, Data: Data{}.Bytes(),
+	}
+	s.ExpiresAt = m.expiry(s, now)
+	return id, s, nil
+}
+
+// IsFresh reports whether WeChat has authenticated the user of the browser within age before now,
+// at a sign-in of this browser. Acts of weight, such as making an administrator, require it. These
+// sessions are never fresh:
+//   - a session that a link created: its holder has proven nothing at WeChat;
+//   - a session that a phone created by scan: the user may have confirmed an attacker's QR code.
+func (b Browser) IsFresh(now time.Time, age time.Duration) bool {
+	direct := b.Method == gateway.MethodWeChat || b.Method == gateway.MethodWebsite
+	return direct && !b.AuthTime.IsZero() && now.Sub(b.AuthTime) <= age
 }
 
 // UserSessions returns the user's sessions, the one used last first.

@@ -332,3 +332,51 @@ func TestRestartURLIsKeptShort(t *testing.T) {
 		}
 	}
 }
+
+// TestLinkSessionEndsWithinAnHour checks that no use extends a session that a link created.
+func TestLinkSessionEndsWithinAnHour(t *testing.T) {
+	t.Parallel()
+	r := newFixture(t)
+	id, s, err := r.NewLinkSession(start)
+	if err != nil || s.Hash != session.Hash(id) || s.Method != gateway.MethodLink || s.Connector != "" || s.OpenID != "" {
+		t.Fatalf("NewLinkSession: %+v, %v", s, err)
+	}
+	s.UserID = r.user.ID
+	if err := r.store.PutSession(t.Context(), s, start); err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []time.Duration{2 * time.Minute, 30 * time.Minute, 59 * time.Minute} {
+		if _, _, err := r.Find(t.Context(), s.Hash, start.Add(after)); err != nil {
+			t.Errorf("after %s: %v", after, err)
+		}
+	}
+	if _, _, err := r.Find(t.Context(), s.Hash, start.Add(session.LinkMax)); !errors.Is(err, gateway.ErrNotFound) {
+		t.Errorf("after an hour: %v", err)
+	}
+}
+
+// TestFreshSessions checks which sessions count as a fresh sign-in. A one-time link must not
+// (pocket-id/pocket-id GHSA-hp74-gm6m-2qm5: it counted as a fresh passkey).
+func TestFreshSessions(t *testing.T) {
+	t.Parallel()
+	for _, k := range []struct {
+		method string
+		age    time.Duration
+		want   bool
+	}{
+		{gateway.MethodWeChat, 0, true},
+		{gateway.MethodWebsite, 10 * time.Minute, true},
+		{gateway.MethodWeChat, 10*time.Minute + 1, false},
+		{gateway.MethodScan, 0, false},
+		{gateway.MethodLink, 0, false},
+		{"", 0, false},
+	} {
+		b := session.Browser{Session: gateway.Session{Method: k.method, AuthTime: start.Add(-k.age)}}
+		if got := b.IsFresh(start, 10*time.Minute); got != k.want {
+			t.Errorf("%q, %s old: fresh = %t", k.method, k.age, got)
+		}
+	}
+	if (session.Browser{Session: gateway.Session{Method: gateway.MethodWeChat}}).IsFresh(start, time.Hour) {
+		t.Error("a session without a time of authentication is fresh")
+	}
+}

@@ -239,9 +239,9 @@ func redirectSeeOther(w http.ResponseWriter, address string) {
 
 // The sign-in methods (登录方式), as events, sessions and the configuration call them.
 const (
-	MethodWeChat  = "wechat"  // inside WeChat, through the official account
-	MethodScan    = "scan"    // in another browser: the user scans the gateway's QR code with a phone (公众号扫码)
-	MethodWebsite = "website" // in another browser: the user scans the QR code of WeChat's page (网站应用扫码)
+	MethodWeChat  = gateway.MethodWeChat  // inside WeChat, through the official account
+	MethodScan    = gateway.MethodScan    // in another browser: the user scans the gateway's QR code with a phone (公众号扫码)
+	MethodWebsite = gateway.MethodWebsite // in another browser: the user scans the QR code of WeChat's page (网站应用扫码)
 )
 
 // methodsAvailable describes which sign-in methods are configured and accepted by the app, and
