@@ -44,7 +44,7 @@ type Delivery struct {
 // AppSession records that an app which supports back-channel logout was signed in from a session.
 // It outlives the app's tokens.
 type AppSession struct {
-	Session   [32]byte // hash of the session of the gateway
+	Session   [32]byte // Session.First of the session of the gateway
 	App       string
 	SessionID string // the claim sid in the app's ID tokens
 	UserID    string
@@ -69,7 +69,8 @@ func (q DeliveryQuery) Page() int { return pageSize(q.Limit) }
 //
 // Stores add deliveries of kind DeliverLogout themselves. Whenever a session ends, for whatever
 // reason (sign-out, block, deletion, join, move, expiry found by a sweep), each of its app sessions
-// becomes a delivery in the same transaction and is deleted. The same happens to the app sessions
+// becomes a delivery in the same transaction and is deleted, unless another session has the same
+// Session.First: then the user has only signed in again. The same happens to the app sessions
 // of a user and an app whose access is taken away (DecideAccess).
 type Deliveries interface {
 	// AddDeliveries stores deliveries, all or none. It ignores their ids, and sets State to

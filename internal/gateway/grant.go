@@ -16,7 +16,7 @@ type Grant struct {
 	Subject   string // the sub claim, fixed for a user at an app (see Pin); PutCode fills in an empty one
 	Scopes    []string
 	AuthTime  time.Time // when WeChat authenticated the user
-	Session   [32]byte  // hash of the session in which the user authorized the app; zero = none
+	Session   [32]byte  // Session.First of the user's session; with forward auth Session.Hash; zero = none
 	Connector string    // connector and identity of the user's sign-in
 	AppID     string
 	OpenID    string

@@ -7,7 +7,12 @@ import (
 
 // Session is one signed-in browser.
 type Session struct {
-	Hash      [32]byte // SHA-256 of the session id in the cookie
+	Hash [32]byte // SHA-256 of the session id in the cookie
+	// First is the hash of the session that this one renews, or, when that renewed another, of the
+	// first of them. A session renews the previous one of the same browser and user: the user signed
+	// in again. It equals Hash when nothing was renewed; stores set it then. For apps the sessions
+	// are one: tokens and the claim sid survive a renewal.
+	First     [32]byte
 	UserID    string
 	Connector string // name of the connector (an app at WeChat) of the sign-in, and the identity there
 	AppID     string

@@ -167,7 +167,7 @@ func (s SignIn) SharedAppIDs() []string {
 // sign-in.
 type Completion struct {
 	SignIn     SignIn
-	Session    Session  // UserID is filled in by the store
+	Session    Session  // UserID and First are filled in by the store
 	Previous   [32]byte // hash of the session that this browser had until now; zero = none
 	AttemptKey string   // key of the attempt that exchanged the code
 	Owner      string   // and its owner

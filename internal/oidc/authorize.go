@@ -285,7 +285,7 @@ func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, browser se
 		ExpiresAt: expires,
 		Grant: gateway.Grant{
 			ID: gateway.NewID(), App: req.client.ID, UserID: browser.User.ID, Scopes: req.scopes,
-			AuthTime: browser.AuthTime, Session: browser.Hash, Connector: browser.Connector,
+			AuthTime: browser.AuthTime, Session: browser.First, Connector: browser.Connector,
 			AppID: browser.AppID, OpenID: browser.OpenID, Method: browser.Method, CreatedAt: now, ExpiresAt: expires,
 		},
 	}

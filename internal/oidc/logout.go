@@ -227,7 +227,7 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, client *Cli
 		Method: browser.Method, Outcome: "ok"}
 	if client != nil {
 		event.App = client.ID
-		revocation := gateway.Revocation{Session: browser.Hash, App: client.ID}
+		revocation := gateway.Revocation{Session: browser.First, App: client.ID}
 		if _, err := h.cfg.Grants.Revoke(r.Context(), revocation, h.cfg.Now()); err != nil {
 			return err
 		}

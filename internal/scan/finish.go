@@ -39,6 +39,9 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, f *desktopFlow,
 		h.fail(w, r, err)
 		return
 	}
+	if browser, signedIn, err := h.signIn.Session(r); err == nil && signedIn && browser.User.ID == a.UserID {
+		s.First = browser.First // the user has signed in again
+	}
 	event.RequestID = h.cfg.RequestID(r.Context())
 	// The ticket is redeemed even if the user closes the page now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)

@@ -218,12 +218,22 @@ func (m *Manager) DeclineProfile(ctx context.Context, hash [32]byte) error {
 	})
 }
 
-// End ends one session, and revokes the grants that were made in the session. It revokes first. If
-// the store then fails, the session remains and the caller can try again. An ended session is not
-// an error.
+// End ends one session, and revokes the grants that were made in the session, and in those that it
+// renews. It revokes first. If the store then fails, the session remains and the caller can try
+// again. An ended session is not an error.
 func (m *Manager) End(ctx context.Context, hash [32]byte, now time.Time) error {
-	if _, err := m.Grants.Revoke(ctx, gateway.Revocation{Session: hash}, now); err != nil {
+	s, err := m.Sessions.Session(ctx, hash, now)
+	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 		return err
+	}
+	ofGrants := [][32]byte{hash} // values of gateway.Grant.Session
+	if err == nil && s.First != hash {
+		ofGrants = append(ofGrants, s.First)
+	}
+	for _, of := range ofGrants {
+		if _, err := m.Grants.Revoke(ctx, gateway.Revocation{Session: of}, now); err != nil {
+			return err
+		}
 	}
 	return m.Sessions.DeleteSession(ctx, hash)
 }

@@ -11,11 +11,11 @@ import (
 // reads one row, list reads all, and Tx runs a transaction. Micros and NullHash convert arguments;
 // Time, Hash and jsonList convert results.
 
-const sessionColumns = `hash, user_id, connector, app_id, open_id, method, auth_time, ` +
+const sessionColumns = `hash, first_hash, user_id, connector, app_id, open_id, method, auth_time, ` +
 	`created_at, seen_at, expires_at, data`
 
 func sessionFields(s *gateway.Session) []any {
-	return []any{Hash{&s.Hash}, &s.UserID, &s.Connector, &s.AppID, &s.OpenID, &s.Method, Time{&s.AuthTime},
+	return []any{Hash{&s.Hash}, Hash{&s.First}, &s.UserID, &s.Connector, &s.AppID, &s.OpenID, &s.Method, Time{&s.AuthTime},
 		Time{&s.CreatedAt}, Time{&s.SeenAt}, Time{&s.ExpiresAt}, &s.Data}
 }
 
@@ -30,16 +30,20 @@ const userAdmitted = `id = $2 AND joined_into = '' AND status <> 'blocked' `
 func (b Base) insertSession() string {
 	return `
 	INSERT INTO sessions (` + sessionColumns + `)
-	SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM users WHERE ` + userAdmitted + b.dialect.ForShare + `
+	SELECT $1, $13, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM users WHERE ` + userAdmitted + b.dialect.ForShare + `
 	ON CONFLICT (hash) DO UPDATE
-	SET user_id = excluded.user_id, connector = $3, app_id = $4, open_id = $5, method = $6, auth_time = $7,
-		created_at = $8, seen_at = $9, expires_at = $10, data = $11
+	SET first_hash = $13, user_id = excluded.user_id, connector = $3, app_id = $4, open_id = $5, method = $6,
+		auth_time = $7, created_at = $8, seen_at = $9, expires_at = $10, data = $11
 	WHERE sessions.expires_at <= $12`
 }
 
 func sessionArgs(s gateway.Session, userID string, now time.Time) []any {
+	first := s.First
+	if first == ([32]byte{}) {
+		first = s.Hash
+	}
 	return []any{s.Hash[:], userID, s.Connector, s.AppID, s.OpenID, s.Method, Micros(s.AuthTime),
-		Micros(s.CreatedAt), Micros(s.SeenAt), Micros(s.ExpiresAt), s.Data, Micros(now)}
+		Micros(s.CreatedAt), Micros(s.SeenAt), Micros(s.ExpiresAt), s.Data, Micros(now), first[:]}
 }
 
 // PutSession implements gateway.Sessions. Usually one statement is enough. When it stores
@@ -96,7 +100,7 @@ func (b Base) Session(ctx context.Context, h [32]byte, now time.Time) (s gateway
 const (
 	prefixedUserColumns = `u.id, u.nickname, u.avatar_url, u.locale, u.profile_at, u.status, u.admin, u.groups, ` +
 		`u.old_id, u.created_at, u.updated_at`
-	prefixedSessionColumns = `s.hash, s.user_id, s.connector, s.app_id, s.open_id, s.method, s.auth_time, ` +
+	prefixedSessionColumns = `s.hash, s.first_hash, s.user_id, s.connector, s.app_id, s.open_id, s.method, s.auth_time, ` +
 		`s.created_at, s.seen_at, s.expires_at, s.data`
 )
 

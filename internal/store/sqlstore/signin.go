@@ -177,6 +177,11 @@ func (b Base) CompleteSignIn(ctx context.Context, c gateway.Completion) (user ga
 func (b Base) finishCompletion(q Querier, c gateway.Completion, user gateway.User, joinEvents []gateway.Event) error {
 	signedIn, out, event := c.Decide(user)
 	if signedIn {
+		first, err := renewedFirst(q, c.Previous, user.ID)
+		if err != nil {
+			return err
+		}
+		c.Session.First = first
 		if err := b.putSession(q, c.Session, user.ID, c.Now); err != nil {
 			return err
 		}
@@ -190,6 +195,20 @@ func (b Base) finishCompletion(q Querier, c gateway.Completion, user gateway.Use
 		return err
 	}
 	return appendEvents(q, append([]gateway.Event{event}, joinEvents...))
+}
+
+// renewedFirst returns the value of Session.First for a session that replaces the session previous in
+// a browser. It returns zero when that session is missing or another user's.
+func renewedFirst(q Querier, previous [32]byte, userID string) (first [32]byte, err error) {
+	if previous == first {
+		return first, nil
+	}
+	err = q.Get(`SELECT first_hash FROM sessions WHERE hash = $1 AND user_id = $2`, []any{previous[:], userID},
+		Hash{&first})
+	if errors.Is(err, gateway.ErrNotFound) {
+		err = nil
+	}
+	return first, err
 }
 
 // recordUser decides which user signs in, and writes the user and the identity. It returns the

@@ -86,6 +86,33 @@ var completionCases = []testCase{
 		},
 	},
 	{
+		name:   "a user who signs in again renews the session",
+		reason: "for apps nothing has ended: their tokens and the claim sid belong to the first of the sessions",
+		run: func(t *testing.T, f *fixture) {
+			for i, c := range []struct {
+				previous, session, openID string
+				want                      [32]byte // First
+			}{
+				{"", "s0", "o1", hash("s0")},
+				{"s0", "s1", "o1", hash("s0")},
+				{"s1", "s2", "o1", hash("s0")},
+				{"s1", "s3", "o1", hash("s3")}, // the previous session has ended
+				{"s2", "s4", "o2", hash("s4")}, // another user takes the browser over
+			} {
+				key := fmt.Sprint("k", i)
+				f.beginAttempt(key, "one")
+				completion := newCompletion(mainConnector.signIn(noon, c.openID, ""), key, "one", c.session)
+				completion.Session.First = [32]byte{}
+				if c.previous != "" {
+					completion.Previous = hash(c.previous)
+				}
+				_, _, err := f.store.CompleteSignIn(t.Context(), completion)
+				wantNoError(t, err)
+				wantEqual(t, c.session, f.getSession(hash(c.session), noon).First, c.want)
+			}
+		},
+	},
+	{
 		name:   "a sign-in is not completed without its attempt",
 		reason: "another request has redeemed the code, so a second session would be a replay",
 		run: func(t *testing.T, f *fixture) {

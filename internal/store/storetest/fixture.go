@@ -229,8 +229,8 @@ func (c connector) signIn(at time.Time, openid, unionid string) gateway.SignIn {
 // newSession returns a session that is stored under hash(name) and expires an hour after noon.
 func newSession(userID, name string) gateway.Session {
 	return gateway.Session{
-		Hash: hash(name), UserID: userID, Connector: "main", AppID: "wxmain", OpenID: "o-" + name, Method: "wechat",
-		AuthTime: noon, CreatedAt: noon, SeenAt: noon, ExpiresAt: after(time.Hour), Data: []byte("data of " + name),
+		Hash: hash(name), First: hash(name), UserID: userID, Connector: "main", AppID: "wxmain", OpenID: "o-" + name,
+		Method: "wechat", AuthTime: noon, CreatedAt: noon, SeenAt: noon, ExpiresAt: after(time.Hour), Data: []byte("data of " + name),
 	}
 }
 

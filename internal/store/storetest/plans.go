@@ -160,8 +160,10 @@ func InsertStatements(series string, hash func(text string) string) []string {
 		`INSERT INTO subjects (user_id, app, subject, created_at) SELECT 'user' || i, 'wiki', 'user' || i, i` + fromSeries,
 		`INSERT INTO events (at, kind, user_id, app, connector, method, outcome, request_id, detail)
 			SELECT i, 'kind' || (i % 500), 'user' || i, 'app' || (i % 500), '', '', 'ok', '', ''` + fromSeries,
-		`INSERT INTO sessions (hash, user_id, connector, app_id, open_id, method, auth_time, created_at, seen_at, expires_at)
-			SELECT ` + hash("session") + `, 'user' || i, 'main', 'wx1', 'open' || i, 'wechat', i, i, i, i` + fromSeries,
+		`INSERT INTO sessions (hash, first_hash, user_id, connector, app_id, open_id, method, auth_time, created_at,
+			seen_at, expires_at)
+			SELECT ` + hash("session") + `, ` + hash("session") + `, 'user' || i, 'main', 'wx1', 'open' || i, 'wechat', i, i,
+			i, i` + fromSeries,
 		`INSERT INTO attempts (key, code, owner, lease, expires_at, second_code_until, outcome, finished_at, message)
 			SELECT 'key' || i, '', 'one', i, i, i, '', 0, ''` + fromSeries,
 		`INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id, method,

@@ -73,6 +73,7 @@ CREATE INDEX events_by_time ON events (at);
 
 CREATE TABLE sessions (
 	hash       bytea PRIMARY KEY, -- SHA-256 of the id in the cookie
+	first_hash bytea NOT NULL, -- hash of the first of the sessions that renew each other
 	user_id    text NOT NULL REFERENCES users (id),
 	connector  text NOT NULL,
 	app_id     text NOT NULL,

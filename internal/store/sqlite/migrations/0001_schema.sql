@@ -70,6 +70,7 @@ CREATE INDEX events_by_time ON events (at);
 
 CREATE TABLE sessions (
 	hash       BLOB NOT NULL PRIMARY KEY, -- SHA-256 of the id in the cookie
+	first_hash BLOB NOT NULL, -- hash of the first of the sessions that renew each other
 	user_id    TEXT NOT NULL REFERENCES users (id),
 	connector  TEXT NOT NULL,
 	app_id     TEXT NOT NULL,
