@@ -176,7 +176,9 @@ var styles = map[Kind]pageStyle{
 // shared returns the keys of the texts that pages of several kinds use.
 func shared() []string {
 	return []string{"copy.label", "copy.do", "copy.done", "without", "request", "nameless",
-		"back", "back.app", "home", "app", "privacy", "user.id", "opens", "sessions", "sessions.here",
+		"skip", "nav", "nav.more", "trail", "pages", "pages.first", "pages.next", "code.copy", "field.optional",
+		"field.errors", "chart.table", "back", "back.app", "home", "app", "privacy", "user.id",
+		"opens", "sessions", "sessions.here",
 		"sessions.since", "sessions.seen", "sessions.scan", "sessions.unknown",
 		"agree", "agree.privacy", "agree.missing", "method.scan", "method.scan.text",
 		"method.website", "method.website.text",

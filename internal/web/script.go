@@ -63,6 +63,17 @@ func (s *Site) scripts(p Page) ([]template.JS, string) {
 	return nil, s.policies.plain
 }
 
+// documentScripts returns the scripts of a document, and the Content-Security-Policy that allows them.
+// A document may load pictures from the gateway.
+func (s *Site) documentScripts(views *Views) ([]template.JS, string) {
+	scripts, sources := []template.JS{s.pageScript}, hashSource([]byte(s.pageScript))
+	if views.script != "" {
+		scripts = append(scripts, views.script)
+		sources += " " + hashSource([]byte(views.script))
+	}
+	return scripts, s.newPolicy("script-src "+sources+"; ", "'self' "+s.pictures, "")
+}
+
 // hashSource returns the source expression of a Content-Security-Policy that allows an inline style
 // or script with this content.
 func hashSource(content []byte) string {

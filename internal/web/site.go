@@ -53,6 +53,7 @@ type Config struct {
 	Home      string                       // address of the home page, for pages without another button; "" = none
 	RequestID func(context.Context) string // nil = pages without a request id
 	Logger    *slog.Logger                 // nil = discards
+	TimeZone  *time.Location               // of times on pages; nil = the local zone
 }
 
 // Site renders pages. Make it with [New]; it is safe for concurrent use.
@@ -82,6 +83,9 @@ func New(cfg Config) (*Site, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.TimeZone == nil {
+		cfg.TimeZone = time.Local
 	}
 	e, err := readEmbedded()
 	if err != nil {
@@ -117,7 +121,8 @@ var readEmbedded = sync.OnceValues(func() (e embedded, err error) {
 		"style": func() template.CSS { return template.CSS(e.style) },
 		"href":  href,
 		"icon":  func() template.URL { return iconURL(icon) },
-	}).ParseFS(files, "files/page.html")
+		"svg":   svgIcon,
+	}).ParseFS(files, "files/*.html")
 	if err != nil {
 		return e, err
 	}
@@ -146,24 +151,20 @@ func loadTexts() (*lang.Catalogue, error) {
 // view is the data of the template page.html.
 type view struct {
 	Page
-	Site      Names
-	Lang      string
+	frame
+	Lang      string // hides Page.Lang
+	Home      string // hides frame.Home
 	Tone      tone
-	Heading   string
-	Lines     []string // the paragraphs of the text
-	Main      string   // label of the main button; "" = no button
-	BackWord  string   // label of the button back to the app
-	GoLink    any      // address of the main button: a string or an AppLink; see href
-	BackLink  any      // address of the button back to the app, a value as in GoLink
-	Refresh   string   // content of <meta http-equiv="refresh">; "" = none
-	RequestID string   // request id that the page shows; "" = none. It hides Page.RequestID.
-	Scripts   []template.JS
+	Lines     []string   // the paragraphs of the text
+	Main      string     // label of the main button; "" = no button
+	BackWord  string     // label of the button back to the app
+	GoLink    any        // address of the main button: a string or an AppLink; see href
+	BackLink  any        // address of the button back to the app, a value as in GoLink
+	Refresh   string     // content of <meta http-equiv="refresh">; "" = none
+	RequestID string     // request id that the page shows; "" = none. It hides Page.RequestID.
 	policy    string     // Content-Security-Policy
 	texts     lang.Texts // in the language of the page
 }
-
-// Word returns a text of the catalogue in the language of the page. The template calls it.
-func (v view) Word(key string) (string, error) { return v.texts.Text(key) }
 
 // Show writes a page with all its headers. It renders the whole page before it sends the first
 // byte. Therefore an error of the template results in a response with the status 500.
@@ -181,11 +182,7 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 		return
 	}
 	header := w.Header()
-	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Language", v.Lang)
-	header.Set("Content-Security-Policy", v.policy)
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
+	setPageHeaders(header, v.Lang, v.policy)
 	header.Set("Referrer-Policy", "no-referrer")
 	// With "no-referrer" a browser sends a form with "Origin: null". Package route would reject the
 	// form as a form of another site. An app may require the gateway's origin.
@@ -195,7 +192,6 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	if len(p.Forms) > 0 {
 		header.Set("Referrer-Policy", "same-origin")
 	}
-	header.Add("Vary", "Accept-Language")
 	setRetryAfter(header, p.Kind)
 	if p.RequestID != "" {
 		header.Set("X-Request-Id", p.RequestID)
@@ -222,7 +218,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 		p.Go = "" // the page would show no button for it, and needs another next step
 	}
 	s.addNextStep(r, &p)
-	v := view{Page: p, Site: s.cfg.Names, Lang: language, Tone: style.tone, texts: texts}
+	v := view{Page: p, frame: s.frame(language, ""), Lang: language, Home: p.Home, Tone: style.tone, texts: texts}
 	v.Scripts, v.policy = s.scripts(p)
 	textOf, err := v.textsFor(p.App, s.cfg.Names.Title)
 	if err != nil {

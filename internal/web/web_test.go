@@ -197,15 +197,28 @@ func TestPolicyAllowsTheScriptOfThePage(t *testing.T) {
 	}
 }
 
-// A page without JavaScript shows UTC, and says so. The script replaces it by the user's own time.
+// Without JavaScript a page shows the time in the zone of the operator, with the offset from UTC. The
+// script replaces it by the time in the zone of the browser.
 func TestTimesHaveTheirZone(t *testing.T) {
 	t.Parallel()
-	at := time.Date(2026, 11, 24, 23, 5, 0, 0, time.FixedZone("", 8*3600))
-	body := show(newSite(t), lang.Chinese, web.Page{Kind: web.Own, UserID: &web.UserID{ID: "u",
-		Sessions: []web.Session{{Current: true, Since: at, Seen: at}}}}).Body.String()
-	want := `<time datetime="2026-11-24T15:05:00Z">2026-11-24 15:05 UTC</time>`
-	if strings.Count(body, want) != 2 {
-		t.Errorf("no %s: %s", want, body)
+	at := time.Date(2026, 8, 31, 23, 5, 0, 0, time.UTC)
+	for _, k := range []struct {
+		language string
+		zone     *time.Location
+		want     string
+	}{
+		{lang.Chinese, time.FixedZone("", 8*3600), "2026年9月1日 07:05 (UTC&#43;8)"},
+		{lang.English, time.FixedZone("", 8*3600), "1 Sep 2026, 07:05 (UTC&#43;8)"},
+		{lang.English, time.FixedZone("", -7*1800), "31 Aug 2026, 19:35 (UTC-3:30)"},
+		{lang.English, time.UTC, "31 Aug 2026, 23:05 (UTC)"},
+	} {
+		s := newSite(t, func(c *web.Config) { c.TimeZone = k.zone })
+		body := show(s, k.language, web.Page{Kind: web.Own, UserID: &web.UserID{ID: "u",
+			Sessions: []web.Session{{Current: true, Since: at, Seen: at}}}}).Body.String()
+		want := `<time datetime="2026-08-31T23:05:00Z">` + k.want + `</time>`
+		if strings.Count(body, want) != 2 {
+			t.Errorf("no %s: %s", want, body)
+		}
 	}
 }
 

@@ -1,31 +1,33 @@
-// Shows times in the zone of the browser, and copies the link of the page. Without JavaScript, times are in UTC and the
-// user selects the link.
+// Shows times in the zone of the browser, and copies links and snippets. Without JavaScript, times are in the zone of
+// the operator, and the user selects what to copy.
 (() => {
   'use strict';
-  document.documentElement.classList.add('js'); // shows the copy button
+  document.documentElement.classList.add('js'); // shows the copy buttons
 
   const format = new Intl.DateTimeFormat(document.documentElement.lang,
-    { year: 'numeric', month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' });
+    { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
   for (const each of document.querySelectorAll('time')) {
     each.title = each.textContent;
     each.textContent = format.format(new Date(each.dateTime));
   }
 
   // Browsers without the Clipboard API, and pages over http, copy the selection.
-  const copy = async (link) => {
+  const copy = async (source) => {
     try {
-      await navigator.clipboard.writeText(link.textContent);
+      await navigator.clipboard.writeText(source.textContent);
       return true;
     } catch {
-      getSelection().selectAllChildren(link);
+      getSelection().selectAllChildren(source);
       return document.execCommand('copy');
     }
   };
 
   // The listener is on the document: scan.js replaces the content of the page.
   document.addEventListener('click', async (e) => {
-    const button = e.target.closest('#copy');
-    if (!button || !await copy(document.querySelector('.copy'))) return;
+    const button = e.target.closest('#copy, .do-copy');
+    if (!button) return;
+    const source = button.dataset.copy ? document.getElementById(button.dataset.copy) : document.querySelector('.copy');
+    if (!await copy(source)) return;
     document.getElementById('live').textContent = button.textContent = button.dataset.done;
   });
 })();

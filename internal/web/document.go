@@ -1,0 +1,164 @@
+package web
+
+import (
+	"bytes"
+	"cmp"
+	"html/template"
+	"net/http"
+
+	"github.com/weigate/weigate/internal/lang"
+)
+
+// Tone is the color and the symbol of a part of a page.
+type Tone = tone
+
+// The tones.
+const (
+	Plain Tone = plain
+	Good  Tone = good
+	Bad   Tone = bad
+	Warn  Tone = "warn"
+)
+
+// Document is a page whose content a package renders with a template and texts of its own. It has
+// the head, the style sheet, the footer and the headers of all pages.
+//
+//	texts := views.Texts(lang.FromRequest(r))
+//	site.Write(w, r, views, web.Document{
+//		View: "users", Title: texts.MustText("users.title"), Wide: true, Nav: nav, Data: users,
+//	})
+type Document struct {
+	View    string // name of the template
+	Data    any    // values for the template, as $.Data
+	Title   string // heading and title
+	Status  int    // HTTP status; 0 = 200
+	Lang    string // "" = from the request
+	Wide    bool   // has the navigation and the full width; false = one card
+	Nav     []NavItem
+	User    *User  // the signed-in user, in the header of a wide page
+	Trail   []Step // addresses above the page, such as the list to which an item belongs
+	Notices []Notice
+	Tone    Tone    // of a card; "" = Plain
+	Refusal Refusal // for the log line of a page with a status of 4xx
+}
+
+// NavItem is an entry of the navigation. A phone shows the first [navShown] entries in a bar at the
+// bottom, and the others below "More".
+type NavItem struct {
+	Label   string
+	URL     string
+	Icon    string // a key of iconPaths
+	Count   int    // a number beside the label, such as waiting users; 0 = none
+	Current bool   // the page belongs to this entry
+}
+
+// Step is an address above a page.
+type Step struct{ Label, URL string }
+
+// Notice is a message above the content of a page: the result of a form, or a warning.
+type Notice struct {
+	Tone  Tone
+	Text  string
+	URL   string // "" = no link
+	Label string // of the link
+}
+
+// navShown is how many entries of the navigation a phone shows beside "More". If all entries fit
+// without "More", the phone shows one entry more.
+const navShown = 4
+
+// document is the data of the template document.html.
+type document struct {
+	Document
+	frame
+	Lang string // hides the fields of Document and frame
+	Body template.HTML
+}
+
+// HomeLink returns the address of the gateway's home page. The template calls it.
+func (d document) HomeLink() string { return cmp.Or(d.Home, "/") }
+
+// InMore reports whether a phone shows the entry with this index below "More". The template calls it.
+func (d document) InMore(i int) bool { return len(d.Nav) > navShown+1 && i >= navShown }
+
+// More returns the entries that a phone shows below "More". The template calls it.
+func (d document) More() []NavItem {
+	if len(d.Nav) <= navShown+1 {
+		return nil
+	}
+	return d.Nav[navShown:]
+}
+
+// CurrentInMore reports whether the current entry is below "More". The template calls it.
+func (d document) CurrentInMore() bool {
+	for _, item := range d.More() {
+		if item.Current {
+			return true
+		}
+	}
+	return false
+}
+
+// Write writes a document with all its headers. It renders the whole page before it sends the first
+// byte. Therefore an error of a template results in a response with the status 500.
+func (s *Site) Write(w http.ResponseWriter, r *http.Request, views *Views, d Document) {
+	d.Status, d.Tone = cmp.Or(d.Status, http.StatusOK), cmp.Or(d.Tone, Plain)
+	language := cmp.Or(d.Lang, lang.FromRequest(r))
+	page := document{Document: d, frame: s.frame(language, d.Title), Lang: language}
+	if d.Status >= http.StatusBadRequest {
+		page.RequestID = s.cfg.RequestID(r.Context())
+	}
+	var policy string
+	page.Scripts, policy = s.documentScripts(views)
+	content := Content{Data: d.Data, Texts: views.Texts(language), parts: page.parts}
+	var inner, body bytes.Buffer
+	err := views.templates.ExecuteTemplate(&inner, d.View, content)
+	if err == nil {
+		page.Body = template.HTML(inner.String()) // html/template has escaped it
+		err = s.layout.ExecuteTemplate(&body, "document.html", page)
+	}
+	if err != nil {
+		s.cfg.Logger.ErrorContext(r.Context(), "page not rendered", "view", d.View, "error", err, "request_id",
+			s.cfg.RequestID(r.Context()))
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	header := w.Header()
+	setPageHeaders(header, language, policy)
+	// Forms need the header Origin, which a browser omits with "no-referrer"; see Show.
+	header.Set("Referrer-Policy", "same-origin")
+	s.logPage(r, Page{Kind: Kind(d.View), Refusal: d.Refusal}, d.Status)
+	w.WriteHeader(d.Status)
+	if r.Method != http.MethodHead {
+		_, _ = body.WriteTo(w) // fails when the browser has disconnected
+	}
+}
+
+// setPageHeaders sets the headers that all pages have.
+func setPageHeaders(header http.Header, language, policy string) {
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Language", language)
+	header.Set("Content-Security-Policy", policy)
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Add("Vary", "Accept-Language")
+}
+
+// frame is the data that all pages have: the head, the footer and the scripts.
+type frame struct {
+	Site      Names
+	Lang      string
+	Heading   string
+	Home      string // address of the home page; "" = none
+	RequestID string // request id that the page shows; "" = none
+	Scripts   []template.JS
+	parts
+}
+
+// frame returns the frame of a page.
+func (s *Site) frame(language, heading string) frame {
+	return frame{
+		Site: s.cfg.Names, Lang: language, Heading: heading, Home: s.cfg.Home,
+		parts: parts{layout: s.layout, own: s.texts.In(language), zone: s.cfg.TimeZone},
+	}
+}

@@ -1,0 +1,179 @@
+package web
+
+import (
+	"bytes"
+	"html/template"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/weigate/weigate/internal/lang"
+)
+
+// parts renders the parts that pages share. Its methods are called from templates. The templates of
+// the parts are in components.html.
+type parts struct {
+	layout *template.Template
+	own    lang.Texts // the texts of package web, in the language of the page
+	zone   *time.Location
+}
+
+// render executes a template of components.html.
+func (p parts) render(name string, data any) (template.HTML, error) {
+	var out bytes.Buffer
+	err := p.layout.ExecuteTemplate(&out, name, data)
+	return template.HTML(out.String()), err // html/template has escaped it
+}
+
+// Time returns a time with its zone, in the zone of the operator. The script of the page shows it in
+// the zone of the browser.
+func (p parts) Time(t time.Time) (template.HTML, error) {
+	return p.render("time", struct{ UTC, Text string }{t.UTC().Format(time.RFC3339), p.TimeText(t)})
+}
+
+// TimeText returns a time with its zone as text, such as "1 Sep 2026, 15:04 (UTC+8)".
+func (p parts) TimeText(t time.Time) string {
+	t = t.In(p.zone)
+	format := "2 Jan 2006, 15:04"
+	if p.own.Lang == lang.Chinese {
+		format = "2006年1月2日 15:04"
+	}
+	return t.Format(format) + " (" + zoneText(t) + ")"
+}
+
+// zoneText returns the offset of a time from UTC, such as UTC+8 or UTC-3:30.
+func zoneText(t time.Time) string {
+	_, seconds := t.Zone()
+	if seconds == 0 {
+		return "UTC"
+	}
+	offset := t.Format("-07:00")
+	offset = strings.TrimSuffix(offset, ":00")
+	return "UTC" + offset[:1] + strings.TrimPrefix(offset[1:], "0")
+}
+
+// maxShown is how many characters of a text of a user a page shows.
+const maxShown = 60
+
+// Name returns the name of a user, isolated from the direction of the text around it. A long name is
+// cut, and has its full text as a title. A user without a name gets words that say so.
+func (p parts) Name(name string) (template.HTML, error) {
+	text := Shown(name, maxShown)
+	if text == "" {
+		var err error
+		if text, err = p.own.Text("nameless"); err != nil {
+			return "", err
+		}
+	}
+	title := ""
+	if full := Shown(name, maxTitle); full != text && full != "" && strings.HasSuffix(text, "…") {
+		title = full
+	}
+	return p.render("name", struct{ Text, Title string }{text, title})
+}
+
+// maxTitle is how many characters of a text of a user the title of an element has.
+const maxTitle = 1000
+
+// Shown prepares a text from a user for a page. It replaces control characters, line breaks and
+// characters that change the direction of text, such as U+202E, and cuts the text to a number of
+// characters.
+func Shown(text string, characters int) string {
+	var out strings.Builder
+	n := 0
+	for _, r := range text {
+		if n == characters {
+			out.WriteRune('…')
+			break
+		}
+		n++
+		switch {
+		case isDirection(r):
+			n--
+		case r == utf8.RuneError, unicode.IsControl(r), r == '\u2028', r == '\u2029':
+			out.WriteRune(' ')
+		default:
+			out.WriteRune(r)
+		}
+	}
+	return strings.TrimSpace(out.String())
+}
+
+// isDirection reports whether a character changes the direction of the text after it (Unicode
+// Standard Annex 9).
+func isDirection(r rune) bool {
+	return r == '\u061c' || r == '\u200e' || r == '\u200f' || r >= '\u202a' && r <= '\u202e' ||
+		r >= '\u2066' && r <= '\u2069'
+}
+
+// Masked returns an id of which only the ends are shown. The title has the whole id.
+func (p parts) Masked(id string) (template.HTML, error) {
+	return p.render("id", struct{ Full, Text string }{id, MaskedID(id)})
+}
+
+// MaskedID returns the first six and the last four characters of an id.
+func MaskedID(id string) string {
+	if len(id) <= 12 {
+		return id
+	}
+	return id[:6] + "…" + id[len(id)-4:]
+}
+
+// Avatar returns the picture of a user. Without a picture, it has the first letter of the name.
+func (p parts) Avatar(name, picture string) (template.HTML, error) {
+	letter := "?"
+	if shown := Shown(name, 1); shown != "" {
+		first, _ := utf8.DecodeRuneInString(shown)
+		letter = string(unicode.ToUpper(first))
+	}
+	return p.render("avatar", struct{ Picture, Letter string }{picture, letter})
+}
+
+// Badge returns a short word in a color, such as the status of a user.
+func (p parts) Badge(tone Tone, text string) (template.HTML, error) {
+	return p.render("badge", struct {
+		Tone Tone
+		Text string
+	}{tone, text})
+}
+
+// Empty returns the content of a list without entries. The text has the next step. url and label are an
+// optional button: "" = none.
+func (p parts) Empty(title, text, url, label string) (template.HTML, error) {
+	return p.render("empty", struct{ Title, Text, URL, Label string }{title, text, url, label})
+}
+
+// Pages returns the links below a list: to its beginning, and to the next page. An address ""
+// omits the link.
+func (p parts) Pages(first, next string) (template.HTML, error) {
+	words := struct{ Label, First, Next string }{}
+	for key, to := range map[string]*string{
+		"pages": &words.Label, "pages.first": &words.First, "pages.next": &words.Next,
+	} {
+		var err error
+		if *to, err = p.own.Text(key); err != nil {
+			return "", err
+		}
+	}
+	return p.render("pages", struct {
+		First, Next string
+		Words       any
+	}{first, next, words})
+}
+
+// Code returns text to be copied, such as configuration, with a button. id identifies it on the page.
+func (p parts) Code(id, label, text string) (template.HTML, error) {
+	button, err := p.own.Text("code.copy")
+	if err != nil {
+		return "", err
+	}
+	done, err := p.own.Text("copy.done")
+	if err != nil {
+		return "", err
+	}
+	return p.render("code", struct{ ID, Label, Text, Copy, Done string }{id, label, text, button, done})
+}
+
+// Word returns a text of package web. The templates of package web call it.
+func (p parts) Word(key string) (string, error) { return p.own.Text(key) }
