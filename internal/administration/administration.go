@@ -1,0 +1,155 @@
+// Package administration has everything that an administrator can do. The pages (/admin), the HTTP
+// API and the command line call it, so that one act has one rule and one event, wherever it is done.
+//
+// [New] returns a [Service]. Its methods are grouped by file:
+//
+//   - waiting.go: who waits for approval; approve and refuse
+//   - users.go: search, find and read users
+//   - changes.go, changes_one.go: block, sign out, edit, merge, delete
+//   - invitations.go, api_keys.go: links and keys, whose secrets are shown once
+//   - events.go, export.go: the audit log; CSV and JSON lines
+//   - health.go, apps.go, deliveries.go: how the gateway, the apps and the notifications do
+//
+// Who may call is decided by the callers: by a session, an API key, or access to the server. Each
+// change names its [Actor]. A user who is the actor must be an administrator at that moment.
+//
+// Every change appends one event in its transaction. The kinds of events are in kinds.go.
+package administration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Store is the part of gateway.Store that the service needs.
+type Store interface {
+	gateway.Users
+	gateway.Subjects
+	gateway.Sessions
+	gateway.Keys
+	gateway.Events
+	gateway.AccessRequests
+	gateway.Invitations
+	gateway.APIKeys
+	gateway.Deliveries
+	gateway.Statistics
+	gateway.UserAdministration
+}
+
+// Config has what a Service needs. Store and URL are required.
+type Config struct {
+	Store      Store
+	URL        string // of the gateway, without a final slash: links begin with it
+	Apps       []App
+	Connectors []Connector
+
+	// Notices are the names of the entries below notify. TestNotice queues a test message to one of
+	// them. nil = notifications are not configured.
+	Notices    []string
+	TestNotice func(ctx context.Context, name string) error
+
+	// MasterKeys are the ids of the master keys, the current one first; none = unknown. MasterKeyAt is
+	// when their file was written last; zero = unknown.
+	MasterKeys  []string
+	MasterKeyAt time.Time
+
+	Zone   *time.Location   // of times in CSV files; nil = time.Local
+	Now    func() time.Time // nil = time.Now
+	Logger *slog.Logger     // nil = no log
+}
+
+// Connector is an app at WeChat that users sign in through, without its secret.
+type Connector struct {
+	Name         string
+	Kind         string // official_account or website
+	AppID        string
+	OpenPlatform string // "" = none; connectors with the same one share unionids
+}
+
+// Service is the administration of one gateway. It is safe for concurrent use.
+type Service struct {
+	store Store
+	cfg   Config
+	apps  map[string]App
+}
+
+// New returns a service, or an error for an incomplete Config.
+func New(cfg Config) (*Service, error) {
+	switch {
+	case cfg.Store == nil:
+		return nil, errors.New("administration: Config.Store is missing")
+	case cfg.URL == "" || strings.HasSuffix(cfg.URL, "/"):
+		return nil, fmt.Errorf("administration: Config.URL %q: must be an address without a final slash", cfg.URL)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Zone == nil {
+		cfg.Zone = time.Local
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{store: cfg.Store, cfg: cfg, apps: map[string]App{}}
+	for _, a := range cfg.Apps {
+		s.apps[a.ID] = a
+	}
+	return s, nil
+}
+
+// Actor is who causes a change.
+type Actor struct {
+	ID        string // id of a user, gateway.ActorCommand, or gateway.ActorKeyPrefix and the id of a key
+	Address   string // IP address of the client, without its last part; "" = none
+	RequestID string // "" = none
+
+	// Force lets the command line take the rights of the last administrator. It has no effect for
+	// other actors.
+	Force bool
+}
+
+// ActorOfKey returns the actor that stands for an API key.
+func ActorOfKey(key gateway.APIKey) Actor { return Actor{ID: gateway.ActorKeyPrefix + key.ID} }
+
+// isUser reports whether the actor is a user, not the command line and not an API key.
+func (a Actor) isUser() bool {
+	return a.ID != gateway.ActorCommand && !strings.HasPrefix(a.ID, gateway.ActorKeyPrefix)
+}
+
+// allowNone reports whether the actor may leave the gateway without an administrator.
+func (a Actor) allowNone() bool { return a.Force && a.ID == gateway.ActorCommand }
+
+// event returns an event of an actor with outcome "ok".
+func (s *Service) event(by Actor, kind, detail string) gateway.Event {
+	return gateway.Event{
+		At: s.cfg.Now(), Kind: kind, Outcome: "ok", Detail: detail, Actor: by.ID, Address: by.Address,
+		RequestID: by.RequestID,
+	}
+}
+
+// check returns ErrForbidden for a user without administrator rights. The callers have checked
+// this already when they read the session; the user may have lost the rights since.
+func (s *Service) check(ctx context.Context, by Actor) error {
+	if by.ID == "" {
+		return errors.New("administration: a change needs an actor")
+	}
+	if !by.isUser() {
+		return nil
+	}
+	user, err := s.store.User(ctx, by.ID)
+	switch {
+	case errors.Is(err, gateway.ErrNotFound):
+		return ErrForbidden
+	case err != nil:
+		return err
+	case !user.Admin || user.Status != gateway.Active || user.ID != by.ID:
+		return ErrForbidden
+	}
+	return nil
+}

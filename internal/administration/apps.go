@@ -1,0 +1,54 @@
+package administration
+
+import (
+	"context"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// App is an app of the configuration, as an administrator sees it.
+type App struct {
+	gateway.App
+	Settings []Setting // what is configured, without secrets
+	Snippet  string    // configuration for the other side, to copy; it has a placeholder for the secret
+	Logout   bool      // the gateway notifies the app of sign-outs (back-channel logout)
+}
+
+// Setting is a key of the configuration and its value.
+type Setting struct{ Key, Value string }
+
+// Apps returns the configured apps.
+func (s *Service) Apps() []App { return s.cfg.Apps }
+
+// Connectors returns the configured connectors.
+func (s *Service) Connectors() []Connector { return s.cfg.Connectors }
+
+// AppDetails is an app with its recent events.
+type AppDetails struct {
+	App
+	Events   []gateway.Event // the newest
+	Failures []gateway.Event // the newest whose outcome is not "ok"
+	Waiting  []gateway.WaitingUser
+}
+
+// appEvents is how many rows of a kind App returns.
+const appEvents = 20
+
+// App returns an app. ErrNotFound when none with this id is configured.
+func (s *Service) App(ctx context.Context, id string) (AppDetails, error) {
+	a, found := s.apps[id]
+	if !found {
+		return AppDetails{}, gateway.ErrNotFound
+	}
+	d := AppDetails{App: a}
+	var err error
+	if d.Events, err = s.store.Events(ctx, gateway.EventQuery{App: id, Limit: appEvents}); err != nil {
+		return AppDetails{}, err
+	}
+	d.Failures, err = s.store.Events(ctx, gateway.EventQuery{App: id, Outcome: "!ok", Limit: appEvents})
+	if err != nil {
+		return AppDetails{}, err
+	}
+	d.Waiting, err = s.store.WaitingUsers(ctx, gateway.WaitingQuery{App: id, Limit: appEvents})
+	return d, err
+}

@@ -1,0 +1,85 @@
+package administration
+
+import (
+	"context"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// This file has the list actions on users. Approve and Refuse are in waiting.go.
+
+// Block blocks users: all their sessions, tokens and API keys end, and no sign-in opens the user
+// again. A blocked administrator loses the rights. The reason is for the event only.
+func (s *Service) Block(ctx context.Context, by Actor, ids []string, reason string) []Outcome {
+	reason, err := cleanParagraph("reason", reason, MaxReason)
+	if err != nil {
+		return failed(ids, err)
+	}
+	return s.each(ctx, by, ids, func(id string) (gateway.User, error) {
+		if err := s.checkOther(ctx, by, id); err != nil {
+			return gateway.User{}, err
+		}
+		return s.store.ChangeUser(ctx, gateway.UserChange{
+			ID: id, Now: s.cfg.Now(), AllowNone: by.allowNone(), Event: s.event(by, EventUserBlocked, ""),
+			Change: func(u *gateway.User) error {
+				// Without this, unblocking and approving the user would return the rights.
+				u.Status, u.Admin = gateway.Blocked, false
+				return nil
+			},
+			Describe: func(before, _ gateway.User) string {
+				detail := ""
+				if before.Admin {
+					detail = "administrator rights removed"
+				}
+				return withReason(detail, reason)
+			},
+		})
+	})
+}
+
+// Unblock unblocks users. They need approval again, except for the apps that they are approved for.
+// ErrNotBlocked for the others.
+func (s *Service) Unblock(ctx context.Context, by Actor, ids []string) []Outcome {
+	return s.each(ctx, by, ids, func(id string) (gateway.User, error) {
+		return s.store.ChangeUser(ctx, gateway.UserChange{
+			ID: id, Now: s.cfg.Now(), Event: s.event(by, EventUserUnblocked, ""),
+			Change: func(u *gateway.User) error {
+				if u.Status != gateway.Blocked {
+					return ErrNotBlocked
+				}
+				u.Status = gateway.Pending
+				return nil
+			},
+		})
+	})
+}
+
+// SignOut ends all sessions and tokens of users.
+func (s *Service) SignOut(ctx context.Context, by Actor, ids []string) []Outcome {
+	return s.each(ctx, by, ids, func(id string) (gateway.User, error) {
+		user, err := s.store.User(ctx, id)
+		if err != nil {
+			return gateway.User{}, err
+		}
+		_, err = s.store.EndSessions(ctx, gateway.SessionsEnd{
+			UserID: user.ID, Now: s.cfg.Now(), Event: s.event(by, EventUserSignedOut, ""),
+		})
+		return user, err
+	})
+}
+
+// checkOther returns ErrSelf when the actor is the user with this id, or the user that the user with
+// this id was joined into.
+func (s *Service) checkOther(ctx context.Context, by Actor, id string) error {
+	if !by.isUser() {
+		return nil
+	}
+	if id == by.ID {
+		return ErrSelf
+	}
+	user, err := s.store.User(ctx, id)
+	if err == nil && user.ID == by.ID {
+		return ErrSelf
+	}
+	return err
+}

@@ -1,0 +1,251 @@
+package administration
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
+)
+
+// This file has the changes of one user.
+
+// Edit is a change of what an administrator writes about a user. nil = unchanged.
+type Edit struct {
+	RealName    *string
+	Note        *string
+	Groups      *[]string
+	AllowedApps *[]string // apps that the user may use, even while Pending
+	RefusedApps *[]string // apps that the user must not use, even while Active
+}
+
+// Edit changes a user. ErrConflict when unchanged is not zero and somebody has changed the user
+// since: unchanged is the UpdatedAt of the user that the administrator saw.
+func (s *Service) Edit(
+	ctx context.Context, by Actor, id string, e Edit, unchanged time.Time,
+) (gateway.User, error) {
+	if err := s.check(ctx, by); err != nil {
+		return gateway.User{}, err
+	}
+	before, err := s.store.User(ctx, id)
+	if err != nil {
+		return gateway.User{}, err
+	}
+	if e, err = s.cleanEdit(e, before); err != nil {
+		return gateway.User{}, err
+	}
+	return s.store.ChangeUser(ctx, gateway.UserChange{
+		ID: id, Now: s.cfg.Now(), Unchanged: unchanged, Event: s.event(by, EventUserEdited, ""),
+		Change:   func(u *gateway.User) error { return e.apply(u) },
+		Describe: describeEdit,
+	})
+}
+
+// cleanEdit returns the edit with cleaned values, or a FieldError. Apps that the user has already
+// stay valid when they are not configured any more.
+func (s *Service) cleanEdit(e Edit, user gateway.User) (clean Edit, err error) {
+	if e.RealName != nil {
+		name, err := cleanLine("real_name", *e.RealName, MaxName)
+		if err != nil {
+			return Edit{}, err
+		}
+		clean.RealName = &name
+	}
+	if e.Note != nil {
+		note, err := cleanParagraph("note", *e.Note, MaxNote)
+		if err != nil {
+			return Edit{}, err
+		}
+		clean.Note = &note
+	}
+	if e.Groups != nil {
+		groups, err := CleanGroups(*e.Groups)
+		if err != nil {
+			return Edit{}, err
+		}
+		clean.Groups = &groups
+	}
+	for _, list := range []struct{ from, to **[]string }{
+		{&e.AllowedApps, &clean.AllowedApps}, {&e.RefusedApps, &clean.RefusedApps},
+	} {
+		if *list.from == nil {
+			continue
+		}
+		apps, err := s.cleanApps(**list.from, slices.Concat(user.AllowedApps, user.RefusedApps)...)
+		if err != nil {
+			return Edit{}, err
+		}
+		*list.to = &apps
+	}
+	return clean, nil
+}
+
+// apply changes u. An app cannot be allowed and refused.
+func (e Edit) apply(u *gateway.User) error {
+	if e.RealName != nil {
+		u.RealName = *e.RealName
+	}
+	if e.Note != nil {
+		u.Note = *e.Note
+	}
+	if e.Groups != nil {
+		u.Groups = slices.Clone(*e.Groups)
+	}
+	if e.AllowedApps != nil {
+		u.AllowedApps = slices.Clone(*e.AllowedApps)
+	}
+	if e.RefusedApps != nil {
+		u.RefusedApps = slices.Clone(*e.RefusedApps)
+	}
+	for _, app := range u.AllowedApps {
+		if slices.Contains(u.RefusedApps, app) {
+			return &FieldError{Field: "apps", Key: Invalid, Value: app}
+		}
+	}
+	return nil
+}
+
+// describeEdit returns what changed. Events stay when a user is deleted, so they have no name and no
+// note.
+func describeEdit(before, after gateway.User) string {
+	var changes []string
+	list := func(name string, from, to []string) {
+		if !slices.Equal(from, to) {
+			changes = append(changes, fmt.Sprintf("%s: %s → %s", name, orNone(from), orNone(to)))
+		}
+	}
+	if before.RealName != after.RealName {
+		changes = append(changes, "real name changed")
+	}
+	if before.Note != after.Note {
+		changes = append(changes, "note changed")
+	}
+	list("groups", before.Groups, after.Groups)
+	list("allowed apps", before.AllowedApps, after.AllowedApps)
+	list("refused apps", before.RefusedApps, after.RefusedApps)
+	if len(changes) == 0 {
+		return "nothing changed"
+	}
+	return strings.Join(changes, "; ")
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}
+
+// SetAdmin grants or revokes administrator rights. The user must be approved (ErrPending) and not
+// blocked. ErrSelf when administrators revoke their own rights; gateway.ErrLastAdmin for the last
+// one. The result is the user, also when nothing changed.
+func (s *Service) SetAdmin(ctx context.Context, by Actor, id string, admin bool) (gateway.User, error) {
+	if err := s.check(ctx, by); err != nil {
+		return gateway.User{}, err
+	}
+	kind := EventAdminGranted
+	if !admin {
+		kind = EventAdminRevoked
+		if err := s.checkOther(ctx, by, id); err != nil {
+			return gateway.User{}, err
+		}
+	}
+	user, err := s.store.User(ctx, id)
+	if err != nil || user.Admin == admin {
+		return user, err
+	}
+	return s.store.ChangeUser(ctx, gateway.UserChange{
+		ID: id, Now: s.cfg.Now(), AllowNone: by.allowNone(), Event: s.event(by, kind, ""),
+		Change: func(u *gateway.User) error {
+			switch {
+			case admin && u.Status == gateway.Blocked:
+				return gateway.ErrBlocked
+			case admin && u.Status != gateway.Active:
+				return ErrPending
+			}
+			u.Admin = admin
+			return nil
+		},
+	})
+}
+
+// EndSession ends one session of a user, which Details lists. A session that has ended already is
+// not an error.
+func (s *Service) EndSession(ctx context.Context, by Actor, id, sessionID string) error {
+	if err := s.check(ctx, by); err != nil {
+		return err
+	}
+	sessions, err := s.store.UserSessions(ctx, id, s.cfg.Now())
+	if err != nil {
+		return err
+	}
+	for _, each := range sessions {
+		if session.FormID(each.Hash) != sessionID {
+			continue
+		}
+		_, err := s.store.EndSessions(ctx, gateway.SessionsEnd{
+			UserID: each.UserID, Session: each.Hash, Now: s.cfg.Now(),
+			Event: s.event(by, EventSessionEnded, listedSession(each).Browser),
+		})
+		return err
+	}
+	return nil
+}
+
+// Unlink removes an identity from a user, and ends the sessions and tokens that were made with it.
+// ErrNotFound when the user does not have it; ErrConflict when it is the last one.
+func (s *Service) Unlink(ctx context.Context, by Actor, id, appID, openID string) error {
+	if err := s.check(ctx, by); err != nil {
+		return err
+	}
+	identities, err := s.store.Identities(ctx, id)
+	if err != nil {
+		return err
+	}
+	e := s.event(by, EventIdentityUnlinked, appID+" "+MaskID(openID))
+	for _, each := range identities {
+		if each.AppID == appID && each.OpenID == openID {
+			e.Connector = each.Connector
+		}
+	}
+	return s.store.UnlinkIdentity(ctx, id, appID, openID, s.cfg.Now(), e)
+}
+
+// Merge joins the user younger into the user older: two users of one human. Both sign in again.
+// ErrSelf when one of the two is the actor. See gateway.UserAdministration.MergeUsers for the rules.
+func (s *Service) Merge(ctx context.Context, by Actor, older, younger string) (gateway.User, error) {
+	if err := s.check(ctx, by); err != nil {
+		return gateway.User{}, err
+	}
+	for _, id := range []string{older, younger} {
+		if err := s.checkOther(ctx, by, id); err != nil {
+			return gateway.User{}, err
+		}
+	}
+	if older == younger {
+		return gateway.User{}, &FieldError{Field: "younger", Key: Invalid}
+	}
+	return s.store.MergeUsers(ctx, older, younger, s.cfg.Now(), s.event(by, EventUsersMerged, "with "+younger))
+}
+
+// Delete deletes a user and everything that belongs to it. Events keep the user id.
+func (s *Service) Delete(ctx context.Context, by Actor, id string) error {
+	if err := s.check(ctx, by); err != nil {
+		return err
+	}
+	if err := s.checkOther(ctx, by, id); err != nil {
+		return err
+	}
+	return s.store.DeleteUser(ctx, id, s.cfg.Now(), s.event(by, EventUserDeleted, ""))
+}
+
+// MaskID shortens an openid or unionid so that users are still distinguishable.
+func MaskID(id string) string {
+	if len(id) <= 10 {
+		return id
+	}
+	return id[:6] + "…" + id[len(id)-2:]
+}

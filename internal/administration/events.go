@@ -1,0 +1,76 @@
+package administration
+
+import (
+	"context"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Events returns events, newest first. A FieldError for a period that ends before it begins.
+func (s *Service) Events(ctx context.Context, q gateway.EventQuery) ([]gateway.Event, error) {
+	if err := checkPeriod(q.Since, q.Until); err != nil {
+		return nil, err
+	}
+	return s.store.Events(ctx, q)
+}
+
+func checkPeriod(since, until time.Time) error {
+	if !since.IsZero() && !until.IsZero() && !since.Before(until) {
+		return &FieldError{Field: "until", Key: Invalid, Value: until.Format(time.RFC3339)}
+	}
+	return nil
+}
+
+// eachEvent calls do for events, newest first, until maxRows events (0 = all). It reads a page at a
+// time, so that an export needs little memory. Events that are appended meanwhile are not included.
+func (s *Service) eachEvent(
+	ctx context.Context, q gateway.EventQuery, maxRows int, do func(gateway.Event) error,
+) (n int, err error) {
+	q.Limit = exportPage
+	for {
+		events, err := s.Events(ctx, q)
+		if err != nil {
+			return n, err
+		}
+		for _, e := range events {
+			if maxRows > 0 && n == maxRows {
+				return n, nil
+			}
+			if err := do(e); err != nil {
+				return n, err
+			}
+			n++
+		}
+		if len(events) < q.Page() {
+			return n, nil
+		}
+		q.Before = events[len(events)-1].ID
+	}
+}
+
+// eachUser calls do for users, newest first, until maxRows users (0 = all).
+func (s *Service) eachUser(
+	ctx context.Context, q gateway.UserSearch, maxRows int, do func(gateway.User) error,
+) (n int, err error) {
+	q.Limit = exportPage
+	for {
+		users, err := s.Search(ctx, q)
+		if err != nil {
+			return n, err
+		}
+		for _, u := range users {
+			if maxRows > 0 && n == maxRows {
+				return n, nil
+			}
+			if err := do(u); err != nil {
+				return n, err
+			}
+			n++
+		}
+		if len(users) < q.Page() {
+			return n, nil
+		}
+		q.After = users[len(users)-1].ID
+	}
+}

@@ -1,0 +1,175 @@
+package administration
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Invite describes a new invitation.
+type Invite struct {
+	Kind    gateway.InvitationKind
+	UserID  string        // of InviteMove, and optional for InviteAdmin
+	Apps    []string      // of InviteUser: apps that it opens; empty = all apps
+	Groups  []string      // of InviteUser
+	Note    string        // for administrators: whom the link is for
+	Expires time.Duration // 0 = DefaultExpiry of the kind
+	MaxUses int           // of InviteUser; 0 = no limit. Links of the other kinds work once
+}
+
+// MaxUses is the highest limit of uses of an invitation.
+const MaxUses = 100_000
+
+// DefaultExpiry returns how long a link of a kind works by default.
+func DefaultExpiry(kind gateway.InvitationKind) time.Duration {
+	if kind == gateway.InviteUser {
+		return 7 * 24 * time.Hour
+	}
+	return time.Hour
+}
+
+// MaxExpiry returns how long a link of a kind works at most. Links that replace a sign-in are short.
+func MaxExpiry(kind gateway.InvitationKind) time.Duration {
+	if kind == gateway.InviteUser {
+		return 365 * 24 * time.Hour
+	}
+	return 24 * time.Hour
+}
+
+// Invite creates an invitation and returns its link. The link is shown once: the store has a hash
+// of its secret only.
+func (s *Service) Invite(ctx context.Context, by Actor, in Invite) (gateway.Invitation, string, error) {
+	if err := s.check(ctx, by); err != nil {
+		return gateway.Invitation{}, "", err
+	}
+	i, err := s.invitation(ctx, in)
+	if err != nil {
+		return gateway.Invitation{}, "", err
+	}
+	secret := gateway.NewID()
+	i.Hash, i.CreatedBy = gateway.InvitationHash(secret), by.ID
+	e := s.event(by, EventInvitationCreated, describeInvitation(i))
+	e.UserID = i.UserID
+	if err := s.store.CreateInvitation(ctx, i, e); err != nil {
+		return gateway.Invitation{}, "", err
+	}
+	return i, s.cfg.URL + "/invite/" + secret, nil
+}
+
+// invitation returns a new invitation without its secret, or a FieldError.
+func (s *Service) invitation(ctx context.Context, in Invite) (i gateway.Invitation, err error) {
+	now := s.cfg.Now()
+	i = gateway.Invitation{ID: gateway.NewID(), Kind: in.Kind, CreatedAt: now, MaxUses: 1}
+	if in.Expires == 0 {
+		in.Expires = DefaultExpiry(in.Kind)
+	}
+	if in.Expires < time.Minute || in.Expires > MaxExpiry(in.Kind) {
+		return i, &FieldError{Field: "expires", Key: Invalid, Value: in.Expires.String()}
+	}
+	i.ExpiresAt = now.Add(in.Expires)
+	if i.Note, err = cleanParagraph("note", in.Note, MaxNote); err != nil {
+		return i, err
+	}
+	switch in.Kind {
+	case gateway.InviteUser:
+		if in.UserID != "" {
+			return i, &FieldError{Field: "user_id", Key: Invalid}
+		}
+		if in.MaxUses < 0 || in.MaxUses > MaxUses {
+			return i, &FieldError{Field: "max_uses", Key: Invalid, Value: fmt.Sprint(in.MaxUses)}
+		}
+		i.MaxUses = in.MaxUses
+		if i.Apps, err = s.cleanApps(in.Apps); err != nil {
+			return i, err
+		}
+		i.Groups, err = CleanGroups(in.Groups)
+		return i, err
+	case gateway.InviteMove:
+		if in.UserID == "" {
+			return i, &FieldError{Field: "user_id", Key: Required}
+		}
+	case gateway.InviteAdmin:
+	default:
+		return i, &FieldError{Field: "kind", Key: Invalid, Value: gateway.CleanLine(string(in.Kind))}
+	}
+	if len(in.Apps) > 0 || len(in.Groups) > 0 || in.MaxUses > 1 {
+		return i, &FieldError{Field: "kind", Key: Invalid, Value: string(in.Kind)}
+	}
+	if in.UserID == "" {
+		return i, nil
+	}
+	user, err := s.store.User(ctx, in.UserID)
+	if err == nil && user.Status == gateway.Blocked {
+		err = gateway.ErrBlocked
+	}
+	i.UserID = user.ID
+	return i, err
+}
+
+// describeInvitation describes an invitation for an event, without its note, which may have a name.
+func describeInvitation(i gateway.Invitation) string {
+	parts := []string{"invitation " + i.ID, "kind " + string(i.Kind)}
+	if i.Kind == gateway.InviteUser {
+		parts = append(parts, "for "+appList(i.Apps))
+		if len(i.Groups) > 0 {
+			parts = append(parts, "groups "+strings.Join(i.Groups, ", "))
+		}
+		uses := "any number of uses"
+		if i.MaxUses > 0 {
+			uses = fmt.Sprintf("uses %d", i.MaxUses)
+		}
+		parts = append(parts, uses)
+	}
+	return strings.Join(append(parts, "until "+i.ExpiresAt.UTC().Format(time.RFC3339)), "; ")
+}
+
+// Invitations returns invitations, newest first.
+func (s *Service) Invitations(ctx context.Context, q gateway.InvitationQuery) ([]gateway.Invitation, error) {
+	return s.store.Invitations(ctx, q)
+}
+
+// Invitation returns an invitation and its latest uses, at most 500.
+func (s *Service) Invitation(ctx context.Context, id string) (gateway.Invitation, []gateway.InvitationUse, error) {
+	i, err := s.store.InvitationByID(ctx, id)
+	if err != nil {
+		return gateway.Invitation{}, nil, err
+	}
+	uses, err := s.store.InvitationUses(ctx, id, 500)
+	return i, uses, err
+}
+
+// RevokeInvitation makes an invitation unusable.
+func (s *Service) RevokeInvitation(ctx context.Context, by Actor, id string) error {
+	if err := s.check(ctx, by); err != nil {
+		return err
+	}
+	return s.store.RevokeInvitation(ctx, id, s.cfg.Now(), s.event(by, EventInvitationRevoked, "invitation "+id))
+}
+
+// InvitationState is whether an invitation can be used.
+type InvitationState string
+
+// The states of an invitation.
+const (
+	InvitationUsable  InvitationState = "usable"
+	InvitationExpired InvitationState = "expired"
+	InvitationRevoked InvitationState = "revoked"
+	InvitationUsedUp  InvitationState = "used_up"
+)
+
+// StateOf returns whether an invitation can be used at now, as far as the invitation itself shows:
+// its creator may have lost the rights.
+func StateOf(i gateway.Invitation, now time.Time) InvitationState {
+	switch {
+	case !i.RevokedAt.IsZero():
+		return InvitationRevoked
+	case i.MaxUses > 0 && i.Uses >= i.MaxUses:
+		return InvitationUsedUp
+	case !now.Before(i.ExpiresAt):
+		return InvitationExpired
+	}
+	return InvitationUsable
+}

@@ -1,0 +1,166 @@
+package administration
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
+)
+
+// maxSearch limits the text of a search, in characters.
+const maxSearch = 200
+
+// Search returns users by a text that an administrator typed; see
+// gateway.UserAdministration.SearchUsers.
+func (s *Service) Search(ctx context.Context, q gateway.UserSearch) ([]gateway.User, error) {
+	text, err := cleanLine("text", q.Text, maxSearch)
+	if err != nil {
+		return nil, err
+	}
+	if q.Status != "" && !q.Status.Valid() {
+		return nil, &FieldError{Field: "status", Key: Invalid, Value: gateway.CleanLine(string(q.Status))}
+	}
+	q.Text = text
+	return s.store.SearchUsers(ctx, q)
+}
+
+// Find returns the user with this user id, openid, unionid or old id. It never finds a user by
+// nickname, because users can choose the id of another user as nickname. ErrAmbiguous when several
+// users match, which the same old id or unionid of two programs can cause.
+func (s *Service) Find(ctx context.Context, id string) (gateway.User, error) {
+	user, err := s.store.User(ctx, id)
+	if !errors.Is(err, gateway.ErrNotFound) {
+		return user, err
+	}
+	found, err := s.store.Users(ctx, gateway.UserQuery{ID: id, Limit: 2})
+	switch {
+	case err != nil:
+		return gateway.User{}, err
+	case id == "" || len(found) == 0:
+		return gateway.User{}, gateway.ErrNotFound
+	case len(found) > 1:
+		return gateway.User{}, ErrAmbiguous
+	}
+	return found[0], nil
+}
+
+// Details is a user with everything that an administrator may see.
+type Details struct {
+	User        gateway.User
+	Identities  []gateway.Identity
+	Sessions    []Session
+	Requests    []gateway.AccessRequest
+	Pins        []gateway.Pin
+	AppSessions []gateway.AppSession
+	JoinedIDs   []string           // of the users who were joined into the user
+	Events      []gateway.Event    // the newest, also those of JoinedIDs
+	Deliveries  []gateway.Delivery // about the user, the newest first
+}
+
+// Session is a session of a user, as an administrator sees it.
+type Session struct {
+	ID        string // for EndSession; it does not reveal the hash of the session
+	Connector string
+	Method    string // sign-in method
+	Browser   string // name of the browser; "" = unknown
+	MaskedIP  string // address without its last part, of a browser that a phone signed in; "" = unknown
+	App       string // app that required a sign-in by QR code; "" = none
+	AuthTime  time.Time
+	Since     time.Time
+	SeenAt    time.Time
+	ExpiresAt time.Time
+}
+
+// detailsEvents is how many events and deliveries Details returns.
+const detailsEvents = 30
+
+// Details returns a user by its id, or by the id of a user who was joined into it.
+func (s *Service) Details(ctx context.Context, id string) (d Details, err error) {
+	if d.User, err = s.store.User(ctx, id); err != nil {
+		return Details{}, err
+	}
+	id = d.User.ID
+	if d.Identities, err = s.store.Identities(ctx, id); err != nil {
+		return Details{}, err
+	}
+	sessions, err := s.store.UserSessions(ctx, id, s.cfg.Now())
+	if err != nil {
+		return Details{}, err
+	}
+	for _, each := range sessions {
+		d.Sessions = append(d.Sessions, listedSession(each))
+	}
+	if d.Requests, err = s.store.UserRequests(ctx, id); err != nil {
+		return Details{}, err
+	}
+	if d.Pins, err = s.store.UserSubjects(ctx, id); err != nil {
+		return Details{}, err
+	}
+	if d.AppSessions, err = s.store.UserAppSessions(ctx, id); err != nil {
+		return Details{}, err
+	}
+	if d.JoinedIDs, err = s.store.JoinedUsers(ctx, id); err != nil {
+		return Details{}, err
+	}
+	if d.Events, err = s.userEvents(ctx, id, d.JoinedIDs); err != nil {
+		return Details{}, err
+	}
+	d.Deliveries, err = s.store.Deliveries(ctx, gateway.DeliveryQuery{UserID: id, Limit: detailsEvents})
+	return d, err
+}
+
+// maxJoinedEvents is of how many joined users Details reads the events. A user with more was
+// probably joined by a test.
+const maxJoinedEvents = 5
+
+// userEvents returns the newest events of a user and of the users who were joined into it.
+func (s *Service) userEvents(ctx context.Context, id string, joined []string) ([]gateway.Event, error) {
+	var all []gateway.Event
+	for _, each := range append([]string{id}, joined[:min(len(joined), maxJoinedEvents)]...) {
+		events, err := s.store.Events(ctx, gateway.EventQuery{UserID: each, Limit: detailsEvents})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, events...)
+	}
+	slices.SortFunc(all, func(a, b gateway.Event) int { return cmp.Compare(b.ID, a.ID) })
+	return all[:min(len(all), detailsEvents)], nil
+}
+
+func listedSession(s gateway.Session) Session {
+	out := Session{
+		ID: session.FormID(s.Hash), Connector: s.Connector, Method: s.Method, AuthTime: s.AuthTime,
+		Since: s.CreatedAt, SeenAt: s.SeenAt, ExpiresAt: s.ExpiresAt,
+	}
+	data := session.ReadData(s.Data)
+	out.Browser = data.Browser
+	if scan := data.Scan; scan != nil {
+		out.Browser, out.MaskedIP, out.App = scan.Browser, scan.MaskedIP, scan.App
+	}
+	return out
+}
+
+// Admins returns the active administrators, newest first, at most 100.
+func (s *Service) Admins(ctx context.Context) ([]gateway.User, error) {
+	return s.store.SearchUsers(ctx, gateway.UserSearch{Admin: true, Status: gateway.Active, Limit: maxCounted})
+}
+
+// Population describes which users the store has.
+type Population struct {
+	Empty  bool // no user at all
+	Admins int  // active administrators, at most 100
+}
+
+// Population returns which users the store has, for the commands that let an administrator in.
+func (s *Service) Population(ctx context.Context) (p Population, err error) {
+	if p.Admins, err = s.store.CountAdmins(ctx); err != nil {
+		return Population{}, err
+	}
+	users, err := s.store.Users(ctx, gateway.UserQuery{Limit: 1})
+	p.Empty = len(users) == 0
+	return p, err
+}

@@ -1,0 +1,137 @@
+package administration
+
+import (
+	"context"
+	"strings"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// Outcome is what a list action did for one user. Users for whom the action is impossible are left
+// as they are, and the others are changed.
+type Outcome struct {
+	UserID string       // as the caller gave it
+	User   gateway.User // afterwards; zero with an error
+	Err    error        // nil = done
+}
+
+// MaxListed is how many users one list action takes.
+const MaxListed = 500
+
+// each calls do for every id, in order. The actor is checked once.
+func (s *Service) each(ctx context.Context, by Actor, ids []string,
+	do func(id string) (gateway.User, error)) []Outcome {
+	err := s.check(ctx, by)
+	if err == nil && len(ids) > MaxListed {
+		err = &FieldError{Field: "ids", Key: TooMany, Max: MaxListed}
+	}
+	var out []Outcome
+	for _, id := range ids {
+		one := Outcome{UserID: id, Err: err}
+		if err == nil {
+			one.User, one.Err = do(id)
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// failed returns an outcome with err for every id.
+func failed(ids []string, err error) []Outcome {
+	var out []Outcome
+	for _, id := range ids {
+		out = append(out, Outcome{UserID: id, Err: err})
+	}
+	return out
+}
+
+// Waiting returns the access requests that wait, with their users, the oldest first.
+func (s *Service) Waiting(ctx context.Context, q gateway.WaitingQuery) ([]gateway.WaitingUser, error) {
+	return s.store.WaitingUsers(ctx, q)
+}
+
+// maxCounted limits the counting of requests that wait: pages show "100+".
+const maxCounted = 100
+
+// CountWaiting returns the number of access requests that wait, but at most 100.
+func (s *Service) CountWaiting(ctx context.Context) (int, error) {
+	return s.store.CountWaiting(ctx, maxCounted)
+}
+
+// Approval describes what users are approved for.
+type Approval struct {
+	Apps   []string // ids of apps; empty = all apps: a user becomes Active
+	Groups []string // that the users get in addition
+}
+
+// Approve approves users. A blocked user is not approved: the error is gateway.ErrBlocked.
+func (s *Service) Approve(ctx context.Context, by Actor, ids []string, a Approval) []Outcome {
+	apps, err := s.cleanApps(a.Apps)
+	if err != nil {
+		return failed(ids, err)
+	}
+	groups, err := CleanGroups(a.Groups)
+	if err != nil {
+		return failed(ids, err)
+	}
+	detail := "for " + appList(apps)
+	if len(groups) > 0 {
+		detail += "; groups added: " + strings.Join(groups, ", ")
+	}
+	return s.decide(ctx, by, ids, EventUserApproved, detail, gateway.AccessDecision{
+		Apps: apps, Groups: groups, State: gateway.RequestApproved,
+	})
+}
+
+// Refusal describes what users are refused for, and why.
+type Refusal struct {
+	Apps   []string // ids of apps; empty = every request that waits
+	Reason string   // that the users read; "" = none
+}
+
+// Refuse refuses users.
+func (s *Service) Refuse(ctx context.Context, by Actor, ids []string, r Refusal) []Outcome {
+	apps, err := s.cleanApps(r.Apps)
+	if err != nil {
+		return failed(ids, err)
+	}
+	reason, err := cleanParagraph("reason", r.Reason, MaxReason)
+	if err != nil {
+		return failed(ids, err)
+	}
+	detail := "for " + appList(apps)
+	if len(apps) == 0 {
+		detail = "every waiting request"
+	}
+	return s.decide(ctx, by, ids, EventUserRefused, withReason(detail, reason), gateway.AccessDecision{
+		Apps: apps, Reason: reason, State: gateway.RequestRefused,
+	})
+}
+
+func (s *Service) decide(ctx context.Context, by Actor, ids []string, kind, detail string,
+	d gateway.AccessDecision) []Outcome {
+	return s.each(ctx, by, ids, func(id string) (gateway.User, error) {
+		d.UserID, d.By, d.At = id, by.ID, s.cfg.Now()
+		d.Event = s.event(by, kind, detail)
+		if len(d.Apps) == 1 {
+			d.Event.App = d.Apps[0]
+		}
+		return s.store.DecideAccess(ctx, d)
+	})
+}
+
+// appList describes apps for an event.
+func appList(apps []string) string {
+	if len(apps) == 0 {
+		return "all apps"
+	}
+	return strings.Join(apps, ", ")
+}
+
+// withReason adds a reason to the detail of an event. The detail is one line.
+func withReason(detail, reason string) string {
+	if reason == "" {
+		return detail
+	}
+	return strings.TrimPrefix(detail+"; reason: ", "; ") + gateway.CleanLine(reason)
+}
