@@ -113,8 +113,9 @@ type Users interface {
 	// CompleteSignIn writes a completed sign-in in one transaction. It records c.SignIn exactly as
 	// RecordSignIn does, stores c.Session for the user as PutSession does, deletes the session
 	// c.Previous (if it is the same user's, c.Session renews it: see Session.First), writes c.Outcome
-	// into the attempt (the right to exchange the code, see Attempt), and appends c.Event with outcome "ok" before the events of Join. For a blocked user it stores
-	// and deletes no session, writes c.Refused, and appends c.Event with outcome "refused".
+	// into the attempt (the right to exchange the code, see Attempt), and appends c.Event
+	// with outcome "ok" before the events of Join. For a blocked user it stores and deletes no
+	// session, writes c.Refused, and appends c.Event with outcome "refused".
 	//
 	// It returns the user as stored afterwards, also a blocked one, and the events of Join. It
 	// returns the errors of SignIn.CheckPlan, and writes nothing then: the caller ends the attempt

@@ -186,8 +186,8 @@ func (s *signIn) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRe
 	i := identities[0]
 	s.sessions[id] = session.Browser{User: *s.next, LoginRequestID: d.ID,
 		Session: gateway.Session{Hash: sha256.Sum256([]byte(id)), First: sha256.Sum256([]byte(id)), UserID: s.next.ID,
-			Connector: i.Connector, AppID: i.AppID, OpenID: i.OpenID, Method: method, AuthTime: s.e.clock.now(), CreatedAt: s.e.clock.now(),
-			ExpiresAt: s.e.clock.now().Add(time.Hour)}}
+			Connector: i.Connector, AppID: i.AppID, OpenID: i.OpenID, Method: method, AuthTime: s.e.clock.now(),
+			CreatedAt: s.e.clock.now(), ExpiresAt: s.e.clock.now().Add(time.Hour)}}
 	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: id, Path: "/", Secure: true, HttpOnly: true,
 		SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, d.ReturnURL, http.StatusSeeOther)

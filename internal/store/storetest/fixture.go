@@ -230,7 +230,8 @@ func (c connector) signIn(at time.Time, openid, unionid string) gateway.SignIn {
 func newSession(userID, name string) gateway.Session {
 	return gateway.Session{
 		Hash: hash(name), First: hash(name), UserID: userID, Connector: "main", AppID: "wxmain", OpenID: "o-" + name,
-		Method: "wechat", AuthTime: noon, CreatedAt: noon, SeenAt: noon, ExpiresAt: after(time.Hour), Data: []byte("data of " + name),
+		Method: "wechat", AuthTime: noon, CreatedAt: noon, SeenAt: noon, ExpiresAt: after(time.Hour),
+		Data: []byte("data of " + name),
 	}
 }
 
