@@ -45,6 +45,11 @@ type UserAdministration interface {
 	// is resolved; an unknown user has none. Events keep the id that the user had.
 	JoinedUsers(ctx context.Context, userID string) ([]string, error)
 
+	// UsersByID returns users by their ids, by one query, for lists that name users. The key is the
+	// given id: for a user who was joined into an older one, the value is the older user. Unknown ids
+	// are missing. At most 500 ids are looked up.
+	UsersByID(ctx context.Context, ids []string) (map[string]User, error)
+
 	// CountAdmins returns the number of active administrators, but at most 100.
 	CountAdmins(ctx context.Context) (int, error)
 }
