@@ -21,10 +21,28 @@ type App struct {
 	Methods []string // allowed sign-in methods; empty = all
 
 	// For the portal, the page on which users find their apps.
-	HomeURL     string // where the app opens; "" = not on the portal
-	Icon        string // name of an embedded icon, or an https address; "" = the first letter of Name
+	HomeURL     string  // where the app opens; "" = not on the portal
+	Icon        string  // one of AppIcons; "" = Picture, or the first letter of Name
+	Picture     Picture // the icon as a picture; zero = none
 	Description string
 	Hidden      bool // not on the portal, though it has a HomeURL
+
+	// AskProfile is set if users are asked for nickname and avatar before they enter, and before they
+	// wait for approval. Apps whose protocol asks for a profile do not need it.
+	AskProfile bool
+}
+
+// Picture is a picture from a file of the operator. The gateway serves it itself: a picture at
+// another host would tell that host who opens the portal.
+type Picture struct {
+	Type string // image/png, image/jpeg or image/webp; never SVG, which can contain scripts
+	Data []byte
+}
+
+// AppIcons returns the names of the built-in icons of apps.
+func AppIcons() []string {
+	return []string{"book", "calendar", "camera", "chart", "chat", "code", "database", "files", "mail", "shop", "tasks",
+		"tools"}
 }
 
 // Access names an access rule: which users may use an app.
