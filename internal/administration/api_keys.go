@@ -20,9 +20,11 @@ type NewAPIKey struct {
 // users:read. No scope creates API keys.
 const (
 	ScopeUsersRead        = "users:read"
-	ScopeUsersWrite       = "users:write"  // edit, approve, refuse, block, sign out
-	ScopeUsersDelete      = "users:delete" // delete, merge, unlink
-	ScopeAdminsWrite      = "admins:write" // grant and revoke administrator rights
+	ScopeUsersWrite       = "users:write"   // edit, block, unblock, sign out
+	ScopeUsersDelete      = "users:delete"  // delete, merge, unlink
+	ScopeAdminsWrite      = "admins:write"  // grant and revoke administrator rights
+	ScopeWaitingRead      = "waiting:read"  // who waits for approval
+	ScopeWaitingWrite     = "waiting:write" // approve, refuse
 	ScopeInvitationsRead  = "invitations:read"
 	ScopeInvitationsWrite = "invitations:write"
 	ScopeAppsRead         = "apps:read"
@@ -36,7 +38,8 @@ const (
 func Scopes() []string {
 	return []string{
 		ScopeAdminsWrite, ScopeAppsRead, ScopeDeliveriesRead, ScopeDeliveriesWrite, ScopeEventsRead, ScopeHealthRead,
-		ScopeInvitationsRead, ScopeInvitationsWrite, ScopeUsersDelete, ScopeUsersRead, ScopeUsersWrite,
+		ScopeInvitationsRead, ScopeInvitationsWrite, ScopeUsersDelete, ScopeUsersRead, ScopeUsersWrite, ScopeWaitingRead,
+		ScopeWaitingWrite,
 	}
 }
 

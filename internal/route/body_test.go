@@ -61,6 +61,20 @@ func TestBodyReachesItsHandler(t *testing.T) {
 	}
 }
 
+// The methods of the HTTP API that have bodies, with the same limit as forms.
+func TestBodyOfOtherMethods(t *testing.T) {
+	t.Parallel()
+	g := newFixture(t, nil)
+	for _, method := range []string{http.MethodPatch, http.MethodPut} {
+		for n, want := range map[int]string{1000: " 1000 false", 1 << 20: " 32768 true"} {
+			r := httptest.NewRequest(method, "/", strings.NewReader(strings.Repeat("a", n)))
+			if w := g.do(r); !strings.HasSuffix(w.Body.String(), want) {
+				t.Errorf("%s with %d bytes: the handler read %q, want %q", method, n, w.Body, want)
+			}
+		}
+	}
+}
+
 // The metrics and the log name routes in one form, whether a route has a method or not.
 func TestRoutesHaveOneForm(t *testing.T) {
 	t.Parallel()

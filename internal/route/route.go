@@ -232,7 +232,7 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 		if policy&Subrequest == 0 {
 			rt.keepOwnCookies(r)
 		}
-		if r.Method == http.MethodPost && policy&Subrequest == 0 {
+		if hasBody(r.Method) && policy&Subrequest == 0 {
 			tracked.body = &trackedBody{ReadCloser: http.MaxBytesReader(w, r.Body, int64(limit.RequestBody.Bytes))}
 			r.Body = tracked.body
 		} else {
@@ -250,6 +250,12 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(tracked, r)
 	})
+}
+
+// hasBody reports whether the body of a request with this method reaches its handler. Forms have POST;
+// the HTTP API also has PATCH and PUT.
+func hasBody(method string) bool {
+	return method == http.MethodPost || method == http.MethodPatch || method == http.MethodPut
 }
 
 // refuse responds to a request that does not reach its handler. It does not wait for the body.
