@@ -152,6 +152,11 @@ var (
 	SavedRequestTime = Time{Name: "saved_request_time", Duration: time.Hour}
 	// How many requests clients of one network may save.
 	NewSavedRequestsPerNetwork = Rate{Name: "new_saved_requests_network", PerSecond: 20, Burst: 400}
+
+	// Requests that the gateway sends to webhooks and to apps: the time of one request, and the part
+	// of the response that is read, its headers and its body.
+	OutgoingTime     = Time{Name: "outgoing_time", Duration: 10 * time.Second}
+	OutgoingResponse = Size{Name: "outgoing_response", Bytes: 16 << 10}
 )
 
 // WeChatCalls is the default of the key limits.wechat_calls. It is how many codes one process sends
@@ -190,10 +195,10 @@ func Table() []Row {
 	} {
 		add(c.Name, c)
 	}
-	for _, s := range []Size{Headers, RequestAddress, RequestBody, LoggedPath, LoggedValue} {
+	for _, s := range []Size{Headers, RequestAddress, RequestBody, LoggedPath, LoggedValue, OutgoingResponse} {
 		add(s.Name, s)
 	}
-	for _, d := range []Time{HeaderTime, RequestTime, ResponseTime, IdleTime, SavedRequestTime} {
+	for _, d := range []Time{HeaderTime, RequestTime, ResponseTime, IdleTime, SavedRequestTime, OutgoingTime} {
 		add(d.Name, d)
 	}
 	keys := map[string]string{Connections.Name: "limits.connections"}
