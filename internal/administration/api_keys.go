@@ -111,3 +111,15 @@ func (s *Service) Authenticate(ctx context.Context, key string) (gateway.APIKey,
 	k, err := s.store.APIKey(ctx, gateway.APIKeyHash(key), s.cfg.Now())
 	return k, ActorOfKey(k), err
 }
+
+// APIKeyState returns whether an API key works at now: usable, expired or revoked. Its creator may
+// have lost the rights.
+func APIKeyState(k gateway.APIKey, now time.Time) string {
+	switch {
+	case !k.RevokedAt.IsZero():
+		return "revoked"
+	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
+		return "expired"
+	}
+	return "usable"
+}

@@ -144,6 +144,12 @@ func listedSession(s gateway.Session) Session {
 	return out
 }
 
+// UsersByID returns users by their ids, for lists that name users; see
+// gateway.UserAdministration.UsersByID.
+func (s *Service) UsersByID(ctx context.Context, ids []string) (map[string]gateway.User, error) {
+	return s.store.UsersByID(ctx, ids)
+}
+
 // Admins returns the active administrators, newest first, at most 100.
 func (s *Service) Admins(ctx context.Context) ([]gateway.User, error) {
 	return s.store.SearchUsers(ctx, gateway.UserSearch{Admin: true, Status: gateway.Active, Limit: maxCounted})
