@@ -29,6 +29,9 @@ func readHomeURL(_ *section, v value, a *App) {
 	}
 }
 
+var errNotLink = errors.New(
+	"must start with https://, http:// or a native app's scheme with a dot: com.example.app:")
+
 func checkHomeURL(text string) (errs []error) {
 	u, err := parseAddress(text)
 	if err != nil || u.Scheme == "" {
@@ -44,7 +47,7 @@ func checkHomeURL(text string) (errs []error) {
 	case u.Scheme == "https" || u.Scheme == "http":
 		errs = append(errs, checkHost(u)...)
 	case !validNativeScheme.MatchString(u.Scheme):
-		errs = append(errs, errors.New("must start with https://, http:// or a native app's scheme with a dot: com.example.app:"))
+		errs = append(errs, errNotLink)
 	}
 	return errs
 }
