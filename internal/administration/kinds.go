@@ -64,6 +64,9 @@ func EventKinds() []EventKind {
 		{gateway.EventUnionIDChanged, user, "WeChat sent another unionid than the stored one"},
 		{gateway.EventSubjectDropped, user, "joined users had two ids in one app, and the later id was dropped"},
 
+		{"access_requested", user, "a user waits for approval, or asked for access to an app"},
+		{"name_given", user, "a user who waits for approval gave a name"},
+
 		{EventUserApproved, admin, "a user was approved, for all apps or for some"},
 		{EventUserRefused, admin, "a user was refused, for all waiting requests or for some apps"},
 		{EventUserBlocked, admin, "a user was blocked, and all sessions and tokens ended"},

@@ -82,6 +82,8 @@ const (
 	RedirectURI    Kind = "redirect_uri"    // the redirect_uri is not registered for the app
 	NotSignedIn    Kind = "not_signed_in"   // the user returned from sign-in without a session
 	Refused        Kind = "refused"         // the app's access policy denies the user
+	AccessRefused  Kind = "access_refused"  // an administrator has refused the app to the user
+	YourName       Kind = "your_name"       // asks a user who waits for approval for their name
 	WrongMethod    Kind = "wrong_method"    // the app does not accept the method of this session
 	NoOpenID       Kind = "no_openid"       // the user has no openid at the connector that the app requires
 	NoUnionID      Kind = "no_unionid"      // the app identifies users by unionid, and the user has none
@@ -156,8 +158,9 @@ var styles = map[Kind]pageStyle{
 	ScanNone: {http.StatusNotFound, bad},
 
 	UnknownApp: {http.StatusBadRequest, bad}, RedirectURI: {http.StatusBadRequest, bad},
-	NotSignedIn: {http.StatusForbidden, bad},
-	Refused:     {http.StatusForbidden, bad}, WrongMethod: {http.StatusForbidden, bad},
+	NotSignedIn:   {http.StatusForbidden, bad},
+	AccessRefused: {http.StatusForbidden, bad}, YourName: {200, plain},
+	Refused: {http.StatusForbidden, bad}, WrongMethod: {http.StatusForbidden, bad},
 	NoOpenID:  {http.StatusForbidden, bad},
 	NoUnionID: {http.StatusForbidden, bad}, SubjectTaken: {http.StatusConflict, bad},
 	Scope: {http.StatusBadRequest, bad},
@@ -186,7 +189,9 @@ func shared() []string {
 		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image",
 		"scan.number", "scan.number.label", "scan.number.malformed", "scan.number.send", "scan.app", "scan.browser",
 		"scan.browser.unknown", "scan.ip", "scan.network", "scan.network.same", "scan.network.other",
-		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours"}
+		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours",
+		"user.copy", "contact", "refused.reason", "name.label", "name.hint", "name.send", "name.given", "name.change",
+		ProblemNoName, ProblemLongName, LabelNotNow, LabelAskAccess, LabelGiveName}
 }
 
 // Labels of the buttons of forms: keys of the catalogues.
@@ -200,11 +205,14 @@ const (
 	LabelCancel     = "do.cancel"
 	LabelContinue   = "do.continue"
 	LabelRefuse     = "do.refuse"
+	LabelNotNow     = "do.not_now"    // wait for approval without giving a name
+	LabelAskAccess  = "do.ask_access" // ask an administrator for access to an app
 )
 
 // Labels of links: keys of the catalogues.
 const (
 	LabelUpdateProfile = "do.update_profile" // read nickname and picture from WeChat again
 	LabelByWebsite     = "do.by_website"     // sign in by the QR code of WeChat's own page instead
+	LabelGiveName      = "do.give_name"      // give a name while waiting for approval
 	LabelOtherMethod   = "do.other_method"   // choose another sign-in method
 )

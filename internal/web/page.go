@@ -30,6 +30,25 @@ type Form struct {
 	Missed bool              // with Tick: the user has sent the form without the tick; the page asks for the tick
 }
 
+// NameForm is the form for the name of a user who waits for approval. The browser sends the name in
+// the field "name".
+type NameForm struct {
+	Action string
+	Fields map[string]string // hidden fields
+	Value  string            // what the user typed, or gave before
+	// Problem is the key of the text that says why the name was rejected: ProblemNoName or
+	// ProblemLongName. "" = it was not.
+	Problem string
+	Given   bool   // the user has given a name: the page shows it instead of the form
+	Change  string // with Given: address of the page on which the user changes the name
+}
+
+// The problems of a name: keys of the catalogues.
+const (
+	ProblemNoName   = "name.missing"
+	ProblemLongName = "name.long"
+)
+
 // UserID is the id of the signed-in user, with the user's sessions.
 type UserID struct {
 	ID       string
@@ -79,6 +98,10 @@ type Page struct {
 	UserID        *UserID
 	ContinueAfter time.Duration // after this time, the page opens Go automatically; 0 = never
 	Scan          *Scan         // on pages of sign-in by scan
+	Name          *NameForm     // the name that the user gives while they wait
+	Reason        string        // for AccessRefused: why the administrator refused, as typed; "" = not given
+	State         string        // address that responds with the state of the user's access request; see wait.js
+	Contact       bool          // the page says whom to ask: Names.Contact
 	Opens         string        // for Consent: what the app will open, its own scheme or an address of this device
 	RequestID     string        // of the request that the page is about; "" = of this request
 	Refusal       Refusal       // for the log line of a page with a status of 4xx
@@ -94,7 +117,7 @@ type Page struct {
 func (p *Page) hasNextStep() bool {
 	return p.Go != "" || p.GoToApp != (AppLink{}) || p.Back != "" || p.BackToApp != (AppLink{}) || p.Home != "" ||
 		p.Without != "" || p.Copy != "" || len(p.Forms) > 0 || len(p.Methods) > 0 || len(p.Links) > 0 || p.Post != nil ||
-		p.Scan != nil && (p.Scan.Code != nil || p.Scan.Answer != nil)
+		p.Name != nil || p.Scan != nil && (p.Scan.Code != nil || p.Scan.Answer != nil)
 }
 
 // addNextStep adds a button to a page that has none. After a failure that may be temporary, the
@@ -128,7 +151,7 @@ func UserOf(u gateway.User) *User { return &User{Nickname: u.Nickname, Picture: 
 // page opens requestURL at intervals: the app's request succeeds once the user is approved.
 func WaitingPage(app gateway.App, u gateway.User, requestURL string) Page {
 	return Page{
-		Kind: Waiting, App: app.Name, User: UserOf(u), UserID: &UserID{ID: u.ID},
+		Kind: Waiting, App: app.Name, User: UserOf(u), UserID: &UserID{ID: u.ID}, Contact: true,
 		Go: requestURL, ContinueAfter: waitingRefresh,
 	}
 }

@@ -10,15 +10,16 @@ import (
 // This file contains the scripts of pages, and the Content-Security-Policies that allow them. A page
 // has a script only if it needs one.
 
-// policies are the Content-Security-Policies of pages without a script, with page.js, and with
-// page.js and scan.js. formPolicy returns the policy of a page with form.js.
-type policies struct{ plain, page, scan string }
+// policies are the Content-Security-Policies of pages without a script, with page.js, with page.js
+// and scan.js, and with page.js and wait.js. formPolicy returns the policy of a page with form.js.
+type policies struct{ plain, page, scan, wait string }
 
 // readScripts reads the embedded scripts. Each page contains its style sheet, scripts and icon, to
 // save requests.
 func (e *embedded) readScripts() error {
 	for name, to := range map[string]*template.JS{
 		"page.js": &e.pageScript, "scan.js": &e.scanScript, "form.js": &e.formScript,
+		"wait.js": &e.waitScript,
 	} {
 		script, err := files.ReadFile("files/" + name)
 		if err != nil {
@@ -34,11 +35,13 @@ func (s *Site) makePolicies(style []byte) {
 	s.styleSource = hashSource(style)
 	s.pictures = strings.Join(append([]string{"data: https://*.qlogo.cn"}, s.cfg.Pictures...), " ")
 	page, scan := hashSource([]byte(s.pageScript)), hashSource([]byte(s.scanScript))
+	wait := hashSource([]byte(s.waitScript))
 	s.policies = policies{
 		plain: s.newPolicy("", s.pictures, ""),
 		page:  s.newPolicy("script-src "+page+"; ", s.pictures, ""),
 		// Pages with scan.js load the picture of the QR code from the gateway, and send requests to it.
 		scan: s.newPolicy("script-src "+page+" "+scan+"; connect-src 'self'; ", "'self' "+s.pictures, ""),
+		wait: s.newPolicy("script-src "+page+" "+wait+"; connect-src 'self'; ", s.pictures, ""),
 	}
 }
 
@@ -57,7 +60,9 @@ func (s *Site) scripts(p Page) ([]template.JS, string) {
 		return []template.JS{s.formScript}, s.formPolicy(p.Post)
 	case p.Scan != nil:
 		return []template.JS{s.pageScript, s.scanScript}, s.policies.scan
-	case p.Copy != "" || p.UserID != nil && len(p.UserID.Sessions) > 0:
+	case p.State != "":
+		return []template.JS{s.pageScript, s.waitScript}, s.policies.wait
+	case p.Copy != "" || p.UserID != nil:
 		return []template.JS{s.pageScript}, s.policies.page
 	}
 	return nil, s.policies.plain

@@ -38,6 +38,7 @@ type Names struct {
 	Title      string // "" = Weigate
 	Footer     string
 	PrivacyURL string // https
+	Contact    string // whom users ask who wait or are refused, such as a name or a telephone number
 	ICP        string // the registration number that sites in China show
 }
 
@@ -63,9 +64,9 @@ type Site struct {
 	texts  *lang.Catalogue
 
 	// page.js shows times and copies links. scan.js waits for the phone in a sign-in by scan.
-	// form.js sends the form of Page.Post.
-	pageScript, scanScript, formScript template.JS
-	policies                           policies
+	// form.js sends the form of Page.Post. wait.js waits for the approval of the user.
+	pageScript, scanScript, formScript, waitScript template.JS
+	policies                                       policies
 
 	// parts of each Content-Security-Policy: see newPolicy
 	styleSource string
@@ -92,17 +93,17 @@ func New(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("web: %w", err)
 	}
 	s := &Site{cfg: cfg, layout: e.layout, texts: e.texts, pageScript: e.pageScript, scanScript: e.scanScript,
-		formScript: e.formScript}
+		formScript: e.formScript, waitScript: e.waitScript}
 	s.makePolicies(e.style)
 	return s, nil
 }
 
 // embedded is the content of the embedded files.
 type embedded struct {
-	style                              []byte
-	pageScript, scanScript, formScript template.JS
-	layout                             *template.Template
-	texts                              *lang.Catalogue
+	style                                          []byte
+	pageScript, scanScript, formScript, waitScript template.JS
+	layout                                         *template.Template
+	texts                                          *lang.Catalogue
 }
 
 // readEmbedded reads the embedded files, once for all sites: a reload makes a new Site.
@@ -189,7 +190,7 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	if p.Post != nil {
 		header.Set("Referrer-Policy", "strict-origin") // the address has the app's state
 	}
-	if len(p.Forms) > 0 {
+	if len(p.Forms) > 0 || p.Name != nil {
 		header.Set("Referrer-Policy", "same-origin")
 	}
 	setRetryAfter(header, p.Kind)

@@ -1,0 +1,236 @@
+package accessrequest
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/origin"
+	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// This file serves the forms of users who wait, and the state of their requests. A form changes the
+// signed-in user only, and only what its fields are for: every other field is ignored.
+
+// maxName is how many characters a name may have.
+const maxName = 100
+
+// mayChangeName reports whether a user may give or change their name. Once an administrator has
+// approved the user, the administrator knows the user by this name.
+func mayChangeName(u gateway.User) bool {
+	return u.Status == gateway.Pending && len(u.AllowedApps) == 0
+}
+
+// errApproved is the error for a user whose name only administrators change.
+var errApproved = errors.New("accessrequest: the user is approved")
+
+// giveName stores the name that a user gives. It keeps what the user typed if the name is rejected.
+func (q *Requests) giveName(w http.ResponseWriter, r *http.Request) {
+	browser, form, ok := q.readForm(w, r)
+	if !ok {
+		return
+	}
+	app, continueAt, typed := form.Get("app"), form.Get("return"), form.Get("name")
+	if form.Has("decline") {
+		err := q.cfg.Sessions.DeclineName(r.Context(), browser.Hash)
+		q.continueAt(w, r, continueAt, err)
+		return
+	}
+	name := gateway.CleanLine(typed)
+	problem := ""
+	switch {
+	case name == "":
+		problem = web.ProblemNoName
+	case utf8.RuneCountInString(name) > maxName:
+		problem = web.ProblemLongName
+	}
+	if problem != "" {
+		q.showNameForm(w, r, browser, app, continueAt, typed, problem)
+		return
+	}
+	now := q.cfg.Now()
+	_, err := q.cfg.Store.UpdateUser(r.Context(), browser.User.ID, now, func(u *gateway.User) error {
+		if !mayChangeName(*u) {
+			return errApproved
+		}
+		u.RealName = name
+		return nil
+	})
+	if err == nil {
+		q.events.Record(r.Context(), gateway.Event{
+			At: now, Kind: EventNameGiven, UserID: browser.User.ID, App: q.knownApp(app), Method: browser.Method, Outcome: "ok",
+		}) // without the name: events outlive the user's record
+	}
+	if errors.Is(err, errApproved) {
+		err = nil // approved meanwhile: the app's request succeeds, or shows why not
+	}
+	q.continueAt(w, r, continueAt, err)
+}
+
+// askName shows the page on which a user changes the name. The page has no refresh, so that nothing
+// that the user types is lost.
+func (q *Requests) askName(w http.ResponseWriter, r *http.Request) {
+	browser, ok := q.signedIn(w, r)
+	if !ok {
+		return
+	}
+	query := r.URL.Query()
+	continueAt := query.Get("return")
+	if !q.isOwnPath(continueAt) {
+		q.cfg.Site.Fail(w, r, web.BadReturn)
+		return
+	}
+	if !mayChangeName(browser.User) {
+		q.cfg.Site.Redirect(w, r, http.StatusSeeOther, continueAt)
+		return
+	}
+	q.showNameForm(w, r, browser, query.Get("app"), continueAt, browser.User.RealName, "")
+}
+
+func (q *Requests) showNameForm(w http.ResponseWriter, r *http.Request, browser session.Browser,
+	app, continueAt, typed, problem string) {
+	page := web.Page{Kind: web.YourName, Go: continueAt, User: web.UserOf(browser.User)}
+	if problem != "" {
+		page.Status = http.StatusUnprocessableEntity
+		page.Refusal = web.Refusal{Request: "name", Reason: problem}
+	}
+	if utf8.RuneCountInString(typed) > 2*maxName { // keep what can be shortened, not a flood
+		typed = string([]rune(gateway.CleanText(typed))[:2*maxName])
+	}
+	q.addNameForm(&page, q.knownApp(app), continueAt, gateway.CleanText(typed), problem)
+	q.cfg.Site.Show(w, r, page)
+}
+
+// knownApp returns the id of a configured app, or "".
+func (q *Requests) knownApp(id string) string {
+	if _, found := q.cfg.Apps(id); found {
+		return id
+	}
+	return ""
+}
+
+// ask records that a user asks for access to an app that admits the users of a list.
+func (q *Requests) ask(w http.ResponseWriter, r *http.Request) {
+	browser, form, ok := q.readForm(w, r)
+	if !ok {
+		return
+	}
+	app, found := q.cfg.Apps(form.Get("app"))
+	if !found {
+		q.cfg.Site.Fail(w, r, web.BadRequest)
+		return
+	}
+	decision, err := q.cfg.Access.Decide(r.Context(), browser.User, app)
+	// A user who was refused reads the reason at the app's request, and cannot ask again.
+	if err == nil && decision == access.Denied && app.Access.Rule == gateway.AccessListed &&
+		!access.IsRefused(browser.User, app) {
+		_, err = q.Record(r.Context(), browser.User, app, browser.Method)
+	}
+	q.continueAt(w, r, form.Get("return"), err)
+}
+
+// states of a request, for the script of the page.
+const (
+	stateWaiting = "waiting"
+	stateDecided = "decided" // the app's request now succeeds, or shows why not
+)
+
+// state responds with the state of the user's request for an app, as JSON. The script of the waiting
+// page polls it.
+func (q *Requests) state(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Cache-Control", "no-store")
+	app, found := q.cfg.Apps(r.URL.Query().Get("app"))
+	browser, signedIn, err := q.cfg.Sessions.Current(r)
+	state := stateDecided // also for a user who is blocked or signed out now
+	if err == nil && signedIn && found {
+		var waits bool
+		if waits, err = q.waits(r, browser.User, app); waits {
+			state = stateWaiting
+		}
+	}
+	if err != nil {
+		header.Set("Retry-After", "5")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]string{"state": state}) // fails when the client has disconnected
+}
+
+// waits reports whether the request of a user for an app waits for a decision.
+func (q *Requests) waits(r *http.Request, user gateway.User, app gateway.App) (bool, error) {
+	decision, err := q.cfg.Access.Decide(r.Context(), user, app)
+	if err != nil || decision != access.Denied || access.IsRefused(user, app) {
+		return decision == access.Pending, err
+	}
+	request, found, err := q.find(r.Context(), user.ID, app.ID)
+	return found && request.State == gateway.RequestWaiting, err
+}
+
+func (q *Requests) stateURL(app string) string {
+	return q.path + pathState + "?" + url.Values{"app": {app}}.Encode()
+}
+
+func (q *Requests) nameURL(app, continueAt string) string {
+	return q.path + pathName + "?" + url.Values{"app": {app}, "return": {continueAt}}.Encode()
+}
+
+// signedIn returns the signed-in browser that sent r. Without one it writes the response and returns
+// false.
+func (q *Requests) signedIn(w http.ResponseWriter, r *http.Request) (b session.Browser, ok bool) {
+	w.Header().Set("Cache-Control", "no-store")
+	b, signedIn, err := q.cfg.Sessions.Current(r)
+	switch {
+	case err != nil:
+		q.cfg.Site.Error(w, r, err)
+	case !signedIn:
+		q.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, Go: q.path + "/"})
+	}
+	return b, err == nil && signedIn
+}
+
+// readForm parses the form of a signed-in user. Its field return must be a path of the gateway. If
+// the form is invalid, readForm writes the response and returns false.
+func (q *Requests) readForm(w http.ResponseWriter, r *http.Request) (b session.Browser, form url.Values, ok bool) {
+	if b, ok = q.signedIn(w, r); !ok {
+		return b, nil, false
+	}
+	if err := r.ParseForm(); err != nil {
+		q.cfg.Site.Fail(w, r, web.BadRequest)
+		return b, nil, false
+	}
+	if !q.isOwnPath(r.PostForm.Get("return")) {
+		q.cfg.Site.Fail(w, r, web.BadReturn)
+		return b, nil, false
+	}
+	return b, r.PostForm, true
+}
+
+// isOwnPath reports whether an address is a path of the gateway. It rejects addresses that browsers
+// parse differently, such as //host.
+func (q *Requests) isOwnPath(address string) bool {
+	_, err := origin.LocalPath(address)
+	return err == nil && strings.HasPrefix(address, q.path+"/") && len(address) <= session.MaxReturn
+}
+
+// continuePause is how long the page of kind web.Continue is shown before it continues.
+const continuePause = 100 * time.Millisecond
+
+// continueAt continues at a path of the gateway after a form, or responds to an error. The path may
+// redirect to the app. After a form, browsers block a redirect to another origin (form-action of the
+// Content-Security-Policy). So the response is a page that continues at the path.
+func (q *Requests) continueAt(w http.ResponseWriter, r *http.Request, address string, err error) {
+	if err != nil && !errors.Is(err, gateway.ErrNotFound) { // not found: the session has ended meanwhile
+		q.cfg.Site.Error(w, r, err)
+		return
+	}
+	q.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Go: address, ContinueAfter: continuePause})
+}

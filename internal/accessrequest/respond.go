@@ -1,0 +1,134 @@
+package accessrequest
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/admission"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// Applicant is a signed-in user whom the access rule of an app does not admit.
+type Applicant struct {
+	App     gateway.App
+	Browser session.Browser
+	// Continue is the path and query of the gateway at which the app's request continues. A page
+	// opens it again, so it must not change anything.
+	Continue string
+	// Elsewhere is the address at the gateway that shows the same page. It is set for a page on the
+	// host of a site: forms work at the gateway only, so such a page has links there instead.
+	Elsewhere string
+	// Page has the further buttons of the page (Back, BackToApp, Home) and the values for the log
+	// (Refusal, Logged).
+	Page web.Page
+}
+
+// Responder responds to users whom the access rule of an app does not admit. [Requests] implements it.
+// Its methods are safe for concurrent use.
+type Responder interface {
+	// Respond is [Requests.Respond].
+	Respond(w http.ResponseWriter, r *http.Request, next admission.Next, a Applicant) (web.Kind, error)
+	// Page is [Requests.Page].
+	Page(ctx context.Context, waits bool, a Applicant) (web.Page, error)
+}
+
+// Handles reports whether [Requests.Respond] serves the page for a next step: the user waits for
+// approval, or the access rule denies the user.
+func Handles(next admission.Next) bool {
+	return next.Step == admission.Wait || next.Step == admission.Deny && next.Page == web.Refused
+}
+
+// Respond records the request of a user who waits, and shows one of these pages. It returns the kind
+// of the page.
+//
+//   - The user waits: the page asks for a name, and continues automatically.
+//   - An administrator refused the app to the user: the page shows the reason.
+//   - The app admits the users of a list: the page has a button that asks for access.
+//   - The user is denied otherwise, because the app has no access rule.
+//
+// next is a step for which [Handles] returns true. An error means that nothing was written to w.
+func (q *Requests) Respond(w http.ResponseWriter, r *http.Request, next admission.Next, a Applicant) (web.Kind, error) {
+	page, err := q.Page(r.Context(), next.Step == admission.Wait, a)
+	if err != nil {
+		return "", err
+	}
+	q.cfg.Site.Show(w, r, page)
+	return page.Kind, nil
+}
+
+// Page returns the page that Respond shows. waits is true for a user who waits for approval.
+func (q *Requests) Page(ctx context.Context, waits bool, a Applicant) (web.Page, error) {
+	user := a.Browser.User
+	if waits {
+		if _, err := q.Record(ctx, user, a.App, a.Browser.Method); err != nil {
+			return web.Page{}, err
+		}
+		return q.waiting(a), nil
+	}
+	request, found, err := q.find(ctx, user.ID, a.App.ID)
+	if err != nil {
+		return web.Page{}, err
+	}
+	page := a.Page
+	page.App, page.User, page.Contact, page.Go = a.App.Name, web.UserOf(user), true, a.Continue
+	switch {
+	case access.IsRefused(user, a.App):
+		page.Kind = web.AccessRefused
+		if found && request.State == gateway.RequestRefused {
+			page.Reason = request.Reason
+		}
+	case a.App.Access.Rule == gateway.AccessListed && found && request.State == gateway.RequestWaiting:
+		return q.waiting(a), nil
+	case a.App.Access.Rule == gateway.AccessListed:
+		page.Kind, page.UserID = web.Refused, &web.UserID{ID: user.ID}
+		if a.Elsewhere != "" {
+			page.Links = append(page.Links, web.Link{Label: web.LabelAskAccess, Go: a.Elsewhere})
+			break
+		}
+		page.Forms = append(page.Forms, web.Form{
+			Action: q.path + pathAsk, Label: web.LabelAskAccess,
+			Fields: map[string]string{"app": a.App.ID, "return": a.Continue},
+		})
+	default:
+		page.Kind, page.UserID = web.Refused, &web.UserID{ID: user.ID}
+	}
+	return page, nil
+}
+
+// waiting returns the page of a user who waits. It reloads at intervals, but not while it has the
+// form for the name: that would delete what the user types. Then its script continues.
+func (q *Requests) waiting(a Applicant) web.Page {
+	user := a.Browser.User
+	page := web.WaitingPage(a.App, user, a.Continue)
+	page.Back, page.BackToApp, page.Home, page.Refusal = a.Page.Back, a.Page.BackToApp, a.Page.Home, a.Page.Refusal
+	switch {
+	case !mayChangeName(user) && user.RealName == "":
+	case a.Elsewhere != "" && user.RealName == "":
+		page.Links = append(page.Links, web.Link{Label: web.LabelGiveName, Go: a.Elsewhere})
+	case user.RealName != "":
+		page.Name = &web.NameForm{Value: user.RealName, Given: true}
+		if mayChangeName(user) && a.Elsewhere == "" {
+			page.Name.Change = q.nameURL(a.App.ID, a.Continue)
+		}
+	case !session.ReadData(a.Browser.Data).NameDeclined:
+		q.addNameForm(&page, a.App.ID, a.Continue, "", "")
+	}
+	return page
+}
+
+// addNameForm adds the form for the name to a page that continues at page.Go.
+func (q *Requests) addNameForm(page *web.Page, app, continueAt, typed, problem string) {
+	fields := map[string]string{"app": app, "return": continueAt}
+	page.Name = &web.NameForm{Action: q.path + pathName, Fields: fields, Value: typed, Problem: problem}
+	page.Forms = append(page.Forms, web.Form{
+		Action: q.path + pathName, Label: web.LabelNotNow, Quiet: true,
+		Fields: map[string]string{"app": app, "return": continueAt, "decline": "1"},
+	})
+	page.ContinueAfter = 0
+	if app != "" {
+		page.State = q.stateURL(app)
+	}
+}
