@@ -68,6 +68,9 @@ type Config struct {
 	Events               Events
 	Log                  Log
 
+	Outgoing Outgoing
+	Notify   []Notify // may be empty
+
 	WeChat []Connector // at least one
 	Apps   []App       // may be empty
 

@@ -37,6 +37,7 @@ func example(t *testing.T) string {
 		"/run/secrets/wechat", secretFile(t, leaktest.Secret+"\n", 0o600),
 		"/run/secrets/website", secretFile(t, leaktest.Secret+"-website\n", 0o600),
 		"/run/secrets/shop", secretFile(t, leaktest.Secret+"-shop\n", 0o600),
+		"/run/secrets/robot", secretFile(t, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key="+leaktest.Secret, 0o600),
 		"/run/secrets/grafana", secretFile(t, leaktest.Secret+"-old\n"+leaktest.Secret+"-new\n", 0o600),
 	).Replace(string(text))
 }

@@ -57,6 +57,10 @@ func topKeys() []key[Config] {
 			read: func(_ *section, v value, c *Config) { readMapping(v, eventsKeys(), &c.Events) }},
 		{name: "log", noEnv: true, below: prefixed(".", paths(logKeys())),
 			read: func(_ *section, v value, c *Config) { readMapping(v, logKeys(), &c.Log) }},
+		{name: "outgoing", noEnv: true, below: prefixed(".", paths(outgoingKeys())),
+			read: func(_ *section, v value, c *Config) { readMapping(v, outgoingKeys(), &c.Outgoing) }},
+		{name: "notify", noEnv: true, below: prefixed("[].", paths(notifyKeys())),
+			read: func(_ *section, v value, c *Config) { c.Notify = v.receivers() }},
 		{name: "wechat", noEnv: true, below: prefixed("[].", paths(connectorKeys())),
 			required: "at least one connector, an official account or a website app of yours at WeChat",
 			read:     func(_ *section, v value, c *Config) { c.WeChat = v.connectors() }},
@@ -114,6 +118,7 @@ func logKeys() []key[Log] {
 func (r *reader) config(root value) *Config {
 	c := &Config{}
 	r.conf, r.connectorNames, r.appNames = c, newUsedNames(), newUsedNames()
+	r.notifyNames = newUsedNames()
 	r.appIDs, r.hosts = map[string]int{}, map[string]int{}
 	if root.node.Kind != yaml.MappingNode {
 		root.reject("must be a mapping with keys such as url, wechat and apps, not %s", typeName(root.node))

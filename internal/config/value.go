@@ -27,6 +27,7 @@ type reader struct {
 	hasSecrets     bool    // the file contains a secret
 	connectorNames *usedNames
 	appNames       *usedNames
+	notifyNames    *usedNames
 	appIDs         map[string]int // line of each appid, of connectors and of relay apps
 	hosts          map[string]int // host name → line of the forward_auth app with this host
 }

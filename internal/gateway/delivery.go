@@ -112,6 +112,11 @@ const (
 	NoticeAdminLink  NoticeKind = "admin_link"  // an administrator signed in by a link, without WeChat
 )
 
+// NoticeKinds returns all kinds of notices.
+func NoticeKinds() []NoticeKind {
+	return []NoticeKind{NoticeWaiting, NoticeFault, NoticeKeyRotated, NoticeAdminLink}
+}
+
 // Notice is something that administrators are notified of. It has no openid, no address of a
 // network, and no secret: notices go to chat groups.
 type Notice struct {
