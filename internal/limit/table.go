@@ -150,6 +150,12 @@ var (
 	SavedRequestsPerBrowser = Count{Name: "saved_requests_browser", Max: 20}
 	// How long a request is kept after it was saved or used.
 	SavedRequestTime = Time{Name: "saved_request_time", Duration: time.Hour}
+	// On the pages of administrators: how old the sign-in may be for an act of weight, how many rows of
+	// a list an action changes, and how many rows an export has.
+	AdminSignInAge = Time{Name: "admin_sign_in_age", Duration: 10 * time.Minute}
+	SelectedRows   = Count{Name: "selected_rows", Max: 200}
+	ExportedRows   = Count{Name: "exported_rows", Max: 200_000}
+
 	// How many requests clients of one network may save.
 	NewSavedRequestsPerNetwork = Rate{Name: "new_saved_requests_network", PerSecond: 20, Burst: 400}
 
@@ -191,14 +197,16 @@ func Table() []Row {
 	}
 	for _, c := range []Count{
 		Connections, MetricsConnections, Cookies, FailedAttempts, Tickets, TicketsPerNetwork,
-		SavedRequests, SavedRequestsPerNetwork, SavedRequestsPerBrowser,
+		SavedRequests, SavedRequestsPerNetwork, SavedRequestsPerBrowser, SelectedRows, ExportedRows,
 	} {
 		add(c.Name, c)
 	}
 	for _, s := range []Size{Headers, RequestAddress, RequestBody, LoggedPath, LoggedValue, OutgoingResponse} {
 		add(s.Name, s)
 	}
-	for _, d := range []Time{HeaderTime, RequestTime, ResponseTime, IdleTime, SavedRequestTime, OutgoingTime} {
+	for _, d := range []Time{
+		HeaderTime, RequestTime, ResponseTime, IdleTime, SavedRequestTime, OutgoingTime, AdminSignInAge,
+	} {
 		add(d.Name, d)
 	}
 	keys := map[string]string{Connections.Name: "limits.connections"}

@@ -1,6 +1,8 @@
 package route
 
 import (
+	"encoding/binary"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -86,4 +88,25 @@ func peer(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return addrPort.Addr().Unmap()
+}
+
+// MaskedAddress returns an IP address for display, without its last part. That part would identify a
+// household. The result is like "192.0.2.*" for IPv4, and has the first 48 bits for IPv6. The
+// result is "" for an unknown address and for an address of this machine.
+func MaskedAddress(a netip.Addr) string {
+	a = a.Unmap().WithZone("")
+	switch {
+	case !a.IsValid() || a.IsLoopback() || a.IsUnspecified():
+		return ""
+	case a.Is4():
+		b := a.As4()
+		return fmt.Sprintf("%d.%d.%d.*", b[0], b[1], b[2])
+	}
+	p, err := a.Prefix(48)
+	if err != nil {
+		return ""
+	}
+	b := p.Addr().As16()
+	return fmt.Sprintf("%x:%x:%x:*", binary.BigEndian.Uint16(b[0:]), binary.BigEndian.Uint16(b[2:]),
+		binary.BigEndian.Uint16(b[4:]))
 }

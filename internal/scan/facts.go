@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 
@@ -17,27 +16,6 @@ import (
 // browser, system, masked IP address, and whether both devices are on one network. By these facts
 // the user can notice a QR code that an attacker sent. No location is shown, since GeoIP databases
 // are unreliable.
-
-// maskAddress returns an IP address for display, without its last part. That part would identify a
-// household. The result is like "192.0.2.*" for IPv4, and has the first 48 bits for IPv6. The
-// result is "" for an unknown address and for an address of this machine.
-func maskAddress(a netip.Addr) string {
-	a = a.Unmap().WithZone("")
-	switch {
-	case !a.IsValid() || a.IsLoopback() || a.IsUnspecified():
-		return ""
-	case a.Is4():
-		b := a.As4()
-		return fmt.Sprintf("%d.%d.%d.*", b[0], b[1], b[2])
-	}
-	p, err := a.Prefix(48)
-	if err != nil {
-		return ""
-	}
-	b := p.Addr().As16()
-	return fmt.Sprintf("%x:%x:%x:*", binary.BigEndian.Uint16(b[0:]), binary.BigEndian.Uint16(b[2:]),
-		binary.BigEndian.Uint16(b[4:]))
-}
 
 // networks has the keys for keyed hashes (HMAC) of networks. The store has a hash of the desktop's
 // network, not the full address. The first key makes new hashes. compare tries every key: an older

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/useragent"
 )
 
@@ -160,7 +161,7 @@ func (h *Handler) newTicket(r *http.Request, f *desktopFlow, now time.Time) (gat
 	return gateway.Ticket{ // its Network is a hash that only counts the tickets of one network
 		Hash: hashID(secrets.id), Desktop: hashDesktop(secrets.desktop), App: f.LoginRequest.App,
 		Connector: f.LoginRequest.Connector,
-		Browser:   useragent.Of(r).String(), MaskedIP: maskAddress(address), Network: h.networks.share(address),
+		Browser:   useragent.Of(r).String(), MaskedIP: route.MaskedAddress(address), Network: h.networks.share(address),
 		Number: number, CreatedAt: now, ExpiresAt: now.Add(ticketLife), Data: data,
 	}, nil
 }

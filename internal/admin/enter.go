@@ -1,0 +1,206 @@
+package admin
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/limit"
+	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/session"
+)
+
+// This file decides who may enter, and which requests are accepted.
+
+// visit is a request of an administrator who may enter.
+type visit struct {
+	w       http.ResponseWriter
+	r       *http.Request
+	browser session.Browser
+	lang    string
+	waiting int // number of requests that wait, for every page
+	now     time.Time
+	page    page
+}
+
+// serve returns the handler of a route: it checks the caller and the form, and then calls the route.
+func (h *Handler) serve(p page) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Add("Vary", "Cookie")
+		v := &visit{w: w, r: r, lang: lang.FromRequest(r), now: h.cfg.Now(), page: p}
+		entered, err := h.enter(v)
+		if err == nil && entered {
+			err = p.serve(h, v)
+		}
+		if err != nil {
+			h.fail(v, err)
+		}
+	}
+}
+
+// fail responds to an error that a route has not handled: with the page of the reason, if the error
+// describes the input or the data, and otherwise as package web does.
+func (h *Handler) fail(v *visit, err error) {
+	problems := h.problemsOf(v, err)
+	var refuseErr error
+	switch reason := reasonOf(err); {
+	case errors.Is(err, errInput):
+		refuseErr = h.refuse(v, http.StatusBadRequest, "input", "")
+	case len(problems) > 0:
+		for _, text := range problems {
+			refuseErr = h.refuse(v, http.StatusBadRequest, "input", text)
+		}
+	case reason == "not_found":
+		refuseErr = h.refuse(v, http.StatusNotFound, "not_found", "")
+	case reason != "":
+		refuseErr = h.refuse(v, http.StatusConflict, "impossible", h.text(v, "reason."+reason))
+	default:
+		h.cfg.Site.Error(v.w, v.r, err)
+	}
+	if refuseErr != nil {
+		h.cfg.Site.Error(v.w, v.r, refuseErr)
+	}
+}
+
+// enter reports whether the caller may use the route. If not, it has responded: with a sign-in, or
+// with a page that names the reason and what to do.
+//
+//	address not in Config.Addresses      403
+//	nobody signed in                     the sign-in; a form: a page with a link to it
+//	not an administrator                 403, with a link to sign in as another user
+//	signed in by scan                    403: a scan may have been confirmed for an attacker's screen
+//	form without a valid token           403
+//	act of weight, sign-in too old       the sign-in; a form: the sign-in, then the form with its values
+//	act of weight, signed in by link     403, with the command for the server
+func (h *Handler) enter(v *visit) (entered bool, err error) {
+	if !h.addressAllowed(v.r) {
+		return false, h.refuse(v, http.StatusForbidden, "address", "")
+	}
+	b, signedIn, err := h.cfg.SignIn.Session(v.r)
+	switch {
+	case err != nil:
+		return false, err
+	case !signedIn && v.page.open:
+		return true, nil
+	case !signedIn && v.r.Method == http.MethodPost:
+		return false, h.refuse(v, http.StatusForbidden, "signed_out", "")
+	case !signedIn:
+		return false, h.begin(v, v.r.URL.RequestURI(), false)
+	}
+	v.browser = b
+	switch {
+	case v.page.open:
+		return true, nil
+	case !b.User.Admin || b.User.Status != gateway.Active:
+		return false, h.refuse(v, http.StatusForbidden, "not_admin", "")
+	case b.Method != gateway.MethodWeChat && b.Method != gateway.MethodWebsite && b.Method != gateway.MethodLink:
+		return false, h.refuse(v, http.StatusForbidden, "scan", "")
+	}
+	if v.r.Method == http.MethodPost {
+		if err := v.r.ParseForm(); err != nil {
+			return false, errInput
+		}
+		if !h.tokenValid(b.Hash, v.r.PostForm["token"]) {
+			return false, h.refuse(v, http.StatusForbidden, "token", "")
+		}
+	}
+	if v.page.fresh && !b.IsFresh(v.now, limit.AdminSignInAge.Duration) {
+		return false, h.requireFresh(v)
+	}
+	v.waiting, err = h.cfg.Service.CountWaiting(v.r.Context())
+	return err == nil, err
+}
+
+// addressAllowed reports whether the client's address is in one of the configured networks.
+func (h *Handler) addressAllowed(r *http.Request) bool {
+	if len(h.cfg.Addresses) == 0 {
+		return true
+	}
+	address := route.Address(r).Unmap()
+	for _, network := range h.cfg.Addresses {
+		if network.Contains(address) {
+			return true
+		}
+	}
+	return false
+}
+
+// requireFresh begins the sign-in for an act of weight. Afterwards the browser continues at the
+// page of the act. The values of a form that came too late are in the address of that page.
+func (h *Handler) requireFresh(v *visit) error {
+	if v.browser.Method == gateway.MethodLink {
+		return h.refuse(v, http.StatusForbidden, "link", "")
+	}
+	returnTo := v.r.URL.RequestURI()
+	if v.r.Method == http.MethodPost {
+		typed := url.Values{}
+		for name, values := range v.r.PostForm {
+			if name != "token" {
+				typed[name] = values
+			}
+		}
+		returnTo = v.r.URL.EscapedPath() + "?" + typed.Encode()
+		if len(returnTo) > session.MaxReturn {
+			returnTo = v.r.URL.EscapedPath()
+		}
+	}
+	return h.begin(v, returnTo, true)
+}
+
+// begin redirects to the sign-in. Administrators sign in at WeChat in this browser: the method scan
+// is not accepted.
+func (h *Handler) begin(v *visit, returnTo string, again bool) error {
+	if len(returnTo) > session.MaxReturn {
+		returnTo = h.root
+	}
+	return h.cfg.SignIn.Begin(v.w, v.r, session.LoginRequest{
+		ID: strings.ToLower(rand.Text()), ReturnURL: returnTo, RestartURL: returnTo,
+		App:            gateway.App{Methods: []string{gateway.MethodWeChat, gateway.MethodWebsite}},
+		Reauthenticate: again,
+	})
+}
+
+// signInAgain begins a sign-in and returns to the overview: for another user, or a recent sign-in.
+func (h *Handler) signInAgain(v *visit) error { return h.begin(v, h.root, true) }
+
+// token returns the token for the forms of a session. A form of another site, or of another session,
+// does not have it.
+func (h *Handler) token(sessionHash [32]byte) string { return formToken(h.cfg.Keys[0], sessionHash) }
+
+func formToken(key []byte, sessionHash [32]byte) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("weigate admin form\x00"))
+	mac.Write(sessionHash[:])
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:18])
+}
+
+// tokenValid reports whether a form has exactly one token, and the token of this session.
+func (h *Handler) tokenValid(sessionHash [32]byte, sent []string) bool {
+	if len(sent) != 1 {
+		return false
+	}
+	for _, key := range h.cfg.Keys {
+		if hmac.Equal([]byte(formToken(key, sessionHash)), []byte(sent[0])) {
+			return true
+		}
+	}
+	return false
+}
+
+// by returns the administrator, as the author of a change.
+func (h *Handler) by(v *visit) administration.Actor {
+	return administration.Actor{
+		ID: v.browser.User.ID, Address: route.MaskedAddress(route.Address(v.r)),
+		RequestID: h.cfg.RequestID(v.r.Context()),
+	}
+}

@@ -1,0 +1,175 @@
+package admin
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// eventsPage is the audit log.
+type eventsPage struct {
+	*screen
+	Filter      eventFilter
+	Rows        []gateway.Event
+	People      people
+	First, Next string // addresses; "" = no link
+	Problems    problems
+	Kinds       []administration.EventKind
+	Apps        []administration.App
+}
+
+// eventFilter is the filter of the log, as typed.
+type eventFilter struct {
+	User, Kind, App, Actor, Outcome, RequestID, Since, Until string
+}
+
+// Any reports whether the filter selects less than all events.
+func (f eventFilter) Any() bool { return f != eventFilter{} }
+
+// readEventFilter reads the filter from a function such as url.Values.Get.
+func readEventFilter(get func(string) string) eventFilter {
+	return eventFilter{
+		User: get("user"), Kind: get("kind"), App: get("app"), Actor: get("actor"), Outcome: get("outcome"),
+		RequestID: get("request_id"), Since: get("since"), Until: get("until"),
+	}
+}
+
+// query returns the query for the store. The days are days in the zone of the operator. An invalid
+// day is ignored.
+func (f eventFilter) query(zone *time.Location) gateway.EventQuery {
+	q := gateway.EventQuery{
+		UserID: f.User, Kind: f.Kind, App: f.App, Actor: f.Actor, Outcome: f.Outcome, RequestID: f.RequestID,
+	}
+	if day, err := time.ParseInLocation(time.DateOnly, f.Since, zone); err == nil {
+		q.Since = day
+	}
+	if day, err := time.ParseInLocation(time.DateOnly, f.Until, zone); err == nil {
+		q.Until = day.AddDate(0, 0, 1) // the whole day
+	}
+	return q
+}
+
+// events serves the audit log, newest first.
+func (h *Handler) events(v *visit) error {
+	p := eventsPage{
+		screen: h.screen(v), Filter: readEventFilter(v.r.URL.Query().Get), Kinds: administration.EventKinds(),
+		Apps: h.cfg.Service.Apps(),
+	}
+	q := p.Filter.query(h.cfg.TimeZone)
+	q.Limit = pageRows + 1
+	if before, err := strconv.ParseInt(v.r.URL.Query().Get("before"), 10, 64); err == nil && before > 0 {
+		q.Before = before
+	}
+	if q.Before > 0 {
+		p.First = h.root + "/events?" + without(v.r.URL.Query(), "before", "done", "n").Encode()
+	}
+	events, err := h.cfg.Service.Events(v.r.Context(), q)
+	status := http.StatusOK
+	if p.Problems = h.problemsOf(v, err); len(p.Problems) > 0 {
+		status = http.StatusBadRequest
+	} else if err != nil {
+		return err
+	}
+	if len(events) > pageRows {
+		events = events[:pageRows]
+		query := without(v.r.URL.Query(), "done", "n")
+		query.Set("before", strconv.FormatInt(events[pageRows-1].ID, 10))
+		p.Next = h.root + "/events?" + query.Encode()
+	}
+	p.Rows = events
+	if p.People, err = h.people(v, eventUsers(events)); err != nil {
+		return err
+	}
+	return h.write(v, web.Document{View: "events", Status: status, Title: h.text(v, "events.title"), Data: p})
+}
+
+// without returns a query without some parameters.
+func without(query url.Values, names ...string) url.Values {
+	for _, name := range names {
+		query.Del(name)
+	}
+	return query
+}
+
+// people are the users whom a list names, by id.
+type people map[string]gateway.User
+
+// eventUsers returns the ids of the users whom events name.
+func eventUsers(events []gateway.Event) []string {
+	var ids []string
+	for _, e := range events {
+		ids = append(ids, e.UserID, e.Actor)
+	}
+	return ids
+}
+
+// people returns the users of a list, by one query for the whole list.
+func (h *Handler) people(v *visit, lists ...[]string) (people, error) {
+	var ids []string
+	seen := map[string]bool{"": true, gateway.ActorCommand: true}
+	for _, list := range lists {
+		for _, id := range list {
+			if !seen[id] && len(id) == len(gateway.NewID()) {
+				ids = append(ids, id)
+			}
+			seen[id] = true
+		}
+	}
+	if len(ids) == 0 {
+		return people{}, nil
+	}
+	users, err := h.cfg.Service.UsersByID(v.r.Context(), ids)
+	return people(users), err
+}
+
+// eventView is an event of a list, for the template that several pages use.
+type eventView struct {
+	gateway.Event
+	User, By *gateway.User // nil = unknown: deleted, or not a user
+}
+
+// Event returns an event with the users whom it names. Templates call it.
+func (p people) Event(e gateway.Event) eventView {
+	view := eventView{Event: e}
+	if u, known := p[e.UserID]; known {
+		view.User = &u
+	}
+	if u, known := p[e.Actor]; known && e.Actor != e.UserID {
+		view.By = &u
+	}
+	return view
+}
+
+// Events returns events with the users whom they name. Templates call it.
+func (p people) Events(events []gateway.Event) []eventView {
+	var views []eventView
+	for _, e := range events {
+		views = append(views, p.Event(e))
+	}
+	return views
+}
+
+// Author returns who made something, by gateway.Event.Actor, for the template "author".
+func (p people) Author(actor string) eventView { return p.Event(gateway.Event{Actor: actor}) }
+
+// One returns a user of a list, or a user with nothing but the id.
+func (p people) One(id string) gateway.User {
+	if u, known := p[id]; known {
+		return u
+	}
+	return gateway.User{ID: id}
+}
+
+// KeyID returns the id of the API key that caused an event; "" = something else did.
+func (e eventView) KeyID() string {
+	if id, found := strings.CutPrefix(e.Actor, gateway.ActorKeyPrefix); found {
+		return id
+	}
+	return ""
+}

@@ -1,0 +1,133 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/limit"
+	"github.com/weigate/weigate/internal/useragent"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// This file has the exports. An export is a form, and not a link: it is an act of weight, and has an
+// event.
+
+// exportPage asks for the format of an export.
+type exportPage struct {
+	*screen
+	What   string // users or events
+	Max    int    // rows
+	Inside bool   // the browser is WeChat's or WeCom's, which cannot save files
+	Copy   string // address of the page, for another browser
+	Fields []exportField
+}
+
+// exportField is a part of the filter of the list, which the export has too.
+type exportField struct{ Name, Value string }
+
+// askExport serves the page of an export. The filter of the list is in the address.
+func (h *Handler) askExport(v *visit, what string, names []string) error {
+	p := exportPage{screen: h.screen(v), What: what, Max: limit.ExportedRows.Max}
+	client := useragent.Of(v.r).Client
+	p.Inside = client != useragent.Other
+	p.Copy = h.cfg.URL + v.r.URL.RequestURI()[len(h.root)-len("/admin"):]
+	for _, name := range names {
+		if value := v.r.URL.Query().Get(name); value != "" {
+			p.Fields = append(p.Fields, exportField{Name: name, Value: value})
+		}
+	}
+	return h.write(v, web.Document{
+		View: "export", Title: h.text(v, "export."+what+".title"), Data: p, Trail: h.trail(v, what),
+	})
+}
+
+// The names of the filters, which an export takes from the address of its list.
+var (
+	userFilterNames  = []string{"q", "status", "group", "admin"}
+	eventFilterNames = []string{"user", "kind", "app", "actor", "outcome", "request_id", "since", "until"}
+)
+
+func (h *Handler) askExportUsers(v *visit) error  { return h.askExport(v, "users", userFilterNames) }
+func (h *Handler) askExportEvents(v *visit) error { return h.askExport(v, "events", eventFilterNames) }
+
+func (h *Handler) exportUsers(v *visit) error {
+	q := userSearch(v.r.PostForm.Get)
+	return h.export(v, "users", func(ctx context.Context, w io.Writer, f administration.Format) (int, error) {
+		return h.cfg.Service.ExportUsers(ctx, h.by(v), w, f, q, limit.ExportedRows.Max)
+	})
+}
+
+func (h *Handler) exportEvents(v *visit) error {
+	q := readEventFilter(v.r.PostForm.Get).query(h.cfg.TimeZone)
+	return h.export(v, "events", func(ctx context.Context, w io.Writer, f administration.Format) (int, error) {
+		return h.cfg.Service.ExportEvents(ctx, h.by(v), w, f, q, limit.ExportedRows.Max)
+	})
+}
+
+// export sends a file. An error before the first row becomes a page. After that, the connection is
+// closed, so that nobody takes a part of the rows for all of them.
+func (h *Handler) export(
+	v *visit, what string, write func(context.Context, io.Writer, administration.Format) (int, error),
+) error {
+	format := administration.Format(v.r.PostForm.Get("format"))
+	types := map[administration.Format]string{
+		administration.CSV: "text/csv; charset=utf-8", administration.JSONLines: "application/jsonl; charset=utf-8",
+	}
+	if types[format] == "" {
+		return errInput
+	}
+	out := &exportWriter{w: v.w, start: func() {
+		name := fmt.Sprintf("weigate-%s-%s.%s", what, v.now.In(h.cfg.TimeZone).Format("20060102-1504"), format)
+		v.w.Header().Set("Content-Type", types[format])
+		v.w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+		v.w.Header().Set("X-Content-Type-Options", "nosniff")
+	}}
+	_, err := write(v.r.Context(), out, format)
+	switch {
+	case err != nil && out.started:
+		h.cfg.Logger.ErrorContext(v.r.Context(), "export aborted", "error", err,
+			"request_id", h.cfg.RequestID(v.r.Context()))
+		panic(http.ErrAbortHandler)
+	case err != nil:
+		return err
+	}
+	return out.finish()
+}
+
+// exportWriter sends the headers with the first large part of an export.
+type exportWriter struct {
+	w       http.ResponseWriter
+	start   func()
+	started bool
+	first   bytes.Buffer
+}
+
+// exportBuffer is how much of an export is kept before it is sent, for an error page instead.
+const exportBuffer = 64 << 10
+
+// Write implements io.Writer.
+func (e *exportWriter) Write(b []byte) (int, error) {
+	if e.started {
+		return e.w.Write(b)
+	}
+	e.first.Write(b)
+	if e.first.Len() < exportBuffer {
+		return len(b), nil
+	}
+	return len(b), e.finish()
+}
+
+// finish sends what is kept.
+func (e *exportWriter) finish() error {
+	if e.started {
+		return nil
+	}
+	e.started = true
+	e.start()
+	_, err := e.first.WriteTo(e.w)
+	return err
+}

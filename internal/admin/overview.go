@@ -1,0 +1,54 @@
+package admin
+
+import (
+	"time"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// overviewPage is the page of /admin: what waits, what fails, and the last day in numbers.
+type overviewPage struct {
+	*screen
+	Rows      []waitingRow
+	Count     int // requests that wait, at most 100
+	Health    administration.Health
+	Total     administration.SignIns
+	Problems  []problemRow
+	OnlyAdmin bool // there is one administrator only
+}
+
+// overviewRows is how many requests and problems the overview shows.
+const overviewRows = 5
+
+// overview serves the page.
+func (h *Handler) overview(v *visit) error {
+	p := overviewPage{screen: h.screen(v), Count: v.waiting}
+	ctx := v.r.Context()
+	rows, err := h.cfg.Service.Waiting(ctx, gateway.WaitingQuery{Limit: overviewRows})
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		p.Rows = append(p.Rows, waitingRow{
+			WaitingUser: row, Key: waitingKey(row.Request), AppName: h.appName(row.Request.App),
+		})
+	}
+	if p.Health, err = h.cfg.Service.Health(ctx, v.now.Add(-23*time.Hour), v.now); err != nil {
+		return err
+	}
+	for _, hour := range p.Health.Hours {
+		p.Total.Began += hour.Total.Began
+		p.Total.Finished += hour.Total.Finished
+		p.Total.Failed += hour.Total.Failed
+	}
+	for _, problem := range p.Health.Problems[:min(len(p.Health.Problems), overviewRows)] {
+		p.Problems = append(p.Problems, problemRow{Problem: problem, Place: h.place(v, problem.Source)})
+	}
+	admins, err := h.cfg.Service.Admins(ctx)
+	if err != nil {
+		return err
+	}
+	p.OnlyAdmin = len(admins) == 1
+	return h.show(v, "overview", "overview.title", p)
+}

@@ -1,0 +1,284 @@
+package admin
+
+import (
+	"embed"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/web"
+)
+
+//go:embed files
+var files embed.FS
+
+// screen is the data of every page. The data of a page embeds it.
+type screen struct {
+	Root   string       // path of the overview
+	Token  string       // of the forms
+	Me     gateway.User // the administrator
+	Link   bool         // signed in by link
+	Query  url.Values   // of the address
+	Action string       // path of the page
+	texts  lang.Texts
+}
+
+// screen returns the data that every page needs.
+func (h *Handler) screen(v *visit) *screen {
+	return &screen{
+		Root: h.root, Token: h.token(v.browser.Hash), Me: v.browser.User, Link: v.browser.Method == gateway.MethodLink,
+		Query: v.r.URL.Query(), Action: v.r.URL.EscapedPath(), texts: h.views.Texts(v.lang),
+	}
+}
+
+// part is the data of a template that several pages use: the methods of the page, and a value.
+type part struct {
+	web.Content
+	*screen
+	V any
+}
+
+// With returns the data for a template that several pages use. Templates call it.
+func (s *screen) With(c web.Content, value any) part { return part{Content: c, screen: s, V: value} }
+
+// Or returns a text, or fallback when the catalogue has none. It is for words that other packages
+// choose, such as the kind of an event.
+func (s *screen) Or(key, fallback string) (string, error) {
+	if !s.texts.Has(key) {
+		return web.Shown(fallback, 100), nil
+	}
+	return s.texts.Text(key)
+}
+
+// Tail returns the last characters of an id. Lists show it beside names: names are chosen freely,
+// and many users may have the same one.
+func (s *screen) Tail(id string) string {
+	if len(id) <= idTail {
+		return id
+	}
+	return "…" + id[len(id)-idTail:]
+}
+
+const idTail = 6
+
+// Called returns what a user is called on a page: the real name, else the nickname. "" = neither.
+func (s *screen) Called(u gateway.User) string {
+	if web.Shown(u.RealName, 1) != "" {
+		return u.RealName
+	}
+	return u.Nickname
+}
+
+// MaskedID returns an openid or unionid of which the middle is left out.
+func (s *screen) MaskedID(id string) string {
+	if len(id) < 12 {
+		return "…"
+	}
+	return id[:4] + "…" + id[len(id)-4:]
+}
+
+// Has reports whether a list contains a word.
+func (s *screen) Has(list []string, word string) bool { return slices.Contains(list, word) }
+
+// Encoded returns a query string of pairs of name and value, without the empty ones.
+func (s *screen) Encoded(pairs ...string) template.URL {
+	query := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			query.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return template.URL(query.Encode())
+}
+
+// Lasts returns words for a number of hours, such as "7 days".
+func (s *screen) Lasts(hours int) (string, error) {
+	if hours < 24 {
+		return s.texts.Text("hours", "n", hours)
+	}
+	return s.texts.Text("days", "n", hours/24)
+}
+
+// Advice returns the key of the advice about an errcode of WeChat.
+func (s *screen) Advice(errcode string) string { return administration.Advice("wechat:", errcode) }
+
+// Join returns the elements of a list in the punctuation of the language, without characters that
+// could change the page.
+func (s *screen) Join(list []string) string {
+	var shown []string
+	for _, each := range list {
+		shown = append(shown, web.Shown(each, 64))
+	}
+	if s.texts.Lang == lang.Chinese {
+		return strings.Join(shown, "、")
+	}
+	return strings.Join(shown, ", ")
+}
+
+// Shown returns a text of a user or an administrator, cut to a number of characters. Control
+// characters and characters that change the direction of text are removed.
+func (s *screen) Shown(text string, characters int) string { return web.Shown(text, characters) }
+
+// Tone returns the color of a word: a status, an outcome, a decision or a state.
+func (s *screen) Tone(word string) web.Tone {
+	switch word {
+	case "active", "ok", "allowed", "sent", "usable":
+		return web.Good
+	case "pending", "waiting", "expired":
+		return web.Warn
+	case "blocked", "refused", "failed", "denied", "revoked":
+		return web.Bad
+	}
+	return web.Plain
+}
+
+// sections are the entries of the navigation: the path below the root, and the icon. The key of the
+// label is nav.PATH. A phone shows the first ones in its bar.
+var sections = []struct{ path, icon string }{
+	{"", "home"}, {"waiting", "waiting"}, {"users", "users"}, {"events", "events"}, {"invitations", "invitations"},
+	{"apps", "apps"}, {"health", "health"}, {"notifications", "other"}, {"api-keys", "keys"},
+}
+
+// nav returns the navigation. Every page has the number of users who wait.
+func (h *Handler) nav(v *visit) []web.NavItem {
+	section, _, _ := strings.Cut(strings.TrimPrefix(v.page.path, "/"), "/")
+	var items []web.NavItem
+	for _, each := range sections {
+		item := web.NavItem{
+			Label: h.text(v, "nav."+each.path), URL: h.root, Icon: each.icon, Current: each.path == section,
+		}
+		if each.path != "" {
+			item.URL += "/" + each.path
+		}
+		if each.path == "waiting" {
+			item.Count = v.waiting
+		}
+		items = append(items, item)
+	}
+	return items
+}
+
+// text returns a text in the language of a request. A key that has no text is a mistake in this
+// package, which its tests find; the page then shows the key.
+func (h *Handler) text(v *visit, key string, pairs ...any) string {
+	text, err := h.views.Texts(v.lang).Text(key, pairs...)
+	if err != nil {
+		return key
+	}
+	return text
+}
+
+// textOr returns a text, or fallback when the catalogue has none.
+func (h *Handler) textOr(v *visit, key, fallback string, pairs ...any) string {
+	if !h.views.Texts(v.lang).Has(key) {
+		return web.Shown(fallback, 100)
+	}
+	return h.text(v, key, pairs...)
+}
+
+// show writes a page with its template. title is the key of its title.
+func (h *Handler) show(v *visit, view, title string, data any) error {
+	return h.write(v, web.Document{View: view, Title: h.text(v, title), Data: data})
+}
+
+// write completes a document with what every page has, and writes it.
+func (h *Handler) write(v *visit, d web.Document) error {
+	d.Lang, d.Wide, d.Nav, d.User = v.lang, true, h.nav(v), web.UserOf(v.browser.User)
+	if v.browser.User.RealName != "" {
+		d.User.Nickname = v.browser.User.RealName
+	}
+	if text := h.notice(v); text != "" && v.r.Method == http.MethodGet {
+		d.Notices = append(d.Notices, web.Notice{Tone: web.Good, Text: text})
+	}
+	if v.browser.Method == gateway.MethodLink {
+		d.Notices = append(d.Notices, web.Notice{Tone: web.Warn, Text: h.text(v, "link.notice")})
+	}
+	h.cfg.Site.Write(v.w, v.r, h.views, d)
+	return nil
+}
+
+// trail returns the way back to a section.
+func (h *Handler) trail(v *visit, section string) []web.Step {
+	return []web.Step{{Label: h.text(v, "nav."+section), URL: h.root + "/" + section}}
+}
+
+// refusal is the data of a page that refuses a request.
+type refusal struct {
+	*screen
+	Text    string
+	Command string // what to run on the server; "" = nothing
+	SignIn  string // address of the sign-in; "" = no button
+	Back    string // "" = no button
+}
+
+// refuse writes the page that refuses a request. The page names the reason, and what to do. Each
+// state that can lock administrators out has a command on the server, and the page names it.
+func (h *Handler) refuse(v *visit, status int, reason, text string) error {
+	p := refusal{screen: h.screen(v), Text: text}
+	if text == "" {
+		p.Text = h.text(v, "refused."+reason+".text")
+	}
+	signedIn := v.browser.User.Admin
+	switch reason {
+	case "signed_out", "not_admin", "scan":
+		p.SignIn = h.root + "/sign-in"
+	}
+	switch reason {
+	case "not_admin", "scan", "link":
+		p.Command = "weigate admin invite"
+	}
+	if signedIn && reason != "scan" {
+		p.Back = h.formPage(v)
+	}
+	d := web.Document{
+		View: "refused", Title: h.text(v, "refused."+reason+".title"), Status: status, Data: p, Lang: v.lang,
+		Refusal: web.Refusal{Request: "admin", Reason: reason},
+	}
+	if v.waiting > 0 || signedIn && slices.Contains([]string{"input", "conflict", "link", "token"}, reason) {
+		return h.write(v, d)
+	}
+	d.Tone = web.Bad
+	h.cfg.Site.Write(v.w, v.r, h.views, d)
+	return nil
+}
+
+// formPage returns the address of the page whose form was sent: for POST /admin/users/ID/block, the
+// page of the user.
+func (h *Handler) formPage(v *visit) string {
+	path := v.page.formPage()
+	return h.root + strings.ReplaceAll(path, "{id}", url.PathEscape(v.r.PathValue("id")))
+}
+
+// Input returns a field of a form. The keys of its texts are field.LABEL and hint.LABEL, if there is a
+// hint. Templates call it.
+func (s *screen) Input(name, kind, label, value string, length int, wrong problems) (web.Field, error) {
+	f := web.Field{Name: name, Type: kind, Value: value, MaxLength: length, Error: wrong[name], Autocomplete: "off"}
+	var err error
+	if f.Label, err = s.texts.Text("field." + label); err != nil {
+		return f, err
+	}
+	if s.texts.Has("hint." + label) {
+		f.Hint, err = s.texts.Text("hint." + label)
+	}
+	return f, err
+}
+
+// Choice returns a field with options. Each option is a value and its label. Templates call it.
+func (s *screen) Choice(name, kind, label, value string, wrong problems, options ...web.Option) (web.Field, error) {
+	f, err := s.Input(name, kind, label, value, 0, wrong)
+	for _, o := range options {
+		o.Selected = o.Selected || o.Value == value && kind != "checkboxes"
+		f.Options = append(f.Options, o)
+	}
+	return f, err
+}
+
+// Option returns an option of a field. Templates call it.
+func (s *screen) Option(value, label string) web.Option {
+	return web.Option{Value: value, Label: label}
+}

@@ -1,0 +1,125 @@
+package admin
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// usersPage is the list of users.
+type usersPage struct {
+	*screen
+	Search    gateway.UserSearch
+	Statuses  []gateway.Status
+	Rows      []userRow
+	Next      string   // id of the last user; "" = this is the last page
+	Elsewhere []string // selected on other pages
+	Filtered  bool
+	Form      actForm
+	Left      []leftRow
+	Done      int
+	Acted     bool
+}
+
+// userRow is one user of the list.
+type userRow struct {
+	gateway.User
+	Selected bool
+}
+
+// actForm has what the administrator typed below the list.
+type actForm struct {
+	Groups, Reason string
+	Problems       problems
+}
+
+// statuses are the values of the filter.
+var statuses = []gateway.Status{gateway.Active, gateway.Pending, gateway.Blocked}
+
+// userSearch reads a search from a function such as url.Values.Get. The store applies every part of
+// it.
+func userSearch(get func(string) string) gateway.UserSearch {
+	q := gateway.UserSearch{
+		Text: get("q"), Group: get("group"), Admin: get("admin") == "1", After: get("after"),
+	}
+	if status := gateway.Status(get("status")); status.Valid() {
+		q.Status = status
+	}
+	return q
+}
+
+// users serves the list of users.
+func (h *Handler) users(v *visit) error { return h.showUsers(v, http.StatusOK, usersPage{}) }
+
+// showUsers completes a page with the users of the search, and writes it.
+func (h *Handler) showUsers(v *visit, status int, p usersPage) error {
+	p.Search, p.Statuses, p.screen = userSearch(v.r.URL.Query().Get), statuses, h.screen(v)
+	q := p.Search
+	p.Filtered = q.Text != "" || q.Group != "" || q.Admin || q.Status != ""
+	q.Limit = pageRows + 1
+	users, err := h.cfg.Service.Search(v.r.Context(), q)
+	if problems := h.problemsOf(v, err); len(problems) > 0 {
+		p.Form.Problems, status, err = problems, http.StatusBadRequest, nil
+	}
+	if err != nil {
+		return err
+	}
+	if len(users) > pageRows {
+		users = users[:pageRows]
+		p.Next = users[pageRows-1].ID
+	}
+	selected := selection(v.r)
+	for _, u := range users {
+		p.Rows = append(p.Rows, userRow{User: u, Selected: slices.Contains(selected, u.ID)})
+	}
+	for _, id := range selected {
+		if !slices.ContainsFunc(users, func(u gateway.User) bool { return u.ID == id }) && !p.Acted {
+			p.Elsewhere = append(p.Elsewhere, id)
+		}
+	}
+	return h.write(v, web.Document{View: "users", Status: status, Title: h.text(v, "users.title"), Data: p})
+}
+
+// actOnUsers serves the form of the list: it changes the selected users, or shows another page of
+// the list and keeps the selection.
+func (h *Handler) actOnUsers(v *visit) error {
+	if address, turn := h.turnedPage(v, "/users"); turn {
+		h.redirect(v, address)
+		return nil
+	}
+	form := v.r.PostForm
+	p := usersPage{Form: actForm{Groups: form.Get("groups"), Reason: form.Get("reason")}}
+	ids, act := selection(v.r), form.Get("act")
+	if len(ids) == 0 {
+		p.Form.Problems = problems{"sel": h.text(v, "problem.nobody_selected")}
+		return h.showUsers(v, http.StatusBadRequest, p)
+	}
+	var outcomes []administration.Outcome
+	ctx, by := v.r.Context(), h.by(v)
+	switch act {
+	case "approve":
+		outcomes = h.cfg.Service.Approve(ctx, by, ids, administration.Approval{Groups: splitList(p.Form.Groups)})
+	case "block":
+		outcomes = h.cfg.Service.Block(ctx, by, ids, p.Form.Reason)
+	case "unblock":
+		outcomes = h.cfg.Service.Unblock(ctx, by, ids)
+	case "sign_out":
+		outcomes = h.cfg.Service.SignOut(ctx, by, ids)
+	default:
+		return errInput
+	}
+	if problems := h.problemsOf(v, inputProblem(outcomes)); len(problems) > 0 {
+		p.Form.Problems = problems
+		return h.showUsers(v, http.StatusBadRequest, p)
+	}
+	p.Done, p.Left = results(outcomes)
+	if len(p.Left) == 0 {
+		h.done(v, h.root+"/users", act, p.Done)
+		return nil
+	}
+	p.Acted = true
+	return h.showUsers(v, http.StatusOK, p)
+}
