@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // time zones of site.time_zone, on machines without a database of their own
 
 	"github.com/weigate/weigate/internal/cli"
 )

@@ -14,7 +14,7 @@ import (
 const privacy = "https://www.example.com/privacy"
 
 func withAgreement(w *gatewayFixture) {
-	w.config.Site = config.Site{PrivacyURL: privacy, Agreement: true}
+	w.config.Site = config.Site{SiteTexts: config.SiteTexts{PrivacyURL: privacy}, Agreement: true}
 }
 
 func ticked() url.Values { return url.Values{"agree": {"1"}} }

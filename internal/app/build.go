@@ -67,7 +67,8 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 // features. u is the gateway's URL.
 func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error) {
 	site, err := web.New(web.Config{
-		Names:    web.Names{Title: c.Site.Title, Footer: c.Site.Footer, PrivacyURL: c.Site.PrivacyURL, ICP: c.Site.ICP},
+		Names: names(c.Site), NamesIn: namesIn(c.Site), TimeZone: c.Site.TimeZone,
+		Look:     web.Look{Logo: c.Site.Logo, LogoDark: c.Site.LogoDark, Icon: c.Site.Icon, Color: c.Site.Color},
 		Pictures: pictureOrigins(c.WeChat), Home: c.URL + "/", RequestID: route.RequestID, Logger: a.options.Logger,
 	})
 	if err != nil {
@@ -114,6 +115,7 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	}
 
 	mux := route.NewMux()
+	mountFiles(mux, site, u.EscapedPath())
 	s.saved.Mount(mux)
 	s.signIn.Mount(mux)
 	scanHandler.Mount(mux, s.signIn)
@@ -154,7 +156,7 @@ func (a *App) newSignIn(c *config.Config, s *services, scanHandler *scan.Handler
 		RequestID: route.RequestID, Observe: a.observeSignIn, Logger: a.options.Logger, Now: a.options.Now,
 	}
 	if c.Site.Agreement {
-		cfg.Agreement = c.Site.PrivacyURL
+		cfg.Agreement = agreementOf(c.Site)
 	}
 	// Sign-in by QR code needs an official account: the phone that scans the code signs in there.
 	if hasOfficialAccount(c.WeChat) {

@@ -83,15 +83,6 @@ type Session struct {
 	Max  time.Duration // since the sign-in
 }
 
-// Site configures the gateway's pages.
-type Site struct {
-	Title      string // "" = Weigate
-	Footer     string
-	PrivacyURL string // "" = no link
-	Agreement  bool   // users must agree to PrivacyURL before they sign in
-	ICP        string // 备案号, shown in the footer
-}
-
 // Limits configures bounds that depend on the size of an installation.
 type Limits struct {
 	Connections int // that are open at a time on the main listener

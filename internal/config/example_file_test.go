@@ -86,8 +86,8 @@ func TestExampleLoads(t *testing.T) {
 // TestAgreementWithPrivacyURL sets both keys; faulty/29 has the agreement without the URL.
 func TestAgreementWithPrivacyURL(t *testing.T) {
 	t.Parallel()
-	text := strings.Replace(example(t), `privacy_url: "", agreement: false`,
-		"privacy_url: https://www.example.com/privacy, agreement: true", 1)
+	text := strings.NewReplacer(`privacy_url: ""`, "privacy_url: https://www.example.com/privacy",
+		"agreement: false", "agreement: true").Replace(example(t))
 	c, err := config.Parse("weigate.yaml", []byte(text), nil)
 	if err != nil || !c.Site.Agreement || c.Site.PrivacyURL != "https://www.example.com/privacy" {
 		t.Errorf("%+v, %v", c, err)

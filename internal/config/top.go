@@ -89,16 +89,6 @@ func limitsKeys() []key[Limits] {
 	}
 }
 
-func siteKeys() []key[Site] {
-	return []key[Site]{
-		{name: "title", read: func(_ *section, v value, s *Site) { s.Title = v.shortText() }},
-		{name: "footer", read: func(_ *section, v value, s *Site) { s.Footer = v.shortText() }},
-		{name: "privacy_url", read: readPrivacyURL},
-		{name: "agreement", read: readAgreement},
-		{name: "icp", read: func(_ *section, v value, s *Site) { s.ICP = v.shortText() }},
-	}
-}
-
 func eventsKeys() []key[Events] {
 	return []key[Events]{
 		{name: "keep", read: func(_ *section, v value, e *Events) { e.Keep = v.duration(180*day, day, 10*year) }},
@@ -242,33 +232,4 @@ func readVerifyFiles(_ *section, v value, c *Config) {
 		}
 		return []error{errors.New("must be the name of a file from WeChat, such as MP_verify_0123456789abcdef.txt")}
 	})
-}
-
-func readSite(_ *section, v value, c *Config) { readMapping(v, siteKeys(), &c.Site) }
-
-// shortText reads a text for the pages.
-func (v value) shortText() string {
-	text, _ := v.text()
-	if len([]rune(text)) > 200 {
-		v.reject("must not be longer than 200 characters")
-		return ""
-	}
-	return text
-}
-
-func readPrivacyURL(_ *section, v value, into *Site) {
-	into.PrivacyURL = v.shortText()
-	if into.PrivacyURL == "" {
-		return
-	}
-	u, err := parseAddress(into.PrivacyURL)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		v.reject("must be an https URL such as https://www.example.com/privacy")
-	}
-}
-
-func readAgreement(_ *section, v value, into *Site) {
-	if into.Agreement = v.boolean(); into.Agreement && into.PrivacyURL == "" {
-		v.reject("requires privacy_url, the page that users agree to")
-	}
 }

@@ -224,7 +224,7 @@ func (h *Handler) isUserActive(f *desktopFlow) bool {
 
 // showDesktop adds the fields that all pages of a desktop's sign-in have, and renders the page.
 func (h *Handler) showDesktop(w http.ResponseWriter, r *http.Request, f *desktopFlow, p web.Page) {
-	p.App = h.appName(f.LoginRequest.App)
+	p.App = h.appName(r, f.LoginRequest.App)
 	if p.Scan != nil { // the page runs scan.js, which needs these two addresses
 		p.Scan.Self, p.Scan.Poll = h.flowURL(pathDesktop, f), h.flowURL(pathState, f)
 	}

@@ -119,7 +119,7 @@ func (h *Handler) continueSignedIn(
 	}
 	http.SetCookie(w, cookie)
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanSignedIn, App: h.appName(f.LoginRequest.App), User: h.user(r.Context(), t.Approver.UserID),
+		Kind: web.ScanSignedIn, App: h.appName(r, f.LoginRequest.App), User: h.user(r.Context(), t.Approver.UserID),
 		Go: f.LoginRequest.Return, ContinueAfter: continueDelay,
 		Forms: []web.Form{{Action: h.flowURL(pathCancel, f), Label: web.LabelNotMe, Quiet: true}},
 	})

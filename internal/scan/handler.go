@@ -58,6 +58,7 @@ import (
 
 	"github.com/weigate/weigate/internal/audit"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/seal"
@@ -320,10 +321,10 @@ func (h *Handler) observe(ctx context.Context, outcome string) {
 }
 
 // appName returns the name of the app with this id. For the id "" it returns the name of the
-// gateway. If the app is no longer configured, it returns "".
-func (h *Handler) appName(id string) string {
+// gateway, in the language of the request. If the app is no longer configured, it returns "".
+func (h *Handler) appName(r *http.Request, id string) string {
 	if id == "" {
-		return h.cfg.Site.Title()
+		return h.cfg.Site.Title(lang.FromRequest(r))
 	}
 	if app, ok := h.cfg.Apps(id); ok {
 		return app.Name

@@ -164,7 +164,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 	}
 	t := req.ticket
 	mine := t.Approver.UserID == req.browser.User.ID // the phone's user is the approver
-	page := web.Page{App: h.appName(t.App), Refusal: req.refusal()}
+	page := web.Page{App: h.appName(r, t.App), Refusal: req.refusal()}
 	switch {
 	case t.State == gateway.TicketOpen || t.State == gateway.TicketOpened:
 		h.showRequest(w, r, req)
@@ -179,7 +179,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 		page.Kind = web.ScanTaken
 	case (t.State == gateway.TicketApproved || t.State == gateway.TicketRedeemed) && mine:
 		h.showApproved(w, r, req.browser.User, formID(t.Hash), web.Facts{
-			App: h.appName(t.App), Browser: t.Browser, MaskedIP: t.MaskedIP, Ago: h.cfg.Now().Sub(t.ScannedAt),
+			App: h.appName(r, t.App), Browser: t.Browser, MaskedIP: t.MaskedIP, Ago: h.cfg.Now().Sub(t.ScannedAt),
 		})
 		return
 	case t.State == gateway.TicketRefused && mine:
@@ -197,7 +197,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 // facts returns what the phone shows about the desktop of the ticket.
 func (h *Handler) facts(r *http.Request, req phoneRequest) *web.Facts {
 	return &web.Facts{
-		App: h.appName(req.ticket.App), Browser: req.ticket.Browser, MaskedIP: req.ticket.MaskedIP,
+		App: h.appName(r, req.ticket.App), Browser: req.ticket.Browser, MaskedIP: req.ticket.MaskedIP,
 		Network: h.networks.compare(req.data.Network, h.cfg.Address(r)),
 		Ago:     h.cfg.Now().Sub(req.ticket.CreatedAt),
 	}
@@ -210,7 +210,7 @@ func (h *Handler) showRequest(w http.ResponseWriter, r *http.Request, req phoneR
 		return
 	}
 	h.cfg.Site.Show(w, r, web.Page{
-		Kind: web.ScanAsk, App: h.appName(req.ticket.App), User: web.UserOf(req.browser.User),
+		Kind: web.ScanAsk, App: h.appName(r, req.ticket.App), User: web.UserOf(req.browser.User),
 		Scan: &web.Scan{Facts: h.facts(r, req), Opened: h.path + pathOpened, Ticket: formID(req.ticket.Hash)},
 		Forms: []web.Form{
 			{Action: h.path + pathContinue, Label: web.LabelContinue, Fields: map[string]string{"m": formID(req.ticket.Hash)}},
@@ -227,7 +227,7 @@ func (h *Handler) showNumber(w http.ResponseWriter, r *http.Request, req phoneRe
 		return
 	}
 	page := web.Page{
-		Kind: web.ScanNumber, App: h.appName(req.ticket.App),
+		Kind: web.ScanNumber, App: h.appName(r, req.ticket.App),
 		Scan: &web.Scan{Answer: &web.NumberForm{
 			Action: h.path + pathAnswer, Fields: map[string]string{"m": formID(req.ticket.Hash)}, Malformed: malformed,
 		}},

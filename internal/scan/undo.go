@@ -31,7 +31,7 @@ func (h *Handler) showExpired(w http.ResponseWriter, r *http.Request, hash [32]b
 	}
 	for _, s := range sessions {
 		if scan := session.ReadData(s.Data).Scan; scan != nil && scan.Ticket == formID(hash) {
-			h.showApproved(w, r, browser.User, scan.Ticket, web.Facts{App: h.appName(scan.App), Browser: scan.Browser,
+			h.showApproved(w, r, browser.User, scan.Ticket, web.Facts{App: h.appName(r, scan.App), Browser: scan.Browser,
 				MaskedIP: scan.MaskedIP, Ago: h.cfg.Now().Sub(s.CreatedAt)})
 			return
 		}

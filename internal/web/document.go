@@ -105,8 +105,9 @@ func (s *Site) Write(w http.ResponseWriter, r *http.Request, views *Views, d Doc
 	d.Status, d.Tone = cmp.Or(d.Status, http.StatusOK), cmp.Or(d.Tone, Plain)
 	language := cmp.Or(d.Lang, lang.FromRequest(r))
 	page := document{Document: d, frame: s.frame(language, d.Title), Lang: language}
+	page.Style = s.documentStyle.text
 	if d.Status >= http.StatusBadRequest {
-		page.RequestID = s.cfg.RequestID(r.Context())
+		page.RequestID, page.AskWhom = s.cfg.RequestID(r.Context()), true
 	}
 	var policy string
 	page.Scripts, policy = s.documentScripts(views)
@@ -151,14 +152,28 @@ type frame struct {
 	Heading   string
 	Home      string // address of the home page; "" = none
 	RequestID string // request id that the page shows; "" = none
+	AskWhom   bool   // the page shows Site.Contact
 	Scripts   []template.JS
+	Style     template.CSS
+	Files     filesOfPage
 	parts
+}
+
+// filesOfPage are the addresses of the files that a page loads.
+type filesOfPage struct {
+	Logo, LogoDark               string // "" = none
+	Favicon, TouchIcon, Manifest string
+	OwnIcon                      bool // Favicon has the administrator's icon
 }
 
 // frame returns the frame of a page.
 func (s *Site) frame(language, heading string) frame {
 	return frame{
-		Site: s.cfg.Names, Lang: language, Heading: heading, Home: s.cfg.Home,
+		Site: s.names(language), Lang: language, Heading: heading, Home: s.cfg.Home, Style: s.style.text,
+		Files: filesOfPage{
+			Logo: s.address(pathLogo), LogoDark: s.address(pathLogoDark), Favicon: s.address(pathFavicon),
+			TouchIcon: s.address(pathTouchIcon), Manifest: s.base() + pathManifest, OwnIcon: s.cfg.Look.Icon.Type != "",
+		},
 		parts: parts{layout: s.layout, own: s.texts.In(language), zone: s.cfg.TimeZone},
 	}
 }

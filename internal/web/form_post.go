@@ -27,7 +27,8 @@ func (s *Site) formPolicy(f *AppForm) string {
 	for _, origin := range f.Redirects {
 		sources = append(sources, policySource(origin))
 	}
-	return s.newPolicy("script-src "+hashSource([]byte(s.formScript))+"; ", s.pictures, strings.Join(sources, " "))
+	script := "script-src " + hashSource([]byte(s.formScript)) + "; "
+	return s.newPolicy(s.style, script, s.pictures, strings.Join(sources, " "))
 }
 
 // policyHost matches the hosts that a Content-Security-Policy can name.

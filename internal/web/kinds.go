@@ -180,10 +180,10 @@ var styles = map[Kind]pageStyle{
 func shared() []string {
 	return []string{"copy.label", "copy.do", "copy.done", "without", "request", "nameless",
 		"skip", "nav", "nav.more", "trail", "pages", "pages.first", "pages.next", "code.copy", "field.optional",
-		"field.errors", "chart.table", "back", "back.app", "home", "app", "privacy", "user.id",
+		"field.errors", "chart.table", "back", "back.app", "home", "app", "privacy", "terms", "contact.ask", "user.id",
 		"opens", "sessions", "sessions.here",
 		"sessions.since", "sessions.seen", "sessions.scan", "sessions.unknown",
-		"agree", "agree.privacy", "agree.missing", "method.scan", "method.scan.text",
+		"agree", "agree.terms", "agree.and", "agree.privacy", "agree.missing", "method.scan", "method.scan.text",
 		"method.website", "method.website.text",
 		LabelUpdateProfile, LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,
 		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image",

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"html/template"
+	"net/url"
 	"strings"
 )
 
@@ -31,26 +32,46 @@ func (e *embedded) readScripts() error {
 }
 
 // makePolicies composes the policies.
-func (s *Site) makePolicies(style []byte) {
-	s.styleSource = hashSource(style)
-	s.pictures = strings.Join(append([]string{"data: https://*.qlogo.cn"}, s.cfg.Pictures...), " ")
+func (s *Site) makePolicies() {
+	s.pictures = strings.Join(append([]string{"data: https://*.qlogo.cn", s.source()}, s.cfg.Pictures...), " ")
 	page, scan := hashSource([]byte(s.pageScript)), hashSource([]byte(s.scanScript))
 	wait := hashSource([]byte(s.waitScript))
 	s.policies = policies{
-		plain: s.newPolicy("", s.pictures, ""),
-		page:  s.newPolicy("script-src "+page+"; ", s.pictures, ""),
+		plain: s.newPolicy(s.style, "", s.pictures, ""),
+		page:  s.newPolicy(s.style, "script-src "+page+"; ", s.pictures, ""),
 		// Pages with scan.js load the picture of the QR code from the gateway, and send requests to it.
-		scan: s.newPolicy("script-src "+page+" "+scan+"; connect-src 'self'; ", "'self' "+s.pictures, ""),
-		wait: s.newPolicy("script-src "+page+" "+wait+"; connect-src 'self'; ", s.pictures, ""),
+		scan: s.newPolicy(s.style, "script-src "+page+" "+scan+"; connect-src 'self'; ", "'self' "+s.pictures, ""),
+		wait: s.newPolicy(s.style, "script-src "+page+" "+wait+"; connect-src 'self'; ", s.pictures, ""),
 	}
+}
+
+// styleSheet is the style sheet of a page.
+type styleSheet struct {
+	text   template.CSS
+	source string // source expression that allows it in a Content-Security-Policy
+}
+
+func newStyleSheet(text template.CSS) styleSheet {
+	return styleSheet{text: text, source: hashSource([]byte(text))}
 }
 
 // newPolicy returns a Content-Security-Policy. It allows the style sheet and the scripts by their
 // hashes, and no other style or script. scripts are the directives for scripts, and images are the
 // sources of img-src. forms are sources of form-action in addition to 'self'.
-func (s *Site) newPolicy(scripts, images, forms string) string {
-	return "default-src 'none'; style-src " + s.styleSource + "; " + scripts + "img-src " + images +
+func (s *Site) newPolicy(style styleSheet, scripts, images, forms string) string {
+	return "default-src 'none'; style-src " + style.source + "; " + scripts + "manifest-src " + s.source() +
+		"; img-src " + images +
 		"; form-action " + strings.TrimSpace("'self' "+forms) + "; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// source returns the source expression of the gateway itself. A page on the host of an app also loads
+// the logo and the icons from the gateway.
+func (s *Site) source() string {
+	u, err := url.Parse(s.cfg.Home)
+	if err != nil || u.Host == "" {
+		return "'self'"
+	}
+	return policySource(u.Scheme + "://" + u.Host)
 }
 
 // scripts returns the scripts that a page needs, and the Content-Security-Policy that allows them.
@@ -76,7 +97,7 @@ func (s *Site) documentScripts(views *Views) ([]template.JS, string) {
 		scripts = append(scripts, views.script)
 		sources += " " + hashSource([]byte(views.script))
 	}
-	return scripts, s.newPolicy("script-src "+sources+"; ", "'self' "+s.pictures, "")
+	return scripts, s.newPolicy(s.documentStyle, "script-src "+sources+"; ", "'self' "+s.pictures, "")
 }
 
 // hashSource returns the source expression of a Content-Security-Policy that allows an inline style

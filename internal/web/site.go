@@ -33,21 +33,11 @@ import (
 //go:embed files
 var files embed.FS
 
-// Names are the administrator's texts on every page. All are optional.
-type Names struct {
-	Title      string // "" = Weigate
-	Footer     string
-	PrivacyURL string // https
-	Contact    string // whom users ask who wait or are refused, such as a name or a telephone number
-	ICP        string // the registration number that sites in China show
-}
-
-// HasFooter reports whether pages have a footer. The template calls it.
-func (n Names) HasFooter() bool { return n.Footer != "" || n.PrivacyURL != "" || n.ICP != "" }
-
 // Config holds the settings of a [Site]. The zero value works.
 type Config struct {
-	Names Names
+	Names   Names            // in all languages
+	NamesIn map[string]Names // by language; each text takes precedence over the one in Names
+	Look    Look
 	// origins from which pages may load users' pictures, in addition to WeChat's hosts; for example
 	// the origin of a WeChat simulator
 	Pictures  []string
@@ -68,17 +58,15 @@ type Site struct {
 	pageScript, scanScript, formScript, waitScript template.JS
 	policies                                       policies
 
-	// parts of each Content-Security-Policy: see newPolicy
-	styleSource string
-	pictures    string
+	// style sheets with the administrator's color: of pages, and of documents
+	style, documentStyle styleSheet
+	files                map[string]file // by path
+	pictures             string          // sources of img-src in each Content-Security-Policy
 }
 
 // New makes a site from the embedded files. It returns an error unless every kind has its texts in
 // both languages and every text is used.
 func New(cfg Config) (*Site, error) {
-	if cfg.Names.Title == "" {
-		cfg.Names.Title = "Weigate"
-	}
 	if cfg.RequestID == nil {
 		cfg.RequestID = func(context.Context) string { return "" }
 	}
@@ -94,13 +82,20 @@ func New(cfg Config) (*Site, error) {
 	}
 	s := &Site{cfg: cfg, layout: e.layout, texts: e.texts, pageScript: e.pageScript, scanScript: e.scanScript,
 		formScript: e.formScript, waitScript: e.waitScript}
-	s.makePolicies(e.style)
+	colors, err := cfg.Look.colors()
+	if err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	s.style = newStyleSheet(template.CSS(e.style) + colors)
+	s.documentStyle = newStyleSheet(s.style.text + template.CSS(e.documentStyle))
+	s.makeFiles(e.icon)
+	s.makePolicies()
 	return s, nil
 }
 
 // embedded is the content of the embedded files.
 type embedded struct {
-	style                                          []byte
+	style, documentStyle, icon                     []byte
 	pageScript, scanScript, formScript, waitScript template.JS
 	layout                                         *template.Template
 	texts                                          *lang.Catalogue
@@ -111,7 +106,13 @@ var readEmbedded = sync.OnceValues(func() (e embedded, err error) {
 	if e.style, err = files.ReadFile("files/style.css"); err != nil {
 		return e, err
 	}
+	if e.documentStyle, err = files.ReadFile("files/document.css"); err != nil {
+		return e, err
+	}
 	if err := e.readScripts(); err != nil {
+		return e, err
+	}
+	if e.icon, err = files.ReadFile("files/icon.png"); err != nil {
 		return e, err
 	}
 	icon, err := files.ReadFile("files/icon.svg")
@@ -119,10 +120,9 @@ var readEmbedded = sync.OnceValues(func() (e embedded, err error) {
 		return e, err
 	}
 	e.layout, err = template.New("page.html").Funcs(template.FuncMap{
-		"style": func() template.CSS { return template.CSS(e.style) },
-		"href":  href,
-		"icon":  func() template.URL { return iconURL(icon) },
-		"svg":   svgIcon,
+		"href": href,
+		"icon": func() template.URL { return iconURL(icon) },
+		"svg":  svgIcon,
 	}).ParseFS(files, "files/*.html")
 	if err != nil {
 		return e, err
@@ -130,9 +130,6 @@ var readEmbedded = sync.OnceValues(func() (e embedded, err error) {
 	e.texts, err = loadTexts()
 	return e, err
 })
-
-// Title returns the name of the gateway.
-func (s *Site) Title() string { return s.cfg.Names.Title }
 
 // loadTexts reads the catalogues. Each kind of page must have a title and a text, and may have a
 // button. The texts that the function shared lists are required too. Any other text is an error.
@@ -166,6 +163,9 @@ type view struct {
 	policy    string     // Content-Security-Policy
 	texts     lang.Texts // in the language of the page
 }
+
+// Who returns the name of Page.User. The template calls it.
+func (v view) Who() (template.HTML, error) { return v.parts.Name(v.User.Nickname) }
 
 // Show writes a page with all its headers. It renders the whole page before it sends the first
 // byte. Therefore an error of the template results in a response with the status 500.
@@ -221,7 +221,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	s.addNextStep(r, &p)
 	v := view{Page: p, frame: s.frame(language, ""), Lang: language, Home: p.Home, Tone: style.tone, texts: texts}
 	v.Scripts, v.policy = s.scripts(p)
-	textOf, err := v.textsFor(p.App, s.cfg.Names.Title)
+	textOf, err := v.textsFor(p.App, v.Site.Title)
 	if err != nil {
 		return view{}, err
 	}
@@ -231,6 +231,9 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	text, err := textOf(string(p.Kind) + ".text")
 	if err != nil {
 		return view{}, err
+	}
+	if p.Kind == Welcome && v.Site.Welcome != "" {
+		text = v.Site.Welcome
 	}
 	v.Lines = strings.Split(text, "\n")
 	v.GoLink, v.BackLink = any(p.Go), any(p.Back)
@@ -257,6 +260,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	if v.BackWord, err = textOf(back); err != nil {
 		return view{}, err
 	}
+	v.AskWhom = p.Status >= http.StatusBadRequest && p.Kind != PleaseSignIn && !p.Contact
 	if p.Status >= http.StatusBadRequest && style.tone == bad {
 		v.RequestID = cmp.Or(p.RequestID, s.cfg.RequestID(r.Context()))
 	}

@@ -65,6 +65,12 @@ func kinds(t testing.TB) (out []web.Kind) {
 
 const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(1)> {{.}} ` + "\u202e\u0000" + `小明`
 
+// hostileNames are hostile texts of the configuration.
+func hostileNames() web.Names {
+	return web.Names{Title: hostile, Welcome: hostile, Footer: hostile, Contact: hostile, ICP: hostile, Police: hostile,
+		PrivacyURL: "javascript:alert(1)", TermsURL: "javascript:alert(1)", PoliceURL: "javascript:alert(1)"}
+}
+
 // full is a page with every field filled with text.
 func full(kind web.Kind, text string) web.Page {
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -129,7 +135,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	}
 	ownScript := "<script>" + string(script) + "</script>"
 	s := newSite(t, func(c *web.Config) {
-		c.Names = web.Names{Title: hostile, Footer: hostile, PrivacyURL: "javascript:alert(1)", ICP: hostile}
+		c.Names = hostileNames()
 	})
 	for _, kind := range kinds(t) {
 		for _, text := range []string{hostile, "javascript:alert(1)", "data:text/html,<script>",
@@ -164,7 +170,7 @@ func TestPolicyAllowsNothingButOurs(t *testing.T) {
 	t.Parallel()
 	policy := show(newSite(t), lang.English, web.Page{Kind: web.Own}).Header().Get("Content-Security-Policy")
 	for _, want := range []string{"default-src 'none'", "style-src 'sha256-",
-		"img-src data: https://*.qlogo.cn http://127.0.0.1:8090", "form-action 'self'", "base-uri 'none'",
+		"img-src data: https://*.qlogo.cn 'self' http://127.0.0.1:8090", "form-action 'self'", "base-uri 'none'",
 		"frame-ancestors 'none'"} {
 		if !strings.Contains(policy, want) {
 			t.Errorf("no %s in %s", want, policy)
@@ -190,7 +196,7 @@ func TestPolicyAllowsTheScriptOfThePage(t *testing.T) {
 			t.Fatalf("%s: no script", name)
 		}
 		sum := sha256.Sum256([]byte(script[1]))
-		want := "; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src "
+		want := "; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; manifest-src 'self'; img-src "
 		if got := w.Header().Get("Content-Security-Policy"); !strings.Contains(got, want) {
 			t.Errorf("%s: policy %s, want %s", name, got, want)
 		}
@@ -252,7 +258,7 @@ func TestEveryPageHasANextStep(t *testing.T) {
 	}
 	// A page with a button of its own gets no other.
 	body := show(s, lang.English, web.Page{Kind: web.Lost, Go: "/sign-in"}).Body.String()
-	if strings.Contains(body, home) {
+	if strings.Contains(body, `href="`+home+`"`) {
 		t.Errorf("a second button: %s", body)
 	}
 }

@@ -1,0 +1,41 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/config"
+)
+
+func TestSite(t *testing.T) {
+	t.Parallel()
+	_, rest, _ := strings.Cut(example(t), "  time_zone:")
+	before, _, _ := strings.Cut(example(t), "site:\n")
+	_, rest, _ = strings.Cut(rest, "\n")
+	text := before + `site:
+  title: Example Login
+  contact: mailto:admin@example.com
+  texts: {zh-CN: {title: 示例登录, contact: "微信：admin"}, en: {terms_url: https://www.example.com/terms}}
+  color: "#0b5cad"
+  logo: ../../web/files/icon.svg
+  police: 京公网安备11010502030000号
+  time_zone: Asia/Shanghai
+` + rest
+	c, err := config.Parse("testdata/weigate.yaml", []byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.Site
+	if s.Title != "Example Login" || s.InChinese.Title != "示例登录" || s.InEnglish.Title != "" ||
+		s.InEnglish.TermsURL != "https://www.example.com/terms" || s.Contact != "mailto:admin@example.com" ||
+		s.Color != "#0b5cad" || s.Logo.Type != "image/svg+xml" || s.LogoDark.Type != "" {
+		t.Errorf("%+v", s)
+	}
+	if got := time.Unix(0, 0).In(s.TimeZone).Format(time.RFC3339); got != "1970-01-01T08:00:00+08:00" {
+		t.Errorf("time zone: %s", got)
+	}
+	if got := s.PoliceURL(); got != "https://beian.mps.gov.cn/#/query/webSearch?code=11010502030000" {
+		t.Errorf("police: %s", got)
+	}
+}
