@@ -246,7 +246,7 @@ type userSignOutCmd struct{ userFinder }
 // Run ends every session and every token of the users.
 func (c *userSignOutCmd) Run(s *invocation) error {
 	return c.each(s, eventSignedOut, func(store gateway.Store, u gateway.User) (string, error) {
-		n, err := store.DeleteUserSessions(s.ctx, u.ID)
+		n, err := store.DeleteUserSessions(s.ctx, u.ID, time.Now())
 		if err != nil {
 			return "", err
 		}

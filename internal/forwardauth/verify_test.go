@@ -236,10 +236,10 @@ func TestSignOutAtTheGatewayEndsTheHostSession(t *testing.T) {
 			if err != nil || len(live) != 1 {
 				return err
 			}
-			return e.store.DeleteSession(e.t.Context(), live[0].Hash)
+			return e.store.DeleteSession(e.t.Context(), live[0].Hash, e.clock.now())
 		}},
 		{"everywhere", func(e *fixture, a gateway.User) error {
-			_, err := e.store.DeleteUserSessions(e.t.Context(), a.ID)
+			_, err := e.store.DeleteUserSessions(e.t.Context(), a.ID, e.clock.now())
 			return err
 		}},
 		{"what apps were given", func(e *fixture, a gateway.User) error {

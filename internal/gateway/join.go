@@ -46,6 +46,8 @@ type Plan struct {
 //     sign in through another connector.
 //   - If none is blocked and one is approved (Active), the joined user is approved, because an
 //     approval is given to the human.
+//   - A refusal for an app refuses the joined user, and an approval for an app that neither refuses
+//     counts, for the same reasons.
 //   - Admin and groups are those of the older user: joining grants no right that an administrator
 //     did not give to the user who stays.
 func Join(s SignIn, byOpenID *Candidate, byUnionID []Candidate, newID string) Plan {
@@ -200,6 +202,15 @@ func mergeUsers(older, younger User) User {
 	}
 	merged.Locale = cmp.Or(merged.Locale, younger.Locale)
 	merged.OldID = cmp.Or(merged.OldID, younger.OldID)
+	merged.RealName = cmp.Or(merged.RealName, younger.RealName)
+	switch {
+	case merged.Note == "":
+		merged.Note = younger.Note
+	case younger.Note != "" && younger.Note != merged.Note:
+		merged.Note += "\n" + younger.Note
+	}
+	merged.RefusedApps = union(older.RefusedApps, younger.RefusedApps)
+	merged.AllowedApps = without(union(older.AllowedApps, younger.AllowedApps), merged.RefusedApps)
 	return merged
 }
 
@@ -266,6 +277,11 @@ func later(x, y time.Time) time.Time {
 		return y
 	}
 	return x
+}
+
+// union returns the elements of x and y, sorted, each once; nil = none.
+func union(x, y []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(x, y))))
 }
 
 func without(all, some []string) []string {

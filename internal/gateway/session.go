@@ -67,12 +67,13 @@ type Sessions interface {
 	// errors of Session.
 	UpdateSession(ctx context.Context, hash [32]byte, now time.Time, change func(*Session) error) error
 
-	// DeleteSession deletes one session. A missing session is not an error.
-	DeleteSession(ctx context.Context, hash [32]byte) error
+	// DeleteSession deletes one session. A missing session is not an error. Apps are told: see
+	// Deliveries.
+	DeleteSession(ctx context.Context, hash [32]byte, now time.Time) error
 
 	// DeleteUserSessions deletes every session of the user and returns their number. The id is
-	// resolved; an unknown user has none.
-	DeleteUserSessions(ctx context.Context, userID string) (int, error)
+	// resolved; an unknown user has none. Apps are told: see Deliveries.
+	DeleteUserSessions(ctx context.Context, userID string, now time.Time) (int, error)
 
 	// UserSessions returns the user's sessions that have not expired at now, the last used one
 	// first. The id is resolved; an unknown user has none.

@@ -46,6 +46,14 @@ type Store interface {
 	SavedRequests
 	Keys
 	Events
+	AccessRequests
+	interface { // a part of UserAdministration; the stores get the other part next
+		SearchUsers(ctx context.Context, q UserSearch) ([]User, error)
+		ChangeUser(ctx context.Context, c UserChange) (User, error)
+		UsersByID(ctx context.Context, ids []string) (map[string]User, error)
+		JoinedUsers(ctx context.Context, userID string) ([]string, error)
+		CountAdmins(ctx context.Context) (int, error)
+	}
 	Maintenance
 }
 

@@ -85,6 +85,7 @@ func storeOutcome(err error) string {
 		{gateway.ErrBlocked, "blocked"},
 		{gateway.ErrReplay, "replay"},
 		{gateway.ErrFull, "full"},
+		{gateway.ErrLastAdmin, "last_admin"},
 		{gateway.ErrUnionIDRequired, "unionid_required"},
 	} {
 		if errors.Is(err, class.err) {

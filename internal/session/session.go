@@ -243,7 +243,7 @@ func (m *Manager) End(ctx context.Context, hash [32]byte, now time.Time) error {
 			return err
 		}
 	}
-	return m.Sessions.DeleteSession(ctx, hash)
+	return m.Sessions.DeleteSession(ctx, hash, now)
 }
 
 // SignOut deletes the session of the browser that sent r. It returns a cookie that makes the
@@ -257,7 +257,7 @@ func (m *Manager) SignOut(r *http.Request) (*http.Cookie, error) {
 			continue
 		}
 		ended[id] = true
-		if err := m.Sessions.DeleteSession(r.Context(), Hash(id)); err != nil {
+		if err := m.Sessions.DeleteSession(r.Context(), Hash(id), m.Now()); err != nil {
 			return m.Cookies.Clear(flow.CookieSession), err
 		}
 	}
@@ -268,7 +268,7 @@ func (m *Manager) SignOut(r *http.Request) (*http.Cookie, error) {
 // of apps become invalid too. It returns the number of ended sessions. If ending the sessions
 // fails, the grants are still revoked, and vice versa. The caller can repeat the call.
 func (m *Manager) EndEverywhere(ctx context.Context, userID string, now time.Time) (int, error) {
-	n, deleteErr := m.Sessions.DeleteUserSessions(ctx, userID)
+	n, deleteErr := m.Sessions.DeleteUserSessions(ctx, userID, now)
 	_, revokeErr := m.Grants.Revoke(ctx, gateway.Revocation{UserID: userID}, now)
 	return n, errors.Join(deleteErr, revokeErr)
 }

@@ -89,7 +89,7 @@ func (h *Handler) endPrevious(r *http.Request, current [32]byte) {
 	// The session is ended even if the client has closed the connection.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), deleteTimeout)
 	defer cancel()
-	if err := h.cfg.Sessions.Sessions.DeleteSession(ctx, previous); err != nil {
+	if err := h.cfg.Sessions.Sessions.DeleteSession(ctx, previous, h.cfg.Now()); err != nil {
 		h.cfg.Logger.ErrorContext(ctx, "previous session not ended", "error", err, "request_id", h.cfg.RequestID(ctx))
 	}
 }

@@ -174,6 +174,9 @@ func (q querier) Each(query string, args []any, row func(func(...any) error) err
 			return err
 		}
 	}
+	if q.changed != nil && rows.CommandTag().RowsAffected() > 0 && !rows.CommandTag().Select() {
+		*q.changed = true // a DELETE with RETURNING
+	}
 	return rows.Err()
 }
 

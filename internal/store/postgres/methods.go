@@ -15,16 +15,28 @@ import (
 
 // dialect contains the syntax of PostgreSQL for the statements of package sqlstore.
 var dialect = sqlstore.Dialect{
-	ForUpdate:   "FOR UPDATE OF users",
-	ForShare:    "FOR SHARE OF users",
-	LockRow:     "FOR UPDATE",
-	SkipLocked:  "FOR UPDATE SKIP LOCKED",
-	Nickname:    `lower(nickname) COLLATE "C"`,
-	In:          func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
-	InQuery:     func(column, query string) string { return column + ` = ANY (ARRAY(` + query + `))` },
-	List:        func(l []string) any { return l },
+	ForUpdate:  "FOR UPDATE OF users",
+	ForShare:   "FOR SHARE OF users",
+	LockRow:    "FOR UPDATE",
+	SkipLocked: "FOR UPDATE SKIP LOCKED",
+	Nickname:   `lower(nickname) COLLATE "C"`,
+	In:         func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
+	InQuery:    func(column, query string) string { return column + ` = ANY (ARRAY(` + query + `))` },
+	List:       func(l []string) any { return l },
+	InHashes:   func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
+	Hashes: func(hashes [][32]byte) any {
+		l := make([][]byte, len(hashes))
+		for i := range hashes {
+			l[i] = hashes[i][:]
+		}
+		return l
+	},
 	Duplicate:   duplicate,
 	LockSignIns: lockSignIns,
+	LockAdmins: func(q sqlstore.Querier) error {
+		_, err := q.Exec(`SELECT n FROM admin_lock FOR UPDATE`)
+		return err
+	},
 }
 
 // lockSignIns makes transactions that record sign-ins with the same openid or unionid wait for each
@@ -177,13 +189,9 @@ func (s *Store) TicketStates(ctx context.Context, hashes [][32]byte, now time.Ti
 	if len(hashes) == 0 {
 		return states, nil
 	}
-	wanted := make([][]byte, len(hashes))
-	for i := range hashes {
-		wanted[i] = hashes[i][:]
-	}
 	const query = `SELECT hash, state FROM tickets WHERE hash = ANY ($1) AND expires_at > $2`
 	err := s.db.Do(ctx, "ticket_states", func(c sqlstore.Conn) error {
-		return c.Each(query, []any{wanted, sqlstore.Micros(now)}, func(scan func(...any) error) error {
+		return c.Each(query, []any{dialect.Hashes(hashes), sqlstore.Micros(now)}, func(scan func(...any) error) error {
 			var h [32]byte
 			var state gateway.TicketState
 			err := scan(sqlstore.Hash{To: &h}, &state)

@@ -156,6 +156,9 @@ func (t tx) Each(query string, args []any, row func(func(...any) error) error) e
 	}
 	defer rows.Close()
 	for rows.Next() {
+		if t.changed != nil && strings.HasPrefix(query, "DELETE") { // with RETURNING
+			*t.changed = true
+		}
 		if err := row(rows.Scan); err != nil {
 			return err
 		}

@@ -21,8 +21,18 @@ var dialect = sqlstore.Dialect{
 	In: func(column, placeholder string) string {
 		return column + ` IN (SELECT value FROM json_each(` + placeholder + `))`
 	},
-	InQuery:   func(column, query string) string { return column + ` IN (` + query + `)` },
-	List:      func(l []string) any { return sqlstore.JSON(l) },
+	InQuery: func(column, query string) string { return column + ` IN (` + query + `)` },
+	List:    func(l []string) any { return sqlstore.JSON(l) },
+	InHashes: func(column, placeholder string) string {
+		return column + ` IN (SELECT unhex(value) FROM json_each(` + placeholder + `))`
+	},
+	Hashes: func(hashes [][32]byte) any {
+		l := make([]string, len(hashes))
+		for i, h := range hashes {
+			l[i] = hex.EncodeToString(h[:])
+		}
+		return sqlstore.JSON(l)
+	},
 	Duplicate: duplicate,
 }
 
@@ -160,15 +170,9 @@ func (s *Store) TicketStates(ctx context.Context, hashes [][32]byte, now time.Ti
 	if len(hashes) == 0 {
 		return states, nil
 	}
-	wanted := make([]string, len(hashes))
-	for i, h := range hashes {
-		wanted[i] = hex.EncodeToString(h[:])
-	}
-	const query = `
-		SELECT hash, state FROM tickets
-		WHERE hash IN (SELECT unhex(value) FROM json_each($1)) AND expires_at > $2`
+	query := `SELECT hash, state FROM tickets WHERE ` + dialect.InHashes("hash", "$1") + ` AND expires_at > $2`
 	err := s.db.Do(ctx, "ticket_states", func(c sqlstore.Conn) error {
-		return c.Each(query, []any{sqlstore.JSON(wanted), sqlstore.Micros(now)}, func(scan func(...any) error) error {
+		return c.Each(query, []any{dialect.Hashes(hashes), sqlstore.Micros(now)}, func(scan func(...any) error) error {
 			var h [32]byte
 			var state gateway.TicketState
 			err := scan(sqlstore.Hash{To: &h}, &state)

@@ -81,6 +81,10 @@ type Dialect struct {
 	// List converts a list of strings to the argument for the placeholder of In.
 	List func([]string) any
 
+	// InHashes is In for a list of hashes, and Hashes converts this list to the argument.
+	InHashes func(column, placeholder string) string
+	Hashes   func([][32]byte) any
+
 	// Duplicate reports whether an error is a violation of a unique constraint.
 	Duplicate func(error) bool
 
@@ -88,6 +92,10 @@ type Dialect struct {
 	// other. Locking rows is not enough, because a first sign-in has no row yet. nil for SQLite,
 	// where one transaction writes at a time.
 	LockSignIns func(Querier, []gateway.SignIn) error
+
+	// LockAdmins makes transactions that take administrator rights away wait for each other. nil for
+	// SQLite.
+	LockAdmins func(Querier) error
 }
 
 // Base implements the methods of gateway.Store that both databases share.
@@ -117,6 +125,7 @@ func (e CallerError) Unwrap() error { return e.Err }
 func Known(err error) bool {
 	for _, target := range []error{
 		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull,
+		gateway.ErrLastAdmin,
 		gateway.ErrUnionIDRequired, gateway.ErrNewerDatabase, gateway.ErrOlderDatabase, gateway.ErrNoDatabase,
 		gateway.ErrInUse, gateway.ErrUnavailable,
 	} {
@@ -186,8 +195,11 @@ func (c *conditions) add(sql string, arg any) {
 	c.sql = append(c.sql, strings.ReplaceAll(sql, "?", fmt.Sprintf("$%d", len(c.args))))
 }
 
+// joined returns the collected texts, separated by separator.
+func (c *conditions) joined(separator string) string { return strings.Join(c.sql, separator) }
+
 // where returns the conditions joined by AND.
-func (c *conditions) where() string { return strings.Join(c.sql, " AND ") }
+func (c *conditions) where() string { return c.joined(" AND ") }
 
 // Micros converts a time for the database: microseconds since 1970, 0 for the zero time.
 func Micros(t time.Time) int64 {

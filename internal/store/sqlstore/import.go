@@ -231,7 +231,7 @@ func (im *importer) importLine(index int, p gateway.ImportedUser) error {
 	if err := im.flush(); err != nil {
 		return err
 	}
-	events, err := applyPlan(im.q, p.SignIn, plan)
+	events, err := im.base.applyPlan(im.q, p.SignIn, plan)
 	if err != nil {
 		return err
 	}

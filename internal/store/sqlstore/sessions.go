@@ -99,7 +99,7 @@ func (b Base) Session(ctx context.Context, h [32]byte, now time.Time) (s gateway
 // younger user has no sessions and no grants.
 const (
 	prefixedUserColumns = `u.id, u.nickname, u.avatar_url, u.locale, u.profile_at, u.status, u.admin, u.groups, ` +
-		`u.old_id, u.created_at, u.updated_at`
+		`u.old_id, u.created_at, u.updated_at, u.real_name, u.note, u.allowed_apps, u.refused_apps`
 	prefixedSessionColumns = `s.hash, s.first_hash, s.user_id, s.connector, s.app_id, s.open_id, s.method, s.auth_time, ` +
 		`s.created_at, s.seen_at, s.expires_at, s.data`
 )
@@ -144,21 +144,23 @@ func (b Base) UpdateSession(ctx context.Context, h [32]byte, now time.Time, chan
 	})
 }
 
-const deleteSession = `DELETE FROM sessions WHERE hash = $1`
-
 // DeleteSession implements gateway.Sessions.
-func (b Base) DeleteSession(ctx context.Context, h [32]byte) error {
+func (b Base) DeleteSession(ctx context.Context, h [32]byte, now time.Time) error {
 	return b.db.Do(ctx, "delete_session", func(c Conn) error {
-		_, err := c.Exec(deleteSession, h[:])
-		return err
+		return c.Tx(func(q Querier) error {
+			_, err := b.endSessions(q, now, `hash = $1`, h[:])
+			return err
+		})
 	})
 }
 
 // DeleteUserSessions implements gateway.Sessions.
-func (b Base) DeleteUserSessions(ctx context.Context, userID string) (n int, err error) {
+func (b Base) DeleteUserSessions(ctx context.Context, userID string, now time.Time) (n int, err error) {
 	err = b.db.Do(ctx, "delete_user_sessions", func(c Conn) error {
-		n, err = c.Exec(`DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE `+userResolved+`)`, userID)
-		return err
+		return c.Tx(func(q Querier) error {
+			n, err = b.endSessions(q, now, `user_id = (SELECT id FROM users WHERE `+userResolved+`)`, userID)
+			return err
+		})
 	})
 	return n, err
 }

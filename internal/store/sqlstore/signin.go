@@ -186,7 +186,7 @@ func (b Base) finishCompletion(q Querier, c gateway.Completion, user gateway.Use
 			return err
 		}
 		if c.Previous != ([32]byte{}) {
-			if _, err := q.Exec(deleteSession, c.Previous[:]); err != nil {
+			if _, err := b.endSessions(q, c.Now, `hash = $1`, c.Previous[:]); err != nil {
 				return err
 			}
 		}
@@ -227,7 +227,7 @@ func (b Base) recordUser(q Querier, s gateway.SignIn) (user gateway.User, events
 	if err := s.CheckPlan(plan); err != nil {
 		return user, nil, err
 	}
-	if events, err = applyPlan(q, s, plan); err != nil {
+	if events, err = b.applyPlan(q, s, plan); err != nil {
 		return user, nil, err
 	}
 	user, err = readUser(q, plan.User.ID)
@@ -311,71 +311,28 @@ func (b Base) lockUsers(q Querier, ids []string) ([]gateway.User, error) {
 }
 
 // applyPlan writes a plan and returns its events, which the caller stores.
-func applyPlan(q Querier, s gateway.SignIn, plan gateway.Plan) ([]gateway.Event, error) {
+func (b Base) applyPlan(q Querier, s gateway.SignIn, plan gateway.Plan) ([]gateway.Event, error) {
 	if _, err := q.Exec(putUser, userArgs(plan.User)...); err != nil {
 		return nil, err
 	}
+	if len(plan.Joined) > 0 { // the real name and note may be those of a younger user
+		if err := writeSearch(q, gateway.User{ID: plan.User.ID, Groups: plan.User.Groups}, plan.User); err != nil {
+			return nil, err
+		}
+	}
 	events := plan.Events
 	for _, younger := range plan.Joined {
-		more, err := joinInto(q, s, plan.User.ID, younger)
+		more, err := b.joinInto(q, s, plan.User.ID, younger)
 		if err != nil {
 			return nil, err
 		}
 		events = append(events, more...)
 	}
 	if plan.User.Status == gateway.Blocked {
-		if err := endAccess(q, plan.User.ID, s.At); err != nil {
+		if err := b.endAccess(q, plan.User.ID, s.At); err != nil {
 			return nil, err
 		}
 	}
 	_, err := q.Exec(putIdentity, identityArgs(plan.Identity)...)
 	return events, err
-}
-
-// joinInto joins the younger user into the older: subjects, identities, grants and tickets move,
-// sessions are deleted, and the younger id resolves to the older. The caller has locked both rows.
-func joinInto(q Querier, s gateway.SignIn, older, younger string) ([]gateway.Event, error) {
-	olderPins, err := readPins(q, older)
-	if err != nil {
-		return nil, err
-	}
-	youngerPins, err := readPins(q, younger)
-	if err != nil {
-		return nil, err
-	}
-	moved, dropped, events := gateway.JoinPins(s, olderPins, youngerPins)
-	for _, p := range dropped {
-		if _, err := q.Exec(`DELETE FROM subjects WHERE user_id = $1 AND app = $2`, p.UserID, p.App); err != nil {
-			return nil, err
-		}
-		// The dropped subject no longer belongs to a user. The app still has tokens with this
-		// subject, so the grants are revoked.
-		_, err := q.Exec(`UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND app = $2 AND revoked_at = 0`, p.UserID,
-			p.App, Micros(s.At))
-		if err != nil {
-			return nil, err
-		}
-	}
-	for _, p := range moved {
-		if _, err := q.Exec(`UPDATE subjects SET user_id = $1 WHERE user_id = $2 AND app = $3`, older, younger,
-			p.App); err != nil {
-			return nil, err
-		}
-	}
-	// Conditions such as approver_id <> '' repeat the condition of a partial index. The database
-	// uses this index only for statements that contain its condition. Each statement receives both
-	// ids, so each statement has to mention both.
-	for _, query := range []string{
-		`UPDATE identities SET user_id = $1 WHERE user_id = $2`,
-		`UPDATE grants SET user_id = $1 WHERE user_id = $2`,
-		`UPDATE tickets SET approver_id = $1 WHERE approver_id = $2 AND approver_id <> ''`,
-		`DELETE FROM sessions WHERE user_id = $2 AND user_id <> $1`,
-		`UPDATE users SET joined_into = $1 WHERE joined_into = $2 AND joined_into <> ''`,
-		`UPDATE users SET joined_into = $1, old_id = '', admin = false WHERE id = $2`,
-	} {
-		if _, err := q.Exec(query, older, younger); err != nil {
-			return nil, err
-		}
-	}
-	return events, nil
 }

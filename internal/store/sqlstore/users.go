@@ -9,17 +9,17 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file implements gateway.Users (but sign-ins and imports), gateway.Subjects and
-// gateway.Events. Do runs one operation of the store. Exec changes rows, Get reads one row, list
-// reads all, and Tx runs a transaction. Micros and NullHash convert arguments; Time, Hash and
-// jsonList convert results.
+// This file implements gateway.Users (but sign-ins and imports) and gateway.Subjects. Do runs one
+// operation of the store. Exec changes rows, Get reads one row, list reads all, and Tx runs a
+// transaction. Micros and NullHash convert arguments; Time, Hash and jsonList convert results.
 
 const userColumns = `id, nickname, avatar_url, locale, profile_at, status, admin, groups, old_id, ` +
-	`created_at, updated_at`
+	`created_at, updated_at, real_name, note, allowed_apps, refused_apps`
 
 func userFields(u *gateway.User) []any {
 	return []any{&u.ID, &u.Nickname, &u.AvatarURL, &u.Locale, Time{&u.ProfileAt}, &u.Status, &u.Admin,
-		jsonList{&u.Groups}, &u.OldID, Time{&u.CreatedAt}, Time{&u.UpdatedAt}}
+		jsonList{&u.Groups}, &u.OldID, Time{&u.CreatedAt}, Time{&u.UpdatedAt}, &u.RealName, &u.Note,
+		jsonList{&u.AllowedApps}, jsonList{&u.RefusedApps}}
 }
 
 const identityColumns = `user_id, connector, app_id, open_id, union_id, created_at, seen_at`
@@ -151,23 +151,11 @@ func (b Base) UpdateUser(ctx context.Context, id string, now time.Time,
 			if err != nil {
 				return err
 			}
-			edited := u
-			edited.Groups = slices.Clone(u.Groups)
-			if err := change(&edited); err != nil {
-				return CallerError{err}
-			}
-			edited.ID, edited.CreatedAt, edited.UpdatedAt = u.ID, u.CreatedAt, now
-			edited.Groups = slices.Compact(slices.Sorted(slices.Values(edited.Groups)))
-			if !edited.Status.Valid() {
-				return CallerError{errors.New("a user needs a valid status")}
-			}
-			if _, err := q.Exec(putUser, userArgs(edited)...); err != nil {
+			edited, err := edit(u, now, change)
+			if err != nil {
 				return err
 			}
-			u, err = readUser(q, u.ID) // returns times and texts as they are stored
-			if err == nil && u.Status == gateway.Blocked {
-				err = endAccess(q, u.ID, now)
-			}
+			u, err = b.writeChange(q, u, edited, now, "")
 			return err
 		})
 	})
@@ -177,15 +165,39 @@ func (b Base) UpdateUser(ctx context.Context, id string, now time.Time,
 	return u, nil
 }
 
+// edit returns the user as change edits it.
+func edit(u gateway.User, now time.Time, change func(*gateway.User) error) (gateway.User, error) {
+	edited := u
+	for _, l := range []*[]string{&edited.Groups, &edited.AllowedApps, &edited.RefusedApps} {
+		*l = slices.Clone(*l)
+	}
+	if err := change(&edited); err != nil {
+		return u, CallerError{err}
+	}
+	edited.ID, edited.CreatedAt, edited.UpdatedAt = u.ID, u.CreatedAt, now
+	for _, l := range []*[]string{&edited.Groups, &edited.AllowedApps, &edited.RefusedApps} {
+		for i, s := range *l {
+			(*l)[i] = indexed(s)
+		}
+		*l = slices.Compact(slices.Sorted(slices.Values(*l)))
+	}
+	if !edited.Status.Valid() {
+		return u, CallerError{errors.New("a user needs a valid status")}
+	}
+	return edited, nil
+}
+
 // putUser inserts a user, or updates the user with this id.
 const putUser = `
-	INSERT INTO users (` + userColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+	INSERT INTO users (` + userColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 	ON CONFLICT (id) DO UPDATE SET nickname = $2, avatar_url = $3, locale = $4, profile_at = $5, status = $6,
-		admin = $7, groups = $8, old_id = $9, updated_at = $11`
+		admin = $7, groups = $8, old_id = $9, updated_at = $11, real_name = $12, note = $13, allowed_apps = $14,
+		refused_apps = $15`
 
 func userArgs(u gateway.User) []any {
-	return []any{u.ID, gateway.CleanText(u.Nickname), gateway.CleanText(u.AvatarURL), gateway.CleanText(u.Locale),
-		Micros(u.ProfileAt), string(u.Status), u.Admin, JSON(u.Groups), u.OldID, Micros(u.CreatedAt), Micros(u.UpdatedAt)}
+	return []any{u.ID, indexed(u.Nickname), gateway.CleanText(u.AvatarURL), gateway.CleanText(u.Locale),
+		Micros(u.ProfileAt), string(u.Status), u.Admin, JSON(u.Groups), u.OldID, Micros(u.CreatedAt), Micros(u.UpdatedAt),
+		gateway.CleanText(u.RealName), gateway.CleanText(u.Note), JSON(u.AllowedApps), JSON(u.RefusedApps)}
 }
 
 // putIdentity inserts an identity, or updates the identity with this openid.
@@ -195,22 +207,6 @@ const putIdentity = `
 
 func identityArgs(i gateway.Identity) []any {
 	return []any{i.UserID, i.Connector, i.AppID, i.OpenID, i.UnionID, Micros(i.CreatedAt), Micros(i.SeenAt)}
-}
-
-// endAccess deletes the sessions of a user who was blocked, revokes the grants, and refuses the
-// tickets (sign-ins by QR code) that the user's phone has scanned or approved.
-func endAccess(q Querier, userID string, now time.Time) error {
-	if _, err := q.Exec(`DELETE FROM sessions WHERE user_id = $1`, userID); err != nil {
-		return err
-	}
-	_, err := q.Exec(`
-		UPDATE tickets SET state = 'refused'
-		WHERE approver_id = $1 AND approver_id <> '' AND state IN ('scanned', 'approved')`, userID)
-	if err != nil {
-		return err
-	}
-	_, err = q.Exec(`UPDATE grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at = 0`, userID, Micros(now))
-	return err
 }
 
 func readPins(q Querier, userID string) ([]gateway.Pin, error) {
@@ -277,59 +273,4 @@ func (b Base) SubjectUser(ctx context.Context, app, subject string) (id string, 
 		return c.Get(`SELECT user_id FROM subjects WHERE app = $1 AND subject = $2`, []any{app, subject}, &id)
 	})
 	return id, err
-}
-
-const eventColumns = `at, kind, user_id, app, connector, method, outcome, request_id, detail`
-
-func appendEvents(q Querier, events []gateway.Event) error {
-	if len(events) == 0 {
-		return nil
-	}
-	rows := make([][]any, 0, len(events))
-	for _, e := range events {
-		rows = append(rows, []any{Micros(e.At), e.Kind, e.UserID, e.App, e.Connector, e.Method, e.Outcome,
-			gateway.CleanText(e.RequestID), gateway.CleanText(e.Detail)})
-	}
-	return q.Bulk(`INSERT INTO events (`+eventColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, rows)
-}
-
-// AppendEvents implements gateway.Events.
-func (b Base) AppendEvents(ctx context.Context, events ...gateway.Event) error {
-	if len(events) == 0 {
-		return nil
-	}
-	return b.db.Do(ctx, "append_events", func(c Conn) error {
-		return c.Tx(func(q Querier) error { return appendEvents(q, events) })
-	})
-}
-
-// Events implements gateway.Events. The conditions that user_id and app are not empty repeat the
-// condition of a partial index. The database uses this index only for queries that contain its
-// condition.
-func (b Base) Events(ctx context.Context, q gateway.EventQuery) (all []gateway.Event, err error) {
-	var where conditions
-	if q.UserID != "" {
-		where.add(`user_id = ? AND user_id <> ''`, q.UserID)
-	}
-	if q.Kind != "" {
-		where.add(`kind = ?`, q.Kind)
-	}
-	if q.App != "" {
-		where.add(`app = ? AND app <> ''`, q.App)
-	}
-	if q.Before != 0 {
-		where.add(`id < ?`, q.Before)
-	}
-	where.add(`at >= ?`, Micros(q.Since))
-	limit := conditions{args: where.args} // as in Users
-	limit.add(`LIMIT ?`, q.Page())
-	query := `SELECT id, ` + eventColumns + ` FROM events WHERE ` + where.where() + ` ORDER BY id DESC ` + limit.where()
-	err = b.db.Do(ctx, "events", func(c Conn) error {
-		all, err = list(c, query, limit.args, func(e *gateway.Event) []any {
-			return []any{&e.ID, Time{&e.At}, &e.Kind, &e.UserID, &e.App, &e.Connector, &e.Method, &e.Outcome,
-				&e.RequestID, &e.Detail}
-		})
-		return err
-	})
-	return all, err
 }

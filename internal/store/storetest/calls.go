@@ -88,7 +88,7 @@ func (f *fixture) listSessions(userID string, now time.Time) []gateway.Session {
 
 func (f *fixture) deleteUserSessions(userID string) int {
 	f.t.Helper()
-	deleted, err := f.store.DeleteUserSessions(f.t.Context(), userID)
+	deleted, err := f.store.DeleteUserSessions(f.t.Context(), userID, noon)
 	wantNoError(f.t, err)
 	return deleted
 }

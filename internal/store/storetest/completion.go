@@ -197,7 +197,7 @@ var completionCases = []testCase{
 			wantEqual(t, "user of the session", f.getSession(theirs.Hash, noon).UserID, theirs.UserID)
 			wantEqual(t, "users", len(f.listUsers(gateway.UserQuery{})), 1)
 			wantEqual(t, "outcome", f.attemptOutcome("k").Kind, "")
-			wantNoError(t, f.store.DeleteSession(t.Context(), theirs.Hash))
+			wantNoError(t, f.store.DeleteSession(t.Context(), theirs.Hash, noon))
 			_, _, err = f.store.CompleteSignIn(t.Context(), completion)
 			wantNoError(t, err)
 		},

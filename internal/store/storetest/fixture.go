@@ -184,6 +184,7 @@ func errorName(err error) string {
 	}{
 		{nil, "ok"}, {gateway.ErrReplay, "replay"}, {gateway.ErrExpired, "expired"}, {gateway.ErrNotFound, "not found"},
 		{gateway.ErrConflict, "conflict"}, {gateway.ErrBlocked, "blocked"}, {gateway.ErrFull, "full"},
+		{gateway.ErrLastAdmin, "last admin"},
 	} {
 		if err == known.err || known.err != nil && errors.Is(err, known.err) {
 			return known.name

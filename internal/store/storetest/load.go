@@ -76,7 +76,7 @@ func (f *fixture) randomOperation(random *rand.Rand, userID, name string) (err e
 	case 5:
 		_, err = f.store.Revoke(f.t.Context(), gateway.Revocation{UserID: userID}, noon)
 	case 6:
-		_, err = f.store.DeleteUserSessions(f.t.Context(), userID)
+		_, err = f.store.DeleteUserSessions(f.t.Context(), userID, noon)
 	case 7:
 		status := []gateway.Status{gateway.Active, gateway.Active, gateway.Blocked}[random.IntN(3)]
 		_, err = f.store.UpdateUser(f.t.Context(), userID, noon, func(stored *gateway.User) error {

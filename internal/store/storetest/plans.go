@@ -151,15 +151,17 @@ func InsertStatements(series string, hash func(text string) string) []string {
 	fromSeries := ` FROM (` + series + `) series`
 	return []string{
 		`INSERT INTO users (id, nickname, avatar_url, locale, profile_at, status, admin, groups, old_id,
-			created_at, updated_at, joined_into)
+			created_at, updated_at, real_name, note, allowed_apps, refused_apps, joined_into)
 			SELECT 'user' || i, 'name' || i, '', '', 0, CASE i % 50 WHEN 0 THEN 'pending' ELSE 'active' END,
-			false, '[]', 'old' || i, i, i,
+			CASE WHEN i % 1000 = 2 THEN true ELSE false END, '[]', 'old' || i, i, i, '', '', '[]', '[]',
 				CASE i % 40 WHEN 1 THEN 'user' || (i + 1) ELSE '' END` + fromSeries,
 		`INSERT INTO identities (app_id, open_id, user_id, connector, union_id, created_at, seen_at)
 			SELECT 'wx1', 'open' || i, 'user' || i, 'main', 'union' || i, i, i` + fromSeries,
 		`INSERT INTO subjects (user_id, app, subject, created_at) SELECT 'user' || i, 'wiki', 'user' || i, i` + fromSeries,
-		`INSERT INTO events (at, kind, user_id, app, connector, method, outcome, request_id, detail)
-			SELECT i, 'kind' || (i % 500), 'user' || i, 'app' || (i % 500), '', '', 'ok', '', ''` + fromSeries,
+		`INSERT INTO events (at, kind, user_id, app, connector, method, outcome, request_id, detail, actor,
+			address)
+			SELECT i, 'kind' || (i % 500), 'user' || i, 'app' || (i % 500), '', '',
+				CASE i % 100 WHEN 0 THEN 'outcome' || i ELSE 'ok' END, 'request' || i, '', 'actor' || (i % 500), ''` + fromSeries,
 		`INSERT INTO sessions (hash, first_hash, user_id, connector, app_id, open_id, method, auth_time, created_at,
 			seen_at, expires_at)
 			SELECT ` + hash("session") + `, ` + hash("session") + `, 'user' || i, 'main', 'wx1', 'open' || i, 'wechat', i, i,
@@ -182,5 +184,27 @@ func InsertStatements(series string, hash func(text string) string) []string {
 				CASE i % 2 WHEN 0 THEN '' ELSE 'user' || i END, '', '', '', 0, 0, i, i` + fromSeries,
 		`INSERT INTO saved_requests (hash, browser, network, address, created_at, expires_at)
 			SELECT ` + hash("request") + `, ` + hash("browser") + `, 'network' || (i % 100), '/', i, i` + fromSeries,
+		`INSERT INTO user_groups (name, seq) SELECT 'group' || (i % 100), i` + fromSeries,
+		`INSERT INTO user_terms (term, seq) SELECT 'term' || i, i` + fromSeries,
+		`INSERT INTO access_requests (user_id, app, method, state, reason, requested_at, decided_at, decided_by)
+			SELECT 'user' || i, 'app' || (i % 500), 'wechat', CASE i % 20 WHEN 0 THEN 'waiting' ELSE 'approved' END, '', i, i,
+				''` + fromSeries,
+		`INSERT INTO invitations (id, hash, kind, user_id, apps, groups, note, created_by, created_at, expires_at, max_uses,
+			uses, revoked_at)
+			SELECT 'invitation' || i, ` + hash("invitation") + `, CASE i % 50 WHEN 0 THEN 'admin' ELSE 'user' END,
+				CASE i % 50 WHEN 0 THEN 'user' || i ELSE '' END, '[]', '[]', '', 'command', i, i, 1, 0, 0` + fromSeries,
+		`INSERT INTO invitation_uses (invitation_id, user_id, at, expires_at)
+			SELECT 'invitation' || (i % 100), 'user' || i, i, i` + fromSeries,
+		`INSERT INTO api_keys (id, hash, name, scopes, created_by, created_at, expires_at, last_used_at, revoked_at)
+			SELECT 'key' || i, ` + hash("key") + `, '', '[]', 'command', i, CASE i % 20 WHEN 0 THEN i ELSE 0 END, 0,
+				CASE i % 20 WHEN 0 THEN i ELSE 0 END` + fromSeries,
+		`INSERT INTO deliveries (kind, target, user_id, session_id, subject, state, created_at, next_at, attempts, last_error)
+			SELECT CASE i % 200 WHEN 0 THEN 'notification' ELSE 'logout' END, 'app' || (i % 500), 'user' || i, '', '',
+				CASE i % 50 WHEN 0 THEN 'waiting' WHEN 1 THEN 'failed' ELSE 'sent' END, i, i, 0, ''` + fromSeries,
+		`INSERT INTO app_sessions (session, app, session_id, user_id, subject, created_at)
+			SELECT ` + hash("session") + `, 'wiki', 'sid' || i, 'user' || i, 'user' || i, i` + fromSeries,
+		`INSERT INTO statistics (hour, name, label, count) SELECT i, 'name', 'label', 1` + fromSeries,
+		`INSERT INTO problems (source, code, first_at, last_at, count, request_id, detail)
+			SELECT 'source' || i, 'code', i, i, 1, '', ''` + fromSeries,
 	}
 }

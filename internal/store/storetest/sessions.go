@@ -104,14 +104,14 @@ var sessionCases = []testCase{
 		reason: "a page that still loads would undo the sign-out",
 		run: func(t *testing.T, f *fixture) {
 			session := f.addSession(f.addUser("o1").ID, "s1")
-			wantNoError(t, f.store.DeleteSession(t.Context(), session.Hash))
+			wantNoError(t, f.store.DeleteSession(t.Context(), session.Hash, noon))
 			wantNoError(t, f.store.TouchSession(t.Context(), session.Hash, after(time.Minute), after(2*time.Hour)))
 			_, err := f.store.Session(t.Context(), session.Hash, noon)
 			wantError(t, err, gateway.ErrNotFound)
 			wantError(t, f.store.UpdateSession(t.Context(), session.Hash, noon, func(*gateway.Session) error {
 				return nil
 			}), gateway.ErrNotFound)
-			wantNoError(t, f.store.DeleteSession(t.Context(), session.Hash))
+			wantNoError(t, f.store.DeleteSession(t.Context(), session.Hash, noon))
 		},
 	},
 	{
@@ -208,7 +208,7 @@ var sessionUserCases = []testCase{
 			_, user, err := f.store.SessionUser(t.Context(), session.Hash, after(time.Hour))
 			wantError(t, err, gateway.ErrExpired)
 			wantEqual(t, "user of an expired session", user.ID, "")
-			wantNoError(t, f.store.DeleteSession(t.Context(), session.Hash))
+			wantNoError(t, f.store.DeleteSession(t.Context(), session.Hash, noon))
 			_, _, err = f.store.SessionUser(t.Context(), session.Hash, noon)
 			wantError(t, err, gateway.ErrNotFound)
 		},

@@ -76,6 +76,8 @@ func Run(t *testing.T, subject Subject) {
 		{"session users", sessionUserCases},
 		{"keys", keyCases},
 		{"events", eventCases},
+		{"access requests", requestCases},
+		{"administration", administrationCases},
 		{"upkeep", upkeepCases},
 		{"processes", processCases},
 	} {

@@ -46,7 +46,7 @@ var ticketSessionCases = []testCase{
 				concurrently(f.concurrency(), func(i int) {
 					_, err := stores[i%2].RedeemTicket(t.Context(), redemption)
 					if err == nil {
-						err = stores[i%2].DeleteSession(t.Context(), redemption.Session.Hash)
+						err = stores[i%2].DeleteSession(t.Context(), redemption.Session.Hash, noon)
 					} else if errorName(err) == "replay" {
 						err = nil
 					}

@@ -1,26 +1,51 @@
 -- Times are microseconds since 1970 in UTC, 0 for none. Lists are JSON arrays of strings.
 
 CREATE TABLE users (
-	seq         bigint GENERATED ALWAYS AS IDENTITY UNIQUE, -- in the order of creation, for lists
-	id          text PRIMARY KEY,
-	nickname    text NOT NULL,
-	avatar_url  text NOT NULL,
-	locale      text NOT NULL,
-	profile_at  bigint NOT NULL,
-	status      text NOT NULL CHECK (status IN ('active', 'pending', 'blocked')),
-	admin       boolean NOT NULL,
-	groups      text NOT NULL, -- list
-	old_id      text NOT NULL, -- from an imported user table; '' = none
-	created_at  bigint NOT NULL,
-	updated_at  bigint NOT NULL,
-	joined_into text NOT NULL DEFAULT '' -- id of the older user; '' = not joined
+	seq          bigint GENERATED ALWAYS AS IDENTITY UNIQUE, -- in the order of creation, for lists
+	id           text PRIMARY KEY,
+	nickname     text NOT NULL,
+	avatar_url   text NOT NULL,
+	locale       text NOT NULL,
+	profile_at   bigint NOT NULL,
+	status       text NOT NULL CHECK (status IN ('active', 'pending', 'blocked')),
+	admin        boolean NOT NULL,
+	groups       text NOT NULL, -- list
+	real_name    text NOT NULL,
+	note         text NOT NULL,
+	allowed_apps text NOT NULL, -- list
+	refused_apps text NOT NULL, -- list
+	old_id       text NOT NULL, -- from an imported user table; '' = none
+	created_at   bigint NOT NULL,
+	updated_at   bigint NOT NULL,
+	joined_into  text NOT NULL DEFAULT '' -- id of the older user; '' = not joined
 );
 
 -- A partial index serves a statement that repeats its condition.
 CREATE INDEX users_by_status ON users (status, seq) WHERE status <> 'active';
 CREATE INDEX users_by_old_id ON users (old_id) WHERE old_id <> '' AND joined_into = '';
 CREATE INDEX users_by_nickname ON users (lower(nickname) COLLATE "C") WHERE nickname <> '' AND joined_into = '';
+CREATE INDEX users_by_admin ON users (seq) WHERE admin;
 CREATE INDEX users_by_joined ON users (joined_into) WHERE joined_into <> '';
+
+-- The groups of users, for searches. They are written when a user's groups change, not at a sign-in.
+CREATE TABLE user_groups (
+	name text COLLATE "C" NOT NULL,
+	seq  bigint NOT NULL, -- of the user
+	PRIMARY KEY (name, seq)
+);
+
+CREATE INDEX user_groups_by_user ON user_groups (seq);
+
+-- The ends of real names and notes in lower case, from each character on, for searches inside of
+-- them: a text contains a word when one of its ends begins with the word. They are written when the
+-- real name or the note changes, not at a sign-in.
+CREATE TABLE user_terms (
+	term text COLLATE "C" NOT NULL,
+	seq  bigint NOT NULL, -- of the user
+	PRIMARY KEY (term, seq)
+);
+
+CREATE INDEX user_terms_by_user ON user_terms (seq);
 
 CREATE TABLE identities (
 	app_id     text NOT NULL,
@@ -63,12 +88,18 @@ CREATE TABLE events (
 	method     text NOT NULL,
 	outcome    text NOT NULL,
 	request_id text NOT NULL,
-	detail     text NOT NULL
+	detail     text NOT NULL,
+	actor      text NOT NULL, -- '' = the user, or nobody
+	address    text NOT NULL  -- IP address without its last part; '' = unknown
 );
 
 CREATE INDEX events_by_user ON events (user_id, id) WHERE user_id <> '';
 CREATE INDEX events_by_kind ON events (kind, id);
 CREATE INDEX events_by_app ON events (app, id) WHERE app <> '';
+CREATE INDEX events_by_actor ON events (actor, id) WHERE actor <> '';
+CREATE INDEX events_by_request ON events (request_id, id) WHERE request_id <> '';
+CREATE INDEX events_by_outcome ON events (outcome, id) WHERE outcome <> 'ok';
+CREATE INDEX events_by_failure ON events (id) WHERE outcome <> 'ok';
 CREATE INDEX events_by_time ON events (at);
 
 CREATE TABLE sessions (
@@ -87,6 +118,7 @@ CREATE TABLE sessions (
 );
 
 CREATE INDEX sessions_by_user ON sessions (user_id);
+CREATE INDEX sessions_renewed ON sessions (first_hash) WHERE first_hash <> hash;
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 
 -- Visitors make rows without a user. A row with another outcome than signed_in expires within minutes.
@@ -211,3 +243,133 @@ CREATE TABLE saved_requests (
 CREATE INDEX saved_requests_by_expiry ON saved_requests (expires_at);
 CREATE INDEX saved_requests_by_browser ON saved_requests (browser, expires_at);
 CREATE INDEX saved_requests_by_network ON saved_requests (network, expires_at);
+
+-- A transaction that takes administrator rights away locks this row before it counts the
+-- administrators who remain. Otherwise two administrators could demote each other at once.
+CREATE TABLE admin_lock (n integer PRIMARY KEY);
+INSERT INTO admin_lock VALUES (1);
+
+-- Who wants to use which app. The decision itself is in table users.
+CREATE TABLE access_requests (
+	user_id      text NOT NULL REFERENCES users (id),
+	app          text NOT NULL,
+	method       text NOT NULL,
+	state        text NOT NULL CHECK (state IN ('waiting', 'approved', 'refused')),
+	reason       text NOT NULL,
+	requested_at bigint NOT NULL,
+	decided_at   bigint NOT NULL,
+	decided_by   text NOT NULL,
+	PRIMARY KEY (user_id, app)
+);
+
+CREATE INDEX access_requests_waiting ON access_requests (requested_at, user_id, app) WHERE state = 'waiting';
+CREATE INDEX access_requests_of_app ON access_requests (app, requested_at, user_id) WHERE state = 'waiting';
+
+CREATE TABLE invitations (
+	id         text NOT NULL PRIMARY KEY,
+	hash       bytea NOT NULL UNIQUE, -- of the secret in the link
+	kind       text NOT NULL CHECK (kind IN ('user', 'admin', 'move')),
+	user_id    text NOT NULL, -- whom the link is for; '' = any user
+	apps       text NOT NULL, -- list
+	groups     text NOT NULL, -- list
+	note       text NOT NULL,
+	created_by text NOT NULL,
+	created_at bigint NOT NULL,
+	expires_at bigint NOT NULL,
+	max_uses   bigint NOT NULL, -- 0 = no limit
+	uses       bigint NOT NULL,
+	revoked_at bigint NOT NULL
+);
+
+CREATE INDEX invitations_by_time ON invitations (created_at, id);
+CREATE INDEX invitations_by_kind ON invitations (kind, created_at, id);
+CREATE INDEX invitations_by_user ON invitations (user_id) WHERE user_id <> '';
+CREATE INDEX invitations_by_expiry ON invitations (expires_at);
+
+CREATE TABLE invitation_uses (
+	invitation_id text NOT NULL,
+	user_id       text NOT NULL,
+	at            bigint NOT NULL,
+	expires_at    bigint NOT NULL, -- of the invitation
+	PRIMARY KEY (invitation_id, user_id)
+);
+
+CREATE INDEX invitation_uses_by_time ON invitation_uses (invitation_id, at, user_id);
+CREATE INDEX invitation_uses_by_user ON invitation_uses (user_id);
+CREATE INDEX invitation_uses_by_expiry ON invitation_uses (expires_at);
+
+CREATE TABLE api_keys (
+	id           text NOT NULL PRIMARY KEY,
+	hash         bytea NOT NULL UNIQUE,
+	name         text NOT NULL,
+	scopes       text NOT NULL, -- list
+	created_by   text NOT NULL,
+	created_at   bigint NOT NULL,
+	expires_at   bigint NOT NULL, -- 0 = never
+	last_used_at bigint NOT NULL,
+	revoked_at   bigint NOT NULL
+);
+
+CREATE INDEX api_keys_by_time ON api_keys (created_at, id);
+CREATE INDEX api_keys_by_expiry ON api_keys (expires_at) WHERE expires_at <> 0;
+CREATE INDEX api_keys_by_revocation ON api_keys (revoked_at) WHERE revoked_at <> 0;
+
+-- What has to be sent to other servers. A row is written in the transaction that causes it.
+CREATE TABLE deliveries (
+	id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	kind       text NOT NULL,
+	target     text NOT NULL,
+	user_id    text NOT NULL,
+	session_id text NOT NULL, -- the claim sid
+	subject    text NOT NULL, -- the claim sub
+	payload    bytea,
+	state      text NOT NULL CHECK (state IN ('waiting', 'sent', 'failed')),
+	created_at bigint NOT NULL,
+	next_at    bigint NOT NULL,
+	attempts   bigint NOT NULL,
+	last_error text NOT NULL
+);
+
+CREATE INDEX deliveries_waiting ON deliveries (kind, next_at, id) WHERE state = 'waiting';
+CREATE INDEX deliveries_by_kind ON deliveries (kind, id);
+CREATE INDEX deliveries_by_target ON deliveries (target, id);
+CREATE INDEX deliveries_by_user ON deliveries (user_id, id) WHERE user_id <> '';
+CREATE INDEX deliveries_by_state ON deliveries (state, id) WHERE state <> 'sent';
+CREATE INDEX deliveries_by_time ON deliveries (created_at);
+
+-- Which apps with back-channel logout were signed in from a session. A row becomes a delivery when
+-- the session ends, and no other session renews it.
+CREATE TABLE app_sessions (
+	session    bytea NOT NULL, -- first_hash of the session
+	app        text NOT NULL,
+	session_id text NOT NULL, -- the claim sid
+	user_id    text NOT NULL,
+	subject    text NOT NULL,
+	created_at bigint NOT NULL,
+	PRIMARY KEY (session, app, session_id)
+);
+
+CREATE INDEX app_sessions_by_user ON app_sessions (user_id, app);
+
+-- Counts in one hour, for the pictures of administrators.
+CREATE TABLE statistics (
+	hour  bigint NOT NULL,
+	name  text NOT NULL,
+	label text NOT NULL,
+	count bigint NOT NULL,
+	PRIMARY KEY (hour, name, label)
+);
+
+-- Faults that an administrator can do something about.
+CREATE TABLE problems (
+	source     text NOT NULL,
+	code       text NOT NULL,
+	first_at   bigint NOT NULL,
+	last_at    bigint NOT NULL,
+	count      bigint NOT NULL,
+	request_id text NOT NULL,
+	detail     text NOT NULL,
+	PRIMARY KEY (source, code)
+);
+
+CREATE INDEX problems_by_time ON problems (last_at);

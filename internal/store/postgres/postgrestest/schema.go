@@ -147,7 +147,7 @@ func empty(ctx context.Context, address string) error {
 	_, err = conn.Exec(ctx, `DO $$ DECLARE name text; BEGIN
 		SET LOCAL session_replication_role = replica;
 		FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema()
-			AND tablename NOT IN ('migrations', 'sign_in_locks', 'ticket_lock')
+			AND tablename NOT IN ('migrations', 'sign_in_locks', 'ticket_lock', 'admin_lock')
 		LOOP EXECUTE format('DELETE FROM %I', name); END LOOP;
 	END $$`)
 	return err

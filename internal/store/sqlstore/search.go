@@ -1,0 +1,116 @@
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// This file implements the reading methods of gateway.UserAdministration. Do runs one operation of
+// the store, Get reads one row, and list reads all.
+
+// after is the last character of Unicode. In the order of an index, the texts that begin with a text
+// are between this text and the text followed by after.
+const after = "\U0010FFFF"
+
+// usersWithTerm is another part of the query usersWithID. It selects the users whose real name or
+// note contains ?, which is a term (see searchTerm).
+const usersWithTerm = `
+	UNION ALL SELECT seq FROM user_terms WHERE term >= ? AND term < ? || '` + after + `'`
+
+// SearchUsers implements gateway.UserAdministration. It compares texts by ranges of an index and
+// never with LIKE, so % and _ are ordinary characters.
+func (b Base) SearchUsers(ctx context.Context, q gateway.UserSearch) (all []gateway.User, err error) {
+	var where conditions
+	if q.Status != "" {
+		where.add(`status = ?`, string(q.Status))
+	}
+	if q.Status == gateway.Pending || q.Status == gateway.Blocked {
+		where.sql = append(where.sql, `status <> 'active'`) // for a partial index
+	}
+	if q.Admin {
+		where.sql = append(where.sql, `admin`)
+	}
+	if q.After != "" {
+		where.add(`seq < (SELECT seq FROM users WHERE id = ?)`, q.After)
+	}
+	if q.Group != "" {
+		where.add(b.dialect.InQuery(`seq`, `SELECT seq FROM user_groups WHERE name = ?`), indexed(q.Group))
+	}
+	if text := indexed(q.Text); text != "" {
+		found := conditions{args: where.args}
+		found.add(usersWithID+b.usersWithNickname(), text)
+		if term := searchTerm(q.Text); term != "" {
+			found.add(usersWithTerm, term)
+		}
+		where.args = found.args
+		where.sql = append(where.sql, b.dialect.InQuery(`seq`, found.joined("")))
+	}
+	where.sql = append(where.sql, `joined_into = ''`)
+	limit := conditions{args: where.args} // as in Users
+	limit.add(`LIMIT ?`, q.Page())
+	query := `SELECT ` + userColumns + ` FROM users WHERE ` + where.where() + ` ORDER BY seq DESC ` + limit.where()
+	err = b.db.Do(ctx, "search_users", func(c Conn) error {
+		all, err = list(c, query, limit.args, userFields)
+		return err
+	})
+	return all, err
+}
+
+// countAdmins counts the active administrators other than the users $1, but at most 100.
+func (b Base) countAdmins(q Querier, others []string) (n int, err error) {
+	err = q.Get(`SELECT count(*) FROM (SELECT 1 FROM users WHERE admin AND status = 'active' AND joined_into = ''
+		AND NOT (`+b.dialect.In("id", "$1")+`) LIMIT 100) counted`, []any{b.dialect.List(nonNil(others))}, &n)
+	return n, err
+}
+
+// CountAdmins implements gateway.UserAdministration.
+func (b Base) CountAdmins(ctx context.Context) (n int, err error) {
+	err = b.db.Do(ctx, "count_admins", func(c Conn) error {
+		n, err = b.countAdmins(c, nil)
+		return err
+	})
+	return n, err
+}
+
+// JoinedUsers implements gateway.UserAdministration.
+func (b Base) JoinedUsers(ctx context.Context, userID string) (all []string, err error) {
+	err = b.db.Do(ctx, "joined_users", func(c Conn) error {
+		all, err = list(c, `SELECT id FROM users
+			WHERE joined_into = (SELECT id FROM users WHERE `+userResolved+`) AND joined_into <> '' ORDER BY id LIMIT 100`,
+			[]any{userID}, func(id *string) []any { return []any{id} })
+		return err
+	})
+	return all, err
+}
+
+// maxByID is how many users UsersByID looks up.
+const maxByID = 500
+
+// UsersByID implements gateway.UserAdministration.
+func (b Base) UsersByID(ctx context.Context, ids []string) (map[string]gateway.User, error) {
+	users := map[string]gateway.User{}
+	wanted := make([]string, 0, len(ids))
+	for _, id := range ids[:min(len(ids), maxByID)] {
+		wanted = append(wanted, gateway.CleanText(id))
+	}
+	if len(wanted) == 0 {
+		return users, nil
+	}
+	query := `SELECT asked.id, ` + prefixedUserColumns + ` FROM users asked
+		JOIN users u ON u.id = CASE asked.joined_into WHEN '' THEN asked.id ELSE asked.joined_into END
+		WHERE ` + b.dialect.In("asked.id", "$1")
+	err := b.db.Do(ctx, "users_by_id", func(c Conn) error {
+		return c.Each(query, []any{b.dialect.List(wanted)}, func(scan func(...any) error) error {
+			var id string
+			var u gateway.User
+			err := scan(append([]any{&id}, userFields(&u)...)...)
+			users[id] = u
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return users, nil
+}

@@ -1,0 +1,86 @@
+package sqlstore
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// This file prepares texts for the database. A text of a request must not be able to fail a sign-in
+// or an event: PostgreSQL rejects zero bytes and invalid UTF-8, and its indexes reject entries of
+// more than about 2,700 bytes.
+
+// maxIndexed is the maximum length of an indexed text in bytes. Nothing that the gateway creates is
+// longer.
+const maxIndexed = 500
+
+// indexed returns a text as a column with an index stores it.
+func indexed(s string) string { return cut(gateway.CleanText(s), maxIndexed) }
+
+// maxText is the maximum length of any other text of an event in bytes.
+const maxText = 8_000
+
+// clean returns a text as a column of an event without an index stores it.
+func clean(s string) string { return cut(gateway.CleanText(s), maxText) }
+
+// cut returns the first bytes of a valid text, at most limit, without half a character.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}
+
+// Limits of the search inside of real names and notes.
+const (
+	termLength = 24    // characters of an end of a text in table user_terms
+	maxTerms   = 1_500 // of a user: the ends after these characters are not found
+)
+
+// beginning marks the terms that consist of the first letter of a word. A search for one Latin
+// letter uses these terms, because the letter occurs in nearly every text.
+const beginning = "\x01"
+
+// normalize returns a text as table user_terms has it: in lower case, with one space between words.
+func normalize(s string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToLower(gateway.CleanText(s)), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
+}
+
+// searchTerm returns the beginning of the terms that a search for a text finds; "" = none.
+func searchTerm(s string) string {
+	runes := []rune(normalize(s))
+	if len(runes) == 1 && unicode.Is(unicode.Latin, runes[0]) {
+		return beginning + string(runes)
+	}
+	return string(runes[:min(len(runes), termLength)])
+}
+
+// terms returns the terms of a user for table user_terms, each once.
+func terms(u gateway.User) (all []string) {
+	seen := map[string]bool{}
+	add := func(term string) {
+		if !seen[term] && len(all) < maxTerms {
+			seen[term] = true
+			all = append(all, term)
+		}
+	}
+	for _, text := range []string{u.RealName, u.Note} {
+		runes := []rune(normalize(text))
+		for i, r := range runes {
+			if unicode.Is(unicode.Latin, r) && (i == 0 || runes[i-1] == ' ') {
+				add(beginning + string(r))
+			}
+			if r != ' ' {
+				add(string(runes[i:min(len(runes), i+termLength)]))
+			}
+		}
+	}
+	return all
+}
