@@ -11,8 +11,10 @@ import (
 
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/errcode"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -182,6 +184,10 @@ func checkConnector(ctx context.Context, c config.Connector) (string, error) {
 	case 40164:
 		return "", withHint(fail("WeChat rejects calls from %s (40164)", rejectedIP(wechatErr.Message)),
 			"add the IP address to the allow-list (IP白名单) of the account")
+	}
+	if wechatErr.Code != 0 {
+		explained := errcode.Explain(lang.English, wechatErr.Code)
+		return "", withHint(fail("%w", err), "%s %s", explained.What, explained.Do)
 	}
 	return "", fail("%w", err)
 }
