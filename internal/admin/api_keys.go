@@ -30,17 +30,11 @@ type keyRow struct {
 const expiryWarning = 7 * 24 * time.Hour
 
 func keyState(k gateway.APIKey, now time.Time) string {
-	switch {
-	case !k.RevokedAt.IsZero():
-		return "revoked"
-	case k.ExpiresAt.IsZero():
-		return "usable"
-	case !now.Before(k.ExpiresAt):
-		return "expired"
-	case k.ExpiresAt.Sub(now) < expiryWarning:
+	state := administration.APIKeyState(k, now)
+	if state == "usable" && !k.ExpiresAt.IsZero() && k.ExpiresAt.Sub(now) < expiryWarning {
 		return "expiring"
 	}
-	return "usable"
+	return state
 }
 
 // apiKeys serves the list of API keys, without the keys themselves.
@@ -67,7 +61,7 @@ type keyForm struct {
 	Name     string
 	Scopes   []string // all
 	Chosen   []string
-	Days     []keyLifetime
+	Choices  []keyLifetime
 	Problems problems
 }
 
@@ -91,7 +85,7 @@ func (h *Handler) keyForm(v *visit) keyForm {
 		if days > 0 {
 			each.Ends = v.now.AddDate(0, 0, days)
 		}
-		f.Days = append(f.Days, each)
+		f.Choices = append(f.Choices, each)
 	}
 	return f
 }
@@ -114,7 +108,7 @@ type keyShown struct {
 func (h *Handler) createAPIKey(v *visit) error {
 	f := h.keyForm(v)
 	in := administration.NewAPIKey{Name: f.Name, Scopes: f.Chosen}
-	for _, each := range f.Days {
+	for _, each := range f.Choices {
 		if each.Selected {
 			in.Expires = time.Duration(each.Days) * 24 * time.Hour
 		}

@@ -98,10 +98,21 @@ func (s *screen) Encoded(pairs ...string) template.URL {
 
 // Lasts returns words for a number of hours, such as "7 days".
 func (s *screen) Lasts(hours int) (string, error) {
-	if hours < 24 {
+	switch {
+	case hours == 1:
+		return s.texts.Text("hour")
+	case hours <= 24:
 		return s.texts.Text("hours", "n", hours)
 	}
-	return s.texts.Text("days", "n", hours/24)
+	return s.Days(hours / 24)
+}
+
+// Days returns words for a number of days.
+func (s *screen) Days(n int) (string, error) {
+	if n == 1 {
+		return s.texts.Text("day")
+	}
+	return s.texts.Text("days", "n", n)
 }
 
 // Advice returns the key of the advice about an errcode of WeChat.
