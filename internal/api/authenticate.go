@@ -8,6 +8,7 @@ import (
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/route"
 )
 
@@ -48,7 +49,10 @@ func (h *Handler) authenticate(r *http.Request) (gateway.APIKey, administration.
 		return gateway.APIKey{}, nobody, err
 	}
 	h.failures.Right(address, failuresClient, now)
-	by.Address, by.RequestID = maskedAddress(address), h.cfg.RequestID(r.Context())
+	if !h.cfg.Limits.Allow(now, limit.Bucket{Rate: limit.APIPerKey, Key: key.ID}) {
+		return gateway.APIKey{}, nobody, newProblem("too_many_requests", "too many requests with this key")
+	}
+	by.Address, by.RequestID = route.MaskedAddress(address), h.cfg.RequestID(r.Context())
 	return key, by, nil
 }
 

@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -97,22 +96,6 @@ func problemOf(err error) *Problem {
 		return newProblem(known.code, detail)
 	}
 	return newProblem("fault", "")
-}
-
-// maskedAddress returns an address without its last part, as events have it.
-func maskedAddress(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	bits := 48
-	if a = a.Unmap().WithZone(""); a.Is4() {
-		bits = 24
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return ""
-	}
-	return p.String()
 }
 
 func join(lists ...[]parameter) []parameter { return slices.Concat(lists...) }

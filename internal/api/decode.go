@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -167,7 +168,11 @@ func quoteName(name string) string {
 func readQuery(r *http.Request, parameters []parameter) (map[string]any, error) {
 	values := map[string]any{}
 	var unknown, wrong []FieldError
-	query := r.URL.Query()
+	// URL.Query would drop a parameter with ";" silently.
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, fieldProblem("invalid_value", "query", "is not a list of name=value, separated by &")
+	}
 	for name, sent := range query {
 		i := slices.IndexFunc(parameters, func(p parameter) bool { return p.name == name })
 		switch {

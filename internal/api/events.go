@@ -1,11 +1,13 @@
 package api
 
 import (
+	"bufio"
 	"io"
 	"net/http"
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/limit"
 )
 
 var appOperations = []operation{
@@ -37,9 +39,6 @@ var eventOperations = []operation{
 	},
 }
 
-// maxExport is how many rows an export has at most by default and by the parameter rows.
-const maxExport = 1_000_000
-
 var (
 	exportMedia      = []string{"text/csv", "application/jsonl"}
 	exportParameters = []parameter{
@@ -47,7 +46,7 @@ var (
 			name: "format", kind: wordKind, words: []string{"csv", "jsonl"}, like: "jsonl", required: true,
 			doc: "csv for spreadsheet programs, with formulas disarmed; jsonl for programs: one object on each line",
 		},
-		{name: "rows", kind: numberKind, most: maxExport, doc: "rows at most; the default is 1000000", like: 1000},
+		{name: "rows", kind: numberKind, most: limit.APIExport.Max, doc: "rows at most; the default is 1000000", like: 1000},
 	}
 )
 
@@ -98,10 +97,10 @@ func (h *Handler) exportUsers(c *call) (any, error) {
 	})
 }
 
-// export sends what write writes. An error before the first byte is a problem as everywhere. After
-// it, the connection is closed, so that the client sees that the export is incomplete.
+// export sends what write writes. An error at the beginning is a problem as everywhere. After it, the
+// connection is closed, so that the client sees that the export is incomplete.
 func (h *Handler) export(c *call, name string, write func(io.Writer, administration.Format, int) error) error {
-	format, rows := administration.Format(c.text("format")), maxExport
+	format, rows := administration.Format(c.text("format")), limit.APIExport.Max
 	if n, sent := c.query["rows"].(int); sent {
 		rows = n
 	}
@@ -110,24 +109,30 @@ func (h *Handler) export(c *call, name string, write func(io.Writer, administrat
 		media = exportMedia[1]
 	}
 	header := c.w.Header()
-	out := &lateWriter{w: c.w, begin: func() {
+	late := &lateWriter{w: c.w, begin: func() {
 		header.Set("Content-Type", media)
 		header.Set("Content-Disposition", `attachment; filename="weigate-`+name+`.`+string(format)+`"`)
 		header.Set("Cache-Control", "no-store")
 	}}
-	err := write(out, format, rows)
+	out := bufio.NewWriterSize(late, exportBuffer)
+	// The struct hides the type: encoding/csv would use this buffer as its own, and flush it.
+	err := write(struct{ io.Writer }{out}, format, rows)
 	switch {
-	case err != nil && out.begun:
+	case err != nil && late.begun:
 		_ = h.problem(c.request, err) // logs the error
 		panic(http.ErrAbortHandler)
 	case err != nil:
 		return err
-	case !out.begun:
-		out.begin() // no rows
+	case out.Buffered() == 0 && !late.begun:
+		late.begin() // no rows
 		c.w.WriteHeader(http.StatusOK)
+		return nil
 	}
-	return nil
+	return out.Flush()
 }
+
+// exportBuffer is how much of an export is kept before the response begins: more than the first row.
+const exportBuffer = 16 << 10
 
 // lateWriter calls begin before the first byte.
 type lateWriter struct {

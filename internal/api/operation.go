@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/weigate/weigate/internal/limit"
 )
 
 // operation is an operation of the API: a method at a path. The routes are made from the list of
@@ -40,13 +42,9 @@ func (o operation) successStatus() int {
 	return http.StatusOK
 }
 
-// maxPage is how many rows a page has at most. The stores return one row more, so that the last page
-// is known.
-const maxPage = 200
-
 var (
 	pageParameters = []parameter{
-		{name: "limit", kind: numberKind, most: maxPage, doc: "rows of a page; the default is 50", like: 50},
+		{name: "limit", kind: numberKind, most: limit.APIPage.Max, doc: "rows of a page; the default is 50", like: 50},
 		{
 			name: "after", kind: cursorKind, doc: "\"next\" of the previous page",
 			like: cursor{ID: "exampleexampleexampleexam2"}.String(),

@@ -49,7 +49,7 @@ const (
 // problemKinds has all codes, in the order of the documents.
 var problemKinds = []problemKind{
 	{"missing_key", http.StatusUnauthorized, sideCaller, "The request has no API key.",
-		"Send the header \"Authorization: Bearer KEY\". An administrator makes keys at /admin/keys."},
+		"Send the header \"Authorization: Bearer KEY\". An administrator makes keys at /admin/api-keys."},
 	{"invalid_key", http.StatusUnauthorized, sideCaller, "The API key is not known.",
 		"Check that the key was copied completely. Keys that expired or were revoked 90 days ago are unknown too."},
 	{"expired_key", http.StatusUnauthorized, sideCaller, "The API key has expired.",

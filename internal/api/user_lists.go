@@ -7,6 +7,7 @@ import (
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/limit"
 )
 
 var userListOperations = []operation{
@@ -58,9 +59,6 @@ var waitingOperations = []operation{
 
 // listCodes are the codes of an operation on a list when no row was done: that of the first row.
 var listCodes = []string{"not_found", "self", "last_admin", "user_blocked", "conflict"}
-
-// maxRows is how many users an operation on a list has at most.
-const maxRows = 500
 
 func (h *Handler) blockUsers(c *call) (any, error) {
 	b := c.body.(*Block)
@@ -137,8 +135,8 @@ func (c *call) onList(ids []string, act func(ids []string) []administration.Outc
 	switch {
 	case len(ids) == 0:
 		return nil, fieldProblem("invalid_value", "users", "must have at least one id")
-	case len(ids) > maxRows:
-		return nil, fieldProblem("invalid_value", "users", fmt.Sprintf("must not have more than %d ids", maxRows))
+	case len(ids) > limit.APIUsers.Max:
+		return nil, fieldProblem("invalid_value", "users", fmt.Sprintf("must not have more than %d ids", limit.APIUsers.Max))
 	}
 	out := Outcomes{Outcomes: []Outcome{}}
 	var first error

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -64,7 +65,7 @@ var userOperations = []operation{
 	{
 		id: "setAdmin", method: http.MethodPut, path: "/users/{user}/admin", scope: administration.ScopeAdminsWrite,
 		body: AdminEdit{}, answer: User{}, etag: true,
-		codes: []string{"not_found", "self", "last_admin", "user_blocked"}, serve: (*Handler).setAdmin,
+		codes: []string{"not_found", "self", "last_admin", "user_blocked", "user_pending"}, serve: (*Handler).setAdmin,
 		summary: "Make a user an administrator, or end it",
 	},
 	{
@@ -128,6 +129,9 @@ func (h *Handler) editUser(c *call) (any, error) {
 	u, err := h.cfg.Service.Edit(c.ctx, c.by, c.path("user"), administration.Edit{
 		RealName: b.RealName, Note: b.Note, Groups: b.Groups, AllowedApps: b.AllowedApps, RefusedApps: b.RefusedApps,
 	}, unchanged)
+	if errors.Is(err, gateway.ErrConflict) {
+		err = newProblem("stale", "")
+	}
 	return c.changed(u, err)
 }
 

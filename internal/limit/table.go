@@ -70,7 +70,12 @@ var (
 	OtherPerAddress = Rate{Name: "other_address", PerSecond: 100, Burst: 2000}
 	OtherPerNetwork = Rate{Name: "other_network", PerSecond: 400, Burst: 8000}
 
-	// Wrong secrets for one app from one address, and for all unknown apps together.
+	// Requests to the HTTP API with one key. A program that blocks the users of a large company in a
+	// night stays below it; a program in an endless loop does not disturb the sign-ins.
+	APIPerKey = Rate{Name: "api_key", PerSecond: 20, Burst: 400}
+
+	// Wrong secrets for one app from one address, and for all unknown apps together. Wrong API keys of
+	// one address count together too.
 	WrongSecrets = Rate{Name: "wrong_secrets", PerSecond: 1.0 / 3, Burst: 20}
 
 	// Request bodies. Forms and token requests are far shorter.
@@ -138,6 +143,11 @@ var (
 	Tickets           = Count{Name: "tickets", Max: 20_000}
 	TicketsPerNetwork = Count{Name: "tickets_network", Max: 2000}
 
+	// In the HTTP API: users in one operation on a list, rows of a page, and rows of an export.
+	APIUsers  = Count{Name: "api_users", Max: 500}
+	APIPage   = Count{Name: "api_page", Max: 200}
+	APIExport = Count{Name: "api_export", Max: 1_000_000}
+
 	// The address of a request: its path and query. nginx and many other servers accept request lines
 	// of 8 kB.
 	RequestAddress = Size{Name: "request_address", Bytes: 8 << 10}
@@ -190,7 +200,7 @@ func Table() []Row {
 		SignInPerAddress, SignInPerNetwork, SignInPerBrowser,
 		SignedInPerAddress, SignedInPerNetwork, SignedInPerBrowser,
 		AppPerAddress, AppPerNetwork, VerifyPerAddress, VerifyPerNetwork, OtherPerAddress, OtherPerNetwork,
-		WrongSecrets, RecentRefusals, RefusedCodesPerNetwork, RefusedCodes, NewUsersPerNetwork,
+		APIPerKey, WrongSecrets, RecentRefusals, RefusedCodesPerNetwork, RefusedCodes, NewUsersPerNetwork,
 		WrongNumberPerUser, NewSavedRequestsPerNetwork, LogLines, LogLinesPerCause,
 	} {
 		add(r.Name, r)
@@ -198,6 +208,7 @@ func Table() []Row {
 	for _, c := range []Count{
 		Connections, MetricsConnections, Cookies, FailedAttempts, Tickets, TicketsPerNetwork,
 		SavedRequests, SavedRequestsPerNetwork, SavedRequestsPerBrowser, SelectedRows, ExportedRows,
+		APIUsers, APIPage, APIExport,
 	} {
 		add(c.Name, c)
 	}
