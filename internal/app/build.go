@@ -295,7 +295,8 @@ func oidcClients(apps []config.App) []oidc.Client {
 			out = append(out, oidc.Client{
 				App: a.App, Secrets: secretHashes(a.Secrets), Public: a.Public, RedirectURIs: a.RedirectURIs,
 				PostLogoutRedirectURIs: a.PostLogoutRedirectURIs, ResponseModes: a.ResponseModes,
-				Subject: a.Subject, Email: oidc.EmailPolicy(a.Email),
+				BackchannelLogoutURI: a.BackchannelLogoutURI,
+				Subject:              a.Subject, Email: oidc.EmailPolicy(a.Email),
 				RequirePKCE: a.RequirePKCE, OmitIss: a.OmitIss, Origins: a.Origins, EmailVerified: a.EmailVerified,
 				IDTokenAlg: a.IDTokenAlg, IDTokenClaims: a.IDTokenClaims, OldIDClaim: a.OldIDClaim, Claims: a.Claims,
 				Lifetimes: oidc.Lifetimes(a.Lifetimes),

@@ -135,6 +135,30 @@ func checkRedirectURI(text string, insecure bool) (errs []error) {
 	return errs
 }
 
+// checkBackchannelLogoutURI checks the address to which the gateway sends logout tokens of an app. With
+// private, it may be an address of a private network with plain http: names such as app in a Compose
+// network have no certificates.
+func checkBackchannelLogoutURI(text string, private bool) (errs []error) {
+	u, err := parseAddress(text)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+		return []error{errors.New("must be a complete URL such as https://app.example.com/backchannel-logout")}
+	}
+	errs = checkHost(u)
+	if u.User != nil {
+		errs = append(errs, errUserInfo)
+	}
+	if strings.Contains(text, "#") {
+		errs = append(errs, errors.New("must not contain a fragment (#)"))
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return notPrintable(r) || r == '\\' }) {
+		errs = append(errs, errors.New("must be percent-encoded: no spaces, backslashes or non-ASCII characters"))
+	}
+	if u.Scheme == "http" && !private {
+		errs = append(errs, errors.New("must start with https:// (http only with outgoing.private_apps: true)"))
+	}
+	return errs
+}
+
 // checkOrigin checks an origin of an app, written as browsers send it in the Origin header. Apps in
 // the web view of a phone have origins such as capacitor://localhost (authgear/authgear-server#3637).
 func checkOrigin(text string, insecure bool) (errs []error) {

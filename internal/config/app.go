@@ -39,6 +39,7 @@ func appKeys() []key[App] {
 		{name: "redirect_uris", kinds: oidc, noEnv: true, read: readRedirectURIs,
 			required: "where the browser returns to the app, such as [https://app.example.com/callback]"},
 		{name: "post_logout_redirect_uris", kinds: oidc, noEnv: true, read: readPostLogoutRedirectURIs},
+		{name: "backchannel_logout_uri", kinds: oidc, read: readBackchannelLogoutURI},
 		{name: "response_modes", kinds: oidc, noEnv: true, read: readResponseModes},
 		{name: "omit_iss", kinds: oidc, read: func(_ *section, v value, a *App) { a.OmitIss = v.boolean() }},
 		{name: "origins", kinds: oidc, noEnv: true, read: readOrigins},

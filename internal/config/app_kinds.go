@@ -55,6 +55,16 @@ func readPostLogoutRedirectURIs(s *section, v value, a *App) {
 	a.PostLogoutRedirectURIs = v.redirectURIs(s.reader.conf.Insecure)
 }
 
+// readBackchannelLogoutURI reads the address to which logout tokens of an app are sent.
+func readBackchannelLogoutURI(s *section, v value, a *App) {
+	text, ok := v.text()
+	if !ok || text == "" {
+		return
+	}
+	a.BackchannelLogoutURI = text
+	v.rejectAll(checkBackchannelLogoutURI(text, s.reader.conf.Outgoing.PrivateApps))
+}
+
 func (v value) redirectURIs(insecure bool) []string {
 	return v.checkedTexts(func(text string) []error { return checkRedirectURI(text, insecure) })
 }

@@ -136,6 +136,7 @@ type App struct {
 	Public                 bool
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
+	BackchannelLogoutURI   string   // where the app receives logout tokens; "" = nowhere
 	ResponseModes          []string // "query", "form_post"; the first is the default
 	RequirePKCE            bool     // also for a confidential client
 	OmitIss                bool     // the authorization response has no iss (RFC 9207)

@@ -30,6 +30,7 @@ const (
 // The types of tokens (the JOSE header typ). A token of one type is not accepted as another.
 const (
 	TypeJWT       = "JWT"                   // ID tokens
+	TypeLogout    = "logout+jwt"            // logout tokens of OpenID Connect Back-Channel Logout
 	TypeAssertion = "weigate-assertion+jwt" // signed user data for an app behind forward auth
 )
 
@@ -61,7 +62,7 @@ type snapshot struct {
 }
 
 // Sign signs claims, which are JSON, with the active key of alg, and returns the token in the
-// compact form. typ is the type of the token: [TypeJWT] or [TypeAssertion].
+// compact form. typ is the type of the token: [TypeJWT], [TypeLogout] or [TypeAssertion].
 func (s *Set) Sign(alg, typ string, claims []byte) (string, error) {
 	k := s.current.Load().active(alg, s.cfg.Now())
 	if k == nil {
@@ -214,7 +215,7 @@ func (k *signingKey) open(sealer *Sealer, row gateway.Key) error {
 		return ErrTampered
 	}
 	k.signers = map[string]jose.Signer{}
-	for _, typ := range []string{TypeJWT, TypeAssertion} {
+	for _, typ := range []string{TypeJWT, TypeLogout, TypeAssertion} {
 		k.signers[typ], err = jose.NewSigner(
 			jose.SigningKey{Algorithm: jose.SignatureAlgorithm(row.Alg), Key: jose.JSONWebKey{Key: private, KeyID: row.ID}},
 			(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))

@@ -289,6 +289,9 @@ func (h *Handler) newCode(ctx context.Context, req *authorizeRequest, browser se
 			AppID: browser.AppID, OpenID: browser.OpenID, Method: browser.Method, CreatedAt: now, ExpiresAt: expires,
 		},
 	}
+	if req.client.BackchannelLogoutURI != "" {
+		c.LogoutSessionID = sessionID(req.client.ID, browser.First)
+	}
 	if subject.Pinned {
 		c.Grant.Subject = subject.Value
 	} else {

@@ -55,6 +55,9 @@ type Client struct {
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string // accepted as post_logout_redirect_uri, compared in the same way
 
+	// Where the app receives logout tokens (OpenID Connect Back-Channel Logout 1.0); "" = nowhere.
+	BackchannelLogoutURI string
+
 	// The response modes that requests may use: ModeQuery, ModeFormPost. A request without
 	// response_mode gets the first. Empty = both, ModeQuery first.
 	ResponseModes []string
@@ -69,7 +72,7 @@ type Client struct {
 	Subject       string
 	Email         EmailPolicy
 	EmailVerified string // EmailVerifiedFalse (or ""), EmailVerifiedOmit or EmailVerifiedTrue
-	IDTokenAlg    string // keys.RS256 (or "") or keys.ES256
+	IDTokenAlg    string // keys.RS256 (or "") or keys.ES256; also of logout tokens
 	IDTokenClaims bool   // the ID token also contains the claims that userinfo returns
 	OldIDClaim    bool   // the scope profile has the claim old_id: an imported user's id before the import
 	Lifetimes     Lifetimes
@@ -178,6 +181,9 @@ func (c *Client) prepare() (problems []error) {
 		if err := checkRedirectURI(uri); err != nil {
 			add("redirect address %q %w", uri, err)
 		}
+	}
+	if err := c.checkBackchannelLogoutURI(); err != nil {
+		add("backchannel logout address %w", err)
 	}
 	if c.Subject == "" {
 		c.Subject = access.SubjectUser

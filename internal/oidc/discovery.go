@@ -40,6 +40,8 @@ type metadata struct {
 	RequestParameterSupported  bool     `json:"request_parameter_supported"`
 	RequestURIParamSupported   bool     `json:"request_uri_parameter_supported"` // required: missing means true
 	AuthorizationResponseIssIn bool     `json:"authorization_response_iss_parameter_supported"`
+	BackchannelLogout          bool     `json:"backchannel_logout_supported"`
+	BackchannelLogoutSession   bool     `json:"backchannel_logout_session_supported"` // tokens have sid
 }
 
 func (h *Handler) metadata() metadata {
@@ -69,11 +71,13 @@ func (h *Handler) metadata() metadata {
 		CodeChallengeMethods:     []string{"S256"},
 		PromptValuesSupported:    []string{"none", "login", "consent", "select_account"},
 		ClaimTypesSupported:      []string{"normal"},
-		ClaimsSupported: append([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name",
+		ClaimsSupported: append([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "name",
 			"nickname", "preferred_username", "picture", "locale", "updated_at", "old_id", "groups", "appid",
 			"openid", "unionid", "email", "email_verified"}, clients.claims()...),
 		UILocalesSupported:         []string{"en", "zh-CN"},
 		AuthorizationResponseIssIn: true,
+		BackchannelLogout:          true,
+		BackchannelLogoutSession:   true,
 	}
 }
 

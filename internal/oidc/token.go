@@ -269,6 +269,9 @@ func (h *Handler) idToken(ctx context.Context, client *Client, grant gateway.Gra
 	if nonce != "" {
 		claims["nonce"] = nonce
 	}
+	if sid := sessionID(client.ID, grant.Session); sid != "" {
+		claims["sid"] = sid
+	}
 	// at_hash is the left half of a hash of the access token (OpenID Connect Core, section
 	// 3.1.3.6). The hash function is that of the signature: SHA-256 for RS256 and for ES256.
 	sum := sha256.Sum256([]byte(accessToken))

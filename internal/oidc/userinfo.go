@@ -173,8 +173,8 @@ func (h *Handler) claims(ctx context.Context, client *Client, grant gateway.Gran
 // protocolClaims returns the claims by which apps verify an ID token and identify its user. The
 // claims that the configuration of an app adds (Client.Claims) cannot replace them.
 func protocolClaims() []string {
-	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "at_hash", "email",
-		"email_verified"}
+	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "at_hash", "sid",
+		"events", "email", "email_verified"}
 }
 
 // addFurther adds the claims that the configuration of an app adds (Client.Claims). Each is a copy
