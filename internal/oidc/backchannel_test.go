@@ -1,8 +1,14 @@
 package oidc_test
 
 import (
+	"errors"
+	"net/http"
 	"net/url"
 	"testing"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/oidc"
 )
 
 // Every ID token has sid (ADMIN-FIELD D3): the same one in a session, also after a refresh and at a
@@ -40,5 +46,51 @@ func TestSessionIDInEveryIDToken(t *testing.T) {
 	other := e.tokenAnswer(e.post("/oauth2/token", e.other, "other's secret", form))
 	if got := sid(other.ID); got == "" || got == want {
 		t.Errorf("in another app: %q: two apps could compare their users", got)
+	}
+}
+
+// A logout token is signed by the same keys as an ID token, and must not work as one, nor as an access
+// token (OpenLiberty/open-liberty#27288; ADMIN-FIELD D6). Package forwardauth verifies its own type.
+func TestLogoutTokenIsNeitherIDTokenNorAccessToken(t *testing.T) {
+	t.Parallel()
+	e := newFixture(t, newMemory(t), "", withClient(func(c *oidc.Client) {
+		c.BackchannelLogoutURI = "https://app.example.com/logout"
+	}))
+	b := e.browser()
+	tok := b.login()
+	r := e.newReceiver(keys.RS256)
+	_, claims := e.idToken(tok.ID)
+	registry, err := oidc.NewRegistry([]oidc.Client{{App: gateway.App{ID: e.app}, Public: true,
+		RedirectURIs: []string{redirectURI}, BackchannelLogoutURI: r.server.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var token string
+	r.server.Config.Handler = http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
+		token = q.PostFormValue("logout_token")
+	})
+	delivery := gateway.Delivery{Target: e.app, Subject: claims["sub"].(string), SessionID: claims["sid"].(string)}
+	if err := e.senderOf(registry, r.config()).Send(t.Context(), delivery); err != nil || token == "" {
+		t.Fatal(err)
+	}
+	if a := e.userinfo(token); a.status != http.StatusUnauthorized {
+		t.Errorf("userinfo: %d", a.status)
+	}
+	a := e.post("/oauth2/introspect", e.app, secret, url.Values{"token": {token}})
+	if object(t, a.body)["active"] != false {
+		t.Errorf("introspection: %s", a.body)
+	}
+	if again := e.refresh(token); again.Error != "invalid_grant" {
+		t.Errorf("refresh: %v", again)
+	}
+	if a := b.authorize(e.request("prompt", "none", "id_token_hint", token)); a.param("error") != "login_required" {
+		t.Errorf("id_token_hint at authorize: %v", a.location)
+	}
+	a = b.logout("id_token_hint", token, "post_logout_redirect_uri", signedOut)
+	if a.page() != "sign-out" || !b.silent() {
+		t.Errorf("id_token_hint at logout: %d %s", a.status, a.page())
+	}
+	if _, err := e.cfg.Keys.Verify(t.Context(), keys.TypeAssertion, token); !errors.Is(err, keys.ErrToken) {
+		t.Errorf("as an assertion of forward auth: %v", err)
 	}
 }
