@@ -11,6 +11,9 @@
     each.textContent = format.format(new Date(each.dateTime));
   }
 
+  // A chart that does not fit shows its newest values.
+  for (const each of document.querySelectorAll('.plot')) each.scrollLeft = each.scrollWidth;
+
   // Browsers without the Clipboard API, and pages over http, copy the selection.
   const copy = async (source) => {
     try {
