@@ -191,8 +191,9 @@ func TestSignOutOnTheHost(t *testing.T) {
 	want(t, "the question", b.open("https://"+wiki+"/.weigate/sign-out"), http.StatusOK, "host_sign_out")
 	w := b.send(b.request(http.MethodPost, "https://"+wiki+"/.weigate/sign-out"))
 	want(t, "the answer", w, http.StatusOK, "host_signed_out")
-	if got := webtest.Read(t, w.Body.String()).Go; got != gatewayURL+"/sign-out?return=%2F" {
-		t.Errorf("the gateway's sign-out is at %s", got)
+	page := webtest.Read(t, w.Body.String())
+	if page.Go != gatewayURL+"/sign-out?return=%2F" || page.Back != "https://"+wiki+"/" {
+		t.Errorf("the gateway's sign-out is at %s, and the app at %s", page.Go, page.Back)
 	}
 	if b.cookies[wiki]["__Host-weigate-auth"] != "" {
 		t.Error("the cookie stays")

@@ -172,8 +172,10 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, s *site) {
 	}
 	s.clear(w, s.sessionCookie)
 	s.clear(w, s.nonceCookie)
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.HostSignedOut, App: s.app.Name, Go: h.cfg.URL + "/sign-out?" +
-		url.Values{"return": {h.path + "/"}}.Encode()})
+	h.cfg.Site.Show(w, r, web.Page{
+		Kind: web.HostSignedOut, App: s.app.Name, Back: s.origin + "/",
+		Go: h.cfg.URL + "/sign-out?" + url.Values{"return": {h.path + "/"}}.Encode(),
+	})
 }
 
 // end revokes the grant of a host session, even if the browser disconnects.
