@@ -78,6 +78,10 @@ var (
 	// one address count together too.
 	WrongSecrets = Rate{Name: "wrong_secrets", PerSecond: 1.0 / 3, Burst: 20}
 
+	// Wrong secrets of invitations from one address. A secret has 130 random bits: this stops floods of
+	// guesses before they reach the store.
+	WrongInvitations = Rate{Name: "wrong_invitations", PerSecond: 1.0 / 6, Burst: 20}
+
 	// Request bodies. Forms and token requests are far shorter.
 	RequestBody = Size{Name: "request_body", Bytes: 32 << 10}
 
@@ -200,7 +204,8 @@ func Table() []Row {
 		SignInPerAddress, SignInPerNetwork, SignInPerBrowser,
 		SignedInPerAddress, SignedInPerNetwork, SignedInPerBrowser,
 		AppPerAddress, AppPerNetwork, VerifyPerAddress, VerifyPerNetwork, OtherPerAddress, OtherPerNetwork,
-		APIPerKey, WrongSecrets, RecentRefusals, RefusedCodesPerNetwork, RefusedCodes, NewUsersPerNetwork,
+		APIPerKey, WrongSecrets, WrongInvitations, RecentRefusals, RefusedCodesPerNetwork, RefusedCodes,
+		NewUsersPerNetwork,
 		WrongNumberPerUser, NewSavedRequestsPerNetwork, LogLines, LogLinesPerCause,
 	} {
 		add(r.Name, r)

@@ -7,54 +7,19 @@ import (
 	"image/color"
 	"image/png"
 	"net/http"
-	"strings"
 	"sync"
 
 	go_qr "github.com/piglig/go-qr"
 
+	"github.com/weigate/weigate/internal/qr"
 	"github.com/weigate/weigate/internal/web"
 )
 
 // This file draws the QR codes. Anybody can request a QR code, so drawing must be cheap. A page has
 // an SVG path. A PNG image has one bit for each pixel.
 
-// quiet is the width of the quiet zone: the white margin that QR code readers need. The unit is a
-// module: one square of the QR code.
-const quiet = 4
-
 // imageScale is the size of a module in the PNG image, in pixels.
 const imageScale = 10
-
-func encode(link string) (*go_qr.QrCode, error) {
-	code, err := go_qr.EncodeText(link, go_qr.Medium)
-	if err != nil {
-		return nil, fmt.Errorf("scan: draw the code: %w", err)
-	}
-	return code, nil
-}
-
-// drawCode returns the QR code of a link as the path of an SVG image. Adjacent dark modules of a
-// row become one rectangle. This keeps the path short: about 5 kB.
-func drawCode(link string) (*web.Code, error) {
-	code, err := encode(link)
-	if err != nil {
-		return nil, err
-	}
-	var path strings.Builder
-	for y := range code.Size() {
-		for x := 0; x < code.Size(); x++ {
-			end := x // end of the run of dark modules that begins at x
-			for end < code.Size() && code.Module(end, y) {
-				end++
-			}
-			if end > x {
-				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", x+quiet, y+quiet, end-x, end-x)
-				x = end
-			}
-		}
-	}
-	return &web.Code{Size: code.Size() + 2*quiet, Path: path.String(), Link: link}, nil
-}
 
 // encoderBuffers keeps the large buffers of PNG encoders, for use with the next image.
 type encoderBuffers struct{ pool sync.Pool }
@@ -75,20 +40,20 @@ func newPictures() *png.Encoder {
 // drawPNG returns a QR code as a PNG image. Each row of modules has imageScale equal rows of
 // pixels. drawPNG draws the first row of pixels, and copies it into the next rows.
 func drawPNG(encoder *png.Encoder, code *go_qr.QrCode) ([]byte, error) {
-	size := (code.Size() + 2*quiet) * imageScale
+	size := (code.Size() + 2*qr.Quiet) * imageScale
 	picture := image.NewPaletted(image.Rect(0, 0, size, size), color.Palette{color.White, color.Black})
 	for y := range code.Size() {
-		first := picture.Pix[(y+quiet)*imageScale*picture.Stride:][:picture.Stride]
+		first := picture.Pix[(y+qr.Quiet)*imageScale*picture.Stride:][:picture.Stride]
 		for x := range code.Size() {
 			if !code.Module(x, y) {
 				continue
 			}
 			for i := range imageScale {
-				first[(x+quiet)*imageScale+i] = 1 // the index of black
+				first[(x+qr.Quiet)*imageScale+i] = 1 // the index of black
 			}
 		}
 		for i := 1; i < imageScale; i++ {
-			copy(picture.Pix[((y+quiet)*imageScale+i)*picture.Stride:], first)
+			copy(picture.Pix[((y+qr.Quiet)*imageScale+i)*picture.Stride:], first)
 		}
 	}
 	var out bytes.Buffer
@@ -107,7 +72,7 @@ func drawSVG(code *web.Code) []byte {
 // and scan it from their album in WeChat.
 func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
 	h.serveImage(w, r, "image/png", func(link string) ([]byte, error) {
-		code, err := encode(link)
+		code, err := qr.Encode(link)
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +83,7 @@ func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
 // codeSVG serves the QR code as an SVG image, for printing or a large screen.
 func (h *Handler) codeSVG(w http.ResponseWriter, r *http.Request) {
 	h.serveImage(w, r, "image/svg+xml", func(link string) ([]byte, error) {
-		code, err := drawCode(link)
+		code, err := qr.Draw(link)
 		if err != nil {
 			return nil, err
 		}

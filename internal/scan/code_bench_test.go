@@ -1,18 +1,22 @@
 package scan
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/weigate/weigate/internal/qr"
+)
 
 // BenchmarkPicture compares the pictures of a QR code with computing the QR code itself, which every
 // picture needs.
 func BenchmarkPicture(b *testing.B) {
 	const link = "https://login.example.com/scan/abcdefghijklmnopqrstuvwxyz"
-	code, err := encode(link)
+	code, err := qr.Encode(link)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Run("code", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := encode(link); err != nil {
+			if _, err := qr.Encode(link); err != nil {
 				b.Fatal(err)
 			}
 		}

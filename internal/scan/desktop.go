@@ -9,6 +9,7 @@ import (
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/qr"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/useragent"
@@ -190,7 +191,7 @@ func (h *Handler) codePage(f *desktopFlow, t gateway.Ticket) web.Page {
 		scan.Number, scan.Image = t.Number, h.flowURL(pathPNG, f)
 		return web.Page{Kind: web.ScanCopy, Copy: link, Scan: scan}
 	}
-	if scan.Code, err = drawCode(link); err != nil {
+	if scan.Code, err = qr.Draw(link); err != nil {
 		return web.Page{Kind: web.Fault}
 	}
 	return web.Page{Kind: web.ScanCode, Scan: scan}

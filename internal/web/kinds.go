@@ -94,6 +94,23 @@ const (
 	ParameterName  Kind = "parameter_name"  // the parameter appid has another case, such as appId (package relay)
 )
 
+// The pages of invitations (package invitation). An invitation is a link that an administrator made.
+const (
+	Invite          Kind = "invite"            // approves the user
+	InviteAdmin     Kind = "invite_admin"      // makes the user an administrator
+	InviteMove      Kind = "invite_move"       // moves a user to the WeChat account that opens the link
+	InviteMethod    Kind = "invite_method"     // the user must sign in by another method to accept
+	InviteDone      Kind = "invite_done"       // the user was approved
+	InviteKnown     Kind = "invite_known"      // the user has all that the invitation gives; no use was counted
+	InviteAdminDone Kind = "invite_admin_done" // the user is an administrator now
+	InviteMoveDone  Kind = "invite_move_done"  // the user was moved, and must sign in again
+	InviteUnknown   Kind = "invite_unknown"    // no invitation has this secret
+	InviteExpired   Kind = "invite_expired"
+	InviteUsed      Kind = "invite_used"    // used as often as it may be
+	InviteRevoked   Kind = "invite_revoked" // by an administrator
+	InviteVoid      Kind = "invite_void"    // the administrator who made it is not an administrator any more
+)
+
 // Further pages of package forwardauth. It protects sites: hosts of apps behind a reverse proxy.
 const (
 	UnknownHost   Kind = "unknown_host"    // a proxy requests a decision for a host that is not configured
@@ -166,6 +183,11 @@ var styles = map[Kind]pageStyle{
 	Scope: {http.StatusBadRequest, bad},
 	State: {http.StatusBadRequest, bad}, ParameterName: {http.StatusBadRequest, bad},
 
+	Invite: {200, plain}, InviteAdmin: {200, plain}, InviteMove: {200, plain}, InviteMethod: {200, plain},
+	InviteDone: {200, good}, InviteKnown: {200, good}, InviteAdminDone: {200, good}, InviteMoveDone: {200, good},
+	InviteUnknown: {http.StatusNotFound, bad}, InviteExpired: {http.StatusGone, bad},
+	InviteUsed: {http.StatusGone, bad}, InviteRevoked: {http.StatusGone, bad}, InviteVoid: {http.StatusGone, bad},
+
 	UnknownHost: {http.StatusForbidden, bad}, HostSignOut: {200, plain}, HostSignedOut: {200, good},
 
 	Busy: {http.StatusServiceUnavailable, bad}, Fault: {http.StatusInternalServerError, bad},
@@ -191,7 +213,9 @@ func shared() []string {
 		"scan.browser.unknown", "scan.ip", "scan.network", "scan.network.same", "scan.network.other",
 		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours",
 		"user.copy", "contact", "refused.reason", "name.label", "name.hint", "name.send", "name.given", "name.change",
-		ProblemNoName, ProblemLongName, LabelNotNow, LabelAskAccess, LabelGiveName}
+		ProblemNoName, ProblemLongName, LabelNotNow, LabelAskAccess, LabelGiveName,
+		"invite.apps", "invite.apps.all", "invite.for", "invite.expires", "invite.scan",
+		LabelAccept, LabelWithoutWeChat, LabelOtherUser, LabelSignInHere}
 }
 
 // Labels of the buttons of forms: keys of the catalogues.
@@ -207,6 +231,9 @@ const (
 	LabelRefuse     = "do.refuse"
 	LabelNotNow     = "do.not_now"    // wait for approval without giving a name
 	LabelAskAccess  = "do.ask_access" // ask an administrator for access to an app
+	LabelAccept     = "do.accept"     // accept an invitation
+
+	LabelWithoutWeChat = "do.without_wechat" // continue as an administrator without WeChat
 )
 
 // Labels of links: keys of the catalogues.
@@ -214,5 +241,7 @@ const (
 	LabelUpdateProfile = "do.update_profile" // read nickname and picture from WeChat again
 	LabelByWebsite     = "do.by_website"     // sign in by the QR code of WeChat's own page instead
 	LabelGiveName      = "do.give_name"      // give a name while waiting for approval
+	LabelOtherUser     = "do.other_user"     // sign in as another user
+	LabelSignInHere    = "do.sign_in_here"   // sign in in this browser, to accept an invitation
 	LabelOtherMethod   = "do.other_method"   // choose another sign-in method
 )

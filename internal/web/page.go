@@ -43,6 +43,14 @@ type NameForm struct {
 	Change  string // with Given: address of the page on which the user changes the name
 }
 
+// Invitation is the data of the pages of an invitation.
+type Invitation struct {
+	Apps    string    // names of the apps that it opens; "" = all apps
+	For     string    // name of the user for whom it is; "" = the user who opens it
+	Expires time.Time // zero = not shown
+	Code    *Code     // QR code with the link, for a page outside WeChat
+}
+
 // The problems of a name: keys of the catalogues.
 const (
 	ProblemNoName   = "name.missing"
@@ -102,6 +110,8 @@ type Page struct {
 	Reason        string        // for AccessRefused: why the administrator refused, as typed; "" = not given
 	State         string        // address that responds with the state of the user's access request; see wait.js
 	Contact       bool          // the page says whom to ask: Names.Contact
+	Invitation    *Invitation   // on the pages of an invitation
+	Secret        bool          // the address of the page is a secret, which no Referer header may contain
 	Opens         string        // for Consent: what the app will open, its own scheme or an address of this device
 	RequestID     string        // of the request that the page is about; "" = of this request
 	Refusal       Refusal       // for the log line of a page with a status of 4xx
@@ -117,7 +127,8 @@ type Page struct {
 func (p *Page) hasNextStep() bool {
 	return p.Go != "" || p.GoToApp != (AppLink{}) || p.Back != "" || p.BackToApp != (AppLink{}) || p.Home != "" ||
 		p.Without != "" || p.Copy != "" || len(p.Forms) > 0 || len(p.Methods) > 0 || len(p.Links) > 0 || p.Post != nil ||
-		p.Name != nil || p.Scan != nil && (p.Scan.Code != nil || p.Scan.Answer != nil)
+		p.Name != nil || p.Invitation != nil && p.Invitation.Code != nil ||
+		p.Scan != nil && (p.Scan.Code != nil || p.Scan.Answer != nil)
 }
 
 // addNextStep adds a button to a page that has none. After a failure that may be temporary, the

@@ -190,7 +190,10 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	if p.Post != nil {
 		header.Set("Referrer-Policy", "strict-origin") // the address has the app's state
 	}
-	if len(p.Forms) > 0 || p.Name != nil {
+	switch {
+	case p.Secret:
+		header.Set("Referrer-Policy", "strict-origin") // for forms, and without the path
+	case len(p.Forms) > 0 || p.Name != nil:
 		header.Set("Referrer-Policy", "same-origin")
 	}
 	setRetryAfter(header, p.Kind)
@@ -301,7 +304,8 @@ func (v view) textsFor(app, site string) (func(key string) (string, error), erro
 func (s *Site) Error(w http.ResponseWriter, r *http.Request, err error) {
 	kind, isFault := classify(err)
 	if isFault && r.Context().Err() == nil { // the context has an error if the client has disconnected
-		s.cfg.Logger.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err, "request_id",
+		// The pattern and not the path: the path of an invitation contains its secret.
+		s.cfg.Logger.ErrorContext(r.Context(), "request failed", "route", r.Pattern, "error", err, "request_id",
 			s.cfg.RequestID(r.Context()))
 	}
 	s.fail(w, r, Page{Kind: kind, Refusal: Refusal{Compared: []slog.Attr{slog.Any("error", err)}}})
