@@ -186,10 +186,17 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, o operation) {
 	_, _ = w.Write(append(text, '\n')) // fails only if the client has disconnected
 }
 
+// expiryWarning is how long before its end every response says when the key expires, so that a program
+// can warn its administrator.
+const expiryWarning = 7 * 24 * time.Hour
+
 func (h *Handler) run(c *call, o operation) (any, error) {
 	var err error
 	if c.key, c.by, err = h.authenticate(c.request); err != nil {
 		return nil, err
+	}
+	if left := c.key.ExpiresAt.Sub(h.cfg.Now()); !c.key.ExpiresAt.IsZero() && left < expiryWarning {
+		c.w.Header().Set("Weigate-Key-Expires", c.key.ExpiresAt.UTC().Format(time.RFC3339))
 	}
 	if err := requireScope(c.key, o.scope); err != nil {
 		return nil, err

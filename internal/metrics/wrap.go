@@ -12,6 +12,12 @@ import (
 
 // This file has the wrappers that count: HTTP wraps the mux, and Tokens wraps the store.
 
+// httpMethods are the methods of the gateway's routes. PATCH, PUT and DELETE are the HTTP API's.
+var httpMethods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, http.MethodPatch, http.MethodPut,
+	http.MethodDelete,
+}
+
 // HTTP wraps the mux of the gateway, and counts requests by the pattern of their route. It must
 // wrap the mux directly. The mux writes the pattern into the *http.Request that it receives, and a
 // middleware in between might pass a copy.
@@ -31,7 +37,7 @@ func (m *Metrics) HTTP(mux http.Handler) http.Handler {
 			if route == "" {
 				route = other
 			}
-			method := known(r.Method, []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions})
+			method := known(r.Method, httpMethods)
 			m.requests.WithLabelValues(route, method, strconv.Itoa(response.status)).Inc()
 			m.requestTime.WithLabelValues(route).Observe(time.Since(start).Seconds())
 		}()
