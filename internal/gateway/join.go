@@ -144,7 +144,7 @@ func (p *Plan) joinUser(other User) {
 	if compareAge(younger, older) < 0 {
 		older, younger = younger, older
 	}
-	p.User, p.Joined = mergeUsers(older, younger), append(p.Joined, younger.ID)
+	p.User, p.Joined = Merge(older, younger), append(p.Joined, younger.ID)
 	p.addEvent(EventUsersJoined, "", "user "+younger.ID+" has the same unionid and was joined into "+older.ID)
 	if younger.Admin && !older.Admin {
 		p.addEvent(EventUsersJoined, "refused", "user "+younger.ID+" was an administrator; that is not transferred")
@@ -187,8 +187,8 @@ func otherUnionID(s SignIn, identities []Identity) bool {
 	})
 }
 
-// mergeUsers returns the older user as it is after the younger was joined into it.
-func mergeUsers(older, younger User) User {
+// Merge returns the older user as it is after the younger was joined into it.
+func Merge(older, younger User) User {
 	merged := older
 	switch {
 	case older.Status == Blocked || younger.Status == Blocked:

@@ -3,7 +3,8 @@
 // requests, keys and events.
 //
 // The contracts are interfaces: [Users], [Subjects], [Sessions], [Attempts], [Grants], [Tickets],
-// [SavedRequests], [Keys] and [Events]. A package that uses a store takes the one or two that it
+// [SavedRequests], [Keys], [Events], and for administrators [AccessRequests], [UserAdministration],
+// [Invitations], [APIKeys], [Deliveries] and [Statistics]. A package that uses a store takes the one or two that it
 // needs. [Store] combines them for the composition root, the package that creates the store and
 // passes it to the others. [Join] decides, as a pure function, which user a sign-in belongs to.
 //
@@ -47,13 +48,11 @@ type Store interface {
 	Keys
 	Events
 	AccessRequests
-	interface { // a part of UserAdministration; the stores get the other part next
-		SearchUsers(ctx context.Context, q UserSearch) ([]User, error)
-		ChangeUser(ctx context.Context, c UserChange) (User, error)
-		UsersByID(ctx context.Context, ids []string) (map[string]User, error)
-		JoinedUsers(ctx context.Context, userID string) ([]string, error)
-		CountAdmins(ctx context.Context) (int, error)
-	}
+	UserAdministration
+	Invitations
+	APIKeys
+	Deliveries
+	Statistics
 	Maintenance
 }
 

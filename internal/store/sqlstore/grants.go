@@ -57,29 +57,40 @@ func (b Base) PutCode(ctx context.Context, code gateway.Code) error {
 		g.Connector, g.AppID, g.OpenID, g.Method, Micros(g.CreatedAt), Micros(code.GrantExpiry()), g.Data,
 		code.Hash[:], code.RedirectURI, code.Challenge, []byte(code.Nonce), Micros(code.ExpiresAt)}
 	return b.db.Do(ctx, "put_code", func(c Conn) error {
-		n, err := c.Exec(b.insertCode(), args...)
-		if err != nil || n == 1 {
+		if code.LogoutSessionID == "" || code.Grant.Session == ([32]byte{}) {
+			n, err := c.Exec(b.insertCode(), args...)
+			if err != nil || n == 1 {
+				return b.conflict(err)
+			}
+		}
+		return c.Tx(func(q Querier) error { return b.putCode(q, code, args) })
+	})
+}
+
+// putCode pins the subject if that is necessary, and stores a code, its grant, and the app session.
+func (b Base) putCode(q Querier, code gateway.Code, args []any) error {
+	g := code.Grant
+	id, err := b.lockAdmittedUser(q, g.UserID)
+	if err != nil {
+		return err
+	}
+	if g.Subject == "" && code.PinSubject != "" {
+		if _, err := q.Exec(insertPin, id, g.App, code.PinSubject, Micros(g.CreatedAt)); err != nil {
 			return b.conflict(err)
 		}
-		return c.Tx(func(q Querier) error {
-			id, err := b.lockAdmittedUser(q, g.UserID)
-			if err != nil {
-				return err
-			}
-			if g.Subject == "" && code.PinSubject != "" {
-				if _, err := q.Exec(insertPin, id, g.App, code.PinSubject, Micros(g.CreatedAt)); err != nil {
-					return b.conflict(err)
-				}
-			}
-			argsOfUser := slices.Clone(args)
-			argsOfUser[1] = id // the older user, if g.UserID was joined into it
-			n, err := q.Exec(b.insertCode(), argsOfUser...)
-			if err == nil && n == 0 {
-				err = gateway.ErrNotFound // no subject is pinned
-			}
-			return b.conflict(err)
-		})
-	})
+	}
+	argsOfUser := slices.Clone(args)
+	argsOfUser[1] = id // the older user, if g.UserID was joined into it
+	n, err := q.Exec(b.insertCode(), argsOfUser...)
+	switch {
+	case err != nil:
+		return b.conflict(err)
+	case n == 0:
+		return gateway.ErrNotFound // no subject is pinned
+	case code.LogoutSessionID != "" && g.Session != ([32]byte{}):
+		return b.putAppSession(q, code)
+	}
+	return nil
 }
 
 // ReadCode returns the code with this hash.
@@ -215,7 +226,13 @@ func (b Base) rotate(q Querier, r gateway.Rotation) (out gateway.RotatedGrant, r
 	case gateway.RotationReplay:
 		g.RevokedAt = gateway.StoredTime(r.Now)
 		_, err = q.Exec(`UPDATE grants SET revoked_at = $2 WHERE id = $1`, r.Grant, Micros(r.Now))
-		return out, true, err
+		if err != nil || g.Session == ([32]byte{}) {
+			return out, true, err
+		}
+		return out, true, tellApps(q, r.Now, func(c *conditions) {
+			c.add(`session = ?`, g.Session[:])
+			c.add(`app = ?`, g.App)
+		})
 	default:
 		return out, false, gateway.ErrExpired
 	}

@@ -5,6 +5,15 @@ import (
 	"time"
 )
 
+// How long rows of administration are kept.
+const (
+	invitationLife = 90 * 24 * time.Hour  // after the invitation has expired
+	apiKeyLife     = 90 * 24 * time.Hour  // after the key was revoked or has expired
+	deliveryLife   = 30 * 24 * time.Hour  // after its creation
+	problemLife    = 30 * 24 * time.Hour  // after its last occurrence
+	statisticLife  = 400 * 24 * time.Hour // so that two summers can be compared
+)
+
 // Sweep implements gateway.Maintenance: it deletes expired rows. Each statement is a transaction of
 // its own, so that other writes run in between. Rows that another transaction has locked are left
 // for the next sweep.
@@ -16,11 +25,15 @@ func (b Base) Sweep(ctx context.Context, now, eventsBefore time.Time, batch int)
 		if err := b.postponeGrants(c, now, batch); err != nil {
 			return err
 		}
+		n, err := b.sweepSessions(c, now, batch)
+		total = n
+		if err != nil {
+			return err
+		}
 		for _, sweep := range []struct {
 			query string
 			until time.Time
 		}{
-			{b.deleteBatch("sessions", "hash", `expires_at <= $1 ORDER BY expires_at`), now},
 			{b.deleteBatch("attempts", "key", `expires_at <= $1 ORDER BY expires_at`), now},
 			{b.deleteBatch("tickets", "hash", `expires_at <= $1 ORDER BY expires_at`), now},
 			{b.deleteBatch("saved_requests", "hash", `expires_at <= $1 ORDER BY expires_at`), now},
@@ -28,16 +41,70 @@ func (b Base) Sweep(ctx context.Context, now, eventsBefore time.Time, batch int)
 			{b.deleteBatch("grants", "id", `sweep_at <= $1 AND expires_at <= $1 ORDER BY sweep_at`), now},
 			{b.deleteBatch("keys", "id", `expires_at <> 0 AND expires_at <= $1`), now},
 			{b.deleteBatch("events", "id", `at < $1 ORDER BY at`), eventsBefore},
+			{b.deleteBatch("invitations", "id", `expires_at <= $1 ORDER BY expires_at`), now.Add(-invitationLife)},
+			{b.deleteBatch("api_keys", "id", `expires_at <> 0 AND expires_at <= $1 ORDER BY expires_at`), now.Add(-apiKeyLife)},
+			{b.deleteBatch("api_keys", "id", `revoked_at <> 0 AND revoked_at <= $1 ORDER BY revoked_at`), now.Add(-apiKeyLife)},
+			{b.deleteBatch("deliveries", "id", `created_at <= $1 ORDER BY created_at`), now.Add(-deliveryLife)},
 		} {
-			n, err := c.Exec(sweep.query, Micros(sweep.until), batch)
+			n, err = c.Exec(sweep.query, Micros(sweep.until), batch)
 			total += n
 			if err != nil {
 				return err
 			}
 		}
-		return nil
+		for _, sweep := range []struct {
+			table, key, second, which string
+			until                     time.Time
+		}{
+			{"invitation_uses", "invitation_id", "user_id", `expires_at <= $1 ORDER BY expires_at`, now.Add(-invitationLife)},
+			{"problems", "source", "code", `last_at <= $1 ORDER BY last_at`, now.Add(-problemLife)},
+		} {
+			n, err := b.sweepPairs(c, sweep.table, sweep.key, sweep.second, sweep.which, sweep.until, batch)
+			total += n
+			if err != nil {
+				return err
+			}
+		}
+		n, err = b.sweepStatistics(c, now.Add(-statisticLife), batch)
+		total += n
+		return err
 	})
 	return total, err
+}
+
+// sweepSessions deletes sessions that have expired. Their apps are told in the same transaction.
+func (b Base) sweepSessions(c Conn, now time.Time, batch int) (n int, err error) {
+	err = c.Tx(func(q Querier) error {
+		n, err = b.endSessions(q, now, b.batchCondition("sessions", "hash", `expires_at <= $1 ORDER BY expires_at`),
+			Micros(now), batch)
+		return err
+	})
+	return n, err
+}
+
+// sweepPairs deletes rows of a table whose primary key has two columns, key and second.
+func (b Base) sweepPairs(c Conn, table, key, second, which string, until time.Time, batch int) (n int, err error) {
+	err = c.Tx(func(q Querier) error {
+		rows, err := list(q, `SELECT `+key+`, `+second+` FROM `+table+` WHERE `+which+` LIMIT $2 `+b.dialect.SkipLocked,
+			[]any{Micros(until), batch}, func(pair *[2]string) []any { return []any{&pair[0], &pair[1]} })
+		if err != nil {
+			return err
+		}
+		args := make([][]any, 0, len(rows))
+		for _, pair := range rows {
+			args = append(args, []any{pair[0], pair[1]})
+		}
+		n = len(rows)
+		return q.Bulk(`DELETE FROM `+table+` WHERE `+key+` = $1 AND `+second+` = $2`, args)
+	})
+	return n, err
+}
+
+// sweepStatistics deletes the counts of old hours. An hour has few rows.
+func (b Base) sweepStatistics(c Conn, until time.Time, batch int) (n int, err error) {
+	return c.Exec(`DELETE FROM statistics WHERE `+
+		b.dialect.InQuery("hour", `SELECT hour FROM statistics WHERE hour <= $1 ORDER BY hour LIMIT $2`), Micros(until),
+		batch)
 }
 
 // deleteBatch returns a statement that deletes at most $2 rows of a table, and no row that another

@@ -1,0 +1,206 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// This file uses invitations. Exec changes rows, Get reads one row, and Tx runs a transaction.
+
+// RedeemInvitation implements gateway.Invitations. It locks the row of the invitation first. So of
+// concurrent calls, each finds the uses that the others have counted.
+func (b Base) RedeemInvitation(ctx context.Context, r gateway.InvitationRedemption) (user gateway.User, used bool,
+	err error) {
+	if (r.UserID == "") != (r.WithoutWeChat != nil) {
+		return user, false, errors.New("an invitation is used by a user, or without WeChat")
+	}
+	err = b.db.Do(ctx, "redeem_invitation", func(c Conn) error {
+		return c.Tx(func(q Querier) error {
+			i, err := readInvitation(q, r.Hash, b.dialect.LockRow)
+			if err != nil {
+				return err
+			}
+			if r.WithoutWeChat != nil {
+				used = true
+				user, err = b.redeemWithoutWeChat(q, i, r)
+				return err
+			}
+			user, used, err = b.redeemAsUser(q, i, r)
+			return err
+		})
+	})
+	if err != nil {
+		return gateway.User{}, false, err
+	}
+	return user, used, nil
+}
+
+// redeemAsUser uses an invitation for a user who is signed in.
+func (b Base) redeemAsUser(q Querier, i gateway.Invitation, r gateway.InvitationRedemption) (user gateway.User,
+	used bool, err error) {
+	before, err := lockUser(q, r.UserID, b.dialect.ForUpdate)
+	if err != nil {
+		return user, false, err
+	}
+	if before.Status == gateway.Blocked {
+		return user, false, gateway.ErrBlocked
+	}
+	var usedBefore bool
+	err = q.Get(`SELECT count(*) > 0 FROM invitation_uses WHERE invitation_id = $1 AND user_id = $2`,
+		[]any{i.ID, before.ID}, &usedBefore)
+	if err != nil || usedBefore {
+		return before, false, err
+	}
+	if err := checkUsable(q, i, r.Now); err != nil {
+		return user, false, err
+	}
+	var does string
+	switch i.Kind {
+	case gateway.InviteUser:
+		user, does, err = b.redeemApproval(q, i, before, r)
+	case gateway.InviteAdmin:
+		user, does, err = b.redeemAdmin(q, i, before, r)
+	case gateway.InviteMove:
+		user, does, err = b.redeemMove(q, i, before, r)
+	}
+	if err != nil || does == "" {
+		return user, false, err
+	}
+	return user, true, countUse(q, i, user.ID, does, r)
+}
+
+// redeemApproval uses an InviteUser link. does describes what it changed; "" = nothing.
+func (b Base) redeemApproval(q Querier, i gateway.Invitation, before gateway.User, r gateway.InvitationRedemption) (
+	user gateway.User, does string, err error) {
+	opened := before.Status == gateway.Active
+	if len(i.Apps) > 0 {
+		opened = len(without(i.Apps, before.AllowedApps)) == 0 && len(without(i.Apps, before.RefusedApps)) == len(i.Apps)
+	}
+	if opened && len(without(i.Groups, before.Groups)) == 0 {
+		return before, "", nil
+	}
+	user, err = b.decide(q, before, gateway.AccessDecision{Apps: i.Apps, Groups: i.Groups, State: gateway.RequestApproved,
+		At: r.Now, By: i.CreatedBy})
+	does = "approved for " + cmp.Or(strings.Join(i.Apps, ", "), "all apps")
+	if len(i.Groups) > 0 {
+		does += ", groups " + strings.Join(i.Groups, ", ")
+	}
+	return user, does, err
+}
+
+// redeemAdmin uses an InviteAdmin link in WeChat.
+func (b Base) redeemAdmin(q Querier, i gateway.Invitation, before gateway.User, r gateway.InvitationRedemption) (
+	user gateway.User, does string, err error) {
+	if i.UserID != "" {
+		meant, err := readUser(q, i.UserID)
+		if err != nil {
+			return user, "", err
+		}
+		if meant.ID != before.ID { // the link is bound to another user
+			return user, "", gateway.ErrConflict
+		}
+	}
+	if isAdmin(before) {
+		return before, "", nil
+	}
+	after, err := edit(before, r.Now, func(u *gateway.User) error { u.Admin, u.Status = true, gateway.Active; return nil })
+	if err != nil {
+		return user, "", err
+	}
+	user, err = b.writeChange(q, before, after, r.Now, i.CreatedBy)
+	return user, "made an administrator", err
+}
+
+// redeemMove uses an InviteMove link: the WeChat account of the user from becomes that of the user
+// of the link.
+func (b Base) redeemMove(q Querier, i gateway.Invitation, from gateway.User, r gateway.InvitationRedemption) (
+	user gateway.User, does string, err error) {
+	target, err := lockUser(q, i.UserID, b.dialect.ForUpdate)
+	switch {
+	case err != nil:
+		return user, "", err
+	case target.ID == from.ID:
+		return from, "", nil
+	case target.Status == gateway.Blocked:
+		return user, "", gateway.ErrBlocked
+	}
+	// The old WeChat account must not remain a way in, so all its identities are deleted.
+	if _, err := q.Exec(`DELETE FROM identities WHERE user_id = $1`, target.ID); err != nil {
+		return user, "", err
+	}
+	user, events, err := b.mergeInto(q, target, from, r.Now)
+	if err != nil {
+		return user, "", err
+	}
+	return user, "moved to another WeChat account; user " + from.ID + " was joined into this one", appendEvents(q, events)
+}
+
+// redeemWithoutWeChat uses an InviteAdmin link in a browser in which nobody signed in at WeChat. Each
+// use is counted, because each creates a session.
+func (b Base) redeemWithoutWeChat(q Querier, i gateway.Invitation, r gateway.InvitationRedemption) (user gateway.User,
+	err error) {
+	if i.Kind != gateway.InviteAdmin {
+		return user, gateway.ErrNotFound
+	}
+	if err := checkUsable(q, i, r.Now); err != nil {
+		return user, err
+	}
+	does := "signed in without WeChat as the user of the link"
+	if i.UserID == "" {
+		user = gateway.User{ID: gateway.NewID(), Status: gateway.Active, Admin: true, CreatedAt: r.Now, UpdatedAt: r.Now}
+		if _, err := q.Exec(putUser, userArgs(user)...); err != nil {
+			return user, err
+		}
+		does = "signed in without WeChat as a new administrator"
+	} else if user, err = lockUser(q, i.UserID, b.dialect.ForUpdate); err != nil {
+		return user, err
+	}
+	if user.Status == gateway.Blocked {
+		return user, gateway.ErrBlocked
+	}
+	if !isAdmin(user) {
+		after, err := edit(user, r.Now, func(u *gateway.User) error { u.Admin, u.Status = true, gateway.Active; return nil })
+		if err != nil {
+			return user, err
+		}
+		if _, err = b.writeChange(q, user, after, r.Now, i.CreatedBy); err != nil {
+			return user, err
+		}
+	}
+	if err := b.putSession(q, *r.WithoutWeChat, user.ID, r.Now); err != nil {
+		return user, err
+	}
+	if user, err = readUser(q, user.ID); err != nil {
+		return user, err
+	}
+	return user, countUse(q, i, user.ID, does, r)
+}
+
+// countUse counts a use of an invitation, if one is left, and appends the event.
+func countUse(q Querier, i gateway.Invitation, userID, does string, r gateway.InvitationRedemption) error {
+	n, err := q.Exec(`
+		UPDATE invitations SET uses = uses + 1
+		WHERE id = $1 AND (max_uses = 0 OR uses < max_uses) AND revoked_at = 0 AND expires_at > $2`, i.ID, Micros(r.Now))
+	if err == nil && n == 0 {
+		err = gateway.ErrExpired
+	}
+	if err != nil {
+		return err
+	}
+	_, err = q.Exec(`
+		INSERT INTO invitation_uses (invitation_id, user_id, at, expires_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (invitation_id, user_id) DO UPDATE SET at = $3`, i.ID, userID, Micros(r.Now), Micros(i.ExpiresAt))
+	if err != nil {
+		return err
+	}
+	e := r.Event
+	e.UserID, e.At = userID, r.Now
+	e.Detail = strings.Join(slices.DeleteFunc([]string{e.Detail, does, "invitation " + i.ID + " of " + i.CreatedBy},
+		func(s string) bool { return s == "" }), "; ")
+	return appendEvents(q, []gateway.Event{e})
+}
