@@ -112,7 +112,7 @@ func notifyKeys() []key[Notify] {
 		{name: "secret", read: readNotifySecret},
 		{name: "secret_file"}, // readNotifySecret reads it
 		{name: "events", noEnv: true, read: readNotifyEvents},
-		{name: "keyword", read: func(_ *section, v value, n *Notify) { n.Keyword = v.shortText() }},
+		{name: "keyword", read: readKeyword},
 		{name: "mention", noEnv: true, read: readMention},
 		{name: "language", read: readNotifyLanguage},
 	}
@@ -224,6 +224,12 @@ func readNotifyEvents(_ *section, v value, n *Notify) {
 			words = append(words, string(kind))
 		}
 		at[i].reject("must be %s%s", joinWithOr(words), didYouMean(text, words))
+	}
+}
+
+func readKeyword(_ *section, v value, n *Notify) {
+	if n.Keyword, _ = v.text(); len([]rune(n.Keyword)) > 50 {
+		v.reject("must not be longer than 50 characters")
 	}
 }
 

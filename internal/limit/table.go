@@ -177,6 +177,16 @@ var (
 	// of the response that is read, its headers and its body.
 	OutgoingTime     = Time{Name: "outgoing_time", Duration: 10 * time.Second}
 	OutgoingResponse = Size{Name: "outgoing_response", Bytes: 16 << 10}
+
+	// Notices to administrators. Users cause them, by waiting for approval. MessagesPerRobot allows 15
+	// messages in any minute. The platforms allow about 20.
+	NoticesPerReceiver = Rate{Name: "notices_receiver", PerSecond: 1, Burst: 300}
+	MessagesPerRobot   = Rate{Name: "messages_robot", PerSecond: 10.0 / 60, Burst: 5}
+	// Notices that are not stored yet.
+	NoticesInMemory = Count{Name: "notices_memory", Max: 1000}
+
+	// Different counts, and different problems, that are not stored yet.
+	StatisticsInMemory = Count{Name: "statistics_memory", Max: 5000}
 )
 
 // WeChatCalls is the default of the key limits.wechat_calls. It is how many codes one process sends
@@ -207,13 +217,14 @@ func Table() []Row {
 		APIPerKey, WrongSecrets, WrongInvitations, RecentRefusals, RefusedCodesPerNetwork, RefusedCodes,
 		NewUsersPerNetwork,
 		WrongNumberPerUser, NewSavedRequestsPerNetwork, LogLines, LogLinesPerCause,
+		NoticesPerReceiver, MessagesPerRobot,
 	} {
 		add(r.Name, r)
 	}
 	for _, c := range []Count{
 		Connections, MetricsConnections, Cookies, FailedAttempts, Tickets, TicketsPerNetwork,
 		SavedRequests, SavedRequestsPerNetwork, SavedRequestsPerBrowser, SelectedRows, ExportedRows,
-		APIUsers, APIPage, APIExport,
+		APIUsers, APIPage, APIExport, NoticesInMemory, StatisticsInMemory,
 	} {
 		add(c.Name, c)
 	}

@@ -1,0 +1,267 @@
+package notify
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
+)
+
+//go:embed files
+var files embed.FS
+
+// texts has the texts of messages.
+var texts = lang.MustLoad(files, "files")
+
+// maxBytes are the lengths of texts that the platforms accept: WeCom 2,048 bytes. The others accept
+// more, and a message that long would not be read.
+var maxBytes = map[string]int{WeCom: 2048, Feishu: 4000, DingTalk: 4000, Slack: 4000}
+
+const (
+	maxLines = 12 // of notices in one message
+	maxName  = 32 // characters of the name of a user
+)
+
+// message returns the request for notices.
+func (n *Notifier) message(ctx context.Context, r Receiver, notices []payload) (wireMessage, error) {
+	now := n.cfg.Now()
+	if r.Kind == JSON {
+		return jsonMessage(r, notices[0].ID, n.event(r, notices[0]), now)
+	}
+	waiting := 0
+	if n.cfg.Waiting != nil && slices.ContainsFunc(notices, isWaiting) {
+		waiting, _ = n.cfg.Waiting(ctx) // without the number, the message is still useful
+	}
+	reserved := 0
+	switch r.Kind { // the mentions are part of the text
+	case Feishu:
+		reserved = len(mentionsBefore(feishuMentions(r.Mention), ""))
+	case Slack:
+		reserved = len(mentionsBefore(slackMentions(r.Mention), ""))
+	case DingTalk:
+		reserved = len(mentionsBefore(dingTalkMentions(r.Mention), ""))
+	}
+	text := digest(*n.settings.Load(), r, notices, waiting, maxBytes[r.Kind]-reserved)
+	switch r.Kind {
+	case WeCom:
+		return weComMessage(r, text)
+	case Feishu:
+		return feishuMessage(r, mentionsBefore(feishuMentions(r.Mention), text), now)
+	case DingTalk:
+		return dingTalkMessage(r, mentionsBefore(dingTalkMentions(r.Mention), text), now)
+	case Slack:
+		return slackMessage(r, text)
+	}
+	return wireMessage{}, fmt.Errorf("notify: receiver of unknown kind %q", r.Kind)
+}
+
+func feishuMentions(ids []string) (out []string) {
+	for _, id := range ids {
+		out = append(out, `<at user_id="`+id+`"></at>`)
+	}
+	return out
+}
+
+// dingTalkMentions: DingTalk notifies the users of "at" whose ids are in the text too.
+func dingTalkMentions(ids []string) (out []string) {
+	for _, id := range ids {
+		if id != "all" {
+			out = append(out, "@"+id)
+		}
+	}
+	return out
+}
+
+func isWaiting(p payload) bool { return p.Kind == gateway.NoticeWaiting }
+
+// digest returns one text for notices, of at most limit bytes. It has the first lines, the number of
+// the others, and links to the pages where an administrator continues.
+func digest(s Settings, r Receiver, notices []payload, waiting, limit int) string {
+	t := texts.In(r.Language)
+	head := cut(plain(gateway.CleanLine(s.Title)), 100)
+	if r.Keyword != "" {
+		head = r.Keyword + " " + head
+	}
+	tail := tailOf(t, s, notices, waiting)
+	var lines []string
+	seen := map[payload]bool{} // a notice may occur twice, such as a fault that two processes found
+	for _, p := range notices {
+		same := p
+		same.ID, same.At = "", time.Time{}
+		if !seen[same] {
+			lines = append(lines, lineOf(t, s, p))
+		}
+		seen[same] = true
+	}
+	shown := min(len(lines), maxLines)
+	for ; shown > 0; shown-- {
+		if text := assemble(t, head, lines[:shown], len(lines)-shown, tail); len(text) <= limit {
+			return text
+		}
+	}
+	return cut(assemble(t, head, nil, len(lines), tail), limit)
+}
+
+// assemble joins the parts of a message. left is the number of notices that are not in lines.
+func assemble(t lang.Texts, head string, lines []string, left int, tail []string) string {
+	parts := append([]string{head}, lines...)
+	if left > 0 {
+		parts = append(parts, t.MustText("more", "n", left))
+	}
+	return strings.Join(append(parts, tail...), "\n")
+}
+
+// tailOf returns the last lines of a message: how many users wait, and links.
+func tailOf(t lang.Texts, s Settings, notices []payload, waiting int) (tail []string) {
+	if waiting > 1 {
+		tail = append(tail, t.MustText("waiting.total", "n", waiting))
+	}
+	pages := []string{}
+	for _, p := range notices {
+		if page := pageOf(p.Kind); page != "" && !slices.Contains(pages, page) {
+			pages = append(pages, page)
+		}
+	}
+	for _, page := range pages {
+		tail = append(tail, s.URL+page)
+	}
+	return tail
+}
+
+// pageOf returns the page of the administration for a kind of notice. It requires a sign-in: no link
+// in a chat group approves anything.
+func pageOf(kind gateway.NoticeKind) string {
+	switch kind {
+	case gateway.NoticeWaiting:
+		return "/admin/waiting"
+	case gateway.NoticeFault, gateway.NoticeKeyRotated:
+		return "/admin/health"
+	case gateway.NoticeAdminLink:
+		return "/admin/events"
+	}
+	return ""
+}
+
+// lineOf returns the line of a notice.
+func lineOf(t lang.Texts, s Settings, p payload) string {
+	at := p.At.In(s.Zone).Format("2006-01-02 15:04 -07:00")
+	user := plain(shortName(p.User))
+	if user == "" {
+		user = t.MustText("unnamed")
+	}
+	app := plain(cut(gateway.CleanLine(p.App), 150))
+	switch p.Kind {
+	case gateway.NoticeWaiting:
+		return t.MustText("waiting", "user", user, "app", app, "at", at)
+	case gateway.NoticeAdminLink:
+		return t.MustText("admin_link", "user", user, "at", at)
+	case gateway.NoticeKeyRotated:
+		return t.MustText("key_rotated", "at", at)
+	case gateway.NoticeFault:
+		return t.MustText("fault", "what", fault(t, p), "at", at)
+	}
+	return t.MustText("test", "at", at)
+}
+
+// fault returns the description of a fault, with what to do if the code is known.
+func fault(t lang.Texts, p payload) string {
+	kind, name, _ := strings.Cut(p.Source, ":")
+	code := plain(cut(gateway.CleanLine(p.Code), 40))
+	source := "fault." + kind
+	if !t.Has(source) {
+		source = "fault.other"
+	}
+	what := t.MustText(source, "name", plain(cut(gateway.CleanLine(name), 64)), "code", code)
+	if advice := source + "." + p.Code; t.Has(advice) {
+		what += t.MustText("advice", "text", t.MustText(advice))
+	}
+	return what
+}
+
+// event is the body of a request to a receiver of kind JSON.
+type event struct {
+	Type string    `json:"type"`
+	At   time.Time `json:"timestamp"`
+	Data eventData `json:"data"`
+}
+
+type eventData struct {
+	Gateway string `json:"gateway"`
+	UserID  string `json:"user_id,omitempty"`
+	User    string `json:"user,omitempty"`
+	App     string `json:"app,omitempty"`
+	Source  string `json:"source,omitempty"`
+	Code    string `json:"code,omitempty"`
+	Advice  string `json:"advice,omitempty"`
+	Link    string `json:"link,omitempty"`
+}
+
+// eventTypes are the names of notices for programs.
+var eventTypes = map[gateway.NoticeKind]string{
+	gateway.NoticeWaiting: "user.waiting", gateway.NoticeFault: "gateway.fault",
+	gateway.NoticeKeyRotated: "signing_key.rotated", gateway.NoticeAdminLink: "admin.link_used", noticeTest: "test",
+}
+
+func (n *Notifier) event(r Receiver, p payload) event {
+	s, t := n.settings.Load(), texts.In(r.Language)
+	e := event{Type: eventTypes[p.Kind], At: p.At.UTC(), Data: eventData{
+		Gateway: s.URL, UserID: p.UserID, User: p.User, App: p.App, Source: p.Source, Code: p.Code,
+	}}
+	if page := pageOf(p.Kind); page != "" {
+		e.Data.Link = s.URL + page
+	}
+	kind, _, _ := strings.Cut(p.Source, ":")
+	if advice := "fault." + kind + "." + p.Code; t.Has(advice) {
+		e.Data.Advice = t.MustText(advice)
+	}
+	return e
+}
+
+// shortName returns a name of a user on one line, at most maxName characters.
+func shortName(name string) string {
+	runes := []rune(gateway.CleanLine(name))
+	if len(runes) > maxName {
+		return string(runes[:maxName]) + "…"
+	}
+	return string(runes)
+}
+
+// plain replaces the characters that a platform could take for a mention, a link or formatting with
+// wide characters that look alike. Otherwise a user whose nickname is <@all> would notify everybody.
+func plain(text string) string {
+	text = wide.Replace(text)
+	// A dot between letters would make a link of a host name.
+	runes := []rune(text)
+	for i, r := range runes {
+		if r == '.' && i > 0 && i+1 < len(runes) && !unicode.IsSpace(runes[i-1]) && !unicode.IsSpace(runes[i+1]) {
+			runes[i] = '．'
+		}
+	}
+	return string(runes)
+}
+
+var wide = strings.NewReplacer(
+	"<", "＜", ">", "＞", "@", "＠", "#", "＃", "&", "＆", "[", "［", "]", "］", "(", "（", ")", "）", "*", "＊", "_", "＿",
+	"~", "～", "`", "｀", "|", "｜", "!", "！", ":", "：", "/", "／", "\\", "＼",
+)
+
+// cut returns the beginning of a text, at most n bytes, with "…" if it was longer. It does not split
+// a character.
+func cut(text string, n int) string {
+	const mark = "…"
+	if len(text) <= n {
+		return text
+	}
+	end := max(n-len(mark), 0)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + mark
+}
