@@ -120,7 +120,8 @@ func MaskedID(id string) string {
 	return id[:6] + "…" + id[len(id)-4:]
 }
 
-// Avatar returns the picture of a user. Without a picture, it has the first letter of the name.
+// Avatar returns the picture of a user. Without a picture, or if the browser cannot load it, it has
+// the first letter of the name.
 func (p parts) Avatar(name, picture string) (template.HTML, error) {
 	letter := "?"
 	if shown := Shown(name, 1); shown != "" {
