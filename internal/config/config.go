@@ -68,6 +68,7 @@ type Config struct {
 	Events               Events
 	Log                  Log
 
+	Admin    Admin
 	Outgoing Outgoing
 	Notify   []Notify // may be empty
 

@@ -57,6 +57,8 @@ func topKeys() []key[Config] {
 			read: func(_ *section, v value, c *Config) { readMapping(v, eventsKeys(), &c.Events) }},
 		{name: "log", noEnv: true, below: prefixed(".", paths(logKeys())),
 			read: func(_ *section, v value, c *Config) { readMapping(v, logKeys(), &c.Log) }},
+		{name: "admin", noEnv: true, below: prefixed(".", paths(adminKeys())),
+			read: func(_ *section, v value, c *Config) { readMapping(v, adminKeys(), &c.Admin) }},
 		{name: "outgoing", noEnv: true, below: prefixed(".", paths(outgoingKeys())),
 			read: func(_ *section, v value, c *Config) { readMapping(v, outgoingKeys(), &c.Outgoing) }},
 		{name: "notify", noEnv: true, below: prefixed("[].", paths(notifyKeys())),
