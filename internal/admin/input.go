@@ -83,33 +83,46 @@ func number(text string, lowest, highest int) (n int, ok bool) {
 	return n, err == nil && n >= lowest && n <= highest
 }
 
-// results returns how many rows an action changed, and which rows it left.
-func results(outcomes []administration.Outcome) (done int, left []leftRow) {
+// results returns how many rows an action changed, and which rows it left, with their users.
+func (h *Handler) results(v *visit, outcomes []administration.Outcome) (done int, left []leftRow, err error) {
+	var ids []string
 	for _, o := range outcomes {
 		if o.Err == nil {
 			done++
 			continue
 		}
-		user := o.User
-		if user.ID == "" {
-			user.ID = o.UserID
-		}
-		left = append(left, leftRow{User: user, Reason: "reason." + reasonOrOther(o.Err)})
+		ids = append(ids, o.UserID)
 	}
-	return done, left
+	named, err := h.people(v, ids)
+	for _, o := range outcomes {
+		if o.Err != nil {
+			left = append(left, leftRow{User: named.One(o.UserID), Reason: "reason." + reasonOrOther(o.Err)})
+		}
+	}
+	return done, left, err
+}
+
+// reasons are the errors that describe the data, and the words for them. The text of a word has the
+// key reason.WORD.
+var reasons = []struct {
+	err  error
+	word string
+}{
+	{administration.ErrSelf, "self"},
+	{gateway.ErrLastAdmin, "last_admin"},
+	{gateway.ErrConflict, "conflict"},
+	{gateway.ErrBlocked, "blocked"},
+	{gateway.ErrNotFound, "not_found"},
+	{administration.ErrPending, "pending"},
+	{administration.ErrNotBlocked, "not_blocked"},
+	{administration.ErrForbidden, "forbidden"},
+	{administration.ErrAmbiguous, "ambiguous"},
+	{administration.ErrNotConfigured, "not_configured"},
 }
 
 // reasonOf returns the word for an error that describes the data; "" = another error.
 func reasonOf(err error) string {
-	for _, each := range []struct {
-		err  error
-		word string
-	}{
-		{administration.ErrSelf, "self"}, {gateway.ErrLastAdmin, "last_admin"}, {gateway.ErrConflict, "conflict"},
-		{gateway.ErrBlocked, "blocked"}, {gateway.ErrNotFound, "not_found"}, {administration.ErrPending, "pending"},
-		{administration.ErrNotBlocked, "not_blocked"}, {administration.ErrForbidden, "forbidden"},
-		{administration.ErrAmbiguous, "ambiguous"}, {administration.ErrNotConfigured, "not_configured"},
-	} {
+	for _, each := range reasons {
 		if errors.Is(err, each.err) {
 			return each.word
 		}

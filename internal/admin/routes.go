@@ -84,10 +84,18 @@ func (p page) pattern(root string) string {
 	return p.method + " " + root + p.path
 }
 
-// formPage returns the path of the page that has the form of a POST route, for the way back.
+// formPage returns the path of the page that has the form of a POST route, for the way back; of a page,
+// the section to which it belongs.
 func (p page) formPage() string {
-	if p.fresh || p.path == "/waiting" || p.path == "/users" || strings.HasSuffix(p.path, "/new") {
+	section, below, _ := strings.Cut(strings.TrimPrefix(p.path, "/"), "/")
+	isForm := p.method == http.MethodPost
+	switch {
+	case isForm && (p.fresh || below == "" || below == "new"):
 		return p.path
+	case isForm && section == "users":
+		return "/users/{id}"
+	case section == "":
+		return ""
 	}
-	return p.path[:strings.LastIndex(p.path, "/")]
+	return "/" + section
 }

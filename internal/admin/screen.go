@@ -234,7 +234,7 @@ func (h *Handler) refuse(v *visit, status int, reason, text string) error {
 	if text == "" {
 		p.Text = h.text(v, "refused."+reason+".text")
 	}
-	signedIn := v.browser.User.Admin
+	entered := v.browser.User.Admin && v.browser.User.Status == gateway.Active && reason != "scan" && reason != "address"
 	switch reason {
 	case "signed_out", "not_admin", "scan":
 		p.SignIn = h.root + "/sign-in"
@@ -243,14 +243,19 @@ func (h *Handler) refuse(v *visit, status int, reason, text string) error {
 	case "not_admin", "scan", "link":
 		p.Command = "weigate admin invite"
 	}
-	if signedIn && reason != "scan" {
+	if entered {
 		p.Back = h.formPage(v)
 	}
 	d := web.Document{
 		View: "refused", Title: h.text(v, "refused."+reason+".title"), Status: status, Data: p, Lang: v.lang,
 		Refusal: web.Refusal{Request: "admin", Reason: reason},
 	}
-	if v.waiting > 0 || signedIn && slices.Contains([]string{"input", "conflict", "link", "token"}, reason) {
+	if entered { // with the navigation, and the number of users who wait
+		if v.waiting == 0 {
+			if n, err := h.cfg.Service.CountWaiting(v.r.Context()); err == nil {
+				v.waiting = n
+			}
+		}
 		return h.write(v, d)
 	}
 	d.Tone = web.Bad

@@ -115,7 +115,10 @@ func (h *Handler) actOnUsers(v *visit) error {
 		p.Form.Problems = problems
 		return h.showUsers(v, http.StatusBadRequest, p)
 	}
-	p.Done, p.Left = results(outcomes)
+	var err error
+	if p.Done, p.Left, err = h.results(v, outcomes); err != nil {
+		return err
+	}
 	if len(p.Left) == 0 {
 		h.done(v, h.root+"/users", act, p.Done)
 		return nil

@@ -139,7 +139,9 @@ func (h *Handler) decide(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p.Done, p.Left = results(outcomes)
+	if p.Done, p.Left, err = h.results(v, outcomes); err != nil {
+		return err
+	}
 	if len(p.Left) == 0 {
 		h.done(v, h.root+"/waiting", act, p.Done)
 		return nil
