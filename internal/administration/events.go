@@ -2,6 +2,8 @@ package administration
 
 import (
 	"context"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -74,3 +76,25 @@ func (s *Service) eachUser(
 		q.After = users[len(users)-1].ID
 	}
 }
+
+// IsLocalAddress reports whether an address of an event (Event.Address, without its last part)
+// belongs to a private network. Pages show it as such, because no database of locations has it.
+func IsLocalAddress(masked string) bool {
+	start, isMasked := strings.CutSuffix(masked, "*")
+	if !isMasked {
+		return false
+	}
+	end := "0" // of IPv4
+	if strings.Contains(start, ":") {
+		end = ":"
+	}
+	a, err := netip.ParseAddr(start + end)
+	if err != nil {
+		return false
+	}
+	a = a.Unmap()
+	return a.IsPrivate() || a.IsLinkLocalUnicast() || sharedAddressSpace.Contains(a)
+}
+
+// sharedAddressSpace is used between providers and their customers (RFC 6598), and by clouds.
+var sharedAddressSpace = netip.MustParsePrefix("100.64.0.0/10")

@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -18,14 +19,21 @@ type AdministrationOptions struct {
 	Store      administration.Store // required
 	MasterKeys []string             // ids of the master keys, the current one first; nil = unknown
 	Logger     *slog.Logger         // nil = no log
-	Now        func() time.Time     // nil = time.Now
+
+	// TestNotice queues a test message to an entry below notify; nil = that is not possible.
+	TestNotice func(ctx context.Context, name string) error
+	Now        func() time.Time // nil = time.Now
 }
 
 // NewAdministration returns the administration of the gateway with this configuration. The gateway
 // and the command line use it.
 func NewAdministration(c *config.Config, o AdministrationOptions) (*administration.Service, error) {
 	cfg := administration.Config{
-		Store: o.Store, URL: c.URL, MasterKeys: o.MasterKeys, Logger: o.Logger, Now: o.Now,
+		Store: o.Store, URL: c.URL, MasterKeys: o.MasterKeys, Zone: c.Site.TimeZone,
+		TestNotice: o.TestNotice, Logger: o.Logger, Now: o.Now,
+	}
+	for _, n := range c.Notify {
+		cfg.Notices = append(cfg.Notices, n.Name)
 	}
 	if file, err := os.Stat(c.MasterKeyFile); err == nil && c.MasterKey == "" {
 		cfg.MasterKeyAt = file.ModTime()

@@ -2,9 +2,9 @@
 // prints to the terminal. The rules of sign-in are in the packages that it calls.
 //
 // [Run] is its only exported function. A command is a struct with a method Run. Its fields are its
-// flags. Each command has a file of its own: demo.go, sim.go, serve.go, check.go, user.go,
-// import.go, backup.go, key.go, version.go. An error is printed on one line, "weigate: error: …". A
-// second line, "weigate: hint: …", has the advice.
+// flags. Each command has a file of its own, such as serve.go; the commands of administration share
+// administration.go. An error is printed on one line, "weigate: error: …". A second line, "weigate:
+// hint: …", has the advice.
 package cli
 
 import (
@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -22,15 +23,23 @@ import (
 // commands declares the command line. The package kong reads the tags of the fields, and calls the
 // method Run of the chosen command.
 type commands struct {
-	Help    helpFlag   `short:"h" help:"Show help for a command."`
-	Demo    demoCmd    `cmd:"" help:"Try Weigate on this machine: a simulated WeChat, the gateway and sample apps."`
-	Serve   serveCmd   `cmd:"" help:"Run the gateway: WeChat login for every app."`
-	Sim     simCmd     `cmd:"" help:"Run a simulated WeChat, to develop and test your own app."`
-	Check   checkCmd   `cmd:"" help:"Check the configuration, the store, and the credentials at WeChat."`
-	User    userCmd    `cmd:"" help:"Manage users: list, show, approve, block, sign out, import."`
-	Backup  backupCmd  `cmd:"" help:"Copy the SQLite database to a file, also while the gateway runs."`
-	Key     keyCmd     `cmd:"" help:"Manage signing keys and the master key: list, rotate, reseal."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Help       helpFlag      `short:"h" help:"Show help for a command."`
+	Demo       demoCmd       `cmd:"" help:"Try Weigate on this machine: a simulated WeChat, the gateway and sample apps."`
+	Serve      serveCmd      `cmd:"" help:"Run the gateway: WeChat login for every app."`
+	Sim        simCmd        `cmd:"" help:"Run a simulated WeChat, to develop and test your own app."`
+	Check      checkCmd      `cmd:"" help:"Check the configuration, the store, and the credentials at WeChat."`
+	Admin      adminCmd      `cmd:"" help:"Let an administrator in: print a link; list administrators."`
+	User       userCmd       `cmd:"" help:"Manage users: list, show, approve, refuse, block, merge, delete, import."`
+	Waiting    waitingCmd    `cmd:"" help:"List who waits for approval."`
+	Invitation invitationCmd `cmd:"" help:"Manage invitations: links that approve users."`
+	Events     eventsCmd     `cmd:"" help:"List or export events: sign-ins, and who changed what."`
+	App        appCmd        `cmd:"" help:"List the configured apps, and show one with its recent failures."`
+	Health     healthCmd     `cmd:"" help:"Show how sign-ins, WeChat's answers and the keys do."`
+	APIKey     apiKeyCmd     `cmd:"" name:"api-key" help:"Manage keys for the HTTP API: create, list, revoke."`
+	Notify     notifyCmd     `cmd:"" help:"Manage notifications: test, list, send again."`
+	Backup     backupCmd     `cmd:"" help:"Copy the SQLite database to a file, also while the gateway runs."`
+	Key        keyCmd        `cmd:"" help:"Manage signing keys and the master key: list, rotate, reseal."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 const description = "WeChat login for every app: a gateway, a library, and a simulated WeChat.\n\n" +
@@ -41,6 +50,7 @@ type invocation struct {
 	ctx    context.Context
 	out    printer
 	getenv func(string) string
+	zone   *time.Location // of printed times: site.time_zone, once the configuration was read
 }
 
 // Run runs the command in args until it ends or ctx is done. An error has already been printed to
@@ -49,7 +59,7 @@ type invocation struct {
 func Run(
 	ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string,
 ) error {
-	s := &invocation{ctx: ctx, out: printer{out: stdout, err: stderr}, getenv: getenv}
+	s := &invocation{ctx: ctx, out: printer{out: stdout, err: stderr}, getenv: getenv, zone: time.Local}
 	err := s.run(args)
 	var problems config.Problems
 	switch {

@@ -45,6 +45,7 @@ func (c configFlag) read(s *invocation) (*config.Config, error) {
 	if err != nil {
 		return nil, permissionHint(err)
 	}
+	s.zone = conf.Site.TimeZone
 	return conf, nil
 }
 

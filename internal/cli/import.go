@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
@@ -17,9 +19,9 @@ import (
 // replaces. The old_id of a line is the id that the user had there.
 type userImportCmd struct {
 	configFlag
-	File      string `arg:"" type:"path" help:"CSV file: openid,old_id and optionally unionid,nickname."`
+	File      string `arg:"" type:"path" help:"CSV file: openid,old_id and optionally unionid,nickname,status."`
 	Connector string `placeholder:"NAME" help:"Connector of the openids; optional if there is only one."`
-	Approved  bool   `help:"Approve the users. Otherwise they need approval."`
+	Approved  bool   `help:"Approve the users without a status in the file. Otherwise they need approval."`
 	DryRun    bool   `name:"dry-run" help:"Check the file without importing anything."`
 }
 
@@ -63,7 +65,44 @@ func (c *userImportCmd) Run(s *invocation) error {
 		return err
 	}
 	defer store.Close()
-	return c.store(s, store, lines)
+	svc, err := app.NewAdministration(conf, app.AdministrationOptions{Store: store})
+	if err != nil {
+		return err
+	}
+	skipped := c.store(s, store, lines)
+	return errors.Join(skipped, c.block(s, svc, lines))
+}
+
+// block blocks the users of lines with status blocked who existed before the import. The status of a
+// line applies to a new user only; but a user who is blocked in the table must not stay able to sign
+// in. It reports the lines of users who cannot be blocked, such as the last administrator.
+func (c *userImportCmd) block(s *invocation, svc *administration.Service, lines []importLine) error {
+	failed, blocked := 0, 0
+	for _, l := range lines {
+		if l.user.InitialStatus != gateway.Blocked {
+			continue
+		}
+		user, err := svc.Find(s.ctx, l.user.OpenID)
+		if errors.Is(err, gateway.ErrNotFound) || err == nil && user.Status == gateway.Blocked {
+			continue // the import skipped the line, or created the user as blocked
+		}
+		if err == nil {
+			err = adminHint(svc.Block(s.ctx, byCommand, []string{user.ID}, "status in an imported file")[0].Err, user.ID)
+		}
+		if err != nil {
+			failed++
+			s.out.error(fmt.Errorf("%s:%d: not blocked: %w", c.File, l.line, err))
+			continue
+		}
+		blocked++
+	}
+	if blocked > 0 {
+		s.out.printf("%s blocked who existed before", count(blocked, "user", "users"))
+	}
+	if failed > 0 {
+		return fmt.Errorf("%s not blocked", count(failed, "user", "users"))
+	}
+	return nil
 }
 
 // store imports the lines in batches and prints the result.
@@ -183,13 +222,13 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 // columnsOf returns the index of each column in the first line.
 func columnsOf(head []string) (columns map[string]int, problem string) {
 	columns = map[string]int{}
-	known := []string{"openid", "unionid", "old_id", "nickname"}
+	known := []string{"openid", "unionid", "old_id", "nickname", "status"}
 	for i, name := range head {
 		// Spreadsheet programs write a byte order mark at the start of the file.
 		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
 		switch _, twice := columns[name]; {
 		case !slices.Contains(known, name):
-			return nil, "unknown column: must be openid, unionid, old_id or nickname"
+			return nil, "unknown column: must be openid, unionid, old_id, nickname or status"
 		case twice:
 			return nil, "duplicate column " + name
 		}
@@ -213,6 +252,9 @@ func readUser(record []string, columns map[string]int, template gateway.SignIn) 
 	}
 	u := gateway.ImportedUser{OldID: field("old_id"), SignIn: template}
 	u.OpenID, u.UnionID = field("openid"), field("unionid")
+	if status := field("status"); status != "" {
+		u.InitialStatus = gateway.Status(strings.ToLower(status))
+	}
 	if name := field("nickname"); name != "" {
 		u.Profile = &gateway.Profile{Nickname: gateway.CleanText(name)}
 	}
@@ -235,6 +277,8 @@ func checkUser(u gateway.ImportedUser) string {
 		return "missing old_id"
 	case len(u.OldID) > 200 || u.OldID != printable(u.OldID):
 		return "invalid old_id: must be printable, at most 200 bytes"
+	case !u.InitialStatus.Valid():
+		return "invalid status: must be active, pending or blocked"
 	}
 	return u.Problem()
 }

@@ -5,6 +5,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
@@ -48,33 +49,16 @@ func (c *keyListCmd) Run(s *invocation) error {
 	for _, k := range all {
 		until := "-"
 		if !k.ExpiresAt.IsZero() {
-			until = formatTime(k.ExpiresAt)
+			until = s.formatTime(k.ExpiresAt)
 		}
 		sealed := "older: weigate key reseal"
 		if master.Current(k.Sealed) {
 			sealed = master.IDs()[0]
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n",
-			k.ID, k.Alg, keyState(k, all, time.Now()), formatTime(k.ActiveAt), until, sealed)
+			k.ID, k.Alg, administration.KeyState(k, all, time.Now()), s.formatTime(k.ActiveAt), until, sealed)
 	}
 	return table.Flush()
-}
-
-// keyState returns the state of a key: next, active, replaced or expired. A key is replaced when a
-// newer key of its algorithm signs.
-func keyState(k gateway.Key, all []gateway.Key, now time.Time) string {
-	switch {
-	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
-		return "expired"
-	case k.ActiveAt.After(now):
-		return "next"
-	}
-	for _, other := range all {
-		if other.Alg == k.Alg && other.Use == k.Use && other.ActiveAt.After(k.ActiveAt) && !other.ActiveAt.After(now) {
-			return "replaced"
-		}
-	}
-	return "active"
 }
 
 // keyRotateCmd is "weigate key rotate".

@@ -3,308 +3,201 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
+	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// userCmd is "weigate user".
+// userCmd is "weigate user". The commands that change users are in user_changes.go and user_one.go.
 type userCmd struct {
-	List    userListCmd    `cmd:"" help:"List users, newest first."`
-	Show    userShowCmd    `cmd:"" help:"Show a user: identities, sessions, recent events."`
-	Approve userApproveCmd `cmd:"" help:"Approve users for apps with \"access: approved\"."`
+	List    userListCmd    `cmd:"" help:"List or search users, newest first."`
+	Show    userShowCmd    `cmd:"" help:"Show a user: identities, sessions, access requests, recent events."`
+	Export  userExportCmd  `cmd:"" help:"Print all users as CSV or JSON."`
+	Approve userApproveCmd `cmd:"" help:"Approve users, for all apps or for some, into groups."`
+	Refuse  userRefuseCmd  `cmd:"" help:"Refuse users, with a reason that they read."`
 	Block   userBlockCmd   `cmd:"" help:"Block users, and sign them out everywhere. Apps keep sessions of their own."`
 	Unblock userUnblockCmd `cmd:"" help:"Unblock users. They need approval again."`
-	Groups  userGroupsCmd  `cmd:"" help:"Set the groups of a user."`
 	SignOut userSignOutCmd `cmd:"" help:"Sign users out everywhere. Apps keep sessions of their own."`
+	Groups  userGroupsCmd  `cmd:"" help:"Set the groups of a user."`
+	Name    userNameCmd    `cmd:"" help:"Set the real name of a user."`
+	Note    userNoteCmd    `cmd:"" help:"Set the note about a user, which only administrators see."`
+	Apps    userAppsCmd    `cmd:"" help:"Set the apps that a user may use, or must not use, whatever the status."`
+	Admin   userAdminCmd   `cmd:"" help:"Grant or revoke administrator rights: weigate user admin on ID."`
+	Session userSessionCmd `cmd:"" help:"End one session of a user."`
+	Merge   userMergeCmd   `cmd:"" help:"Merge two users of one human."`
+	Unlink  userUnlinkCmd  `cmd:"" help:"Remove an identity from a user."`
+	Move    userMoveCmd    `cmd:"" help:"Print a link that moves a user to another WeChat account."`
+	Delete  userDeleteCmd  `cmd:"" help:"Delete a user and all their data. Events keep the user id."`
 	Import  userImportCmd  `cmd:"" help:"Import users from a CSV file."`
 }
 
-// The events of these commands.
-const (
-	eventApproved  = "user_approved"
-	eventBlocked   = "user_blocked"
-	eventUnblocked = "user_unblocked"
-	eventGroups    = "user_groups"
-	eventSignedOut = "signed_out_by_operator"
-	byCommand      = "by the command weigate user"
-)
+// userFilter are the flags that select users.
+type userFilter struct {
+	Status string `enum:"any,active,pending,blocked" default:"any" help:"Only active, pending or blocked users."`
+	Text   string `placeholder:"TEXT" help:"Beginning of a nickname, part of a real name or note, or a complete id."`
+	Group  string `placeholder:"NAME" help:"Only users in this group."`
+	Admin  bool   `help:"Only administrators."`
+	After  string `placeholder:"ID" help:"Continue after this user: the next page."`
+}
+
+func (f userFilter) query() gateway.UserSearch {
+	q := gateway.UserSearch{Text: f.Text, Group: f.Group, Admin: f.Admin, After: f.After}
+	if f.Status != "any" {
+		q.Status = gateway.Status(f.Status)
+	}
+	return q
+}
 
 // userListCmd is "weigate user list".
 type userListCmd struct {
-	configFlag
-	Status string `enum:"any,active,pending,blocked" default:"any" help:"Only active, pending or blocked users."`
-	Text   string `placeholder:"TEXT" help:"Beginning of a nickname; or a complete user id, openid, unionid or old id."`
-	Limit  int    `default:"50" help:"Maximum number (${default}, at most 500)."`
-	After  string `placeholder:"ID" help:"Continue after this user: the next page."`
+	adminFlags
+	userFilter
+	Limit int `default:"50" help:"Maximum number (${default}, at most 500)."`
 }
 
 // Run prints a table.
 func (c *userListCmd) Run(s *invocation) error {
-	_, store, err := c.open(s)
+	svc, closeStore, err := c.service(s)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
-	q := gateway.UserQuery{Text: c.Text, After: c.After, Limit: c.Limit}
-	if c.Status != "any" {
-		q.Status = gateway.Status(c.Status)
+	defer closeStore()
+	if err := checkLimit(c.Limit); err != nil {
+		return err
 	}
-	users, err := store.Users(s.ctx, q)
+	q := c.query()
+	q.Limit = c.Limit
+	users, err := svc.Search(s.ctx, q)
 	if err != nil {
 		return err
 	}
-	if len(users) == 0 {
-		s.out.printf("No users.")
-		return nil
-	}
-	table := tabwriter.NewWriter(s.out.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tSTATUS\tCREATED\tNICKNAME\tGROUPS")
-	for _, u := range users {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n",
-			u.ID, u.Status, formatTime(u.CreatedAt), printable(u.Nickname), printable(strings.Join(u.Groups, ",")))
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	if len(users) == q.Page() {
+	err = printList(s, c.JSON, users, "No users.", "ID | STATUS | CREATED | NICKNAME | REAL NAME | GROUPS | NOTE",
+		func(u gateway.User) any { return administration.ExportUser(u) },
+		func(u gateway.User) string {
+			status := string(u.Status)
+			if u.Admin {
+				status += ", admin"
+			}
+			return cells(u.ID, status, s.formatTime(u.CreatedAt), u.Nickname, u.RealName, strings.Join(u.Groups, ","),
+				shorten(u.Note, 40))
+		})
+	if err == nil && !c.JSON && len(users) == q.Page() {
 		s.out.printf("\nThere may be more: --after %s", users[len(users)-1].ID)
 	}
-	return nil
+	return err
+}
+
+// userExportCmd is "weigate user export".
+type userExportCmd struct {
+	configFlag
+	userFilter
+	Format string `enum:"csv,jsonl" default:"csv" help:"csv, for spreadsheet programs, or jsonl (${default})."`
+	Limit  int    `default:"0" help:"Maximum number; 0 = all."`
+}
+
+// Run prints users without openids and unionids. It reads a page at a time.
+func (c *userExportCmd) Run(s *invocation) error {
+	if c.Limit < 0 {
+		return errors.New("--limit must not be negative")
+	}
+	svc, closeStore, err := adminFlags{configFlag: c.configFlag}.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	_, err = svc.ExportUsers(s.ctx, byCommand, s.out.out, administration.Format(c.Format), c.query(), c.Limit)
+	return err
 }
 
 // userShowCmd is "weigate user show".
 type userShowCmd struct {
-	configFlag
+	adminFlags
 	ID string `arg:"" help:"User id, openid, unionid or old id."`
 }
 
 // Run prints a user. Openids and unionids are shortened, because terminals keep a history.
 func (c *userShowCmd) Run(s *invocation) error {
-	_, store, err := c.open(s)
+	svc, closeStore, err := c.service(s)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
-	u, err := find(s, store, c.ID)
+	defer closeStore()
+	u, err := findUser(s, svc, c.ID)
 	if err != nil {
 		return err
 	}
-	identities, err := store.Identities(s.ctx, u.ID)
+	d, err := svc.Details(s.ctx, u.ID)
 	if err != nil {
 		return err
 	}
-	sessions, err := store.UserSessions(s.ctx, u.ID, time.Now())
-	if err != nil {
-		return err
+	if c.JSON {
+		return s.out.printJSON(newDetailsEntry(d))
 	}
-	events, err := store.Events(s.ctx, gateway.EventQuery{UserID: u.ID, Limit: 10})
-	if err != nil {
-		return err
-	}
-	table := tabwriter.NewWriter(s.out.out, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
-	}
-	line("id", "%s", u.ID)
+	var rows []string
+	line := func(name, format string, args ...any) { rows = append(rows, cells(name, fmt.Sprintf(format, args...))) }
+	u = d.User
 	line("status", "%s", u.Status)
-	line("nickname", "%s", printable(u.Nickname))
-	line("groups", "%s", printable(strings.Join(u.Groups, ", ")))
-	line("old id", "%s", printable(u.OldID))
-	line("created", "%s", formatTime(u.CreatedAt))
-	for _, i := range identities {
+	if u.Admin {
+		line("administrator", "yes")
+	}
+	line("nickname", "%s", u.Nickname)
+	line("real name", "%s", u.RealName)
+	line("note", "%s", strings.ReplaceAll(u.Note, "\n", " / "))
+	line("groups", "%s", strings.Join(u.Groups, ", "))
+	line("allowed apps", "%s", strings.Join(u.AllowedApps, ", "))
+	line("refused apps", "%s", strings.Join(u.RefusedApps, ", "))
+	line("old id", "%s", u.OldID)
+	line("created", "%s", s.formatTime(u.CreatedAt))
+	s.showDetails(d, line)
+	return s.out.printTable(cells("id", u.ID), rows)
+}
+
+// showDetails adds lines for the rows that belong to a user.
+func (s *invocation) showDetails(d administration.Details, line func(name, format string, args ...any)) {
+	for _, id := range d.JoinedIDs {
+		line("joined", "%s", id)
+	}
+	for _, i := range d.Identities {
 		union := "no unionid"
 		if i.UnionID != "" {
 			union = "unionid " + short(i.UnionID)
 		}
 		line("identity", "%s, %s, openid %s, %s, last sign-in %s",
-			i.Connector, i.AppID, short(i.OpenID), union, formatTime(i.SeenAt))
+			i.Connector, i.AppID, short(i.OpenID), union, s.formatTime(i.SeenAt))
 	}
-	for _, each := range sessions {
-		line("session", "%s, since %s, last used %s", each.Method, formatTime(each.CreatedAt), formatTime(each.SeenAt))
+	for _, each := range d.Sessions {
+		line("session", "%s, %s %s, since %s, last used %s", each.ID, each.Method, each.Browser, s.formatTime(each.Since),
+			s.formatTime(each.SeenAt))
 	}
-	for _, e := range events {
-		line("event", "%s  %s %s %s %s", formatTime(e.At), e.Kind, e.App, e.Outcome, printable(e.Detail))
+	for _, r := range d.Requests {
+		line("request", "%s: %s, since %s %s", r.App, r.State, s.formatTime(r.RequestedAt), r.Reason)
 	}
-	return table.Flush()
+	for _, e := range d.Events[:min(len(d.Events), 10)] {
+		by := ""
+		if e.Actor != "" {
+			by = " by " + e.Actor
+		}
+		line("event", "%s  %s %s %s%s %s", s.formatInstant(e.At), e.Kind, e.App, e.Outcome, by, e.Detail)
+	}
 }
 
-// userFinder has the arguments of a command that changes users. It finds the users by their ids.
-type userFinder struct {
-	configFlag
-	IDs []string `arg:"" name:"id" help:"User ids, openids, unionids or old ids."`
-}
-
-// each finds all users of the command first, so that a misspelled id changes nothing. Then it calls
-// do for each user, records an event of this kind, and prints the result.
-func (c userFinder) each(
-	s *invocation, kind string, do func(gateway.Store, gateway.User) (result string, err error),
-) error {
-	_, store, err := c.open(s)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	var users []gateway.User
-	for _, id := range c.IDs {
-		u, err := find(s, store, id)
-		if err != nil {
-			return err
-		}
-		users = append(users, u)
-	}
-	for _, u := range users {
-		result, err := do(store, u)
-		if err != nil {
-			return err
-		}
-		event := gateway.Event{At: time.Now(), Kind: kind, UserID: u.ID, Outcome: "ok", Detail: byCommand}
-		if err := store.AppendEvents(s.ctx, event); err != nil {
-			return fmt.Errorf("%s: %s, but event not recorded: %w", u.ID, result, err)
-		}
-		s.out.printf("%s  %s  %s", u.ID, result, printable(u.Nickname))
-	}
-	return nil
-}
-
-// update calls change for each user and stores the changed user; see each.
-func (c userFinder) update(s *invocation, kind, result string, change func(*gateway.User) error) error {
-	return c.each(s, kind, func(store gateway.Store, u gateway.User) (string, error) {
-		_, err := store.UpdateUser(s.ctx, u.ID, time.Now(), change)
-		return result, err
-	})
-}
-
-// userApproveCmd is "weigate user approve".
-type userApproveCmd struct{ userFinder }
-
-// Run makes pending users active. The page on which their browsers wait for approval then continues
-// automatically.
-func (c *userApproveCmd) Run(s *invocation) error {
-	return c.update(s, eventApproved, "approved", func(u *gateway.User) error {
-		if u.Status == gateway.Blocked {
-			return withHint(fmt.Errorf("%s is blocked", u.ID), "weigate user unblock %s", u.ID)
-		}
-		u.Status = gateway.Active
-		return nil
-	})
-}
-
-// userBlockCmd is "weigate user block".
-type userBlockCmd struct{ userFinder }
-
-// Run blocks users. The store ends their sessions and tokens in one transaction with the block.
-//
-// Without a unionid, the gateway cannot recognize one person at two connectors (apps at WeChat).
-// The person may be another user at another connector, and that user is not blocked. So Run prints
-// each connector at which the blocked user has no unionid.
-func (c *userBlockCmd) Run(s *invocation) error {
-	return c.each(s, eventBlocked, func(store gateway.Store, u gateway.User) (string, error) {
-		_, err := store.UpdateUser(s.ctx, u.ID, time.Now(), func(u *gateway.User) error {
-			u.Status = gateway.Blocked
-			return nil
-		})
-		if err != nil {
-			return "", err
-		}
-		result := "blocked and signed out everywhere"
-		identities, err := store.Identities(s.ctx, u.ID)
-		if err != nil {
-			return "", err
-		}
-		for _, i := range identities {
-			if i.UnionID == "" {
-				result += "; no unionid at " + i.Connector + ": this identity is blocked at no other connector"
-			}
-		}
-		return result, nil
-	})
-}
-
-// userUnblockCmd is "weigate user unblock".
-type userUnblockCmd struct{ userFinder }
-
-// Run makes blocked users pending, because the store has not kept an earlier approval.
-func (c *userUnblockCmd) Run(s *invocation) error {
-	return c.update(s, eventUnblocked, "unblocked, needs approval", func(u *gateway.User) error {
-		if u.Status != gateway.Blocked {
-			return fmt.Errorf("%s is not blocked", u.ID)
-		}
-		u.Status = gateway.Pending
-		return nil
-	})
-}
-
-// userSignOutCmd is "weigate user sign-out".
-type userSignOutCmd struct{ userFinder }
-
-// Run ends every session and every token of the users.
-func (c *userSignOutCmd) Run(s *invocation) error {
-	return c.each(s, eventSignedOut, func(store gateway.Store, u gateway.User) (string, error) {
-		n, err := store.DeleteUserSessions(s.ctx, u.ID, time.Now())
-		if err != nil {
-			return "", err
-		}
-		if _, err := store.Revoke(s.ctx, gateway.Revocation{UserID: u.ID}, time.Now()); err != nil {
-			return "", withHint(fmt.Errorf("%s: sessions ended, tokens not: %w", u.ID, err), "run it again")
-		}
-		return "signed out of " + count(n, "session", "sessions"), nil
-	})
-}
-
-// userGroupsCmd is "weigate user groups".
-type userGroupsCmd struct {
-	configFlag
-	ID     string   `arg:"" help:"User id, openid, unionid or old id."`
-	Groups []string `arg:"" optional:"" help:"New groups of the user, replacing all others."`
-}
-
-// Run replaces the groups of a user.
-func (c *userGroupsCmd) Run(s *invocation) error {
-	for _, g := range c.Groups {
-		invalid := func(r rune) bool { return r <= ' ' || r == ',' || !unicode.IsPrint(r) }
-		if g == "" || len(g) > 64 || strings.ContainsFunc(g, invalid) {
-			return errors.New("a group must have 1 to 64 bytes, and no spaces or commas")
-		}
-	}
-	groups := slices.Compact(slices.Sorted(slices.Values(c.Groups)))
-	result := "in no group"
-	if len(groups) > 0 {
-		result = "in " + strings.Join(groups, ", ")
-	}
-	user := userFinder{configFlag: c.configFlag, IDs: []string{c.ID}}
-	return user.update(s, eventGroups, result, func(u *gateway.User) error {
-		u.Groups = groups
-		return nil
-	})
-}
-
-// find returns the user with this user id, openid, unionid or old id.
-func find(s *invocation, store gateway.Store, id string) (gateway.User, error) {
-	u, err := store.User(s.ctx, id)
-	if !errors.Is(err, gateway.ErrNotFound) {
-		return u, err
-	}
-	// The query must not search nicknames (UserQuery.Text does): a user can choose the id of another
-	// user as nickname.
-	found, err := store.Users(s.ctx, gateway.UserQuery{ID: id, Limit: 2})
-	if err != nil {
-		return gateway.User{}, err
-	}
-	switch len(found) {
-	case 0:
+// findUser returns the user with this user id, openid, unionid or old id. It does not search
+// nicknames: a user can choose the id of another user as nickname.
+func findUser(s *invocation, svc *administration.Service, id string) (gateway.User, error) {
+	u, err := svc.Find(s.ctx, id)
+	switch {
+	case errors.Is(err, administration.ErrAmbiguous):
+		return gateway.User{}, withHint(fmt.Errorf("several users match %s", printable(short(id))),
+			"use the user id: see weigate user list --text")
+	case errors.Is(err, gateway.ErrNotFound):
 		return gateway.User{}, withHint(fmt.Errorf("no user %s", printable(short(id))),
 			"weigate user list --text finds users by nickname")
-	case 1:
-		return found[0], nil
 	}
-	return gateway.User{}, withHint(fmt.Errorf("several users match %s", printable(short(id))),
-		"use the user id: see weigate user list --text")
+	return u, err
 }
 
 // connectorNamed returns the connector with this name; without a name, the only one.
@@ -326,12 +219,12 @@ func short(id string) string {
 	return id[:6] + "…" + id[len(id)-2:]
 }
 
-// formatTime formats a time to the minute.
-func formatTime(t time.Time) string {
+// formatTime formats a time to the minute, in the zone of the operator, with its offset.
+func (s *invocation) formatTime(t time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
-	return t.Local().Format("2006-01-02 15:04")
+	return t.In(s.zone).Format("2006-01-02 15:04 -07:00")
 }
 
 // printable replaces the characters that are not printable. Users choose nicknames freely, and some

@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// adminCmd is "weigate admin".
+type adminCmd struct {
+	Invite adminInviteCmd `cmd:"" help:"Print a link that makes the user who opens it an administrator."`
+	List   adminListCmd   `cmd:"" help:"List the administrators."`
+}
+
+// adminInviteCmd is "weigate admin invite": the first administrator gets in with its link, and an
+// administrator whose WeChat does not work.
+type adminInviteCmd struct {
+	adminFlags
+	User    string `placeholder:"ID" help:"The link is for this user only, also without WeChat."`
+	Expires span   `default:"1h" placeholder:"1h" help:"How long the link works (${default}, at most 24h)."`
+}
+
+// Run prints the link. The store keeps a hash of it only.
+func (c *adminInviteCmd) Run(s *invocation) error {
+	svc, closeStore, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	found, err := svc.Population(s.ctx)
+	if err != nil {
+		return err
+	}
+	in := administration.Invite{Kind: gateway.InviteAdmin, Expires: time.Duration(c.Expires)}
+	if c.User != "" {
+		user, err := findUser(s, svc, c.User)
+		if err != nil {
+			return err
+		}
+		in.UserID = user.ID
+	}
+	i, link, err := svc.Invite(s.ctx, byCommand, in)
+	if err != nil {
+		return adminHint(err, in.UserID)
+	}
+	if c.JSON {
+		return s.out.printJSON(struct {
+			Found      string          `json:"found"`
+			Admins     int             `json:"admins"`
+			Link       string          `json:"link"`
+			Invitation invitationEntry `json:"invitation"`
+		}{describePopulation(found), found.Admins, link, newInvitationEntry(i, time.Now())})
+	}
+	s.out.printf("%s", describePopulation(found))
+	s.out.printf("Open this link in WeChat, or scan the code with WeChat. It works once, and makes the user who opens\n" +
+		"it an administrator: give it to nobody else.")
+	return printLink(s, link, i.ExpiresAt)
+}
+
+// describePopulation returns one sentence about the users that the store has.
+func describePopulation(p administration.Population) string {
+	switch {
+	case p.Empty:
+		return "The store has no users yet."
+	case p.Admins == 0:
+		return "There are users, but no administrator."
+	case p.Admins == 1:
+		return "There is 1 administrator."
+	case p.Admins >= 100:
+		return "There are 100 administrators or more."
+	}
+	return "There are " + count(p.Admins, "administrator", "administrators") + "."
+}
+
+// adminListCmd is "weigate admin list".
+type adminListCmd struct{ adminFlags }
+
+// Run prints the active administrators.
+func (c *adminListCmd) Run(s *invocation) error {
+	svc, closeStore, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	admins, err := svc.Admins(s.ctx)
+	if err != nil {
+		return err
+	}
+	return printList(s, c.JSON, admins, "No administrators: weigate admin invite prints a link for the first one.",
+		"ID | NAME | SINCE", func(u gateway.User) any { return administration.ExportUser(u) },
+		func(u gateway.User) string { return cells(u.ID, nameOf(u), s.formatTime(u.CreatedAt)) })
+}

@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// appCmd is "weigate app". Apps are in the configuration; these commands only read.
+type appCmd struct {
+	List appListCmd `cmd:"" help:"List the configured apps."`
+	Show appShowCmd `cmd:"" help:"Show an app: settings, configuration for the other side, recent failures."`
+}
+
+type appEntry struct {
+	ID       string            `json:"id"`
+	Kind     string            `json:"kind"`
+	Name     string            `json:"name"`
+	Access   string            `json:"access"`
+	Settings map[string]string `json:"settings"`
+	Snippet  string            `json:"snippet"`
+}
+
+func newAppEntry(a administration.App) appEntry {
+	out := appEntry{
+		ID: a.ID, Kind: string(a.Kind), Name: a.Name, Access: string(a.Access.Rule), Settings: map[string]string{},
+		Snippet: a.Snippet,
+	}
+	for _, s := range a.Settings {
+		out.Settings[s.Key] = s.Value
+	}
+	return out
+}
+
+// appListCmd is "weigate app list".
+type appListCmd struct{ adminFlags }
+
+// Run prints a table.
+func (c *appListCmd) Run(s *invocation) error {
+	svc, closeStore, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	return printList(s, c.JSON, svc.Apps(), "No apps are configured.", "ID | KIND | NAME | ACCESS",
+		func(a administration.App) any { return newAppEntry(a) },
+		func(a administration.App) string { return cells(a.ID, string(a.Kind), a.Name, string(a.Access.Rule)) })
+}
+
+// appShowCmd is "weigate app show".
+type appShowCmd struct {
+	adminFlags
+	ID string `arg:"" help:"Id of the app."`
+}
+
+// Run prints an app and its recent events.
+func (c *appShowCmd) Run(s *invocation) error {
+	svc, closeStore, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	d, err := svc.App(s.ctx, c.ID)
+	if errors.Is(err, gateway.ErrNotFound) {
+		return withHint(fmt.Errorf("no app %s", printable(shorten(c.ID, 64))), "weigate app list")
+	}
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		out := struct {
+			App      appEntry                       `json:"app"`
+			Waiting  []requestEntry                 `json:"waiting"`
+			Events   []administration.ExportedEvent `json:"events"`
+			Failures []administration.ExportedEvent `json:"failures"`
+		}{newAppEntry(d.App), []requestEntry{}, exportEvents(d.Events), exportEvents(d.Failures)}
+		for _, w := range d.Waiting {
+			out.Waiting = append(out.Waiting, newRequestEntry(w.Request))
+		}
+		return s.out.printJSON(out)
+	}
+	rows := []string{cells("kind", string(d.Kind)), cells("name", d.Name)}
+	for _, each := range d.Settings {
+		rows = append(rows, cells(each.Key, each.Value))
+	}
+	rows = append(rows, cells("waiting", count(len(d.Waiting), "request", "requests")))
+	if err := s.out.printTable(cells("id", d.ID), rows); err != nil {
+		return err
+	}
+	s.out.printf("\nFor the other side:\n\n%s", strings.TrimRight(d.Snippet, "\n"))
+	s.out.printf("\nFailures:\n")
+	if err := printEvents(s, d.Failures); err != nil {
+		return err
+	}
+	s.out.printf("\nEvents:\n")
+	return printEvents(s, d.Events)
+}
+
+func exportEvents(events []gateway.Event) []administration.ExportedEvent {
+	out := []administration.ExportedEvent{}
+	for _, e := range events {
+		out = append(out, administration.ExportEvent(e))
+	}
+	return out
+}

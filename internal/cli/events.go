@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// eventsCmd is "weigate events".
+type eventsCmd struct {
+	adminFlags
+	CSV       bool   `name:"csv" help:"Print CSV for a spreadsheet program."`
+	User      string `placeholder:"ID" help:"Only events of this user."`
+	Kind      string `placeholder:"KIND" help:"Only this kind. --kinds lists all."`
+	App       string `placeholder:"ID" help:"Only events of this app."`
+	Actor     string `placeholder:"ID" help:"Only changes by this user id, \"command\", or \"key:\" and the id of an API key."`
+	Outcome   string `placeholder:"WORD" help:"Only this outcome, such as ok; \"!ok\" is every other."`
+	RequestID string `name:"request-id" placeholder:"ID" help:"Only events of this request."`
+	Since     moment `placeholder:"TIME" help:"From this time: 2026-09-01, \"2026-09-01 14:30\", or 24h before now."`
+	Until     moment `placeholder:"TIME" help:"Before this time."`
+	Before    int64  `placeholder:"EVENT" help:"Continue after this event: the next page."`
+	Limit     int    `default:"50" help:"Maximum number (${default}); 0 = all, with --json or --csv."`
+	Kinds     bool   `help:"List the kinds of events."`
+}
+
+// Run prints events, newest first.
+func (c *eventsCmd) Run(s *invocation) error {
+	if c.Kinds {
+		return c.printKinds(s)
+	}
+	if c.JSON && c.CSV {
+		return errors.New("--json and --csv cannot be combined")
+	}
+	export := c.JSON || c.CSV
+	if c.Limit < 0 || !export && (c.Limit == 0 || c.Limit > 500) {
+		return errors.New("--limit must be between 1 and 500; 0 with --json or --csv prints all")
+	}
+	svc, closeStore, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	q := gateway.EventQuery{
+		Kind: c.Kind, App: c.App, Actor: c.Actor, Outcome: c.Outcome, RequestID: c.RequestID,
+		Before: c.Before, Limit: c.Limit,
+	}
+	if q.Since, err = c.Since.in(s.zone); err != nil {
+		return err
+	}
+	if q.Until, err = c.Until.in(s.zone); err != nil {
+		return err
+	}
+	if q.UserID, err = c.userID(s, svc); err != nil {
+		return err
+	}
+	if export {
+		format := administration.JSONLines
+		if c.CSV {
+			format = administration.CSV
+		}
+		_, err := svc.ExportEvents(s.ctx, byCommand, s.out.out, format, q, c.Limit)
+		return err
+	}
+	events, err := svc.Events(s.ctx, q)
+	if err != nil {
+		return err
+	}
+	if err := printEvents(s, events); err != nil {
+		return err
+	}
+	if len(events) == q.Page() {
+		s.out.printf("\nThere may be more: --before %d", events[len(events)-1].ID)
+	}
+	return nil
+}
+
+var validUserID = regexp.MustCompile(`^[a-z2-7]{26}$`)
+
+// userID returns the user id of --user. An id is not looked up: events keep the ids of users who
+// were deleted or joined.
+func (c *eventsCmd) userID(s *invocation, svc *administration.Service) (string, error) {
+	if c.User == "" || validUserID.MatchString(c.User) {
+		return c.User, nil
+	}
+	user, err := findUser(s, svc, c.User)
+	return user.ID, err
+}
+
+func printEvents(s *invocation, events []gateway.Event) error {
+	const head = "TIME | KIND | OUTCOME | USER | BY | APP | METHOD | FROM | DETAIL"
+	return printList(s, false, events, "No events.", head, nil,
+		func(e gateway.Event) string {
+			return cells(s.formatInstant(e.At), e.Kind, e.Outcome, e.UserID, e.Actor, e.App, e.Method,
+				describeAddress(e.Address), e.Detail)
+		})
+}
+
+func describeAddress(masked string) string {
+	if administration.IsLocalAddress(masked) {
+		return masked + " (LAN)"
+	}
+	return masked
+}
+
+func (c *eventsCmd) printKinds(s *invocation) error {
+	type entry struct {
+		Kind     string `json:"kind"`
+		Category string `json:"category"`
+		Meaning  string `json:"meaning"`
+	}
+	return printList(s, c.JSON, administration.EventKinds(), "", "KIND | CATEGORY | MEANING",
+		func(k administration.EventKind) any { return entry{k.Kind, string(k.Category), k.Meaning} },
+		func(k administration.EventKind) string {
+			return fmt.Sprintf("%s\t%s\t%s", k.Kind, k.Category, k.Meaning)
+		})
+}

@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/errcode"
+)
+
+// healthCmd is "weigate health".
+type healthCmd struct {
+	adminFlags
+	Since moment `default:"24h" placeholder:"TIME" help:"Beginning of the period, at most 31 days ago (${default})."`
+}
+
+// Run prints how sign-ins, WeChat, the apps and the keys did. It reads counts, not events.
+func (c *healthCmd) Run(s *invocation) error {
+	svc, closeStore, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	since, err := c.Since.in(s.zone)
+	if err != nil {
+		return err
+	}
+	h, err := svc.Health(s.ctx, since, time.Now())
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return s.out.printJSON(newHealthEntry(h))
+	}
+	total := administration.SignIns{}
+	byMethod := map[string]administration.SignIns{}
+	for _, hour := range h.Hours {
+		total = sum(total, hour.Total)
+		for method, n := range hour.ByMethod {
+			byMethod[method] = sum(byMethod[method], n)
+		}
+	}
+	rows := []string{signInRow("all methods", total)}
+	for _, method := range h.Methods {
+		rows = append(rows, signInRow(method, byMethod[method]))
+	}
+	s.out.printf("Since %s:\n", s.formatTime(h.From))
+	if err := s.out.printTable("SIGN-INS | BEGUN | FINISHED | FAILED", rows); err != nil {
+		return err
+	}
+	s.out.printf("")
+	if err := s.out.printTable("WECHAT | ERRCODE | ANSWERS", wechatRows(h.WeChat)); err != nil {
+		return err
+	}
+	s.out.printf("")
+	if err := s.printProblems(h.Problems); err != nil {
+		return err
+	}
+	s.out.printf("")
+	return s.printAges(h)
+}
+
+func sum(a, b administration.SignIns) administration.SignIns {
+	return administration.SignIns{Began: a.Began + b.Began, Finished: a.Finished + b.Finished, Failed: a.Failed + b.Failed}
+}
+
+func signInRow(name string, n administration.SignIns) string {
+	return cells(name, fmt.Sprint(n.Began), fmt.Sprint(n.Finished), fmt.Sprint(n.Failed))
+}
+
+// wechatRows adds the answers of WeChat up: one row for each connector and errcode.
+func wechatRows(hours []administration.WeChatHour) []string {
+	type answer struct{ connector, errcode string }
+	counts := map[answer]int64{}
+	var order []answer
+	for _, h := range hours {
+		a := answer{h.Connector, h.Errcode}
+		if counts[a] == 0 {
+			order = append(order, a)
+		}
+		counts[a] += h.Count
+	}
+	slices.SortStableFunc(order, func(a, b answer) int { return int(counts[b] - counts[a]) })
+	var rows []string
+	for _, a := range order {
+		code := a.errcode
+		if code == "0" {
+			code = "0 (success)"
+		}
+		rows = append(rows, cells(a.connector, code, strconv.FormatInt(counts[a], 10)))
+	}
+	return rows
+}
+
+func (s *invocation) printProblems(problems []administration.Problem) error {
+	if len(problems) == 0 {
+		s.out.printf("No problems.")
+		return nil
+	}
+	var rows []string
+	for _, p := range problems {
+		rows = append(rows, cells(p.Source, p.Code, strconv.FormatInt(p.Count, 10), s.formatTime(p.LastAt), p.RequestID,
+			p.Detail))
+	}
+	if err := s.out.printTable("PROBLEM | CODE | COUNT | LAST | REQUEST | DETAIL", rows); err != nil {
+		return err
+	}
+	for _, p := range problems {
+		if code, err := strconv.Atoi(p.Code); err == nil && strings.HasPrefix(p.Source, "wechat:") {
+			s.out.printf("%s: %s", p.Code, errcode.Explain("en", code).Do)
+		}
+	}
+	return nil
+}
+
+// printAges prints what waits, and the keys.
+func (s *invocation) printAges(h administration.Health) error {
+	rows := []string{
+		cells("users who wait", strconv.Itoa(h.Waiting)),
+		cells("failed deliveries", strconv.Itoa(h.Undelivered)),
+	}
+	for _, k := range h.Keys {
+		rows = append(rows, cells("signing key "+k.ID, k.Alg+", "+k.State+", signs from "+s.formatTime(k.ActiveAt)))
+	}
+	if !h.MasterKeyAt.IsZero() {
+		rows = append(rows, cells("master key file", "written "+s.formatTime(h.MasterKeyAt)))
+	}
+	return s.out.printTable("STATE | ", rows)
+}
+
+type healthEntry struct {
+	From        time.Time        `json:"from"`
+	To          time.Time        `json:"to"`
+	Hours       []hourEntry      `json:"hours"`
+	WeChat      []wechatEntry    `json:"wechat"`
+	Apps        []appCountEntry  `json:"apps"`
+	Problems    []problemEntry   `json:"problems"`
+	Keys        []signingKeyItem `json:"keys"`
+	MasterKeyAt time.Time        `json:"master_key_at,omitzero"`
+	Waiting     int              `json:"waiting"`
+	Undelivered int              `json:"undelivered"`
+}
+
+type signInsEntry struct {
+	Began    int64 `json:"began"`
+	Finished int64 `json:"finished"`
+	Failed   int64 `json:"failed"`
+}
+
+type hourEntry struct {
+	At      time.Time               `json:"at"`
+	Total   signInsEntry            `json:"total"`
+	Methods map[string]signInsEntry `json:"methods"`
+}
+
+type wechatEntry struct {
+	At        time.Time `json:"at"`
+	Connector string    `json:"connector"`
+	Errcode   string    `json:"errcode"`
+	Count     int64     `json:"count"`
+}
+
+type appCountEntry struct {
+	App      string `json:"app"`
+	SignedIn int64  `json:"signed_in"`
+	Refused  int64  `json:"refused"`
+}
+
+type problemEntry struct {
+	Source    string    `json:"source"`
+	Code      string    `json:"code"`
+	FirstAt   time.Time `json:"first_at"`
+	LastAt    time.Time `json:"last_at"`
+	Count     int64     `json:"count"`
+	RequestID string    `json:"request_id"`
+	Detail    string    `json:"detail"`
+	Advice    string    `json:"advice"`
+}
+
+type signingKeyItem struct {
+	ID        string    `json:"id"`
+	Alg       string    `json:"alg"`
+	State     string    `json:"state"`
+	CreatedAt time.Time `json:"created_at"`
+	ActiveAt  time.Time `json:"active_at"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+}
+
+func newHealthEntry(h administration.Health) healthEntry {
+	out := healthEntry{
+		From: h.From, To: h.To, Hours: []hourEntry{}, WeChat: []wechatEntry{}, Apps: []appCountEntry{},
+		Problems: []problemEntry{}, Keys: []signingKeyItem{}, MasterKeyAt: h.MasterKeyAt.UTC(), Waiting: h.Waiting,
+		Undelivered: h.Undelivered,
+	}
+	for _, hour := range h.Hours {
+		entry := hourEntry{At: hour.At, Total: signInsEntry(hour.Total), Methods: map[string]signInsEntry{}}
+		for method, n := range hour.ByMethod {
+			entry.Methods[method] = signInsEntry(n)
+		}
+		out.Hours = append(out.Hours, entry)
+	}
+	for _, w := range h.WeChat {
+		out.WeChat = append(out.WeChat, wechatEntry(w))
+	}
+	for _, a := range h.Apps {
+		out.Apps = append(out.Apps, appCountEntry(a))
+	}
+	for _, p := range h.Problems {
+		out.Problems = append(out.Problems, problemEntry{
+			Source: p.Source, Code: p.Code, FirstAt: p.FirstAt.UTC(), LastAt: p.LastAt.UTC(), Count: p.Count,
+			RequestID: p.RequestID, Detail: p.Detail, Advice: p.Advice,
+		})
+	}
+	for _, k := range h.Keys {
+		out.Keys = append(out.Keys, signingKeyItem{
+			ID: k.ID, Alg: k.Alg, State: k.State, CreatedAt: k.CreatedAt.UTC(), ActiveAt: k.ActiveAt.UTC(),
+			ExpiresAt: k.ExpiresAt.UTC(),
+		})
+	}
+	return out
+}

@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// invitationCmd is "weigate invitation".
+type invitationCmd struct {
+	Create invitationCreateCmd `cmd:"" help:"Print a link that approves the users who open it in WeChat."`
+	List   invitationListCmd   `cmd:"" help:"List invitations, newest first."`
+	Show   invitationShowCmd   `cmd:"" help:"Show an invitation, and who used it when."`
+	Revoke invitationRevokeCmd `cmd:"" help:"Make a link unusable."`
+}
+
+// invitationCreateCmd is "weigate invitation create".
+type invitationCreateCmd struct {
+	adminFlags
+	App     []string `placeholder:"ID" help:"Apps that the link opens. Without it, users are approved for all apps."`
+	Group   []string `placeholder:"NAME" help:"Groups that users get."`
+	Uses    int      `default:"1" help:"How many users may use the link (${default}); 0 = any number."`
+	Expires span     `default:"7d" placeholder:"7d" help:"How long the link works (${default}, at most 365d)."`
+	Note    string   `placeholder:"TEXT" help:"For administrators: whom the link is for."`
+}
+
+// Run prints the link. The store keeps a hash of it only.
+func (c *invitationCreateCmd) Run(s *invocation) error {
+	svc, closeStore, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	i, link, err := svc.Invite(s.ctx, byCommand, administration.Invite{
+		Kind: gateway.InviteUser, Apps: c.App, Groups: c.Group, MaxUses: c.Uses, Note: c.Note,
+		Expires: time.Duration(c.Expires),
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printInvitation(s, i, link)
+	}
+	s.out.printf("Invitation %s: %s, %s.", i.ID, describeApps(i.Apps), describeUses(i))
+	return printLink(s, link, i.ExpiresAt)
+}
+
+// printInvitation prints a new invitation and its link as JSON.
+func printInvitation(s *invocation, i gateway.Invitation, link string) error {
+	return s.out.printJSON(struct {
+		Link       string          `json:"link"`
+		Invitation invitationEntry `json:"invitation"`
+	}{link, newInvitationEntry(i, time.Now())})
+}
+
+func describeApps(apps []string) string {
+	if len(apps) == 0 {
+		return "for all apps"
+	}
+	return "for " + strings.Join(apps, ", ")
+}
+
+func describeUses(i gateway.Invitation) string {
+	if i.MaxUses == 0 {
+		return fmt.Sprintf("used %s", count(i.Uses, "time", "times"))
+	}
+	return fmt.Sprintf("used %d of %s", i.Uses, count(i.MaxUses, "time", "times"))
+}
+
+// invitationListCmd is "weigate invitation list".
+type invitationListCmd struct {
+	adminFlags
+	Kind  string `enum:"any,user,admin,move" default:"any" help:"Only links of this kind: user, admin or move."`
+	Limit int    `default:"50" help:"Maximum number (${default}, at most 500)."`
+}
+
+// Run prints a table.
+func (c *invitationListCmd) Run(s *invocation) error {
+	svc, closeStore, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	if err := checkLimit(c.Limit); err != nil {
+		return err
+	}
+	q := gateway.InvitationQuery{Limit: c.Limit}
+	if c.Kind != "any" {
+		q.Kind = gateway.InvitationKind(c.Kind)
+	}
+	all, err := svc.Invitations(s.ctx, q)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	return printList(s, c.JSON, all, "No invitations.", "ID | KIND | STATE | USES | EXPIRES | CREATED BY | NOTE",
+		func(i gateway.Invitation) any { return newInvitationEntry(i, now) },
+		func(i gateway.Invitation) string {
+			return cells(i.ID, string(i.Kind), string(administration.StateOf(i, now)), describeUses(i),
+				s.formatTime(i.ExpiresAt), i.CreatedBy, shorten(i.Note, 40))
+		})
+}
+
+// invitationShowCmd is "weigate invitation show".
+type invitationShowCmd struct {
+	adminFlags
+	ID string `arg:"" help:"Id of the invitation, from weigate invitation list."`
+}
+
+// Run prints an invitation and its uses.
+func (c *invitationShowCmd) Run(s *invocation) error {
+	svc, closeStore, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	i, uses, err := svc.Invitation(s.ctx, c.ID)
+	if err != nil {
+		return invitationError(err)
+	}
+	if c.JSON {
+		out := []useEntry{}
+		for _, u := range uses {
+			out = append(out, useEntry{UserID: u.UserID, At: u.At.UTC()})
+		}
+		return s.out.printJSON(struct {
+			Invitation invitationEntry `json:"invitation"`
+			Uses       []useEntry      `json:"used_by"`
+		}{newInvitationEntry(i, time.Now()), out})
+	}
+	rows := []string{
+		cells("kind", string(i.Kind)), cells("state", string(administration.StateOf(i, time.Now()))),
+		cells("for user", i.UserID), cells("apps", strings.Join(i.Apps, ", ")), cells("groups", strings.Join(i.Groups, ", ")),
+		cells("note", i.Note), cells("created", s.formatTime(i.CreatedAt)+" by "+i.CreatedBy),
+		cells("expires", s.formatTime(i.ExpiresAt)), cells("uses", describeUses(i)),
+	}
+	for _, u := range uses {
+		rows = append(rows, cells("used by", u.UserID+" at "+s.formatInstant(u.At)))
+	}
+	return s.out.printTable(cells("id", i.ID), rows)
+}
+
+// invitationRevokeCmd is "weigate invitation revoke".
+type invitationRevokeCmd struct {
+	adminFlags
+	ID string `arg:"" help:"Id of the invitation, from weigate invitation list."`
+}
+
+// Run revokes an invitation. Users whom it approved stay approved.
+func (c *invitationRevokeCmd) Run(s *invocation) error {
+	svc, closeStore, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	if err := svc.RevokeInvitation(s.ctx, byCommand, c.ID); err != nil {
+		return invitationError(err)
+	}
+	if c.JSON {
+		return s.out.printJSON(map[string]string{"id": c.ID, "outcome": "ok"})
+	}
+	s.out.printf("%s  revoked", c.ID)
+	return nil
+}
+
+func invitationError(err error) error {
+	if errors.Is(err, gateway.ErrNotFound) {
+		return withHint(errors.New("no such invitation"), "weigate invitation list")
+	}
+	return err
+}
+
+// checkLimit returns an error for a limit that is not a number of rows.
+func checkLimit(limit int) error {
+	if limit < 1 || limit > 500 {
+		return errors.New("--limit must be between 1 and 500")
+	}
+	return nil
+}

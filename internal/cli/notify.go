@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// notifyCmd is "weigate notify": messages to administrators, and sign-outs to apps.
+type notifyCmd struct {
+	Test  notifyTestCmd  `cmd:"" help:"Queue a test message to an entry below notify."`
+	List  notifyListCmd  `cmd:"" help:"List what was sent, or has to be sent, newest first."`
+	Retry notifyRetryCmd `cmd:"" help:"Queue a failed delivery again."`
+}
+
+// notifyTestCmd is "weigate notify test".
+type notifyTestCmd struct {
+	adminFlags
+	Name string `arg:"" help:"Name of an entry below notify in the configuration."`
+}
+
+// Run queues a message. The gateway sends it; weigate notify list shows the result.
+func (c *notifyTestCmd) Run(s *invocation) error {
+	svc, closeStore, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	err = svc.TestNotice(s.ctx, byCommand, c.Name)
+	var field *administration.FieldError
+	switch {
+	case errors.Is(err, administration.ErrNotConfigured):
+		return withHint(errors.New("no notifications are configured"), "add notify to the configuration")
+	case errors.As(err, &field):
+		return withHint(err, "configured: %s", strings.Join(svc.Notices(), ", "))
+	case err != nil:
+		return err
+	}
+	if c.JSON {
+		return s.out.printJSON(map[string]string{"name": c.Name, "outcome": "ok"})
+	}
+	s.out.printf("Queued for %s. The running gateway sends it: weigate notify list --target %s", c.Name, c.Name)
+	return nil
+}
+
+// notifyListCmd is "weigate notify list".
+type notifyListCmd struct {
+	adminFlags
+	Kind   string `enum:"any,logout,notification" default:"any" help:"Only sign-outs or notifications."`
+	State  string `enum:"any,waiting,sent,failed" default:"any" help:"Only this state."`
+	Target string `placeholder:"NAME" help:"Only this entry below notify, or this app."`
+	Limit  int    `default:"50" help:"Maximum number (${default}, at most 500)."`
+	Before int64  `placeholder:"ID" help:"Continue after this delivery: the next page."`
+}
+
+// Run prints a table.
+func (c *notifyListCmd) Run(s *invocation) error {
+	svc, closeStore, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	if err := checkLimit(c.Limit); err != nil {
+		return err
+	}
+	q := gateway.DeliveryQuery{Target: c.Target, Before: c.Before, Limit: c.Limit}
+	if c.Kind != "any" {
+		q.Kind = gateway.DeliveryKind(c.Kind)
+	}
+	if c.State != "any" {
+		q.State = gateway.DeliveryState(c.State)
+	}
+	all, err := svc.Deliveries(s.ctx, q)
+	if err != nil {
+		return err
+	}
+	const head = "ID | KIND | TARGET | STATE | CREATED | NEXT | ATTEMPTS | LAST ERROR"
+	return printList(s, c.JSON, all, "No deliveries.", head,
+		func(d gateway.Delivery) any { return newDeliveryEntry(d) },
+		func(d gateway.Delivery) string {
+			next := "-"
+			if d.State == gateway.DeliveryWaiting {
+				next = s.formatInstant(d.NextAt)
+			}
+			return cells(strconv.FormatInt(d.ID, 10), string(d.Kind), d.Target, string(d.State), s.formatInstant(d.CreatedAt),
+				next, strconv.Itoa(d.Attempts), shorten(d.LastError, 60))
+		})
+}
+
+// notifyRetryCmd is "weigate notify retry".
+type notifyRetryCmd struct {
+	adminFlags
+	ID int64 `arg:"" help:"Id of the delivery, from weigate notify list."`
+}
+
+// Run queues a failed delivery again.
+func (c *notifyRetryCmd) Run(s *invocation) error {
+	svc, closeStore, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	err = svc.RetryDelivery(s.ctx, byCommand, c.ID)
+	if errors.Is(err, gateway.ErrNotFound) {
+		return withHint(fmt.Errorf("delivery %d has not failed, or does not exist", c.ID),
+			"weigate notify list --state failed")
+	}
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return s.out.printJSON(map[string]any{"id": c.ID, "outcome": "ok"})
+	}
+	s.out.printf("%d  queued again", c.ID)
+	return nil
+}
