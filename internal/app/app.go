@@ -56,6 +56,7 @@ type App struct {
 	store       gateway.Store // Options.Store in a wrapper that counts codes and tokens for Options.Metrics
 	signingKeys *keys.Set
 	limits      *limit.Limiter // a reload keeps what it has counted
+	notices     *notices
 	readiness   readiness
 
 	// A reload replaces these two.
@@ -82,15 +83,24 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	limits := limit.NewLimiter(o.Metrics.Limited)
+	store := o.Metrics.Tokens(o.Store)
+	notices, err := newNotices(o, store, limits)
+	if err != nil {
+		return nil, err
+	}
 	signingKeys, err := keys.OpenSet(ctx, keys.SetConfig{
 		Store: o.Store, Sealer: o.Sealer, Keep: KeepReplacedKeys(o.Config), Now: o.Now, Logger: o.Logger,
+		Replaced: func(ctx context.Context) {
+			notices.notifier.Notify(ctx, gateway.Notice{Kind: gateway.NoticeKeyRotated, At: o.Now()})
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("app: signing keys: %w", err)
 	}
 	a := &App{
-		options: o, signingKeys: signingKeys, store: o.Metrics.Tokens(o.Store), draining: make(chan struct{}),
-		limits: limit.NewLimiter(o.Metrics.Limited),
+		options: o, signingKeys: signingKeys, store: store, draining: make(chan struct{}), limits: limits,
+		notices: notices,
 	}
 	if err := a.Reload(o.Config); err != nil {
 		return nil, err
@@ -99,6 +109,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.stopBackground = stop
 	a.background.Go(func() { signingKeys.Run(background) })
 	a.background.Go(func() { a.deleteExpiredRows(background) })
+	a.background.Go(func() { notices.run(background) })
 	return a, nil
 }
 
@@ -127,6 +138,11 @@ func (a *App) Reload(c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	settings, err := notifySettings(c)
+	if err != nil {
+		return err
+	}
+	a.notices.notifier.Set(settings)
 	a.signingKeys.SetKeep(KeepReplacedKeys(c))
 	a.keepEvents.Store(int64(c.Events.Keep))
 	a.handler.Store(&h)
@@ -222,16 +238,19 @@ func (a *App) observeSignIn(_ context.Context, e flow.Event) {
 	switch e.Outcome {
 	case flow.EventStarted:
 		a.options.Metrics.SignInBegan(method)
+		a.notices.countSignIn(method, e.Outcome)
 	case flow.EventRepeat, flow.EventLost:
 		// A repeated callback was counted the first time. A lost callback belongs to no flow (a sign-in
 		// in progress of the browser), so it ends no sign-in.
 	default:
 		a.options.Metrics.SignInEnded(method, e.Outcome)
+		a.notices.countSignIn(method, e.Outcome)
 	}
 }
 
 // observeScan counts the sign-ins of package scan.
 func (a *App) observeScan(_ context.Context, o scan.Observation) {
+	a.notices.countSignIn(scan.Method, o.Outcome)
 	if o.Outcome == flow.EventStarted {
 		a.options.Metrics.SignInBegan(scan.Method)
 		return
@@ -241,14 +260,30 @@ func (a *App) observeScan(_ context.Context, o scan.Observation) {
 
 func (a *App) observeOIDC(o oidc.Observation) {
 	a.options.Metrics.OIDC(o.Endpoint, o.Grant, o.App, o.Outcome)
+	switch {
+	case o.Outcome == "invalid_client":
+		a.notices.wrongSecret(o.App)
+	case o.Endpoint == "token" && o.Grant == "authorization_code",
+		o.Endpoint == "authorize" && o.Outcome == "access_denied":
+		a.notices.countApp(o.App, o.Outcome)
+	}
 }
 
 func (a *App) observeRelay(o relay.Observation) {
 	a.options.Metrics.Relay(o.Endpoint, o.App, o.Outcome)
+	switch {
+	case o.Outcome == "40125" || o.Outcome == "40001" && o.Endpoint == "access_token":
+		a.notices.wrongSecret(o.App)
+	case o.Endpoint == "access_token", o.Outcome == "refused", o.Outcome == "blocked":
+		a.notices.countApp(o.App, o.Outcome)
+	}
 }
 
 func (a *App) observeForwardAuth(o forwardauth.Observation) {
 	a.options.Metrics.ForwardAuth(o.Endpoint, o.App, o.Outcome)
+	if o.Endpoint == "finish" || o.Outcome == "refused" || o.Outcome == "blocked" {
+		a.notices.countApp(o.App, o.Outcome)
+	}
 }
 
 // logSessionError logs that the store did not record the use of a session. The request continues.

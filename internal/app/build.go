@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -215,8 +216,9 @@ func (a *App) connectors(c *config.Config) []signin.Connector {
 		if a.options.Transport != nil {
 			client.HTTPClient = &http.Client{Transport: a.options.Transport}
 		}
-		if a.options.Metrics != nil {
-			client.OnCall = a.options.Metrics.WeChat
+		client.OnCall = func(ctx context.Context, call wechat.Call) {
+			a.options.Metrics.WeChat(ctx, call)
+			a.notices.countWeChat(ctx, conn.Name, call)
 		}
 		out = append(out, signin.Connector{
 			Name: conn.Name, Website: conn.Kind == config.Website, Client: client, AnyBrowser: conn.AnyBrowser,

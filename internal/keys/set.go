@@ -25,6 +25,10 @@ type SetConfig struct {
 	Reload time.Duration    // how often Run reads the store; 0 = 10 s
 	Now    func() time.Time // nil = time.Now
 	Logger *slog.Logger     // nil discards
+
+	// Replaced is called when this process has created a key that will replace another one. It must
+	// not call methods of the Set. nil = nobody.
+	Replaced func(context.Context)
 }
 
 // Set is the set of signing keys. All replicas with the same store have the same keys. The keys are
@@ -260,6 +264,9 @@ func (s *Set) create(ctx context.Context, snap *snapshot, alg string, active tim
 		return fmt.Errorf("keys: store the new %s key: %w", alg, err)
 	}
 	s.cfg.Logger.InfoContext(ctx, "signing key created", "key", kid, "slot", key.Slot, "signs_from", active)
+	if s.cfg.Replaced != nil && snap.newest(alg, s.cfg.Now()) != nil {
+		s.cfg.Replaced(ctx)
+	}
 	return nil
 }
 

@@ -16,6 +16,7 @@
 //	weigate_tokens_issued_total{kind}              codes, access tokens, refresh tokens
 //	weigate_store_operations_total{operation,outcome}
 //	weigate_store_operation_seconds{operation}
+//	weigate_deliveries_total{kind,target,outcome}  attempts to notify administrators and apps
 //	weigate_limited_total{limit}                   bounds of package limit that were reached
 //	weigate_http_requests_total{route,method,status}
 //	weigate_http_request_seconds{route}
@@ -40,6 +41,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -60,6 +62,7 @@ type Metrics struct {
 	storeCalls    *prometheus.CounterVec
 	storeTime     *prometheus.HistogramVec
 	limited       *prometheus.CounterVec
+	deliveries    *prometheus.CounterVec
 	requests      *prometheus.CounterVec
 	requestTime   *prometheus.HistogramVec
 }
@@ -108,6 +111,8 @@ func New() *Metrics {
 		storeCalls: counter("store_operations_total", "Operations of the store.", "operation", "outcome"),
 		storeTime: histogram("store_operation_seconds", "Duration of one operation of the store.", storeBuckets,
 			"operation"),
+		deliveries: counter("deliveries_total", "Attempts to send a notice or a logout token.",
+			"kind", "target", "outcome"),
 		limited:     counter("limited_total", "Requests and other events beyond a limit, by the name of the limit.", "limit"),
 		requests:    counter("http_requests_total", "HTTP requests by route.", "route", "method", "status"),
 		requestTime: histogram("http_request_seconds", "Duration of an HTTP request.", networkBuckets, "route"),
@@ -262,6 +267,14 @@ func forwardAuthOutcomes() []string {
 	return []string{"ok", "preflight", "sign_in", "not_signed_in", "waiting", "profile", "refused", "blocked",
 		"wrong_method", "no_openid", "no_unionid", "subject_taken", "unknown_host", "bad_request",
 		"token_not_for_this_browser", "token_expired_or_spent", "denied", "busy", "fault"}
+}
+
+// Delivery counts one attempt to send something. target is the id of an app or the name of an entry
+// below notify, so the configuration limits its values.
+func (m *Metrics) Delivery(kind gateway.DeliveryKind, target, outcome string) {
+	if m != nil {
+		m.deliveries.WithLabelValues(string(kind), target, outcome).Inc()
+	}
 }
 
 // Limited counts an event that a bound of package limit refused. name is the name of the bound.

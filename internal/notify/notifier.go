@@ -138,12 +138,28 @@ func (n *Notifier) Notify(ctx context.Context, notice gateway.Notice) {
 	n.enqueue(ctx, queued{notice: notice})
 }
 
-// Test queues a test message for a receiver. gateway.ErrNotFound when there is no such receiver.
+// Test stores a test message for a receiver. gateway.ErrNotFound when there is no such receiver.
 func (n *Notifier) Test(ctx context.Context, name string) error {
 	if _, found := n.receiver(name); !found {
 		return gateway.ErrNotFound
 	}
-	n.enqueue(ctx, queued{notice: gateway.Notice{Kind: noticeTest, At: n.cfg.Now()}, target: name})
+	return n.add(ctx, queued{notice: gateway.Notice{Kind: noticeTest, At: n.cfg.Now()}, target: name})
+}
+
+// Add stores a notice before it returns. It is for commands, which end afterwards.
+func (n *Notifier) Add(ctx context.Context, notice gateway.Notice) error {
+	return n.add(ctx, queued{notice: notice})
+}
+
+func (n *Notifier) add(ctx context.Context, q queued) error {
+	batch := n.deliveries(q, nil)
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := n.cfg.Store.AddDeliveries(ctx, batch...); err != nil {
+		return err
+	}
+	n.cfg.Wake(batch[0].NextAt)
 	return nil
 }
 
