@@ -8,6 +8,7 @@ import (
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -32,6 +33,11 @@ type healthPage struct {
 type problemRow struct {
 	administration.Problem
 	Place string // what has the problem
+}
+
+// Explain returns the advice about the problem. The template calls it.
+func (p problemRow) Explain(texts lang.Texts) (string, error) {
+	return explain(texts, p.Source, p.Code)
 }
 
 // errcodeRow counts the answers with one errcode in the period.

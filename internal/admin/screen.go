@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/errcode"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/web"
@@ -115,8 +117,19 @@ func (s *screen) Days(n int) (string, error) {
 	return s.texts.Text("days", "n", n)
 }
 
-// Advice returns the key of the advice about an errcode of WeChat.
-func (s *screen) Advice(errcode string) string { return administration.Advice("wechat:", errcode) }
+// Explain returns what an errcode of WeChat means, whose side it is on, and what to do.
+func (s *screen) Explain(code string) (string, error) { return explain(s.texts, "wechat:", code) }
+
+// explain returns the advice about a problem.
+func explain(texts lang.Texts, source, code string) (string, error) {
+	advice := administration.Advice(source, code)
+	if number, found := strings.CutPrefix(advice, "wechat."); found {
+		if n, err := strconv.Atoi(number); err == nil {
+			return errcode.Explain(texts.Lang, n).Text, nil
+		}
+	}
+	return texts.Text("advice." + advice)
+}
 
 // Join returns the elements of a list in the punctuation of the language, without characters that
 // could change the page.

@@ -50,6 +50,7 @@ type Explanation struct {
 	Side     Side   // "" = unknown
 	SideName string // in the language; "" = unknown
 	Do       string // what to do next
+	Text     string // all of it as one paragraph
 }
 
 // Explain returns the meaning of an errcode. For an unknown errcode, it returns a text that says
@@ -59,11 +60,15 @@ func Explain(language string, code int) Explanation {
 	for side, codes := range sides() {
 		if slices.Contains(codes, code) {
 			key := strconv.Itoa(code)
-			return Explanation{What: t.MustText(key + ".what"), Side: side, SideName: t.MustText("side." + string(side)),
+			e := Explanation{What: t.MustText(key + ".what"), Side: side, SideName: t.MustText("side." + string(side)),
 				Do: t.MustText(key + ".do")}
+			e.Text = t.MustText("text", "what", e.What, "side", e.SideName, "do", e.Do)
+			return e
 		}
 	}
-	return Explanation{What: t.MustText("other.what"), Do: t.MustText("other.do")}
+	e := Explanation{What: t.MustText("other.what"), Do: t.MustText("other.do")}
+	e.Text = t.MustText("text.other", "what", e.What, "do", e.Do)
+	return e
 }
 
 // Codes returns the errcodes that have texts, sorted.

@@ -59,6 +59,19 @@ func TestErrcodesOfTheLibraryAreExplained(t *testing.T) {
 	}
 }
 
+func TestExplanationAsText(t *testing.T) {
+	t.Parallel()
+	const want = "The appid is missing in the request. Cause: this installation. " +
+		"Check the appid of the connector, and proxies between this server and WeChat."
+	if got := errcode.Explain(lang.English, 41002).Text; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	const chinese = "微信系统繁忙。问题所在：微信。一般无需处理。如果持续一小时以上，请查看公众平台的公告。"
+	if got := errcode.Explain(lang.Chinese, -1).Text; got != chinese {
+		t.Errorf("got %q, want %q", got, chinese)
+	}
+}
+
 func TestUnknownErrcode(t *testing.T) {
 	t.Parallel()
 	e := errcode.Explain(lang.English, 12345)
