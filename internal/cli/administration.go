@@ -35,7 +35,12 @@ func (c adminFlags) service(s *invocation) (svc *administration.Service, closeSt
 	if err != nil {
 		return nil, nil, err
 	}
-	svc, err = app.NewAdministration(conf, app.AdministrationOptions{Store: store})
+	options := app.AdministrationOptions{Store: store}
+	notifier, err := app.NewNotifier(conf, store)
+	if err == nil {
+		options.TestNotice = notifier.Test
+		svc, err = app.NewAdministration(conf, options)
+	}
 	if err != nil {
 		store.Close()
 		return nil, nil, err
