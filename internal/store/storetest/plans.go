@@ -199,7 +199,7 @@ func InsertStatements(series string, hash func(text string) string) []string {
 			SELECT 'key' || i, ` + hash("key") + `, '', '[]', 'command', i, CASE i % 20 WHEN 0 THEN i ELSE 0 END, 0,
 				CASE i % 20 WHEN 0 THEN i ELSE 0 END` + fromSeries,
 		`INSERT INTO deliveries (kind, target, user_id, session_id, subject, state, created_at, next_at, attempts, last_error)
-			SELECT CASE i % 200 WHEN 0 THEN 'notification' ELSE 'logout' END, 'app' || (i % 500), 'user' || i, '', '',
+			SELECT 'kind' || (i % 500), 'app' || (i % 500), 'user' || i, '', '',
 				CASE i % 50 WHEN 0 THEN 'waiting' WHEN 1 THEN 'failed' ELSE 'sent' END, i, i, 0, ''` + fromSeries,
 		`INSERT INTO app_sessions (session, app, session_id, user_id, subject, created_at)
 			SELECT ` + hash("session") + `, 'wiki', 'sid' || i, 'user' || i, 'user' || i, i` + fromSeries,

@@ -78,6 +78,11 @@ func Run(t *testing.T, subject Subject) {
 		{"events", eventCases},
 		{"access requests", requestCases},
 		{"administration", administrationCases},
+		{"merging", mergeCases},
+		{"invitations", invitationCases},
+		{"API keys", apiKeyCases},
+		{"session ends", sessionEndCases},
+		{"deliveries", deliveryCases},
 		{"upkeep", upkeepCases},
 		{"processes", processCases},
 	} {

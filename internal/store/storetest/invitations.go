@@ -1,0 +1,279 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// newInvitation returns an invitation that is found by hash(id) and expires an hour after noon.
+func newInvitation(id string, kind gateway.InvitationKind, maxUses int) gateway.Invitation {
+	return gateway.Invitation{ID: id, Hash: hash(id), Kind: kind, CreatedBy: gateway.ActorCommand, CreatedAt: noon,
+		ExpiresAt: after(time.Hour), MaxUses: maxUses}
+}
+
+// invite stores an invitation.
+func (f *fixture) invite(i gateway.Invitation) {
+	f.t.Helper()
+	wantNoError(f.t, f.store.CreateInvitation(f.t.Context(), i, gateway.Event{At: noon, Kind: "invited"}))
+}
+
+// redeem uses the invitation with an id, and returns the user, whether a use was counted, and the
+// error.
+func (f *fixture) redeem(id, userID string) (gateway.User, bool, error) {
+	return f.store.RedeemInvitation(f.t.Context(), gateway.InvitationRedemption{Hash: hash(id), UserID: userID, Now: noon,
+		Event: gateway.Event{Kind: "invitation_used"}})
+}
+
+// wantUses fails the test unless this many uses of the invitation are counted and listed.
+func (f *fixture) wantUses(id string, want int) {
+	f.t.Helper()
+	i, err := f.store.InvitationByID(f.t.Context(), id)
+	wantNoError(f.t, err)
+	uses, err := f.store.InvitationUses(f.t.Context(), id, 0)
+	wantNoError(f.t, err)
+	if i.Uses != want || len(uses) != want {
+		f.t.Fatalf("%d uses are counted and %d listed, want %d", i.Uses, len(uses), want)
+	}
+}
+
+// invitationCases test invitations, which let people in.
+var invitationCases = []testCase{
+	{
+		name:   "fifty users at once use a link for three three times",
+		reason: "pretalx/pretalx#2393, azrtydxb/kryton#8: a link was used more often than allowed",
+		run: func(t *testing.T, f *fixture) {
+			i := newInvitation("link", gateway.InviteUser, 3)
+			i.Groups = []string{"guests"}
+			f.invite(i)
+			var users []string
+			for n := range 50 {
+				users = append(users, f.addPending(fmt.Sprint("o", n)).ID)
+			}
+			stores, results := f.handles(), counter{}
+			concurrently(50, func(n int) {
+				_, used, err := stores[n%2].RedeemInvitation(t.Context(), gateway.InvitationRedemption{Hash: hash("link"),
+					UserID: users[n], Now: noon, Event: gateway.Event{Kind: "invitation_used"}})
+				results.add(fmt.Sprint(used, " ", errorName(err)))
+			})
+			results.want(t, "uses", map[string]int{"true ok": 3, "false expired": 47})
+			f.wantUses("link", 3)
+			wantEqual(t, "approved", len(f.searchUsers(gateway.UserSearch{Status: gateway.Active, Group: "guests"})), 3)
+			wantEqual(t, "events", len(f.listEvents(gateway.EventQuery{Kind: "invitation_used"})), 3)
+		},
+	},
+	{
+		name:   "fifty browsers at once make one administrator of an administrator's link",
+		reason: "nginx-ui CVE-2026-42221: the first visitor, or the fastest, became administrator",
+		run: func(t *testing.T, f *fixture) {
+			f.invite(newInvitation("link", gateway.InviteAdmin, 1))
+			stores, results := f.handles(), counter{}
+			concurrently(50, func(n int) {
+				r := gateway.InvitationRedemption{Hash: hash("link"), Now: noon, Event: gateway.Event{Kind: "invitation_used"}}
+				if n%2 == 0 {
+					user, _, err := f.store.RecordSignIn(t.Context(), mainConnector.signIn(noon, fmt.Sprint("o", n), ""))
+					if err != nil {
+						t.Error(err)
+					}
+					r.UserID = user.ID
+				} else {
+					session := newSession("", fmt.Sprint("s", n))
+					session.Method = gateway.MethodLink
+					r.WithoutWeChat = &session
+				}
+				_, used, err := stores[n/2%2].RedeemInvitation(t.Context(), r)
+				results.add(fmt.Sprint(used, " ", errorName(err)))
+			})
+			results.want(t, "uses", map[string]int{"true ok": 1, "false expired": 49})
+			n, err := f.store.CountAdmins(t.Context())
+			wantNoError(t, err)
+			wantEqual(t, "administrators", n, 1)
+		},
+	},
+	{
+		name:   "a link that cannot be used is refused at its use, with every reason",
+		reason: "authentik CVE-2025-64708: expired links worked until a cleaner came; ToolJet/ToolJet#16229",
+		run: func(t *testing.T, f *fixture) {
+			boss, other := f.addUser("boss"), f.addUser("other")
+			f.makeAdmin(boss.ID)
+			f.makeAdmin(other.ID)
+			for id, by := range map[string]string{"by boss": boss.ID, "by key": gateway.ActorKeyPrefix + "k1", "by nobody": "x",
+				"expired": "command", "revoked": "command", "good": "command"} {
+				i := newInvitation(id, gateway.InviteUser, 0)
+				i.CreatedBy = by
+				if id == "expired" {
+					i.ExpiresAt = noon
+				}
+				f.invite(i)
+			}
+			wantNoError(t, f.store.RevokeInvitation(t.Context(), "revoked", noon, gateway.Event{At: noon, Kind: "revoked"}))
+			wantNoError(t, f.store.RevokeInvitation(t.Context(), "revoked", noon, gateway.Event{At: noon, Kind: "revoked"}))
+			wantError(t, f.store.RevokeInvitation(t.Context(), "no", noon, gateway.Event{}), gateway.ErrNotFound)
+			usable := func(id string) string {
+				i, err := f.store.Invitation(t.Context(), hash(id), noon)
+				if err == nil || errorName(err) == "expired" {
+					wantEqual(t, "invitation", i.ID, id)
+				}
+				if _, used, redeemErr := f.redeem(id, f.addPending("p "+id+gateway.NewID()).ID); used != (err == nil) ||
+					errorName(redeemErr) != errorName(err) {
+					t.Fatalf("%s: Invitation returned %v, and RedeemInvitation %v, %v", id, err, used, redeemErr)
+				}
+				return errorName(err)
+			}
+			key := gateway.APIKey{ID: "k1", Hash: hash("k1"), CreatedBy: other.ID, CreatedAt: noon}
+			wantNoError(t, f.store.CreateAPIKey(t.Context(), key, gateway.Event{}))
+			for id, want := range map[string]string{"by boss": "ok", "by key": "ok", "by nobody": "expired",
+				"expired": "expired", "revoked": "expired", "good": "ok", "unknown": "not found"} {
+				wantEqual(t, id, usable(id), want)
+			}
+			f.updateUser(boss.ID, noon, func(u *gateway.User) error { u.Admin = false; return nil })
+			wantEqual(t, "by a former administrator", usable("by boss"), "expired")
+			wantNoError(t, f.store.RevokeAPIKey(t.Context(), "k1", noon, gateway.Event{}))
+			wantEqual(t, "by a revoked key", usable("by key"), "expired")
+		},
+	},
+	{
+		name:   "a link gives what its row says, once, and nothing to who has it",
+		reason: "authentik CVE-2022-23555; QuantumNous/new-api#6305: an existing account used the link up",
+		run: func(t *testing.T, f *fixture) {
+			i := newInvitation("link", gateway.InviteUser, 0)
+			i.Apps, i.Groups = []string{"wiki"}, []string{"guests"}
+			f.invite(i)
+			wantError(t, f.store.CreateInvitation(t.Context(), i, gateway.Event{}), gateway.ErrConflict)
+			u := f.addPending("o1")
+			f.requestAccess(u.ID, "wiki", 0)
+			got, used, err := f.redeem("link", u.ID)
+			wantNoError(t, err)
+			wantEqual(t, "user", fmt.Sprint(used, " ", got.Status, " ", got.AllowedApps, got.Groups),
+				"true pending [wiki] [guests]")
+			wantEqual(t, "request", f.requestStates(u.ID), "wiki approved")
+			_, used, err = f.redeem("link", u.ID)
+			wantNoError(t, err)
+			wantEqual(t, "used again", used, false)
+			has := f.addUser("o2")
+			f.updateUser(has.ID, noon, func(u *gateway.User) error {
+				u.AllowedApps, u.Groups = []string{"wiki"}, []string{"guests", "staff"}
+				return nil
+			})
+			_, used, err = f.redeem("link", has.ID)
+			wantNoError(t, err)
+			wantEqual(t, "used by who has it", used, false)
+			blocked := f.addUser("o3")
+			f.block(blocked.ID)
+			_, _, err = f.redeem("link", blocked.ID)
+			wantError(t, err, gateway.ErrBlocked)
+			f.wantUses("link", 1)
+			f.invite(newInvitation("all", gateway.InviteUser, 1))
+			got, _, err = f.redeem("all", u.ID)
+			wantNoError(t, err)
+			wantEqual(t, "all apps", got.Status, gateway.Active)
+			e := f.listEvents(gateway.EventQuery{Kind: "invitation_used"})[0]
+			if e.UserID != u.ID || e.At != noon || e.Detail != "approved for all apps; invitation all of command" {
+				t.Fatalf("event %+v", e)
+			}
+			joined := f.recordSignIn(mainConnector.signIn(noon, "o1", "u9"))
+			wantEqual(t, "user", joined.ID, u.ID)
+		},
+	},
+	{
+		name:   "an administrator's link is bound to its user, and to its one use without WeChat",
+		reason: "fleetdm/fleet CVE-2026-34389: a link for one worked for another",
+		run: func(t *testing.T, f *fixture) {
+			owner, other := f.addUser("o1"), f.addUser("o2")
+			i := newInvitation("link", gateway.InviteAdmin, 1)
+			i.UserID = owner.ID
+			f.invite(i)
+			_, _, err := f.redeem("link", other.ID)
+			wantError(t, err, gateway.ErrConflict)
+			r := gateway.InvitationRedemption{Hash: hash("link"), Now: noon, Event: gateway.Event{Kind: "invitation_used"}}
+			session := newSession("", "s1")
+			r.WithoutWeChat = &session
+			user, used, err := f.store.RedeemInvitation(t.Context(), r)
+			wantNoError(t, err)
+			wantEqual(t, "user", fmt.Sprint(user.ID == owner.ID, user.Admin, used), "true true true")
+			wantEqual(t, "session", f.getSession(hash("s1"), noon).UserID, owner.ID)
+			session = newSession("", "s2")
+			_, _, err = f.store.RedeemInvitation(t.Context(), r)
+			wantError(t, err, gateway.ErrExpired)
+			_, err = f.store.Session(t.Context(), hash("s2"), noon)
+			wantError(t, err, gateway.ErrNotFound)
+			f.wantUses("link", 1)
+			f.invite(newInvitation("users", gateway.InviteUser, 0))
+			r.Hash = hash("users")
+			_, _, err = f.store.RedeemInvitation(t.Context(), r)
+			wantError(t, err, gateway.ErrNotFound)
+		},
+	},
+	{
+		name:   "a user moves to another WeChat account, and the old account is out",
+		reason: "the phone with the old account may be lost",
+		run: func(t *testing.T, f *fixture) {
+			user := f.recordSignIn(mainConnector.signIn(noon, "old", "u1"))
+			f.recordSignIn(siteConnector.signIn(noon, "old-site", "u1"))
+			f.updateUser(user.ID, noon, func(u *gateway.User) error { u.Admin, u.Groups = true, []string{"staff"}; return nil })
+			f.pinSubject(user.ID, "wiki", "sub", noon)
+			f.addSession(user.ID, "s1")
+			f.addGrant(user.ID, "wiki", "g1")
+			i := newInvitation("link", gateway.InviteMove, 1)
+			i.UserID = user.ID
+			f.invite(i)
+			fresh := f.recordSignIn(mainConnector.signIn(after(time.Minute), "new", "u2"))
+			f.addSession(fresh.ID, "s2")
+			moved, used, err := f.redeem("link", fresh.ID)
+			wantNoError(t, err)
+			wantEqual(t, "user", fmt.Sprint(used, moved.ID == user.ID, moved.Admin, moved.Groups), "true true true [staff]")
+			wantEqual(t, "sessions", len(f.listSessions(user.ID, noon)), 0)
+			wantEqual(t, "grant", f.getGrant("grant-g1").Live(noon), false)
+			wantEqual(t, "the new account", f.recordSignIn(mainConnector.signIn(after(time.Hour), "new", "u2")).ID, user.ID)
+			wantEqual(t, "subject", f.pinSubject(user.ID, "wiki", "other", noon), "sub")
+			for _, signIn := range []gateway.SignIn{mainConnector.signIn(after(time.Hour), "old", "u1"),
+				siteConnector.signIn(after(time.Hour), "old-site", "u1")} {
+				if f.recordSignIn(signIn).ID == user.ID {
+					t.Fatal("the old account still signs the user in")
+				}
+			}
+			f.wantUses("link", 1)
+		},
+	},
+	{
+		name:   "links are listed newest first, in pages, until they are swept",
+		reason: "an administrator looks for a link of last week",
+		run: func(t *testing.T, f *fixture) {
+			for n := range 5 {
+				i := newInvitation(fmt.Sprint("i", n), []gateway.InvitationKind{gateway.InviteUser, gateway.InviteAdmin}[n%2], 1)
+				i.CreatedAt = after(time.Duration(n/2) * time.Second) // two have one time
+				f.invite(i)
+			}
+			f.invite(newInvitation("used", gateway.InviteUser, 1))
+			_, _, err := f.redeem("used", f.addPending("o1").ID)
+			wantNoError(t, err)
+			got := ""
+			for q := (gateway.InvitationQuery{Limit: 2}); ; {
+				page, err := f.store.Invitations(t.Context(), q)
+				wantNoError(t, err)
+				if len(page) == 0 {
+					break
+				}
+				for _, i := range page {
+					got += i.ID + " "
+				}
+				last := page[len(page)-1]
+				q.Before, q.BeforeID = last.CreatedAt, last.ID
+			}
+			wantEqual(t, "links", got, "i4 i3 i2 used i1 i0 ")
+			for _, limit := range extremes {
+				all, err := f.store.Invitations(t.Context(), gateway.InvitationQuery{Limit: limit, Kind: gateway.InviteAdmin})
+				wantNoError(t, err)
+				wantEqual(t, "administrators' links", len(all), 2)
+				uses, err := f.store.InvitationUses(t.Context(), "used", limit)
+				wantNoError(t, err)
+				wantEqual(t, "uses", len(uses), 1)
+			}
+			const life = 90 * 24 * time.Hour
+			wantEqual(t, "swept early", f.sweep(after(life+59*time.Minute), time.Time{}, 0), 0)
+			wantEqual(t, "swept", f.sweep(after(life+time.Hour), time.Time{}, 0), 7)
+		},
+	},
+}
