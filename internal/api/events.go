@@ -40,7 +40,8 @@ var eventOperations = []operation{
 }
 
 var (
-	exportMedia      = []string{"text/csv", "application/jsonl"}
+	// JSON lines are text: generated clients read a type with "json" in its name as one JSON value.
+	exportMedia      = []string{"text/csv", "text/plain"}
 	exportParameters = []parameter{
 		{
 			name: "format", kind: wordKind, words: []string{"csv", "jsonl"}, like: "jsonl", required: true,
@@ -104,13 +105,13 @@ func (h *Handler) export(c *call, name string, write func(io.Writer, administrat
 	if n, sent := c.query["rows"].(int); sent {
 		rows = n
 	}
-	media := exportMedia[0] + "; charset=utf-8"
+	media := exportMedia[0]
 	if format == administration.JSONLines {
 		media = exportMedia[1]
 	}
 	header := c.w.Header()
 	late := &lateWriter{w: c.w, begin: func() {
-		header.Set("Content-Type", media)
+		header.Set("Content-Type", media+"; charset=utf-8")
 		header.Set("Content-Disposition", `attachment; filename="weigate-`+name+`.`+string(format)+`"`)
 		header.Set("Cache-Control", "no-store")
 	}}

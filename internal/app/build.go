@@ -36,6 +36,8 @@ type services struct {
 	policy   access.Policy  // which users may use which apps
 	appIDs   gateway.AppIDs // of the connectors
 	signIn   *signin.Handler
+
+	administrationServices
 }
 
 // build builds the handler for one configuration: the routes, and the router around them.
@@ -56,7 +58,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		// Strict-Transport-Security applies to the whole host. If the gateway's URL has a path, the
 		// host also serves other pages, and the gateway must not decide for them.
 		HSTS: u.Scheme == "https" && u.Path == "",
-		Fail: failurePage(s.site), Logger: a.options.Logger, Now: a.options.Now,
+		Fail: failureResponse(s.api, failurePage(s.site)), Logger: a.options.Logger, Now: a.options.Now,
 	})
 	if err != nil {
 		return nil, err
@@ -115,6 +117,10 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 		return nil, nil, err
 	}
 
+	if err := a.addAPI(c, s); err != nil {
+		return nil, nil, err
+	}
+
 	mux := route.NewMux()
 	mountFiles(mux, site, u.EscapedPath())
 	s.saved.Mount(mux)
@@ -123,6 +129,7 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	oidcHandler.Mount(mux)
 	relayHandler.Mount(mux)
 	forwardAuthHandler.Mount(mux)
+	s.api.Mount(mux)
 	a.mountHealth(mux, u.EscapedPath())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) },
 		route.LimitedOther)
