@@ -103,6 +103,13 @@ func (c *keyRotateCmd) Run(s *invocation) error {
 		}
 		s.out.printf("%s  new key created, signs %s", alg, when)
 	}
+	notifier, err := app.NewNotifier(conf, store)
+	if err != nil {
+		return err
+	}
+	if err := notifier.Add(s.ctx, gateway.Notice{Kind: gateway.NoticeKeyRotated, At: time.Now()}); err != nil {
+		return fmt.Errorf("key created, but administrators are not notified: %w", err)
+	}
 	return nil
 }
 
