@@ -34,9 +34,10 @@ func (f eventFilter) Any() bool { return f != eventFilter{} }
 
 // readEventFilter reads the filter from a function such as url.Values.Get.
 func readEventFilter(get func(string) string) eventFilter {
+	line := func(name string) string { return gateway.CleanLine(get(name)) }
 	return eventFilter{
-		User: get("user"), Kind: get("kind"), App: get("app"), Actor: get("actor"), Outcome: get("outcome"),
-		RequestID: get("request_id"), Since: get("since"), Until: get("until"),
+		User: line("user"), Kind: line("kind"), App: line("app"), Actor: line("actor"), Outcome: line("outcome"),
+		RequestID: line("request_id"), Since: line("since"), Until: line("until"),
 	}
 }
 

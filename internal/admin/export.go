@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/useragent"
 	"github.com/weigate/weigate/internal/web"
@@ -36,7 +37,7 @@ func (h *Handler) askExport(v *visit, what string, names []string) error {
 	p.Inside = client != useragent.Other
 	p.Copy = h.cfg.URL + v.r.URL.RequestURI()[len(h.root)-len("/admin"):]
 	for _, name := range names {
-		if value := v.r.URL.Query().Get(name); value != "" {
+		if value := gateway.CleanLine(v.r.URL.Query().Get(name)); value != "" {
 			p.Fields = append(p.Fields, exportField{Name: name, Value: value})
 		}
 	}

@@ -37,7 +37,8 @@ func selection(r *http.Request) []string {
 	}
 	var keys []string
 	for _, key := range sent {
-		if key != "" && len(key) <= maxKey && !slices.Contains(keys, key) && len(keys) < limit.SelectedRows.Max {
+		valid := key != "" && len(key) <= maxKey && gateway.CleanLine(key) == key
+		if valid && !slices.Contains(keys, key) && len(keys) < limit.SelectedRows.Max {
 			keys = append(keys, key)
 		}
 	}

@@ -286,6 +286,7 @@ func (h *Handler) formPage(v *visit) string {
 // Input returns a field of a form. The keys of its texts are field.LABEL and hint.LABEL, if there is a
 // hint. Templates call it.
 func (s *screen) Input(name, kind, label, value string, length int, wrong problems) (web.Field, error) {
+	value = gateway.CleanParagraph(value)
 	f := web.Field{Name: name, Type: kind, Value: value, MaxLength: length, Error: wrong[name], Autocomplete: "off"}
 	var err error
 	if f.Label, err = s.texts.Text("field." + label); err != nil {

@@ -84,7 +84,7 @@ func (h *Handler) askMerge(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := actPage{Details: d, Act: "merge", Other: v.r.URL.Query().Get("other")}
+	p := actPage{Details: d, Act: "merge", Other: gateway.CleanLine(v.r.URL.Query().Get("other"))}
 	if p.Other == "" {
 		return h.showAct(v, http.StatusOK, p)
 	}

@@ -43,7 +43,8 @@ var statuses = []gateway.Status{gateway.Active, gateway.Pending, gateway.Blocked
 // it.
 func userSearch(get func(string) string) gateway.UserSearch {
 	q := gateway.UserSearch{
-		Text: get("q"), Group: get("group"), Admin: get("admin") == "1", After: get("after"),
+		Text: gateway.CleanLine(get("q")), Group: gateway.CleanLine(get("group")), Admin: get("admin") == "1",
+		After: gateway.CleanLine(get("after")),
 	}
 	if status := gateway.Status(get("status")); status.Valid() {
 		q.Status = status

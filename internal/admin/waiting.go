@@ -71,7 +71,8 @@ func readWaitingCursor(q *gateway.WaitingQuery, cursor string) {
 	if err != nil || micro <= 0 || micro > maxMicro {
 		return
 	}
-	q.After, q.AfterUser, q.AfterApp = time.UnixMicro(micro).UTC(), parts[1], parts[2]
+	q.After = time.UnixMicro(micro).UTC()
+	q.AfterUser, q.AfterApp = gateway.CleanLine(parts[1]), gateway.CleanLine(parts[2])
 }
 
 // waiting serves the page of the users who wait.
@@ -82,7 +83,7 @@ func (h *Handler) waiting(v *visit) error {
 // showWaiting completes a page with the requests that wait, and writes it.
 func (h *Handler) showWaiting(v *visit, status int, p waitingPage) error {
 	query := v.r.URL.Query()
-	q := gateway.WaitingQuery{App: query.Get("app"), Limit: pageRows + 1}
+	q := gateway.WaitingQuery{App: gateway.CleanLine(query.Get("app")), Limit: pageRows + 1}
 	readWaitingCursor(&q, query.Get("after"))
 	rows, err := h.cfg.Service.Waiting(v.r.Context(), q)
 	if err != nil {

@@ -120,6 +120,10 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	if err := a.addAPI(c, s); err != nil {
 		return nil, nil, err
 	}
+	adminHandler, err := a.newAdmin(c, s)
+	if err != nil {
+		return nil, nil, err
+	}
 
 	mux := route.NewMux()
 	mountFiles(mux, site, u.EscapedPath())
@@ -130,6 +134,7 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	relayHandler.Mount(mux)
 	forwardAuthHandler.Mount(mux)
 	s.api.Mount(mux)
+	adminHandler.Mount(mux)
 	a.mountHealth(mux, u.EscapedPath())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) },
 		route.LimitedOther)
