@@ -95,6 +95,8 @@ func EventKinds() []EventKind {
 		{"code_replayed", security, "an authorization code was redeemed twice, and its grant was revoked"},
 		{"refresh_replayed", security, "an old refresh token was used, and its grant was revoked"},
 
+		{"logout_not_delivered", system, "an app was not told that a session has ended, after three attempts or because it " +
+			"refused the logout token"},
 		{"key_rotated", system, "a signing key was created by the command line"},
 	}
 }

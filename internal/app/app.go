@@ -48,6 +48,7 @@ type Options struct {
 	Transport http.RoundTripper // for calls to WeChat; nil = the default, which honours HTTPS_PROXY
 
 	ticketLimits gateway.TicketLimits // zero = those of package limit; a test lowers them
+	deliveryPoll time.Duration        // zero = the default of package delivery; a test lowers it
 }
 
 // App is the gateway, ready to serve. It is safe for concurrent use.
@@ -59,9 +60,10 @@ type App struct {
 	notices     *notices
 	readiness   readiness
 
-	// A reload replaces these two.
+	// A reload replaces these three.
 	handler    atomic.Pointer[http.Handler]
 	keepEvents atomic.Int64 // Config.Events.Keep, a time.Duration
+	logout     atomic.Pointer[oidc.LogoutSender]
 
 	stopBackground context.CancelFunc
 	background     sync.WaitGroup
@@ -105,11 +107,16 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err := a.Reload(o.Config); err != nil {
 		return nil, err
 	}
+	logoutWorker, err := a.newLogoutWorker()
+	if err != nil {
+		return nil, err
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stopBackground = stop
 	a.background.Go(func() { signingKeys.Run(background) })
 	a.background.Go(func() { a.deleteExpiredRows(background) })
 	a.background.Go(func() { notices.run(background) })
+	a.background.Go(func() { logoutWorker.Run(background) })
 	return a, nil
 }
 
@@ -142,7 +149,12 @@ func (a *App) Reload(c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	logout, err := a.newLogout(c)
+	if err != nil {
+		return err
+	}
 	a.notices.notifier.Set(settings)
+	a.logout.Store(logout)
 	a.signingKeys.SetKeep(KeepReplacedKeys(c))
 	a.keepEvents.Store(int64(c.Events.Keep))
 	a.handler.Store(&h)

@@ -2,12 +2,16 @@ package app
 
 import (
 	"net/url"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
 
 // SetTicketLimits sets lower limits than those of package limit.
 func (o *Options) SetTicketLimits(l gateway.TicketLimits) { o.ticketLimits = l }
+
+// SetDeliveryPoll sets how often the store is asked for deliveries.
+func (o *Options) SetDeliveryPoll(d time.Duration) { o.deliveryPoll = d }
 
 // Routes returns the patterns of all routes.
 func (a *App) Routes() ([]string, error) {

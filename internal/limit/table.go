@@ -187,6 +187,9 @@ var (
 
 	// Different counts, and different problems, that are not stored yet.
 	StatisticsInMemory = Count{Name: "statistics_memory", Max: 5000}
+
+	// The time of one request with a logout token.
+	LogoutTime = Time{Name: "logout_time", Duration: 5 * time.Second}
 )
 
 // WeChatCalls is the default of the key limits.wechat_calls. It is how many codes one process sends
@@ -232,7 +235,7 @@ func Table() []Row {
 		add(s.Name, s)
 	}
 	for _, d := range []Time{
-		HeaderTime, RequestTime, ResponseTime, IdleTime, SavedRequestTime, OutgoingTime, AdminSignInAge,
+		HeaderTime, RequestTime, ResponseTime, IdleTime, SavedRequestTime, OutgoingTime, LogoutTime, AdminSignInAge,
 	} {
 		add(d.Name, d)
 	}

@@ -25,6 +25,10 @@ import (
 // forgotten, a crash loses nothing, and no user waits for an app. Package delivery sends the
 // deliveries with a [LogoutSender].
 
+// EventLogoutNotDelivered is the kind of the event that an app was not told of the end of a session,
+// after several attempts or because it refused the logout token.
+const EventLogoutNotDelivered = "logout_not_delivered"
+
 // logoutEvent is the one member of the claim events in a logout token. Its value is an empty object.
 const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 

@@ -49,6 +49,67 @@ func TestSessionIDInEveryIDToken(t *testing.T) {
 	}
 }
 
+// backchannelRPInitiatedLogout signs out by an app with back-channel logout. The user's browser does not
+// wait for the app, and the app receives a token with the sub and sid of its ID token.
+func backchannelRPInitiatedLogout(t *testing.T, e *fixture) {
+	app := &e.clients[0]
+	r := e.newReceiver(app.IDTokenAlg)
+	r.app = app.ID
+	e = newFixture(t, e.store.store, app.IDTokenAlg, func(n *fixture, _ *oidc.Config) { // the same apps and users
+		e.clients[0].BackchannelLogoutURI = r.server.URL + "/backchannel-logout?provider=1"
+		n.clients, n.app, n.alice, n.bob = e.clients, e.app, e.alice, e.bob
+	})
+	r.issuer, r.keySet, r.now = e.issuer, e.keySet, e.clock.now
+	b := e.browser()
+	tok := b.login()
+	_, claims := e.idToken(tok.ID)
+	other := e.browser() // another browser of the same user stays signed in
+	other.login()
+
+	a := b.logout("id_token_hint", tok.ID, "post_logout_redirect_uri", signedOut, "state", "x")
+	if a.location == nil || a.location.String() != signedOut+"?state=x" || b.silent() || !other.silent() {
+		t.Errorf("sign-out: %d %v", a.status, a.location)
+	}
+	if r.requests != 0 {
+		t.Error("the browser waited for the app")
+	}
+	if n := e.deliver(r); n != 1 || len(r.accepted) != 1 {
+		t.Fatalf("%d deliveries, %d accepted", n, len(r.accepted))
+	}
+	if got := r.accepted[0]; got["sub"] != claims["sub"] || got["sid"] != claims["sid"] {
+		t.Errorf("the logout token has %v, the ID token had %v", got, claims)
+	}
+	if n := e.deliver(r); n != 0 {
+		t.Errorf("%d deliveries more", n)
+	}
+}
+
+// deliver sends the logout tokens that wait for the receiver's app, and returns their number.
+func (e *fixture) deliver(r *receiver) (sent int) {
+	e.t.Helper()
+	registry, err := oidc.NewRegistry(e.clients)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	sender := e.senderOf(registry, r.config())
+	waiting, err := e.store.Deliveries(e.t.Context(), gateway.DeliveryQuery{Target: r.app, State: gateway.DeliveryWaiting})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	for _, d := range waiting { // the store is shared by parallel tests, so none is claimed
+		if err := sender.Send(e.t.Context(), d); err != nil {
+			e.t.Error(err)
+			continue
+		}
+		sent++
+		d.State = gateway.DeliverySent
+		if err := e.store.FinishDelivery(e.t.Context(), d); err != nil {
+			e.t.Error(err)
+		}
+	}
+	return sent
+}
+
 // A logout token is signed by the same keys as an ID token, and must not work as one, nor as an access
 // token (OpenLiberty/open-liberty#27288; ADMIN-FIELD D6). Package forwardauth verifies its own type.
 func TestLogoutTokenIsNeitherIDTokenNorAccessToken(t *testing.T) {

@@ -184,10 +184,14 @@ func (s *signIn) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRe
 		method = "wechat"
 	}
 	i := identities[0]
-	s.sessions[id] = session.Browser{User: *s.next, LoginRequestID: d.ID,
+	created := session.Browser{User: *s.next, LoginRequestID: d.ID,
 		Session: gateway.Session{Hash: sha256.Sum256([]byte(id)), First: sha256.Sum256([]byte(id)), UserID: s.next.ID,
 			Connector: i.Connector, AppID: i.AppID, OpenID: i.OpenID, Method: method, AuthTime: s.e.clock.now(),
 			CreatedAt: s.e.clock.now(), ExpiresAt: s.e.clock.now().Add(time.Hour)}}
+	if err := s.e.store.PutSession(r.Context(), created.Session, s.e.clock.now()); err != nil {
+		return err
+	}
+	s.sessions[id] = created
 	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: id, Path: "/", Secure: true, HttpOnly: true,
 		SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, d.ReturnURL, http.StatusSeeOther)
@@ -202,11 +206,14 @@ func (s *signIn) AskProfile(http.ResponseWriter, *http.Request, session.Browser,
 func (s *signIn) End(w http.ResponseWriter, r *http.Request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c, err := r.Cookie(sessionCookie); err == nil {
-		delete(s.sessions, c.Value)
-	}
 	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1})
-	return nil
+	c, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return nil
+	}
+	hash := s.sessions[c.Value].Hash
+	delete(s.sessions, c.Value)
+	return s.e.store.DeleteSession(r.Context(), hash, s.e.clock.now())
 }
 
 // as sets the user of the following sign-ins.

@@ -28,6 +28,8 @@ type store interface {
 	gateway.Users
 	gateway.Subjects
 	gateway.Grants
+	gateway.Sessions
+	gateway.Deliveries
 	gateway.Keys
 	gateway.Events
 	gateway.SavedRequests

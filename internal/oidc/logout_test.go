@@ -29,8 +29,7 @@ func TestLogout(t *testing.T) {
 		{"oidcc-rp-initiated-logout-only-state", logoutAsks("state", "x")},
 		{"oidcc-rp-initiated-logout-no-post-logout-redirect-uri", logoutNoAddress},
 		{"oidcc-backchannel-logout-discovery-endpoint-verification", backchannelDiscovery},
-		{"oidcc-backchannel-rp-initiated-logout",
-			doesNotApply("back-channel logout comes with the admin work, as the design says; the optional plan is not claimed")},
+		{"oidcc-backchannel-rp-initiated-logout", backchannelRPInitiatedLogout},
 	})
 }
 

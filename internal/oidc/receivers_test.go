@@ -29,6 +29,7 @@ type receiver struct {
 	issuer string
 	keySet func() jose.JSONWebKeySet
 	alg    string
+	app    string // client_id
 	now    func() time.Time
 	server *httptest.Server
 
@@ -42,7 +43,7 @@ type receiver struct {
 // newReceiver starts an app that accepts valid logout tokens of this provider.
 func (e *fixture) newReceiver(alg string) *receiver {
 	e.t.Helper()
-	r := &receiver{t: e.t, issuer: e.issuer, keySet: e.keySet, alg: alg, now: e.clock.now, seen: map[string]bool{}}
+	r := &receiver{t: e.t, issuer: e.issuer, keySet: e.keySet, alg: alg, app: logoutApp, now: e.clock.now, seen: map[string]bool{}}
 	r.server = httptest.NewTLSServer(http.HandlerFunc(r.receive))
 	e.t.Cleanup(r.server.Close)
 	return r
@@ -76,7 +77,7 @@ func (r *receiver) receive(w http.ResponseWriter, q *http.Request) {
 
 // verify returns the token of a request and its claims.
 func (r *receiver) verify(q *http.Request) (token string, claims map[string]any, err error) {
-	if err := q.ParseForm(); err != nil || q.Method != http.MethodPost || len(q.PostForm) != 1 || q.URL.RawQuery != "" ||
+	if err := q.ParseForm(); err != nil || q.Method != http.MethodPost || len(q.PostForm) != 1 ||
 		q.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || len(q.PostForm["logout_token"]) != 1 {
 		return "", nil, fmt.Errorf("%s %s, %d fields, %w", q.Method, q.Header.Get("Content-Type"), len(q.PostForm), err)
 	}
@@ -121,7 +122,7 @@ func (r *receiver) check(claims map[string]any) error {
 	switch {
 	case err != nil || string(events) != `{"http://schemas.openid.net/event/backchannel-logout":{}}`:
 		return fmt.Errorf("events %s %w", events, err)
-	case claims["iss"] != r.issuer || claims["aud"] != logoutApp:
+	case claims["iss"] != r.issuer || claims["aud"] != r.app:
 		return fmt.Errorf("iss %v, aud %v", claims["iss"], claims["aud"])
 	case !hasIssued || !hasExpires || issued > now+60 || expires <= now || expires > issued+120:
 		return fmt.Errorf("iat %v, exp %v at %v", claims["iat"], claims["exp"], now)

@@ -1,0 +1,57 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/delivery"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/limit"
+	"github.com/weigate/weigate/internal/oidc"
+)
+
+// This file wires what tells apps that sessions have ended.
+
+// newLogoutWorker returns the worker that sends logout tokens.
+func (a *App) newLogoutWorker() (*delivery.Worker, error) {
+	return delivery.New(delivery.Config{
+		Store: a.store, Senders: []delivery.Sender{a.logoutSender()}, Poll: a.options.deliveryPoll,
+		Now: a.options.Now, Logger: a.options.Logger, Observe: a.options.Metrics.Delivery,
+	})
+}
+
+// newLogout returns what sends logout tokens with a configuration.
+func (a *App) newLogout(c *config.Config) (*oidc.LogoutSender, error) {
+	clients, err := oidc.NewRegistry(oidcClients(c.Apps))
+	if err != nil {
+		return nil, err
+	}
+	client, err := newOutgoing(c, appPolicy(c), limit.LogoutTime.Duration)
+	if err != nil {
+		return nil, err
+	}
+	return &oidc.LogoutSender{
+		Issuer: c.URL, Clients: func() *oidc.Registry { return clients }, Keys: a.signingKeys, Outgoing: client,
+		Now: a.options.Now,
+	}, nil
+}
+
+// logoutSender tells apps with back-channel logout that sessions have ended. An app that fails is
+// tried three times.
+func (a *App) logoutSender() delivery.Sender {
+	return delivery.Sender{
+		Kind: gateway.DeliverLogout, Pauses: []time.Duration{30 * time.Second, 150 * time.Second},
+		Send: func(ctx context.Context, together []gateway.Delivery) error {
+			err := a.logout.Load().Send(ctx, together[0]) // without groups, it is one
+			if oidc.IsFinal(err) {
+				return &delivery.Error{Text: err.Error(), Permanent: true}
+			}
+			return err
+		},
+		GivenUp: func(d gateway.Delivery, err error) []gateway.Event {
+			return []gateway.Event{{At: a.options.Now(), Kind: oidc.EventLogoutNotDelivered, UserID: d.UserID,
+				App: d.Target, Outcome: "failed", Detail: err.Error()}}
+		},
+	}
+}
