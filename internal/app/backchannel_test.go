@@ -213,7 +213,7 @@ func TestAppsAreToldWhateverEndsASession(t *testing.T) {
 		}
 		for _, c := range endings {
 			t.Run(c.name, func(t *testing.T) {
-				w.clock.Advance(time.Hour) // so that the sign-ins are no loop
+				w.clock.Advance(time.Hour)
 				alice := w.phone("alice")
 				before := w.allow(t)
 				have, claims := w.appSignIn(alice)
@@ -231,10 +231,8 @@ func TestAppsAreToldWhateverEndsASession(t *testing.T) {
 				}
 			})
 		}
-		select {
-		case more := <-app.tokens:
-			t.Errorf("told once more: %v", more)
-		default:
+		if n := len(app.tokens); n > 0 {
+			t.Errorf("told %d times more", n)
 		}
 	})
 }

@@ -43,7 +43,8 @@ type receiver struct {
 // newReceiver starts an app that accepts valid logout tokens of this provider.
 func (e *fixture) newReceiver(alg string) *receiver {
 	e.t.Helper()
-	r := &receiver{t: e.t, issuer: e.issuer, keySet: e.keySet, alg: alg, app: logoutApp, now: e.clock.now, seen: map[string]bool{}}
+	r := &receiver{t: e.t, issuer: e.issuer, keySet: e.keySet, alg: alg, app: logoutApp, now: e.clock.now,
+		seen: map[string]bool{}}
 	r.server = httptest.NewTLSServer(http.HandlerFunc(r.receive))
 	e.t.Cleanup(r.server.Close)
 	return r
