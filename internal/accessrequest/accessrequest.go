@@ -78,7 +78,8 @@ const (
 func New(cfg Config) (*Requests, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || strings.HasSuffix(cfg.URL, "/") {
-		return nil, errors.New("accessrequest: Config.URL: want scheme, host and perhaps a path, without a slash at the end")
+		return nil, errors.New(
+			"accessrequest: Config.URL: want scheme, host and perhaps a path, without a slash at the end")
 	}
 	if cfg.Store == nil || cfg.Sessions == nil || cfg.Access == nil || cfg.Apps == nil || cfg.Site == nil {
 		return nil, errors.New("accessrequest: Config.Store, Sessions, Access, Apps and Site are required")

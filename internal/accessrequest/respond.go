@@ -3,6 +3,7 @@ package accessrequest
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/admission"
@@ -18,6 +19,8 @@ type Applicant struct {
 	// Continue is the path and query of the gateway at which the app's request continues. A page
 	// opens it again, so it must not change anything.
 	Continue string
+	// WantsProfile is set if the app wants nickname and avatar: a user who waits is asked for them.
+	WantsProfile bool
 	// Elsewhere is the address at the gateway that shows the same page. It is set for a page on the
 	// host of a site: forms work at the gateway only, so such a page has links there instead.
 	Elsewhere string
@@ -104,6 +107,11 @@ func (q *Requests) waiting(a Applicant) web.Page {
 	user := a.Browser.User
 	page := web.WaitingPage(a.App, user, a.Continue)
 	page.Back, page.BackToApp, page.Home, page.Refusal = a.Page.Back, a.Page.BackToApp, a.Page.Home, a.Page.Refusal
+	if a.WantsProfile && a.Elsewhere == "" && user.ProfileAt.IsZero() && a.Browser.Method == gateway.MethodWeChat &&
+		!a.Browser.ProfileDeclined {
+		page.Links = append(page.Links, web.Link{Label: web.LabelShareProfile,
+			Go: q.path + session.ProfilePath + "?" + url.Values{"return": {a.Continue}}.Encode()})
+	}
 	switch {
 	case !mayChangeName(user) && user.RealName == "":
 	case a.Elsewhere != "" && user.RealName == "":

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/wechat/wechattest"
 )
 
 // set changes the one account's status.
@@ -26,14 +27,18 @@ func (w *gatewayFixture) set(status gateway.Status) {
 	}
 }
 
+// giveName gives the name of a user who waits. Afterwards the page reloads automatically.
+func (p phone) giveName(name string) *wechattest.Page {
+	p.Must(p.Submit(context.Background(), "/access/name", url.Values{"name": {name}}))
+	return p.Must(p.FollowRefresh(context.Background()))
+}
+
 func TestWaitingPageLetsInOnceApproved(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	alice := w.phone("alice")
-	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
-	if page.RefreshURL == "" {
-		t.Fatal("the page does not reload automatically")
-	}
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
+	alice.giveName("李雷")
 	for range 3 {
 		alice.WantPage(alice.Must(alice.FollowRefresh(t.Context())), "waiting", 200)
 	}
@@ -53,7 +58,8 @@ func TestWaitingPageIsNoCapability(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	alice, bob := w.phone("alice"), w.phone("bob")
-	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
+	page := alice.giveName("李雷")
 	w.set(gateway.Active)
 	bobs := bob.Must(bob.Open(t.Context(), page.RefreshURL))
 	if strings.HasPrefix(bobs.URL, w.app.URL) {

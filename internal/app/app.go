@@ -47,6 +47,9 @@ type Options struct {
 	Now       func() time.Time  // nil = time.Now
 	Transport http.RoundTripper // for calls to WeChat; nil = the default, which honours HTTPS_PROXY
 
+	// Notify notifies administrators; nil = nobody. It must not wait for another server.
+	Notify func(context.Context, gateway.Notice)
+
 	ticketLimits gateway.TicketLimits // zero = those of package limit; a test lowers them
 	deliveryPoll time.Duration        // zero = the default of package delivery; a test lowers it
 }

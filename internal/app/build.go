@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/accessrequest"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/cookie"
 	"github.com/weigate/weigate/internal/forwardauth"
@@ -36,6 +37,7 @@ type services struct {
 	policy   access.Policy  // which users may use which apps
 	appIDs   gateway.AppIDs // of the connectors
 	signIn   *signin.Handler
+	requests *accessrequest.Requests // who wants to use which app
 
 	administrationServices
 }
@@ -94,6 +96,10 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 		return nil, nil, err
 	}
 
+	if s.requests, err = a.newAccessRequests(c, s); err != nil {
+		return nil, nil, err
+	}
+
 	// Packages signin and scan need each other. signin redirects desktop browsers to the QR code page
 	// of scan. scan creates the session of a desktop browser through signin. So scan is built first.
 	// It gets the handler of signin later, when Mount registers its routes.
@@ -128,6 +134,7 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	mux := route.NewMux()
 	mountFiles(mux, site, u.EscapedPath())
 	s.saved.Mount(mux)
+	s.requests.Mount(mux)
 	s.signIn.Mount(mux)
 	scanHandler.Mount(mux, s.signIn)
 	oidcHandler.Mount(mux)
@@ -185,7 +192,8 @@ func (a *App) newOIDC(c *config.Config, s *services) (*oidc.Handler, error) {
 	}
 	return oidc.New(oidc.Config{
 		Issuer: c.URL, Insecure: c.Insecure, Clients: func() *oidc.Registry { return clients },
-		SignIn: s.signIn, Access: s.policy, Site: s.site, Saved: s.saved, Users: a.store, AppIDs: s.appIDs,
+		SignIn: s.signIn, Access: s.policy, Site: s.site, Saved: s.saved, Requests: s.requests,
+		Users: a.store, AppIDs: s.appIDs,
 		Subjects: a.store, Grants: a.store, Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer,
 		Limits: a.limits, SignInOrigins: openOrigins(c.WeChat),
 		RequestID: route.RequestID, Observe: a.observeOIDC, Logger: a.options.Logger, Now: a.options.Now,
@@ -195,7 +203,8 @@ func (a *App) newOIDC(c *config.Config, s *services) (*oidc.Handler, error) {
 func (a *App) newRelay(c *config.Config, s *services) (*relay.Handler, error) {
 	return relay.New(relay.Config{
 		URL: c.URL, Apps: relayApps(c.Apps), VerifyFiles: c.VerifyFiles,
-		SignIn: s.signIn, Access: s.policy, Site: s.site, Saved: s.saved, Users: a.store, AppIDs: s.appIDs,
+		SignIn: s.signIn, Access: s.policy, Site: s.site, Saved: s.saved, Requests: s.requests,
+		Users: a.store, AppIDs: s.appIDs,
 		Grants: a.store,
 		Sealer: a.options.Sealer,
 		// relay must know the actual browser, even with a simulator. The reason: WeChat's browser
@@ -209,7 +218,8 @@ func (a *App) newForwardAuth(c *config.Config, s *services) (*forwardauth.Handle
 	return forwardauth.New(forwardauth.Config{
 		URL: c.URL, Insecure: c.Insecure, TrustedProxies: c.TrustedProxies, Apps: forwardAuthApps(c.Apps),
 		Cache: c.VerifyCache, SessionMax: c.Session.Max,
-		SignIn: s.signIn, Sessions: s.sessions, Access: s.policy, Site: s.site, Saved: s.saved, Users: a.store,
+		SignIn: s.signIn, Sessions: s.sessions, Access: s.policy, Site: s.site, Saved: s.saved,
+		Requests: s.requests, Users: a.store,
 		AppIDs:   s.appIDs,
 		Grants:   a.store,
 		Attempts: a.store, Subjects: a.store, Events: a.store, Keys: a.signingKeys, Sealer: a.options.Sealer,

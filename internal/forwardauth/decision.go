@@ -29,6 +29,7 @@ import (
 type decision struct {
 	denied   web.Kind      // the page with the reason; "" = allowed
 	user     *gateway.User // nil = no user is known
+	method   string        // sign-in method of the user's session; "" = no user is known
 	reason   string        // why the request is denied, for the log; "" = the value of denied
 	compared []slog.Attr   // the values that led to a denial, for the log
 
@@ -60,7 +61,7 @@ func (h *Handler) readDecision(ctx context.Context, s *site, grantID string, has
 	if err != nil {
 		return h.endedDecision(ctx, grantID, err)
 	}
-	d := &decision{user: &user}
+	d := &decision{user: &user, method: grant.Method}
 	// Access and sign-in method are checked again, since the configuration may have changed. All
 	// other checks were made before the host session was created; see serveHandoff.
 	if d.denied, err = admission.CheckGrant(ctx, h.cfg.Access, s.app.App, grant, user); err != nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/accessrequest"
 	"github.com/weigate/weigate/internal/forwardauth"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
@@ -194,6 +195,11 @@ func newFixture(t testing.TB, change ...func(*forwardauth.Config)) *fixture {
 		Store: inner, Site: site, Now: e.clock.now}); err != nil {
 		t.Fatal(err)
 	}
+	requests, err := accessrequest.New(accessrequest.Config{URL: gatewayURL, Store: inner, Access: e.access, Site: site,
+		Sessions: &session.Manager{}, Apps: func(string) (gateway.App, bool) { return gateway.App{}, false }, Now: e.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
 	e.config = forwardauth.Config{
 		URL: gatewayURL, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Cache: 5 * time.Second,
 		SessionMax: sessionFor,
@@ -205,7 +211,7 @@ func newFixture(t testing.TB, change ...func(*forwardauth.Config)) *fixture {
 			{App: gateway.App{ID: "local", Kind: gateway.AppForwardAuth, Name: "Local"},
 				Hosts: []string{"local.localhost:8082"}},
 		},
-		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Site: site, Saved: e.saved, Users: e.store,
+		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Site: site, Saved: e.saved, Users: e.store, Requests: requests,
 		Grants: e.store, Attempts: e.store, Subjects: e.store,
 		Events: e.store, Keys: ring, Sealer: master(), Logger: logger,
 		RequestID: requestID,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/accessrequest"
 	"github.com/weigate/weigate/internal/audit"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
@@ -61,7 +62,8 @@ type Config struct {
 	Users    access.Users
 	AppIDs   gateway.AppIDs // optional: the appids of the connectors
 	Site     *web.Site
-	Saved    *savedrequest.Requests // saves handoffs whose return paths are too long for a cookie
+	Saved    *savedrequest.Requests  // saves handoffs whose return paths are too long for a cookie
+	Requests accessrequest.Responder // responds to users whom the access rule of an app does not admit
 	Grants   gateway.Grants
 	Attempts gateway.Attempts
 	Subjects gateway.Subjects

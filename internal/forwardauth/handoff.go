@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/accessrequest"
 	"github.com/weigate/weigate/internal/admission"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/savedrequest"
@@ -193,12 +194,10 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) (ou
 	switch next.Step {
 	case admission.SignIn, admission.Reauthenticate:
 		return "sign_in", h.beginSignIn(w, r, req, next.Step == admission.Reauthenticate)
-	case admission.Wait:
-		page := web.WaitingPage(app.App, s.User, h.address(req))
-		page.Home = h.cfg.URL + "/"
-		h.cfg.Site.Show(w, r, page)
-		return string(web.Waiting), nil
-	case admission.Deny:
+	case admission.Wait, admission.Deny:
+		if accessrequest.Handles(next) {
+			return h.explainAccess(w, r, req, s, next)
+		}
 		return "", &pageError{next.Page, userOf(s, signedIn), sessionAttrs(req.site, s, signedIn)}
 	case admission.AskProfile:
 		if h.cfg.SignIn.AskProfile(w, r, s, h.address(req)) {
@@ -212,6 +211,18 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) (ou
 	h.cfg.Site.Redirect(w, r, http.StatusSeeOther,
 		req.site.origin+pathFinish+"?"+paramToken+"="+token+"&"+returnParameter(req.target))
 	return "ok", nil
+}
+
+// explainAccess shows a user whom the access rule of the app does not admit what to do. It returns
+// the outcome for metrics.
+func (h *Handler) explainAccess(w http.ResponseWriter, r *http.Request, req handoff, b session.Browser,
+	next admission.Next) (outcome string, err error) {
+	kind, err := h.cfg.Requests.Respond(w, r, next, accessrequest.Applicant{
+		App: req.site.app.App, Browser: b, Continue: h.address(req), WantsProfile: true,
+		Page: web.Page{Home: h.cfg.URL + "/", Refusal: web.Refusal{Request: "handoff", App: req.site.app.ID,
+			Compared: sessionAttrs(req.site, b, true)}},
+	})
+	return string(kind), err
 }
 
 // sessionAttrs returns the facts by which an app accepts or rejects a session, for the log.

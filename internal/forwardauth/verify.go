@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/accessrequest"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -216,7 +219,7 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, req forwardedRequ
 	case d.denied == web.NotSignedIn:
 		h.showPleaseSignIn(w, r, req.site)
 	default:
-		h.showDenied(w, r, req.site, d, here)
+		h.showDenied(w, r, req, d, here)
 	}
 }
 
@@ -246,14 +249,24 @@ func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, req forwarded
 
 // showDenied shows the page with the reason for a denial. here is the address of the original
 // request. The page of a user who waits for approval reloads automatically.
-func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, s *site, d *decision, here string) {
+func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, req forwardedRequest, d *decision, here string) {
+	s := req.site
 	page := web.Page{Kind: d.denied, App: s.app.Name, User: web.UserOf(*d.user), Go: here}
+	start := s.startURL(strings.TrimPrefix(here, s.origin))
 	switch d.denied {
-	case web.Waiting:
-		page = web.WaitingPage(s.app.App, *d.user, here)
+	case web.Waiting, web.Refused:
+		var err error
+		page, err = h.cfg.Requests.Page(r.Context(), d.denied == web.Waiting, accessrequest.Applicant{
+			App: s.app.App, Continue: here, Elsewhere: start,
+			Browser: session.Browser{User: *d.user, Session: gateway.Session{Method: d.method}},
+		})
+		if err != nil {
+			h.showFailure(w, r, req, err)
+			return
+		}
 		page.Status = http.StatusForbidden // with 200 a proxy would let the request through
 	case web.WrongMethod:
-		page.Go = s.startURL(strings.TrimPrefix(here, s.origin))
+		page.Go = start
 	case web.Blocked:
 		page.Go = ""
 	}

@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/accessrequest"
 	"github.com/weigate/weigate/internal/admission"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
@@ -170,12 +171,10 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 		page.Back = h.continueURL(req, paramCancel, "1")
 		h.cfg.Site.Show(w, r, page)
 		return nil
-	case admission.Wait:
-		page := web.WaitingPage(req.client.App, browser.User, sameRequest)
-		page.Back = h.continueURL(req, paramCancel, "1")
-		h.cfg.Site.Show(w, r, page)
-		return nil
-	case admission.Deny, admission.InteractionRequired:
+	case admission.Wait, admission.Deny, admission.InteractionRequired:
+		if accessrequest.Handles(next) {
+			return h.explainAccess(w, r, t, req, browser, next)
+		}
 		return &pageError{kind: next.Page, client: req.client,
 			compared: sessionAttrs(req.client, browser, facts.SignedIn)}
 	case admission.AskProfile:
@@ -203,6 +202,33 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 	return nil
 }
 
+// explainAccess shows a user whom the access rule of the app does not admit what to do. The button
+// back to the app sends it the error access_denied.
+func (h *Handler) explainAccess(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest,
+	browser session.Browser, next admission.Next) error {
+	sameRequest := h.continueURL(req, paramLoginRequest, req.loginRequestID)
+	denied := &pageError{kind: next.Page, client: req.client, compared: sessionAttrs(req.client, browser, true)}
+	page := web.Page{Back: h.continueURL(req, paramCancel, "1"), Logged: true}
+	if next.Step != admission.Wait && t.mode != ModeFormPost { // a link cannot send the form
+		page.Back = ""
+		page.BackToApp = web.ToApp(h.errorURL(t, protocolError(denied)), t.client.RedirectURIs)
+	}
+	kind, err := h.cfg.Requests.Respond(w, r, next, accessrequest.Applicant{
+		App: req.client.App, Browser: browser, Continue: sameRequest, Page: page, WantsProfile: wantsProfile(req),
+	})
+	if err == nil && kind != web.Waiting {
+		denied.kind = kind
+		h.observe("authorize", "", req.client, protocolError(denied))
+		h.logRefusal(r, "authorize", req.client, denied)
+	}
+	return err
+}
+
+// wantsProfile reports whether the user is asked for nickname and avatar.
+func wantsProfile(req *authorizeRequest) bool {
+	return slices.Contains(req.scopes, scopeProfile) || req.client.AskProfile
+}
+
 // facts returns the browser's session, and the facts from which package admission decides the
 // next step. A request that the user has cancelled needs no session.
 func (h *Handler) facts(r *http.Request, t *redirectable, req *authorizeRequest) (session.Browser, admission.Facts,
@@ -210,7 +236,7 @@ func (h *Handler) facts(r *http.Request, t *redirectable, req *authorizeRequest)
 	f := admission.Facts{
 		Returned: req.loginRequestID != "", Confirmed: req.confirmed, Cancelled: req.cancel, NoPages: t.noPages,
 		Reauthenticate: req.reauthenticates(), LimitsAge: req.maxAge >= 0,
-		WantsProfile: slices.Contains(req.scopes, scopeProfile),
+		WantsProfile: wantsProfile(req),
 	}
 	if req.cancel {
 		return session.Browser{}, f, nil
@@ -267,7 +293,7 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req *autho
 		Connector:      access.SubjectConnector(req.client.Subject),
 		Reauthenticate: reauthenticate,
 		Consent:        req.reauthenticates(), // WeChat's consent page; consent.go serves another page
-		Profile:        slices.Contains(req.scopes, scopeProfile),
+		Profile:        wantsProfile(req),
 		UILocales:      req.uiLocales,
 	}
 	return h.cfg.SignIn.Begin(w, r, login)

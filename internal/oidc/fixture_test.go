@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/accessrequest"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/limit"
@@ -33,6 +34,7 @@ type store interface {
 	gateway.Keys
 	gateway.Events
 	gateway.SavedRequests
+	gateway.AccessRequests
 }
 
 // newMemory opens a store of its own in memory.
@@ -141,7 +143,13 @@ func newFixture(t testing.TB, s store, alg string, options ...option) *fixture {
 		t.Fatal(err)
 	}
 	saved.Mount(mux)
-	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Site: site, Saved: saved, Users: e.store, Subjects: e.store,
+	requests, err := accessrequest.New(accessrequest.Config{URL: e.issuer, Store: e.store, Access: e.access, Site: site,
+		Sessions: &session.Manager{}, Apps: func(string) (gateway.App, bool) { return gateway.App{}, false }, Now: e.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := oidc.Config{SignIn: e.signIn, Access: e.access, Site: site, Saved: saved, Requests: requests,
+		Users: e.store, Subjects: e.store,
 		Grants: e.store, Events: e.store,
 		Keys: ring, Sealer: master, Limits: limit.NewLimiter(nil), Now: e.clock.now, Observe: e.observe}
 	for _, o := range options {

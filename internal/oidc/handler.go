@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/accessrequest"
 	"github.com/weigate/weigate/internal/audit"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
@@ -45,8 +46,9 @@ type Config struct {
 	Clients  func() *Registry // returns the current apps; called once per request
 	SignIn   SignIn
 	Access   access.Policy
-	Site     *web.Site              // renders pages
-	Saved    *savedrequest.Requests // keeps requests that are too long for a cookie
+	Site     *web.Site               // renders pages
+	Saved    *savedrequest.Requests  // keeps requests that are too long for a cookie
+	Requests accessrequest.Responder // responds to users whom the access rule of an app does not admit
 	Users    access.Users
 	AppIDs   gateway.AppIDs   // optional: the appid at WeChat of each connector
 	Subjects gateway.Subjects // stores the sub of each user in each app

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/accessrequest"
 	"github.com/weigate/weigate/internal/admission"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/session"
@@ -72,7 +73,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 	// two, and sets Answered. forcePopup is a parameter of WeChat: show the consent page each time.
 	facts := admission.Facts{
 		Returned: req.loginRequestID != "", Confirmed: req.confirmed, Reauthenticate: req.forcePopup,
-		WantsProfile: wantsProfile(req.scopes),
+		WantsProfile: wantsProfile(req.scopes) || req.app.AskProfile,
 	}
 	if signedIn {
 		facts.SetSession(browser, req.app.App, h.requestURL(req), req.loginRequestID, h.cfg.Now())
@@ -109,10 +110,10 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 	case admission.Confirm:
 		h.show(w, r, web.ConfirmPage(req.app.App, browser.User, h.continueURL(req, paramContinue, "1")))
 		return nil
-	case admission.Wait:
-		h.show(w, r, web.WaitingPage(req.app.App, browser.User, sameRequest))
-		return nil
-	case admission.Deny:
+	case admission.Wait, admission.Deny:
+		if accessrequest.Handles(next) {
+			return h.explainAccess(w, r, req, browser, next)
+		}
 		return &pageError{kind: next.Page, app: req.app, retry: h.retryURL(req, next.Page, facts.Answered),
 			compared: sessionAttrs(req, browser, signedIn)}
 	case admission.AskProfile:
@@ -121,6 +122,22 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 		}
 	}
 	return h.sendCode(w, r, req, browser, identity)
+}
+
+// explainAccess shows a user whom the access rule of the app does not admit what to do.
+func (h *Handler) explainAccess(w http.ResponseWriter, r *http.Request, req *request, browser session.Browser,
+	next admission.Next) error {
+	sameRequest := h.continueURL(req, paramLoginRequest, req.loginRequestID)
+	kind, err := h.cfg.Requests.Respond(w, r, next, accessrequest.Applicant{
+		App: req.app.App, Browser: browser, Continue: sameRequest,
+		WantsProfile: wantsProfile(req.scopes) || req.app.AskProfile,
+		Page: web.Page{Home: h.path + "/", Refusal: web.Refusal{Request: "relay", App: req.app.ID,
+			Compared: sessionAttrs(req, browser, true)}},
+	})
+	if err == nil && kind != web.Waiting {
+		h.cfg.Observe(Observation{Endpoint: req.endpoint(), App: req.app.ID, Outcome: string(kind)})
+	}
+	return err
 }
 
 // retryURL returns the address at which a denied user may try again. It is "" if the user would be
@@ -144,7 +161,8 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req *reque
 	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{
 		ID: id, ReturnURL: h.continueURL(req, paramLoginRequest, id), RestartURL: h.continueURL(req),
 		CopyURL: h.requestURL(req), App: req.app.App, Connector: req.connector(),
-		Reauthenticate: reauthenticate, Consent: req.forcePopup, Profile: wantsProfile(req.scopes),
+		Reauthenticate: reauthenticate, Consent: req.forcePopup,
+		Profile:   wantsProfile(req.scopes) || req.app.AskProfile,
 		UILocales: req.language(),
 	})
 }

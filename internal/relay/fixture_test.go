@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/accessrequest"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/leaktest"
@@ -85,8 +86,13 @@ func newFixture(t testing.TB, change ...func(*relay.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	requests, err := accessrequest.New(accessrequest.Config{URL: "https://login.example.com", Store: store, Access: g, Site: site,
+		Sessions: &session.Manager{}, Apps: func(string) (gateway.App, bool) { return gateway.App{}, false }, Now: g.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg := relay.Config{
-		Saved:  saved,
+		Saved: saved, Requests: requests,
 		Limits: limit.NewLimiter(nil),
 		URL:    "https://login.example.com", VerifyFiles: []string{"MP_verify_0123456789abcdef.txt"},
 		Apps: []relay.App{

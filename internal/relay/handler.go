@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/access"
+	"github.com/weigate/weigate/internal/accessrequest"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/limit"
@@ -33,7 +34,8 @@ type Config struct {
 	SignIn      session.Authenticator
 	Access      access.Policy
 	Site        *web.Site
-	Saved       *savedrequest.Requests // keeps requests that are too long for a cookie
+	Saved       *savedrequest.Requests  // keeps requests that are too long for a cookie
+	Requests    accessrequest.Responder // responds to users whom the access rule of an app does not admit
 	Users       access.Users
 	AppIDs      gateway.AppIDs // optional: the appid at WeChat of each connector
 	Grants      gateway.Grants // stores codes, tokens, and the grants that they belong to

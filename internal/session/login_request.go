@@ -30,6 +30,10 @@ type LoginRequest struct {
 	UILocales      string      // the app's ui_locales for the language of pages; "" = none
 }
 
+// ProfilePath is the path of the page that asks a signed-in user for nickname and avatar, below the
+// gateway's URL. Its parameter return is where the browser continues.
+const ProfilePath = "/sign-in/profile"
+
 // MaxReturn is the greatest length of LoginRequest.ReturnURL, in bytes: it is kept in a cookie.
 const MaxReturn = flow.MaxReturn
 

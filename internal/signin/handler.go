@@ -277,7 +277,7 @@ const (
 	pathEnded      = "/sign-in/ended"
 	pathConsent    = "/sign-in/consent"
 	pathMe         = "/sign-in/me"
-	pathProfile    = "/sign-in/profile"
+	pathProfile    = session.ProfilePath
 	pathAgreement  = "/sign-in/agreement"
 	pathCallback   = "/wechat/callback"
 	pathSignOut    = "/sign-out"

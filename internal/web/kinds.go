@@ -213,7 +213,7 @@ func shared() []string {
 		"scan.browser.unknown", "scan.ip", "scan.network", "scan.network.same", "scan.network.other",
 		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours",
 		"user.copy", "contact", "refused.reason", "name.label", "name.hint", "name.send", "name.given", "name.change",
-		ProblemNoName, ProblemLongName, LabelNotNow, LabelAskAccess, LabelGiveName,
+		ProblemNoName, ProblemLongName, LabelNotNow, LabelAskAccess, LabelGiveName, LabelShareProfile,
 		"invite.apps", "invite.apps.all", "invite.for", "invite.expires", "invite.scan",
 		LabelAccept, LabelWithoutWeChat, LabelOtherUser, LabelSignInHere}
 }
@@ -240,6 +240,7 @@ const (
 const (
 	LabelUpdateProfile = "do.update_profile" // read nickname and picture from WeChat again
 	LabelByWebsite     = "do.by_website"     // sign in by the QR code of WeChat's own page instead
+	LabelShareProfile  = "do.share_profile"  // share nickname and picture while waiting for approval
 	LabelGiveName      = "do.give_name"      // give a name while waiting for approval
 	LabelOtherUser     = "do.other_user"     // sign in as another user
 	LabelSignInHere    = "do.sign_in_here"   // sign in in this browser, to accept an invitation

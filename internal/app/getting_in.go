@@ -1,0 +1,26 @@
+package app
+
+import (
+	"context"
+
+	"github.com/weigate/weigate/internal/accessrequest"
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
+)
+
+// newAccessRequests returns the service that records who wants to use which app.
+func (a *App) newAccessRequests(c *config.Config, s *services) (*accessrequest.Requests, error) {
+	return accessrequest.New(accessrequest.Config{
+		URL: c.URL, Store: a.store, Sessions: s.sessions, Access: s.policy, Apps: appsByID(c.Apps), Site: s.site,
+		Notify: a.notify, Address: route.Address, RequestID: route.RequestID, Logger: a.options.Logger,
+		Now: a.options.Now,
+	})
+}
+
+// notify notifies administrators.
+func (a *App) notify(ctx context.Context, n gateway.Notice) {
+	if a.options.Notify != nil {
+		a.options.Notify(ctx, n)
+	}
+}
