@@ -47,7 +47,8 @@ type Options struct {
 	Now       func() time.Time  // nil = time.Now
 	Transport http.RoundTripper // for calls to WeChat; nil = the default, which honours HTTPS_PROXY
 
-	// Notify notifies administrators; nil = nobody. It must not wait for another server.
+	// Notify is called for each notice to administrators about users, beside the receivers of the
+	// configuration; nil = not called.
 	Notify func(context.Context, gateway.Notice)
 
 	ticketLimits gateway.TicketLimits // zero = those of package limit; a test lowers them

@@ -126,6 +126,7 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	if err := a.addAPI(c, s); err != nil {
 		return nil, nil, err
 	}
+	invitations, err := a.newInvitations(c, s)
 	adminHandler, err := a.newAdmin(c, s)
 	if err != nil {
 		return nil, nil, err
@@ -135,6 +136,7 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	mountFiles(mux, site, u.EscapedPath())
 	s.saved.Mount(mux)
 	s.requests.Mount(mux)
+	invitations.Mount(mux)
 	s.signIn.Mount(mux)
 	scanHandler.Mount(mux, s.signIn)
 	oidcHandler.Mount(mux)

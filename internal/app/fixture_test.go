@@ -37,6 +37,7 @@ type gatewayFixture struct {
 	replicas []*app.App
 	config   *config.Config
 	options  app.Options
+	notify   func(gateway.Notice) // called for each notice; nil = nobody
 
 	mu   sync.Mutex
 	turn int
@@ -73,7 +74,12 @@ func newFixture(t *testing.T, options ...option) *gatewayFixture {
 		Apps: []config.App{w.client("sample", gateway.AccessSignedIn), w.client("second", gateway.AccessSignedIn),
 			w.client("closed", gateway.AccessApproved)},
 	}
-	w.options = app.Options{Sealer: sqlitetest.Sealer(), Logger: leaktest.Logger(t), Now: w.clock.Now}
+	w.options = app.Options{Sealer: sqlitetest.Sealer(), Logger: leaktest.Logger(t), Now: w.clock.Now,
+		Notify: func(_ context.Context, n gateway.Notice) {
+			if w.notify != nil {
+				w.notify(n)
+			}
+		}}
 	for _, o := range options {
 		o(w)
 	}
@@ -136,7 +142,8 @@ func (w *gatewayFixture) keptToItself(h http.Header, r *http.Request) {
 	}
 	cache, referrer := h.Get("Cache-Control"), h.Get("Referrer-Policy")
 	// a form needs to name its origin
-	if !strings.Contains(cache, "no-store") || referrer != "no-referrer" && (referrer != "same-origin" || moves) {
+	if !strings.Contains(cache, "no-store") || referrer != "no-referrer" &&
+		(referrer != "same-origin" && referrer != "strict-origin" || moves) {
 		w.t.Errorf("the answer to %s %s has Cache-Control %q, Referrer-Policy %q", r.Method, r.URL.Path, cache, referrer)
 	}
 }
@@ -207,6 +214,12 @@ func (w *gatewayFixture) body(r *http.Request) string {
 		w.t.Fatal(err)
 	}
 	defer res.Body.Close()
+	return w.read(res)
+}
+
+// read returns the body of a response.
+func (w *gatewayFixture) read(res *http.Response) string {
+	w.t.Helper()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		w.t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"github.com/weigate/weigate/internal/accessrequest"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/invitation"
 	"github.com/weigate/weigate/internal/route"
 )
 
@@ -18,8 +19,18 @@ func (a *App) newAccessRequests(c *config.Config, s *services) (*accessrequest.R
 	})
 }
 
+// newInvitations returns the handler of the links that administrators make. It is built after signIn.
+func (a *App) newInvitations(c *config.Config, s *services) (*invitation.Handler, error) {
+	return invitation.New(invitation.Config{
+		URL: c.URL, Store: a.store, Sessions: s.sessions, SignIn: s.signIn, Apps: appsByID(c.Apps), Site: s.site,
+		InWeChat: inWeChat(c.WeChat), Notify: a.notify, Limits: a.limits, Address: route.Address,
+		RequestID: route.RequestID, Logger: a.options.Logger, Now: a.options.Now,
+	})
+}
+
 // notify notifies administrators.
 func (a *App) notify(ctx context.Context, n gateway.Notice) {
+	a.notices.notifier.Notify(ctx, n)
 	if a.options.Notify != nil {
 		a.options.Notify(ctx, n)
 	}

@@ -196,7 +196,8 @@ func newFixture(t testing.TB, change ...func(*forwardauth.Config)) *fixture {
 		t.Fatal(err)
 	}
 	requests, err := accessrequest.New(accessrequest.Config{URL: gatewayURL, Store: inner, Access: e.access, Site: site,
-		Sessions: &session.Manager{}, Apps: func(string) (gateway.App, bool) { return gateway.App{}, false }, Now: e.clock.now})
+		Sessions: &session.Manager{},
+		Apps:     func(string) (gateway.App, bool) { return gateway.App{}, false }, Now: e.clock.now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,8 +212,9 @@ func newFixture(t testing.TB, change ...func(*forwardauth.Config)) *fixture {
 			{App: gateway.App{ID: "local", Kind: gateway.AppForwardAuth, Name: "Local"},
 				Hosts: []string{"local.localhost:8082"}},
 		},
-		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Site: site, Saved: e.saved, Users: e.store, Requests: requests,
-		Grants: e.store, Attempts: e.store, Subjects: e.store,
+		SignIn: e.signIn, Sessions: sessions{e}, Access: e.access, Site: site, Saved: e.saved, Users: e.store,
+		Requests: requests,
+		Grants:   e.store, Attempts: e.store, Subjects: e.store,
 		Events: e.store, Keys: ring, Sealer: master(), Logger: logger,
 		RequestID: requestID,
 		Now:       e.clock.now,

@@ -144,7 +144,8 @@ func newFixture(t testing.TB, s store, alg string, options ...option) *fixture {
 	}
 	saved.Mount(mux)
 	requests, err := accessrequest.New(accessrequest.Config{URL: e.issuer, Store: e.store, Access: e.access, Site: site,
-		Sessions: &session.Manager{}, Apps: func(string) (gateway.App, bool) { return gateway.App{}, false }, Now: e.clock.now})
+		Sessions: &session.Manager{},
+		Apps:     func(string) (gateway.App, bool) { return gateway.App{}, false }, Now: e.clock.now})
 	if err != nil {
 		t.Fatal(err)
 	}

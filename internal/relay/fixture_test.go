@@ -86,8 +86,10 @@ func newFixture(t testing.TB, change ...func(*relay.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	requests, err := accessrequest.New(accessrequest.Config{URL: "https://login.example.com", Store: store, Access: g, Site: site,
-		Sessions: &session.Manager{}, Apps: func(string) (gateway.App, bool) { return gateway.App{}, false }, Now: g.clock})
+	requests, err := accessrequest.New(accessrequest.Config{
+		URL: "https://login.example.com", Store: store, Access: g, Site: site,
+		Sessions: &session.Manager{},
+		Apps:     func(string) (gateway.App, bool) { return gateway.App{}, false }, Now: g.clock})
 	if err != nil {
 		t.Fatal(err)
 	}

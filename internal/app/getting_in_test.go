@@ -1,0 +1,337 @@
+package app_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/fixture"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// invite stores an invitation and returns its link.
+func (w *gatewayFixture) invite(i gateway.Invitation) string {
+	w.t.Helper()
+	secret, now := gateway.NewID(), w.clock.Now()
+	i.ID, i.Hash, i.CreatedAt = gateway.NewID(), gateway.InvitationHash(secret), now
+	if i.CreatedBy == "" {
+		i.CreatedBy = gateway.ActorCommand
+	}
+	if i.ExpiresAt.IsZero() {
+		i.ExpiresAt = now.Add(time.Hour)
+	}
+	if err := w.store.CreateInvitation(w.t.Context(), i, gateway.Event{Kind: "invitation_created", At: now}); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.url + "/invite/" + secret
+}
+
+// uses returns how often the invitation of a link was used.
+func (w *gatewayFixture) uses(link string) int {
+	w.t.Helper()
+	hash := gateway.InvitationHash(link[strings.LastIndexByte(link, '/')+1:])
+	i, _ := w.store.Invitation(w.t.Context(), hash, w.clock.Now())
+	return i.Uses
+}
+
+// user returns the one user with a status.
+func (w *gatewayFixture) user(status gateway.Status) gateway.User {
+	w.t.Helper()
+	users, err := w.store.Users(w.t.Context(), gateway.UserQuery{Status: status})
+	if err != nil || len(users) != 1 {
+		w.t.Fatalf("users with status %s: %+v, %v", status, users, err)
+	}
+	return users[0]
+}
+
+// accept opens a link in WeChat, signs in and presses the button.
+func (p phone) accept(link string) *wechattest.Page {
+	ctx := context.Background()
+	page := p.Must(p.Open(ctx, link))
+	if strings.Contains(page.Body, `id="go"`) {
+		p.Must(p.Follow(ctx, "go"))
+	}
+	return p.Must(p.Submit(ctx, "接受", nil))
+}
+
+// TestInvitationAdmitsTheUserWhoAccepts checks that opening a link uses nothing
+// (kanidm/kanidm designs/account_signup_2026: previews and scanners open links), that it works in
+// another browser than the administrator's (pocket-id/pocket-id#1216), and that users who have the
+// access use up nothing (QuantumNous/new-api#6305).
+func TestInvitationAdmitsTheUserWhoAccepts(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	link := w.invite(gateway.Invitation{Kind: gateway.InviteUser, Groups: []string{"staff"}, MaxUses: 2})
+	for i := range 10 {
+		method := http.MethodGet
+		if i%2 == 1 {
+			method = http.MethodHead
+		}
+		r, err := http.NewRequestWithContext(t.Context(), method, link, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := fixture.NewBrowser(t, uaDesktop).Send(r)
+		if err != nil || other.Status != http.StatusOK {
+			t.Fatalf("%s: %d, %v", method, other.Status, err)
+		}
+		if method == http.MethodGet &&
+			(!strings.Contains(other.Body, `class="code"`) || !strings.Contains(other.Body, link)) {
+			t.Error("outside WeChat, the page has no QR code and no link to copy")
+		}
+	}
+	if n := w.uses(link); n != 0 {
+		t.Fatalf("opening the link used it %d times", n)
+	}
+	alice := w.phone("alice")
+	alice.WantPage(alice.accept(link), "invite_done", 200)
+	user := w.user(gateway.Active)
+	if !slices.Equal(user.Groups, []string{"staff"}) || user.Admin || w.uses(link) != 1 {
+		t.Errorf("user %+v, %d uses", user, w.uses(link))
+	}
+	alice.WantPage(alice.accept(link), "invite_known", 200)
+	if n := w.uses(link); n != 1 {
+		t.Errorf("%d uses by one user", n)
+	}
+	fixture.WantAt(t, alice.Must(alice.Open(t.Context(), w.authorize("closed"))), w.app.URL+"/closed")
+}
+
+// TestInvitationStaysOutOfWeChatAndLogs checks that the secret is not in an address at WeChat, not in
+// an event, and not in a Referer header (QuantumNous/new-api#6305). The fixture's log is searched by
+// package leaktest.
+func TestInvitationStaysOutOfWeChatAndLogs(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	link := w.invite(gateway.Invitation{Kind: gateway.InviteUser, MaxUses: 1})
+	secret := link[strings.LastIndexByte(link, '/')+1:]
+	alice := w.phone("alice")
+	page := alice.Must(alice.Open(t.Context(), link))
+	if policy := page.Header.Get("Referrer-Policy"); policy != "no-referrer" && policy != "strict-origin" {
+		t.Errorf("Referrer-Policy %q", policy)
+	}
+	for _, hop := range alice.Must(alice.Follow(t.Context(), "go")).Hops {
+		if strings.HasPrefix(hop.To, w.wechat.URL) && strings.Contains(hop.To, secret) {
+			t.Errorf("WeChat sees the secret: %s", hop.To)
+		}
+	}
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "接受", nil)), "invite_done", 200)
+	events, err := w.store.Events(t.Context(), gateway.EventQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := false
+	for _, e := range events {
+		used = used || e.Kind == "invitation_used" && e.UserID != "" && e.RequestID != ""
+		if strings.Contains(strings.Join([]string{e.Detail, e.App, e.Actor, e.RequestID}, " "), secret) {
+			t.Errorf("an event has the secret: %+v", e)
+		}
+	}
+	if !used {
+		t.Errorf("no event of the use: %+v", events)
+	}
+}
+
+// TestInvalidInvitationsSayWhy checks the pages of links that cannot be used. The rows that have
+// expired are still stored (goauthentik/authentik CVE-2025-64708: expired invitations worked until
+// the cleaning job came).
+func TestInvalidInvitationsSayWhy(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	alice := w.phone("alice")
+	admin := w.invite(gateway.Invitation{Kind: gateway.InviteAdmin, MaxUses: 1})
+	alice.WantPage(alice.accept(admin), "invite_admin_done", 200)
+	maker := w.user(gateway.Active)
+	user := gateway.Invitation{Kind: gateway.InviteUser, MaxUses: 1}
+	expired := w.invite(gateway.Invitation{Kind: gateway.InviteUser, ExpiresAt: w.clock.Now().Add(time.Minute)})
+	used, void := w.invite(user), w.invite(gateway.Invitation{Kind: gateway.InviteUser, CreatedBy: maker.ID})
+	bob := w.phone("bob")
+	bob.WantPage(bob.accept(void), "invite_done", 200)
+	carol := w.phone("xiaoming")
+	carol.WantPage(carol.accept(used), "invite_done", 200)
+	if _, err := w.store.UpdateUser(t.Context(), maker.ID, w.clock.Now(), func(u *gateway.User) error {
+		u.Admin = false
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(2 * time.Minute)
+	dave := w.plainBrowser(uaDesktop)
+	for _, k := range []struct {
+		link, kind string
+		status     int
+	}{
+		{expired, "invite_expired", http.StatusGone},
+		{used, "invite_used", http.StatusGone},
+		{void, "invite_void", http.StatusGone},
+		{admin, "invite_used", http.StatusGone},
+		{w.url + "/invite/" + gateway.NewID(), "invite_unknown", http.StatusNotFound},
+		{w.url + "/invite/x", "invite_unknown", http.StatusNotFound},
+		{expired[:len(expired)-1], "invite_unknown", http.StatusNotFound}, // zitadel/zitadel CVE-2026-27840: cut tokens
+	} {
+		dave.open(k.link).want(k.kind, k.status)
+		if strings.Contains(dave.body, `action="/invite/`) {
+			t.Errorf("%s: the page has a button", k.kind)
+		}
+	}
+}
+
+// TestBlockedUserStaysBlockedByAnInvitation: signing in again unblocked the account in Gitea
+// (CVE-2026-58422).
+func TestBlockedUserStaysBlockedByAnInvitation(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	alice := w.phone("alice")
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
+	w.set(gateway.Blocked)
+	link := w.invite(gateway.Invitation{Kind: gateway.InviteUser})
+	alice.Must(alice.Open(t.Context(), link))
+	alice.WantPage(alice.Must(alice.Follow(t.Context(), "go")), "blocked", http.StatusForbidden)
+	if u := w.user(gateway.Blocked); w.uses(link) != 0 || u.Status != gateway.Blocked {
+		t.Errorf("%+v, %d uses", u, w.uses(link))
+	}
+}
+
+// TestInvitationIsPressedByTheUserWhomThePageNames: an attacker who signs the browser in as another
+// user between the page and the press must not use the link up (login CSRF).
+func TestInvitationIsPressedByTheUserWhomThePageNames(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	link := w.invite(gateway.Invitation{Kind: gateway.InviteUser, MaxUses: 1})
+	alice := w.phone("alice")
+	alice.Must(alice.Open(t.Context(), link))
+	alice.Must(alice.Follow(t.Context(), "go"))
+	for _, fields := range []string{"do=accept", "do=accept&session=" + session.FormID([32]byte{1}), "",
+		"do=without_wechat", "do=accept&admin=true&kind=admin&groups=root&UserID=x"} {
+		alice.Must(alice.SubmitURL(t.Context(), link, http.MethodPost, fields))
+	}
+	if u := w.user(gateway.Pending); w.uses(link) != 0 || u.Admin || len(u.Groups) > 0 {
+		t.Errorf("%+v, %d uses", u, w.uses(link))
+	}
+}
+
+// TestAdminLinkWithoutWeChat: of 50 requests at once, one gets a session (Pocket ID 2.12, a race in
+// the first set-up). The session is refused by every app, also when it is the only one, and it ends
+// after an hour (pocket-id/pocket-id GHSA-hp74-gm6m-2qm5).
+func TestAdminLinkWithoutWeChat(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	var notices []gateway.Notice
+	var mu sync.Mutex
+	w.notify = func(n gateway.Notice) {
+		mu.Lock()
+		defer mu.Unlock()
+		notices = append(notices, n)
+	}
+	link := w.invite(gateway.Invitation{Kind: gateway.InviteAdmin, MaxUses: 1})
+	var group sync.WaitGroup
+	signedIn := make(chan *http.Cookie, 50)
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for range 50 {
+		group.Go(func() {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, link, strings.NewReader("do=without_wechat"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Sec-Fetch-Site", "same-origin")
+			response, err := client.Do(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer response.Body.Close()
+			for _, c := range response.Cookies() {
+				signedIn <- c
+			}
+		})
+	}
+	group.Wait()
+	close(signedIn)
+	if len(signedIn) != 1 || len(notices) != 1 || notices[0].Kind != gateway.NoticeAdminLink {
+		t.Fatalf("%d sessions, notices %+v", len(signedIn), notices)
+	}
+	cookie := <-signedIn
+	admin := w.user(gateway.Active)
+	sessions, err := w.store.UserSessions(t.Context(), admin.ID, w.clock.Now())
+	if err != nil || len(sessions) != 1 || sessions[0].Method != gateway.MethodLink || !admin.Admin ||
+		sessions[0].ExpiresAt.After(w.clock.Now().Add(session.LinkMax)) {
+		t.Fatalf("admin %+v, sessions %+v, %v", admin, sessions, err)
+	}
+	get := func(address string) string {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.AddCookie(cookie)
+		r.Header.Set("Accept", "text/html")
+		response, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if response.StatusCode >= 300 && response.StatusCode < 400 {
+			return response.Header.Get("Location")
+		}
+		m := regexp.MustCompile(`<main [^>]*id="([^"]+)"`).FindStringSubmatch(w.read(response))
+		if m == nil {
+			return ""
+		}
+		return m[1]
+	}
+	for _, app := range []string{"sample", "closed"} {
+		if got := get(w.authorize(app)); got != "wrong_method" {
+			t.Errorf("the app %s responds %q to a session of a link", app, got)
+		}
+	}
+	if got := get(w.url + "/"); got != "own" {
+		t.Errorf("the home page is %q", got)
+	}
+	w.clock.Advance(session.LinkMax)
+	if got := get(w.url + "/"); got != "welcome" {
+		t.Errorf("after an hour, the home page is %q", got)
+	}
+}
+
+// TestNoRequestMakesAnAdministrator: installers that anybody can open made attackers administrators
+// (nginx-ui CVE-2026-42221), and so did a set-up that opened again after the last administrator was
+// gone (goauthentik/authentik GHSA-rjvp-29xq-f62w). Every route of the gateway gets every field.
+func TestNoRequestMakesAnAdministrator(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	alice := w.phone("alice")
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
+	fields := url.Values{}
+	for _, name := range []string{"admin", "Admin", "status", "Status", "groups", "Groups", "allowed_apps", "AllowedApps",
+		"role", "user", "UserID", "id", "kind", "do"} {
+		fields.Set(name, "admin")
+	}
+	fields.Set("return", "/")
+	fields.Set("name", "李雷")
+	fields.Set("app", "closed")
+	for _, path := range []string{"/access/name", "/access/ask", "/invite/" + gateway.NewID(), "/sign-in/profile",
+		"/sign-in/agreement", "/sign-out/browser", "/admin", "/admin/users", "/setup", "/"} {
+		for _, method := range []string{http.MethodPost, http.MethodGet} {
+			address := w.url + path
+			if method == http.MethodGet {
+				address += "?" + fields.Encode()
+			}
+			_, _ = alice.SubmitURL(t.Context(), address, method, fields.Encode()) // most of them are refused
+		}
+		u := w.user(gateway.Pending)
+		if u.Admin || u.Status != gateway.Pending || len(u.Groups)+len(u.AllowedApps)+len(u.RefusedApps) > 0 || u.Note != "" {
+			t.Fatalf("%s changed the user: %+v", path, u)
+		}
+	}
+	if n, err := w.store.CountAdmins(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d administrators, %v", n, err)
+	}
+}
