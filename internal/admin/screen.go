@@ -288,6 +288,7 @@ func (h *Handler) formPage(v *visit) string {
 func (s *screen) Input(name, kind, label, value string, length int, wrong problems) (web.Field, error) {
 	value = gateway.CleanParagraph(value)
 	f := web.Field{Name: name, Type: kind, Value: value, MaxLength: length, Error: wrong[name], Autocomplete: "off"}
+	f.Required = label == "name" || label == "other" || label == "max_uses"
 	var err error
 	if f.Label, err = s.texts.Text("field." + label); err != nil {
 		return f, err
