@@ -127,6 +127,9 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 		return nil, nil, err
 	}
 	invitations, err := a.newInvitations(c, s)
+	if err != nil {
+		return nil, nil, err
+	}
 	adminHandler, err := a.newAdmin(c, s)
 	if err != nil {
 		return nil, nil, err

@@ -318,7 +318,7 @@ func TestNoRequestMakesAnAdministrator(t *testing.T) {
 	fields.Set("name", "李雷")
 	fields.Set("app", "closed")
 	for _, path := range []string{"/access/name", "/access/ask", "/invite/" + gateway.NewID(), "/sign-in/profile",
-		"/sign-in/agreement", "/sign-out/browser", "/admin", "/admin/users", "/setup", "/"} {
+		"/sign-in/agreement", "/sign-out/browser", "/admin/users", "/admin/waiting", "/setup", "/"} {
 		for _, method := range []string{http.MethodPost, http.MethodGet} {
 			address := w.url + path
 			if method == http.MethodGet {

@@ -144,8 +144,7 @@ func (g *guarded) signedIn(person string) phone {
 	page := p.Visit(g.origin + "/page?x=1&y=%2F")
 	p.wantPage("waiting") // access: approved
 	g.approve(page)
-	// The page reloads automatically and continues.
-	p.Must(p.FollowRefresh(g.t.Context()))
+	p.Must(p.Follow(g.t.Context(), "go"))
 	p.wantPage("profile")
 	p.Must(p.Follow(g.t.Context(), "go"))
 	page = p.Must(p.Allow(g.t.Context()))
@@ -158,7 +157,7 @@ func (g *guarded) signedIn(person string) phone {
 // approve does what an administrator does with the id that the waiting person tells them.
 func (g *guarded) approve(page *wechattest.Page) {
 	g.t.Helper()
-	_, rest, found := strings.Cut(page.Body, `<code translate="no">`)
+	_, rest, found := strings.Cut(page.Body, `<code id="user-id" translate="no">`)
 	id, _, _ := strings.Cut(rest, "<")
 	if !found || id == "" {
 		g.t.Fatalf("the page shows no account:\n%s", page.Body)
