@@ -149,6 +149,22 @@ func TestWhatWasGrantedBeforeDoesNotOutliveTheRule(t *testing.T) {
 		"the approval is taken back": {rule(gateway.AccessRule{Rule: gateway.AccessApproved}), func(g *guarded) {
 			g.update(func(u *gateway.User) { u.Status = gateway.Pending })
 		}},
+		"the apps are refused": {listed, func(g *guarded) {
+			g.update(func(u *gateway.User) { u.RefusedApps = []string{"sample", "shop", "wiki"} })
+		}},
+		"apps for all users are refused to one": {rule(gateway.AccessRule{Rule: gateway.AccessSignedIn}),
+			func(g *guarded) {
+				g.update(func(u *gateway.User) { u.RefusedApps = []string{"sample", "shop", "wiki"} })
+			}},
+		"the user is deleted": {listed, func(g *guarded) {
+			users, err := g.store.Users(g.t.Context(), gateway.UserQuery{})
+			if err == nil {
+				err = g.store.DeleteUser(g.t.Context(), users[0].ID, g.clock.Now(), gateway.Event{Kind: "user_deleted"})
+			}
+			if err != nil {
+				g.t.Error(err)
+			}
+		}},
 		"the group is taken back": {listed, func(g *guarded) {
 			g.update(func(u *gateway.User) { u.Groups = nil })
 		}},
