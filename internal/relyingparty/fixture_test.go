@@ -134,6 +134,7 @@ func (w *gatewayFixture) config(address, apps string) string {
 listen: 127.0.0.1:0
 metrics: ""
 trusted_proxies: [127.0.0.1]
+outgoing: {private_apps: true}
 wechat:
   - {name: main, kind: official_account, appid: %s, secret: %s, open_platform: ours, api: %q, open: %q}
 apps:

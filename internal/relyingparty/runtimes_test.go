@@ -2,6 +2,7 @@ package relyingparty_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // clientEnv is the environment of a client: the certificate that the test trusts, by the names that
@@ -169,8 +171,36 @@ func testApache(t *testing.T, f *clientsFixture) {
 		}
 		a.phone.Visit(a.f.front.url + "/")
 		a.phone.wantPage("welcome")
+
+		// The gateway ends the site's session, by a logout token.
+		a.complete(a.phone.Visit(a.front.url + "/page"))
+		a.phone.Visit(a.f.front.url + "/sign-out")
+		a.phone.Must(a.phone.Submit(t.Context(), "sign-out", nil))
+		a.awaitSignOut("/page") // and signs in again
+		if out, err := a.f.weigate("user", "block", u.Sub).CombinedOutput(); err != nil {
+			a.t.Fatalf("block: %v %s", err, out)
+		}
+		a.awaitSignOut("/page")
+		if page := a.phone.Page(); page.Status != http.StatusForbidden {
+			a.t.Errorf("a blocked user is at %s: %d", page.URL, page.Status)
+		}
+		if out, err := a.f.weigate("user", "unblock", u.Sub).CombinedOutput(); err != nil {
+			a.t.Fatalf("unblock: %v %s", err, out)
+		}
 		return u
 	})
+}
+
+// awaitSignOut opens a page of the site until the site sends the browser to the gateway.
+func (a *clientApp) awaitSignOut(path string) {
+	a.t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(100 * time.Millisecond) {
+		page := a.phone.Visit(a.front.url + path)
+		if strings.Contains(fmt.Sprint(page.Hops), "/oauth2/authorize") || strings.HasPrefix(page.URL, a.f.front.url) {
+			return
+		}
+	}
+	a.t.Fatalf("%s: the site's session has not ended", a.id)
 }
 
 func absolute(t *testing.T, path string) string {
