@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/store/postgres"
 	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
@@ -92,4 +94,18 @@ func BenchmarkImport(b *testing.B) {
 func BenchmarkSignIn(b *testing.B) {
 	s := open(b, durable(b), postgres.Options{})
 	storetest.BenchmarkSignIn(b, s)
+}
+
+func BenchmarkAdministration(b *testing.B) {
+	url := durable(b)
+	storetest.BenchmarkAdministration(b, open(b, url, postgres.Options{}), func() { // as autovacuum does later
+		conn, err := pgx.Connect(b.Context(), url)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer conn.Close(b.Context())
+		if _, err := conn.Exec(b.Context(), `VACUUM ANALYZE`); err != nil {
+			b.Fatal(err)
+		}
+	})
 }

@@ -138,3 +138,8 @@ func BenchmarkSignIn(b *testing.B) {
 	s, _ := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{})
 	storetest.BenchmarkSignIn(b, s)
 }
+
+func BenchmarkAdministration(b *testing.B) {
+	s, _ := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{})
+	storetest.BenchmarkAdministration(b, s, nil)
+}
