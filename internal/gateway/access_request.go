@@ -65,6 +65,10 @@ type AccessRequests interface {
 	// RequestAccess records that a user waits. It stores r with the state RequestWaiting, unless the
 	// user has a request for this app already. It returns the stored request, and whether it was
 	// created now. The user id is resolved as by Users.User; ErrNotFound when there is no such user.
+	//
+	// A request that was approved waits again, and counts as created, when the app is not among the
+	// user's AllowedApps and the approval is more than a minute older than r.RequestedAt: the caller
+	// found that the approval is not enough, or was taken back.
 	RequestAccess(ctx context.Context, r AccessRequest) (stored AccessRequest, created bool, err error)
 
 	// WaitingUsers returns the requests that wait, with their users, by one query.

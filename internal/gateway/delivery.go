@@ -71,7 +71,10 @@ func (q DeliveryQuery) Page() int { return pageSize(q.Limit) }
 // reason (sign-out, block, deletion, join, move, expiry found by a sweep), each of its app sessions
 // becomes a delivery in the same transaction and is deleted, unless another session has the same
 // Session.First: then the user has only signed in again. The same happens to the app sessions
-// of a user and an app whose access is taken away (DecideAccess).
+// of a user and an app whose access is taken away: by DecideAccess, by a change of AllowedApps or
+// RefusedApps, and by a replay of a refresh token. When the user loses a group or is no longer
+// Active, the store cannot know which apps that concerns. Then all apps are told but those in
+// AllowedApps.
 type Deliveries interface {
 	// AddDeliveries stores deliveries, all or none. It ignores their ids, and sets State to
 	// DeliveryWaiting.

@@ -104,8 +104,8 @@ type Revocation struct {
 type Grants interface {
 	// PutCode stores a code and its grant. The user id is resolved as by Users.User: the id of a
 	// user who was joined into an older one becomes the older id. ErrNotFound when there is no such
-	// user, ErrBlocked when the user is blocked, ErrConflict when the hash of the code or the id of
-	// the grant exists already.
+	// user, or when c.LogoutSessionID is set and the session has ended. ErrBlocked when the user is
+	// blocked. ErrConflict when the hash of the code or the id of the grant exists already.
 	//
 	// When Grant.Subject is empty, PutCode stores the subject that is pinned for the user in this
 	// app (see Subjects). When none is pinned, it pins c.PinSubject in the same transaction:

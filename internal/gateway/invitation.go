@@ -19,18 +19,21 @@ const (
 // scanners open links. The user presses a button. What the link grants is read from this row, never
 // from the request.
 type Invitation struct {
-	ID        string   // opaque, for lists
-	Hash      [32]byte // SHA-256 of the secret in the link, which is shown once
-	Kind      InvitationKind
-	UserID    string   // of InviteMove, and optional for InviteAdmin: the user whom the link is for
-	Apps      []string // of InviteUser: apps that it opens; empty = all apps: the user becomes Active
-	Groups    []string // of InviteUser: groups that the user gets in addition
-	Note      string   // for administrators: whom the link is for
-	CreatedBy string   // Event.Actor; if this is a user, the link works only while the user is an administrator
+	ID     string   // opaque, for lists
+	Hash   [32]byte // SHA-256 of the secret in the link, which is shown once
+	Kind   InvitationKind
+	UserID string   // of InviteMove, and optional for InviteAdmin: the user whom the link is for
+	Apps   []string // of InviteUser: apps that it opens; empty = all apps: the user becomes Active
+	Groups []string // of InviteUser: groups that the user gets in addition
+	Note   string   // for administrators: whom the link is for
+	// CreatedBy is Event.Actor. If this is a user, the link works only while the user is an
+	// administrator. If this is an API key, it works until the key is revoked or its creator loses
+	// the rights of an administrator.
+	CreatedBy string
 	CreatedAt time.Time
-	ExpiresAt time.Time
-	MaxUses   int // 0 = no limit
-	Uses      int // how many users have used it
+	ExpiresAt time.Time // required
+	MaxUses   int       // 0 = no limit
+	Uses      int       // how many users have used it
 	RevokedAt time.Time
 }
 
@@ -81,12 +84,13 @@ type Invitations interface {
 	// are counted.
 	//
 	// InviteUser approves the user as DecideAccess does. InviteAdmin makes the user Active and an
-	// administrator. InviteMove moves the identities of the user to Invitation.UserID: identities of
-	// that user at the same appids are deleted, the user is joined into it, and all its sessions and
-	// grants end.
+	// administrator. InviteMove moves the identities of the user to Invitation.UserID: the identities
+	// of that user are deleted, because they are those of the old WeChat account. The user is joined
+	// into it, and all sessions and grants of both end.
 	//
-	// ErrBlocked when the user is blocked, or for InviteMove when one of the two is. The errors of
-	// Invitation apply. With an error, nothing is stored and no use is counted.
+	// ErrBlocked when the user is blocked, or for InviteMove when one of the two is. ErrConflict when
+	// an InviteAdmin link for UserID is used by another user. ErrLastAdmin as for ChangeUser. The
+	// errors of Invitation apply. With an error, nothing is stored and no use is counted.
 	RedeemInvitation(ctx context.Context, r InvitationRedemption) (user User, used bool, err error)
 
 	// InvitationByID returns an invitation, usable or not. ErrNotFound when there is none with this id.

@@ -142,6 +142,9 @@ type Users interface {
 	// cannot be changed. An error of change is returned unchanged, and nothing is written. change
 	// may run more than once, must be quick, and must not call the store.
 	//
+	// The user's access requests follow the change: a request for an app that is newly allowed or
+	// refused is decided, and so is each one that waits when a Pending user becomes Active.
+	//
 	// When a user becomes Blocked, its sessions are deleted and its grants revoked in the same
 	// transaction. ErrNotFound when there is no such user; an invalid Status is an error.
 	UpdateUser(ctx context.Context, id string, now time.Time, change func(*User) error) (User, error)

@@ -81,7 +81,7 @@ func wholeTable(query string, at int, step string) bool {
 	case !scan, storetest.ReadsAllWaiting(query):
 		return false
 	case strings.HasPrefix(table, "("), slices.Contains([]string{"json_each", "CONSTANT", "keys", "approver", "t",
-		"counted", "near"}, table):
+		"counted", "near", "newest"}, table):
 		return false
 	case inOrder.MatchString(step) && strings.Contains(query, " LIMIT "):
 		return false

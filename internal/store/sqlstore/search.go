@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"strings"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
@@ -31,20 +32,32 @@ func (b Base) SearchUsers(ctx context.Context, q gateway.UserSearch) (all []gate
 	if q.Admin {
 		where.sql = append(where.sql, `admin`)
 	}
+	// Each part has the condition older. Otherwise a later page would read the users of all earlier
+	// pages.
+	older := ``
 	if q.After != "" {
-		where.add(`seq < (SELECT seq FROM users WHERE id = ?)`, q.After)
+		where.add(`seq < (SELECT seq FROM users WHERE id = ?)`, gateway.CleanText(q.After))
+		older = ` AND ` + where.sql[len(where.sql)-1]
 	}
 	if q.Group != "" {
-		where.add(b.dialect.InQuery(`seq`, `SELECT seq FROM user_groups WHERE name = ?`), indexed(q.Group))
+		where.add(b.dialect.InQuery(`seq`, `SELECT seq FROM user_groups WHERE name = ?`+older), indexed(q.Group))
 	}
 	if text := indexed(q.Text); text != "" {
 		found := conditions{args: where.args}
 		found.add(usersWithID+b.usersWithNickname(), text)
-		if term := searchTerm(q.Text); term != "" {
+		switch term := searchTerm(q.Text); {
+		case term == "":
+		case !strings.HasPrefix(term, beginning):
 			found.add(usersWithTerm, term)
+		case q.Status == "" && q.Group == "" && !q.Admin: // a page has at most 500 users, so the newest 500 are enough
+			found.add(`
+	UNION ALL SELECT seq FROM (SELECT seq FROM user_terms WHERE term = ?`+older+` ORDER BY seq DESC LIMIT 500) newest`, term)
+		default:
+			found.add(`
+	UNION ALL SELECT seq FROM user_terms WHERE term = ?`, term)
 		}
 		where.args = found.args
-		where.sql = append(where.sql, b.dialect.InQuery(`seq`, found.joined("")))
+		where.sql = append(where.sql, b.dialect.InQuery(`seq`, `SELECT seq FROM (`+found.joined("")+`) found WHERE true`+older))
 	}
 	where.sql = append(where.sql, `joined_into = ''`)
 	limit := conditions{args: where.args} // as in Users

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -74,8 +75,8 @@ func fillUser(ctx context.Context, store gateway.Store, id string, i int) error 
 		}
 	}
 	if i%10 == 1 {
-		err := store.AddDeliveries(ctx, gateway.Delivery{Kind: gateway.DeliverLogout, Target: fmt.Sprint("app", i%7), UserID: id,
-			CreatedAt: noon, NextAt: after(time.Duration(i) * time.Second)})
+		err := store.AddDeliveries(ctx, gateway.Delivery{Kind: gateway.DeliverLogout, Target: fmt.Sprint("app", i%7),
+			UserID: id, CreatedAt: noon, NextAt: after(time.Duration(i) * time.Second)})
 		if err != nil {
 			return err
 		}
@@ -98,9 +99,9 @@ func fillEvents(b *testing.B, store gateway.Store, ids []string, events int) {
 	b.Helper()
 	var batch []gateway.Event
 	for i := range events {
-		e := gateway.Event{At: noon.Add(-time.Duration(events-i) * 30 * time.Second), Kind: "sign_in", UserID: ids[i%len(ids)],
-			App: fmt.Sprint("app", i%7), Connector: "main", Method: "wechat", Outcome: "ok", RequestID: fmt.Sprint("request ", i),
-			Address: "192.0.2.0"}
+		e := gateway.Event{At: noon.Add(-time.Duration(events-i) * 30 * time.Second), Kind: "sign_in",
+			UserID: ids[i%len(ids)], App: fmt.Sprint("app", i%7), Connector: "main", Method: "wechat", Outcome: "ok",
+			RequestID: fmt.Sprint("request ", i), Address: "192.0.2.0"}
 		switch {
 		case i%100 == 0:
 			e.Kind, e.Actor, e.Detail = "user_changed", "boss", "groups: staff → staff, finance"
@@ -121,10 +122,6 @@ func adminQueries(store gateway.Store, ids []string) map[string]func(ctx context
 	search := func(q gateway.UserSearch) func(context.Context, int) error {
 		return func(ctx context.Context, _ int) error { _, err := store.SearchUsers(ctx, q); return err }
 	}
-	events := func(q gateway.EventQuery) func(context.Context, int) error {
-		return func(ctx context.Context, _ int) error { _, err := store.Events(ctx, q); return err }
-	}
-	middle := int64(len(ids) * adminEvents / adminUsers / 2)
 	return map[string]func(context.Context, int) error{
 		"users":                               search(gateway.UserSearch{}),
 		"users page in the middle":            search(gateway.UserSearch{After: ids[len(ids)/2]}),
@@ -160,28 +157,6 @@ func adminQueries(store gateway.Store, ids []string) map[string]func(ctx context
 			_, err := store.UserRequests(ctx, ids[n%len(ids)])
 			return err
 		},
-		"events":                    events(gateway.EventQuery{}),
-		"events page in the middle": events(gateway.EventQuery{Before: middle}),
-		"events of a user": func(ctx context.Context, n int) error {
-			_, err := store.Events(ctx, gateway.EventQuery{UserID: ids[n%len(ids)]})
-			return err
-		},
-		"events of an administrator":      events(gateway.EventQuery{Actor: "boss"}),
-		"events that failed":              events(gateway.EventQuery{Outcome: "!ok"}),
-		"events that failed, of an app":   events(gateway.EventQuery{Outcome: "!ok", App: "app3", Kind: "sign_in"}),
-		"events of a rare outcome":        events(gateway.EventQuery{Outcome: "odd"}),
-		"events of a rare kind":           events(gateway.EventQuery{Kind: "rare"}),
-		"events of a rare kind of an app": events(gateway.EventQuery{Kind: "user_changed", App: "app3"}),
-		"events of a day half a year ago": events(gateway.EventQuery{Since: noon.Add(-180 * 24 * time.Hour),
-			Until: noon.Add(-179 * 24 * time.Hour)}),
-		"events of a day, failed": events(gateway.EventQuery{Since: noon.Add(-180 * 24 * time.Hour),
-			Until: noon.Add(-179 * 24 * time.Hour), Outcome: "!ok", App: "app3"}),
-		"events of an hour without any": events(gateway.EventQuery{Since: after(time.Hour)}),
-		"events of a request": func(ctx context.Context, n int) error {
-			_, err := store.Events(ctx, gateway.EventQuery{RequestID: fmt.Sprint("request ", n)})
-			return err
-		},
-		"events for an export": events(gateway.EventQuery{Limit: 500, Before: middle}),
 		"deliveries": func(ctx context.Context, _ int) error {
 			_, err := store.Deliveries(ctx, gateway.DeliveryQuery{})
 			return err
@@ -208,10 +183,43 @@ func adminQueries(store gateway.Store, ids []string) map[string]func(ctx context
 			return err
 		},
 		"a change of groups": func(ctx context.Context, n int) error {
-			_, err := store.ChangeUser(ctx, gateway.UserChange{ID: ids[n%len(ids)], Now: noon, Event: gateway.Event{Kind: "changed"},
-				Change: func(u *gateway.User) error { u.Groups = []string{"staff", fmt.Sprint("n", n)}; return nil }})
+			_, err := store.ChangeUser(ctx, changeUser(ids[n%len(ids)], func(u *gateway.User) {
+				u.Groups = []string{"staff", fmt.Sprint("n", n)}
+			}))
 			return err
 		},
+	}
+}
+
+// eventQueries are the queries of the pages of events.
+func eventQueries(store gateway.Store, ids []string) map[string]func(ctx context.Context, n int) error {
+	events := func(q gateway.EventQuery) func(context.Context, int) error {
+		return func(ctx context.Context, _ int) error { _, err := store.Events(ctx, q); return err }
+	}
+	middle := int64(len(ids) * adminEvents / adminUsers / 2)
+	return map[string]func(context.Context, int) error{
+		"events":                    events(gateway.EventQuery{}),
+		"events page in the middle": events(gateway.EventQuery{Before: middle}),
+		"events of a user": func(ctx context.Context, n int) error {
+			_, err := store.Events(ctx, gateway.EventQuery{UserID: ids[n%len(ids)]})
+			return err
+		},
+		"events of an administrator":      events(gateway.EventQuery{Actor: "boss"}),
+		"events that failed":              events(gateway.EventQuery{Outcome: "!ok"}),
+		"events that failed, of an app":   events(gateway.EventQuery{Outcome: "!ok", App: "app3", Kind: "sign_in"}),
+		"events of a rare outcome":        events(gateway.EventQuery{Outcome: "odd"}),
+		"events of a rare kind":           events(gateway.EventQuery{Kind: "rare"}),
+		"events of a rare kind of an app": events(gateway.EventQuery{Kind: "user_changed", App: "app3"}),
+		"events of a day half a year ago": events(gateway.EventQuery{Since: noon.Add(-180 * 24 * time.Hour),
+			Until: noon.Add(-179 * 24 * time.Hour)}),
+		"events of a day, failed": events(gateway.EventQuery{Since: noon.Add(-180 * 24 * time.Hour),
+			Until: noon.Add(-179 * 24 * time.Hour), Outcome: "!ok", App: "app3"}),
+		"events of an hour without any": events(gateway.EventQuery{Since: after(time.Hour)}),
+		"events of a request": func(ctx context.Context, n int) error {
+			_, err := store.Events(ctx, gateway.EventQuery{RequestID: fmt.Sprint("request ", n)})
+			return err
+		},
+		"events for an export": events(gateway.EventQuery{Limit: 500, Before: middle}),
 	}
 }
 
@@ -223,6 +231,7 @@ func BenchmarkAdministration(b *testing.B, store gateway.Store, filled func()) {
 		filled()
 	}
 	queries := adminQueries(store, ids)
+	maps.Copy(queries, eventQueries(store, ids))
 	names := make([]string, 0, len(queries))
 	for name := range queries {
 		names = append(names, name)

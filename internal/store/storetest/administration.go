@@ -178,6 +178,8 @@ var administrationCases = []testCase{
 			wantEqual(t, "the group from before", len(f.searchUsers(gateway.UserSearch{Group: "all"})), 2)
 			f.block(lei)
 			wantEqual(t, "status", len(f.searchUsers(gateway.UserSearch{Status: gateway.Blocked, Text: "磊"})), 1)
+			wantEqual(t, "letter and group", len(f.searchUsers(gateway.UserSearch{Group: "all", Text: "m"})), 1)
+			wantEqual(t, "letter, page 2", len(f.searchUsers(gateway.UserSearch{Text: "l", Limit: 1, After: lei})), 0)
 		},
 	},
 	{
