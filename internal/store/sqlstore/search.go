@@ -49,15 +49,17 @@ func (b Base) SearchUsers(ctx context.Context, q gateway.UserSearch) (all []gate
 		case term == "":
 		case !strings.HasPrefix(term, beginning):
 			found.add(usersWithTerm, term)
-		case q.Status == "" && q.Group == "" && !q.Admin: // a page has at most 500 users, so the newest 500 are enough
+		case q.Status == "" && q.Group == "" && !q.Admin: // the newest 500 are enough for a page
 			found.add(`
-	UNION ALL SELECT seq FROM (SELECT seq FROM user_terms WHERE term = ?`+older+` ORDER BY seq DESC LIMIT 500) newest`, term)
+	UNION ALL SELECT seq FROM (
+		SELECT seq FROM user_terms WHERE term = ?`+older+` ORDER BY seq DESC LIMIT 500) newest`, term)
 		default:
 			found.add(`
 	UNION ALL SELECT seq FROM user_terms WHERE term = ?`, term)
 		}
 		where.args = found.args
-		where.sql = append(where.sql, b.dialect.InQuery(`seq`, `SELECT seq FROM (`+found.joined("")+`) found WHERE true`+older))
+		where.sql = append(where.sql,
+			b.dialect.InQuery(`seq`, `SELECT seq FROM (`+found.joined("")+`) found WHERE true`+older))
 	}
 	where.sql = append(where.sql, `joined_into = ''`)
 	limit := conditions{args: where.args} // as in Users
