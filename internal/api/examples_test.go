@@ -111,7 +111,7 @@ var examples = map[reflect.Type]any{
 		WeChat: []WeChatCount{{At: then, Connector: "main", Errcode: "0", Count: 9}},
 		Apps:   []AppCount{{App: "wiki", SignedIn: 9}},
 		Problems: []Fault{{
-			Source: "wechat:main", Code: "40164", Advice: "40164", FirstAt: then, LastAt: then, Count: 1,
+			Source: "wechat:main", Code: "40164", Advice: "wechat.40164", FirstAt: then, LastAt: then, Count: 1,
 			RequestID: "k3j5x7q2ma", Detail: "invalid ip, not in whitelist",
 		}},
 		Keys:    []SigningKey{{ID: "2026-11", Alg: "ES256", State: "active", CreatedAt: then, ActiveAt: then}},

@@ -95,11 +95,9 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	if err != nil {
 		return nil, nil, err
 	}
-
 	if s.requests, err = a.newAccessRequests(c, s); err != nil {
 		return nil, nil, err
 	}
-
 	// Packages signin and scan need each other. signin redirects desktop browsers to the QR code page
 	// of scan. scan creates the session of a desktop browser through signin. So scan is built first.
 	// It gets the handler of signin later, when Mount registers its routes.
@@ -122,7 +120,6 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	if err != nil {
 		return nil, nil, err
 	}
-
 	if err := a.addAPI(c, s); err != nil {
 		return nil, nil, err
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 )
 
-// The pages link to these files, and a browser requests the favicon of the host by itself.
+// The pages link to these files, and a browser requests the favicon of the host automatically.
 func TestFilesOfTheSiteAreServed(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, func(w *gatewayFixture) {

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"text/template"
 
+	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/demo"
@@ -73,33 +74,37 @@ func (c *demoCmd) Run(s *invocation) (err error) {
 	if lang.FromEnvironment(s.getenv) == lang.Chinese {
 		text = demoChinese
 	}
-	s.out.printf(text, d.appsURL, d.gatewayURL, d.controlURL, d.wechatURL, d.sim.Seed())
+	s.out.printf(text, d.appsURL, d.gatewayURL, d.controlURL, d.wechatURL, d.sim.Seed(), d.adminURL)
 	return run.run(s.ctx)
 }
 
 // The output of the demo. Its arguments are the URLs of the apps, the gateway, the control page and
-// the simulator, and the seed.
+// the simulator, the seed, and the administrator's link.
 const (
 	demoEnglish = `Weigate demo: sign in with WeChat on this machine. WeChat is simulated.
 
-  tour         %[1]s   open this in a browser: four apps, and what to try
+  tour         %[1]s   open this in a browser: five apps, and what to try
   gateway      %[2]s   "weigate serve", which signs users in
   simulator    %[3]s   users, phones, quirks, log
 
 WeChat's own pages and API are at %[4]s. Nothing is saved. Seed %[5]d.
+To approve users at %[2]s/admin, open this link, which works once:
+  %[6]s
 Ctrl-C stops it.`
 	demoChinese = `Weigate 演示：在这台电脑上用微信登录，微信由本程序模拟。
 
-  导览       %[1]s   用浏览器打开：四个应用，以及操作步骤
+  导览       %[1]s   用浏览器打开：五个应用，以及操作步骤
   网关       %[2]s   「weigate serve」，负责用户登录
   模拟器     %[3]s   用户、手机、行为开关、记录
 
 微信自己的页面和接口在 %[4]s。不保存任何数据。种子 %[5]d。
+要在 %[2]s/admin 批准用户，请打开这个链接（只能使用一次）：
+  %[6]s
 按 Ctrl-C 停止。`
 )
 
-// demoServers are the servers of the demo. The caller sets the URLs, seed and log. The method start
-// sets the other fields.
+// demoServers are the servers of the demo. The caller sets the URLs of the servers, seed and log. The
+// method start sets the other fields.
 type demoServers struct {
 	appsURL, gatewayURL, wechatURL, controlURL string
 
@@ -110,6 +115,8 @@ type demoServers struct {
 	store   gateway.Store
 	gateway *app.App
 	apps    http.Handler
+
+	adminURL string // link that makes the user who opens it an administrator
 }
 
 // start creates the simulator, the gateway and the apps. It generates new secrets for this run.
@@ -139,11 +146,12 @@ func (d *demoServers) start(ctx context.Context) error {
 	}
 	secrets := &demo.GatewayConfig{
 		Issuer: d.gatewayURL, NotesSecret: randomSecret(), PhotosSecret: randomSecret(),
-		BoardSecret: randomSecret(), ShopSecret: randomSecret(),
+		BoardSecret: randomSecret(), PlansSecret: randomSecret(), ShopSecret: randomSecret(),
 	}
 	if err := d.startGateway(ctx, account, secrets); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
+	secrets.AdminURL = d.adminURL
 	client := func(a wechattest.App) *wechat.Client {
 		return &wechat.Client{
 			AppID: a.AppID, Secret: wechat.Secret(a.Secret), OpenURL: d.wechatURL, APIURL: d.wechatURL,
@@ -192,7 +200,7 @@ apps:
     kind: oidc
     name: {{.Name}}
     secret: {{.Secret}}
-    access: signed_in
+    access: {{or .Access "signed_in"}}
 {{with .Methods}}    methods: [{{.}}]
 {{end}}    redirect_uris: [{{.RedirectURI}}]
     post_logout_redirect_uris: [{{.PostLogoutRedirectURI}}]
@@ -201,7 +209,7 @@ apps:
 
 // demoClient is an app of the demo that uses OpenID Connect.
 type demoClient struct {
-	ID, Name, Secret, Methods          string
+	ID, Name, Secret, Methods, Access  string
 	RedirectURI, PostLogoutRedirectURI string
 }
 
@@ -211,6 +219,7 @@ func (d *demoServers) gatewayConfig(account wechattest.App, secrets *demo.Gatewa
 		{ID: demo.NotesID, Name: "Notes 笔记", Secret: secrets.NotesSecret},
 		{ID: demo.PhotosID, Name: "Photos 相册", Secret: secrets.PhotosSecret},
 		{ID: demo.BoardID, Name: "Board 看板", Secret: secrets.BoardSecret, Methods: "scan"},
+		{ID: demo.PlansID, Name: "Plans 计划", Secret: secrets.PlansSecret, Access: "approved"},
 	}
 	for i, c := range clients {
 		clients[i].RedirectURI = demo.RedirectURI(d.appsURL, c.ID)
@@ -244,7 +253,21 @@ func (d *demoServers) startGateway(ctx context.Context, account wechattest.App, 
 		return err
 	}
 	d.gateway, err = app.New(ctx, app.Options{Config: conf, Store: d.store, Sealer: sealer, Logger: d.log})
+	if err != nil {
+		return err
+	}
+	service, err := app.NewAdministration(conf, app.AdministrationOptions{Store: d.store})
+	if err != nil {
+		return err
+	}
+	_, d.adminURL, err = service.Invite(ctx, byCommand, demoInvitation)
 	return err
+}
+
+// demoInvitation is the invitation of the demo's administrator. It expires as late as possible,
+// because a demo may run all day.
+var demoInvitation = administration.Invite{
+	Kind: gateway.InviteAdmin, Expires: administration.MaxExpiry(gateway.InviteAdmin),
 }
 
 // close stops everything that start has started, even if start returned an error.

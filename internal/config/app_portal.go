@@ -30,7 +30,7 @@ func readHomeURL(_ *section, v value, a *App) {
 }
 
 var errNotLink = errors.New(
-	"must start with https://, http:// or a native app's scheme with a dot: com.example.app:")
+	"must start with https://, http:// or a native app's scheme with a dot (com.example.app:)")
 
 func checkHomeURL(text string) (errs []error) {
 	u, err := parseAddress(text)

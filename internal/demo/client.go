@@ -15,6 +15,7 @@ const (
 	NotesID  = "notes"
 	PhotosID = "photos"
 	BoardID  = "board"
+	PlansID  = "plans" // the gateway admits approved users only
 )
 
 // ShopAppID is the appid with which the shop signs in at the gateway's relay. (The relay offers
@@ -30,7 +31,7 @@ func RedirectURI(appsURL, id string) string { return appsURL + "/" + id + "/call
 // after a logout.
 func PostLogoutRedirectURI(appsURL, id string) string { return appsURL + "/" + id + "/" }
 
-// client is one of the apps Notes, Photos and Board. It signs users in at the gateway with OpenID
+// client is one of the apps Notes, Photos, Board and Plans. It signs users in at the gateway with OpenID
 // Connect, and keeps its own sessions.
 type client struct {
 	*app
@@ -46,13 +47,14 @@ const (
 	maxSessions = 1000             // limits memory: with 1000 sessions, the next sign-in ends all of them
 )
 
-// mountClients adds Notes, Photos and Board.
+// mountClients adds Notes, Photos, Board and Plans.
 func (a *app) mountClients(mux *http.ServeMux) {
 	g := a.config.Gateway
 	for _, c := range []*client{
 		{oidc: &relyingParty{id: NotesID, secret: g.NotesSecret}, other: PhotosID},
 		{oidc: &relyingParty{id: PhotosID, secret: g.PhotosSecret}, other: NotesID},
 		{oidc: &relyingParty{id: BoardID, secret: g.BoardSecret}, other: NotesID},
+		{oidc: &relyingParty{id: PlansID, secret: g.PlansSecret}, other: NotesID},
 	} {
 		c.app, c.sessions = a, map[string]tokens{}
 		c.oidc.issuer = g.Issuer

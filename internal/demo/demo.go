@@ -3,8 +3,9 @@
 // [New] returns all of them as one handler:
 //   - sample.go is an app that uses package login directly: one login.Config, and calls of
 //     Handler.Start and Handler.Session.
-//   - client.go and relying_party.go are three apps, Notes, Photos and Board, that sign users in at
-//     the gateway with OpenID Connect. They contain nothing about WeChat.
+//   - client.go and relying_party.go are four apps, Notes, Photos, Board and Plans, that sign users in
+//     at the gateway with OpenID Connect. They contain nothing about WeChat. Plans is for users whom
+//     an administrator has approved.
 //   - wiki.go is a website without a sign-in of its own, and the reverse proxy in front of the
 //     wiki. The proxy checks every request with the gateway (forward auth).
 //   - shop.go is an app that uses WeChat's own protocol. Its base URLs point to the gateway's
@@ -18,7 +19,7 @@
 //	GET  /profile                      starts a sign-in with snsapi_userinfo
 //	GET  /qr                           starts a sign-in with a website app's QR code
 //	     /sign-in …                    package login: see its route table
-//	GET  /notes/                       Notes; /photos/ and /board/ have the same routes
+//	GET  /notes/                       Notes; /photos/, /board/ and /plans/ have the same routes
 //	GET  /notes/sign-in                redirects to the gateway
 //	GET  /notes/callback               redirect URI
 //	POST /notes/sign-out               ends the session of Notes
@@ -79,11 +80,13 @@ type Config struct {
 type GatewayConfig struct {
 	// Issuer is the gateway's base URL.
 	Issuer string
-	// NotesSecret, PhotosSecret and BoardSecret are the client secrets of [NotesID], [PhotosID] and
-	// [BoardID].
-	NotesSecret, PhotosSecret, BoardSecret string
+	// NotesSecret, PhotosSecret, BoardSecret and PlansSecret are the client secrets of [NotesID],
+	// [PhotosID], [BoardID] and [PlansID].
+	NotesSecret, PhotosSecret, BoardSecret, PlansSecret string
 	// ShopSecret is the secret of [ShopAppID] at the gateway's relay.
 	ShopSecret string
+	// AdminURL is a link that makes the user who opens it an administrator.
+	AdminURL string
 }
 
 // app has what all sample apps share: configuration, texts and templates. Its field login belongs
@@ -310,6 +313,7 @@ type card struct {
 	App    string
 	URL    string
 	Second string // client ID of an app to try next, "" for none
+	Admin  string // link for the administrator, "" for none
 }
 
 // tour serves the home page, a list of the apps. Without a gateway there is only the app of
@@ -324,5 +328,13 @@ func (a *app) tour(w http.ResponseWriter, r *http.Request) {
 		{App: "wiki", URL: WikiURL(a.config.URL) + "/"},
 		{App: "shop", URL: ShopURL(a.config.URL) + "/"},
 		{App: BoardID, URL: "/board/"},
+		{App: PlansID, URL: a.phoneURL("bob", "/"+PlansID+"/sign-in"), Admin: a.config.Gateway.AdminURL},
 	}})
+}
+
+// phoneURL returns the address of a simulated phone, with a page of the demo in its address line. The
+// phone has its own cookies. So one person can try both sides in one browser: the user who waits is
+// on the phone, and the administrator is in the browser.
+func (a *app) phoneURL(person, path string) string {
+	return a.config.ControlURL + "/phone?" + url.Values{"person": {person}, "open": {a.config.URL + path}}.Encode()
 }

@@ -26,7 +26,8 @@ func sites(t *testing.T, gateway string) (address string) {
 	app, err := demo.New(demo.Config{URL: address, SimulatorURL: gateway, ControlURL: controlURL,
 		Logger: leaktest.Logger(t),
 		Gateway: &demo.GatewayConfig{Issuer: gateway, NotesSecret: leaktest.Secret, PhotosSecret: leaktest.Secret,
-			BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret},
+			BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret,
+			PlansSecret: leaktest.Secret, AdminURL: gateway + "/invite/x"},
 		OfficialAccount: &wechat.Client{AppID: "wx00000000000000d1", Secret: leaktest.Secret}})
 	if err != nil {
 		t.Fatal(err)
@@ -64,17 +65,18 @@ func at(t *testing.T, method, address string, header ...string) (status int, bod
 	return res.StatusCode, string(text), res.Header
 }
 
-func TestTourLinksToFourApps(t *testing.T) {
+func TestTourLinksToTheApps(t *testing.T) {
 	t.Parallel()
 	site := sites(t, "http://127.0.0.1:9")
 	for lang, word := range map[string]string{"en": "Sign in with WeChat, four ways", "zh-CN": "微信登录的四种方式"} {
 		status, body, header := at(t, http.MethodGet, site+"/", "Accept-Language", lang)
-		if status != http.StatusOK || !strings.Contains(body, word) || strings.Count(body, "<ol>") != 4 ||
-			strings.Count(body, "<li>") < 12 {
+		if status != http.StatusOK || !strings.Contains(body, word) || strings.Count(body, "<ol>") != 5 ||
+			strings.Count(body, "<li>") < 15 {
 			t.Errorf("%s: %d\n%s", lang, status, body)
 		}
 		for id, to := range map[string]string{"notes": "/notes/", "wiki": demo.WikiURL(site) + "/",
-			"shop": demo.ShopURL(site) + "/", "board": "/board/", "sample": "/sample/", "gateway": "http://127.0.0.1:9/"} {
+			"shop": demo.ShopURL(site) + "/", "board": "/board/",
+			"admin": "http://127.0.0.1:9/invite/x", "sample": "/sample/", "gateway": "http://127.0.0.1:9/"} {
 			if !strings.Contains(body, `id="`+id+`" href="`+to+`"`) {
 				t.Errorf("%s: no button %s to %s", lang, id, to)
 			}
