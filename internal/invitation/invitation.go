@@ -114,6 +114,15 @@ const (
 func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc("GET "+h.path+pathInvite+"{secret}", h.show, route.Limited, route.Private)
 	mux.HandleFunc("POST "+h.path+pathInvite+"{secret}", h.accept, route.Limited, route.Private)
+	// Other paths and methods, such as a link with a slash at its end: the log must not have them.
+	mux.HandleFunc(h.path+pathInvite, h.unknown, route.Limited, route.Private)
+}
+
+// unknown serves a link that no invitation has.
+func (h *Handler) unknown(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.InviteUnknown, Contact: true, Secret: true,
+		Refusal: web.Refusal{Request: "invitation"}})
 }
 
 // visit is a request for an invitation that exists.
@@ -147,8 +156,7 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) (v visit, ok bool
 		if counted {
 			h.cfg.Limits.Allow(now, wrong)
 		}
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.InviteUnknown, Contact: true, Secret: true,
-			Refusal: web.Refusal{Request: "invitation"}})
+		h.unknown(w, r)
 		return v, false
 	case err != nil:
 		h.cfg.Site.Error(w, r, err)

@@ -104,16 +104,26 @@ func refusedByRule(t *testing.T, e *fixture) {
 
 func rulesUnknown(t *testing.T, e *fixture) {
 	e.signIn.as(&e.alice)
+	silent := e.browser()
+	silent.login()
 	for _, tt := range []struct {
 		err    error
 		status int
 		reason web.Kind
-	}{{errDown, http.StatusServiceUnavailable, web.Busy}, {errBoom, http.StatusInternalServerError, web.Fault}} {
+		code   string
+	}{
+		{errDown, http.StatusServiceUnavailable, web.Busy, "temporarily_unavailable"},
+		{errBoom, http.StatusInternalServerError, web.Fault, "server_error"},
+	} {
 		e.access.set(access.Denied, tt.err)
 		a := e.browser().authorize(e.request())
 		if page := a.shown(); a.status != tt.status || page.Kind != tt.reason ||
 			strings.Contains(a.body, tt.err.Error()) {
 			t.Errorf("%v: %d %+v", tt.err, a.status, page)
+		}
+		// A page in a hidden frame would leave the app waiting.
+		if a = silent.authorize(e.request("prompt", "none")); a.param("error") != tt.code {
+			t.Errorf("%v, prompt=none: %d %v", tt.err, a.status, a.location)
 		}
 	}
 	e.signIn.mu.Lock()

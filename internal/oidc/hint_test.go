@@ -76,3 +76,22 @@ func TestHintOfAnotherAppOrProviderNamesNobody(t *testing.T) {
 		t.Errorf("sign-out to this app's address with another app's: %d %s", a.status, a.page())
 	}
 }
+
+// TestHintWithTheIDOfAnotherApp: two apps may know two users by one id. A hint of one app must not end
+// the session of the user whom the other app knows by this id.
+func TestHintWithTheIDOfAnotherApp(t *testing.T) {
+	t.Parallel()
+	e := newFixture(t, newMemory(t), "")
+	for app, user := range map[string]string{e.app: e.bob.ID, e.other: e.alice.ID} {
+		if _, err := e.store.PinSubject(t.Context(), user, app, "shared", e.clock.now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.signIn.as(&e.bob)
+	bobs := e.redeem(e.browser().authorize(e.request()).param("code")).ID
+	alice := e.browser()
+	alice.login()
+	if a := alice.logout("id_token_hint", bobs); a.page() != "sign-out" || !alice.silent() {
+		t.Errorf("sign-out of alice with bob's hint: %d %s, not asked", a.status, a.page())
+	}
+}

@@ -190,14 +190,19 @@ func (m *Manager) NewLinkSession(now time.Time) (id string, s gateway.Session, e
 	return id, s, nil
 }
 
+// maxClockDifference is how much the clocks of two replicas may differ.
+const maxClockDifference = time.Minute
+
 // IsFresh reports whether WeChat has authenticated the user of the browser within age before now,
 // at a sign-in of this browser. Acts of weight, such as making an administrator, require it. These
 // sessions are never fresh:
 //   - a session that a link created: its holder has proven nothing at WeChat;
-//   - a session that a phone created by scan: the user may have confirmed an attacker's QR code.
+//   - a session that a phone created by scan: the user may have confirmed an attacker's QR code;
+//   - a session from the future: the clock was wrong at its sign-in, or is wrong now.
 func (b Browser) IsFresh(now time.Time, age time.Duration) bool {
 	direct := b.Method == gateway.MethodWeChat || b.Method == gateway.MethodWebsite
-	return direct && !b.AuthTime.IsZero() && now.Sub(b.AuthTime) <= age
+	since := now.Sub(b.AuthTime)
+	return direct && !b.AuthTime.IsZero() && since <= age && since >= -maxClockDifference
 }
 
 // UserSessions returns the user's sessions, the one used last first.

@@ -367,6 +367,8 @@ func TestFreshSessions(t *testing.T) {
 		{gateway.MethodWeChat, 0, true},
 		{gateway.MethodWebsite, 10 * time.Minute, true},
 		{gateway.MethodWeChat, 10*time.Minute + 1, false},
+		{gateway.MethodWeChat, -time.Second, true}, // another replica's clock
+		{gateway.MethodWeChat, -time.Hour, false},  // signed in while the clock was wrong
 		{gateway.MethodScan, 0, false},
 		{gateway.MethodLink, 0, false},
 		{"", 0, false},

@@ -26,10 +26,24 @@ func (b Base) writeChange(q Querier, before, after gateway.User, now time.Time, 
 	if err := decideRequests(q, before, stored, now, by); err != nil {
 		return gateway.User{}, err
 	}
+	if isAdmin(stored) && !isAdmin(before) {
+		if err := revokeMoves(q, stored.ID, now); err != nil {
+			return gateway.User{}, err
+		}
+	}
 	if stored.Status == gateway.Blocked {
 		return stored, b.endAccess(q, stored.ID, now)
 	}
 	return stored, b.endLostAccess(q, before, stored, now)
+}
+
+// revokeMoves revokes the links that move a user to another WeChat account. An API key may make such a
+// link for a user without administrator rights. The link must not give somebody the rights that the
+// user gets later.
+func revokeMoves(q Querier, userID string, now time.Time) error {
+	_, err := q.Exec(`UPDATE invitations SET revoked_at = $2
+		WHERE user_id = $1 AND user_id <> '' AND kind = 'move' AND revoked_at = 0`, userID, Micros(now))
+	return err
 }
 
 // decideRequests updates the access requests of a user whose apps or status have changed.

@@ -20,6 +20,9 @@ func (b Base) joinInto(q Querier, s gateway.SignIn, older, younger string) ([]ga
 	if err := deleteSearch(q, younger); err != nil {
 		return nil, err
 	}
+	if err := revokeMoves(q, younger, s.At); err != nil { // the older user may be an administrator
+		return nil, err
+	}
 	// Conditions such as approver_id <> '' repeat the condition of a partial index. The database
 	// uses this index only for statements that contain its condition. Each statement receives both
 	// ids, so each statement has to mention both. Of two access requests or uses of an invitation, the

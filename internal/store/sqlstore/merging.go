@@ -140,6 +140,8 @@ func (b Base) DeleteUser(ctx context.Context, userID string, now time.Time, e ga
 				`DELETE FROM access_requests WHERE user_id = $1`,
 				`DELETE FROM invitation_uses WHERE user_id = $1`,
 				`DELETE FROM invitations WHERE user_id = $1 AND user_id <> ''`,
+				// A notice has the name of the user. A logout token that waits must still be sent.
+				`DELETE FROM deliveries WHERE user_id = $1 AND user_id <> '' AND (kind <> 'logout' OR state = 'sent')`,
 				`UPDATE events SET detail = '', address = '' WHERE user_id = $1 AND user_id <> ''`,
 				`UPDATE events SET detail = '', address = '' WHERE ` + joined + ` AND user_id <> ''`,
 				`DELETE FROM users WHERE joined_into = $1 AND joined_into <> ''`,

@@ -238,6 +238,33 @@ var invitationCases = []testCase{
 		},
 	},
 	{
+		name:   "a link that moves a user does not give somebody the rights that the user gets later",
+		reason: "an API key without admins:write makes the link, and waits; authentik GHSA-5wcc-hf24-rf5h",
+		run: func(t *testing.T, f *fixture) {
+			move := func(id, userID string) {
+				i := newInvitation(id, gateway.InviteMove, 1)
+				i.UserID = userID
+				f.invite(i)
+			}
+			promoted, attacker := f.addUser("o1"), f.addUser("o2")
+			move("promoted", promoted.ID)
+			f.makeAdmin(promoted.ID)
+			boss := f.recordSignIn(mainConnector.signIn(noon, "boss", "u1"))
+			f.makeAdmin(boss.ID)
+			move("merged", f.recordSignIn(foreignConnector.signIn(after(time.Minute), "boss-2", "")).ID)
+			merged := f.recordSignIn(foreignConnector.signIn(after(time.Minute), "boss-2", ""))
+			_, err := f.store.MergeUsers(t.Context(), boss.ID, merged.ID, noon, gateway.Event{Kind: "merged"})
+			wantNoError(t, err)
+			for _, id := range []string{"promoted", "merged"} {
+				_, _, err := f.redeem(id, attacker.ID)
+				wantError(t, err, gateway.ErrExpired)
+			}
+			move("of an administrator", boss.ID) // the command, and keys with admins:write, make it
+			_, _, err = f.redeem("of an administrator", attacker.ID)
+			wantNoError(t, err)
+		},
+	},
+	{
 		name:   "links are listed newest first, in pages, until they are swept",
 		reason: "an administrator looks for a link of last week",
 		run: func(t *testing.T, f *fixture) {

@@ -115,6 +115,9 @@ var mergeCases = []testCase{
 			f.invite(i)
 			_, _, err = f.redeem("link", u.ID)
 			wantNoError(t, err)
+			wantNoError(t, f.store.AddDeliveries(t.Context(),
+				gateway.Delivery{Kind: gateway.DeliverNotification, Target: "team", UserID: u.ID, Payload: []byte("李雷")},
+				gateway.Delivery{Kind: gateway.DeliverLogout, Target: "wiki", UserID: u.ID, Subject: "sub"}))
 			for _, id := range []string{u.ID, younger.ID} {
 				wantNoError(t, f.store.AppendEvents(t.Context(), gateway.Event{At: noon, Kind: "named", UserID: id, Detail: "李雷",
 					Address: "192.0.2.0"}))
@@ -139,6 +142,11 @@ var mergeCases = []testCase{
 			uses, err := f.store.InvitationUses(t.Context(), "link", 0)
 			wantNoError(t, err)
 			wantEqual(t, "uses", len(uses), 0)
+			left, err := f.store.Deliveries(t.Context(), gateway.DeliveryQuery{})
+			wantNoError(t, err)
+			if len(left) != 1 || left[0].Kind != gateway.DeliverLogout {
+				t.Errorf("deliveries that are left: %+v, want the logout token that waits", left)
+			}
 			for _, e := range f.listEvents(gateway.EventQuery{}) {
 				if (e.UserID == u.ID || e.UserID == younger.ID) && (e.Detail != "" || e.Address != "") {
 					t.Errorf("an event still has %+v", e)
