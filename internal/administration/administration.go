@@ -1,5 +1,6 @@
-// Package administration has everything that an administrator can do. The pages (/admin), the HTTP
-// API and the command line call it, so that one act has one rule and one event, wherever it is done.
+// Package administration implements everything that an administrator can do. The pages (/admin), the
+// HTTP API and the command line call it. An act therefore has the same rule and the same event in all
+// three.
 //
 // [New] returns a [Service]. Its methods are grouped by file:
 //
@@ -8,10 +9,10 @@
 //   - changes.go, changes_one.go: block, sign out, edit, merge, delete
 //   - invitations.go, api_keys.go: links and keys, whose secrets are shown once
 //   - events.go, export.go: the audit log; CSV and JSON lines
-//   - health.go, apps.go, deliveries.go: how the gateway, the apps and the notifications do
+//   - health.go, apps.go, deliveries.go: counts and problems, configured apps, notifications
 //
-// Who may call is decided by the callers: by a session, an API key, or access to the server. Each
-// change names its [Actor]. A user who is the actor must be an administrator at that moment.
+// The callers authenticate: by a session, an API key, or access to the server. Each change names its
+// [Actor]. If the actor is a user, the service checks that the user is an administrator now.
 //
 // Every change appends one event in its transaction. The kinds of events are in kinds.go.
 package administration
@@ -49,13 +50,13 @@ type Config struct {
 	Apps       []App
 	Connectors []Connector
 
-	// Notices are the names of the entries below notify. TestNotice queues a test message to one of
-	// them. nil = notifications are not configured.
+	// Notices are the names of the receivers below the key notify. TestNotice queues a test message to
+	// one of them; nil = notifications are not configured.
 	Notices    []string
 	TestNotice func(ctx context.Context, name string) error
 
-	// MasterKeys are the ids of the master keys, the current one first; none = unknown. MasterKeyAt is
-	// when their file was written last; zero = unknown.
+	// MasterKeys are the ids of the master keys (they seal the signing keys), the current one first;
+	// none = unknown. MasterKeyAt is when their file was written last; zero = unknown.
 	MasterKeys  []string
 	MasterKeyAt time.Time
 
@@ -69,7 +70,7 @@ type Connector struct {
 	Name         string
 	Kind         string // official_account or website
 	AppID        string
-	OpenPlatform string // "" = none; connectors with the same one share unionids
+	OpenPlatform string // Open Platform account; connectors of one account share unionids; "" = none
 }
 
 // Service is the administration of one gateway. It is safe for concurrent use.
@@ -133,8 +134,8 @@ func (s *Service) event(by Actor, kind, detail string) gateway.Event {
 	}
 }
 
-// check returns ErrForbidden for a user without administrator rights. The callers have checked
-// this already when they read the session; the user may have lost the rights since.
+// check returns ErrForbidden if the actor is a user without administrator rights. The caller has
+// checked the rights when it read the session. The user may have lost them since.
 func (s *Service) check(ctx context.Context, by Actor) error {
 	if by.ID == "" {
 		return errors.New("administration: a change needs an actor")

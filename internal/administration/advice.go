@@ -8,13 +8,14 @@ import (
 	"github.com/weigate/weigate/internal/errcode"
 )
 
-// This file has the keys of the texts with advice about a problem. Package errcode has the texts about
-// WeChat's errcodes: "wechat.40164". The other texts are in the catalogues of the pages.
+// This file has the keys of the texts that advise what to do about a problem. Package errcode has the
+// texts about WeChat's errcodes, such as "wechat.40164". The catalogues of the pages have the others.
 
 // advicesOfApps are the codes of problems at apps with a text of their own: "app.invalid_client".
 var advicesOfApps = []string{"invalid_client", "invalid_redirect_uri", "invalid_grant", "logout_failed"}
 
-// Advice returns the key of the text with the advice about a problem. It is one of Advices.
+// Advice returns the key of the text that advises what to do about the problem with this source and
+// code. It is one of Advices.
 func Advice(source, code string) string {
 	kind, _, _ := strings.Cut(source, ":")
 	switch {

@@ -49,8 +49,8 @@ const (
 	maxKeyExpiry = 10 * 365 * 24 * time.Hour
 )
 
-// CreateAPIKey creates an API key and returns it as text, which is shown once: the store has a hash
-// of it only. An API key cannot create another one (ErrForbidden).
+// CreateAPIKey creates an API key. It also returns the key as text, to be shown once: the store has
+// only a hash. An API key cannot create another one (ErrForbidden).
 func (s *Service) CreateAPIKey(ctx context.Context, by Actor, in NewAPIKey) (gateway.APIKey, string, error) {
 	if err := s.check(ctx, by); err != nil {
 		return gateway.APIKey{}, "", err
@@ -101,8 +101,9 @@ func (s *Service) RevokeAPIKey(ctx context.Context, by Actor, id string) error {
 	return s.store.RevokeAPIKey(ctx, id, s.cfg.Now(), s.event(by, EventAPIKeyRevoked, "key "+id))
 }
 
-// Authenticate returns the API key that a request sent, and the actor that stands for it.
-// ErrNotFound for an unknown key; ErrExpired, with the key, for one that does not work any more.
+// Authenticate returns the API key with this text, and the actor that stands for it. ErrNotFound for
+// an unknown key. ErrExpired, with the key, for an expired or revoked key, and for a key whose creator
+// is not an administrator any more.
 func (s *Service) Authenticate(ctx context.Context, key string) (gateway.APIKey, Actor, error) {
 	const length = len(gateway.APIKeyPrefix) + 26
 	if len(key) != length || !strings.HasPrefix(key, gateway.APIKeyPrefix) {
@@ -112,8 +113,8 @@ func (s *Service) Authenticate(ctx context.Context, key string) (gateway.APIKey,
 	return k, ActorOfKey(k), err
 }
 
-// APIKeyState returns whether an API key works at now: usable, expired or revoked. Its creator may
-// have lost the rights.
+// APIKeyState returns the state of an API key at now: usable, expired or revoked. A usable key still
+// does not work when its creator is not an administrator any more.
 func APIKeyState(k gateway.APIKey, now time.Time) string {
 	switch {
 	case !k.RevokedAt.IsZero():

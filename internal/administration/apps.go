@@ -31,7 +31,7 @@ type AppDetails struct {
 	Waiting  []gateway.WaitingUser
 }
 
-// appEvents is how many rows of a kind App returns.
+// appEvents limits each list of AppDetails.
 const appEvents = 20
 
 // App returns an app. ErrNotFound when none with this id is configured.

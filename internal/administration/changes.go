@@ -8,8 +8,8 @@ import (
 
 // This file has the list actions on users. Approve and Refuse are in waiting.go.
 
-// Block blocks users: all their sessions, tokens and API keys end, and no sign-in opens the user
-// again. A blocked administrator loses the rights. The reason is for the event only.
+// Block blocks users. All their sessions, tokens and API keys end, and they cannot sign in. A blocked
+// administrator loses the rights. The reason is written to the event only.
 func (s *Service) Block(ctx context.Context, by Actor, ids []string, reason string) []Outcome {
 	reason, err := cleanParagraph("reason", reason, MaxReason)
 	if err != nil {
@@ -22,7 +22,7 @@ func (s *Service) Block(ctx context.Context, by Actor, ids []string, reason stri
 		return s.store.ChangeUser(ctx, gateway.UserChange{
 			ID: id, Now: s.cfg.Now(), AllowNone: by.allowNone(), Event: s.event(by, EventUserBlocked, ""),
 			Change: func(u *gateway.User) error {
-				// Without this, unblocking and approving the user would return the rights.
+				// If Admin stayed, unblocking and approving the user would return the rights.
 				u.Status, u.Admin = gateway.Blocked, false
 				return nil
 			},
@@ -37,8 +37,8 @@ func (s *Service) Block(ctx context.Context, by Actor, ids []string, reason stri
 	})
 }
 
-// Unblock unblocks users. They need approval again, except for the apps that they are approved for.
-// ErrNotBlocked for the others.
+// Unblock unblocks users. They need approval again, except for apps in AllowedApps. ErrNotBlocked for
+// users who are not blocked.
 func (s *Service) Unblock(ctx context.Context, by Actor, ids []string) []Outcome {
 	return s.each(ctx, by, ids, func(id string) (gateway.User, error) {
 		return s.store.ChangeUser(ctx, gateway.UserChange{
@@ -68,8 +68,8 @@ func (s *Service) SignOut(ctx context.Context, by Actor, ids []string) []Outcome
 	})
 }
 
-// checkOther returns ErrSelf when the actor is the user with this id, or the user that the user with
-// this id was joined into.
+// checkOther returns ErrSelf when id is an id of the actor. The id of a user who was joined into the
+// actor is one too.
 func (s *Service) checkOther(ctx context.Context, by Actor, id string) error {
 	if !by.isUser() {
 		return nil

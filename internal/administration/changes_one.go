@@ -44,8 +44,8 @@ func (s *Service) Edit(
 	})
 }
 
-// cleanEdit returns the edit with cleaned values, or a FieldError. Apps that the user has already
-// stay valid when they are not configured any more.
+// cleanEdit returns the edit with cleaned values, or a FieldError. An app that is not configured any
+// more stays valid in the lists of a user who has it already.
 func (s *Service) cleanEdit(e Edit, user gateway.User) (clean Edit, err error) {
 	if e.RealName != nil {
 		name, err := cleanLine("real_name", *e.RealName, MaxName)
@@ -83,7 +83,7 @@ func (s *Service) cleanEdit(e Edit, user gateway.User) (clean Edit, err error) {
 	return clean, nil
 }
 
-// apply changes u. An app cannot be allowed and refused.
+// apply changes u, or returns a FieldError for an app that would be both allowed and refused.
 func (e Edit) apply(u *gateway.User) error {
 	if e.RealName != nil {
 		u.RealName = *e.RealName
@@ -139,9 +139,9 @@ func orNone(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// SetAdmin grants or revokes administrator rights. The user must be approved (ErrPending) and not
-// blocked. ErrSelf when administrators revoke their own rights; gateway.ErrLastAdmin for the last
-// one. The result is the user, also when nothing changed.
+// SetAdmin grants or revokes administrator rights, and returns the user. To get the rights, the user
+// must be approved (ErrPending) and not blocked (gateway.ErrBlocked). ErrSelf when administrators
+// revoke their own rights; gateway.ErrLastAdmin when no administrator would be left.
 func (s *Service) SetAdmin(ctx context.Context, by Actor, id string, admin bool) (gateway.User, error) {
 	if err := s.check(ctx, by); err != nil {
 		return gateway.User{}, err
@@ -172,8 +172,8 @@ func (s *Service) SetAdmin(ctx context.Context, by Actor, id string, admin bool)
 	})
 }
 
-// EndSession ends one session of a user, which Details lists. A session that has ended already is
-// not an error.
+// EndSession ends one session of a user. sessionID is Session.ID in Details. A session that has ended
+// already is not an error.
 func (s *Service) EndSession(ctx context.Context, by Actor, id, sessionID string) error {
 	if err := s.check(ctx, by); err != nil {
 		return err
@@ -196,7 +196,7 @@ func (s *Service) EndSession(ctx context.Context, by Actor, id, sessionID string
 }
 
 // Unlink removes an identity from a user, and ends the sessions and tokens that were made with it.
-// ErrNotFound when the user does not have it; ErrConflict when it is the last one.
+// ErrNotFound when the user has no such identity; ErrConflict when it is the user's last one.
 func (s *Service) Unlink(ctx context.Context, by Actor, id, appID, openID string) error {
 	if err := s.check(ctx, by); err != nil {
 		return err
@@ -214,8 +214,9 @@ func (s *Service) Unlink(ctx context.Context, by Actor, id, appID, openID string
 	return s.store.UnlinkIdentity(ctx, id, appID, openID, s.cfg.Now(), e)
 }
 
-// Merge joins the user younger into the user older: two users of one human. Both sign in again.
-// ErrSelf when one of the two is the actor. See gateway.UserAdministration.MergeUsers for the rules.
+// Merge joins the user younger into the user older: both records belong to one human, who must sign
+// in again. ErrSelf when one of the two is the actor. The rules are in
+// gateway.UserAdministration.MergeUsers.
 func (s *Service) Merge(ctx context.Context, by Actor, older, younger string) (gateway.User, error) {
 	if err := s.check(ctx, by); err != nil {
 		return gateway.User{}, err
@@ -231,7 +232,7 @@ func (s *Service) Merge(ctx context.Context, by Actor, older, younger string) (g
 	return s.store.MergeUsers(ctx, older, younger, s.cfg.Now(), s.event(by, EventUsersMerged, "with "+younger))
 }
 
-// Delete deletes a user and everything that belongs to it. Events keep the user id.
+// Delete deletes a user and everything that belongs to the user. Events keep the user id.
 func (s *Service) Delete(ctx context.Context, by Actor, id string) error {
 	if err := s.check(ctx, by); err != nil {
 		return err

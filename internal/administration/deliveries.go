@@ -8,7 +8,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Deliveries returns what the gateway sent or has to send to other servers, newest first.
+// Deliveries returns what the gateway has sent or has to send to other servers, newest first.
 func (s *Service) Deliveries(ctx context.Context, q gateway.DeliveryQuery) ([]gateway.Delivery, error) {
 	return s.store.Deliveries(ctx, q)
 }
@@ -23,11 +23,11 @@ func (s *Service) RetryDelivery(ctx context.Context, by Actor, id int64) error {
 	return s.store.RetryDelivery(ctx, id, s.cfg.Now(), e)
 }
 
-// Notices returns the names of the entries below notify.
+// Notices returns the names of the receivers of notices.
 func (s *Service) Notices() []string { return slices.Clone(s.cfg.Notices) }
 
-// TestNotice queues a test message to an entry below notify. ErrNotConfigured when there are no
-// entries; a FieldError for an unknown name.
+// TestNotice queues a test message to a receiver of notices. ErrNotConfigured when there are no
+// receivers; a FieldError for an unknown name.
 func (s *Service) TestNotice(ctx context.Context, by Actor, name string) error {
 	if err := s.check(ctx, by); err != nil {
 		return err

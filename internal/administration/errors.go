@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Errors that callers decide on, for errors.Is. The methods also return gateway.ErrNotFound,
-// ErrConflict, ErrBlocked, ErrLastAdmin and ErrUnavailable, and *FieldError.
+// Errors for errors.Is. The methods also return *FieldError and these errors of package gateway:
+// ErrNotFound, ErrConflict, ErrBlocked, ErrLastAdmin and ErrUnavailable.
 var (
 	// ErrSelf: administrators cannot block, delete, demote or merge themselves. Another administrator
 	// or the command line can.
@@ -28,16 +28,16 @@ var (
 	ErrNotBlocked = errors.New("the user is not blocked")
 
 	// ErrNotConfigured: notifications are not configured.
-	ErrNotConfigured = errors.New("not configured")
+	ErrNotConfigured = errors.New("notifications are not configured")
 
 	// ErrAmbiguous: several users have this openid, unionid or old id.
 	ErrAmbiguous = errors.New("several users match")
 )
 
-// FieldError is a value that an administrator typed and that is invalid. Nothing was changed.
+// FieldError reports an invalid value that an administrator typed. Nothing was changed.
 type FieldError struct {
 	Field string // such as "note"
-	Key   string // what is wrong: one of the constants below, for the text of a page
+	Key   string // what is wrong: one of the constants below; pages have a text for each
 	Max   int    // with TooLong and TooMany: the limit
 	Value string // with Unknown and Invalid: the value, if it can be shown
 }
@@ -47,8 +47,8 @@ const (
 	Required = "required" // the value is missing
 	TooLong  = "too_long" // more than Max characters
 	TooMany  = "too_many" // more than Max values
-	Invalid  = "invalid"  // a value that does not exist, or with characters that are not allowed
-	Unknown  = "unknown"  // names nothing that is configured
+	Invalid  = "invalid"  // the value does not exist, or has characters that are not allowed
+	Unknown  = "unknown"  // the value names nothing that is configured
 )
 
 // Error describes the problem in English, for the command line and the API.
@@ -79,12 +79,12 @@ const (
 	MaxGroups = 64 // groups of one user
 )
 
-// cleanLine returns a text of one line without control characters.
+// cleanLine returns a text as one line without control characters, or a FieldError if it is too long.
 func cleanLine(field, text string, limit int) (string, error) {
 	return checkLength(field, gateway.CleanLine(text), limit)
 }
 
-// cleanParagraph returns a text of several lines without other control characters.
+// cleanParagraph is cleanLine for a text of several lines: line breaks stay.
 func cleanParagraph(field, text string, limit int) (string, error) {
 	return checkLength(field, gateway.CleanParagraph(text), limit)
 }

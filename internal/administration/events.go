@@ -24,8 +24,9 @@ func checkPeriod(since, until time.Time) error {
 	return nil
 }
 
-// eachEvent calls do for events, newest first, until maxRows events (0 = all). It reads a page at a
-// time, so that an export needs little memory. Events that are appended meanwhile are not included.
+// eachEvent calls do for the first maxRows events (0 = all), newest first, and returns their number.
+// It reads a page at a time, so that an export needs little memory. Events that are appended meanwhile
+// are not included.
 func (s *Service) eachEvent(
 	ctx context.Context, q gateway.EventQuery, maxRows int, do func(gateway.Event) error,
 ) (n int, err error) {
@@ -51,7 +52,7 @@ func (s *Service) eachEvent(
 	}
 }
 
-// eachUser calls do for users, newest first, until maxRows users (0 = all).
+// eachUser calls do for the first maxRows users (0 = all), newest first, and returns their number.
 func (s *Service) eachUser(
 	ctx context.Context, q gateway.UserSearch, maxRows int, do func(gateway.User) error,
 ) (n int, err error) {
@@ -77,8 +78,8 @@ func (s *Service) eachUser(
 	}
 }
 
-// IsLocalAddress reports whether an address of an event (Event.Address, without its last part)
-// belongs to a private network. Pages show it as such, because no database of locations has it.
+// IsLocalAddress reports whether the address of an event belongs to a private network. Event.Address
+// has no last part: it ends with "*". Pages mark private addresses, because no GeoIP database has them.
 func IsLocalAddress(masked string) bool {
 	start, isMasked := strings.CutSuffix(masked, "*")
 	if !isMasked {

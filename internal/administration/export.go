@@ -18,7 +18,7 @@ import (
 // Format is the format of an export.
 type Format string
 
-// The formats.
+// The formats of exports.
 const (
 	CSV       Format = "csv"   // for spreadsheet programs: UTF-8 with a byte order mark, without formulas
 	JSONLines Format = "jsonl" // one JSON object on each line, with exact values
@@ -125,13 +125,13 @@ func (s *Service) beginExport(ctx context.Context, by Actor, f Format, what stri
 	return s.store.AppendEvents(ctx, s.event(by, EventExported, fmt.Sprintf("%s as %s", what, f)))
 }
 
-// exporter writes rows in one of the formats.
+// exporter writes rows in a format.
 type exporter struct {
 	to   io.Writer
 	csv  *csv.Writer // nil = JSON lines
 	json *json.Encoder
-	zone *time.Location
-	err  error // of the head
+	zone *time.Location // of times in CSV
+	err  error          // of head
 }
 
 func newExporter(w io.Writer, f Format, zone *time.Location) *exporter {
@@ -187,12 +187,12 @@ func (o *exporter) time(t time.Time) string {
 	return t.In(o.zone).Format("2006-01-02 15:04:05 -07:00")
 }
 
-// formulaStarts are the characters that begin a formula, or that a spreadsheet program removes before
-// it looks for one; also in their full-width forms.
+// formulaStarts are the characters that begin a formula, also in full-width form. Tab, line breaks and
+// NUL are included: some spreadsheet programs ignore them before a formula.
 const formulaStarts = "=+-@|\t\r\n\x00＝＋－＠｜"
 
-// DefuseCell returns a cell of a CSV file that a spreadsheet program does not run as a formula. It
-// puts an apostrophe before the text. Quotation marks would not help.
+// DefuseCell puts an apostrophe before a cell that a spreadsheet program would run as a formula.
+// Quotation marks would not help: programs remove them first.
 func DefuseCell(cell string) string {
 	first, _ := utf8.DecodeRuneInString(strings.TrimLeft(cell, " \u00a0\u3000"))
 	if strings.ContainsRune(formulaStarts, first) {

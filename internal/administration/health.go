@@ -10,8 +10,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Health is how sign-ins, WeChat and the keys do. It comes from counts and from problems: no event
-// is read.
+// Health has the counts, problems and keys of a period. It is read from statistics, not from events.
 type Health struct {
 	From, To    time.Time
 	Hours       []Hour       // every hour of the period, the earliest first, also those without sign-ins
@@ -20,11 +19,10 @@ type Health struct {
 	Apps        []AppCount   // the most used app first
 	Problems    []Problem    // the latest first
 	Keys        []KeyAge     // signing keys, the newest first
-	Waiting     int          // access requests that wait, at most 100
+	Waiting     int          // access requests that wait for a decision, at most 100
 	Undelivered int          // failed deliveries, at most 100
 
-	// MasterKeys are the ids of the master keys, the current one first; none = unknown. MasterKeyAt is
-	// when their file was written last; zero = unknown.
+	// MasterKeys and MasterKeyAt are those of Config.
 	MasterKeys  []string
 	MasterKeyAt time.Time
 }
@@ -53,7 +51,7 @@ type AppCount struct {
 	SignedIn, Refused int64
 }
 
-// Problem is a fault, and the key of the text with the advice.
+// Problem is a fault, with the key of the text that advises what to do.
 type Problem struct {
 	gateway.Problem
 	Advice string // one of Advices
@@ -66,10 +64,10 @@ type KeyAge struct {
 	CreatedAt, ActiveAt, ExpiresAt time.Time
 }
 
-// maxPeriod limits the period of Health: a picture with more hours cannot be read.
+// maxPeriod limits the period of Health: a chart with more hours cannot be read.
 const maxPeriod = 31 * 24 * time.Hour
 
-// Health returns how the gateway did from one time to another, at most 31 days.
+// Health returns the counts, problems and keys from one time to another, at most 31 days.
 func (s *Service) Health(ctx context.Context, from, to time.Time) (h Health, err error) {
 	from, to = from.UTC().Truncate(time.Hour), to.UTC()
 	if !from.Before(to) || to.Sub(from) > maxPeriod+time.Hour {
@@ -101,7 +99,7 @@ func (s *Service) Health(ctx context.Context, from, to time.Time) (h Health, err
 	return h, err
 }
 
-// count fills in what the counts contain.
+// count fills in Hours, Methods, WeChat and Apps from counts.
 func (h *Health) count(counts []gateway.Statistic) {
 	index := map[time.Time]int{}
 	for at := h.From; at.Before(h.To); at = at.Add(time.Hour) {
@@ -121,17 +119,17 @@ func (h *Health) count(counts []gateway.Statistic) {
 		if !found {
 			continue
 		}
-		word, second, _ := strings.Cut(c.Label, " ")
+		first, second, _ := strings.Cut(c.Label, " ") // such as connector and errcode
 		switch c.Name {
 		case gateway.StatSignInBegan, gateway.StatSignInFinished, gateway.StatSignInFailed:
-			methods[word] = true
-			h.Hours[i].add(c.Name, word, c.Count)
+			methods[first] = true
+			h.Hours[i].add(c.Name, first, c.Count)
 		case gateway.StatWeChat:
-			h.WeChat = append(h.WeChat, WeChatHour{At: c.Hour.UTC(), Connector: word, Errcode: second, Count: c.Count})
+			h.WeChat = append(h.WeChat, WeChatHour{At: c.Hour.UTC(), Connector: first, Errcode: second, Count: c.Count})
 		case gateway.StatAppSignIn:
-			app(word).SignedIn += c.Count
+			app(first).SignedIn += c.Count
 		case gateway.StatAppRefused:
-			app(word).Refused += c.Count
+			app(first).Refused += c.Count
 		}
 	}
 	for m := range methods {

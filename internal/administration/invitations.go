@@ -13,14 +13,14 @@ import (
 type Invite struct {
 	Kind    gateway.InvitationKind
 	UserID  string        // of InviteMove, and optional for InviteAdmin
-	Apps    []string      // of InviteUser: apps that it opens; empty = all apps
+	Apps    []string      // of InviteUser: apps that the user may use; empty = all apps
 	Groups  []string      // of InviteUser
 	Note    string        // for administrators: whom the link is for
 	Expires time.Duration // 0 = DefaultExpiry of the kind
-	MaxUses int           // of InviteUser; 0 = no limit. Links of the other kinds work once
+	MaxUses int           // of InviteUser; 0 = no limit; links of the other kinds work once
 }
 
-// MaxUses is the highest limit of uses of an invitation.
+// MaxUses is the highest value of Invite.MaxUses.
 const MaxUses = 100_000
 
 // DefaultExpiry returns how long a link of a kind works by default.
@@ -31,7 +31,8 @@ func DefaultExpiry(kind gateway.InvitationKind) time.Duration {
 	return time.Hour
 }
 
-// MaxExpiry returns how long a link of a kind works at most. Links that replace a sign-in are short.
+// MaxExpiry returns how long a link of a kind works at most. Links that can replace a sign-in get a
+// short time.
 func MaxExpiry(kind gateway.InvitationKind) time.Duration {
 	if kind == gateway.InviteUser {
 		return 365 * 24 * time.Hour
@@ -39,8 +40,8 @@ func MaxExpiry(kind gateway.InvitationKind) time.Duration {
 	return 24 * time.Hour
 }
 
-// Invite creates an invitation and returns its link. The link is shown once: the store has a hash
-// of its secret only.
+// Invite creates an invitation and returns its link, to be shown once: the store has only a hash of
+// the secret.
 func (s *Service) Invite(ctx context.Context, by Actor, in Invite) (gateway.Invitation, string, error) {
 	if err := s.check(ctx, by); err != nil {
 		return gateway.Invitation{}, "", err
@@ -109,7 +110,8 @@ func (s *Service) invitation(ctx context.Context, in Invite) (i gateway.Invitati
 	return i, err
 }
 
-// describeInvitation describes an invitation for an event, without its note, which may have a name.
+// describeInvitation describes an invitation for an event. It leaves the note out, because a note can
+// have the name of a user, and events outlive users.
 func describeInvitation(i gateway.Invitation) string {
 	parts := []string{"invitation " + i.ID, "kind " + string(i.Kind)}
 	if i.Kind == gateway.InviteUser {
@@ -149,7 +151,7 @@ func (s *Service) RevokeInvitation(ctx context.Context, by Actor, id string) err
 	return s.store.RevokeInvitation(ctx, id, s.cfg.Now(), s.event(by, EventInvitationRevoked, "invitation "+id))
 }
 
-// InvitationState is whether an invitation can be used.
+// InvitationState is the state of an invitation.
 type InvitationState string
 
 // The states of an invitation.
@@ -160,8 +162,8 @@ const (
 	InvitationUsedUp  InvitationState = "used_up"
 )
 
-// StateOf returns whether an invitation can be used at now, as far as the invitation itself shows:
-// its creator may have lost the rights.
+// StateOf returns the state of an invitation at now. A usable invitation still does not work when its
+// creator is not an administrator any more.
 func StateOf(i gateway.Invitation, now time.Time) InvitationState {
 	switch {
 	case !i.RevokedAt.IsZero():

@@ -31,7 +31,7 @@ type EventCategory string
 // The categories of events.
 const (
 	CategorySignIn   EventCategory = "sign_in"  // users sign in and out: many events
-	CategoryUser     EventCategory = "user"     // users and identities come into being, or are joined
+	CategoryUser     EventCategory = "user"     // users and identities are created or joined
 	CategoryAdmin    EventCategory = "admin"    // an administrator changed something
 	CategorySecurity EventCategory = "security" // an attack or an accident was stopped
 	CategorySystem   EventCategory = "system"   // keys, deliveries
@@ -41,7 +41,7 @@ const (
 type EventKind struct {
 	Kind     string
 	Category EventCategory
-	Meaning  string // in English, for documents and the command line
+	Meaning  string // in English, for the command line and documents
 }
 
 // EventKinds returns all kinds of events that the gateway appends, by category. A test compares the

@@ -30,7 +30,7 @@ func (s *Service) Search(ctx context.Context, q gateway.UserSearch) ([]gateway.U
 
 // Find returns the user with this user id, openid, unionid or old id. It never finds a user by
 // nickname, because users can choose the id of another user as nickname. ErrAmbiguous when several
-// users match, which the same old id or unionid of two programs can cause.
+// users match: two imported programs can have used one old id for two users.
 func (s *Service) Find(ctx context.Context, id string) (gateway.User, error) {
 	user, err := s.store.User(ctx, id)
 	if !errors.Is(err, gateway.ErrNotFound) {
@@ -56,7 +56,7 @@ type Details struct {
 	Requests    []gateway.AccessRequest
 	Pins        []gateway.Pin
 	AppSessions []gateway.AppSession
-	JoinedIDs   []string           // of the users who were joined into the user
+	JoinedIDs   []string           // ids of the users who were joined into the user
 	Events      []gateway.Event    // the newest, also those of JoinedIDs
 	Deliveries  []gateway.Delivery // about the user, the newest first
 }
@@ -67,8 +67,8 @@ type Session struct {
 	Connector string
 	Method    string // sign-in method
 	Browser   string // name of the browser; "" = unknown
-	MaskedIP  string // address without its last part, of a browser that a phone signed in; "" = unknown
-	App       string // app that required a sign-in by QR code; "" = none
+	MaskedIP  string // with method scan: IP address of the browser, without its last part; "" = unknown
+	App       string // with method scan: app that the sign-in was for; "" = none
 	AuthTime  time.Time
 	Since     time.Time
 	SeenAt    time.Time
@@ -78,7 +78,7 @@ type Session struct {
 // detailsEvents is how many events and deliveries Details returns.
 const detailsEvents = 30
 
-// Details returns a user by its id, or by the id of a user who was joined into it.
+// Details returns a user by the user id, or by the id of a user who was joined into that user.
 func (s *Service) Details(ctx context.Context, id string) (d Details, err error) {
 	if d.User, err = s.store.User(ctx, id); err != nil {
 		return Details{}, err
@@ -113,11 +113,11 @@ func (s *Service) Details(ctx context.Context, id string) (d Details, err error)
 	return d, err
 }
 
-// maxJoinedEvents is of how many joined users Details reads the events. A user with more was
-// probably joined by a test.
+// maxJoinedEvents limits the number of joined users whose events Details reads. Each needs a query of
+// its own.
 const maxJoinedEvents = 5
 
-// userEvents returns the newest events of a user and of the users who were joined into it.
+// userEvents returns the newest events of a user and of the users who were joined into that user.
 func (s *Service) userEvents(ctx context.Context, id string, joined []string) ([]gateway.Event, error) {
 	var all []gateway.Event
 	for _, each := range append([]string{id}, joined[:min(len(joined), maxJoinedEvents)]...) {
@@ -131,6 +131,7 @@ func (s *Service) userEvents(ctx context.Context, id string, joined []string) ([
 	return all[:min(len(all), detailsEvents)], nil
 }
 
+// listedSession describes a session for administrators.
 func listedSession(s gateway.Session) Session {
 	out := Session{
 		ID: session.FormID(s.Hash), Connector: s.Connector, Method: s.Method, AuthTime: s.AuthTime,
@@ -155,13 +156,13 @@ func (s *Service) Admins(ctx context.Context) ([]gateway.User, error) {
 	return s.store.SearchUsers(ctx, gateway.UserSearch{Admin: true, Status: gateway.Active, Limit: maxCounted})
 }
 
-// Population describes which users the store has.
+// Population tells an empty store from a store without administrators.
 type Population struct {
 	Empty  bool // no user at all
 	Admins int  // active administrators, at most 100
 }
 
-// Population returns which users the store has, for the commands that let an administrator in.
+// Population counts users for the command that creates links for administrators.
 func (s *Service) Population(ctx context.Context) (p Population, err error) {
 	if p.Admins, err = s.store.CountAdmins(ctx); err != nil {
 		return Population{}, err

@@ -15,7 +15,7 @@ type Outcome struct {
 	Err    error        // nil = done
 }
 
-// MaxListed is how many users one list action takes.
+// MaxListed is the highest number of users in one list action.
 const MaxListed = 500
 
 // each calls do for every id, in order. The actor is checked once.
@@ -50,7 +50,7 @@ func (s *Service) Waiting(ctx context.Context, q gateway.WaitingQuery) ([]gatewa
 	return s.store.WaitingUsers(ctx, q)
 }
 
-// maxCounted limits the counting of requests that wait: pages show "100+".
+// maxCounted is the number at which counting for display ends. Pages show "100+".
 const maxCounted = 100
 
 // CountWaiting returns the number of access requests that wait, but at most 100.
@@ -61,7 +61,7 @@ func (s *Service) CountWaiting(ctx context.Context) (int, error) {
 // Approval describes what users are approved for.
 type Approval struct {
 	Apps   []string // ids of apps; empty = all apps: a user becomes Active
-	Groups []string // that the users get in addition
+	Groups []string // groups that the users get in addition
 }
 
 // Approve approves users. A blocked user is not approved: the error is gateway.ErrBlocked.
@@ -85,11 +85,11 @@ func (s *Service) Approve(ctx context.Context, by Actor, ids []string, a Approva
 
 // Refusal describes what users are refused for, and why.
 type Refusal struct {
-	Apps   []string // ids of apps; empty = every request that waits
-	Reason string   // that the users read; "" = none
+	Apps   []string // ids of apps; empty = all apps with a request that waits
+	Reason string   // the users read it; "" = none
 }
 
-// Refuse refuses users.
+// Refuse refuses users. The errors of an outcome are those of gateway.AccessRequests.DecideAccess.
 func (s *Service) Refuse(ctx context.Context, by Actor, ids []string, r Refusal) []Outcome {
 	apps, err := s.cleanApps(r.Apps)
 	if err != nil {
@@ -108,6 +108,7 @@ func (s *Service) Refuse(ctx context.Context, by Actor, ids []string, r Refusal)
 	})
 }
 
+// decide writes one decision about each user.
 func (s *Service) decide(ctx context.Context, by Actor, ids []string, kind, detail string,
 	d gateway.AccessDecision) []Outcome {
 	return s.each(ctx, by, ids, func(id string) (gateway.User, error) {

@@ -38,8 +38,10 @@ type WaitingUser struct {
 // WaitingQuery selects the requests that wait, the oldest first. The zero value selects the oldest
 // 50. Requests of blocked users do not wait.
 type WaitingQuery struct {
-	App       string    // "" = any
-	After     time.Time // with AfterUser and AfterApp: the last request of the previous page; zero = from the oldest
+	App string // "" = any
+	// After, AfterUser and AfterApp are RequestedAt, UserID and App of the last request of the previous
+	// page; zero = start with the oldest.
+	After     time.Time
 	AfterUser string
 	AfterApp  string
 	Limit     int // 0 = 50; more than 500 counts as 500
@@ -48,7 +50,7 @@ type WaitingQuery struct {
 // Page returns the number of rows that q selects at most.
 func (q WaitingQuery) Page() int { return pageSize(q.Limit) }
 
-// AccessDecision is a decision about users who wait.
+// AccessDecision is a decision about a user's requests.
 type AccessDecision struct {
 	UserID string
 	Apps   []string // the apps decided on; empty = all apps: an approved user becomes Active

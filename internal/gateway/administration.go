@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// UserAdministration has the operations on users that only administrators, and users who delete
-// their own data, cause. Each is one transaction with its event, whose UserID and At the store sets.
+// UserAdministration has the operations on users that administrators cause. Users cause some of them
+// for themselves: they end sessions, and delete their own data. Each operation is one transaction with
+// its event. The store sets UserID and At of the event.
 type UserAdministration interface {
 	// SearchUsers returns users by a text that an administrator typed, newest first. It finds users
 	// whose nickname begins with the text, whose real name or note contains it (upper and lower case
@@ -14,10 +15,9 @@ type UserAdministration interface {
 	// finds beginnings only.
 	SearchUsers(ctx context.Context, q UserSearch) ([]User, error)
 
-	// ChangeUser is UpdateUser with an event and two guards. ErrConflict when unchanged is not zero and
-	// differs from the stored UpdatedAt: somebody changed the user meanwhile. ErrLastAdmin when the
-	// change would leave no active administrator and allowNone is false. describe returns the Detail
-	// of the event ("groups: staff → staff, finance"); it is called with the user before and after.
+	// ChangeUser is UpdateUser with an event and two guards. ErrConflict when c.Unchanged is not zero
+	// and differs from the stored UpdatedAt: somebody has changed the user meanwhile. ErrLastAdmin when
+	// the change would leave no active administrator and c.AllowNone is false.
 	ChangeUser(ctx context.Context, c UserChange) (User, error)
 
 	// MergeUsers joins the user younger into the user older, as Join does for two users with one
@@ -32,7 +32,7 @@ type UserAdministration interface {
 
 	// DeleteUser deletes a user: identities, sessions, grants, subjects, access requests, uses of
 	// invitations, and the records of users who were joined into the user. Events keep the user id and
-	// nothing else about the user. Apps with back-channel logout hear of it. ErrLastAdmin as for
+	// nothing else about the user. Apps with back-channel logout are notified. ErrLastAdmin as for
 	// ChangeUser.
 	DeleteUser(ctx context.Context, userID string, now time.Time, e Event) error
 
@@ -83,5 +83,7 @@ type UserChange struct {
 	AllowNone bool      // the change may leave no administrator: for the command line with --force
 	Change    func(*User) error
 	Event     Event
-	Describe  func(before, after User) string // nil = Event.Detail stays
+	// Describe returns the Detail of the event, such as "groups: staff → staff, finance". nil = Detail
+	// of Event stays.
+	Describe func(before, after User) string
 }

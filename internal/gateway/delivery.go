@@ -38,7 +38,7 @@ type Delivery struct {
 	CreatedAt time.Time
 	NextAt    time.Time // when to send it
 	Attempts  int
-	LastError string // of the last attempt, for administrators; without addresses of the body
+	LastError string // of the last attempt, for administrators; without URLs and what the server sent
 }
 
 // AppSession records that an app which supports back-channel logout was signed in from a session.

@@ -23,7 +23,7 @@ type Invitation struct {
 	Hash   [32]byte // SHA-256 of the secret in the link, which is shown once
 	Kind   InvitationKind
 	UserID string   // of InviteMove, and optional for InviteAdmin: the user whom the link is for
-	Apps   []string // of InviteUser: apps that it opens; empty = all apps: the user becomes Active
+	Apps   []string // of InviteUser: apps that the user may use; empty = all apps: the user becomes Active
 	Groups []string // of InviteUser: groups that the user gets in addition
 	Note   string   // for administrators: whom the link is for
 	// CreatedBy is Event.Actor. If this is a user, the link works only while the user is an
@@ -45,9 +45,10 @@ type InvitationUse struct {
 
 // InvitationQuery selects invitations, newest first. The zero value selects the newest 50.
 type InvitationQuery struct {
-	Kind   InvitationKind // "" = any
-	Before time.Time      // with BeforeID: the last one of the previous page; zero = start with the newest
-	// BeforeID is the id of that invitation.
+	Kind InvitationKind // "" = any
+	// Before and BeforeID are CreatedAt and ID of the last invitation of the previous page; zero = start
+	// with the newest.
+	Before   time.Time
 	BeforeID string
 	Limit    int // 0 = 50; more than 500 counts as 500
 }
