@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,6 +130,13 @@ func (p *Page) hasNextStep() bool {
 		p.Without != "" || p.Copy != "" || len(p.Forms) > 0 || len(p.Methods) > 0 || len(p.Links) > 0 || p.Post != nil ||
 		p.Name != nil || p.Invitation != nil && p.Invitation.Code != nil ||
 		p.Scan != nil && (p.Scan.Code != nil || p.Scan.Answer != nil)
+}
+
+// FormFirst reports whether the page asks for something by a form with a primary button. The main
+// button is then drawn as a secondary one. The template calls it.
+func (v view) FormFirst() bool {
+	primary := func(f Form) bool { return !f.Quiet }
+	return v.Page.Name != nil && !v.Page.Name.Given || slices.ContainsFunc(v.Page.Forms, primary)
 }
 
 // addNextStep adds a button to a page that has none. After a failure that may be temporary, the
