@@ -153,8 +153,31 @@ func TestActorsWithoutRightsChangeNothing(t *testing.T) {
 	if err := f.Block(ctx, keeper, []string{blocked.ID}, "")[0].Err; err != nil {
 		t.Fatal(err)
 	}
+	joined, byJoined := f.admin() // a join with a blocked user blocks an administrator, who keeps the mark
+	_, err := f.store.UpdateUser(ctx, joined.ID, f.now(), func(u *gateway.User) error {
+		u.Status = gateway.Blocked
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved, byMoved := f.admin()
+	old := f.user("old", gateway.Active).ID // becomes another id of an administrator
+	_, link, err := f.Invite(ctx, byCommand, administration.Invite{Kind: gateway.InviteMove, UserID: moved.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = f.store.RedeemInvitation(ctx, gateway.InvitationRedemption{
+		Hash: gateway.InvitationHash(link[len(link)-26:]), UserID: old, Now: f.now(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Delete(ctx, byMoved, old); !errors.Is(err, administration.ErrSelf) {
+		t.Errorf("an administrator deletes their former id: %v, want ErrSelf", err)
+	}
 	for _, by := range []administration.Actor{
-		by, byBlocked, {ID: victim.ID}, {ID: gateway.NewID()}, {ID: ""},
+		by, byBlocked, byJoined, {ID: old}, {ID: victim.ID}, {ID: gateway.NewID()}, {ID: ""},
 	} {
 		groups := []string{"admins"}
 		errs := map[string]error{
