@@ -39,27 +39,13 @@ func (b Base) SearchUsers(ctx context.Context, q gateway.UserSearch) (all []gate
 		where.add(`seq < (SELECT seq FROM users WHERE id = ?)`, gateway.CleanText(q.After))
 		older = ` AND ` + where.sql[len(where.sql)-1]
 	}
-	if q.Group != "" {
-		where.add(b.dialect.InQuery(`seq`, `SELECT seq FROM user_groups WHERE name = ?`+older), indexed(q.Group))
-	}
-	if text := indexed(q.Text); text != "" {
-		found := conditions{args: where.args}
-		found.add(usersWithID+b.usersWithNickname(), text)
-		switch term := searchTerm(q.Text); {
-		case term == "":
-		case !strings.HasPrefix(term, beginning):
-			found.add(usersWithTerm, term)
-		case q.Status == "" && q.Group == "" && !q.Admin: // the newest 500 are enough for a page
-			found.add(`
-	UNION ALL SELECT seq FROM (
-		SELECT seq FROM user_terms WHERE term = ?`+older+` ORDER BY seq DESC LIMIT 500) newest`, term)
-		default:
-			found.add(`
-	UNION ALL SELECT seq FROM user_terms WHERE term = ?`, term)
-		}
-		where.args = found.args
-		where.sql = append(where.sql,
-			b.dialect.InQuery(`seq`, `SELECT seq FROM (`+found.joined("")+`) found WHERE true`+older))
+	switch text := indexed(q.Text); {
+	case text != "":
+		var query string
+		query, where.args = b.textQuery(q, text, older, where.args)
+		where.sql = append(where.sql, b.dialect.InQuery(`seq`, query))
+	case q.Group != "":
+		where.add(b.dialect.InQuery(`seq`, usersInGroup+older), indexed(q.Group))
 	}
 	where.sql = append(where.sql, `joined_into = ''`)
 	limit := conditions{args: where.args} // as in Users
@@ -70,6 +56,36 @@ func (b Base) SearchUsers(ctx context.Context, q gateway.UserSearch) (all []gate
 		return err
 	})
 	return all, err
+}
+
+// usersInGroup selects seq of the users in the group ?.
+const usersInGroup = `SELECT seq FROM user_groups WHERE name = ?`
+
+// textQuery returns a query for seq of the users whom a text finds, in q.Group if it is set. older is
+// a condition that the query repeats. args are the arguments before those of the query; it returns
+// them with its own.
+func (b Base) textQuery(q gateway.UserSearch, text, older string, args []any) (string, []any) {
+	found := conditions{args: args}
+	found.add(usersWithID+b.usersWithNickname(), text)
+	switch term := searchTerm(q.Text); {
+	case term == "":
+	case !strings.HasPrefix(term, beginning):
+		found.add(usersWithTerm, term)
+	case q.Status == "" && q.Group == "" && !q.Admin: // the newest 500 are enough for a page
+		found.add(`
+	UNION ALL SELECT seq FROM (
+		SELECT seq FROM user_terms WHERE term = ?`+older+` ORDER BY seq DESC LIMIT 500) newest`, term)
+	default:
+		found.add(`
+	UNION ALL SELECT seq FROM user_terms WHERE term = ?`, term)
+	}
+	query := `SELECT seq FROM (` + found.joined("") + `) found WHERE true` + older
+	if q.Group == "" {
+		return query, found.args
+	}
+	inGroup := conditions{args: found.args}
+	inGroup.add(query+` AND seq IN (`+usersInGroup+older+`)`, indexed(q.Group))
+	return inGroup.where(), inGroup.args
 }
 
 // countAdmins counts the active administrators other than the users $1, but at most 100.

@@ -169,6 +169,8 @@ var administrationCases = []testCase{
 			}
 			wantEqual(t, "group", len(f.searchUsers(gateway.UserSearch{Group: "all"})), 3)
 			wantEqual(t, "group and text", len(f.searchUsers(gateway.UserSearch{Group: "o-mei", Text: "雷"})), 0)
+			wantEqual(t, "text in a group", len(f.searchUsers(gateway.UserSearch{Group: "o-lei", Text: "雷"})), 1)
+			wantEqual(t, "group and a zero byte", len(f.searchUsers(gateway.UserSearch{Group: "o-lei", Text: "\x00"})), 1)
 			wantEqual(t, "half a group", len(f.searchUsers(gateway.UserSearch{Group: "al"})), 0)
 			f.makeAdmin(lei)
 			wantEqual(t, "administrators", f.searchUsers(gateway.UserSearch{Admin: true})[0].ID, lei)
