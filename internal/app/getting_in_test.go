@@ -301,6 +301,40 @@ func TestAdminLinkWithoutWeChat(t *testing.T) {
 	}
 }
 
+// TestAdminLinkOfAUserWithoutWeChat: the link of "weigate admin invite --user" is the way back in for
+// an administrator whose account at WeChat is lost. It signs in as this user, once.
+func TestAdminLinkOfAUserWithoutWeChat(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	alice := w.phone("alice")
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
+	user := w.user(gateway.Pending)
+	link := w.invite(gateway.Invitation{Kind: gateway.InviteAdmin, MaxUses: 1, UserID: user.ID})
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for try := range 2 {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, link, strings.NewReader("do=without_wechat"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		response, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if signedIn := response.StatusCode == http.StatusSeeOther; signedIn != (try == 0) {
+			t.Errorf("use %d: status %d", try+1, response.StatusCode)
+		}
+	}
+	admin := w.user(gateway.Active)
+	sessions, err := w.store.UserSessions(t.Context(), user.ID, w.clock.Now())
+	linked := slices.ContainsFunc(sessions, func(s gateway.Session) bool { return s.Method == gateway.MethodLink })
+	if err != nil || admin.ID != user.ID || !admin.Admin || !linked {
+		t.Errorf("administrator %+v, sessions %+v, %v", admin, sessions, err)
+	}
+}
+
 // TestNoRequestMakesAnAdministrator: installers that anybody can open made attackers administrators
 // (nginx-ui CVE-2026-42221), and so did a set-up that opened again after the last administrator was
 // gone (goauthentik/authentik GHSA-rjvp-29xq-f62w). Every route of the gateway gets every field.

@@ -83,7 +83,7 @@ func (h *Handler) acceptWithoutWeChat(ctx context.Context, w http.ResponseWriter
 		return
 	}
 	user, _, err := h.cfg.Store.RedeemInvitation(ctx, gateway.InvitationRedemption{
-		Hash: v.invitation.Hash, UserID: v.invitation.UserID, Now: now, WithoutWeChat: &created,
+		Hash: v.invitation.Hash, Now: now, WithoutWeChat: &created, // the store takes the user from the invitation
 		Event: h.event(r, EventAdminLink, gateway.MethodLink),
 	})
 	if err != nil {
