@@ -16,18 +16,18 @@ import (
 type Sender struct {
 	Kind gateway.DeliveryKind
 
-	// Send sends deliveries that belong together. With nil, all of them were sent. An *[Error] decides
-	// what happens after a failure; other errors are repeated. The text of an error is stored for
-	// administrators: it must not contain secrets and URLs.
+	// Send sends the deliveries of one group. nil means that all of them were sent. After an error, all
+	// of them are sent again later, unless it is an *[Error] with Permanent. The text of an error is
+	// stored for administrators: it must not contain secrets and URLs.
 	Send func(ctx context.Context, together []gateway.Delivery) error
 
-	// Group returns the group of a delivery. Due deliveries of one group are sent by one call. nil =
+	// Group returns the group of a delivery. One call of Send gets all due deliveries of a group. nil =
 	// each delivery is sent alone.
 	Group func(gateway.Delivery) string
 
 	Parallel int             // calls of Send at a time; 0 = 8
 	Timeout  time.Duration   // of one call; 0 = 15 s
-	Pauses   []time.Duration // after each failed attempt; after one more the worker gives up
+	Pauses   []time.Duration // after the first failed attempt, the second …; then the worker gives up
 
 	// GivenUp returns the events to record when the worker gives up. nil = none.
 	GivenUp func(d gateway.Delivery, err error) []gateway.Event
@@ -54,7 +54,7 @@ const (
 type Config struct {
 	Store   gateway.Deliveries
 	Senders []Sender
-	Poll    time.Duration    // how often the store is asked for deliveries of other processes; 0 = 5 s
+	Poll    time.Duration    // how often to look for due deliveries of other processes; 0 = 5 s
 	Now     func() time.Time // nil = time.Now
 	Logger  *slog.Logger     // nil discards
 	// Observe is called for each delivery after an attempt, for metrics. nil = nobody.
@@ -73,7 +73,7 @@ type queue struct {
 	signal chan struct{} // receives a value when next changes
 
 	mu   sync.Mutex
-	next time.Time // when a delivery of this process is due; zero = unknown
+	next time.Time // when the next delivery that this process knows of is due; zero = unknown
 }
 
 // New returns a Worker. It sends nothing before [Worker.Run].
@@ -112,6 +112,7 @@ func (w *Worker) Wake(kind gateway.DeliveryKind, at time.Time) {
 	}
 }
 
+// wake sets next to at, unless an earlier time is set.
 func (q *queue) wake(at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -125,8 +126,8 @@ func (q *queue) wake(at time.Time) {
 	}
 }
 
-// Run sends deliveries until ctx ends. It then waits for the calls of Send in progress, which end
-// after Sender.Timeout at the latest. Everything else stays in the store.
+// Run sends deliveries until ctx ends. It then waits for the calls of Send in progress. They end after
+// Sender.Timeout at the latest. All other deliveries stay in the store.
 func (w *Worker) Run(ctx context.Context) {
 	var queues sync.WaitGroup
 	for _, q := range w.queues {
@@ -135,12 +136,13 @@ func (w *Worker) Run(ctx context.Context) {
 	queues.Wait()
 }
 
+// runQueue sends the deliveries of one kind until ctx ends.
 func (w *Worker) runQueue(ctx context.Context, q *queue) {
 	var sends sync.WaitGroup
 	defer sends.Wait()
 	slots := make(chan struct{}, q.Parallel) // one value for each call in progress
 	for ctx.Err() == nil {
-		// Times before this one are forgotten, since the round below sends what is due.
+		// The rounds below send everything that is due, so earlier calls of wake need no answer.
 		q.mu.Lock()
 		q.next = time.Time{}
 		q.mu.Unlock()
@@ -171,7 +173,7 @@ func (w *Worker) wait(ctx context.Context, q *queue) {
 	}
 }
 
-// untilNext returns the time until a delivery of this process is due, at most Config.Poll.
+// untilNext returns the time until queue.next, at most Config.Poll.
 func (w *Worker) untilNext(q *queue) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -183,11 +185,12 @@ func (w *Worker) untilNext(q *queue) time.Duration {
 
 // Bounds of one round.
 const (
-	claimMax  = 100 // deliveries of one claim: the most that gateway.Deliveries allows
-	claimsMax = 10  // claims of one round, for senders with groups
+	claimMax  = 100 // deliveries of one claim: the most that ClaimDeliveries allows
+	claimsMax = 10  // claims of one round, for senders with groups: a group becomes as complete as possible
 )
 
-// round claims due deliveries and begins to send them. It reports whether there may be more.
+// round claims due deliveries and starts to send them. It reports whether more may be due. slots has a
+// value for each call of Send in progress.
 func (w *Worker) round(ctx context.Context, q *queue, slots chan struct{}, sends *sync.WaitGroup) bool {
 	if !acquire(ctx, slots) {
 		return false
@@ -211,7 +214,7 @@ func (w *Worker) round(ctx context.Context, q *queue, slots chan struct{}, sends
 	}
 	<-slots
 	for _, together := range q.groups(due) {
-		// Claimed deliveries are sent even when ctx has ended: a free slot comes within Sender.Timeout.
+		// Claimed deliveries are sent even when ctx has ended: a slot is free within Sender.Timeout.
 		slots <- struct{}{}
 		sends.Go(func() {
 			defer func() { <-slots }()
@@ -221,6 +224,7 @@ func (w *Worker) round(ctx context.Context, q *queue, slots chan struct{}, sends
 	return more
 }
 
+// acquire waits for a free slot. It returns false if ctx ends first.
 func acquire(ctx context.Context, slots chan struct{}) bool {
 	select {
 	case slots <- struct{}{}:
@@ -230,11 +234,11 @@ func acquire(ctx context.Context, slots chan struct{}) bool {
 	}
 }
 
-// lease returns for how long a claimed delivery belongs to this process: the time to wait for a
-// slot, to send, and to write the result.
+// lease returns for how long a claim is valid: the time to wait for a slot, to send, and to write the
+// result.
 func (q *queue) lease() time.Duration { return 2*q.Timeout + time.Minute }
 
-// groups splits deliveries into those that are sent by one call, in the order of the first of each.
+// groups returns the groups of deliveries, in the order of their first deliveries.
 func (q *queue) groups(due []gateway.Delivery) (out [][]gateway.Delivery) {
 	index := map[string]int{}
 	for _, d := range due {
@@ -269,6 +273,7 @@ func (w *Worker) send(ctx context.Context, q *queue, together []gateway.Delivery
 	}
 }
 
+// finish writes the result of an attempt to the store, the log and the metrics.
 func (w *Worker) finish(ctx context.Context, q *queue, d gateway.Delivery, err error) {
 	outcome := q.result(&d, err, w.cfg.Now())
 	var events []gateway.Event
@@ -277,7 +282,7 @@ func (w *Worker) finish(ctx context.Context, q *queue, d gateway.Delivery, err e
 	}
 	attributes := []any{"kind", string(d.Kind), "target", d.Target, "delivery", d.ID, "attempt", d.Attempts}
 	switch finishErr := w.cfg.Store.FinishDelivery(ctx, d, events...); {
-	case errors.Is(finishErr, gateway.ErrConflict): // the lease has ended: another process sends it again
+	case errors.Is(finishErr, gateway.ErrConflict): // the lease has ended, and another process has claimed it
 		w.cfg.Logger.WarnContext(ctx, "delivery sent after its lease", attributes...)
 		return
 	case finishErr != nil:
@@ -302,7 +307,7 @@ func (q *queue) result(d *gateway.Delivery, err error, now time.Time) string {
 	}
 	d.LastError = err.Error()
 	failure := &Error{}
-	_ = errors.As(err, &failure)
+	_ = errors.As(err, &failure) // another error stays the zero Error: it is repeated
 	if failure.Permanent || d.Attempts > len(q.Pauses) {
 		d.State = gateway.DeliveryFailed
 		return OutcomeGivenUp

@@ -26,7 +26,7 @@ type Config struct {
 	CAs    []byte // further certificate authorities in PEM form; nil = those of the system only
 
 	// Proxy returns the proxy for an https request, or nil, as http.ProxyFromEnvironment does. The
-	// proxy resolves names, so the policy judges only addresses in the URL. nil = no proxy.
+	// proxy resolves host names. The policy then judges only IP addresses in the URL. nil = no proxy.
 	Proxy func(*http.Request) (*url.URL, error)
 
 	Timeout  time.Duration // of one request; 0 = limit.OutgoingTime
@@ -37,7 +37,7 @@ type Config struct {
 type Client struct {
 	config  Config
 	secure  *http.Transport // for https
-	plain   *http.Transport // for plain http, with a policy that allows it
+	plain   *http.Transport // for plain http to private addresses
 	proxied *http.Transport // for https through Config.Proxy; nil = no proxy
 }
 
@@ -64,8 +64,8 @@ func New(c Config) (*Client, error) {
 	return out, nil
 }
 
-// certificateAuthorities returns those of the system and further ones in PEM form, or nil without
-// further ones: package tls then uses those of the system.
+// certificateAuthorities returns the certificate authorities of the system together with further ones
+// in PEM form. It returns nil when further is nil: package tls then uses those of the system.
 func certificateAuthorities(further []byte) (*x509.CertPool, error) {
 	if further == nil {
 		return nil, nil
@@ -80,11 +80,11 @@ func certificateAuthorities(further []byte) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// newTransport returns a transport whose sockets obey the policy. It follows no redirects: only an
-// http.Client does.
+// newTransport returns a transport whose sockets connect only to addresses that the policy allows. A
+// transport follows no redirects: only http.Client does.
 func newTransport(c Config, roots *x509.CertPool, plain bool) *http.Transport {
 	dialer := &net.Dialer{Resolver: c.Resolver}
-	// Control runs after the name was resolved and before the socket connects, for each address.
+	// Control is called for each address, after the name was resolved and before the socket connects.
 	dialer.Control = func(_, address string, _ syscall.RawConn) error {
 		at, err := netip.ParseAddrPort(address)
 		if err != nil {
@@ -95,21 +95,22 @@ func newTransport(c Config, roots *x509.CertPool, plain bool) *http.Transport {
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		DisableKeepAlives:      true, // the policy judges the address of each request
+		DisableKeepAlives:      true, // each request connects anew, so the policy judges its address
 		DisableCompression:     true, // a small compressed response can become a huge one
 		MaxResponseHeaderBytes: int64(limit.OutgoingResponse.Bytes),
 	}
 }
 
-// Post sends body to an address, with the content type and further headers. It returns the response
-// of any status, also of a redirect. Every error is an *[Error], except when ctx was cancelled.
+// Post sends body to a URL, with the content type and further headers. A response of any status is not
+// an error, and a redirect is returned like every other response. Every error is an *[Error], except
+// context.Canceled when ctx was cancelled.
 func (c *Client) Post(
-	ctx context.Context, address, contentType string, body []byte, header http.Header,
+	ctx context.Context, target, contentType string, body []byte, header http.Header,
 ) (Response, error) {
 	parent := ctx
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.config.Timeout, limit.OutgoingTime.Duration))
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
 		return Response{}, errInvalidURL // err contains the URL
 	}
@@ -140,12 +141,12 @@ func (c *Client) send(r *http.Request) (Response, error) {
 		return Response{}, err
 	}
 	defer response.Body.Close()
-	// The status is the answer of most servers. A body that is incomplete is therefore not an error.
+	// Callers need the status. Many do not need the body, so an incomplete body is not an error.
 	body, _ := io.ReadAll(io.LimitReader(response.Body, int64(limit.OutgoingResponse.Bytes)))
 	return Response{Status: response.StatusCode, Header: response.Header, Body: body}, nil
 }
 
-// transport returns the transport for a request.
+// transport returns the transport for a request, or an error if the request must not be sent.
 func (c *Client) transport(r *http.Request) (*http.Transport, error) {
 	switch {
 	case r.URL.Host == "" || r.URL.User != nil:
@@ -169,8 +170,9 @@ func (c *Client) transport(r *http.Request) (*http.Transport, error) {
 	return c.proxied, c.checkHost(r.URL.Hostname())
 }
 
-// checkHost judges the host of a request that a proxy resolves. Hosts whose last label is a number,
-// such as 127.1 and 0x7f000001, are addresses to many resolvers (WHATWG URL, "ends in a number").
+// checkHost judges the host of a request through a proxy, which resolves the host. Many resolvers take
+// a host whose last label is a number, such as 127.1 or 0x7f000001, for an IP address (WHATWG URL,
+// "ends in a number"). Such hosts are refused.
 func (c *Client) checkHost(host string) error {
 	if address, err := netip.ParseAddr(host); err == nil {
 		return c.config.Policy.check(address, false)

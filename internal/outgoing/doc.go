@@ -4,13 +4,12 @@
 // [New] makes a [Client] with a [Policy]. [Client.Post] sends one request and returns the status and
 // the beginning of the body. The package protects the gateway's network and the request's secrets:
 //
-//   - The policy judges each IP address when a socket connects to it. A name that resolves to another
-//     address later is therefore judged again, and no spelling of an address gets around the policy.
-//   - Redirects are not followed, and proxies of the environment are not used unless Config.Proxy is
-//     set.
+//   - The policy judges each IP address when a socket connects to it. A name that later resolves to
+//     another address is judged again. Unusual spellings of an address are judged as the address.
+//   - Redirects are not followed. A proxy is used only if Config.Proxy is set.
 //   - The time of a request and the size of its response are limited.
 //   - Errors contain no URL, since the URLs of chat robots are credentials. See [Error].
 //
-// Each request has its own connection. The package has no queue and does not repeat requests; see
-// package delivery.
+// Each request has its own connection. The package does not queue or repeat requests: package delivery
+// does.
 package outgoing

@@ -9,12 +9,12 @@ import (
 	"syscall"
 )
 
-// Kind is why a request failed, for programs and metrics.
+// Kind is why a request failed.
 type Kind string
 
 // The kinds of errors.
 const (
-	InvalidURL     Kind = "invalid_url"     // the URL is not a valid https or http URL
+	InvalidURL     Kind = "invalid_url"     // not a valid https or http URL
 	AddressRefused Kind = "address_refused" // the policy refuses the address of the server
 	NotFound       Kind = "name_not_found"  // the host name does not exist or was not resolved
 	Refused        Kind = "refused"         // nothing listens at the address
@@ -23,8 +23,8 @@ const (
 	Failed         Kind = "failed"          // any other failure of the connection
 )
 
-// Error is the error of a request without a response. Its text has no URL and no host name, and does
-// not quote what the server sent. It may contain the IP address that a policy refused.
+// Error is the error of a request that got no response. Its text contains no URL, no host name and
+// nothing that the server sent. It may contain the IP address that the policy refused.
 type Error struct {
 	Kind   Kind
 	detail string

@@ -6,24 +6,25 @@ import (
 	"slices"
 )
 
-// Policy decides which addresses a [Client] connects to. The zero value allows public addresses over
-// https only. Addresses that are not public must be allowed here. Plain http is allowed to them and
-// to no public address.
+// Policy decides which IP addresses a [Client] connects to:
 //
-// Link-local addresses and the metadata services of clouds are refused by every policy.
+//   - Public addresses are allowed, over https only.
+//   - Other addresses, such as those of private networks, must be allowed by a field below. They may
+//     use plain http too.
+//   - Link-local addresses and the metadata services of clouds are always refused.
 type Policy struct {
-	Private    []netip.Prefix // addresses that are not public and allowed nevertheless
+	Private    []netip.Prefix // allowed addresses that are not public
 	AnyPrivate bool           // allows all addresses of private networks and of this machine
 }
 
 // allowsPrivate reports whether the policy allows some addresses that are not public.
 func (p Policy) allowsPrivate() bool { return p.AnyPrivate || len(p.Private) > 0 }
 
-// check returns nil if a client may connect to an address, with plain http if plain is true.
+// check returns an error if a client must not connect to an address. plain is true for plain http.
 func (p Policy) check(address netip.Addr, plain bool) error {
 	address = address.WithZone("").Unmap()
 	if embedded, ok := fromNAT64(address); ok {
-		address = embedded // the NAT64 gateway connects to this address
+		address = embedded // a NAT64 gateway connects to this address
 	}
 	in := func(prefix netip.Prefix) bool { return prefix.Contains(address) }
 	switch {
@@ -53,9 +54,9 @@ func fromNAT64(address netip.Addr) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte(bytes[12:])), true
 }
 
-// isPublic reports whether an address belongs to a host of the public Internet. The lists follow the
-// special-purpose registries of IANA (RFC 6890), as seen on 2026-11-29. IPv6 addresses are public
-// only within 2000::/3, the space that is allocated to hosts.
+// isPublic reports whether an address belongs to a host of the public Internet. IPv6 addresses are
+// public only within 2000::/3, the space that is allocated to hosts. The lists below follow the
+// special-purpose registries of IANA (RFC 6890), as of 2026-11-29.
 func isPublic(address netip.Addr) bool {
 	in := func(prefix netip.Prefix) bool { return prefix.Contains(address) }
 	if address.Is4() {
@@ -82,6 +83,7 @@ var (
 		"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128",
 	)
 
+	// notPublic4 has the IPv4 addresses that are not public.
 	notPublic4 = prefixes(
 		"0.0.0.0/8",       // this host; Linux connects to 127.0.0.1
 		"10.0.0.0/8",      // private
@@ -100,8 +102,8 @@ var (
 		"240.0.0.0/4",     // reserved, broadcast
 	)
 
-	// notPublic6 has the exceptions within 2000::/3. Addresses of 6to4 and Teredo contain an IPv4
-	// address, and a relay would connect to it.
+	// notPublic6 has the addresses within 2000::/3 that are not public. Addresses of 6to4 and Teredo
+	// contain an IPv4 address, which may be private, and a relay would connect to it.
 	notPublic6 = prefixes(
 		"2001::/23",         // protocol assignments, with Teredo, benchmarks and ORCHID
 		"2001:db8::/32",     // documentation

@@ -1,11 +1,11 @@
 // Package statistics counts what the administration shows: sign-ins, answers of WeChat, problems.
 //
-// A [Collector] counts in memory, so a sign-in writes nothing for it. [Collector.Run] adds the
-// counts to the store every ten seconds and when it ends. A crash loses the counts since then. Any
-// number of processes with one store may count.
+// A [Collector] counts in memory, so that a sign-in needs no write to the store. [Collector.Run] adds
+// the counts to the store every ten seconds, and when it ends. A crash loses the counts since the last
+// write. Any number of processes with one store may count.
 //
-// A problem is a fault that an administrator can do something about. Administrators are notified of
-// it when it is new, or returns after an hour without it, and not of each occurrence.
+// A problem is a fault that an administrator can correct. Administrators are notified when a problem is
+// new, and when it occurs again after an hour without it. They are not notified of each occurrence.
 package statistics
 
 import (
@@ -38,7 +38,7 @@ type Collector struct {
 	problems map[fault]gateway.Problem // since the last write
 	recent   map[fault]occurrences     // for Repeated
 	lastSeen map[fault]time.Time       // when this process wrote a problem last
-	dropped  int                       // counts beyond the bound, since the last write
+	dropped  int                       // counts and problems beyond the bound, since the last write
 }
 
 // count identifies a number in the store.
@@ -47,7 +47,7 @@ type count struct {
 	name, label string
 }
 
-// fault identifies a problem.
+// fault identifies a problem (gateway.Problem.Source and Code).
 type fault struct{ source, code string }
 
 // occurrences counts a fault since a time.
@@ -118,8 +118,9 @@ func (c *Collector) Problem(p gateway.Problem) {
 // repeatedWithin is the time within which a fault must occur often enough to be a problem.
 const repeatedWithin = 10 * time.Minute
 
-// Repeated records a problem when the fault has occurred often within ten minutes, and at each
-// further occurrence. It is for faults that also occur in normal operation, such as a timeout.
+// Repeated records the occurrence of a fault that also occurs in normal operation, such as a timeout.
+// The fault becomes a problem at the occurrence number often within ten minutes. Each further
+// occurrence in these minutes is recorded as a problem too.
 func (c *Collector) Repeated(p gateway.Problem, often int) {
 	if c == nil {
 		return
@@ -162,7 +163,7 @@ func (c *Collector) write(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	c.mu.Lock()
-	for key, o := range c.recent { // those that count no more
+	for key, o := range c.recent { // forget old occurrences
 		if c.cfg.Now().Sub(o.since) > repeatedWithin {
 			delete(c.recent, key)
 		}
@@ -182,8 +183,9 @@ func (c *Collector) write(ctx context.Context) {
 	}
 }
 
+// store writes counts and problems, and then notifies administrators of new problems.
 func (c *Collector) store(ctx context.Context, counts map[count]int64, problems map[fault]gateway.Problem) error {
-	news, err := c.news(ctx, problems) // before the problems are written
+	news, err := c.news(ctx, problems) // before the write: it compares with what the store has
 	if err != nil {
 		return err
 	}
@@ -204,7 +206,7 @@ func (c *Collector) store(ctx context.Context, counts map[count]int64, problems 
 	for key, p := range problems {
 		c.lastSeen[key] = p.LastAt
 	}
-	for key, at := range c.lastSeen { // those that count no more
+	for key, at := range c.lastSeen { // forget problems that would be reported again
 		if c.cfg.Now().Sub(at) > quiet {
 			delete(c.lastSeen, key)
 		}
@@ -218,10 +220,10 @@ func (c *Collector) store(ctx context.Context, counts map[count]int64, problems 
 	return nil
 }
 
-// quiet is the time without a problem after which it is reported again.
+// quiet is how long a problem must not occur before it is reported again.
 const quiet = time.Hour
 
-// news returns the problems that neither this process nor another one has recorded within quiet.
+// news returns the problems that no process has recorded within quiet.
 func (c *Collector) news(ctx context.Context, problems map[fault]gateway.Problem) (out []gateway.Problem, err error) {
 	candidates := map[fault]gateway.Problem{}
 	c.mu.Lock()
