@@ -1,5 +1,5 @@
-// Package accessrequest records which users want to use which apps, and shows them what happens to
-// their request: that they wait, that an administrator refused, or that they can ask for access.
+// Package accessrequest records which users want to use which apps. It shows each user the state of the
+// request: it waits, an administrator has refused it, or the user can ask for access.
 //
 // [New] makes [Requests]. A feature (a package that serves apps, such as oidc) calls
 // [Requests.Respond] for a signed-in user whom the access rule of its app does not admit. The page of

@@ -16,8 +16,8 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file serves the forms of users who wait, and the state of their requests. A form changes the
-// signed-in user only, and only what its fields are for: every other field is ignored.
+// This file serves the forms of users who wait, and the state of their requests. A form changes only
+// the signed-in user: no field selects another one.
 
 // maxName is how many characters a name may have.
 const maxName = 100
@@ -101,7 +101,7 @@ func (q *Requests) showNameForm(w http.ResponseWriter, r *http.Request, browser 
 		page.Status = http.StatusUnprocessableEntity
 		page.Refusal = web.Refusal{Request: "name", Reason: problem}
 	}
-	if utf8.RuneCountInString(typed) > 2*maxName { // keep what can be shortened, not a flood
+	if utf8.RuneCountInString(typed) > 2*maxName { // a name that the user can shorten stays, a flood does not
 		typed = string([]rune(gateway.CleanText(typed))[:2*maxName])
 	}
 	q.addNameForm(&page, q.knownApp(app), continueAt, gateway.CleanText(typed), problem)

@@ -21,8 +21,8 @@ type Applicant struct {
 	Continue string
 	// WantsProfile is set if the app wants nickname and avatar: a user who waits is asked for them.
 	WantsProfile bool
-	// Elsewhere is the address at the gateway that shows the same page. It is set for a page on the
-	// host of a site: forms work at the gateway only, so such a page has links there instead.
+	// Elsewhere is the address of the same page at the gateway. It is set for a page on the host of a
+	// site (an app behind forward auth). Forms work at the gateway only: the page has links instead.
 	Elsewhere string
 	// Page has the further buttons of the page (Back, BackToApp, Home) and the values for the log
 	// (Refusal, Logged).
@@ -101,8 +101,8 @@ func (q *Requests) Page(ctx context.Context, waits bool, a Applicant) (web.Page,
 	return page, nil
 }
 
-// waiting returns the page of a user who waits. It reloads at intervals, but not while it has the
-// form for the name: that would delete what the user types. Then its script continues.
+// waiting returns the page of a user who waits. It reloads at intervals. With the form for the name it
+// does not reload, since that would delete what the user types: a script polls the state instead.
 func (q *Requests) waiting(a Applicant) web.Page {
 	user := a.Browser.User
 	page := web.WaitingPage(a.App, user, a.Continue)

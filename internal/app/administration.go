@@ -20,7 +20,7 @@ type AdministrationOptions struct {
 	MasterKeys []string             // ids of the master keys, the current one first; nil = unknown
 	Logger     *slog.Logger         // nil = no log
 
-	// TestNotice queues a test message to an entry below notify; nil = that is not possible.
+	// TestNotice queues a test message to a receiver of notices; nil = not possible.
 	TestNotice func(ctx context.Context, name string) error
 	Now        func() time.Time // nil = time.Now
 }

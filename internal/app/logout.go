@@ -11,7 +11,7 @@ import (
 	"github.com/weigate/weigate/internal/oidc"
 )
 
-// This file wires what tells apps that sessions have ended.
+// This file builds the parts that notify apps of ended sessions (back-channel logout).
 
 // newLogoutWorker returns the worker that sends logout tokens.
 func (a *App) newLogoutWorker() (*delivery.Worker, error) {
@@ -21,7 +21,7 @@ func (a *App) newLogoutWorker() (*delivery.Worker, error) {
 	})
 }
 
-// newLogout returns what sends logout tokens with a configuration.
+// newLogout returns the sender of logout tokens for a configuration.
 func (a *App) newLogout(c *config.Config) (*oidc.LogoutSender, error) {
 	clients, err := oidc.NewRegistry(oidcClients(c.Apps))
 	if err != nil {
@@ -37,13 +37,12 @@ func (a *App) newLogout(c *config.Config) (*oidc.LogoutSender, error) {
 	}, nil
 }
 
-// logoutSender tells apps with back-channel logout that sessions have ended. An app that fails is
-// tried three times.
+// logoutSender returns the sender of logout tokens for package delivery. It makes three attempts.
 func (a *App) logoutSender() delivery.Sender {
 	return delivery.Sender{
 		Kind: gateway.DeliverLogout, Pauses: []time.Duration{30 * time.Second, 150 * time.Second},
 		Send: func(ctx context.Context, together []gateway.Delivery) error {
-			err := a.logout.Load().Send(ctx, together[0]) // without groups, it is one
+			err := a.logout.Load().Send(ctx, together[0]) // without Group, each delivery is sent alone
 			if oidc.IsFinal(err) {
 				return &delivery.Error{Text: err.Error(), Permanent: true}
 			}

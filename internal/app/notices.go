@@ -19,16 +19,16 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// This file wires what administrators learn of: notifications and statistics.
+// This file builds the parts that notify administrators, and the parts that count for them.
 
-// notices are the parts that notify administrators and count.
+// notices are the parts that notify administrators, and count sign-ins and problems.
 type notices struct {
 	notifier   *notify.Notifier
 	worker     *delivery.Worker // sends notifications
 	statistics *statistics.Collector
 }
 
-// newNotices returns the parts, without receivers: a reload sets them.
+// newNotices returns the parts. The notifier has no receivers yet: App.Reload sets them.
 func newNotices(o Options, store gateway.Store, limits *limit.Limiter) (*notices, error) {
 	n := &notices{}
 	var err error
@@ -57,10 +57,11 @@ func newNotices(o Options, store gateway.Store, limits *limit.Limiter) (*notices
 	return n, err
 }
 
-// maxWaitingCounted is where counting the users who wait ends.
+// maxWaitingCounted limits the number of waiting requests in a message.
 const maxWaitingCounted = 1000
 
-// run works until ctx ends. The statistics end before the notifier, which stores their last notices.
+// run runs the parts until ctx ends. The statistics end first, because the notifier stores their last
+// notices.
 func (n *notices) run(ctx context.Context) {
 	notifying, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup

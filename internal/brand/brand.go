@@ -57,7 +57,7 @@ func mix(a, b Color, share float64) Color {
 type Palette struct {
 	Main Color // buttons and links
 	Text Color // on buttons
-	Tint Color // background of what belongs to Main, such as the current entry of the navigation
+	Tint Color // pale background, such as that of the current entry of the navigation
 }
 
 var (
@@ -71,8 +71,8 @@ var (
 // minContrast is the least contrast of text with its background (WCAG 2.2, 1.4.3, level AA).
 const minContrast = 4.5
 
-// NewPalette returns the colors of light and of dark pages. It returns an error if the contrast of
-// the color with a light page is too low. Dark pages have a lighter color if necessary.
+// NewPalette returns the colors of light and of dark pages. It returns an error if the contrast of the
+// color with a light page is too low. For dark pages it makes the color lighter if necessary.
 func NewPalette(c Color) (light, dark Palette, err error) {
 	if light = lightPalette(c); !readable(light) {
 		darker := c

@@ -107,8 +107,8 @@ func mediaType(content []byte) string {
 	return ""
 }
 
-// isSVG reports whether the root of an XML document is svg. A document type declaration could
-// declare entities that expand to gigabytes: a file with one is not accepted.
+// isSVG reports whether the root of an XML document is svg. A file with a document type declaration is
+// not accepted: it could declare entities that expand to gigabytes.
 func isSVG(content []byte) bool {
 	decoder := xml.NewDecoder(bytes.NewReader(content))
 	root := ""

@@ -28,7 +28,7 @@ const (
 	User     Side = "user"
 )
 
-// sides returns the errcodes with texts, by side.
+// sides returns the errcodes that have texts, by the side that can correct them.
 func sides() map[Side][]int {
 	return map[Side][]int{
 		WeChat: {-1},

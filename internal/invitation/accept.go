@@ -73,8 +73,8 @@ func (h *Handler) acceptAs(ctx context.Context, w http.ResponseWriter, r *http.R
 	h.showDone(ctx, w, r, v, user, used)
 }
 
-// acceptWithoutWeChat signs an administrator in by the link alone: the way in when WeChat or the
-// account at WeChat fails. The session that the browser had before ends.
+// acceptWithoutWeChat signs an administrator in by the link alone, for the case that WeChat or the
+// account at WeChat fails. The previous session of the browser ends.
 func (h *Handler) acceptWithoutWeChat(ctx context.Context, w http.ResponseWriter, r *http.Request, v visit) {
 	now := h.cfg.Now()
 	id, created, err := h.cfg.Sessions.NewLinkSession(now)

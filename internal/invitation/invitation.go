@@ -5,15 +5,14 @@
 //
 // What the package guarantees:
 //
-//   - Opening a link changes nothing, with any HTTP method but POST: chats and scanners open links.
-//     The user presses a button.
-//   - The page names the user before the press, and the press is valid for this user only. So an
-//     attacker who has signed the browser in as somebody else cannot use it up unnoticed.
+//   - Only POST changes anything, because chats and scanners open links. The user presses a button.
+//   - The page names the signed-in user, and its button is valid for this user only. So an attacker who
+//     signed the browser in as another user cannot make the victim accept for that user unnoticed.
 //   - What a link gives is read from the store, never from the request.
 //   - The secret is in the address of the page and nowhere else: not in addresses at WeChat, logs,
 //     errors, events and Referer headers.
-//   - A link of an administrator that is used without WeChat creates a session that no app accepts,
-//     that never counts as a fresh sign-in, and that ends after an hour (session.LinkMax).
+//   - A link for administrators also works without WeChat. The session is then limited: no app accepts
+//     it, it never counts as a fresh sign-in, and it ends after an hour (session.LinkMax).
 package invitation
 
 import (
@@ -175,17 +174,16 @@ func isSecret(text string) bool {
 	return len(text) == 26 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz234567") == ""
 }
 
-// wrongSecrets returns the bucket that counts the wrong secrets of a client. An address of this
-// machine is not counted: it belongs to a proxy that is missing in the configuration of trusted
-// proxies, so all clients have it.
+// wrongSecrets returns the bucket that counts the wrong secrets of a client. A loopback address is not
+// counted. It means that trusted_proxies lacks the proxy, so all clients share the address.
 func (h *Handler) wrongSecrets(r *http.Request) (bucket limit.Bucket, counted bool) {
 	a := h.cfg.Address(r)
 	return limit.Bucket{Rate: limit.WrongInvitations, Key: limit.Address(a)}, a.IsValid() && !a.IsLoopback()
 }
 
-// methods returns the sign-in methods with which a user may accept an invitation. A phone can be
-// tricked into confirming the QR code of an attacker, so the method scan is not enough for links that
-// make administrators or move users. A session of a link accepts nothing.
+// methods returns the sign-in methods with which a user may accept an invitation. The method scan is not
+// enough for links that make administrators or move users: a user can be tricked into confirming the QR
+// code of an attacker. A session that a link created (MethodLink) is never enough.
 func methods(kind gateway.InvitationKind) []string {
 	if kind == gateway.InviteUser {
 		return []string{gateway.MethodWeChat, gateway.MethodScan, gateway.MethodWebsite}

@@ -106,7 +106,8 @@ func (h *Handler) page(r *http.Request, v visit) (web.Page, error) {
 // again returns the address that signs the browser in again.
 func (v visit) again() string { return v.address + "?" + paramContinue + "=" + continueAgain }
 
-// form returns a button of the page. It is valid for the session that the page shows.
+// form returns a button of the page. The button is valid only for the session of the user whom the page
+// names.
 func form(v visit, do, label string, quiet bool) web.Form {
 	fields := map[string]string{fieldDo: do}
 	if v.signedIn {
@@ -148,8 +149,8 @@ func displayName(u gateway.User) string {
 	return u.ID
 }
 
-// showInvalid shows why an invitation cannot be used, and whom to ask. A user who has used it before
-// is not lost: the page leads to the home page.
+// showInvalid shows why an invitation cannot be used, and whom to ask. It has a link to the home page
+// for users who have accepted the invitation already.
 func (h *Handler) showInvalid(w http.ResponseWriter, r *http.Request, v visit) {
 	i, now := v.invitation, h.cfg.Now()
 	kind := web.InviteVoid

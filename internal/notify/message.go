@@ -20,8 +20,8 @@ var files embed.FS
 // texts has the texts of messages.
 var texts = lang.MustLoad(files, "files")
 
-// maxBytes are the lengths of texts that the platforms accept: WeCom 2,048 bytes. The others accept
-// more, and a message that long would not be read.
+// maxBytes are the greatest lengths of messages. WeCom accepts 2,048 bytes. The other platforms accept
+// more than 4,000, but nobody would read such a message.
 var maxBytes = map[string]int{WeCom: 2048, Feishu: 4000, DingTalk: 4000, Slack: 4000}
 
 const (
@@ -69,7 +69,8 @@ func feishuMentions(ids []string) (out []string) {
 	return out
 }
 
-// dingTalkMentions: DingTalk notifies the users of "at" whose ids are in the text too.
+// dingTalkMentions returns the ids that the text must contain: DingTalk notifies only users whose ids
+// are both in the field "at" and in the text.
 func dingTalkMentions(ids []string) (out []string) {
 	for _, id := range ids {
 		if id != "all" {
@@ -81,8 +82,8 @@ func dingTalkMentions(ids []string) (out []string) {
 
 func isWaiting(p payload) bool { return p.Kind == gateway.NoticeWaiting }
 
-// digest returns one text for notices, of at most limit bytes. It has the first lines, the number of
-// the others, and links to the pages where an administrator continues.
+// digest returns one text for notices, of at most limit bytes. It has a line for each of the first
+// notices, the number of the others, and links to the pages where an administrator continues.
 func digest(s Settings, r Receiver, notices []payload, waiting, limit int) string {
 	t := texts.In(r.Language)
 	head := cut(plain(gateway.CleanLine(s.Title)), 100)
@@ -135,8 +136,8 @@ func tailOf(t lang.Texts, s Settings, notices []payload, waiting int) (tail []st
 	return tail
 }
 
-// pageOf returns the page of the administration for a kind of notice. It requires a sign-in: no link
-// in a chat group approves anything.
+// pageOf returns the page of the administration for a kind of notice. The page requires a sign-in, so
+// that no link in a chat group approves anybody.
 func pageOf(kind gateway.NoticeKind) string {
 	switch kind {
 	case gateway.NoticeWaiting:

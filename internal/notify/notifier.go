@@ -25,7 +25,7 @@ type Config struct {
 	Store   gateway.Deliveries
 	Waiting func(context.Context) (int, error) // number of users who wait; nil = not shown
 	Wake    func(time.Time)                    // called after notices were stored, with the time to send them
-	Problem func(target, code, detail string)  // called when messages fail for some minutes
+	Problem func(target, code, detail string)  // called when messages to a receiver fail for some minutes
 	Limits  *limit.Limiter                     // nil = no limits
 	Now     func() time.Time                   // nil = time.Now
 	Logger  *slog.Logger                       // nil discards
@@ -74,19 +74,19 @@ type Notifier struct {
 // queued is a notice that is not stored yet.
 type queued struct {
 	notice gateway.Notice
-	target string // only this receiver; "" = all with the event
+	target string // name of the only receiver; "" = all that want the kind
 }
 
 // receiverState is what this process remembers of a receiver.
 type receiverState struct {
-	window time.Time // when the latest message is due
-	held   time.Time // no request before this time: the platform refuses more
+	window time.Time // when the latest message of the receiver is due
+	held   time.Time // the platform rejects messages before this time
 	gone   bool      // the receiver answered 410
 }
 
 // payload is the stored form of a notice.
 type payload struct {
-	ID     string             `json:"id"` // equal in all attempts
+	ID     string             `json:"id"` // the same in all attempts
 	Kind   gateway.NoticeKind `json:"kind"`
 	At     time.Time          `json:"at"`
 	User   string             `json:"user,omitempty"`
@@ -194,7 +194,7 @@ func (n *Notifier) Run(ctx context.Context) {
 			batch = n.deliveries(q, batch)
 		case <-ctx.Done():
 		}
-		for more := true; more && len(batch) < 100; { // what is in memory is written by one transaction
+		for more := true; more && len(batch) < 100; { // one transaction writes the notices in memory
 			select {
 			case q := <-n.queue:
 				batch = n.deliveries(q, batch)
@@ -209,7 +209,7 @@ func (n *Notifier) Run(ctx context.Context) {
 	}
 }
 
-// write stores deliveries. It repeats this until ctx ends.
+// write stores deliveries. After a failure it tries again, until ctx ends.
 func (n *Notifier) write(ctx context.Context, batch []gateway.Delivery) {
 	for len(batch) > 0 {
 		writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
@@ -244,7 +244,7 @@ func (n *Notifier) deliveries(q queued, batch []gateway.Delivery) []gateway.Deli
 	}
 	for _, r := range n.settings.Load().Receivers {
 		wanted := q.target == r.Name || q.target == "" && slices.Contains(r.Events, p.Kind)
-		// A receiver that cannot be reached does not get the message about it.
+		// A receiver that fails does not get the notice about its failure.
 		if !wanted || p.Source == "notify:"+r.Name || n.isGone(r.Name) && p.Kind != noticeTest ||
 			!n.cfg.Limits.Allow(now, limit.Bucket{Rate: limit.NoticesPerReceiver, Key: r.Name}) {
 			continue
@@ -258,7 +258,7 @@ func (n *Notifier) deliveries(q queued, batch []gateway.Delivery) []gateway.Deli
 }
 
 const (
-	firstPause = 5 * time.Second // before the first message: what happens together becomes one message
+	firstPause = 5 * time.Second // before the first message, so that it has all notices of these seconds
 	window     = time.Minute     // between two messages of this process to one robot
 )
 

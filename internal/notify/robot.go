@@ -12,14 +12,14 @@ import (
 	"github.com/weigate/weigate/internal/outgoing"
 )
 
-// This file judges the responses of receivers. The error codes were seen in the documents of the
-// platforms and in public threads, on 2026-11-29.
+// This file decides from the response of a receiver whether a message was accepted. The error codes
+// come from the documents of the platforms and from public threads, as of 2026-11-29.
 
-// codeGone is the code of a receiver that wants no more requests.
+// codeGone is the HTTP status of a receiver that wants no more requests.
 const codeGone = "410"
 
-// rateLimits are the error codes for too many messages, with the time until the platform accepts
-// messages again. DingTalk is silent for ten minutes.
+// rateLimits are the error codes for too many messages, with the pause before the next message.
+// DingTalk rejects messages for ten minutes.
 var rateLimits = map[string]map[int]time.Duration{
 	WeCom:    {45009: 5 * time.Minute},
 	Feishu:   {11232: 2 * time.Minute, 11233: 2 * time.Minute},
@@ -57,8 +57,8 @@ var permanent = map[string]map[int]bool{
 	},
 }
 
-// judge returns nil if a receiver accepted a message. The texts contain no part of the response but
-// its status and its error code.
+// judge returns an error if a receiver did not accept a message, with the error code or HTTP status.
+// The text of the error has no other part of the response.
 func judge(kind string, r outgoing.Response) (code string, err error) {
 	switch {
 	case r.Status < 200 || r.Status > 299:
@@ -93,7 +93,7 @@ func judge(kind string, r outgoing.Response) (code string, err error) {
 	}
 }
 
-// judgeStatus judges a status other than 2xx. Redirects are not followed.
+// judgeStatus returns the error for a status other than 2xx, such as a redirect: it is not followed.
 func judgeStatus(kind string, r outgoing.Response) (code string, err error) {
 	code = strconv.Itoa(r.Status)
 	failure := &delivery.Error{Text: fmt.Sprintf("%s: HTTP status %d", kind, r.Status)}

@@ -43,7 +43,7 @@ func (n *Notifier) send(ctx context.Context, together []gateway.Delivery) error 
 // administrators. A receiver may be unavailable for some minutes.
 const lastingAttempts = 4
 
-// remember keeps what a failure means for the next messages.
+// remember stores in memory what a failure means for the next messages to a receiver.
 func (n *Notifier) remember(name, code string, failure *delivery.Error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -65,7 +65,7 @@ func decode(together []gateway.Delivery) (notices []payload, err error) {
 	return notices, nil
 }
 
-// maySend returns an error if a receiver must not get a message now.
+// maySend returns an error if no message may be sent to a receiver now.
 func (n *Notifier) maySend(r Receiver, isTest bool) error {
 	n.mu.Lock()
 	state := *n.stateOf(r.Name)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// This file has the forms in which the platforms receive messages, and their signatures.
+// This file encodes and signs the requests to each kind of receiver.
 
 // wireMessage is a request to a receiver.
 type wireMessage struct {
@@ -22,7 +22,7 @@ type wireMessage struct {
 	header http.Header // nil = none
 }
 
-// weComMessage is a message of type text: WeChat shows messages of type markdown as unsupported.
+// weComMessage returns a message of type text: WeChat cannot show messages of type markdown.
 // (developer.work.weixin.qq.com/document/path/91770)
 func weComMessage(r Receiver, text string) (wireMessage, error) {
 	type content struct {
@@ -47,7 +47,7 @@ func weComMessage(r Receiver, text string) (wireMessage, error) {
 	}{Type: "text", Text: c})
 }
 
-// feishuMessage is a message of type text, with the time and the signature in the body.
+// feishuMessage returns a message of type text, with the time and the signature in the body.
 // (open.feishu.cn/document/client-docs/bot-v3/add-custom-bot)
 func feishuMessage(r Receiver, text string, now time.Time) (wireMessage, error) {
 	type content struct {
@@ -66,7 +66,7 @@ func feishuMessage(r Receiver, text string, now time.Time) (wireMessage, error) 
 	return encode(r.URL, m)
 }
 
-// dingTalkMessage is a message of type text, with the time and the signature in the address.
+// dingTalkMessage returns a message of type text, with the time and the signature in the address.
 // (open.dingtalk.com/document/robots/custom-robot-access)
 func dingTalkMessage(r Receiver, text string, now time.Time) (wireMessage, error) {
 	type content struct {
@@ -105,7 +105,7 @@ func dingTalkMessage(r Receiver, text string, now time.Time) (wireMessage, error
 	return encode(address, m)
 }
 
-// slackMessage is a message without formatting. Slack requires that &, < and > are escaped.
+// slackMessage returns a message without formatting. Slack requires that &, < and > are escaped.
 // (api.slack.com/messaging/webhooks)
 func slackMessage(r Receiver, text string) (wireMessage, error) {
 	text = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
@@ -138,7 +138,7 @@ func mentionsBefore(mentions []string, text string) string {
 	return strings.Join(mentions, " ") + "\n" + text
 }
 
-// jsonMessage is a request in the form of Standard Webhooks, with one signature for each secret.
+// jsonMessage returns a request in the form of Standard Webhooks, with one signature for each secret.
 // (github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md)
 func jsonMessage(r Receiver, id string, event any, now time.Time) (wireMessage, error) {
 	m, err := encode(r.URL, event)
@@ -150,7 +150,6 @@ func jsonMessage(r Receiver, id string, event any, now time.Time) (wireMessage, 
 	for _, secret := range r.Secrets {
 		signatures = append(signatures, standardSignature(id, timestamp, m.body, secret))
 	}
-	// The keys are written as in the specification. Names of headers are equal in both cases.
 	m.header = http.Header{}
 	m.header.Set("Webhook-Id", id)
 	m.header.Set("Webhook-Timestamp", timestamp)
@@ -158,17 +157,17 @@ func jsonMessage(r Receiver, id string, event any, now time.Time) (wireMessage, 
 	return m, nil
 }
 
-// feishuSignature signs an empty message. The key has the time and the secret.
+// feishuSignature signs an empty message with the time and the secret as key, as Feishu requires.
 func feishuSignature(timestamp, secret string) string {
 	return signature([]byte(timestamp+"\n"+secret), nil)
 }
 
-// dingTalkSignature signs the time and the secret. The key is the secret.
+// dingTalkSignature signs the time and the secret with the secret as key, as DingTalk requires.
 func dingTalkSignature(timestamp, secret string) string {
 	return signature([]byte(secret), []byte(timestamp+"\n"+secret))
 }
 
-// standardSignature signs id, time and body. A secret that begins with whsec_ is base64.
+// standardSignature signs id, time and body. After the prefix whsec_, a secret is base64.
 func standardSignature(id, timestamp string, body []byte, secret string) string {
 	key := []byte(secret)
 	if text, isStandard := strings.CutPrefix(secret, "whsec_"); isStandard {

@@ -18,15 +18,14 @@ import (
 	"github.com/weigate/weigate/internal/outgoing"
 )
 
-// This file tells apps that a user's session has ended (OpenID Connect Back-Channel Logout 1.0).
+// This file notifies apps that a user's session has ended (OpenID Connect Back-Channel Logout 1.0).
 //
-// The store records the app with the session when the session gets a code for the app. It makes a
-// delivery of the record when the session ends, in the same transaction. So no cause of an end is
-// forgotten, a crash loses nothing, and no user waits for an app. Package delivery sends the
-// deliveries with a [LogoutSender].
+// When an app gets a code, the store records the app with the session. When the session ends, for any
+// reason, the same transaction turns the record into a delivery. So a crash loses no notification, and
+// no user waits for an app. Package delivery sends the deliveries with a [LogoutSender].
 
-// EventLogoutNotDelivered is the kind of the event that an app was not told of the end of a session,
-// after several attempts or because it refused the logout token.
+// EventLogoutNotDelivered is the kind of the event that an app did not accept a logout token: several
+// attempts failed, or the app refused the token.
 const EventLogoutNotDelivered = "logout_not_delivered"
 
 // logoutEvent is the one member of the claim events in a logout token. Its value is an empty object.
@@ -37,10 +36,10 @@ const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 // accept the token.
 const logoutTokenLifetime = 2 * time.Minute
 
-// sessionID returns the claim sid: what an app receives instead of the session. It is the same for all
-// ID tokens that the app receives from a session, also after a refresh and after the user signed in
-// again. Two apps cannot compare theirs, and nobody can find the session by it: first is the hash
-// of 256 random bits, and leaves the database only here. "" for a grant without session.
+// sessionID returns the claim sid, by which an app recognizes a session. first is Session.First. All ID
+// tokens of an app from one session have the same sid, also after a refresh and after the user signed in
+// again. Two apps get different values for one session. Nobody can find the session by its sid, because
+// first is the hash of 256 random bits. It returns "" for a grant without session.
 func sessionID(app string, first [32]byte) string {
 	if first == ([32]byte{}) {
 		return ""
@@ -86,14 +85,14 @@ var (
 	ErrLogoutRedirected = errors.New("the app answered with a redirect, which is not followed")
 )
 
-// IsFinal reports whether an error of Send is one that another attempt would not change.
+// IsFinal reports whether another attempt would fail with the same error of Send.
 func IsFinal(err error) bool {
 	return errors.Is(err, ErrNoLogoutAddress) || errors.Is(err, ErrLogoutRefused) || errors.Is(err, ErrLogoutRedirected)
 }
 
-// Send sends the logout token of a delivery to its app. Each call signs a new token. It returns nil
-// when the app has accepted the token, by any status of success: frameworks replace 200 by 204
-// (section 2.8). The text of an error is for administrators. See [IsFinal].
+// Send signs a new logout token for a delivery and sends it to the app. It returns nil when the app
+// responds with any status 2xx: some frameworks replace 200 by 204 (section 2.8). The text of an error
+// is for administrators. See [IsFinal].
 func (s LogoutSender) Send(ctx context.Context, d gateway.Delivery) error {
 	client := s.Clients().byID[d.Target]
 	if client == nil || client.BackchannelLogoutURI == "" {
@@ -121,8 +120,8 @@ func (s LogoutSender) Send(ctx context.Context, d gateway.Delivery) error {
 	}
 }
 
-// logoutToken has the claims of a logout token (section 2.4). It never has a nonce, so that it cannot
-// be mistaken for an ID token. It always has sub and sid: apps exist that can use only one of them.
+// logoutToken has the claims of a logout token (section 2.4). It has no nonce, so that it cannot be
+// mistaken for an ID token. It always has both sub and sid, because some apps read only one of them.
 type logoutToken struct {
 	Issuer    string              `json:"iss"`
 	Subject   string              `json:"sub"`
