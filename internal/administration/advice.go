@@ -19,8 +19,7 @@ var advicesOfApps = []string{"invalid_client", "invalid_redirect_uri", "invalid_
 func Advice(source, code string) string {
 	kind, _, _ := strings.Cut(source, ":")
 	switch {
-	case kind == "wechat" && isErrcode(code),
-		kind == "app" && slices.Contains(advicesOfApps, code):
+	case kind == "wechat" && explained(code), kind == "app" && slices.Contains(advicesOfApps, code):
 		return kind + "." + code
 	case kind == "wechat" || kind == "app" || kind == "notify":
 		return kind + ".other"
@@ -28,10 +27,10 @@ func Advice(source, code string) string {
 	return "other"
 }
 
-// isErrcode reports whether package errcode explains a code.
-func isErrcode(code string) bool {
-	n, err := strconv.Atoi(code)
-	return err == nil && slices.Contains(errcode.Codes(), n)
+// explained reports whether package errcode explains a code.
+func explained(code string) bool {
+	_, found := errcode.Parse(code)
+	return found
 }
 
 // Advices returns all keys that Advice returns, for the test of a catalogue.

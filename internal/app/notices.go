@@ -146,10 +146,9 @@ func (n *notices) wrongSecret(app string) {
 	}
 }
 
-// wechatProblems are the errcodes of WeChat that an administrator can do something about. Codes such
-// as 40029 (invalid code) are not among them: anybody can cause them.
+// wechatProblems are the errcodes of WeChat that an administrator can correct. Errcodes such as 40029
+// (invalid code) and 50001 (the user has revoked the permission) are missing: any user can cause them.
 var wechatProblems = map[int]string{
-	10003: "the callback domain does not match",
 	40001: "the AppSecret is wrong or was reset",
 	40002: "grant type refused",
 	40013: "the appid is wrong",
@@ -160,7 +159,6 @@ var wechatProblems = map[int]string{
 	45009: "the daily quota of calls is used up",
 	48001: "the account lacks the permission for this interface",
 	48004: "the account was blocked for this interface",
-	50001: "the account lacks the permission for this interface",
 	61004: "the address of the gateway is not registered at the Open Platform",
 }
 

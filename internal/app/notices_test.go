@@ -71,7 +71,7 @@ func TestFaultOfWeChatReachesARobot(t *testing.T) {
 	w.start()
 	select {
 	case text := <-received:
-		if !strings.Contains(text, "error 40164. The gateway's IP address is not on the allow-list") {
+		if !strings.Contains(text, "error 40164. This server’s IP address is not on the account’s allow-list") {
 			t.Errorf("the robot received %s", text)
 		}
 	case <-time.After(30 * time.Second):

@@ -71,6 +71,13 @@ func Explain(language string, code int) Explanation {
 	return e
 }
 
+// Parse returns the errcode that a text contains. found is false if package errcode does not explain
+// it, or if the text is not a number.
+func Parse(text string) (code int, found bool) {
+	code, err := strconv.Atoi(text)
+	return code, err == nil && slices.Contains(Codes(), code)
+}
+
 // Codes returns the errcodes that have texts, sorted.
 func Codes() (all []int) {
 	for _, codes := range sides() {

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/weigate/weigate/internal/errcode"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
 )
@@ -180,10 +181,25 @@ func fault(t lang.Texts, p payload) string {
 		source = "fault.other"
 	}
 	what := t.MustText(source, "name", plain(cut(gateway.CleanLine(name), 64)), "code", code)
-	if advice := source + "." + p.Code; t.Has(advice) {
-		what += t.MustText("advice", "text", t.MustText(advice))
+	if text := advice(t, p); text != "" {
+		what += t.MustText("advice", "text", text)
 	}
 	return what
+}
+
+// advice returns what happened and what to do, or "" for an unknown code. Package errcode has the texts
+// about WeChat's errcodes.
+func advice(t lang.Texts, p payload) string {
+	kind, _, _ := strings.Cut(p.Source, ":")
+	key := "fault." + kind + "." + p.Code
+	code, found := errcode.Parse(p.Code)
+	switch {
+	case kind == "wechat" && found:
+		return errcode.Explain(t.Lang, code).Text
+	case t.Has(key):
+		return t.MustText(key)
+	}
+	return ""
 }
 
 // event is the body of a request to a receiver of kind JSON.
@@ -214,13 +230,10 @@ func (n *Notifier) event(r Receiver, p payload) event {
 	s, t := n.settings.Load(), texts.In(r.Language)
 	e := event{Type: eventTypes[p.Kind], At: p.At.UTC(), Data: eventData{
 		Gateway: s.URL, UserID: p.UserID, User: p.User, App: p.App, Source: p.Source, Code: p.Code,
+		Advice: advice(t, p),
 	}}
 	if page := pageOf(p.Kind); page != "" {
 		e.Data.Link = s.URL + page
-	}
-	kind, _, _ := strings.Cut(p.Source, ":")
-	if advice := "fault." + kind + "." + p.Code; t.Has(advice) {
-		e.Data.Advice = t.MustText(advice)
 	}
 	return e
 }
