@@ -18,6 +18,8 @@ type UserAdministration interface {
 	// ChangeUser is UpdateUser with an event and two guards. ErrConflict when c.Unchanged is not zero
 	// and differs from the stored UpdatedAt: somebody has changed the user meanwhile. ErrLastAdmin when
 	// the change would leave no active administrator and c.AllowNone is false.
+	// Access requests follow a change of AllowedApps and RefusedApps: an app that is now allowed or
+	// refused is decided, and the request of an app that is not refused any more is deleted.
 	ChangeUser(ctx context.Context, c UserChange) (User, error)
 
 	// MergeUsers joins the user younger into the user older, as Join does for two users with one

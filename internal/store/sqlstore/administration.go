@@ -32,6 +32,9 @@ func (b Base) ChangeUser(ctx context.Context, c gateway.UserChange) (user gatewa
 			if user, err = b.writeChange(q, before, edited, c.Now, c.Event.Actor); err != nil {
 				return err
 			}
+			if err := decideEdited(q, before, user, c); err != nil {
+				return err
+			}
 			e := c.Event
 			e.UserID, e.At = user.ID, c.Now
 			if c.Describe != nil {

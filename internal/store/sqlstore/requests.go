@@ -216,3 +216,31 @@ func (b Base) decide(q Querier, before gateway.User, d gateway.AccessDecision) (
 	}
 	return b.writeChange(q, before, after, d.At, d.By)
 }
+
+// decideEdited keeps the requests of a user in step with a change of the user's lists of apps. An app
+// that is now allowed or refused is decided. The request of an app that is not refused any more is
+// deleted: otherwise the user would wait, and no administrator would see it.
+func decideEdited(q Querier, before, after gateway.User, c gateway.UserChange) error {
+	for _, list := range []struct {
+		state     gateway.RequestState
+		was, apps []string
+	}{
+		{gateway.RequestApproved, before.AllowedApps, after.AllowedApps},
+		{gateway.RequestRefused, before.RefusedApps, after.RefusedApps},
+	} {
+		for _, app := range without(slices.Clone(list.apps), list.was) {
+			if _, err := q.Exec(`UPDATE access_requests SET state = $3, reason = '', decided_at = $4, decided_by = $5
+				WHERE user_id = $1 AND app = $2`,
+				after.ID, app, string(list.state), Micros(c.Now), indexed(c.Event.Actor)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, app := range without(slices.Clone(before.RefusedApps), slices.Concat(after.RefusedApps, after.AllowedApps)) {
+		if _, err := q.Exec(`DELETE FROM access_requests WHERE user_id = $1 AND app = $2 AND state = 'refused'`,
+			after.ID, app); err != nil {
+			return err
+		}
+	}
+	return nil
+}

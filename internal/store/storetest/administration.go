@@ -60,6 +60,38 @@ var administrationCases = []testCase{
 		},
 	},
 	{
+		name:   "requests follow a change of the lists of apps",
+		reason: "a user who is not refused any more would wait, and no administrator would see it",
+		run: func(t *testing.T, f *fixture) {
+			u := f.addUser("o1")
+			request := func(app string, minute time.Duration) (state gateway.RequestState, created bool) {
+				r, created, err := f.store.RequestAccess(t.Context(), gateway.AccessRequest{UserID: u.ID, App: app,
+					Method: "wechat", RequestedAt: after(minute * time.Minute)})
+				wantNoError(t, err)
+				return r.State, created
+			}
+			change := func(edit func(*gateway.User)) {
+				t.Helper()
+				_, err := f.store.ChangeUser(t.Context(), changeUser(u.ID, edit))
+				wantNoError(t, err)
+			}
+			request("wiki", 1)
+			request("mail", 1)
+			change(func(u *gateway.User) { u.AllowedApps, u.RefusedApps = []string{"mail"}, []string{"wiki"} })
+			n, err := f.store.CountWaiting(t.Context(), 10)
+			wantNoError(t, err)
+			wantEqual(t, "waiting", n, 0)
+			state, created := request("wiki", 2)
+			wantEqual(t, "refused", fmt.Sprintf("%s %t", state, created), "refused false")
+			change(func(u *gateway.User) { u.RefusedApps = nil })
+			state, created = request("wiki", 3)
+			wantEqual(t, "requested again", fmt.Sprintf("%s %t", state, created), "waiting true")
+			change(func(u *gateway.User) { u.Note = "another field" })
+			state, created = request("wiki", 4)
+			wantEqual(t, "still waiting", fmt.Sprintf("%s %t", state, created), "waiting false")
+		},
+	},
+	{
 		name:   "a change of a stale page is refused",
 		reason: "two administrators would undo each other's changes without a word",
 		run: func(t *testing.T, f *fixture) {
