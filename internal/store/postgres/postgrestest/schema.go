@@ -165,3 +165,15 @@ func execute(ctx context.Context, server, sql string) error {
 	_, err = conn.Exec(ctx, sql)
 	return err
 }
+
+// Vacuum does what PostgreSQL does in the background after a database was filled: it removes dead rows
+// and counts values, for the planner.
+func Vacuum(ctx context.Context, address string) error {
+	conn, err := pgx.Connect(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	_, err = conn.Exec(ctx, `VACUUM ANALYZE`)
+	return err
+}

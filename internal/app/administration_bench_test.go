@@ -1,0 +1,274 @@
+//go:build unix
+
+package app_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/api"
+	"github.com/weigate/weigate/internal/app"
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/cookie"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
+	"github.com/weigate/weigate/internal/store/storetest"
+	"github.com/weigate/weigate/wechat"
+)
+
+// The benchmark in this file measures every page of administrators and every GET operation of the
+// HTTP API in a database with many users, on both stores. These environment variables change it:
+//
+//	WEIGATE_BENCH_USERS     number of users, 1,000 by default; there are ten times as many events
+//	WEIGATE_BENCH_SQLITE    SQLite file, which is kept; a file that a former run filled is used again
+//	WEIGATE_BENCH_POSTGRES  address of a PostgreSQL database, likewise
+
+// slowest is the time in which a page must be served at the median.
+const slowest = 100 * time.Millisecond
+
+// administered is a gateway on a filled store.
+type administered struct {
+	storetest.Administered
+	store   gateway.Store
+	handler http.Handler
+	admin   gateway.User
+	service *administration.Service
+	cookies session.Manager
+	clients int // requests of this number of browsers and programs so far
+}
+
+// BenchmarkAdministration reports the median, the best and the worst time of each page and operation.
+func BenchmarkAdministration(b *testing.B) {
+	users := 1000
+	if n, err := strconv.Atoi(os.Getenv("WEIGATE_BENCH_USERS")); err == nil && n > 0 {
+		users = n
+	}
+	b.Run("sqlite", func(b *testing.B) {
+		path := os.Getenv("WEIGATE_BENCH_SQLITE")
+		if path == "" {
+			path = filepath.Join(b.TempDir(), "w.db")
+		}
+		newAdministered(b, "sqlite:"+path, users).run(b)
+	})
+	b.Run("postgres", func(b *testing.B) {
+		address := os.Getenv("WEIGATE_BENCH_POSTGRES")
+		if address == "" {
+			cluster, err := postgrestest.Start(b.Context()) // with the settings of a server in use
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = cluster.Stop() })
+			address = cluster.URL()
+		}
+		newAdministered(b, address, users).run(b)
+	})
+}
+
+// newAdministered fills the store at address and starts a gateway on it, with an administrator.
+func newAdministered(b *testing.B, address string, users int) *administered {
+	b.Helper()
+	store, err := app.OpenStore(b.Context(), wechat.Secret(address), app.StoreOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { store.Close() })
+	began := time.Now()
+	a := &administered{Administered: storetest.FillAdministration(b, store, users), store: store}
+	if strings.HasPrefix(address, "postgres") { // as autovacuum does later
+		if err := postgrestest.Vacuum(b.Context(), address); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Logf("filled in %s", time.Since(began).Round(time.Second))
+	c := administeredConfig()
+	gate, err := app.New(b.Context(), app.Options{
+		Config: c, Store: store, Sealer: sqlitetest.Sealer(), Logger: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return a.Now },
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := gate.Close(context.Background()); err != nil {
+			b.Error(err)
+		}
+	})
+	a.handler = gate.Handler()
+	if a.service, err = app.NewAdministration(c, app.AdministrationOptions{
+		Store: store, Now: func() time.Time { return a.Now },
+	}); err != nil {
+		b.Fatal(err)
+	}
+	a.admin, err = store.UpdateUser(b.Context(), a.UserIDs[len(a.UserIDs)/2], a.Now, func(u *gateway.User) error {
+		u.Status, u.Admin = gateway.Active, true
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	home := &url.URL{Scheme: "https", Host: "login.example.com"}
+	a.cookies = session.Manager{
+		Cookies: cookie.For(home, "weigate"), Keys: sqlitetest.Sealer().Derive("session cookie"), Max: time.Hour,
+	}
+	return a
+}
+
+// administeredConfig is a configuration with the apps of storetest.FillAdministration.
+func administeredConfig() *config.Config {
+	c := &config.Config{
+		URL: "https://login.example.com", Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour},
+		ProfileMaxAge: 720 * time.Hour, Events: config.Events{Keep: 20 * 365 * 24 * time.Hour},
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Site:           config.Site{TimeZone: time.UTC},
+		WeChat: []config.Connector{{
+			Name: "main", Kind: config.OfficialAccount, AppID: "wx1", Secret: wechat.Secret("s"),
+			API: "https://api.weixin.qq.com", Open: "https://open.weixin.qq.com",
+		}},
+	}
+	for i := range 7 {
+		c.Apps = append(c.Apps, config.App{
+			App: gateway.App{ID: fmt.Sprint("app", i), Kind: gateway.AppForwardAuth, Name: fmt.Sprint("App ", i),
+				Access: gateway.AccessRule{Rule: gateway.AccessApproved}},
+			Hosts: []string{fmt.Sprintf("app%d.example.com", i)},
+		})
+	}
+	return c
+}
+
+// client returns a function that sends requests as the administrator, in a browser with a new session
+// or with a new API key, from a new address: so that no rate limit is reached.
+func (a *administered) client(b *testing.B, api bool) func(r *http.Request) *httptest.ResponseRecorder {
+	b.Helper()
+	a.clients++
+	address := fmt.Sprintf("198.51.%d.%d", a.clients/250, a.clients%250+1)
+	header := http.Header{"Accept-Language": {"zh-CN"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-For": {address}}
+	if api {
+		_, key, err := a.service.CreateAPIKey(b.Context(), administration.Actor{ID: gateway.ActorCommand},
+			administration.NewAPIKey{Name: "benchmark", Scopes: administration.Scopes(), Expires: 24 * time.Hour})
+		if err != nil {
+			b.Fatal(err)
+		}
+		header.Set("Authorization", "Bearer "+key)
+	} else {
+		id := strings.ToLower(gateway.NewID() + gateway.NewID())[:43]
+		err := a.store.PutSession(b.Context(), gateway.Session{
+			Hash: session.Hash(id), UserID: a.admin.ID, Method: gateway.MethodWeChat, AuthTime: a.Now, CreatedAt: a.Now,
+			SeenAt: a.Now, ExpiresAt: a.Now.Add(time.Hour), Connector: "main", AppID: "wx1",
+		}, a.Now)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c := a.cookies.NewCookie(id)
+		header.Set("Cookie", c.Name+"="+c.Value)
+	}
+	return func(r *http.Request) *httptest.ResponseRecorder {
+		for name, values := range header {
+			r.Header[name] = values
+		}
+		r.RemoteAddr = "127.0.0.1:1"
+		w := httptest.NewRecorder()
+		a.handler.ServeHTTP(w, r)
+		return w
+	}
+}
+
+// run measures everything.
+func (a *administered) run(b *testing.B) {
+	cases := a.cases(b)
+	wantEveryRoute(b, cases)
+	var slow []string
+	for _, c := range cases {
+		b.Run(c.name(), func(b *testing.B) {
+			if median := a.measure(b, c); median > slowest {
+				slow = append(slow, fmt.Sprintf("%s %s", median.Round(time.Millisecond), c.name()))
+			}
+		})
+	}
+	b.Logf("%d of %d are slower than %s: %s", len(slow), len(cases), slowest, strings.Join(slow, ", "))
+}
+
+// measure sends one request again and again, and reports the times. It returns the median.
+func (a *administered) measure(b *testing.B, c benchCase) time.Duration {
+	send := a.client(b, strings.HasPrefix(c.route, api.Path))
+	var times []time.Duration
+	for b.Loop() {
+		began := time.Now()
+		w := send(httptest.NewRequest(http.MethodGet, "https://login.example.com"+c.address, nil))
+		times = append(times, time.Since(began))
+		if w.Code != http.StatusOK {
+			b.Fatalf("GET %s: %d, %.300s", c.address, w.Code, w.Body)
+		}
+	}
+	slices.Sort(times)
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	median := times[len(times)/2]
+	b.ReportMetric(ms(median), "median-ms")
+	b.ReportMetric(ms(times[0]), "best-ms")
+	b.ReportMetric(ms(times[len(times)-1]), "worst-ms")
+	b.ReportMetric(0, "ns/op") // 0 omits it
+	return median
+}
+
+// wantEveryRoute fails unless there is a case for each page and each GET operation. An export is
+// measured by BenchmarkExport.
+func wantEveryRoute(b *testing.B, cases []benchCase) {
+	b.Helper()
+	measured := map[string]bool{}
+	for _, c := range cases {
+		measured[c.route] = true
+	}
+	var document struct{ Paths map[string]map[string]any }
+	if err := json.Unmarshal(api.Document, &document); err != nil {
+		b.Fatal(err)
+	}
+	var routes []string
+	for path, methods := range document.Paths {
+		if methods["get"] != nil && !strings.HasSuffix(path, "/export") {
+			routes = append(routes, strings.TrimPrefix(path, api.Path))
+		}
+	}
+	for i, route := range routes {
+		routes[i] = api.Path + route
+	}
+	gate, err := app.New(b.Context(), app.Options{Config: administeredConfig(), Store: sqlitetest.New(b),
+		Sealer: sqlitetest.Sealer()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	patterns, err := gate.Routes()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := gate.Close(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	for _, pattern := range patterns {
+		if path, found := strings.CutPrefix(pattern, "GET /admin"); found && !strings.HasPrefix(path, "/files") {
+			routes = append(routes, "/admin"+path)
+		}
+	}
+	for _, route := range routes {
+		if !measured[route] {
+			b.Errorf("no case for %s", route)
+		}
+	}
+	if len(routes) < 30 {
+		b.Errorf("%d routes", len(routes))
+	}
+}
