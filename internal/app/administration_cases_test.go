@@ -93,8 +93,8 @@ func (a *administered) searches(name, more string) (all []string) {
 		all = append(all, more+filter, more+filter+"&"+name+"=floor", more+filter+"&"+name+"=nobody",
 			more+filter+"&"+name+"=1")
 	}
-	all = append(all, more+"group=staff&status=blocked", more+"group=staff&admin="+yes, more+"admin="+yes+"&status=pending",
-		more+"group=staff&status=active&admin="+yes+"&"+name+"=floor")
+	all = append(all, more+"group=staff&status=blocked", more+"group=staff&admin="+yes,
+		more+"admin="+yes+"&status=pending", more+"group=staff&status=active&admin="+yes+"&"+name+"=floor")
 	if name == "q" {
 		for _, n := range []int{2, 1000} {
 			after := "&after=" + a.page(n)
