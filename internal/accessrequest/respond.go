@@ -117,7 +117,7 @@ func (q *Requests) waiting(a Applicant) web.Page {
 	case a.Elsewhere != "" && user.RealName == "":
 		page.Links = append(page.Links, web.Link{Label: web.LabelGiveName, Go: a.Elsewhere})
 	case user.RealName != "":
-		page.Name = &web.NameForm{Value: user.RealName, Given: true}
+		page.Name = &web.NameForm{Value: web.Shown(user.RealName, maxName), Given: true}
 		if mayChangeName(user) && a.Elsewhere == "" {
 			page.Name.Change = q.nameURL(a.App.ID, a.Continue)
 		}

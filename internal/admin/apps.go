@@ -39,7 +39,7 @@ func (h *Handler) app(v *visit) error {
 		return err
 	}
 	return h.write(v, web.Document{
-		View: "app", Title: d.Name, Trail: h.trail(v, "apps"),
+		View: "app", Title: web.Shown(d.Name, 60), Trail: h.trail(v, "apps"),
 		Data: appPage{screen: h.screen(v), AppDetails: d, People: named},
 	})
 }
