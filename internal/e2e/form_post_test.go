@@ -63,7 +63,7 @@ func TestFormPostReachesTheApp(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			client := newFormPostApp(t)
-			g := startInProcess(t, client.config())
+			g := startInProcess(t, func(c *config.Config) { c.Apps = append(c.Apps, client.config()) })
 			w := open(t, &g.addresses, l)
 			w.isBrowser(wechatAgent)
 			authorize := func(state int) string {

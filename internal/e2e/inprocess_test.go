@@ -20,6 +20,7 @@ import (
 	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/leaktest"
+	"github.com/weigate/weigate/internal/store/sqlite"
 	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 	"github.com/weigate/weigate/wechat"
 	"github.com/weigate/weigate/wechat/wechattest"
@@ -27,10 +28,11 @@ import (
 
 // inProcessGateway is a gateway in the process of the test, which moves its clock. It has both QR
 // codes, a relay app that needs an approval, a relay app that admits nobody, and a site behind a
-// proxy that admits nobody. Tests may add apps.
+// proxy that admits nobody. Tests may change the configuration.
 type inProcessGateway struct {
 	gatewayFixture
 	clock fixture.Clock
+	store *sqlite.Store
 	wiki  string // the address of the site
 }
 
@@ -39,9 +41,9 @@ const (
 	nobodyAppID = "wx00000000000000c2"
 )
 
-func startInProcess(t *testing.T, apps ...config.App) *inProcessGateway {
+func startInProcess(t *testing.T, change ...func(*config.Config)) *inProcessGateway {
 	t.Helper()
-	g := &inProcessGateway{gatewayFixture: newGatewayFixture(t)}
+	g := &inProcessGateway{gatewayFixture: newGatewayFixture(t), store: sqlitetest.New(t)}
 	served := httptest.NewUnstartedServer(nil)
 	g.gateway = "http://" + served.Listener.Addr().String()
 	proxy := httptest.NewServer(g.proxy())
@@ -53,9 +55,11 @@ func startInProcess(t *testing.T, apps ...config.App) *inProcessGateway {
 	g.wiki = "http://wiki.localhost:" + port
 
 	c := g.config("wiki.localhost:" + port)
-	c.Apps = append(c.Apps, apps...)
+	for _, each := range change {
+		each(c)
+	}
 	a, err := app.New(t.Context(), app.Options{
-		Config: c, Store: sqlitetest.New(t), Sealer: sqlitetest.Sealer(),
+		Config: c, Store: g.store, Sealer: sqlitetest.Sealer(),
 		Logger: leaktest.Logger(t), Now: g.clock.Now,
 	})
 	if err != nil {
@@ -86,7 +90,7 @@ func (g *inProcessGateway) config(wiki string) *config.Config {
 	return &config.Config{
 		URL: g.gateway, Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour}, ProfileMaxAge: 720 * time.Hour,
 		Events: config.Events{Keep: time.Hour},
-		Site:   config.Site{Title: "Example Login"}, VerifyCache: time.Second,
+		Site:   config.Site{SiteTexts: config.SiteTexts{Title: "Example Login"}}, VerifyCache: time.Second,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		WeChat: []config.Connector{connector("main", config.OfficialAccount, g.account),
 			connector("site", config.Website, g.website)},
@@ -100,7 +104,7 @@ func (g *inProcessGateway) config(wiki string) *config.Config {
 }
 
 // proxy asks the gateway about each request, and hands on its answer. Nobody gets further.
-func (g *inProcessGateway) proxy() http.Handler {
+func (g *gatewayFixture) proxy() http.Handler {
 	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		to, err := url.Parse(g.gateway)
 		if err != nil {

@@ -68,6 +68,13 @@ func (w *window) see(name string) {
 // page, the language and the width.
 func (w *window) glance(name string) {
 	w.t.Helper()
+	w.check(name)
+	w.keep(name)
+}
+
+// check fails the test when the page is not fit to be seen.
+func (w *window) check(name string) {
+	w.t.Helper()
 	if found := eval[string](w, fmt.Sprintf(faults, w.look.width)); found != "" {
 		w.t.Errorf("the page %s (%s): %s", name, w.look, found)
 	}
@@ -85,12 +92,17 @@ func (w *window) glance(name string) {
 			w.t.Errorf("the page %s has %s", name, found)
 		}
 	}
-	w.keep(name)
 }
 
 // keep keeps a picture of the page.
 func (w *window) keep(name string) {
 	w.t.Helper()
+	// The bar at the bottom of a phone belongs below the content, not in the middle of the picture.
+	if w.look.width < phoneWidth && w.has("nav.nav") {
+		height := eval[int64](w, "document.documentElement.scrollHeight")
+		w.do("making the window high", chromedp.EmulateViewport(w.look.width, height, chromedp.EmulateMobile))
+		defer w.do("making the window low", viewport(w.look.width))
+	}
 	// Chromium encodes JPEG several times faster than PNG, which is what a quality of 100 selects.
 	picture := ask(w, "taking a picture", chromedp.FullScreenshot(85))
 	if err := os.WriteFile(filepath.Join(suite.screenshots, name+"-"+w.look.String()+".jpg"), picture, 0o666); err != nil {

@@ -47,25 +47,33 @@ func newGatewayFixture(t *testing.T) gatewayFixture {
 	return f
 }
 
-// startGateway runs "weigate serve" for the fixture.
+// startGateway runs "weigate serve" for the fixture, without apps.
 func startGateway(t *testing.T) *gatewayFixture {
 	t.Helper()
 	g := newGatewayFixture(t)
+	g.serve(t, "apps: []")
+	return &g
+}
+
+// serve runs "weigate serve" until the end of the test, with further lines of configuration. It
+// returns the folder of the configuration.
+func (g *gatewayFixture) serve(t *testing.T, more string) (dir string) {
+	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := free.Addr().String()
 	g.gateway = "http://" + address
-	dir := t.TempDir()
+	dir = t.TempDir()
 	text := fmt.Sprintf(`url: %s
 listen: %s
 metrics: ''
 site: {title: Example Login}
 wechat: [{name: main, kind: official_account, appid: %s, secret: %q, api: %s, open: %s}]
-apps: []
+%s
 `,
-		g.gateway, address, g.account.AppID, leaktest.Secret, g.api, g.wechat)
+		g.gateway, address, g.account.AppID, leaktest.Secret, g.api, g.wechat, more)
 	if err := os.WriteFile(filepath.Join(dir, "weigate.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -88,12 +96,12 @@ apps: []
 	for range 600 {
 		if res, err := http.Get(g.gateway + "/healthz"); err == nil {
 			res.Body.Close()
-			return &g
+			return dir
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatal("weigate serve does not come up")
-	return nil
+	return ""
 }
 
 // inWeChat is a window that says it is WeChat's own, on a phone.

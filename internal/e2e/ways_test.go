@@ -49,7 +49,7 @@ func TestWithTheKeyboard(t *testing.T) {
 // tabTo presses Tab until the focus is on what the selector finds, and wants it to be seen.
 func (w *window) tabTo(selector string) {
 	w.t.Helper()
-	for range 40 {
+	for range 120 {
 		w.do("pressing Tab", chromedp.KeyEvent(kb.Tab))
 		if eval[bool](w, `document.activeElement.matches(`+"`"+selector+"`"+`)`) {
 			if !eval[bool](w, `(() => {
