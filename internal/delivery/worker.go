@@ -73,7 +73,7 @@ type queue struct {
 	signal chan struct{} // receives a value when next changes
 
 	mu   sync.Mutex
-	next time.Time // when the next delivery that this process knows of is due; zero = unknown
+	next time.Time // when the next delivery of this process is due; zero = unknown
 }
 
 // New returns a Worker. It sends nothing before [Worker.Run].

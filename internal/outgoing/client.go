@@ -95,7 +95,7 @@ func newTransport(c Config, roots *x509.CertPool, plain bool) *http.Transport {
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		DisableKeepAlives:      true, // each request connects anew, so the policy judges its address
+		DisableKeepAlives:      true, // each request has its own connection, so the policy judges its address
 		DisableCompression:     true, // a small compressed response can become a huge one
 		MaxResponseHeaderBytes: int64(limit.OutgoingResponse.Bytes),
 	}
