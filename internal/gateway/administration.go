@@ -38,6 +38,11 @@ type UserAdministration interface {
 	// ChangeUser.
 	DeleteUser(ctx context.Context, userID string, now time.Time, e Event) error
 
+	// DeleteUserIf is DeleteUser for a user who asks for it. It calls allowed with the stored user, in
+	// the transaction. It returns an error of allowed unchanged, and deletes nothing then. allowed must
+	// be quick, and must not call the store.
+	DeleteUserIf(ctx context.Context, userID string, now time.Time, e Event, allowed func(User) error) error
+
 	// EndSessions ends the sessions that end selects, and the grants of the user (or of the one session),
 	// in one transaction with the event. It returns the number of ended sessions; an unknown user or
 	// session has none, and the event is appended nevertheless.

@@ -96,6 +96,13 @@ type Revocation struct {
 	Token   [32]byte // hash of an access token; its grant stays valid
 }
 
+// AppGrants summarizes the grants of a user at one app.
+type AppGrants struct {
+	App    string
+	LastAt time.Time // when the newest grant was created: the user's last sign-in to the app
+	Live   int       // grants that are neither expired nor revoked
+}
+
 // Grants stores authorization codes, access tokens and refresh tokens.
 //
 // A code or token is invalid when it is unknown or expired, or when its grant is revoked or
@@ -162,6 +169,11 @@ type Grants interface {
 	// revoked. 0 is not an error: they may be revoked already. A revocation without Grant, UserID,
 	// Session and Token is an error.
 	Revoke(ctx context.Context, r Revocation, now time.Time) (int, error)
+
+	// UserGrants returns a summary of the user's grants for each app, sorted by app, by one query. A
+	// grant counts until a sweep deletes it. The id is resolved as by Users.User; an unknown user has
+	// none.
+	UserGrants(ctx context.Context, userID string, now time.Time) ([]AppGrants, error)
 }
 
 // CheckRedeemable returns nil when the code may be redeemed at now. When the code was redeemed

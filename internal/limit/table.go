@@ -170,6 +170,9 @@ var (
 	SelectedRows   = Count{Name: "selected_rows", Max: 200}
 	ExportedRows   = Count{Name: "exported_rows", Max: 200_000}
 
+	// Events in the file that a user downloads with their data.
+	DownloadedEvents = Count{Name: "downloaded_events", Max: 5000}
+
 	// How many requests clients of one network may save.
 	NewSavedRequestsPerNetwork = Rate{Name: "new_saved_requests_network", PerSecond: 20, Burst: 400}
 

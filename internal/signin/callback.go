@@ -213,12 +213,9 @@ func endingKind(outcome string) web.Kind {
 	return web.Fault
 }
 
-// Kinds of the events that this package writes.
-const (
-	EventSignIn     = "sign_in"             // a user signed in, or was refused because they are blocked
-	EventSignOutAll = "sign_out_everywhere" // a user ended all their sessions
-	EventEndBrowser = "sign_out_browser"    // a user ended the session of one of their browsers
-)
+// EventSignIn is the kind of the event of a sign-in: a user signed in, or was refused because they are
+// blocked.
+const EventSignIn = "sign_in"
 
 // complete records the authorization of a user in one transaction of the store: the user, their
 // session, the event, and the outcome of the attempt (the redemption of the code). If the

@@ -92,7 +92,11 @@ func TestResumeSessionDoesNotUndoASignOut(t *testing.T) {
 		"signed out here": func(_ *fixture, v *visitor, _ string) {
 			v.post("/sign-out", map[string][]string{"return": {"/"}})
 		},
-		"signed out everywhere": func(_ *fixture, v *visitor, _ string) { v.post("/sign-out/everywhere", nil) },
+		"signed out everywhere": func(r *fixture, _ *visitor, id string) {
+			if _, err := r.sessions.EndEverywhere(r.t.Context(), id, r.now()); err != nil {
+				r.t.Fatal(err)
+			}
+		},
 		"blocked, unblocked": func(r *fixture, _ *visitor, id string) {
 			for _, status := range []gateway.Status{gateway.Blocked, gateway.Active} {
 				if _, err := r.store.UpdateUser(r.t.Context(), id, r.now(), func(a *gateway.User) error {

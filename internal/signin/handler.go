@@ -18,7 +18,6 @@
 //
 // Its addresses:
 //
-//	GET  /                      the user's own page, or a button that signs in
 //	GET  /sign-in?return=/x     starts a sign-in that ends at /x
 //	     …&method=scan            the same with this method (or website), remembered in the browser for ten
 //	                              minutes; method=choose forgets the remembered method
@@ -34,8 +33,6 @@
 //	POST /sign-in/profile       "Continue without": the user is not asked again in this session
 //	GET  /sign-out              a page with a button
 //	POST /sign-out              ends the session of this browser
-//	POST /sign-out/everywhere   ends every session of the user, and revokes the grants of apps
-//	POST /sign-out/browser      the same for one session of the user, which the own page lists
 //	GET  /sign-in/me            who is signed in, as JSON
 //
 // A connector is an official account or a website app in the configuration. If several connectors
@@ -271,7 +268,6 @@ func (h *Handler) connector(name string) *connector {
 
 // Paths below the path of Config.URL.
 const (
-	pathHome       = "/{$}" // a pattern of net/http: the path "/" only
 	pathSignIn     = "/sign-in"
 	pathLost       = "/sign-in/lost"
 	pathEnded      = "/sign-in/ended"
@@ -281,14 +277,11 @@ const (
 	pathAgreement  = "/sign-in/agreement"
 	pathCallback   = "/wechat/callback"
 	pathSignOut    = "/sign-out"
-	pathEverywhere = "/sign-out/everywhere"
-	pathBrowser    = "/sign-out/browser"
 )
 
 // Mount registers the routes on mux, under the path of the gateway's own base URL. The rate limit
 // applies to the routes with route.Limited.
 func (h *Handler) Mount(mux *route.Mux) {
-	mux.HandleFunc("GET "+h.path+pathHome, h.home, route.Limited)
 	mux.HandleFunc(h.path+pathSignIn, h.get(h.signIn), route.Limited)
 	mux.HandleFunc(h.path+pathLost, h.get(h.lost), route.Limited)
 	mux.HandleFunc(h.path+pathEnded, h.get(h.ended), route.Limited)
@@ -298,8 +291,6 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathAgreement, h.getOrPost(nil, h.agree), route.Limited)
 	mux.HandleFunc(h.path+pathSignIn+"/", h.notFound, route.Limited)
 	mux.HandleFunc(h.path+pathSignOut, h.getOrPost(h.askSignOut, h.signOut), route.Limited)
-	mux.HandleFunc(h.path+pathEverywhere, h.getOrPost(nil, h.endEverywhere), route.Limited)
-	mux.HandleFunc(h.path+pathBrowser, h.getOrPost(nil, h.endBrowser), route.Limited)
 	for _, c := range h.connectors {
 		serve := func(w http.ResponseWriter, r *http.Request) { h.callback(w, r, c) }
 		mux.HandleFunc(h.path+c.callback, h.get(serve), route.Limited)

@@ -1,75 +1,30 @@
 package signin
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
-	"time"
 
-	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file contains the user's own pages: the home page, the same data as JSON, and signing out.
+// This file has what other packages show about the signed-in user: addresses of sign-ins, the user as
+// JSON, and signing out.
 
-// home renders the home page: the user's data and sessions, or a button that signs in.
-func (h *Handler) home(w http.ResponseWriter, r *http.Request) {
-	b, signedIn, err := h.Session(r)
-	if err != nil {
-		h.cfg.Site.Error(w, r, err)
-		return
-	}
-	signIn := h.startURL(target{returnTo: h.returns.Home()})
-	w.Header().Add("Vary", "Cookie")
-	if !signedIn { // methodChoice: the browser forgets the sign-in method that the user chose before
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Welcome, Go: signIn + "&method=" + methodChoice})
-		return
-	}
-	sessions, err := h.cfg.Sessions.UserSessions(r.Context(), b.UserID, h.cfg.Now())
-	if err != nil {
-		h.cfg.Site.Error(w, r, err)
-		return
-	}
-	user := &web.UserID{ID: b.User.ID}
-	for _, s := range sessions {
-		user.Sessions = append(user.Sessions, h.listedSession(s, s.Hash == b.Hash))
-	}
-	page := web.Page{
-		Kind: web.Own, User: &web.User{Nickname: b.User.Nickname, Picture: b.User.AvatarURL}, UserID: user,
-		Forms: []web.Form{
-			{
-				Action: h.path + pathSignOut, Label: web.LabelSignOut, Quiet: true,
-				Fields: map[string]string{"return": h.path + "/"},
-			},
-			{Action: h.path + pathEverywhere, Label: web.LabelSignOutAll, Quiet: true},
-		},
-	}
-	profile := h.startURL(target{returnTo: h.returns.Home(), profile: true})
-	switch {
-	case b.Method != MethodWeChat: // WeChat's consent page can be shown inside WeChat only
-	case h.freshProfile(b):
-		page.Links = []web.Link{{Label: web.LabelUpdateProfile, Go: profile}}
-	default:
-		page.Go = profile
-	}
-	h.cfg.Site.Show(w, r, page)
+// SignInURL returns the address of the button that signs in and continues at the home page. The
+// browser forgets the sign-in method that the user chose before.
+func (h *Handler) SignInURL() string {
+	return h.startURL(target{returnTo: h.returns.Home()}) + "&method=" + methodChoice
 }
 
-// listedSession returns a session as the home page lists it. The session of another browser has a
-// button that ends it. The user may have confirmed a scan (sign-in by QR code) for an attacker's
-// browser.
-func (h *Handler) listedSession(s gateway.Session, current bool) web.Session {
-	out := web.Session{ID: session.FormID(s.Hash), Current: current, Since: s.CreatedAt, Seen: s.SeenAt}
-	data := session.ReadData(s.Data)
-	out.Browser = data.Browser
-	if scan := data.Scan; scan != nil {
-		out.Scan, out.Browser, out.MaskedIP = true, scan.Browser, scan.MaskedIP
+// ProfileURL returns the address at which the user of a browser shares nickname and avatar, and
+// continues at the home page. It is "" for a session that was not created inside WeChat: WeChat's
+// consent page can be shown there only. known reports whether they are known and not too old.
+func (h *Handler) ProfileURL(b session.Browser) (address string, known bool) {
+	if b.Method != MethodWeChat {
+		return "", h.freshProfile(b)
 	}
-	if !current {
-		out.SignOut = h.path + pathBrowser
-	}
-	return out
+	return h.startURL(target{returnTo: h.returns.Home(), profile: true}), h.freshProfile(b)
 }
 
 // me is the JSON that /sign-in/me returns. Times are Unix seconds.
@@ -174,81 +129,4 @@ func (h *Handler) End(w http.ResponseWriter, r *http.Request) error {
 	cleared, err := h.cfg.Sessions.SignOut(r)
 	http.SetCookie(w, cleared)
 	return err
-}
-
-// endTimeout limits how long the ending of sessions waits for the store.
-const endTimeout = 10 * time.Second
-
-// requireSession returns the signed-in browser that sent a form. Without a session it responds with a
-// page and returns false.
-func (h *Handler) requireSession(w http.ResponseWriter, r *http.Request) (b session.Browser, ok bool) {
-	b, signedIn, err := h.Session(r)
-	switch {
-	case err != nil:
-		h.cfg.Site.Error(w, r, err)
-	case !signedIn:
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, Go: h.path + "/"})
-	}
-	return b, err == nil && signedIn
-}
-
-// endEverywhere serves POST /sign-out/everywhere. It ends every session of the user, in all
-// browsers. It also revokes the user's grants (authorizations of apps).
-func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
-	b, ok := h.requireSession(w, r)
-	if !ok {
-		return
-	}
-	now := h.cfg.Now()
-	// The sign-out is completed even if the user closes the page now.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout)
-	defer cancel()
-	_, err := h.cfg.Sessions.EndEverywhere(ctx, b.User.ID, now)
-	if err == nil {
-		err = h.End(w, r)
-	}
-	if err != nil {
-		h.cfg.Site.Error(w, r, err)
-		return
-	}
-	h.events.Record(ctx, gateway.Event{
-		At: now, Kind: EventSignOutAll, UserID: b.User.ID, Connector: b.Connector, Method: b.Method, Outcome: "ok",
-	})
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.EndedAll, Go: h.path + "/"})
-}
-
-// endBrowser serves POST /sign-out/browser. It ends one session of the user. The form field session
-// identifies the session. endBrowser also revokes the grants (authorizations of apps) that were
-// made with the session. If the session has ended already, endBrowser succeeds.
-func (h *Handler) endBrowser(w http.ResponseWriter, r *http.Request) {
-	if !h.parseForm(w, r) {
-		return
-	}
-	b, ok := h.requireSession(w, r)
-	if !ok {
-		return
-	}
-	now := h.cfg.Now()
-	// The sign-out is completed even if the user closes the page now.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout)
-	defer cancel()
-	sessions, err := h.cfg.Sessions.UserSessions(ctx, b.UserID, now)
-	for _, s := range sessions {
-		if err != nil || session.FormID(s.Hash) != r.PostForm.Get("session") {
-			continue // another session, or an error before
-		}
-		if err = h.cfg.Sessions.End(ctx, s.Hash, now); err == nil {
-			event := gateway.Event{At: now, Kind: EventEndBrowser, UserID: b.User.ID, Connector: s.Connector,
-				Method: s.Method, Outcome: "ok"}
-			if scan := session.ReadData(s.Data).Scan; scan != nil {
-				event.App, event.Detail = scan.App, scan.Browser
-			}
-			h.events.Record(ctx, event)
-		}
-	}
-	if err != nil {
-		h.cfg.Site.Error(w, r, err)
-		return
-	}
-	redirectSeeOther(w, h.path+"/")
 }

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -38,25 +37,24 @@ func TestProfileIsOfferedWhereItCanBeHad(t *testing.T) {
 		if a := v.get("/app?x=1"); asks != (a.location == "/sign-in/profile?return="+url.QueryEscape("/app?x=1")) {
 			t.Errorf("%s: the app's profile: %d to %s", method, a.status, a.location)
 		}
-		page := v.get("/")
-		if page.kind() != "own" || asks != (page.link("go") != "") || page.link("do.update_profile") != "" {
-			t.Errorf("%s: own page: %s", method, page.body)
+		offers := func(known bool) {
+			b, _ := v.session()
+			if address, isKnown := r.h.ProfileURL(b); asks != (address == "/sign-in?return=%2F&scope=profile") ||
+				isKnown != known {
+				t.Errorf("%s: ProfileURL: %q, %t", method, address, isKnown)
+			}
 		}
-		// A fresh profile is not asked for; the page has a small link that requests it again.
+		offers(false)
+		// A fresh profile is not asked for.
 		r.named()
 		if a := v.get("/app?x=1"); !strings.HasPrefix(a.body, "hello") {
 			t.Errorf("%s: fresh, and the app asks: %s", method, a.location)
 		}
-		page = v.get("/")
-		if page.link("go") != "" || asks != (page.link("do.update_profile") != "") || !strings.Contains(page.body, "Alice") {
-			t.Errorf("%s: own page: %s", method, page.body)
-		}
+		offers(true)
 		r.later(721 * time.Hour)
 		v.must(session.Authentication{UserID: alice, Connector: "main", AppID: mainID, OpenID: "o-alice", Method: method,
 			AuthTime: r.now(), Seed: []byte("another seed, much later")})
-		if page = v.get("/"); asks != (page.link("go") != "") {
-			t.Errorf("%s: an old profile: %s", method, page.body)
-		}
+		offers(false)
 	}
 }
 
@@ -161,63 +159,10 @@ func TestCallbackOfEachConnector(t *testing.T) {
 		mux := route.NewMux()
 		r.h.Mount(mux)
 		for _, limited := range []string{"/wechat/callback", "/wechat/callback/second", "/sign-in", "/sign-in/profile",
-			"/sign-in/anything", "/sign-out", "/sign-out/everywhere", "/"} {
+			"/sign-in/anything", "/sign-out"} {
 			if mux.Policy(httptest.NewRequest(http.MethodGet, r.url+limited, nil))&route.Limited == 0 {
 				t.Errorf("%s is not limited", limited)
 			}
 		}
-	}
-}
-
-// Somebody got a user to confirm a scan. The user sees the browser on the own page, whatever they
-// opened since, and signs it out there: its session ends, and nobody else's does.
-func TestForeignBrowserIsSignedOutOnTheOwnPage(t *testing.T) {
-	t.Parallel()
-	r := newFixture(t, withBoth)
-	alice, mallory := r.user("alice"), r.user("mallory")
-	phone, foreign, other := r.visitor(uaWeChat), r.visitor(uaDesktop), r.visitor(uaDesktop)
-	phone.must(r.by(signin.MethodWeChat, alice))
-	byScan := r.by(signin.MethodScan, alice)
-	byScan.Scan = &session.Scan{Ticket: "t", Browser: "Firefox, Linux", MaskedIP: "198.51.100.*"}
-	foreign.must(byScan)
-	others := r.by(signin.MethodWebsite, mallory)
-	other.must(others)
-	page := phone.get("/")
-	for _, want := range []string{"Firefox, Linux", "198.51.100.*", "This browser"} {
-		if !strings.Contains(page.body, want) {
-			t.Errorf("the own page does not show %s: %s", want, page.body)
-		}
-	}
-	ids := regexp.MustCompile(`name="session" value="([^"]*)"`).FindAllStringSubmatch(page.body, -1)
-	if len(ids) != 1 {
-		t.Fatalf("%d buttons: %s", len(ids), page.body)
-	}
-	form := url.Values{"session": {ids[0][1]}}
-	if a := other.post("/sign-out/browser", form); a.status != http.StatusSeeOther {
-		t.Errorf("another user: %d", a.status)
-	}
-	if _, ok := foreign.session(); !ok {
-		t.Error("another user has ended the session")
-	}
-	if a := r.visitor(uaDesktop).post("/sign-out/browser", form); a.kind() != "please_sign_in" {
-		t.Errorf("nobody: %s", a.body)
-	}
-	for range 2 { // a second time does nothing
-		if a := phone.post("/sign-out/browser", form); a.status != http.StatusSeeOther || a.location != "/" {
-			t.Errorf("%d to %s", a.status, a.location)
-		}
-	}
-	if _, ok := foreign.session(); ok {
-		t.Error("the browser is still signed in")
-	}
-	for name, v := range map[string]*visitor{"the phone": phone, "another user": other} {
-		if _, ok := v.session(); !ok {
-			t.Errorf("%s is signed out too", name)
-		}
-	}
-	events := r.events(signin.EventEndBrowser)
-	if len(events) != 1 || events[0].UserID != alice || events[0].Method != "scan" ||
-		events[0].Detail != "Firefox, Linux" {
-		t.Errorf("events %+v", events)
 	}
 }

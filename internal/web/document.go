@@ -29,6 +29,7 @@ const (
 //	})
 type Document struct {
 	View    string // name of the template
+	ID      string // id of the main element; "" = main
 	Data    any    // values for the template, as $.Data
 	Title   string // heading and title
 	Status  int    // HTTP status; 0 = 200
@@ -103,6 +104,7 @@ func (d document) CurrentInMore() bool {
 // byte. Therefore an error of a template results in a response with the status 500.
 func (s *Site) Write(w http.ResponseWriter, r *http.Request, views *Views, d Document) {
 	d.Status, d.Tone = cmp.Or(d.Status, http.StatusOK), cmp.Or(d.Tone, Plain)
+	d.ID = cmp.Or(d.ID, "main")
 	language := cmp.Or(d.Lang, lang.FromRequest(r))
 	page := document{Document: d, frame: s.frame(language, d.Title), Lang: language}
 	page.Style = s.documentStyle.text

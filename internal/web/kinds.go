@@ -33,7 +33,6 @@ const (
 const (
 	Agreement     Kind = "agreement"      // a box to tick before signing in: consent to the privacy policy
 	Welcome       Kind = "welcome"        // the home page, without a session
-	Own           Kind = "own"            // the home page of a signed-in user
 	SignedOut     Kind = "signed_out"     // signed out in this browser
 	EndedAll      Kind = "ended_all"      // signed out in all browsers
 	Continue      Kind = "continue"       // continues automatically after a moment; used instead of a redirect
@@ -161,7 +160,7 @@ var styles = map[Kind]pageStyle{
 	Restricted: {http.StatusForbidden, bad}, Blocked: {http.StatusForbidden, bad},
 	BadReturn: {http.StatusBadRequest, bad},
 
-	Agreement: {200, plain}, Welcome: {200, plain}, Own: {200, good}, SignedOut: {200, good}, EndedAll: {200, good},
+	Agreement: {200, plain}, Welcome: {200, plain}, SignedOut: {200, good}, EndedAll: {200, good},
 	Continue:   {200, plain},
 	AppSignOut: {200, plain}, AppSignedOut: {200, good}, Waiting: {200, plain}, ConfirmSignIn: {200, plain},
 	Consent: {200, plain}, FormPost: {200, plain},
@@ -203,11 +202,10 @@ func shared() []string {
 	return []string{"copy.label", "copy.do", "copy.done", "without", "request", "nameless",
 		"skip", "nav", "nav.more", "trail", "pages", "pages.first", "pages.next", "code.copy", "field.optional",
 		"field.errors", "chart.table", "back", "back.app", "home", "app", "privacy", "terms", "contact.ask", "user.id",
-		"opens", "sessions", "sessions.here",
-		"sessions.since", "sessions.seen", "sessions.scan", "sessions.unknown",
+		"opens",
 		"agree", "agree.terms", "agree.and", "agree.privacy", "agree.missing", "method.scan", "method.scan.text",
 		"method.website", "method.website.text",
-		LabelUpdateProfile, LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelSignOutAll, LabelWithout, LabelAgree,
+		LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelWithout, LabelAgree,
 		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image",
 		"scan.number", "scan.number.label", "scan.number.malformed", "scan.number.send", "scan.app", "scan.browser",
 		"scan.browser.unknown", "scan.ip", "scan.network", "scan.network.same", "scan.network.other",
@@ -220,29 +218,27 @@ func shared() []string {
 
 // Labels of the buttons of forms: keys of the catalogues.
 const (
-	LabelSignOut    = "do.sign_out"
-	LabelSignOutAll = "do.sign_out_all"
-	LabelWithout    = "do.without" // continue without nickname and picture
-	LabelAgree      = "do.agree"
-	LabelNewCode    = "do.new_code"
-	LabelNotMe      = "do.not_me"
-	LabelCancel     = "do.cancel"
-	LabelContinue   = "do.continue"
-	LabelRefuse     = "do.refuse"
-	LabelNotNow     = "do.not_now"    // wait for approval without giving a name
-	LabelAskAccess  = "do.ask_access" // ask an administrator for access to an app
-	LabelAccept     = "do.accept"     // accept an invitation
+	LabelSignOut   = "do.sign_out"
+	LabelWithout   = "do.without" // continue without nickname and picture
+	LabelAgree     = "do.agree"
+	LabelNewCode   = "do.new_code"
+	LabelNotMe     = "do.not_me"
+	LabelCancel    = "do.cancel"
+	LabelContinue  = "do.continue"
+	LabelRefuse    = "do.refuse"
+	LabelNotNow    = "do.not_now"    // wait for approval without giving a name
+	LabelAskAccess = "do.ask_access" // ask an administrator for access to an app
+	LabelAccept    = "do.accept"     // accept an invitation
 
 	LabelWithoutWeChat = "do.without_wechat" // continue as an administrator without WeChat
 )
 
 // Labels of links: keys of the catalogues.
 const (
-	LabelUpdateProfile = "do.update_profile" // read nickname and picture from WeChat again
-	LabelByWebsite     = "do.by_website"     // sign in by the QR code of WeChat's own page instead
-	LabelShareProfile  = "do.share_profile"  // share nickname and picture while waiting for approval
-	LabelGiveName      = "do.give_name"      // give a name while waiting for approval
-	LabelOtherUser     = "do.other_user"     // sign in as another user
-	LabelSignInHere    = "do.sign_in_here"   // sign in in this browser, to accept an invitation
-	LabelOtherMethod   = "do.other_method"   // choose another sign-in method
+	LabelByWebsite    = "do.by_website"    // sign in by the QR code of WeChat's own page instead
+	LabelShareProfile = "do.share_profile" // share nickname and picture while waiting for approval
+	LabelGiveName     = "do.give_name"     // give a name while waiting for approval
+	LabelOtherUser    = "do.other_user"    // sign in as another user
+	LabelSignInHere   = "do.sign_in_here"  // sign in in this browser, to accept an invitation
+	LabelOtherMethod  = "do.other_method"  // choose another sign-in method
 )

@@ -64,7 +64,7 @@ func TestPagesWithoutAWayForwardNameTheContact(t *testing.T) {
 	const contact = `<a href="mailto:admin@example.com" rel="noreferrer">admin@example.com</a>`
 	for kind, want := range map[web.Kind]bool{
 		web.Waiting: true, web.Refused: true, web.Blocked: true, web.Fault: true, web.NotFound: true, web.UnknownApp: true,
-		web.Welcome: false, web.Own: false, web.ScanCode: false,
+		web.Welcome: false, web.ScanCode: false,
 	} {
 		body := show(s, lang.English, web.Page{Kind: kind, Contact: kind == web.Waiting}).Body.String()
 		if got := strings.Contains(body, contact); got != want {

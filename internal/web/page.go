@@ -58,22 +58,8 @@ const (
 	ProblemLongName = "name.long"
 )
 
-// UserID is the id of the signed-in user, with the user's sessions.
-type UserID struct {
-	ID       string
-	Sessions []Session
-}
-
-// Session is one signed-in browser of a user.
-type Session struct {
-	ID          string // identifies it in the form
-	Current     bool   // it is this browser
-	Since, Seen time.Time
-	Scan        bool   // the browser was signed in by scan: the user confirmed on a phone
-	Browser     string // name of the browser; "" = unknown
-	MaskedIP    string // with Scan: IP address, without its last part; "" = unknown
-	SignOut     string // address for the POST of the button that signs this browser out; "" = no button
-}
+// UserID is the id of the signed-in user.
+type UserID struct{ ID string }
 
 // Method is a sign-in method that a user may choose. Its texts are in the catalogues under
 // method.NAME and method.NAME.text.
@@ -84,7 +70,7 @@ type Method struct {
 
 // Link is a secondary button that leads to an address.
 type Link struct {
-	Label string // LabelUpdateProfile, LabelByWebsite, LabelOtherMethod
+	Label string // LabelByWebsite, LabelOtherMethod
 	Go    string // where the button leads
 }
 
@@ -253,6 +239,9 @@ func href(address any) template.HTMLAttr {
 	}
 	return template.HTMLAttr(`href="` + html.EscapeString(text) + `"`)
 }
+
+// Href returns the attribute href with the address, for templates of other packages.
+func (l AppLink) Href() template.HTMLAttr { return href(l) }
 
 // Scan is the data of the pages of sign-in by scan: the desktop shows a QR code, and the user
 // confirms on the phone. The embedded script (scan.js) runs on these pages and waits for a change

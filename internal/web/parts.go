@@ -131,6 +131,9 @@ func (p parts) Avatar(name, picture string) (template.HTML, error) {
 	return p.render("avatar", struct{ Picture, Letter string }{picture, letter})
 }
 
+// Icon returns a built-in icon: a key of iconPaths. It is decoration for the text beside it.
+func (p parts) Icon(name string) template.HTML { return svgIcon(name) }
+
 // Badge returns a short word in a color, such as the status of a user.
 func (p parts) Badge(tone Tone, text string) (template.HTML, error) {
 	return p.render("badge", struct {

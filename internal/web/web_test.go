@@ -73,14 +73,13 @@ func hostileNames() web.Names {
 
 // full is a page with every field filled with text.
 func full(kind web.Kind, text string) web.Page {
-	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	return web.Page{
 		Kind: kind, App: text, User: &web.User{Nickname: text, Picture: text}, Copy: text, Go: text, Without: text,
 		Back: text, Home: text, ContinueAfter: 5 * time.Second,
 		Forms:   []web.Form{{Action: "/sign-out", Label: web.LabelSignOut, Fields: map[string]string{"return": text}}},
 		Methods: []web.Method{{Name: "scan", Go: text}, {Name: "website", Go: text}},
 		Links:   []web.Link{{Label: web.LabelOtherMethod, Go: text}},
-		UserID:  &web.UserID{ID: text, Sessions: []web.Session{{Current: true, Since: at, Seen: at}}},
+		UserID:  &web.UserID{ID: text},
 	}
 }
 
@@ -168,7 +167,7 @@ func TestRefreshHoldsOneAddress(t *testing.T) {
 
 func TestPolicyAllowsNothingButOurs(t *testing.T) {
 	t.Parallel()
-	policy := show(newSite(t), lang.English, web.Page{Kind: web.Own}).Header().Get("Content-Security-Policy")
+	policy := show(newSite(t), lang.English, web.Page{Kind: web.Welcome}).Header().Get("Content-Security-Policy")
 	for _, want := range []string{"default-src 'none'", "style-src 'sha256-",
 		"img-src data: https://*.qlogo.cn 'self' http://127.0.0.1:8090", "form-action 'self'", "base-uri 'none'",
 		"frame-ancestors 'none'"} {
@@ -181,14 +180,12 @@ func TestPolicyAllowsNothingButOurs(t *testing.T) {
 	}
 }
 
-// Only a page with times or a link to copy has a script. Its policy allows this script and no other.
+// Only a page with an id or a link to copy has a script. Its policy allows this script and no other.
 func TestPolicyAllowsTheScriptOfThePage(t *testing.T) {
 	t.Parallel()
-	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	for name, p := range map[string]web.Page{
 		"a link to copy": {Kind: web.OpenInWeChat, Copy: "https://login.example.com/sign-in"},
-		"times": {Kind: web.Own, UserID: &web.UserID{ID: "u", Sessions: []web.Session{
-			{Current: true, Since: at, Seen: at}}}},
+		"an id to copy":  {Kind: web.Waiting, UserID: &web.UserID{ID: "u"}},
 	} {
 		w := show(newSite(t), lang.English, p)
 		script := regexp.MustCompile(`(?s)<script>(.*?)</script>`).FindStringSubmatch(w.Body.String())
@@ -219,10 +216,10 @@ func TestTimesHaveTheirZone(t *testing.T) {
 		{lang.English, time.UTC, "31 Aug 2026, 23:05 (UTC)"},
 	} {
 		s := newSite(t, func(c *web.Config) { c.TimeZone = k.zone })
-		body := show(s, k.language, web.Page{Kind: web.Own, UserID: &web.UserID{ID: "u",
-			Sessions: []web.Session{{Current: true, Since: at, Seen: at}}}}).Body.String()
+		body := show(s, k.language, web.Page{Kind: web.Invite,
+			Invitation: &web.Invitation{Expires: at}}).Body.String()
 		want := `<time datetime="2026-08-31T23:05:00Z">` + k.want + `</time>`
-		if strings.Count(body, want) != 2 {
+		if strings.Count(body, want) != 1 {
 			t.Errorf("no %s: %s", want, body)
 		}
 	}

@@ -256,6 +256,21 @@ func (b Base) Revoke(ctx context.Context, r gateway.Revocation, now time.Time) (
 	return n, err
 }
 
+// UserGrants implements gateway.Grants.
+func (b Base) UserGrants(ctx context.Context, userID string, now time.Time) (all []gateway.AppGrants, err error) {
+	const query = `
+		SELECT app, max(created_at), sum(CASE WHEN revoked_at = 0 AND expires_at > $2 THEN 1 ELSE 0 END) FROM grants
+		WHERE user_id = (SELECT id FROM users WHERE ` + userResolved + `)
+		GROUP BY app ORDER BY app`
+	err = b.db.Do(ctx, "user_grants", func(c Conn) error {
+		all, err = list(c, query, []any{userID, Micros(now)}, func(g *gateway.AppGrants) []any {
+			return []any{&g.App, Time{&g.LastAt}, &g.Live}
+		})
+		return err
+	})
+	return all, err
+}
+
 // revocation returns the statement that revokes what r selects.
 func revocation(r gateway.Revocation, now time.Time) (query string, args []any) {
 	if r.Token != ([32]byte{}) {

@@ -112,9 +112,19 @@ func (b Base) UnlinkIdentity(ctx context.Context, userID, appID, openID string, 
 
 // DeleteUser implements gateway.UserAdministration.
 func (b Base) DeleteUser(ctx context.Context, userID string, now time.Time, e gateway.Event) error {
+	return b.DeleteUserIf(ctx, userID, now, e, func(gateway.User) error { return nil })
+}
+
+// DeleteUserIf implements gateway.UserAdministration.
+func (b Base) DeleteUserIf(
+	ctx context.Context, userID string, now time.Time, e gateway.Event, allowed func(gateway.User) error,
+) error {
 	return b.db.Do(ctx, "delete_user", func(c Conn) error {
 		return c.Tx(func(q Querier) error {
 			u, err := lockUser(q, userID, b.dialect.ForUpdate)
+			if err == nil {
+				err = allowed(u)
+			}
 			if err != nil {
 				return err
 			}

@@ -228,6 +228,29 @@ var grantCases = []testCase{
 		},
 	},
 	{
+		name:   "a user's grants are summed up for each app",
+		reason: "users see where they signed in to, and whether the app can still read their data",
+		run: func(t *testing.T, f *fixture) {
+			user, other := f.addUser("o1"), f.addUser("o2")
+			for _, name := range []string{"g1", "g2"} {
+				f.addGrant(user.ID, "wiki", name)
+			}
+			f.addGrant(user.ID, "shop", "g3")
+			f.addGrant(other.ID, "notes", "g4")
+			_, err := f.store.Revoke(t.Context(), gateway.Revocation{UserID: user.ID, App: "shop"}, noon)
+			wantNoError(t, err)
+			for at, live := range map[time.Duration]int{0: 2, 2000 * time.Hour: 0} {
+				got, err := f.store.UserGrants(t.Context(), user.ID, after(at))
+				wantNoError(t, err)
+				wantEqual(t, "grants", fmt.Sprint(got), fmt.Sprint([]gateway.AppGrants{
+					{App: "shop", LastAt: noon}, {App: "wiki", LastAt: noon, Live: live}}))
+			}
+			none, err := f.store.UserGrants(t.Context(), gateway.NewID(), noon)
+			wantNoError(t, err)
+			wantEqual(t, "grants of nobody", len(none), 0)
+		},
+	},
+	{
 		name:   "a revocation revokes only what it names",
 		reason: "sign-out at one app does not affect the others",
 		run: func(t *testing.T, f *fixture) {

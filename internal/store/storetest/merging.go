@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -122,6 +123,16 @@ var mergeCases = []testCase{
 				wantNoError(t, f.store.AppendEvents(t.Context(), gateway.Event{At: noon, Kind: "named", UserID: id, Detail: "李雷",
 					Address: "192.0.2.0"}))
 			}
+			grants, err := f.store.UserGrants(t.Context(), younger.ID, noon)
+			wantNoError(t, err)
+			wantEqual(t, "grants", fmt.Sprint(grants), fmt.Sprint([]gateway.AppGrants{{App: "wiki", LastAt: noon, Live: 1}}))
+			notNow := errors.New("not now")
+			wantError(t, f.store.DeleteUserIf(t.Context(), younger.ID, noon, gateway.Event{Kind: "deleted"},
+				func(stored gateway.User) error {
+					wantEqual(t, "stored user", stored.ID+" "+stored.RealName, u.ID+" 李雷")
+					return notNow
+				}), notNow)
+			wantEqual(t, "events of a deletion that was not allowed", len(f.listEvents(gateway.EventQuery{Kind: "deleted"})), 0)
 			wantNoError(t, f.store.DeleteUser(t.Context(), younger.ID, after(time.Hour), gateway.Event{Kind: "deleted"}))
 			for _, id := range []string{u.ID, younger.ID} {
 				_, err = f.store.User(t.Context(), id)
