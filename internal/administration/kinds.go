@@ -53,6 +53,7 @@ func EventKinds() []EventKind {
 		{"sign_in", signIn, "a user signed in, or was refused because they are blocked"},
 		{"sign_out_everywhere", signIn, "a user ended all their sessions"},
 		{"sign_out_browser", signIn, "a user ended the session of one of their browsers"},
+		{"sign_out_others", signIn, "a user ended all their sessions but one"},
 		{"app_sign_out", signIn, "a user signed out at the request of an app"},
 		{"host_sign_out", signIn, "a user signed out of a site with forward auth"},
 
@@ -66,6 +67,9 @@ func EventKinds() []EventKind {
 
 		{"access_requested", user, "a user waits for approval, or asked for access to an app"},
 		{"name_given", user, "a user who waits for approval gave a name"},
+		{"access_withdrawn", user, "a user revoked what they had granted an app"},
+		{"data_downloaded", user, "a user downloaded their data"},
+		{"account_deleted", user, "a user deleted their own account"},
 
 		{EventUserApproved, admin, "a user was approved, for all apps or for some"},
 		{EventUserRefused, admin, "a user was refused, for all waiting requests or for some apps"},

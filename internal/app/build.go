@@ -127,10 +127,6 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	adminHandler, err := a.newAdmin(c, s)
-	if err != nil {
-		return nil, nil, err
-	}
 
 	mux := route.NewMux()
 	mountFiles(mux, site, u.EscapedPath())
@@ -143,7 +139,9 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	relayHandler.Mount(mux)
 	forwardAuthHandler.Mount(mux)
 	s.api.Mount(mux)
-	adminHandler.Mount(mux)
+	if err := a.mountPages(c, s, mux); err != nil {
+		return nil, nil, err
+	}
 	a.mountHealth(mux, u.EscapedPath())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) },
 		route.LimitedOther)

@@ -120,8 +120,8 @@ func (w *window) everywhere(demo *program) {
 		each.inClient("photos", "Alice")
 	}
 	w.press("#gateway")
-	w.says("You are signed in", "你已登录")
-	if n := eval[int](w, `document.querySelectorAll("ul.list li").length`); n != 2 {
+	w.says("My apps", "我的应用")
+	if n := eval[int](w, `document.querySelectorAll("b[id^=session-]").length`); n != 2 {
 		w.t.Errorf("the own page lists %d sessions, want 2", n)
 	}
 	w.see("gateway-own")

@@ -230,6 +230,7 @@ func Table() []Row {
 	for _, c := range []Count{
 		Connections, MetricsConnections, Cookies, FailedAttempts, Tickets, TicketsPerNetwork,
 		SavedRequests, SavedRequestsPerNetwork, SavedRequestsPerBrowser, SelectedRows, ExportedRows,
+		DownloadedEvents,
 		APIUsers, APIPage, APIExport, NoticesInMemory, StatisticsInMemory,
 	} {
 		add(c.Name, c)

@@ -29,7 +29,7 @@ type tile struct {
 	Picture     string // address of the picture; "" = none
 }
 
-// Letter returns what stands in for an icon: the first letter of the name. The template calls it.
+// Letter returns the first letter of the name, for an app without an icon. The template calls it.
 func (t tile) Letter() string {
 	for _, letter := range t.Name {
 		return string(unicode.ToUpper(letter))

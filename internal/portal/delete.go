@@ -35,7 +35,7 @@ var errRefused = errors.New("portal: the user is refused an app that every user 
 
 // mayDelete returns an error for a user who cannot delete themselves: a blocked user, and a user to
 // whom an administrator has refused an app that all other users may use. Both could otherwise sign in
-// again as a new user, and enter. New users wait for approval, so other refusals are no obstacle.
+// again as a new user, and enter. New users wait for approval, so other refusals do not prevent a deletion.
 func (h *Handler) mayDelete(u gateway.User) error {
 	if u.Status == gateway.Blocked {
 		return gateway.ErrBlocked

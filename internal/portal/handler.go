@@ -51,7 +51,9 @@ type Store interface {
 	// CountAdmins is gateway.UserAdministration.CountAdmins.
 	CountAdmins(ctx context.Context) (int, error)
 	// DeleteUserIf is gateway.UserAdministration.DeleteUserIf.
-	DeleteUserIf(ctx context.Context, userID string, now time.Time, e gateway.Event, allowed func(gateway.User) error) error
+	DeleteUserIf(
+		ctx context.Context, userID string, now time.Time, e gateway.Event, allowed func(gateway.User) error,
+	) error
 }
 
 // SignIn signs users in and out. signin.Handler implements it.

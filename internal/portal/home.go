@@ -27,7 +27,7 @@ type home struct {
 	Session  string // session.FormID of this browser, for the forms
 	Done     string // key of the text about what the user has just done; "" = nothing
 	Link     bool   // an administrator's link created the session: apps do not accept it
-	Admin    string // address of the administrators' pages; "" = the user is no administrator
+	Admin    string // address of the administrators' pages; "" = the user is not an administrator
 	Waiting  int    // with Admin: how many users wait
 	Profile  string // address at which the user shares nickname and avatar; "" = not possible
 	Known    bool   // nickname and avatar are known

@@ -209,7 +209,7 @@ func (b *browser) visit(method, address string, form url.Values) *browser {
 }
 
 func (b *browser) kind() string {
-	_, rest, _ := strings.Cut(b.page.Body.String(), `<main class="card `)
+	_, rest, _ := strings.Cut(b.page.Body.String(), `<main class="`)
 	_, rest, _ = strings.Cut(rest, `id="`)
 	id, _, _ := strings.Cut(rest, `"`)
 	return id
