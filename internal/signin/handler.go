@@ -268,15 +268,15 @@ func (h *Handler) connector(name string) *connector {
 
 // Paths below the path of Config.URL.
 const (
-	pathSignIn     = "/sign-in"
-	pathLost       = "/sign-in/lost"
-	pathEnded      = "/sign-in/ended"
-	pathConsent    = "/sign-in/consent"
-	pathMe         = "/sign-in/me"
-	pathProfile    = session.ProfilePath
-	pathAgreement  = "/sign-in/agreement"
-	pathCallback   = "/wechat/callback"
-	pathSignOut    = "/sign-out"
+	pathSignIn    = "/sign-in"
+	pathLost      = "/sign-in/lost"
+	pathEnded     = "/sign-in/ended"
+	pathConsent   = "/sign-in/consent"
+	pathMe        = "/sign-in/me"
+	pathProfile   = session.ProfilePath
+	pathAgreement = "/sign-in/agreement"
+	pathCallback  = "/wechat/callback"
+	pathSignOut   = "/sign-out"
 )
 
 // Mount registers the routes on mux, under the path of the gateway's own base URL. The rate limit

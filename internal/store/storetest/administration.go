@@ -61,7 +61,7 @@ var administrationCases = []testCase{
 	},
 	{
 		name:   "requests follow a change of the lists of apps",
-		reason: "a user who is not refused any more would wait, and no administrator would see it",
+		reason: "after a refusal was lifted, the user would wait, and no administrator would see it",
 		run: func(t *testing.T, f *fixture) {
 			u := f.addUser("o1")
 			request := func(app string, minute time.Duration) (state gateway.RequestState, created bool) {
