@@ -149,9 +149,11 @@ func (h *Handler) requireFresh(v *visit) error {
 				typed[name] = values
 			}
 		}
-		returnTo = v.r.URL.EscapedPath() + "?" + typed.Encode()
+		// The page of the act says that the form has to be sent once more.
+		const notice = "?done=sign_in&n=0"
+		returnTo = v.r.URL.EscapedPath() + notice + "&" + typed.Encode()
 		if len(returnTo) > session.MaxReturn {
-			returnTo = v.r.URL.EscapedPath()
+			returnTo = v.r.URL.EscapedPath() + notice
 		}
 	}
 	return h.begin(v, returnTo, true)

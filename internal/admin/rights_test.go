@@ -241,7 +241,7 @@ func TestLateFormKeepsWhatWasTyped(t *testing.T) {
 	}
 	page := f.get(address)
 	for _, want := range []string{`value="HR sync"`, `value="users:read" checked`, `value="events:read" checked`,
-		`value="365" selected`} {
+		`value="365" selected`, "You are signed in again"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the form lacks %s", want)
 		}
