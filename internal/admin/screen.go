@@ -28,13 +28,14 @@ type screen struct {
 	Query  url.Values   // of the address
 	Action string       // path of the page
 	texts  lang.Texts
+	app    func(id string) string // name of an app
 }
 
 // screen returns the data that every page needs.
 func (h *Handler) screen(v *visit) *screen {
 	return &screen{
 		Root: h.root, Token: h.token(v.browser.Hash), Me: v.browser.User, Link: v.browser.Method == gateway.MethodLink,
-		Query: v.r.URL.Query(), Action: v.r.URL.EscapedPath(), texts: h.views.Texts(v.lang),
+		Query: v.r.URL.Query(), Action: v.r.URL.EscapedPath(), texts: h.views.Texts(v.lang), app: h.appName,
 	}
 }
 
@@ -75,6 +76,9 @@ func (s *screen) Called(u gateway.User) string {
 	}
 	return u.Nickname
 }
+
+// NameOfApp returns the name of an app, or the id of an app that is not configured now.
+func (s *screen) NameOfApp(id string) string { return web.Shown(s.app(id), 60) }
 
 // MaskedID returns an openid or unionid of which the middle is left out.
 func (s *screen) MaskedID(id string) string {

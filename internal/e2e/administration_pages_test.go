@@ -91,7 +91,8 @@ func TestAdministrationPages(t *testing.T) {
 	}
 }
 
-// TestAccessPages looks at the pages of invitations, and of users who ask for access.
+// TestAccessPages looks at the pages of invitations, of users who ask for access, and at the user's
+// own pages.
 func TestAccessPages(t *testing.T) {
 	t.Parallel()
 	g := startAdministered(t)
@@ -103,6 +104,7 @@ func TestAccessPages(t *testing.T) {
 			w.invitationPages(g)
 			w.invalidInvitations(g, c)
 			w.accessPages(g, c)
+			w.ownPages(g, c)
 		})
 	}
 }
@@ -322,4 +324,26 @@ func (w *window) accessPages(g *administered, c crowd) {
 	w.visit(g.authorizeAt("notes"))
 	w.waits("main#access_refused")
 	w.see("access-refused")
+}
+
+// ownPages are those of a user's own data.
+func (w *window) ownPages(g *administered, c crowd) {
+	w.t.Helper()
+	for _, page := range []struct {
+		name, path string
+		user       gateway.User
+		method     string
+	}{
+		{"portal", "/", c.staff, gateway.MethodWeChat}, {"portal-waiting", "/", c.waiting, gateway.MethodWeChat},
+		{"portal-refused", "/", c.refused, gateway.MethodWeChat}, {"portal-admin", "/", g.root, gateway.MethodWeChat},
+		{"portal-by-link", "/", g.root, gateway.MethodLink},
+		{"my-data", "/my-data", c.staff, gateway.MethodWeChat},
+		{"delete-account", "/delete-account", c.staff, gateway.MethodWeChat},
+	} {
+		w.is(g, page.user, page.method)
+		if status := w.visit(g.gateway + page.path); status != http.StatusOK {
+			w.t.Errorf("%s has status %d", page.name, status)
+		}
+		w.see(page.name)
+	}
 }

@@ -159,10 +159,8 @@ func (w *window) approves(name string) {
 func (w *window) usesApps(c *company) {
 	w.t.Helper()
 	w.visit(c.gateway + "/")
-	if w.has("a.tile") {
-		w.press("a.tile")
-		w.waits("#subject")
-	}
+	w.press("a.tile")
+	w.waits("#subject")
 	if status := w.visit(c.wiki + "/page"); status != http.StatusOK {
 		w.t.Errorf("the site answers %d to an approved user", status)
 	}
