@@ -118,7 +118,7 @@ func (s *plainBrowser) press(id string) *plainBrowser {
 
 func (s *plainBrowser) want(kind string, status int) *plainBrowser {
 	s.w.t.Helper()
-	if s.status != status || !strings.Contains(s.body, `" id="`+kind+`">`) {
+	if s.status != status || !strings.Contains(s.body, `" id="`+kind+`"`) {
 		s.w.t.Fatalf("the browser is at %s (%d), want page %s with %d; redirects: %v: %s", s.url, s.status, kind, status,
 			s.hops, s.body)
 	}

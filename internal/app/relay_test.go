@@ -261,7 +261,7 @@ func TestSignOutHereLeavesOldCodeItsTokens(t *testing.T) {
 	alice := w.phone("alice")
 	token := w.enter(alice, wechat.ScopeBase)
 	alice.Must(alice.Open(t.Context(), w.url+"/"))
-	alice.Must(alice.Submit(t.Context(), "退出登录", nil))
+	alice.Must(alice.Submit(t.Context(), "退出此浏览器", nil))
 	if err := w.shop().CheckToken(t.Context(), token.AccessToken, token.OpenID); err != nil {
 		t.Error(err)
 	}

@@ -54,7 +54,7 @@ func (h *Handler) showData(w http.ResponseWriter, r *http.Request) {
 	}
 	d := h.readDataPage(r, b)
 	if d.SignIn != "" && !d.Link && r.URL.Query().Get(paramSignIn) != "" && r.Method == http.MethodGet {
-		h.signInAgain(w, r, pathData, dataMethods())
+		h.begin(w, r, h.path+pathData, dataMethods(), true)
 		return
 	}
 	h.writeData(w, r, b, d, http.StatusOK)

@@ -1,14 +1,11 @@
 package portal
 
 import (
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/web"
@@ -86,23 +83,10 @@ func (h *Handler) showDelete(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if d.SignIn != "" && r.URL.Query().Get(paramSignIn) != "" && r.Method == http.MethodGet {
-		h.signInAgain(w, r, pathDelete, []string{gateway.MethodWeChat, gateway.MethodWebsite})
+		h.begin(w, r, h.path+pathDelete, []string{gateway.MethodWeChat, gateway.MethodWebsite}, true)
 		return
 	}
 	h.writeDelete(w, r, b, d, http.StatusOK)
-}
-
-// signInAgain begins a sign-in by one of the methods, after which the browser returns to a page.
-func (h *Handler) signInAgain(w http.ResponseWriter, r *http.Request, page string, methods []string) {
-	err := h.cfg.SignIn.Begin(w, r, session.LoginRequest{
-		ID:        strings.ToLower(rand.Text()),
-		App:       gateway.App{Name: h.cfg.Site.Title(lang.FromRequest(r)), Methods: methods},
-		ReturnURL: h.path + page, RestartURL: h.path + page + "?" + paramSignIn + "=1", CopyURL: h.path + page,
-		CancelURL: h.path + "/", Reauthenticate: true,
-	})
-	if err != nil {
-		h.cfg.Site.Error(w, r, err)
-	}
 }
 
 func (h *Handler) writeDelete(w http.ResponseWriter, r *http.Request, b session.Browser, d deletion, status int) {

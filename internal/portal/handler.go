@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"log/slog"
@@ -174,6 +175,7 @@ func (h *Handler) methods(get, post http.HandlerFunc) http.HandlerFunc {
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Referrer-Policy", "no-referrer") // for redirects; pages set their own
 		w.Header().Add("Vary", "Cookie")
 		serve, found := serve[r.Method]
 		if !found {
@@ -186,16 +188,35 @@ func (h *Handler) methods(get, post http.HandlerFunc) http.HandlerFunc {
 }
 
 // signedIn returns the signed-in browser that sent r. Without one it writes the response and returns
-// false.
+// false: a page begins a sign-in, and a form is rejected.
 func (h *Handler) signedIn(w http.ResponseWriter, r *http.Request) (b session.Browser, ok bool) {
 	b, found, err := h.cfg.SignIn.Session(r)
 	switch {
 	case err != nil:
 		h.cfg.Site.Error(w, r, err)
+	case !found && r.Method == http.MethodGet:
+		h.begin(w, r, r.URL.EscapedPath(), nil, false)
 	case !found:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, Go: h.path + "/"})
 	}
 	return b, err == nil && found
+}
+
+// begin begins a sign-in by one of the methods (nil = any), after which the browser returns to a page.
+// again requires a new sign-in of a user who is signed in already.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, page string, methods []string, again bool) {
+	restart := page
+	if again {
+		restart += "?" + paramSignIn + "=1"
+	}
+	err := h.cfg.SignIn.Begin(w, r, session.LoginRequest{
+		ID:        strings.ToLower(rand.Text()),
+		App:       gateway.App{Name: h.cfg.Site.Title(lang.FromRequest(r)), Methods: methods},
+		ReturnURL: page, RestartURL: restart, CopyURL: page, CancelURL: h.path + "/", Reauthenticate: again,
+	})
+	if err != nil {
+		h.cfg.Site.Error(w, r, err)
+	}
 }
 
 // form returns the signed-in browser that sent a form, which must be a form of a page of this session.
