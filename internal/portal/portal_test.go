@@ -275,6 +275,18 @@ func TestWhoCannotDelete(t *testing.T) {
 	}
 }
 
+// TestPagesBeginASignIn opens the pages without a session: after the sign-in, the browser returns.
+func TestPagesBeginASignIn(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for i, path := range []string{"/my-data", "/delete-account"} {
+		w := f.do("nobody", http.MethodGet, path, nil)
+		if w.Code != http.StatusSeeOther || len(f.begun) != i+1 || f.begun[i].ReturnURL != path || f.begun[i].Reauthenticate {
+			t.Errorf("%s: %d, %+v", path, w.Code, f.begun)
+		}
+	}
+}
+
 var han = regexp.MustCompile(`\p{Han}`)
 
 // TestPagesInBothLanguages renders every page with everything that it can have. No text of the other
