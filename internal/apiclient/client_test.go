@@ -238,14 +238,14 @@ func (r *running) fail(t *testing.T) {
 // TestProgramsOfTheDocuments runs the commands and the program of docs/en/api.md.
 func TestProgramsOfTheDocuments(t *testing.T) {
 	r := start(t)
-	leaver, stays := r.user("oLeaverExample"), r.user("oStaysExample")
+	leaver, second := r.user("oLeaverExample"), r.user("oSecondExample")
 	text, err := os.ReadFile(filepath.FromSlash("../../docs/en/api.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	run := func(args ...string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
-		cmd.Env = append(os.Environ(), "WEIGATE_URL="+r.url, "WEIGATE_KEY="+r.key(), "USER_ID="+stays.ID)
+		cmd.Env = append(os.Environ(), "WEIGATE_URL="+r.url, "WEIGATE_KEY="+r.key(), "USER_ID="+second.ID)
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
@@ -256,11 +256,11 @@ func TestProgramsOfTheDocuments(t *testing.T) {
 		return found
 	}
 	shell, python := blocks("sh"), blocks("python")
-	if len(shell) != 3 || len(python) != 1 {
+	if len(shell) != 4 || len(python) != 1 {
 		t.Fatalf("%d blocks of sh and %d of python", len(shell), len(python))
 	}
-	for i, want := range []string{`"scopes":["admins:write"`, `"users":[]`, `"code":"stale"`} {
-		if out, err := run("bash", "-c", shell[i]); !strings.Contains(out, want) || (err != nil) != (i == 2) {
+	for i, want := range []string{`"scopes":["admins:write"`, `"status":"blocked"`, `"users":[]`, `"code":"stale"`} {
+		if out, err := run("bash", "-c", shell[i]); !strings.Contains(out, want) || (err != nil) != (i == 3) {
 			t.Errorf("%s\n%v %s", shell[i], err, out)
 		}
 	}
@@ -271,9 +271,8 @@ func TestProgramsOfTheDocuments(t *testing.T) {
 	if out, err := run("python3", "-c", python[0], "nobody"); err == nil || !strings.Contains(out, "nobody not_found") {
 		t.Errorf("%v %s", err, out)
 	}
-	for _, u := range []gateway.User{leaver, stays} {
-		want := map[string]gateway.Status{leaver.ID: gateway.Blocked, stays.ID: gateway.Pending}[u.ID]
-		if have, err := r.store.User(t.Context(), u.ID); err != nil || have.Status != want {
+	for _, u := range []gateway.User{leaver, second} {
+		if have, err := r.store.User(t.Context(), u.ID); err != nil || have.Status != gateway.Blocked {
 			t.Errorf("%s is %s, %v", u.Nickname, have.Status, err)
 		}
 	}

@@ -53,6 +53,13 @@ func (s *store) ClaimDeliveries(
 	return out, nil
 }
 
+// claimed returns the number of calls of ClaimDeliveries.
+func (s *store) claimed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.claims
+}
+
 func (s *store) FinishDelivery(ctx context.Context, d gateway.Delivery, events ...gateway.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -264,8 +264,8 @@ func TestStoreUnavailable(t *testing.T) {
 			return nil
 		}})
 		time.Sleep(time.Minute)
-		if s.claims > 20 {
-			t.Errorf("%d claims in a minute", s.claims)
+		if n := s.claimed(); n > 20 {
+			t.Errorf("%d claims in a minute", n)
 		}
 		s.setError(nil)
 		time.Sleep(5 * time.Second)

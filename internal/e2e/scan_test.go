@@ -216,7 +216,7 @@ func TestScan(t *testing.T) {
 			w.waits("main#own") // redirected automatically to the return address
 			phone.waits("main#scan_done")
 			phone.see(fmt.Sprintf("scan-phone-done-of-%d", l.width))
-			if times := w.text("main .list"); strings.Contains(times, "UTC") || !strings.Contains(times, "20") {
+			if times := w.text("main .rows"); strings.Contains(times, "UTC") || !strings.Contains(times, "20") {
 				t.Errorf("times that are not in the browser's zone: %s", times)
 			}
 			phone.press(`form[action="/scan/undo"] button`)
