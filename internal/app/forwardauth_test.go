@@ -168,11 +168,12 @@ func TestWaitingAtTheHostLetsInOnceApproved(t *testing.T) {
 	g := behindProxy(t, gateway.AccessApproved)
 	alice := g.phone("alice")
 	alice.WantPage(alice.Must(alice.Open(t.Context(), g.origin+"/page")), "waiting", 200)
-	page := alice.giveName("李雷")
+	alice.giveName("李雷")
 	g.set(gateway.Active)
 	alice.WantPage(alice.Must(alice.FollowRefresh(t.Context())), "profile", 200)
 	alice.Press()
-	if page = alice.Must(alice.Allow(t.Context())); page.URL != g.origin+"/page" {
+	page := alice.Must(alice.Allow(t.Context()))
+	if page.URL != g.origin+"/page" {
 		t.Fatalf("approved, she is at %s, by %v", page.URL, page.Hops)
 	}
 	// Approval is revoked, and granted again, while she is signed in.

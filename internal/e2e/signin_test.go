@@ -31,7 +31,7 @@ func TestDemo(t *testing.T) {
 			w.see("whose-phone")
 			w.press("button[value=alice]")
 			openid := w.signedIn("snsapi_base", "")
-			w.says("My apps", "我的应用")
+			w.says("You are signed in", "你已登录")
 			w.see("signed-in-base")
 
 			w.press("#add-profile")
