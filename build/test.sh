@@ -73,12 +73,12 @@ outside() { go list . ./internal/e2e ./internal/resilience; }
 # detector inside it, the tests take four times as long. Weigate's own code has the race detector.
 suite() {
 	tests suite -vet=off -race -gcflags='modernc.org/...=-race=false' \
-		-gcflags='github.com/weigate/weigate/internal/leaktest=-race=false' -shuffle=on -count=1 -timeout 15m \
+		-gcflags='github.com/weigate/weigate/internal/leaktest=-race=false' -shuffle=on -count=1 -timeout 40m \
 		$(go list ./... | grep -vxF "$(outside)")
 }
 
 # One package at a time: the suite runs beside it, and the timeouts of a process count real seconds.
-processes() { tests processes -vet=off -p 1 -shuffle=on -count=1 -timeout 15m $(outside); }
+processes() { tests processes -vet=off -p 1 -shuffle=on -count=1 -timeout 40m $(outside); }
 
 # Modules of their own keep their dependencies out of the main module.
 modules() {

@@ -74,7 +74,8 @@ func (g *administered) crowd() crowd {
 	return c
 }
 
-// TestAdministrationPages looks at every page of administrators, in both languages and widths.
+// TestAdministrationPages looks at every page of administrators: in English at 1280, in Chinese at 390.
+// The pages are many, so neither is looked at in the other width.
 func TestAdministrationPages(t *testing.T) {
 	t.Parallel()
 	g := startAdministered(t)
@@ -82,7 +83,7 @@ func TestAdministrationPages(t *testing.T) {
 	for _, l := range flows {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
-			w := openBoth(t, &g.addresses, l)
+			w := open(t, &g.addresses, l)
 			w.is(g, g.root, gateway.MethodWeChat)
 			w.administrationPages(g, c)
 			w.administrationForms(g, c)
@@ -92,7 +93,7 @@ func TestAdministrationPages(t *testing.T) {
 }
 
 // TestAccessPages looks at the pages of invitations, of users who ask for access, and at the user's
-// own pages.
+// own pages, in the looks of TestAdministrationPages.
 func TestAccessPages(t *testing.T) {
 	t.Parallel()
 	g := startAdministered(t)
@@ -100,7 +101,7 @@ func TestAccessPages(t *testing.T) {
 	for _, l := range flows {
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
-			w := openBoth(t, &g.addresses, l)
+			w := open(t, &g.addresses, l)
 			w.invitationPages(g)
 			w.invalidInvitations(g, c)
 			w.accessPages(g, c)
