@@ -61,7 +61,8 @@ func (w *window) tabTo(selector string) {
 			return
 		}
 	}
-	w.t.Fatalf("Tab does not reach %s", selector)
+	w.t.Fatalf("Tab does not reach %s at %s; the focus is on %s", selector, w.at(),
+		eval[string](w, "document.hasFocus() + ' ' + document.activeElement.outerHTML.slice(0, 200)"))
 }
 
 // withoutCookies makes a window that keeps no cookies: its way to the network takes them out of
