@@ -149,7 +149,7 @@ func (h *Handler) requireFresh(v *visit) error {
 				typed[name] = values
 			}
 		}
-		// The page of the act says that the form has to be sent once more.
+		// With this notice, the page of the act asks to send the form once more.
 		const notice = "?done=sign_in&n=0"
 		returnTo = v.r.URL.EscapedPath() + notice + "&" + typed.Encode()
 		if len(returnTo) > session.MaxReturn {
