@@ -135,17 +135,9 @@ func (q *Requests) Record(ctx context.Context, user gateway.User, app gateway.Ap
 		At: now, Kind: EventRequested, UserID: user.ID, App: app.ID, Method: method, Outcome: "waiting",
 	})
 	q.cfg.Notify(ctx, gateway.Notice{
-		Kind: gateway.NoticeWaiting, At: now, User: displayName(user), UserID: user.ID, App: app.Name,
+		Kind: gateway.NoticeWaiting, At: now, User: user.DisplayName(), UserID: user.ID, App: app.Name,
 	})
 	return stored, nil
-}
-
-// displayName returns the name by which administrators know a user.
-func displayName(u gateway.User) string {
-	if u.RealName != "" {
-		return u.RealName
-	}
-	return u.Nickname
 }
 
 // find returns the request of a user for an app. found is false if there is none.

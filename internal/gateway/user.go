@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"strings"
@@ -47,6 +48,10 @@ type User struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
+
+// DisplayName returns the name by which administrators know the user: the real name, or else the
+// nickname. "" = neither is known. Users choose both freely.
+func (u User) DisplayName() string { return cmp.Or(u.RealName, u.Nickname) }
 
 // Identity is a user's openid at one connector (an app at WeChat, configured here). (AppID, OpenID)
 // belongs to at most one user; a user has at most one openid per appid.

@@ -1,6 +1,7 @@
 package invitation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -96,7 +97,9 @@ func (h *Handler) acceptWithoutWeChat(ctx context.Context, w http.ResponseWriter
 				h.cfg.RequestID(r.Context()))
 		}
 	}
-	h.cfg.Notify(ctx, gateway.Notice{Kind: gateway.NoticeAdminLink, At: now, User: displayName(user), UserID: user.ID})
+	h.cfg.Notify(ctx, gateway.Notice{
+		Kind: gateway.NoticeAdminLink, At: now, User: cmp.Or(user.DisplayName(), user.ID), UserID: user.ID,
+	})
 	http.SetCookie(w, h.cfg.Sessions.NewCookie(id))
 	route.SeeOther(w, h.path+pathAdmin)
 }

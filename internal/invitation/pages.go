@@ -1,6 +1,7 @@
 package invitation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -77,7 +78,7 @@ func (h *Handler) page(r *http.Request, v visit) (web.Page, error) {
 		if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 			return web.Page{}, err
 		}
-		page.Invitation.For = displayName(user)
+		page.Invitation.For = cmp.Or(user.DisplayName(), user.ID)
 	}
 	switch {
 	case v.usable():
@@ -137,16 +138,6 @@ func (h *Handler) appNames(ids []string) string {
 		names = append(names, name)
 	}
 	return strings.Join(names, ", ")
-}
-
-func displayName(u gateway.User) string {
-	switch {
-	case u.RealName != "":
-		return u.RealName
-	case u.Nickname != "":
-		return u.Nickname
-	}
-	return u.ID
 }
 
 // showInvalid shows why an invitation cannot be used, and whom to ask. It has a link to the home page
