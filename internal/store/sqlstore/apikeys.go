@@ -73,10 +73,16 @@ func (b Base) APIKeys(ctx context.Context) (all []gateway.APIKey, err error) {
 
 // RevokeAPIKey implements gateway.APIKeys.
 func (b Base) RevokeAPIKey(ctx context.Context, id string, now time.Time, e gateway.Event) error {
-	return b.db.Do(ctx, "revoke_api_key", func(c Conn) error {
+	return b.revoke(ctx, "revoke_api_key", `UPDATE api_keys SET
+		revoked_at = CASE revoked_at WHEN 0 THEN $2 ELSE revoked_at END WHERE id = $1`, id, now, e)
+}
+
+// revoke revokes the row with an id, and appends the event, in one transaction. statement has the
+// parameters id and time. ErrNotFound when there is no such row.
+func (b Base) revoke(ctx context.Context, name, statement, id string, now time.Time, e gateway.Event) error {
+	return b.db.Do(ctx, name, func(c Conn) error {
 		return c.Tx(func(q Querier) error {
-			n, err := q.Exec(`UPDATE api_keys SET revoked_at = CASE revoked_at WHEN 0 THEN $2 ELSE revoked_at END
-				WHERE id = $1`, gateway.CleanText(id), Micros(now))
+			n, err := q.Exec(statement, gateway.CleanText(id), Micros(now))
 			if err == nil && n == 0 {
 				err = gateway.ErrNotFound
 			}

@@ -118,19 +118,8 @@ func (b Base) InvitationByID(ctx context.Context, id string) (i gateway.Invitati
 
 // RevokeInvitation implements gateway.Invitations.
 func (b Base) RevokeInvitation(ctx context.Context, id string, now time.Time, e gateway.Event) error {
-	return b.db.Do(ctx, "revoke_invitation", func(c Conn) error {
-		return c.Tx(func(q Querier) error {
-			n, err := q.Exec(`UPDATE invitations SET revoked_at = CASE revoked_at WHEN 0 THEN $2 ELSE revoked_at END
-				WHERE id = $1`, gateway.CleanText(id), Micros(now))
-			if err == nil && n == 0 {
-				err = gateway.ErrNotFound
-			}
-			if err != nil {
-				return err
-			}
-			return appendEvents(q, []gateway.Event{e})
-		})
-	})
+	return b.revoke(ctx, "revoke_invitation", `UPDATE invitations SET
+		revoked_at = CASE revoked_at WHEN 0 THEN $2 ELSE revoked_at END WHERE id = $1`, id, now, e)
 }
 
 // Invitations implements gateway.Invitations.
