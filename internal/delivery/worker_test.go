@@ -268,7 +268,7 @@ func TestStoreUnavailable(t *testing.T) {
 			t.Errorf("%d claims in a minute", n)
 		}
 		s.setError(nil)
-		time.Sleep(5 * time.Second)
+		time.Sleep(6 * time.Second) // not 5: the next claim must not be due in the instant of stop
 		stop()
 		if sent.count() != 1 || s.states()[gateway.DeliverySent] != 1 {
 			t.Errorf("%d calls, %v", sent.count(), s.states())

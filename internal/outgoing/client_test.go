@@ -201,7 +201,9 @@ func TestLargeAndSlowResponses(t *testing.T) {
 	if kind := kindOf(t, short, never.URL+"?key="+key); kind != outgoing.Timeout {
 		t.Errorf("no response: %q", kind)
 	}
-	if got, err := short.Post(t.Context(), trickle.URL, "text/plain", nil, nil); err != nil || got.Status != 202 {
+	// Long enough for the header of the response on a loaded machine.
+	patient := newClient(t, outgoing.Config{Policy: loopback2, Timeout: 3 * time.Second})
+	if got, err := patient.Post(t.Context(), trickle.URL, "text/plain", nil, nil); err != nil || got.Status != 202 {
 		t.Errorf("a body without end: %d, %v", got.Status, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
