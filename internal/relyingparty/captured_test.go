@@ -93,12 +93,12 @@ func aspNetCore(a *clientApp) capturedClient {
 	c := capturedClient{redirectURI: a.front.url + set["CallbackPath"], verifier: oauth2.GenerateVerifier(),
 		state: "CfDJ8" + encrypted(1800), nonce: "638683200000000000." + strings.Repeat(rand.Text(), 3)}
 	if set["Authority"] != a.f.front.url || set["ClientId"] != a.id || set["ResponseMode"] != "form_post" ||
-		len(scopes) != 2 {
+		len(scopes) != 3 {
 		a.t.Fatalf("the settings are %v %v", set, scopes)
 	}
 	c.authorize = encoded("%20", "client_id", a.id, "redirect_uri", c.redirectURI, "response_type", set["ResponseType"],
-		"scope", scopes[0][1]+" "+scopes[1][1], "code_challenge", oauth2.S256ChallengeFromVerifier(c.verifier),
-		"code_challenge_method", "S256", "response_mode", set["ResponseMode"], "nonce", c.nonce, "state", c.state,
+		"scope", scopes[0][1]+" "+scopes[1][1]+" "+scopes[2][1], "code_challenge",
+		oauth2.S256ChallengeFromVerifier(c.verifier), "code_challenge_method", "S256", "response_mode", set["ResponseMode"], "nonce", c.nonce, "state", c.state,
 		"x-client-SKU", "ID_NET8_0", "x-client-ver", "7.1.2.0")
 	c.token = func(code string) (string, http.Header) {
 		return encoded("+", "client_id", a.id, "client_secret", clientSecret, "code", code, "grant_type",
@@ -112,7 +112,7 @@ func aspNetCore(a *clientApp) capturedClient {
 }
 
 // springSecurity is DefaultOAuth2AuthorizationRequestResolver, DefaultOAuth2TokenRequestHeadersConverter
-// and OidcClientInitiatedLogoutSuccessHandler of spring-projects/spring-security, version 6.
+// and OidcClientInitiatedLogoutSuccessHandler of spring-projects/spring-security, version 7.
 func springSecurity(a *clientApp) capturedClient {
 	var conf struct {
 		Spring struct {
@@ -143,11 +143,14 @@ func springSecurity(a *clientApp) capturedClient {
 	}
 	random := base64.URLEncoding.EncodeToString([]byte(rand.Text() + "123456")) // with its padding
 	c := capturedClient{state: random, nonce: strings.TrimRight(random, "=") + "n", accept: "application/json",
+		verifier:    oauth2.GenerateVerifier(),
 		redirectURI: strings.NewReplacer("{baseUrl}", a.front.url, "{registrationId}", "weigate").Replace(set.Redirect)}
 	c.authorize = encoded("%20", "response_type", "code", "client_id", set.ID, "scope", strings.Join(set.Scope, " "),
-		"state", c.state, "redirect_uri", c.redirectURI, "nonce", c.nonce)
+		"state", c.state, "redirect_uri", c.redirectURI, "nonce", c.nonce, "code_challenge",
+		oauth2.S256ChallengeFromVerifier(c.verifier), "code_challenge_method", "S256")
 	c.token = func(code string) (string, http.Header) {
-		return encoded("+", "grant_type", "authorization_code", "code", code, "redirect_uri", c.redirectURI),
+		return encoded("+", "grant_type", "authorization_code", "code", code, "redirect_uri", c.redirectURI,
+				"code_verifier", c.verifier),
 			form("Accept", "application/json;charset=UTF-8", "Content-Type",
 				"application/x-www-form-urlencoded;charset=UTF-8", "Authorization", basic(a))
 	}
@@ -226,7 +229,10 @@ func (a *clientApp) signInAs(c capturedClient) clientUser {
 	a.t.Helper()
 	answered := make(chan url.Values, 2)
 	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_ = r.ParseForm() // an error leaves parameters out, which the test finds
+		_ = r.ParseForm()               // an error leaves parameters out, which the test finds
+		if r.Form.Has("logout_token") { // back-channel logout, which the test does not wait for
+			return
+		}
 		r.Form.Set("method", r.Method)
 		answered <- r.Form
 	}))
@@ -246,11 +252,15 @@ func (a *clientApp) signInAs(c capturedClient) clientUser {
 		a.t.Fatalf("the client received %v", answer)
 	}
 	tokens := a.redeem(c.token(answer.Get("code")))
-	var u clientUser
+	var info struct {
+		clientUser
+		Groups []string
+	}
 	a.send(http.MethodGet, "/oauth2/userinfo", "", http.Header{"Authorization": {"Bearer " + tokens.AccessToken},
-		"Accept": {c.accept}}, &u)
-	if u.Name != nickname(a.name) || u.Sub == "" {
-		a.t.Errorf("userinfo %+v", u)
+		"Accept": {c.accept}}, &info)
+	u := info.clientUser
+	if u.Name != nickname(a.name) || u.Sub == "" || (info.Groups != nil) != strings.Contains(c.authorize, "groups") {
+		a.t.Errorf("userinfo %+v", info)
 	}
 	a.verify(c, tokens, u)
 	if c.refresh != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+	"golang.org/x/oauth2"
 
 	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/wechat/wechattest"
@@ -46,6 +47,7 @@ type clientApp struct {
 	page  string      // the file of its page
 	front *frontProxy // at the app's address
 	phone phone
+	pkce  bool // require_pkce
 	used  bool // a test signs in with it
 }
 
@@ -101,6 +103,7 @@ func newClientsFixture(t *testing.T) *clientsFixture {
 			for _, alg := range []string{"RS256", "ES256"} {
 				a := &clientApp{f: f.gatewayFixture, name: app["id"].(string), alg: alg, page: page}
 				a.t, a.id = t, a.name
+				a.pkce, _ = app["require_pkce"].(bool)
 				a.front = newTLSFrontProxy(t)
 				if alg == "ES256" {
 					a.id += "-es256"
@@ -211,9 +214,13 @@ func (a *clientApp) wantUser(page *wechattest.Page) clientUser {
 // section 4.7). Some libraries accept a callback without state if the app has no state either.
 func (a *clientApp) wantNoForgedSignIn(callback string) {
 	a.t.Helper()
-	page := a.complete(a.phone.Visit(a.f.front.url + "/oauth2/authorize?" + url.Values{"client_id": {a.id},
-		"redirect_uri": {a.front.url + callback}, "response_type": {"code"},
-		"scope": {"openid profile offline_access"}}.Encode()))
+	query := url.Values{"client_id": {a.id}, "redirect_uri": {a.front.url + callback}, "response_type": {"code"},
+		"scope": {"openid profile offline_access"}}
+	if a.pkce {
+		query["code_challenge_method"] = []string{"S256"}
+		query["code_challenge"] = []string{oauth2.S256ChallengeFromVerifier(oauth2.GenerateVerifier())}
+	}
+	page := a.complete(a.phone.Visit(a.f.front.url + "/oauth2/authorize?" + query.Encode()))
 	var u clientUser
 	if !strings.HasPrefix(page.URL, a.front.url+"/") || json.Unmarshal([]byte(page.Body), &u) == nil && u.Sub != "" {
 		a.t.Errorf("%s: a sign-in of another site ends at %s: %s", a.id, page.URL, page.Body)

@@ -1,4 +1,4 @@
-// Serves the apps of docs/en/clients/node.md, each on a port of its own: app.mjs ID=FILE ... A file that
+// Serves the apps of docs/en/clients/node.md and authjs.md, each on a port of its own: app.mjs ID=FILE ... A file that
 // exports begin is the one of openid-client, the other the configuration of Auth.js.
 import { createServer } from 'node:http'
 import { webcrypto } from 'node:crypto'
