@@ -162,23 +162,32 @@ func (f *clientsFixture) of(t *testing.T, name, alg string) *clientApp {
 // client_id of this test. pairs are further texts to replace.
 func (a *clientApp) block(text string, pairs ...string) string {
 	a.t.Helper()
-	block := documented(a.t, a.page, text)
+	block := a.pageBlock(text)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if !strings.Contains(block, pairs[i]) {
 			a.t.Fatalf("the block of %s has no %q", a.page, pairs[i])
 		}
 	}
 	// The shortest texts last: a longer one may contain them.
-	return strings.NewReplacer(append(pairs, "https://login.example.com", a.f.front.url, "https://app.example.com",
-		a.front.url, a.name, a.id)...).Replace(block)
+	return strings.NewReplacer(append(pairs, a.name, a.id)...).Replace(block)
+}
+
+// pageBlock is as block, with the client_id of the page, whose text may occur in other values.
+func (a *clientApp) pageBlock(text string) string {
+	a.t.Helper()
+	escaped := strings.NewReplacer(":", "%3A", "/", "%2F")
+	return strings.NewReplacer("https://login.example.com", a.f.front.url, "https://app.example.com", a.front.url,
+		"https%3A%2F%2Fapp.example.com", escaped.Replace(a.front.url)).Replace(documented(a.t, a.page, text))
 }
 
 // complete presses the buttons of the gateway and of WeChat until the browser is at the app, and
 // returns the app's page.
 func (a *clientApp) complete(page *wechattest.Page) *wechattest.Page {
 	a.t.Helper()
-	for range 5 {
+	for range 8 {
 		switch fixture.PageName(page) {
+		case "waiting":
+			page = a.admit()
 		case "profile":
 			a.phone.Press()
 			page = a.phone.Consent()
@@ -193,6 +202,19 @@ func (a *clientApp) complete(page *wechattest.Page) *wechattest.Page {
 	a.t.Fatalf("%s: the sign-in does not end: the browser is at %s", a.id, page.URL)
 	return nil
 }
+
+// admit approves the app's user, who waits for it, and puts the user into the group of administrators
+// that the pages of apps name: APP-admin.
+func (a *clientApp) admit() *wechattest.Page {
+	a.t.Helper()
+	openID := a.f.wechat.OpenID(a.f.account.AppID, a.name)
+	run(a.t, a.f.weigate("user", "approve", openID))
+	run(a.t, a.f.weigate("user", "groups", openID, a.adminGroup()))
+	return a.phone.Must(a.phone.Follow(a.t.Context(), "go"))
+}
+
+// adminGroup is the group of the app's administrators. A command line tool shares that of its app.
+func (a *clientApp) adminGroup() string { return strings.TrimSuffix(a.name, "-cli") + "-admin" }
 
 // clientUser is the user of an app: the sub, and the nickname.
 type clientUser struct{ Sub, Name string }
@@ -232,7 +254,8 @@ func TestClients(t *testing.T) {
 	t.Parallel()
 	f := newClientsFixture(t)
 	tests := map[string]func(*testing.T, *clientsFixture){"python": testPython, "ruby": testRuby, "apache": testApache,
-		"node": testNode, "go": testGo, "native": testNative, "captured": testCaptured}
+		"node": testNode, "go": testGo, "native": testNative, "captured": testCaptured, "grafana": testGrafana,
+		"gitea": testGitea, "argocd": testArgoCD}
 	var ran atomic.Int32
 	t.Cleanup(func() { // after the subtests
 		for name, apps := range f.apps {

@@ -2,7 +2,7 @@
 //
 //   - the clients of docs/en/clients, with the settings and the code of the pages, through one gateway.
 //     Clients that no registry serves are replaced by the requests that their source code builds.
-//   - oauth2-proxy, and the requests that Grafana's documentation describes.
+//   - oauth2-proxy.
 //   - nginx, Caddy and Traefik's forward auth in front of the gateway.
 //
 // It has tests only. They run "weigate serve" as a process, with a configuration file and a SQLite file,

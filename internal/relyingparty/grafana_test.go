@@ -64,12 +64,12 @@ func ini(t *testing.T, text string) map[string]map[string]string {
 	return out
 }
 
-// TestGrafanaConfigurationIsDocumented holds every key and value of examples/grafana against
+// TestGrafanaConfigurationIsDocumented compares every key and value of the page for Grafana with
 // Grafana's documentation.
 func TestGrafanaConfigurationIsDocumented(t *testing.T) {
 	t.Parallel()
 	known := grafanaKeys()
-	conf := ini(t, read(t, filepath.Join("..", "..", "examples", "grafana", "grafana.ini")))
+	conf := ini(t, documented(t, filepath.Join(clientPages, "grafana.md"), "[auth.generic_oauth]"))
 	for section, settings := range conf {
 		for key, value := range settings {
 			allowed, documented := known[section][key]
@@ -77,13 +77,13 @@ func TestGrafanaConfigurationIsDocumented(t *testing.T) {
 			case !documented:
 				t.Errorf("[%s] has %s, which the documentation does not", section, key)
 			case strings.ContainsAny(value, ";#"):
-				t.Errorf("[%s] %s: Grafana reads what follows ; or # as a comment", section, key)
+				t.Errorf("[%s] %s: Grafana reads the text after ; or # as a comment", section, key)
 			case value == "" || allowed != nil && !slices.Contains(allowed, value):
 				t.Errorf("[%s] %s = %q: the documentation allows %v", section, key, value, allowed)
 			}
 		}
 	}
-	// the documentation says "Required: Yes"
+	// The documentation marks these as required.
 	for _, required := range []string{"client_id", "client_secret", "auth_url", "token_url", "api_url"} {
 		if conf["auth.generic_oauth"][required] == "" {
 			t.Errorf("%s is missing", required)
@@ -91,78 +91,57 @@ func TestGrafanaConfigurationIsDocumented(t *testing.T) {
 	}
 }
 
-// TestGrafanaConfigurationSignsIn signs in with the addresses, scopes and switches in
-// examples/grafana, by x/oauth2, which is what Grafana is built on, and looks for each attribute
-// that the configuration names in what the gateway tells.
-func TestGrafanaConfigurationSignsIn(t *testing.T) {
-	t.Parallel()
-	w := newFixture(t)
-	a := fixture.NewApp(t)
-	secret, account := filepath.Join(w.dir, "grafana"), filepath.Join(w.dir, "wechat")
-	write(t, secret, clientSecret)
-	write(t, account, w.account.Secret)
-	examples := filepath.Join("..", "..", "examples", "grafana")
-	here := []string{"https://login.example.com", w.front.url, "https://grafana.example.com", a.URL}
-	all := ini(t, adapt(t, filepath.Join(examples, "grafana.ini"),
-		append(here, "https%3A%2F%2Fgrafana.example.com", strings.NewReplacer(":", "%3A", "/", "%2F").Replace(a.URL))...))
-	conf := all["auth.generic_oauth"]
-	w.serve(w.adapted(filepath.Join(examples, "weigate.yaml"), "/run/secrets/grafana", secret, "/run/secrets/wechat",
-		account, "https://grafana.example.com", a.URL))
+// testGrafana signs in with the addresses, scopes and switches of the page by x/oauth2, the library
+// of Grafana. Each attribute that the settings name has to be in userinfo.
+func testGrafana(t *testing.T, f *clientsFixture) {
+	f.both(t, "grafana", func(a *clientApp) clientUser {
+		all := ini(a.t, a.pageBlock("[auth.generic_oauth]"))
+		conf := all["auth.generic_oauth"]
+		if conf["client_id"] != a.name || conf["client_secret"] != "$__file{/run/secrets/app}" ||
+			conf["use_pkce"] != "true" || conf["use_refresh_token"] != "true" || conf["auth_style"] != "InHeader" {
+			a.t.Fatalf("the test signs in with other settings than %v", conf)
+		}
+		app := fixture.NewApp(a.t)
+		a.front.forwardTo(a.t, app.URL)
+		c := newGoClient(a.t, f.front.url, a.id, clientSecret, app)
+		if e := c.conf.Endpoint; e.AuthURL != conf["auth_url"] || e.TokenURL != conf["token_url"] ||
+			c.provider.UserInfoEndpoint() != conf["api_url"] {
+			a.t.Errorf("the page has %s, %s, %s; discovery has %+v, %s", conf["auth_url"], conf["token_url"], conf["api_url"],
+				e, c.provider.UserInfoEndpoint())
+		}
+		c.conf.RedirectURL = all["server"]["root_url"] + "login/generic_oauth" // as Grafana makes it
+		c.conf.Scopes, c.conf.Endpoint.AuthStyle = strings.Fields(conf["scopes"]), oauth2.AuthStyleInHeader
+		u, token, id := a.signInBy(c)
+		a.grafanaAttributes(c, token, conf)
+		c.refreshes(token, id)
 
-	if conf["client_secret"] != "$__file{/run/secrets/grafana}" || conf["use_pkce"] != "true" ||
-		conf["use_refresh_token"] != "true" || conf["auth_style"] != "InHeader" {
-		t.Fatalf("the test signs in otherwise than the configuration says: %v", conf)
-	}
-	c := newGoClient(t, w.front.url, conf["client_id"], clientSecret, a)
-	c.conf.RedirectURL = all["server"]["root_url"] + "login/generic_oauth" // as Grafana makes it
-	c.conf.Scopes = strings.Fields(conf["scopes"])
-	if e := c.conf.Endpoint; e.AuthURL != conf["auth_url"] || e.TokenURL != conf["token_url"] ||
-		c.provider.UserInfoEndpoint() != conf["api_url"] {
-		t.Errorf("the configuration has %s, %s, %s; discovery says %+v, %s", conf["auth_url"], conf["token_url"],
-			conf["api_url"], e, c.provider.UserInfoEndpoint())
-	}
-	c.conf.Endpoint.AuthStyle = oauth2.AuthStyleInHeader
+		// Grafana adds the ID token to an address with post_logout_redirect_uri.
+		raw, _ := token.Extra("id_token").(string)
+		address := strings.Replace(conf["signout_redirect_url"], "client_id="+a.name, "client_id="+a.id, 1)
+		if page := a.phone.Visit(address + "&id_token_hint=" + raw); page.URL != a.front.url+"/login" {
+			a.t.Errorf("sign-out ends at %s: %s", page.URL, page.Body)
+		}
+		return u
+	})
+}
 
-	alice := w.phone("alice")
-	first := c.begin()
-	alice.Visit(first.address)
-	alice.wantPage("waiting")
-	openID := w.wechat.OpenID(w.account.AppID, "alice")
-	run(t, w.weigate("user", "approve", openID))
-	run(t, w.weigate("user", "groups", openID, "grafana-admin"))
-	alice.Must(alice.Follow(t.Context(), "go"))
-	alice.wantPage("profile")
-	alice.Must(alice.Follow(t.Context(), "go"))
-	page := alice.Must(alice.Allow(t.Context()))
-	if !strings.HasPrefix(page.URL, c.conf.RedirectURL) {
-		t.Fatalf("the phone is at %s, it came by %v", page.URL, page.Hops)
-	}
-	token, id := c.finish(first)
-	info, _ := c.userinfo(token)
+// grafanaAttributes checks the claims that the settings of Grafana name.
+func (a *clientApp) grafanaAttributes(c *goClient, token *oauth2.Token, conf map[string]string) {
+	a.t.Helper()
+	info, who := c.userinfo(token)
 	var claims map[string]any
 	if err := info.Claims(&claims); err != nil {
-		t.Fatal(err)
+		a.t.Fatal(err)
 	}
-	for key, want := range map[string]string{"login_attribute_path": "wx-", "name_attribute_path": "Alice",
-		"email_attribute_path": id.Subject + "@" + conf["allowed_domains"]} {
+	for key, want := range map[string]string{"login_attribute_path": "wx-", "name_attribute_path": nickname(a.name),
+		"email_attribute_path": who.Sub + "@" + conf["allowed_domains"]} {
 		if got, _ := claims[conf[key]].(string); !strings.HasPrefix(got, want) {
-			t.Errorf("%s = %s finds %q, want %q", key, conf[key], got, want)
+			a.t.Errorf("%s = %s finds %q, want %q", key, conf[key], got, want)
 		}
 	}
 	groups, _ := claims[conf["groups_attribute_path"]].([]any)
-	if !slices.Equal(groups, []any{"grafana-admin"}) ||
-		!strings.Contains(conf["role_attribute_path"],
-			"contains("+conf["groups_attribute_path"]+"[*], 'grafana-admin') && 'Admin'") {
-		t.Errorf("groups are %v", claims)
-	}
-	c.refreshes(token, id)
-
-	// Grafana has no ID token in that address, so the gateway asks, and then offers the way back.
-	alice.Visit(conf["signout_redirect_url"])
-	alice.wantPage("app_sign_out")
-	alice.Must(alice.Submit(t.Context(), "", nil))
-	alice.wantPage("app_signed_out")
-	if page = alice.Must(alice.Follow(t.Context(), "go")); page.URL != a.URL+"/login" {
-		t.Errorf("the way back leads to %s", page.URL)
+	if !slices.Equal(groups, []any{a.adminGroup()}) || !strings.Contains(conf["role_attribute_path"],
+		"contains("+conf["groups_attribute_path"]+"[*], '"+a.adminGroup()+"') && 'Admin'") {
+		a.t.Errorf("groups are %v, the roles %s", claims, conf["role_attribute_path"])
 	}
 }

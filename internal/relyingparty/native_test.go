@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
 
 	"github.com/weigate/weigate/internal/fixture"
 )
@@ -80,17 +81,24 @@ func (a *clientApp) signInAt(app *fixture.App, redirectURI, secret string) clien
 	a.t.Helper()
 	c := newGoClient(a.t, a.f.front.url, a.id, secret, app)
 	c.conf.Scopes, c.conf.RedirectURL = []string{oidc.ScopeOpenID, "profile"}, redirectURI
+	u, _, _ := a.signInBy(c)
+	return u
+}
+
+// signInBy signs in by a client on x/oauth2.
+func (a *clientApp) signInBy(c *goClient) (clientUser, *oauth2.Token, *oidc.IDToken) {
+	a.t.Helper()
 	request := c.begin()
 	page := a.complete(a.phone.Visit(request.address))
-	if !strings.HasPrefix(page.URL, redirectURI+"?") {
-		a.t.Fatalf("%s: the browser is at %s: %s", redirectURI, page.URL, page.Body)
+	if !strings.HasPrefix(page.URL, c.conf.RedirectURL+"?") {
+		a.t.Fatalf("%s: the browser is at %s: %s", c.conf.RedirectURL, page.URL, page.Body)
 	}
 	token, id := c.finish(request)
 	_, who := c.userinfo(token)
 	if who.Name != nickname(a.name) || who.Sub != id.Subject {
-		a.t.Errorf("%s: userinfo %+v", redirectURI, who)
+		a.t.Errorf("%s: userinfo %+v", c.conf.RedirectURL, who)
 	}
-	return clientUser{Sub: id.Subject, Name: who.Name}
+	return clientUser{Sub: id.Subject, Name: who.Name}, token, id
 }
 
 // gitCredentialOAuth runs a credential helper of git, with the gateway in place of a git server. It listens
