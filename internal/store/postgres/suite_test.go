@@ -56,6 +56,12 @@ func TestCommitsOfOneSignIn(t *testing.T) {
 	})
 }
 
+func TestFailedRedemptionUsesNoInvitation(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.Reused(t)
+	storetest.CheckFailedRedemption(t, open(t, url, postgres.Options{}), func(statement string) { query(t, url, statement) })
+}
+
 // A test that gets the schema of an earlier one finds its tables, and none of its rows. This test runs
 // alone, so that no other test gets the schema meanwhile.
 func TestReusedSchemaHasNoRows(t *testing.T) {

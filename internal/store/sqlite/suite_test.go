@@ -86,3 +86,13 @@ func TestCommitsOfOneSignIn(t *testing.T) {
 		})
 	}
 }
+
+func TestFailedRedemptionUsesNoInvitation(t *testing.T) {
+	t.Parallel()
+	s := open(t, ":memory:", sqlite.Options{})
+	storetest.CheckFailedRedemption(t, s, func(statement string) {
+		if err := s.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -18,11 +18,7 @@ func (b Base) MergeUsers(ctx context.Context, older, younger string, now time.Ti
 	user gateway.User, err error) {
 	err = b.db.Do(ctx, "merge_users", func(c Conn) error {
 		return c.Tx(func(q Querier) error {
-			into, err := lockUser(q, older, b.dialect.ForUpdate)
-			if err != nil {
-				return err
-			}
-			from, err := lockUser(q, younger, b.dialect.ForUpdate)
+			into, from, err := b.lockTwo(q, older, younger)
 			if err != nil {
 				return err
 			}
@@ -51,6 +47,20 @@ func (b Base) MergeUsers(ctx context.Context, older, younger string, now time.Ti
 		return gateway.User{}, err
 	}
 	return user, nil
+}
+
+// lockTwo locks two users, the smaller id first, as lockUsers does: concurrent transactions do not
+// deadlock. A deadlock would cost a second, and a repetition.
+func (b Base) lockTwo(q Querier, x, y string) (ofX, ofY gateway.User, err error) {
+	if y < x {
+		ofY, ofX, err = b.lockTwo(q, y, x)
+		return ofX, ofY, err
+	}
+	if ofX, err = lockUser(q, x, b.dialect.ForUpdate); err != nil {
+		return ofX, ofY, err
+	}
+	ofY, err = lockUser(q, y, b.dialect.ForUpdate)
+	return ofX, ofY, err
 }
 
 // mergeInto joins the user from into the user into, and ends the sessions and grants of both. The

@@ -155,6 +155,37 @@ var deliveryCases = []testCase{
 		},
 	},
 	{
+		name:   "a process that is killed before it sends a logout token loses none",
+		reason: "the app would keep the user signed in",
+		run: func(t *testing.T, f *fixture) {
+			u := f.addUser("o1")
+			for _, session := range []string{"s1", "s2"} {
+				f.addSession(u.ID, session)
+				f.addAppSession(u.ID, session, "wiki")
+				wantNoError(t, f.store.DeleteSession(t.Context(), hash(session), noon))
+			}
+			claim := func(at time.Time, limit int) []gateway.Delivery {
+				got, err := f.store.ClaimDeliveries(t.Context(), gateway.DeliverLogout, at, time.Minute, limit)
+				wantNoError(t, err)
+				return got
+			}
+			wantEqual(t, "claimed by the process that is killed", len(claim(noon, 1)), 1)
+			if !f.reopen() {
+				return
+			}
+			wantEqual(t, "not claimed before", len(claim(noon, 10)), 1)
+			wantEqual(t, "during the lease", len(claim(after(59*time.Second), 10)), 0)
+			again := claim(after(time.Minute), 10)
+			wantEqual(t, "after the lease", len(again), 2)
+			for _, d := range again {
+				wantEqual(t, "attempts", d.Attempts, 2)
+				d.State = gateway.DeliverySent
+				wantNoError(t, f.store.FinishDelivery(t.Context(), d))
+			}
+			wantEqual(t, "sent", len(claim(after(time.Hour), 10)), 0)
+		},
+	},
+	{
 		name:   "counts of several processes add up, and problems keep their latest occurrence",
 		reason: "the pictures of the administrators would be wrong",
 		run: func(t *testing.T, f *fixture) {

@@ -79,6 +79,7 @@ func Run(t *testing.T, subject Subject) {
 		{"access requests", requestCases},
 		{"administration", administrationCases},
 		{"merging", mergeCases},
+		{"administrators at once", raceCases},
 		{"invitations", invitationCases},
 		{"API keys", apiKeyCases},
 		{"session ends", sessionEndCases},
