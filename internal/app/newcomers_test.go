@@ -121,7 +121,7 @@ func TestRemovedGroupLeavesEveryClaim(t *testing.T) {
 	want := func(groups ...string) {
 		t.Helper()
 		refreshed := g.refresh("sample", have.RefreshToken)
-		for name, access := range map[string]string{"the token": have.AccessToken, "a refreshed token": refreshed.AccessToken} {
+		for name, access := range map[string]string{"the token": have.AccessToken, "a new token": refreshed.AccessToken} {
 			got, _ := g.userinfo(access)["groups"].([]any)
 			if !slices.EqualFunc(got, groups, func(a any, b string) bool { return a == b }) {
 				t.Errorf("userinfo with %s: groups %v, want %v", name, got, groups)

@@ -59,7 +59,8 @@ func TestCommitsOfOneSignIn(t *testing.T) {
 func TestFailedRedemptionUsesNoInvitation(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.Reused(t)
-	storetest.CheckFailedRedemption(t, open(t, url, postgres.Options{}), func(statement string) { query(t, url, statement) })
+	s := open(t, url, postgres.Options{})
+	storetest.CheckFailedRedemption(t, s, func(statement string) { query(t, url, statement) })
 }
 
 // A test that gets the schema of an earlier one finds its tables, and none of its rows. This test runs
