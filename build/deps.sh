@@ -34,8 +34,8 @@ command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx)
 command -v caddy >/dev/null || missing+=(caddy)
-python3_has "authlib.integrations.flask_client, requests_oauthlib" ||
-	missing+=(python3-flask python3-authlib python3-requests python3-requests-oauthlib)
+python3_has "authlib.integrations.flask_client, requests_oauthlib, django" ||
+	missing+=(python3-flask python3-django python3-authlib python3-requests python3-requests-oauthlib)
 ruby -e 'require "omniauth_openid_connect"; require "webrick"' 2>/dev/null || missing+=(ruby-omniauth-openid-connect ruby-webrick)
 [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || missing+=(apache2-bin libapache2-mod-auth-openidc)
 command -v git-credential-oauth >/dev/null || missing+=(git-credential-oauth)
