@@ -26,9 +26,10 @@ type frontProxy struct {
 
 	transport atomic.Pointer[http.Transport] // nil = the default one
 
-	mu      sync.Mutex
-	cookies []*http.Cookie // set by answers
-	paths   []string       // of requests
+	mu        sync.Mutex
+	cookies   []*http.Cookie // set by answers
+	paths     []string       // of requests
+	locations []string       // of redirects to native apps
 }
 
 func newFrontProxy(t *testing.T) *frontProxy {
@@ -69,9 +70,22 @@ func (w *frontProxy) handler() http.Handler {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.cookies, w.paths = append(w.cookies, r.Cookies()...), append(w.paths, r.Request.URL.Path)
+			if to := r.Header.Get("Location"); strings.Contains(to, ":///") {
+				w.locations = append(w.locations, to)
+			}
 			return nil
 		},
 	}
+}
+
+// lastLocation returns the address of the last redirect to a native app.
+func (w *frontProxy) lastLocation() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.locations) == 0 {
+		return ""
+	}
+	return w.locations[len(w.locations)-1]
 }
 
 // limitHeaders makes the proxy accept what nginx accepts by default: lines of 8 kB in a request, and

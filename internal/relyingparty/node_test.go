@@ -43,6 +43,12 @@ func testNode(t *testing.T, f *clientsFixture) {
 	cmd := command(dir, node, "app.mjs")
 	cmd.Env = clientEnv()
 	apps := f.blocks(t, map[string]string{"authjs-app": "providers:", "node-app": "openid-client"})
+	for _, alg := range []string{"RS256", "ES256"} {
+		a := f.of(t, "outline", alg)
+		apps[a] = a.outlineModule()
+		a = f.of(t, "immich", alg)
+		apps[a] = a.immichModule()
+	}
 	for a, text := range apps {
 		path := filepath.Join(dir, a.id+".mjs") // here, so that it finds the packages
 		write(t, path, text)
@@ -60,6 +66,8 @@ func testNode(t *testing.T, f *clientsFixture) {
 		return a.wantUser(a.phone.Visit(a.front.url + "/"))
 	})
 	f.both(t, "node-app", openIDClient)
+	f.both(t, "outline", outline)
+	f.both(t, "immich", immich)
 }
 
 // openIDClient signs in with openid-client, silently too, and signs out.

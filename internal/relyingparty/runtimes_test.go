@@ -1,6 +1,7 @@
 package relyingparty_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -89,13 +91,68 @@ func testPython(t *testing.T, f *clientsFixture) {
 
 // testRuby runs the Rack app of the page.
 func testRuby(t *testing.T, f *clientsFixture) {
-	serveApps(t, command(t.TempDir(), tool(t, "ruby"), absolute(t, "ruby/serve.rb")), "config.ru",
-		f.blocks(t, map[string]string{"omniauth-app": "OmniAuth::Builder"}))
+	apps := f.blocks(t, map[string]string{"omniauth-app": "OmniAuth::Builder"})
+	for _, alg := range []string{"RS256", "ES256"} {
+		a := f.of(t, "gitlab", alg)
+		apps[a] = a.gitlabRack()
+	}
+	serveApps(t, command(t.TempDir(), tool(t, "ruby"), absolute(t, "ruby/serve.rb")), "config.ru", apps)
 	f.both(t, "omniauth-app", func(a *clientApp) clientUser {
 		a.wantNoForgedSignIn("/auth/weigate/callback")
 		a.phone.Visit(a.front.url + "/sign-in")
 		return a.wantUser(a.complete(a.phone.Must(a.phone.Submit(t.Context(), "", nil))))
 	})
+	f.both(t, "gitlab", func(a *clientApp) clientUser {
+		a.wantNoForgedSignIn("/users/auth/openid_connect/callback")
+		a.phone.Visit(a.front.url + "/sign-in")
+		page := a.complete(a.phone.Must(a.phone.Submit(t.Context(), "", nil)))
+		u := a.wantUser(page)
+		var got struct {
+			Nickname, Email string
+			Groups          []string
+		}
+		if err := json.Unmarshal([]byte(page.Body), &got); err != nil || !strings.HasPrefix(got.Nickname, "wx-") ||
+			got.Email != u.Sub+"@people.example.com" || !slices.Equal(got.Groups, []string{a.adminGroup()}) {
+			t.Errorf("GitLab learns %+v (%v)", got, err)
+		}
+		return u
+	})
+}
+
+// gitlabRack is a Rack app with the providers of the page for GitLab. It passes them to OmniAuth as
+// lib/gitlab/omniauth_initializer.rb does, and reads the user as lib/gitlab/auth/o_auth/auth_hash.rb does:
+// GitLab's user name is the nickname.
+func (a *clientApp) gitlabRack() string {
+	a.t.Helper()
+	return "gitlab_rails = {}\n" + replaced(a.t, a.pageBlock("omniauth_providers"), `identifier: "`+a.name+`"`,
+		`identifier: "`+a.id+`"`, "the text of /run/secrets/app", clientSecret) + `
+require "json"
+require "omniauth_openid_connect"
+
+use Rack::Session::Cookie, key: "app.session", secret: ENV.fetch("SESSION_KEY"), secure: true, same_site: :lax
+use OmniAuth::Builder do
+  gitlab_rails["omniauth_providers"].each do |provider|
+    args = provider[:args]
+    provider provider[:name].to_sym, args.merge(callback_path: URI(args[:client_options][:redirect_uri]).path)
+  end
+end
+
+run(lambda do |env|
+  case env["PATH_INFO"]
+  when "/sign-in"
+    token = Rack::Protection::AuthenticityToken.token(env["rack.session"])
+    [200, { "Content-Type" => "text/html" }, [%(<form method="post" action="/auth/openid_connect">
+      <input type="hidden" name="authenticity_token" value="#{token}"><button>Sign in</button></form>)]]
+  when "/users/auth/openid_connect/callback"
+    auth = env["omniauth.auth"]
+    user = { sub: auth.uid, name: auth.info.name, nickname: auth.info.username || auth.info.nickname,
+             email: auth.info.email, groups: auth.extra.raw_info.groups }
+    [200, { "Content-Type" => "application/json" }, [user.to_json]]
+  else
+    [400, { "Content-Type" => "text/plain" }, [env["QUERY_STRING"]]]
+  end
+end)
+`
 }
 
 // apacheServer is the part of Apache's configuration that Debian's packages provide, for a test. Only
