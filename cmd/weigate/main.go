@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	_ "time/tzdata" // time zones of site.time_zone, on machines without a database of their own
+	_ "time/tzdata" // time zones of site.time_zone and TZ, on machines without a database of their own
+
+	_ "golang.org/x/crypto/x509roots/fallback" // certificate authorities, on machines without their own: a scratch image
 
 	"github.com/weigate/weigate/internal/cli"
 )
@@ -14,7 +16,6 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	if cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv) != nil {
-		os.Exit(1)
-	}
+	err := cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
+	os.Exit(cli.ExitCode(err))
 }

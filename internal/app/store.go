@@ -55,3 +55,7 @@ func OpenStore(ctx context.Context, address wechat.Secret, o StoreOptions) (gate
 
 // Backup copies the SQLite file at path while a gateway may be serving from it; see sqlite.Backup.
 func Backup(ctx context.Context, path, target string) error { return sqlite.Backup(ctx, path, target) }
+
+// StoreMayBeStarting reports whether err of [OpenStore] may go away without a change of the
+// configuration: the database server cannot be reached, or is starting.
+func StoreMayBeStarting(err error) bool { return postgres.MayBeStarting(err) }

@@ -1,10 +1,10 @@
 // Package cli implements the weigate command. It parses the command line, starts the servers and
 // prints to the terminal. The rules of sign-in are in the packages that it calls.
 //
-// [Run] is its only exported function. A command is a struct with a method Run. Its fields are its
-// flags. Each command has a file of its own, such as serve.go; the commands of administration share
-// administration.go. An error is printed on one line, "weigate: error: …". A second line, "weigate:
-// hint: …", has the advice.
+// [Run] runs a command, and [ExitCode] returns the exit code of the program. A command is a struct
+// with a method Run. Its fields are its flags. Each command has a file of its own, such as serve.go;
+// the commands of administration share administration.go. An error is printed on one line,
+// "weigate: error: …". A second line, "weigate: hint: …", has the advice.
 package cli
 
 import (
@@ -34,6 +34,7 @@ type commands struct {
 	Invitation invitationCmd `cmd:"" help:"Manage invitations: links that approve users."`
 	Events     eventsCmd     `cmd:"" help:"List or export events: sign-ins, and who changed what."`
 	App        appCmd        `cmd:"" help:"List the configured apps, and show one with its recent failures."`
+	Ping       pingCmd       `cmd:"" help:"Ask the running gateway whether it is healthy: the health check of a container."`
 	Health     healthCmd     `cmd:"" help:"Show how sign-ins, WeChat's answers and the keys do."`
 	APIKey     apiKeyCmd     `cmd:"" name:"api-key" help:"Manage keys for the HTTP API: create, list, revoke."`
 	Notify     notifyCmd     `cmd:"" help:"Manage notifications: test, list, send again."`
@@ -96,7 +97,7 @@ func (s *invocation) run(args []string) error {
 		return nil
 	}
 	if err != nil {
-		return usageError(err)
+		return &marked{err: usageError(err), mark: errUsage}
 	}
 	return parsed.Run()
 }

@@ -28,6 +28,9 @@ func (g *fixture) checkRefused(as *syscall.SysProcAttr, exe string, words ...str
 	g.t.Helper()
 	for _, command := range []string{"serve", "check"} {
 		cmd := exec.Command(exe, command)
+		if command == "serve" {
+			cmd.Args = append(cmd.Args, "--wait=0s") // do not try again
+		}
 		cmd.Dir, cmd.SysProcAttr = g.dir, cmp.Or(as, fixtures.ChildAttributes())
 		var errs strings.Builder
 		cmd.Stderr = &errs

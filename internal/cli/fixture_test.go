@@ -44,7 +44,8 @@ type fixture struct {
 	front  *httptest.Server
 	app    *httptest.Server
 	target atomic.Pointer[url.URL]
-	watch  string // address of the metrics
+	watch  string   // address of the metrics
+	env    []string // further variables of commands
 
 	instrumented bool // serve runs in the test binary
 	cmd          *exec.Cmd
@@ -138,6 +139,7 @@ apps:
 func (g *fixture) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("weigate", args...)
 	cmd.Dir, cmd.SysProcAttr = g.dir, fixtures.ChildAttributes()
+	cmd.Env = append(os.Environ(), g.env...)
 	return cmd
 }
 

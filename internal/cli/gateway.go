@@ -40,10 +40,10 @@ func (c configFlag) load(s *invocation) (*config.Config, error) {
 func (c configFlag) read(s *invocation) (*config.Config, error) {
 	conf, err := config.Load(c.Config, s.getenv)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, withHint(err, "copy weigate.example.yaml, or name another file with -c")
+		return nil, markConfiguration(withHint(err, "copy weigate.example.yaml, or name another file with -c"))
 	}
 	if err != nil {
-		return nil, permissionHint(err)
+		return nil, markConfiguration(permissionHint(err))
 	}
 	s.zone = conf.Site.TimeZone
 	return conf, nil

@@ -1,14 +1,17 @@
 package cli_test
 
 import (
+	"context"
 	"encoding/base64"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	fixtures "github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/leaktest"
 )
 
@@ -53,9 +56,7 @@ func TestPostgreSQLFailures(t *testing.T) {
 
 	server.Kill()
 	g.checkRefused(nil, "weigate", "store (PostgreSQL, 127.0.0.1:", "the server cannot be reached")
-	if err := server.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	g.checkWaits(server.Run)
 	tell(t, server, `INSERT INTO migrations (version, name, applied_at) VALUES (99, 'the future', 0)`)
 	g.checkRefused(nil, "weigate", "store (PostgreSQL, ", "it has migration 99 (the future)",
 		"start the newer version, or restore a backup")
@@ -77,6 +78,41 @@ func TestPostgreSQLFailures(t *testing.T) {
 	g.checkStillSignedIn()
 	if list := g.run("user", "list"); strings.Count(list, " pending ") != 1 {
 		t.Errorf("after all of it the store holds:\n%s", list)
+	}
+}
+
+// checkWaits starts the gateway while its database is down, and the database after the first attempt:
+// after a boot of the machine, both start at the same time.
+func (g *fixture) checkWaits(startDatabase func(context.Context) error) {
+	g.t.Helper()
+	ended := make(chan error, 1)
+	serve := g.command("serve")
+	output := newOutput()
+	stderr := &fixtures.Buffer{}
+	serve.Stdout, serve.Stderr = output, stderr
+	if err := serve.Start(); err != nil {
+		g.t.Fatal(err)
+	}
+	go func() { ended <- serve.Wait() }()
+	for end := time.Now().Add(processDeadline); !strings.Contains(stderr.String(), "trying again for 1m0s"); {
+		if time.Now().After(end) {
+			g.t.Fatalf("the gateway does not wait for its database: %s", stderr)
+		}
+		time.Sleep(5 * time.Millisecond) // polls, because the gateway is another process
+	}
+	if err := startDatabase(g.t.Context()); err != nil {
+		g.t.Fatal(err)
+	}
+	select {
+	case <-output.ready:
+	case err := <-ended:
+		g.t.Fatalf("the gateway ended: %v: %s", err, stderr)
+	case <-time.After(processDeadline):
+		g.t.Fatalf("the gateway is not ready: %s", stderr)
+	}
+	serve.Process.Signal(syscall.SIGTERM)
+	if err := <-ended; err != nil {
+		g.t.Errorf("the end: %v: %s", err, stderr)
 	}
 }
 

@@ -36,9 +36,7 @@ func TestMain(m *testing.M) {
 		instrumented: func() { // as cmd/weigate has it
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			context.AfterFunc(ctx, stop)
-			if cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv) != nil {
-				os.Exit(1)
-			}
+			os.Exit(cli.ExitCode(cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)))
 		},
 	})
 }

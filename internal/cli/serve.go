@@ -25,12 +25,18 @@ import (
 )
 
 // serveCmd is "weigate serve": the gateway.
-type serveCmd struct{ configFlag }
+type serveCmd struct {
+	configFlag
+	Wait time.Duration `default:"1m" placeholder:"TIME" help:"How long to wait for PostgreSQL at the start (${default})."`
+}
 
-// shutdownTimeout is how long requests in progress may still take after a stop. It is longer than a
-// call to WeChat. An interrupted call would lose the sign-in, because a code of WeChat can be
-// redeemed only once.
-const shutdownTimeout = 20 * time.Second
+// shutdownTimeout is how long requests in progress may still take after a stop. An interrupted call
+// to WeChat would lose the sign-in, because a code of WeChat can be redeemed only once. But "docker
+// stop" kills the process after ten seconds, so the whole stop must take less.
+const shutdownTimeout = 8 * time.Second
+
+// closeTimeout is how long background tasks may take after that.
+const closeTimeout = time.Second
 
 // runningGateway is a gateway and the values that a reload of its configuration needs.
 type runningGateway struct {
@@ -57,6 +63,7 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	for _, w := range conf.Warnings {
 		s.out.warnf("%s", w)
 	}
+	warnIgnoredIDs(s, os.Getuid(), os.Getgid())
 	run := &servers{
 		out: s.out, shutdownTimeout: shutdownTimeout, graceful: true, writeTimeout: limit.ResponseTime.Duration,
 	}
@@ -72,7 +79,7 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 		}
 	}
 	counters := metrics.New()
-	store, err := openStore(s.ctx, conf, app.StoreOptions{Serve: true, Observe: counters.Store})
+	store, err := openServing(s, conf, app.StoreOptions{Serve: true, Observe: counters.Store}, c.Wait)
 	if err != nil {
 		return err
 	}
@@ -98,11 +105,11 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	}
 	defer func() {
 		// The servers have stopped. Only short background tasks are left.
-		end, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), shutdownTimeout)
+		end, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), closeTimeout)
 		defer cancel()
 		err = errors.Join(err, g.app.Close(end))
 	}()
-	run.stopping = g.app.Stopping
+	run.stopping = func() { notifyStopping(); g.app.Stopping() }
 	run.handle(listener, g.app.Handler())
 	run.limitConnections(listener, connections(s.out, conf), func() { counters.Limited(limit.Connections.Name) })
 	if metricsListener != nil {
@@ -120,6 +127,7 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	context.AfterFunc(ctx, g.app.Drain) // ends long polls, for which the shutdown would wait
 	logExposures(g.log, append(rootExposure(os.Geteuid()), exposures(c.Config, conf)...))
 	g.printStart(s.out, listener, metricsListener)
+	notifyReady("serving " + conf.URL)
 	return run.run(ctx)
 }
 
@@ -188,14 +196,19 @@ func (g *runningGateway) reloadOn(ctx context.Context, hangup <-chan os.Signal) 
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			g.reload()
+			notifyReloading()
+			status := "serving " + g.conf.URL
+			if !g.reload() {
+				status += "; the changed configuration is invalid, see the log"
+			}
+			notifyReady(status)
 		}
 	}
 }
 
 // reload applies the changes of the configuration that do not require a restart. It changes nothing
-// if the configuration is invalid.
-func (g *runningGateway) reload() {
+// if the configuration is invalid, and reports whether it is valid.
+func (g *runningGateway) reload() (ok bool) {
 	const failed = "configuration not reloaded, previous one kept"
 	next, err := config.Load(g.path, g.getenv)
 	var problems config.Problems
@@ -204,10 +217,10 @@ func (g *runningGateway) reload() {
 		for _, p := range problems {
 			g.log.Error(failed, "problem", p.String())
 		}
-		return
+		return false
 	case err != nil:
 		g.log.Error(failed, "error", err)
-		return
+		return false
 	}
 	for _, w := range next.Warnings {
 		g.log.Warn("configuration warning", "warning", w.String())
@@ -218,11 +231,12 @@ func (g *runningGateway) reload() {
 	next = config.KeepRunning(g.conf, next)
 	if err := g.app.Reload(next); err != nil {
 		g.log.Error(failed, "error", err)
-		return
+		return false
 	}
 	g.conf = next
 	g.level.Set(parseLevel(next.Log.Level))
 	g.log.Info("configuration reloaded", "apps", len(next.Apps))
+	return true
 }
 
 // needRestart returns the changed keys that a reload cannot apply. A reload does not replace the

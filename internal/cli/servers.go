@@ -66,7 +66,8 @@ func (s *servers) listen(addr, setting string) (net.Listener, error) {
 			"stop the other program, or set another address with %s (port 0 chooses a free port)", setting)
 	case errors.Is(err, syscall.EACCES):
 		return nil, withHint(fmt.Errorf("listen on %s: permission denied", addr),
-			"set a port above 1023 with %s", setting)
+			"set a port above 1023 with %s, or allow lower ports: AmbientCapabilities=CAP_NET_BIND_SERVICE in the "+
+				"systemd unit", setting)
 	}
 	var opErr *net.OpError
 	if errors.As(err, &opErr) {

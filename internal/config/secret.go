@@ -112,7 +112,11 @@ func (v value) secretFile(limit int) []secret {
 	if name == "" {
 		return nil
 	}
-	text, err := readSecretFile(v.reader.path(name))
+	if v.reader.missingCredential(name) {
+		v.reject("%s", credentialAdvice(name))
+		return nil
+	}
+	text, err := readSecretFile(v.reader.secretPath(name))
 	switch {
 	case err != nil && looksLikePath(name):
 		v.reject("%s: %s", name, err)

@@ -179,7 +179,7 @@ func readStore(s *section, v value, c *Config) {
 
 func readMasterKey(s *section, v value, c *Config) {
 	c.MasterKey = wechat.Secret(s.reader.getenv("WEIGATE_MASTER_KEY"))
-	c.MasterKeyFile = v.reader.path(v.nonEmpty(defaultKeyFile))
+	c.MasterKeyFile = v.reader.secretPath(v.nonEmpty(defaultKeyFile))
 }
 
 // readProxies reads IP addresses and networks. Host names are not allowed, because the gateway

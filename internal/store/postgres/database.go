@@ -197,6 +197,13 @@ func isConnectError(err error) bool {
 	return errors.As(err, &e)
 }
 
+// MayBeStarting reports whether err of [Open] may go away without a change of the address: the
+// server cannot be reached, is starting, or has no connection left.
+func MayBeStarting(err error) bool {
+	state := sqlState(err)
+	return isConnectError(err) && (state == "" || state == "53300" || strings.HasPrefix(state, "57P"))
+}
+
 // sqlState returns the SQLSTATE code of an error that the server returned; "" for another error.
 func sqlState(err error) string {
 	var e *pgconn.PgError

@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// pingCmd is "weigate ping": the health check of a container. It needs no shell and no curl, and
+// follows the address of the configuration.
+type pingCmd struct {
+	configFlag
+	Live bool `help:"Ask only whether the process answers (/healthz), not whether its store is available (/readyz)."`
+}
+
+// pingTimeout is longer than the gateway's own check of the store, and shorter than the timeout of
+// HEALTHCHECK in the Dockerfile.
+const pingTimeout = 4 * time.Second
+
+// Run asks the gateway that this configuration describes, on this machine.
+func (c *pingCmd) Run(s *invocation) error {
+	conf, err := c.read(s)
+	if err != nil {
+		return err
+	}
+	path := "/readyz"
+	if c.Live {
+		path = "/healthz"
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, pingTimeout)
+	defer cancel()
+	text, err := ping(ctx, conf.Listen, "http", path)
+	if err != nil {
+		return withHint(fmt.Errorf("the gateway at %s: %w", conf.Listen, err), "read the log of weigate serve")
+	}
+	s.out.printf("%s", text)
+	return nil
+}
+
+// ping requests a health check from the address that a gateway listens on, and returns its answer.
+// An unspecified address, such as 0.0.0.0, means this machine.
+func ping(ctx context.Context, listen, scheme, path string) (string, error) {
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, listen)
+		},
+		DisableKeepAlives: true,
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://localhost"+path, nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := (&http.Client{Transport: transport}).Do(r)
+	var opErr *net.OpError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "", fmt.Errorf("no answer in %s", pingTimeout)
+	case errors.As(err, &opErr):
+		return "", opErr.Err
+	case err != nil:
+		return "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<10))
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimSpace(string(body))
+	if res.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s: %s", res.Status, text)
+	}
+	return text, nil
+}
