@@ -54,6 +54,7 @@ type Config struct {
 	Site     *web.Site
 
 	Notify    func(context.Context, gateway.Notice) // optional: notifies administrators
+	Named     func(ctx context.Context, id string)  // optional: a user has given a name, or declined to
 	Address   func(*http.Request) netip.Addr        // optional: returns the client's IP address; nil = route.Address
 	RequestID func(context.Context) string          // optional: for events and logs
 	Logger    *slog.Logger                          // optional: nil discards
@@ -86,6 +87,9 @@ func New(cfg Config) (*Requests, error) {
 	}
 	if cfg.Notify == nil {
 		cfg.Notify = func(context.Context, gateway.Notice) {}
+	}
+	if cfg.Named == nil {
+		cfg.Named = func(context.Context, string) {}
 	}
 	if cfg.Address == nil {
 		cfg.Address = route.Address
@@ -121,21 +125,22 @@ func (q *Requests) Mount(mux *route.Mux) {
 }
 
 // Record records that a user wants to use an app, and notifies administrators when the request is
-// new. method is the sign-in method of the user's session.
-func (q *Requests) Record(ctx context.Context, user gateway.User, app gateway.App, method string) (
+// new.
+func (q *Requests) Record(ctx context.Context, browser session.Browser, app gateway.App) (
 	gateway.AccessRequest, error) {
-	now := q.cfg.Now()
+	user, now := browser.User, q.cfg.Now()
 	stored, created, err := q.cfg.Store.RequestAccess(ctx, gateway.AccessRequest{
-		UserID: user.ID, App: app.ID, Method: method, State: gateway.RequestWaiting, RequestedAt: now,
+		UserID: user.ID, App: app.ID, Method: browser.Method, State: gateway.RequestWaiting, RequestedAt: now,
 	})
 	if err != nil || !created {
 		return stored, err
 	}
 	q.events.Record(ctx, gateway.Event{
-		At: now, Kind: EventRequested, UserID: user.ID, App: app.ID, Method: method, Outcome: "waiting",
+		At: now, Kind: EventRequested, UserID: user.ID, App: app.ID, Method: browser.Method, Outcome: "waiting",
 	})
 	q.cfg.Notify(ctx, gateway.Notice{
 		Kind: gateway.NoticeWaiting, At: now, User: user.DisplayName(), UserID: user.ID, App: app.Name,
+		NameFollows: asksName(browser),
 	})
 	return stored, nil
 }

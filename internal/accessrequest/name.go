@@ -28,6 +28,11 @@ func mayChangeName(u gateway.User) bool {
 	return u.Status == gateway.Pending && len(u.AllowedApps) == 0
 }
 
+// asksName reports whether the waiting page asks a user for a name.
+func asksName(b session.Browser) bool {
+	return mayChangeName(b.User) && b.User.RealName == "" && !session.ReadData(b.Data).NameDeclined
+}
+
 // errApproved is the error for a user whose name only administrators change.
 var errApproved = errors.New("accessrequest: the user is approved")
 
@@ -40,6 +45,7 @@ func (q *Requests) giveName(w http.ResponseWriter, r *http.Request) {
 	app, continueAt, typed := form.Get("app"), form.Get("return"), form.Get("name")
 	if form.Has("decline") {
 		err := q.cfg.Sessions.DeclineName(r.Context(), browser.Hash)
+		q.cfg.Named(r.Context(), browser.User.ID)
 		q.continueAt(w, r, continueAt, err)
 		return
 	}
@@ -67,6 +73,7 @@ func (q *Requests) giveName(w http.ResponseWriter, r *http.Request) {
 		q.events.Record(r.Context(), gateway.Event{
 			At: now, Kind: EventNameGiven, UserID: browser.User.ID, App: q.knownApp(app), Method: browser.Method, Outcome: "ok",
 		}) // without the name: events outlive the user's record
+		q.cfg.Named(r.Context(), browser.User.ID)
 	}
 	if errors.Is(err, errApproved) {
 		err = nil // approved meanwhile: the app's request succeeds, or shows why not
@@ -131,7 +138,7 @@ func (q *Requests) ask(w http.ResponseWriter, r *http.Request) {
 	// A user who was refused reads the reason at the app's request, and cannot ask again.
 	if err == nil && decision == access.Denied && app.Access.Rule == gateway.AccessListed &&
 		!access.IsRefused(browser.User, app) {
-		_, err = q.Record(r.Context(), browser.User, app, browser.Method)
+		_, err = q.Record(r.Context(), browser, app)
 	}
 	q.continueAt(w, r, form.Get("return"), err)
 }

@@ -66,7 +66,7 @@ func (q *Requests) Respond(w http.ResponseWriter, r *http.Request, next admissio
 func (q *Requests) Page(ctx context.Context, waits bool, a Applicant) (web.Page, error) {
 	user := a.Browser.User
 	if waits {
-		if _, err := q.Record(ctx, user, a.App, a.Browser.Method); err != nil {
+		if _, err := q.Record(ctx, a.Browser, a.App); err != nil {
 			return web.Page{}, err
 		}
 		return q.waiting(a), nil
@@ -121,7 +121,7 @@ func (q *Requests) waiting(a Applicant) web.Page {
 		if mayChangeName(user) && a.Elsewhere == "" {
 			page.Name.Change = q.nameURL(a.App.ID, a.Continue)
 		}
-	case !session.ReadData(a.Browser.Data).NameDeclined:
+	case asksName(a.Browser):
 		q.addNameForm(&page, a.App.ID, a.Continue, "", "")
 	}
 	return page

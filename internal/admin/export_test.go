@@ -31,12 +31,3 @@ func Reasons() []string {
 	}
 	return append(out, "other")
 }
-
-// DetailKeys returns the keys of the texts for the details of events.
-func DetailKeys() []string {
-	var out []string
-	for _, each := range detailWords {
-		out = append(out, each.key)
-	}
-	return out
-}

@@ -132,9 +132,12 @@ func describeEdit(before, after gateway.User) string {
 	return strings.Join(changes, "; ")
 }
 
+// none is how a detail names an empty list.
+const none = "none"
+
 func orNone(list []string) string {
 	if len(list) == 0 {
-		return "none"
+		return none
 	}
 	return strings.Join(list, ", ")
 }
@@ -205,7 +208,7 @@ func (s *Service) Unlink(ctx context.Context, by Actor, id, appID, openID string
 	if err != nil {
 		return err
 	}
-	e := s.event(by, EventIdentityUnlinked, appID+" "+MaskID(openID))
+	e := s.event(by, EventIdentityUnlinked, "identity "+appID+" "+MaskID(openID))
 	for _, each := range identities {
 		if each.AppID == appID && each.OpenID == openID {
 			e.Connector = each.Connector

@@ -41,5 +41,5 @@ func (s *Service) TestNotice(ctx context.Context, by Actor, name string) error {
 	if err := s.cfg.TestNotice(ctx, name); err != nil {
 		return err
 	}
-	return s.store.AppendEvents(ctx, s.event(by, EventNoticeTested, name))
+	return s.store.AppendEvents(ctx, s.event(by, EventNoticeTested, "receiver "+name))
 }

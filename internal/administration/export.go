@@ -122,7 +122,7 @@ func (s *Service) beginExport(ctx context.Context, by Actor, f Format, what stri
 	if f != CSV && f != JSONLines {
 		return &FieldError{Field: "format", Key: Invalid, Value: gateway.CleanLine(string(f))}
 	}
-	return s.store.AppendEvents(ctx, s.event(by, EventExported, fmt.Sprintf("%s as %s", what, f)))
+	return s.store.AppendEvents(ctx, s.event(by, EventExported, fmt.Sprintf("exported %s; format %s", what, f)))
 }
 
 // exporter writes rows in a format.

@@ -129,10 +129,13 @@ func appList(apps []string) string {
 	return strings.Join(apps, ", ")
 }
 
+// reasonBegins begins the last item of a detail.
+const reasonBegins = "reason: "
+
 // withReason adds a reason to the detail of an event. The detail is one line.
 func withReason(detail, reason string) string {
 	if reason == "" {
 		return detail
 	}
-	return strings.TrimPrefix(detail+"; reason: ", "; ") + gateway.CleanLine(reason)
+	return strings.TrimPrefix(detail+"; "+reasonBegins, "; ") + gateway.CleanLine(reason)
 }

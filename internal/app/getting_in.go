@@ -14,8 +14,8 @@ import (
 func (a *App) newAccessRequests(c *config.Config, s *services) (*accessrequest.Requests, error) {
 	return accessrequest.New(accessrequest.Config{
 		URL: c.URL, Store: a.store, Sessions: s.sessions, Access: s.policy, Apps: appsByID(c.Apps), Site: s.site,
-		Notify: a.notify, Address: route.Address, RequestID: route.RequestID, Logger: a.options.Logger,
-		Now: a.options.Now,
+		Notify: a.notify, Named: a.notices.notifier.Named, Address: route.Address, RequestID: route.RequestID,
+		Logger: a.options.Logger, Now: a.options.Now,
 	})
 }
 

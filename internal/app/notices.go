@@ -35,6 +35,7 @@ func newNotices(o Options, store gateway.Store, limits *limit.Limiter) (*notices
 	n.notifier, err = notify.New(notify.Config{
 		Store:   store,
 		Waiting: func(ctx context.Context) (int, error) { return store.CountWaiting(ctx, maxWaitingCounted) },
+		User:    store.User,
 		Wake:    func(at time.Time) { n.worker.Wake(gateway.DeliverNotification, at) },
 		Problem: func(target, code, detail string) {
 			n.statistics.Problem(gateway.Problem{Source: "notify:" + target, Code: code, Detail: detail})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // eventsCmd is "weigate events".
@@ -94,8 +95,14 @@ func printEvents(s *invocation, events []gateway.Event) error {
 	return printList(s, false, events, "No events.", head, nil,
 		func(e gateway.Event) string {
 			return cells(s.formatInstant(e.At), e.Kind, e.Outcome, e.UserID, e.Actor, e.App, e.Method,
-				describeAddress(e.Address), e.Detail)
+				describeAddress(e.Address), s.formatDetail(e.Detail))
 		})
+}
+
+// formatDetail returns the detail of an event in the language of the terminal, with times in the zone of
+// the operator. --json and --csv print the detail as stored.
+func (s *invocation) formatDetail(detail string) string {
+	return administration.DescribeDetail(lang.FromEnvironment(s.getenv), detail, s.formatInstant)
 }
 
 func describeAddress(masked string) string {

@@ -96,7 +96,7 @@ func (c *keyRotateCmd) Run(s *invocation) error {
 			return err
 		}
 		event := gateway.Event{
-			At: time.Now(), Kind: eventKeyRotated, Outcome: "ok", Detail: alg + " by the command weigate key",
+			At: time.Now(), Kind: eventKeyRotated, Outcome: "ok", Detail: "algorithm " + alg,
 		}
 		if err := store.AppendEvents(s.ctx, event); err != nil {
 			return fmt.Errorf("%s key created, but event not recorded: %w", alg, err)

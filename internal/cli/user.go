@@ -181,7 +181,7 @@ func (s *invocation) showDetails(d administration.Details, line func(name, forma
 		if e.Actor != "" {
 			by = " by " + e.Actor
 		}
-		line("event", "%s  %s %s %s%s %s", s.formatInstant(e.At), e.Kind, e.App, e.Outcome, by, e.Detail)
+		line("event", "%s  %s %s %s%s %s", s.formatInstant(e.At), e.Kind, e.App, e.Outcome, by, s.formatDetail(e.Detail))
 	}
 }
 

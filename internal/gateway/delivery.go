@@ -97,6 +97,10 @@ type Deliveries interface {
 	// the same transaction. ErrNotFound when there is no failed delivery with this id.
 	RetryDelivery(ctx context.Context, id int64, now time.Time, e Event) error
 
+	// HastenDeliveries makes the waiting deliveries of a kind about a user due at now, if they have not
+	// been tried yet and are due later, and returns their number.
+	HastenDeliveries(ctx context.Context, kind DeliveryKind, userID string, now time.Time) (int, error)
+
 	// Deliveries returns deliveries, newest first. A sweep deletes them 30 days after CreatedAt.
 	Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, error)
 
@@ -130,4 +134,8 @@ type Notice struct {
 	App    string // name of the app; "" = none
 	Source string // Problem.Source
 	Code   string // Problem.Code
+
+	// NameFollows is set if a page asks the user for a name now. The notice then waits for the name, for
+	// a limited time.
+	NameFollows bool
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -98,7 +99,7 @@ func (p *Plan) updateIdentity(s SignIn, identities []Identity) {
 	}
 	if p.Identity.UnionID != "" || otherUnionID(s, identities) {
 		p.addEvent(EventUnionIDChanged, "refused",
-			"WeChat sent another unionid than before; the first one is kept, and nothing is joined")
+			"another unionid; first unionid kept; not joined")
 		return
 	}
 	p.Identity.UnionID = s.UnionID
@@ -122,15 +123,15 @@ func (p *Plan) joinByUnionID(s SignIn, byOpenID *Candidate, byUnionID []Candidat
 		switch {
 		case differentOpenIDs(identities, other.Identities):
 			p.addEvent(EventJoinConflict, "refused",
-				"user "+other.User.ID+" has the same unionid, but another openid of the same appid; not joined")
+				"user "+other.User.ID+"; same unionid; another openid of the same appid; not joined")
 			continue
 		case otherUnionID(s, identities) || otherUnionID(s, other.Identities):
 			p.addEvent(EventUnionIDChanged, "refused",
-				"user "+other.User.ID+" has this unionid and another one; not joined")
+				"user "+other.User.ID+"; same unionid; another unionid; not joined")
 			continue
 		case p.User.ID == "":
 			p.User = other.User
-			p.addEvent(EventIdentityAdded, "", "first sign-in at this connector, with the same unionid")
+			p.addEvent(EventIdentityAdded, "", "first sign-in at this connector; same unionid")
 		default:
 			p.joinUser(other.User)
 		}
@@ -145,17 +146,17 @@ func (p *Plan) joinUser(other User) {
 		older, younger = younger, older
 	}
 	p.User, p.Joined = Merge(older, younger), append(p.Joined, younger.ID)
-	p.addEvent(EventUsersJoined, "", "user "+younger.ID+" has the same unionid and was joined into "+older.ID)
+	p.addEvent(EventUsersJoined, "", "user "+younger.ID+"; joined into "+older.ID+"; same unionid")
 	if younger.Admin && !older.Admin {
-		p.addEvent(EventUsersJoined, "refused", "user "+younger.ID+" was an administrator; that is not transferred")
+		p.addEvent(EventUsersJoined, "refused", "user "+younger.ID+"; administrator rights not transferred")
 	}
 	if groups := without(younger.Groups, older.Groups); len(groups) > 0 {
 		p.addEvent(EventUsersJoined, "refused",
-			fmt.Sprintf("user %s was in groups %q; they are not transferred", younger.ID, groups))
+			"user "+younger.ID+"; groups not transferred: "+strings.Join(groups, ", "))
 	}
 	if older.OldID != "" && younger.OldID != "" && older.OldID != younger.OldID {
 		p.addEvent(EventJoinConflict, "kept",
-			fmt.Sprintf("both had an imported id; %q stays, %q is dropped", older.OldID, younger.OldID))
+			fmt.Sprintf("imported id kept: %q; imported id dropped: %q", older.OldID, younger.OldID))
 	}
 }
 
@@ -253,8 +254,7 @@ func JoinPins(s SignIn, older, younger []Pin) (moved, dropped []Pin, events []Ev
 		dropped = append(dropped, lost)
 		events = append(events, Event{
 			At: s.At, Kind: EventSubjectDropped, UserID: own.UserID, App: p.App, Connector: s.Connector, Outcome: "ok",
-			Detail: "users " + own.UserID + " and " + p.UserID +
-				" each had a subject in the app; the older one stays, not that of " + lost.UserID,
+			Detail: "subject dropped of user " + lost.UserID,
 		})
 	}
 	return moved, dropped, events

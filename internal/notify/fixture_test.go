@@ -32,7 +32,8 @@ type fixture struct {
 	mu    sync.Mutex
 	clock time.Time
 	rows  []gateway.Delivery
-	err   error // of AddDeliveries
+	err   error             // of AddDeliveries
+	names map[string]string // of users, by id
 }
 
 type unused = gateway.Deliveries
@@ -53,12 +54,31 @@ func (d deliveries) AddDeliveries(_ context.Context, all ...gateway.Delivery) er
 	return nil
 }
 
+func (d deliveries) HastenDeliveries(_ context.Context, _ gateway.DeliveryKind, user string, now time.Time) (n int,
+	err error) {
+	d.f.mu.Lock()
+	defer d.f.mu.Unlock()
+	for i := range d.f.rows {
+		if d.f.rows[i].UserID == user && d.f.rows[i].NextAt.After(now) {
+			d.f.rows[i].NextAt = now
+			n++
+		}
+	}
+	return n, nil
+}
+
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{t: t, log: &bytes.Buffer{}, clock: time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)}
 	n, err := notify.New(notify.Config{
 		Store: deliveries{f: f}, Now: f.now, Logger: slog.New(slog.NewTextHandler(f.log, nil)),
-		Limits:  limit.NewLimiter(nil),
+		Limits: limit.NewLimiter(nil),
+		User: func(_ context.Context, id string) (gateway.User, error) {
+			if name := f.names[id]; name != "" {
+				return gateway.User{ID: id, RealName: name}, nil
+			}
+			return gateway.User{}, gateway.ErrNotFound
+		},
 		Waiting: func(context.Context) (int, error) { return 12, nil },
 		Problem: func(target, code, detail string) { f.problems = append(f.problems, target+" "+code+" "+detail) },
 	})

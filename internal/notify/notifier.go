@@ -23,12 +23,13 @@ const noticeTest gateway.NoticeKind = "test"
 // Config is the configuration of a [Notifier]. Store is required.
 type Config struct {
 	Store   gateway.Deliveries
-	Waiting func(context.Context) (int, error) // number of users who wait; nil = not shown
-	Wake    func(time.Time)                    // called after notices were stored, with the time to send them
-	Problem func(target, code, detail string)  // called when messages to a receiver fail for some minutes
-	Limits  *limit.Limiter                     // nil = no limits
-	Now     func() time.Time                   // nil = time.Now
-	Logger  *slog.Logger                       // nil discards
+	Waiting func(context.Context) (int, error)                         // number of users who wait; nil = not shown
+	User    func(ctx context.Context, id string) (gateway.User, error) // reads a user; nil = as in the notice
+	Wake    func(time.Time)                                            // called after notices were stored, with the time to send them
+	Problem func(target, code, detail string)                          // called when messages to a receiver fail for some minutes
+	Limits  *limit.Limiter                                             // nil = no limits
+	Now     func() time.Time                                           // nil = time.Now
+	Logger  *slog.Logger                                               // nil discards
 }
 
 // Settings are what a reload of the configuration changes.
@@ -75,6 +76,7 @@ type Notifier struct {
 type queued struct {
 	notice gateway.Notice
 	target string // name of the only receiver; "" = all that want the kind
+	named  string // id of a user whose name is known now; "" = this is a notice
 }
 
 // receiverState is what this process remembers of a receiver.
@@ -138,6 +140,11 @@ func (n *Notifier) Notify(ctx context.Context, notice gateway.Notice) {
 	n.enqueue(ctx, queued{notice: notice})
 }
 
+// Named sends the notices that wait for the name of a user. It returns at once.
+func (n *Notifier) Named(ctx context.Context, userID string) {
+	n.enqueue(ctx, queued{named: userID})
+}
+
 // Test stores a test message for a receiver. gateway.ErrNotFound when there is no such receiver.
 func (n *Notifier) Test(ctx context.Context, name string) error {
 	if _, found := n.receiver(name); !found {
@@ -189,20 +196,29 @@ const (
 func (n *Notifier) Run(ctx context.Context) {
 	for {
 		var batch []gateway.Delivery
+		var named []string
+		take := func(q queued) {
+			if q.named != "" {
+				named = append(named, q.named)
+				return
+			}
+			batch = n.deliveries(q, batch)
+		}
 		select {
 		case q := <-n.queue:
-			batch = n.deliveries(q, batch)
+			take(q)
 		case <-ctx.Done():
 		}
-		for more := true; more && len(batch) < 100; { // one transaction writes the notices in memory
+		for more := true; more && len(batch)+len(named) < 100; { // one transaction writes the notices in memory
 			select {
 			case q := <-n.queue:
-				batch = n.deliveries(q, batch)
+				take(q)
 			default:
 				more = false
 			}
 		}
 		n.write(ctx, batch)
+		n.hasten(ctx, named)
 		if ctx.Err() != nil && len(n.queue) == 0 {
 			return
 		}
@@ -230,6 +246,23 @@ func (n *Notifier) write(ctx context.Context, batch []gateway.Delivery) {
 	}
 }
 
+// hasten makes the notices about users due now. A failure is only logged: the notices are sent after
+// nameWait then.
+func (n *Notifier) hasten(ctx context.Context, userIDs []string) {
+	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	for _, id := range userIDs {
+		now := n.cfg.Now()
+		count, err := n.cfg.Store.HastenDeliveries(writing, gateway.DeliverNotification, id, now)
+		if err != nil {
+			n.cfg.Logger.WarnContext(ctx, "notices not hastened", "error", err)
+		}
+		if count > 0 {
+			n.cfg.Wake(now)
+		}
+	}
+}
+
 // deliveries appends a delivery of a notice for each receiver that wants it.
 func (n *Notifier) deliveries(q queued, batch []gateway.Delivery) []gateway.Delivery {
 	now := n.cfg.Now()
@@ -249,13 +282,20 @@ func (n *Notifier) deliveries(q queued, batch []gateway.Delivery) []gateway.Deli
 			!n.cfg.Limits.Allow(now, limit.Bucket{Rate: limit.NoticesPerReceiver, Key: r.Name}) {
 			continue
 		}
+		next := now.Add(nameWait)
+		if !q.notice.NameFollows {
+			next = n.due(r, p.Kind, now)
+		}
 		batch = append(batch, gateway.Delivery{
 			Kind: gateway.DeliverNotification, Target: r.Name, UserID: p.UserID, Payload: text,
-			State: gateway.DeliveryWaiting, CreatedAt: now, NextAt: n.due(r, p.Kind, now),
+			State: gateway.DeliveryWaiting, CreatedAt: now, NextAt: next,
 		})
 	}
 	return batch
 }
+
+// nameWait is how long a notice waits for the name of its user.
+const nameWait = time.Minute
 
 const (
 	firstPause = 5 * time.Second // before the first message, so that it has all notices of these seconds

@@ -60,6 +60,37 @@ func TestNoticesOfAMinuteAreOneMessage(t *testing.T) {
 	}
 }
 
+// TestNoticeWaitsForTheName: the page of a user who waits asks for a name. A message at once would say
+// that a user without a name waits.
+func TestNoticeWaitsForTheName(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	r := newRobot(t, notify.Slack, f.now)
+	f.set(f.receiver(r))
+	asked := func(id string) gateway.Notice {
+		return gateway.Notice{Kind: gateway.NoticeWaiting, UserID: id, App: "Wiki", NameFollows: true}
+	}
+	f.notify(asked("u1"), asked("u2"))
+	f.advance(59 * time.Second)
+	f.send()
+	if got := r.accepted(); len(got) != 0 {
+		t.Fatalf("sent before the names: %q", got)
+	}
+	f.names = map[string]string{"u1": "Zhang San", "u2": "Li Si"}
+	f.n.Named(t.Context(), "u1")
+	f.store()
+	f.send()
+	if got := r.accepted(); len(got) != 1 || !strings.Contains(got[0], "Zhang San") || strings.Contains(got[0], "Li Si") {
+		t.Fatalf("after the name: %q", got)
+	}
+	f.advance(time.Second) // one minute: not longer, even without Named
+	f.advance(time.Minute) // of the receiver
+	f.send()
+	if got := r.accepted(); len(got) != 2 || !strings.Contains(got[1], "Li Si") {
+		t.Errorf("after a minute: %q", got)
+	}
+}
+
 // TestLongNamesAreCutByBytes: WeCom counts bytes, rejects a longer message, and delivers nothing
 // (dromara/domain-admin#82, #152, feiyu563/PrometheusAlert#155). The robot of the test has the same
 // rule. The message is cut between characters, and its last lines have the number of the others.

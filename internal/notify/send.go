@@ -23,6 +23,7 @@ func (n *Notifier) send(ctx context.Context, together []gateway.Delivery) error 
 	if err != nil {
 		return err
 	}
+	n.name(ctx, notices)
 	isTest := len(notices) == 1 && notices[0].Kind == noticeTest
 	if err := n.maySend(r, isTest); err != nil {
 		return err
@@ -63,6 +64,22 @@ func decode(together []gateway.Delivery) (notices []payload, err error) {
 		notices = append(notices, p)
 	}
 	return notices, nil
+}
+
+// name sets the names of users who wait: they may have given them after the notices were stored.
+func (n *Notifier) name(ctx context.Context, notices []payload) {
+	if n.cfg.User == nil {
+		return
+	}
+	for i := range notices {
+		p := &notices[i]
+		if p.Kind != gateway.NoticeWaiting || p.UserID == "" {
+			continue
+		}
+		if user, err := n.cfg.User(ctx, p.UserID); err == nil && user.DisplayName() != "" {
+			p.User = shortName(user.DisplayName())
+		}
+	}
 }
 
 // maySend returns an error if no message may be sent to a receiver now.

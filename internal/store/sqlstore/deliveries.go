@@ -112,6 +112,20 @@ func (b Base) RetryDelivery(ctx context.Context, id int64, now time.Time, e gate
 	})
 }
 
+// HastenDeliveries implements gateway.Deliveries. A user has few deliveries: the query uses their index,
+// and no other.
+func (b Base) HastenDeliveries(ctx context.Context, kind gateway.DeliveryKind, userID string, now time.Time) (
+	n int, err error) {
+	err = b.db.Do(ctx, "hasten_deliveries", func(c Conn) error {
+		count, err := c.Exec(`UPDATE deliveries SET next_at = $3
+			WHERE user_id = $1 AND user_id <> '' AND kind || '' = $2 AND state || '' = 'waiting' AND attempts = 0
+				AND next_at > $3`, indexed(userID), string(kind), Micros(now))
+		n = int(count)
+		return err
+	})
+	return n, err
+}
+
 // Deliveries implements gateway.Deliveries. As in Events, one of the filters uses its index.
 func (b Base) Deliveries(ctx context.Context, q gateway.DeliveryQuery) (all []gateway.Delivery, err error) {
 	var where conditions

@@ -88,7 +88,7 @@ func (b Base) redeemApproval(q Querier, i gateway.Invitation, before gateway.Use
 		At: r.Now, By: i.CreatedBy})
 	does = "approved for " + cmp.Or(strings.Join(i.Apps, ", "), "all apps")
 	if len(i.Groups) > 0 {
-		does += ", groups " + strings.Join(i.Groups, ", ")
+		does += "; groups " + strings.Join(i.Groups, ", ")
 	}
 	return user, does, err
 }
@@ -137,7 +137,7 @@ func (b Base) redeemMove(q Querier, i gateway.Invitation, from gateway.User, r g
 	if err != nil {
 		return user, "", err
 	}
-	return user, "moved to another WeChat account; user " + from.ID + " was joined into this one", appendEvents(q, events)
+	return user, "moved to another WeChat account; joined user " + from.ID, appendEvents(q, events)
 }
 
 // redeemWithoutWeChat uses an InviteAdmin link in a browser in which nobody signed in at WeChat. Each
@@ -150,13 +150,13 @@ func (b Base) redeemWithoutWeChat(q Querier, i gateway.Invitation, r gateway.Inv
 	if err := checkUsable(q, i, r.Now); err != nil {
 		return user, err
 	}
-	does := "signed in without WeChat as the user of the link"
+	does := "signed in without WeChat"
 	if i.UserID == "" {
 		user = gateway.User{ID: gateway.NewID(), Status: gateway.Active, Admin: true, CreatedAt: r.Now, UpdatedAt: r.Now}
 		if _, err := q.Exec(putUser, userArgs(user)...); err != nil {
 			return user, err
 		}
-		does = "signed in without WeChat as a new administrator"
+		does = "signed in without WeChat; new administrator"
 	} else if user, err = lockUser(q, i.UserID, b.dialect.ForUpdate); err != nil {
 		return user, err
 	}
@@ -200,7 +200,7 @@ func countUse(q Querier, i gateway.Invitation, userID, does string, r gateway.In
 	}
 	e := r.Event
 	e.UserID, e.At = userID, r.Now
-	e.Detail = strings.Join(slices.DeleteFunc([]string{e.Detail, does, "invitation " + i.ID + " of " + i.CreatedBy},
+	e.Detail = strings.Join(slices.DeleteFunc([]string{e.Detail, does, "invitation " + i.ID, "created by " + i.CreatedBy},
 		func(s string) bool { return s == "" }), "; ")
 	return appendEvents(q, []gateway.Event{e})
 }

@@ -186,6 +186,34 @@ var deliveryCases = []testCase{
 		},
 	},
 	{
+		name:   "a delivery that waits is made due, unless it was tried",
+		reason: "administrators would read of a user who waits before the user has given a name, or a minute late",
+		run: func(t *testing.T, f *fixture) {
+			add := func(kind gateway.DeliveryKind, user string, at time.Time) {
+				wantNoError(t, f.store.AddDeliveries(t.Context(), gateway.Delivery{Kind: kind, Target: "bot", UserID: user,
+					CreatedAt: noon, NextAt: at}))
+			}
+			add(gateway.DeliverNotification, "u1", after(-time.Second))
+			claimed, err := f.store.ClaimDeliveries(t.Context(), gateway.DeliverNotification, noon, time.Hour, 9)
+			wantNoError(t, err)
+			wantEqual(t, "tried", len(claimed), 1)
+			add(gateway.DeliverNotification, "u1", after(time.Minute))
+			add(gateway.DeliverNotification, "u2", after(time.Minute))
+			add(gateway.DeliverNotification, "", after(time.Minute))
+			add(gateway.DeliverLogout, "u1", after(time.Minute))
+			for user, want := range map[string]int{"u1": 1, "": 0, "u3": 0} {
+				n, err := f.store.HastenDeliveries(t.Context(), gateway.DeliverNotification, user, noon)
+				wantNoError(t, err)
+				wantEqual(t, "hastened of "+user, n, want)
+			}
+			claimed, err = f.store.ClaimDeliveries(t.Context(), gateway.DeliverNotification, noon, time.Hour, 9)
+			wantNoError(t, err)
+			if len(claimed) != 1 || claimed[0].UserID != "u1" {
+				t.Fatalf("due: %+v", claimed)
+			}
+		},
+	},
+	{
 		name:   "counts of several processes add up, and problems keep their latest occurrence",
 		reason: "the pictures of the administrators would be wrong",
 		run: func(t *testing.T, f *fixture) {

@@ -170,7 +170,7 @@ var invitationCases = []testCase{
 			wantNoError(t, err)
 			wantEqual(t, "all apps", got.Status, gateway.Active)
 			e := f.listEvents(gateway.EventQuery{Kind: "invitation_used"})[0]
-			if e.UserID != u.ID || e.At != noon || e.Detail != "approved for all apps; invitation all of command" {
+			if e.UserID != u.ID || e.At != noon || e.Detail != "approved for all apps; invitation all; created by command" {
 				t.Fatalf("event %+v", e)
 			}
 			joined := f.recordSignIn(mainConnector.signIn(noon, "o1", "u9"))
