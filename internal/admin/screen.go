@@ -77,6 +77,27 @@ func (s *screen) Called(u gateway.User) string {
 	return u.Nickname
 }
 
+// Status returns the words for the status of a user. A user who is approved for some apps is not said to
+// wait.
+func (s *screen) Status(u gateway.User) (string, error) {
+	switch n := len(u.AllowedApps); {
+	case u.Status != gateway.Pending || n == 0:
+		return s.texts.Text("status." + string(u.Status))
+	case n == 1:
+		return s.texts.Text("status.one_app")
+	default:
+		return s.texts.Text("status.some_apps", "n", n)
+	}
+}
+
+// StatusTone returns the color of Status.
+func (s *screen) StatusTone(u gateway.User) web.Tone {
+	if u.Status == gateway.Pending && len(u.AllowedApps) > 0 {
+		return web.Good
+	}
+	return s.Tone(string(u.Status))
+}
+
 // NameOfApp returns the name of an app, or the id of an app that is not configured now.
 func (s *screen) NameOfApp(id string) string { return web.Shown(s.app(id), 60) }
 

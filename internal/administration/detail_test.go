@@ -33,9 +33,9 @@ func TestDetailFacts(t *testing.T) {
 		{
 			"approved for all apps; invitation abc; created by command",
 			"Approved for: all apps; Invitation: abc; Created by: command line",
-			"审批通过的应用：全部；邀请：abc；创建者：命令行",
+			"已批准的应用：全部；邀请：abc；创建者：命令行",
 		},
-		{"first sign-in; status pending", "First sign-in; Status: waiting for approval", "首次登录；状态：待审批"},
+		{"first sign-in; status pending", "First sign-in; Status: waiting for approval", "首次登录；状态：待批准"},
 		{"Firefox, Linux", "Firefox, Linux", "Firefox, Linux"}, // an item without a text stays
 		{"until then", "Expires: then", "有效期至：then"},
 	} {

@@ -80,7 +80,8 @@ func TestExportsOfHostileNames(t *testing.T) {
 	if bytes.Count(lines.Bytes(), []byte("\n")) != 1 || !strings.Contains(lines.String(), `"groups":[]`) {
 		t.Errorf("JSON lines %s", lines.String())
 	}
-	if e := f.events(administration.EventExported); len(e) != 2 || e[0].Actor != by.ID || e[0].Detail != "exported users; format jsonl" {
+	if e := f.events(administration.EventExported); len(e) != 2 || e[0].Actor != by.ID ||
+		e[0].Detail != "exported users; format jsonl" {
 		t.Errorf("events %+v", e)
 	}
 }

@@ -47,12 +47,9 @@ type Options struct {
 	Now       func() time.Time  // nil = time.Now
 	Transport http.RoundTripper // for calls to WeChat; nil = the default, which honours HTTPS_PROXY
 
-	// Notify is called for each notice to administrators about users, beside the receivers of the
-	// configuration; nil = not called.
-	Notify func(context.Context, gateway.Notice)
-
 	ticketLimits gateway.TicketLimits // zero = those of package limit; a test lowers them
 	deliveryPoll time.Duration        // zero = the default of package delivery; a test lowers it
+	onNotice     func(gateway.Notice) // called for each notice about a user; nil = not called; tests set it
 }
 
 // App is the gateway, ready to serve. It is safe for concurrent use.

@@ -13,6 +13,9 @@ func (o *Options) SetTicketLimits(l gateway.TicketLimits) { o.ticketLimits = l }
 // SetDeliveryPoll sets how often the store is asked for deliveries.
 func (o *Options) SetDeliveryPoll(d time.Duration) { o.deliveryPoll = d }
 
+// SetOnNotice sets what is called for each notice about a user, beside the receivers.
+func (o *Options) SetOnNotice(f func(gateway.Notice)) { o.onNotice = f }
+
 // Routes returns the patterns of all routes.
 func (a *App) Routes() ([]string, error) {
 	u, err := url.Parse(a.options.Config.URL)

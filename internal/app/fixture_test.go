@@ -74,12 +74,12 @@ func newFixture(t *testing.T, options ...option) *gatewayFixture {
 		Apps: []config.App{w.client("sample", gateway.AccessSignedIn), w.client("second", gateway.AccessSignedIn),
 			w.client("closed", gateway.AccessApproved)},
 	}
-	w.options = app.Options{Sealer: sqlitetest.Sealer(), Logger: leaktest.Logger(t), Now: w.clock.Now,
-		Notify: func(_ context.Context, n gateway.Notice) {
-			if w.notify != nil {
-				w.notify(n)
-			}
-		}}
+	w.options = app.Options{Sealer: sqlitetest.Sealer(), Logger: leaktest.Logger(t), Now: w.clock.Now}
+	w.options.SetOnNotice(func(n gateway.Notice) {
+		if w.notify != nil {
+			w.notify(n)
+		}
+	})
 	for _, o := range options {
 		o(w)
 	}

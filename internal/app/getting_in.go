@@ -31,7 +31,7 @@ func (a *App) newInvitations(c *config.Config, s *services) (*invitation.Handler
 // notify notifies administrators.
 func (a *App) notify(ctx context.Context, n gateway.Notice) {
 	a.notices.notifier.Notify(ctx, n)
-	if a.options.Notify != nil {
-		a.options.Notify(ctx, n)
+	if a.options.onNotice != nil {
+		a.options.onNotice(n)
 	}
 }

@@ -47,7 +47,7 @@ func (c *healthCmd) Run(s *invocation) error {
 	for _, method := range h.Methods {
 		rows = append(rows, signInRow(method, byMethod[method]))
 	}
-	s.out.printf("Since %s:\n", s.formatTime(h.From))
+	s.out.printf("Since %s, as of %s. Counts are up to 10 seconds behind.\n", s.formatTime(h.From), s.formatInstant(h.To))
 	if err := s.out.printTable("SIGN-INS | BEGUN | FINISHED | FAILED", rows); err != nil {
 		return err
 	}

@@ -176,6 +176,7 @@ func (w *window) administrationForms(g *administered, c crowd) {
 	w.see("admin-users-left")
 	// Another administrator has changed the user meanwhile.
 	w.visit(g.gateway + "/admin/users/" + c.staff.ID)
+	w.do("opening the form", chromedp.Click(chromedp.CSS("#edit>summary")))
 	w.do("typing", chromedp.SetValue(chromedp.CSS("#real_name"), "Wang Xiaoming"))
 	g.change(c.staff.ID, func(u *gateway.User) { u.Note = "Warehouse, since " + w.look.lang })
 	w.presses(`form[action$="/edit"] button.button`, http.StatusConflict)

@@ -124,7 +124,7 @@ func (c *company) firstAdministrator(l look) *window {
 	if at := w.at(); at != c.gateway+"/admin" {
 		c.t.Errorf("the first administrator is at %s", at)
 	}
-	w.says("Nobody waits", "没有待审批的用户")
+	w.says("Nobody waits", "没有待批准的用户")
 	return w
 }
 
@@ -152,7 +152,7 @@ func (w *window) approves(name string) {
 	w.visit(w.site.gateway + "/admin/waiting")
 	w.says(name, name)
 	w.press(`button[name=one][value^="approve_all "]`)
-	w.says("Nobody waits", "没有待审批的用户")
+	w.says("Nobody waits", "没有待批准的用户")
 }
 
 // usesApps opens the user's own page, and from there the app and the site.
@@ -173,6 +173,7 @@ func (w *window) blocks(c *company, person *window, name, reason string) {
 	subject := person.subject(c)
 	w.visit(c.gateway + "/admin/users?q=" + strings.ReplaceAll(name, " ", "+"))
 	w.press(`th a[href*="/admin/users/"]`)
+	w.do("opening the form", chromedp.Click(chromedp.CSS("#reason>summary")))
 	w.do("typing the reason", chromedp.SendKeys(chromedp.CSS("#block-reason"), reason))
 	w.press(`form[action$="/block"] button`)
 	blocked := time.Now()

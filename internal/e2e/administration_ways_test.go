@@ -69,10 +69,12 @@ func (w *window) administers(g *administered, h hands) {
 	stored(func(u gateway.User) bool { return u.Status == gateway.Active }, "approved")
 
 	w.visit(g.gateway + "/admin/users/" + u.ID)
+	w.do("opening the form", h.press("#edit>summary"))
 	types("#real_name", "Li Na")
 	types("#groups", "staff")
 	press(`form[action$="/edit"] button.button`)
 	stored(func(u gateway.User) bool { return u.RealName == "Li Na" && len(u.Groups) == 1 }, "edited")
+	w.do("opening the form", h.press("#reason>summary"))
 	types("#block-reason", "left")
 	press(`form[action$="/block"] button`)
 	stored(func(u gateway.User) bool { return u.Status == gateway.Blocked }, "blocked")

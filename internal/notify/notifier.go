@@ -23,14 +23,17 @@ const noticeTest gateway.NoticeKind = "test"
 // Config is the configuration of a [Notifier]. Store is required.
 type Config struct {
 	Store   gateway.Deliveries
-	Waiting func(context.Context) (int, error)                         // number of users who wait; nil = not shown
-	User    func(ctx context.Context, id string) (gateway.User, error) // reads a user; nil = as in the notice
-	Wake    func(time.Time)                                            // called after notices were stored, with the time to send them
-	Problem func(target, code, detail string)                          // called when messages to a receiver fail for some minutes
-	Limits  *limit.Limiter                                             // nil = no limits
-	Now     func() time.Time                                           // nil = time.Now
-	Logger  *slog.Logger                                               // nil discards
+	Waiting func(context.Context) (int, error) // number of users who wait; nil = not shown
+	User    ReadUser                           // for names given after the notice; nil = not read
+	Wake    func(time.Time)                    // called after notices were stored, with the time to send them
+	Problem func(target, code, detail string)  // called when messages to a receiver fail for some minutes
+	Limits  *limit.Limiter                     // nil = no limits
+	Now     func() time.Time                   // nil = time.Now
+	Logger  *slog.Logger                       // nil discards
 }
+
+// ReadUser is gateway.Users.User.
+type ReadUser func(ctx context.Context, id string) (gateway.User, error)
 
 // Settings are what a reload of the configuration changes.
 type Settings struct {

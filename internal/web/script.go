@@ -83,7 +83,7 @@ func (s *Site) scripts(p Page) ([]template.JS, string) {
 		return []template.JS{s.pageScript, s.scanScript}, s.policies.scan
 	case p.State != "":
 		return []template.JS{s.pageScript, s.waitScript}, s.policies.wait
-	case p.Copy != "" || p.UserID != nil:
+	case p.Copy != "" || p.UserID != nil || p.Invitation != nil && !p.Invitation.Expires.IsZero():
 		return []template.JS{s.pageScript}, s.policies.page
 	}
 	return nil, s.policies.plain
