@@ -24,6 +24,7 @@ import (
 // method Run of the chosen command.
 type commands struct {
 	Help       helpFlag      `short:"h" help:"Show help for a command."`
+	Init       initCmd       `cmd:"" help:"Write a configuration: asks for address, appid, AppSecret and who may sign in."`
 	Demo       demoCmd       `cmd:"" help:"Try Weigate on this machine: a simulated WeChat, the gateway and sample apps."`
 	Serve      serveCmd      `cmd:"" help:"Run the gateway: WeChat login for every app."`
 	Sim        simCmd        `cmd:"" help:"Run a simulated WeChat, to develop and test your own app."`
@@ -49,18 +50,19 @@ const description = "WeChat login for every app: a gateway, a library, and a sim
 // invocation is one run of the program. Kong passes it to the method Run of the command.
 type invocation struct {
 	ctx    context.Context
+	in     io.Reader
 	out    printer
 	getenv func(string) string
 	zone   *time.Location // of printed times: site.time_zone, once the configuration was read
 }
 
 // Run runs the command in args until it ends or ctx is done. An error has already been printed to
-// stderr when Run returns it. A server that stops because ctx is done is not an error. Commands do
-// not read stdin.
+// stderr when Run returns it. A server that stops because ctx is done is not an error. Only "weigate
+// init" reads stdin.
 func Run(
 	ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string,
 ) error {
-	s := &invocation{ctx: ctx, out: printer{out: stdout, err: stderr}, getenv: getenv, zone: time.Local}
+	s := &invocation{ctx: ctx, in: stdin, out: printer{out: stdout, err: stderr}, getenv: getenv, zone: time.Local}
 	err := s.run(args)
 	var problems config.Problems
 	switch {
@@ -87,6 +89,7 @@ func (s *invocation) run(args []string) error {
 		kong.Writers(s.out.out, s.out.err),
 		kong.NoDefaultHelp(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.Vars{"config": defaultConfig(s.getenv), "folder": defaultFolder()},
 		kong.Bind(s),
 	)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/weigate/weigate/internal/app"
@@ -21,7 +23,35 @@ const openTimeout = time.Minute
 
 // configFlag is the flag --config, which all commands of the gateway have.
 type configFlag struct {
-	Config string `short:"c" default:"weigate.yaml" type:"path" placeholder:"FILE" help:"Configuration (${default})."`
+	Config string `short:"c" default:"${config}" type:"path" placeholder:"FILE" help:"Configuration (${default})."`
+}
+
+// defaultConfig returns the configuration file of commands without --config: that of WEIGATE_CONFIG,
+// else the one in the working directory, else that of the Debian package if it exists.
+func defaultConfig(getenv func(string) string) string {
+	if name := getenv("WEIGATE_CONFIG"); name != "" {
+		return name
+	}
+	system := filepath.Join(systemFolder, configName)
+	if exists(configName) || !exists(system) {
+		return configName
+	}
+	return system
+}
+
+// defaultFolder returns where "weigate init" writes: the folder of the Debian package if the process may
+// write there, else the working directory.
+func defaultFolder() string {
+	if os.Geteuid() == 0 && exists(systemFolder) {
+		return systemFolder
+	}
+	return "."
+}
+
+// exists reports whether there is a file or folder, or one that this user may not see.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // load reads the configuration and prints its warnings.
@@ -40,7 +70,7 @@ func (c configFlag) load(s *invocation) (*config.Config, error) {
 func (c configFlag) read(s *invocation) (*config.Config, error) {
 	conf, err := config.Load(c.Config, s.getenv)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, markConfiguration(withHint(err, "copy weigate.example.yaml, or name another file with -c"))
+		return nil, markConfiguration(withHint(err, "weigate init writes one; or name another file with -c"))
 	}
 	if err != nil {
 		return nil, markConfiguration(permissionHint(err))

@@ -22,6 +22,9 @@ func (p printer) printf(format string, args ...any) {
 	fmt.Fprintf(p.out, format+"\n", args...)
 }
 
+// prompt prints a question without a line break. It is shown even if the output goes to a file.
+func (p printer) prompt(text string) { fmt.Fprint(p.err, text) }
+
 func (p printer) warnf(format string, args ...any) {
 	if p.log != nil {
 		p.log.Warn("start-up warning", "warning", oneLine(fmt.Sprintf(format, args...)))

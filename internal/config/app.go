@@ -45,8 +45,7 @@ func appKeys() []key[App] {
 		{name: "origins", kinds: oidc, noEnv: true, read: readOrigins},
 		{name: "access", noEnv: true, read: readAccess,
 			// "" stands for access itself, whose value may also be a single word.
-			below:    append([]string{""}, prefixed(".", paths(accessKeys()))...),
-			required: "who may use the app: signed_in, approved, or lists such as {groups: [staff]}"},
+			below: append([]string{""}, prefixed(".", paths(accessKeys()))...)},
 		{name: "methods", noEnv: true, read: readMethods},
 		{name: "ask_profile",
 			read: func(_ *section, v value, a *App) { a.AskProfile = v.boolean() }},
@@ -198,19 +197,42 @@ func (s *section) hasSecret() bool {
 	return s.fromEnvOrFile("secret").present() || s.fromEnvOrFile("secret_file").present()
 }
 
+// readAccess reads who may use an app. Without the key, the key access at the top decides.
 func readAccess(s *section, v value, a *App) {
-	if v.node.Kind == yaml.ScalarNode {
-		rule := v.choice("", string(gateway.AccessSignedIn), string(gateway.AccessApproved))
-		a.Access = gateway.AccessRule{Rule: gateway.Access(rule)}
-		return
+	inherited := s.reader.conf.Access
+	switch {
+	case v.present() && !v.isEmptyList():
+		a.Access = v.accessRule()
+	case inherited.Rule != "" && !v.present(): // an empty list inherits nothing
+		a.Access = inherited
+	case !s.reader.faultyAccess:
+		v.reject("missing: who may use the app: signed_in, approved, or lists such as {groups: [staff]}")
 	}
-	problemsBefore := len(s.reader.problems)
-	a.Access = gateway.AccessRule{Rule: gateway.AccessListed}
-	readMapping(v, accessKeys(), &a.Access)
-	listed := len(a.Access.Users) + len(a.Access.OpenIDs) + len(a.Access.UnionIDs) + len(a.Access.Groups)
-	if listed == 0 && len(s.reader.problems) == problemsBefore {
+}
+
+// readDefaultAccess reads the access of apps that have no key access of their own.
+func readDefaultAccess(_ *section, v value, c *Config) {
+	if v.present() {
+		c.Access = v.accessRule()
+		v.reader.faultyAccess = c.Access.Rule == ""
+	}
+}
+
+// accessRule reads signed_in, approved, or lists. It returns the zero value if v is invalid.
+func (v value) accessRule() gateway.AccessRule {
+	if v.node.Kind == yaml.ScalarNode {
+		return gateway.AccessRule{
+			Rule: gateway.Access(v.choice("", string(gateway.AccessSignedIn), string(gateway.AccessApproved))),
+		}
+	}
+	problemsBefore := len(v.reader.problems)
+	rule := gateway.AccessRule{Rule: gateway.AccessListed}
+	readMapping(v, accessKeys(), &rule)
+	listed := len(rule.Users) + len(rule.OpenIDs) + len(rule.UnionIDs) + len(rule.Groups)
+	if listed == 0 && len(v.reader.problems) == problemsBefore {
 		v.reject("must list users, openids, unionids or groups: nobody could use the app")
 	}
+	return rule
 }
 
 // readMethods reads the sign-in methods. The method website requires a website app among the

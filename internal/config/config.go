@@ -72,8 +72,9 @@ type Config struct {
 	Outgoing Outgoing
 	Notify   []Notify // may be empty
 
-	WeChat []Connector // at least one
-	Apps   []App       // may be empty
+	Access gateway.AccessRule // of apps without a rule of their own, which have it in App.Access; may be zero
+	WeChat []Connector        // at least one
+	Apps   []App              // may be empty
 
 	Warnings Problems // in the order of the file
 }

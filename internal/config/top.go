@@ -63,6 +63,8 @@ func topKeys() []key[Config] {
 			read: func(_ *section, v value, c *Config) { readMapping(v, outgoingKeys(), &c.Outgoing) }},
 		{name: "notify", noEnv: true, below: prefixed("[].", paths(notifyKeys())),
 			read: func(_ *section, v value, c *Config) { c.Notify = v.receivers() }},
+		{name: "access", noEnv: true, read: readDefaultAccess,
+			below: append([]string{""}, prefixed(".", paths(accessKeys()))...)},
 		{name: "wechat", noEnv: true, below: prefixed("[].", paths(connectorKeys())),
 			required: "at least one connector, an official account or a website app of yours at WeChat",
 			read:     func(_ *section, v value, c *Config) { c.WeChat = v.connectors() }},

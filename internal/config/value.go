@@ -25,6 +25,7 @@ type reader struct {
 	conf           *Config // the keys that have been read so far
 	hasProxies     bool    // trusted_proxies has elements, valid or not
 	hasSecrets     bool    // the file contains a secret
+	faultyAccess   bool    // access at the top is invalid: apps without a rule of their own are not rejected too
 	connectorNames *usedNames
 	appNames       *usedNames
 	notifyNames    *usedNames

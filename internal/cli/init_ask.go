@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
+)
+
+// This file has the questions of "weigate init".
+
+// ask asks for the answers that are missing. Each question is repeated until the answer is valid.
+func ask(s *invocation, a *answers) error {
+	in, terminal := terminalOf(s)
+	for _, q := range []question{
+		{flag: "--url", into: &a.URL, text: "Address of the gateway in browsers, such as https://login.example.com: "},
+		{flag: "--appid", into: &a.AppID, text: "Appid of your official account, such as wx0123456789abcdef: "},
+		{flag: "--secret-file", into: &a.secret, secret: true, text: "AppSecret of the account (not shown): "},
+		{flag: "--access", into: &a.Access, value: accessAnswer,
+			text: "Who may sign in? 1 = users whom you approve or invite, 2 = everyone with WeChat [1]: "},
+	} {
+		if *q.into != "" {
+			continue
+		}
+		if !terminal {
+			return withHint(fmt.Errorf("%s is missing, and stdin is not a terminal to ask", q.flag),
+				"without a terminal, init needs --url, --appid, --secret-file and --access")
+		}
+		if err := q.ask(s, in, *a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// question asks for one answer.
+type question struct {
+	flag   string
+	text   string
+	into   *string
+	secret bool                // the terminal does not show the answer
+	value  func(string) string // what an answer means; nil = itself
+}
+
+// accessAnswer returns what an answer to the last question means.
+func accessAnswer(text string) string {
+	switch strings.ToLower(text) {
+	case "", "1":
+		return string(gateway.AccessApproved)
+	case "2":
+		return string(gateway.AccessSignedIn)
+	}
+	return text
+}
+
+// ask repeats the question until its answer is valid.
+func (q question) ask(s *invocation, in *terminalInput, a answers) error {
+	for {
+		line, err := in.line(s.ctx, q.text, q.secret)
+		switch {
+		case errors.Is(err, io.EOF):
+			return fmt.Errorf("%s: no answer, nothing was written", q.flag)
+		case err != nil:
+			return err
+		}
+		*q.into = strings.TrimSpace(line)
+		if q.value != nil {
+			*q.into = q.value(*q.into)
+		}
+		if problem := a.problemOf(q.flag, *q.into); problem != "" {
+			s.out.prompt("  " + problem + "\n")
+			*q.into = ""
+			continue
+		}
+		return nil
+	}
+}
+
+// problemOf returns the problem of one answer, or "". The other values are valid placeholders.
+func (a answers) problemOf(flag, value string) string {
+	probe := answers{
+		URL: "https://login.example.com", AppID: "wx0123456789abcdef", Access: "approved", Store: "weigate.db",
+		secret: "0123456789abcdef0123456789abcdef",
+	}
+	switch flag {
+	case "--url":
+		probe.URL = value
+	case "--appid":
+		probe.AppID = value
+	case "--secret-file":
+		probe.secret = value
+	case "--access":
+		probe.Access = value
+	}
+	if value == "" {
+		return "an answer is required"
+	}
+	text, err := probe.text(lang.English)
+	if err == nil {
+		err = probe.check(text)
+	}
+	if err == nil {
+		return ""
+	}
+	return strings.ReplaceAll(err.Error(), flag+": ", "")
+}
+
+// errInterrupted means that the user ended init while it asked.
+var errInterrupted = errors.New("interrupted, nothing was written")
+
+// lineResult is what a read of a line returned.
+type lineResult struct {
+	text string
+	err  error
+}
+
+// await returns the result of read, or an error when ctx ends first.
+func await(ctx context.Context, read func() (string, error)) (string, error) {
+	done := make(chan lineResult, 1)
+	go func() {
+		text, err := read()
+		done <- lineResult{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", errInterrupted
+	case r := <-done:
+		return r.text, r.err
+	}
+}
