@@ -33,6 +33,7 @@ type capturedClient struct {
 	token     func(code string) (body string, header http.Header)  // the request at the token endpoint
 	refresh   func(token string) (body string, header http.Header) // nil = the client has no refresh token
 	accept    string                                               // Accept header of the request at userinfo
+	idToken   func(claims map[string]any)                          // checks the ID token; nil = it has no claims to check
 }
 
 // encoded returns parameters in the given order, in urlencoded form. space is the encoding of a space.
@@ -319,6 +320,13 @@ func (a *clientApp) verify(c capturedClient, tokens capturedTokens, u clientUser
 	}
 	if id.Subject != u.Sub || id.Nonce != c.nonce {
 		a.t.Errorf("the ID token is about %q with the nonce %q, want %q and %q", id.Subject, id.Nonce, u.Sub, c.nonce)
+	}
+	var claims map[string]any
+	if err := id.Claims(&claims); err != nil {
+		a.t.Fatal(err)
+	}
+	if c.idToken != nil {
+		c.idToken(claims)
 	}
 }
 

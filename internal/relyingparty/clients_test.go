@@ -255,7 +255,8 @@ func TestClients(t *testing.T) {
 	f := newClientsFixture(t)
 	tests := map[string]func(*testing.T, *clientsFixture){"python": testPython, "ruby": testRuby, "apache": testApache,
 		"node": testNode, "go": testGo, "native": testNative, "captured": testCaptured, "grafana": testGrafana,
-		"gitea": testGitea, "argocd": testArgoCD, "django": testDjango}
+		"gitea": testGitea, "argocd": testArgoCD, "nextcloud": testNextcloud,
+		"jenkins": testJenkins, "django": testDjango}
 	var ran atomic.Int32
 	t.Cleanup(func() { // after the subtests
 		for name, apps := range f.apps {
