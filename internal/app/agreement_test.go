@@ -8,6 +8,7 @@ import (
 
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/fixture"
+	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/metrics"
 )
 
@@ -50,6 +51,12 @@ func TestNobodyGoesToWeChatBeforeTheBoxIsTicked(t *testing.T) {
 	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", url.Values{"agree": {"on"}})), "agreement", 422)
 	if seen := w.scrape(m); strings.Contains(seen, "sign_ins_begun_total{") || w.wechat.Exchanges() != 0 {
 		t.Errorf("a sign-in began: %s", seen)
+	}
+	// Nothing about the user is stored before the tick (ADMIN-FIELD F15).
+	users, _ := w.users()
+	events, err := w.store.Events(t.Context(), gateway.EventQuery{})
+	if err != nil || len(users)+len(events) > 0 {
+		t.Errorf("stored before the tick: users %+v, events %+v, %v", users, events, err)
 	}
 	alice.WantPage(alice.Must(alice.Submit(t.Context(), "", ticked())), "continue", 200)
 	fixture.WantAt(w.t, alice.Must(alice.FollowRefresh(t.Context())), w.app.URL+"/sample")

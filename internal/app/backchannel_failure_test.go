@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,8 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// An app that never answers delays nobody (ADMIN-FIELD D11). When it refuses the token, the
-// administrator sees why, and can send it again (D10).
+// When an app refuses the token, the administrator sees why, and can send it again (ADMIN-FIELD D10).
 func TestAppThatRefusesALogoutTokenIsReported(t *testing.T) {
 	t.Parallel()
 	refuse := make(chan bool, 1)
@@ -60,5 +60,62 @@ func TestAppThatRefusesALogoutTokenIsReported(t *testing.T) {
 		}
 	case <-time.After(30 * time.Second):
 		t.Error("not sent again")
+	}
+}
+
+// TestSignOutWaitsForNoneOfFiftyApps: the apps answer nothing until the sign-out is complete. They are
+// told some at a time (ADMIN-FIELD D11).
+func TestSignOutWaitsForNoneOfFiftyApps(t *testing.T) {
+	t.Parallel()
+	const apps, parallel = 50, 8
+	release, busy := make(chan struct{}), make(chan struct{}, apps)
+	var mu sync.Mutex
+	most, told := 0, map[any]int{}
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		busy <- struct{}{}
+		mu.Lock()
+		most = max(most, len(busy))
+		told[claimsOf(t, r.PostFormValue("logout_token"))["aud"]]++
+		mu.Unlock()
+		<-release
+		<-busy
+	}))
+	t.Cleanup(receiver.Close)
+	w := newFixture(t, withBackchannelLogout(receiver.URL), func(w *gatewayFixture) {
+		for i := range apps {
+			c := w.client(fmt.Sprint("app", i), gateway.AccessSignedIn)
+			c.BackchannelLogoutURI = receiver.URL
+			w.config.Apps = append(w.config.Apps, c)
+		}
+	})
+	alice, now := w.phone("alice"), w.clock.Now()
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/sign-in?return=/")), "own", 200)
+	user := w.user(gateway.Pending)
+	sessions, err := w.store.UserSessions(t.Context(), user.ID, now)
+	if err != nil || len(sessions) != 1 {
+		t.Fatalf("sessions %v, %v", sessions, err)
+	}
+	for i := range apps { // as the authorization endpoint does
+		err := w.store.PutCode(t.Context(), gateway.Code{
+			Hash: [32]byte{1, byte(i)}, LogoutSessionID: "sid", ExpiresAt: now.Add(time.Minute),
+			Grant: gateway.Grant{ID: gateway.NewID(), App: fmt.Sprint("app", i), UserID: user.ID, Subject: user.ID,
+				Session: sessions[0].First, CreatedAt: now, ExpiresAt: now.Add(time.Minute)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.post(alice, "/sign-out", nil)
+	queued, err := w.store.Deliveries(t.Context(),
+		gateway.DeliveryQuery{State: gateway.DeliveryWaiting, UserID: user.ID, Limit: 500})
+	close(release)
+	if err != nil || len(queued) != apps {
+		t.Errorf("%d apps will be told, %v", len(queued), err)
+	}
+	w.delivered(t)
+	mu.Lock()
+	defer mu.Unlock()
+	if len(told) != apps || most > parallel {
+		t.Errorf("%d apps were told, at most %d at a time", len(told), most)
 	}
 }

@@ -143,3 +143,35 @@ func TestWithdrawRevokesOneApp(t *testing.T) {
 		t.Errorf("%d buttons afterwards", n)
 	}
 }
+
+// TestPagesAreNeitherFramedNorStored: a page in a frame of another site makes the user press its
+// buttons, and a page in a cache shows the user's data to the next one.
+func TestPagesAreNeitherFramedNorStored(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, app("wiki", "Wiki", gateway.AccessSignedIn))
+	alice := f.user("alice")
+	f.grant(alice, "wiki")
+	f.browser("other", alice, gateway.MethodWeChat, session.Data{})
+	own := url.Values{"session": {f.formID("alice")}, "app": {"wiki"}}
+	for _, c := range []struct {
+		browser, method, path string
+		form                  url.Values
+	}{
+		{"nobody", http.MethodGet, "/", nil}, {"alice", http.MethodGet, "/", nil}, {"alice", http.MethodHead, "/", nil},
+		{"alice", http.MethodGet, "/?done=others", nil}, {"alice", http.MethodGet, "/my-data", nil},
+		{"nobody", http.MethodGet, "/my-data", nil}, {"alice", http.MethodGet, "/delete-account", nil},
+		{"alice", http.MethodPut, "/", nil}, {"nobody", http.MethodPost, "/withdraw", own},
+		{"alice", http.MethodPost, "/my-data", own}, {"alice", http.MethodPost, "/delete-account", own},
+		{"alice", http.MethodPost, "/sign-out/others", nil}, {"alice", http.MethodPost, "/withdraw", own},
+		{"alice", http.MethodPost, "/sign-out/everywhere", nil},
+	} {
+		w := f.do(c.browser, c.method, c.path, c.form)
+		h := w.Header()
+		policy := h.Get("Content-Security-Policy")
+		framed := !strings.Contains(policy, "frame-ancestors 'none'") && !strings.Contains(policy, "sandbox")
+		if w.Code != http.StatusSeeOther && framed || h.Get("Cache-Control") != "no-store" ||
+			!strings.Contains(strings.Join(h.Values("Vary"), ","), "Cookie") {
+			t.Errorf("%s %s of %s: %d %v", c.method, c.path, c.browser, w.Code, h)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package portal_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -160,13 +161,13 @@ func TestRequestsAreShownWithTheirState(t *testing.T) {
 	}
 }
 
-// TestDownloadHasOwnDataOnly checks what the file has, and that it has nothing of others.
+// TestDownloadHasOwnDataOnly checks what the file has, and that it has nothing of others and no secret.
 func TestDownloadHasOwnDataOnly(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, app("wiki", "Wiki", gateway.AccessSignedIn))
 	alice := f.user("alice", func(u *gateway.User) { u.RealName, u.Note = "李雷", "secret note" })
 	mallory := f.user("mallory")
-	f.grant(alice, "wiki")
+	grant := f.grant(alice, "wiki")
 	if err := f.store.AppendEvents(t.Context(),
 		gateway.Event{At: f.now, Kind: "sign_in", UserID: alice.ID, Method: "wechat", Outcome: "ok", Address: "192.0.2.*"},
 		gateway.Event{At: f.now, Kind: "user_edited", UserID: alice.ID, Actor: mallory.ID, Outcome: "ok",
@@ -185,7 +186,10 @@ func TestDownloadHasOwnDataOnly(t *testing.T) {
 			t.Errorf("the file lacks %q", want)
 		}
 	}
-	for _, not := range []string{mallory.ID, "mallory", "secret note", "203.0.113", "website"} {
+	hash := session.Hash(f.ids["alice"])
+	for _, not := range []string{mallory.ID, "mallory", "secret note", "203.0.113", "website",
+		f.ids["alice"], f.formID("alice"), fmt.Sprintf("%x", hash), base64.StdEncoding.EncodeToString(hash[:]),
+		base64.RawURLEncoding.EncodeToString(hash[:]), grant} {
 		if strings.Contains(w.Body.String(), not) {
 			t.Errorf("the file has %q", not)
 		}
