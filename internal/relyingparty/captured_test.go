@@ -215,7 +215,7 @@ func league(a *clientApp) capturedClient {
 // testCaptured signs in with the requests of each client.
 func testCaptured(t *testing.T, f *clientsFixture) {
 	clients := map[string]func(*clientApp) capturedClient{"aspnet-app": aspNetCore, "spring-app": springSecurity,
-		"league-app": league}
+		"league-app": league, "laravel-app": laravel, "wordpress": wordPress}
 	for name, client := range clients {
 		f.both(t, name, func(a *clientApp) clientUser { return a.signInAs(client(a)) })
 	}

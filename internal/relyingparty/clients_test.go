@@ -256,7 +256,7 @@ func TestClients(t *testing.T) {
 	tests := map[string]func(*testing.T, *clientsFixture){"python": testPython, "ruby": testRuby, "apache": testApache,
 		"node": testNode, "go": testGo, "native": testNative, "captured": testCaptured, "grafana": testGrafana,
 		"gitea": testGitea, "argocd": testArgoCD, "nextcloud": testNextcloud,
-		"jenkins": testJenkins, "django": testDjango}
+		"jenkins": testJenkins, "django": testDjango, "harbor": testHarbor, "minio": testMinIO}
 	var ran atomic.Int32
 	t.Cleanup(func() { // after the subtests
 		for name, apps := range f.apps {
