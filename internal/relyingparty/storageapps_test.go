@@ -65,8 +65,11 @@ func testHarbor(t *testing.T, f *clientsFixture) {
 			a.t.Fatal(err)
 		}
 		text := func(key string) string { value, _ := conf[key].(string); return value }
-		for key, want := range map[string]string{"auth_mode": "oidc_auth", "oidc_client_id": a.name, "oidc_endpoint": f.front.url, "oidc_user_claim": "preferred_username", "oidc_groups_claim": "groups",
-			"oidc_admin_group": a.adminGroup()} {
+		wanted := map[string]string{
+			"auth_mode": "oidc_auth", "oidc_client_id": a.name, "oidc_endpoint": f.front.url,
+			"oidc_user_claim": "preferred_username", "oidc_groups_claim": "groups", "oidc_admin_group": a.adminGroup(),
+		}
+		for key, want := range wanted {
 			if text(key) != want {
 				a.t.Errorf("%s is %q, want %q", key, text(key), want)
 			}
