@@ -17,6 +17,13 @@ import (
 	"github.com/weigate/weigate/internal/fixture"
 )
 
+// giteaFlags are the flags in cmd/admin_auth_oauth.go of Gitea.
+func giteaFlags() []string {
+	return strings.Fields("name provider key secret auto-discover-url use-custom-urls custom-tenant-id custom-auth-url " +
+		"custom-token-url custom-profile-url custom-email-url icon-url skip-local-2fa scopes required-claim-name " +
+		"required-claim-value group-claim-name admin-group restricted-group group-team-map group-team-map-removal")
+}
+
 // testGitea signs in with the page's flags of "gitea admin auth add-oauth", by Gitea's library, goth,
 // as services/auth/source/oauth2/providers_openid.go of Gitea uses it: without PKCE and nonce.
 func testGitea(t *testing.T, f *clientsFixture) {
@@ -25,6 +32,9 @@ func testGitea(t *testing.T, f *clientsFixture) {
 		flags := map[string][]string{}
 		flag := regexp.MustCompile(`--([a-z-]+) ("[^"]*"|\S+)`)
 		for _, m := range flag.FindAllStringSubmatch(a.pageBlock("add-oauth"), -1) {
+			if !slices.Contains(giteaFlags(), m[1]) {
+				a.t.Errorf("gitea admin auth add-oauth has no flag --%s", m[1])
+			}
 			flags[m[1]] = append(flags[m[1]], m[2])
 		}
 		if !slices.Equal(flags["key"], []string{a.name}) || flags["provider"][0] != "openidConnect" {

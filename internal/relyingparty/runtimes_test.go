@@ -119,12 +119,28 @@ func testRuby(t *testing.T, f *clientsFixture) {
 	})
 }
 
+// gitlabKeys are keys of "Use OpenID Connect as an authentication provider" and "OmniAuth" in GitLab's
+// documentation, version 18.
+func gitlabKeys() []string {
+	return strings.Fields("omniauth_allow_single_sign_on omniauth_block_auto_created_users omniauth_auto_link_user " +
+		"omniauth_sync_profile_from_provider omniauth_sync_profile_attributes omniauth_auto_sign_in_with_provider " +
+		"omniauth_providers name label icon args scope response_type issuer discovery client_auth_method uid_field " +
+		"send_scope_to_token_endpoint pkce client_options identifier secret redirect_uri end_session_endpoint gitlab " +
+		"groups_attribute required_groups external_groups auditor_groups admin_groups")
+}
+
 // gitlabRack is a Rack app with the providers of the page for GitLab. It passes them to OmniAuth as
 // lib/gitlab/omniauth_initializer.rb does, and reads the user as lib/gitlab/auth/o_auth/auth_hash.rb does:
 // GitLab's user name is the nickname.
 func (a *clientApp) gitlabRack() string {
 	a.t.Helper()
-	return "gitlab_rails = {}\n" + replaced(a.t, a.pageBlock("omniauth_providers"), `identifier: "`+a.name+`"`,
+	settings := a.pageBlock("omniauth_providers")
+	for _, m := range regexp.MustCompile(`(?m)^ +(\w+): |gitlab_rails\['(\w+)'\]`).FindAllStringSubmatch(settings, -1) {
+		if !slices.Contains(gitlabKeys(), m[1]+m[2]) {
+			a.t.Errorf("GitLab has no key %s", m[1]+m[2])
+		}
+	}
+	return "gitlab_rails = {}\n" + replaced(a.t, settings, `identifier: "`+a.name+`"`,
 		`identifier: "`+a.id+`"`, "the text of /run/secrets/app", clientSecret) + `
 require "json"
 require "omniauth_openid_connect"
