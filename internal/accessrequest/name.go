@@ -28,6 +28,12 @@ func mayChangeName(u gateway.User) bool {
 	return u.Status == gateway.Pending && len(u.AllowedApps) == 0
 }
 
+// mayGiveName reports whether a user may give a name with the form. Users who were invited are approved
+// before anybody has asked them: they may give a name once.
+func mayGiveName(u gateway.User) bool {
+	return mayChangeName(u) || u.RealName == "" && u.Status != gateway.Blocked
+}
+
 // asksName reports whether the waiting page asks a user for a name.
 func asksName(b session.Browser) bool {
 	return mayChangeName(b.User) && b.User.RealName == "" && !session.ReadData(b.Data).NameDeclined
@@ -63,7 +69,7 @@ func (q *Requests) giveName(w http.ResponseWriter, r *http.Request) {
 	}
 	now := q.cfg.Now()
 	_, err := q.cfg.Store.UpdateUser(r.Context(), browser.User.ID, now, func(u *gateway.User) error {
-		if !mayChangeName(*u) {
+		if !mayGiveName(*u) {
 			return errApproved
 		}
 		u.RealName = name

@@ -73,7 +73,8 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error) {
 	site, err := web.New(web.Config{
 		Names: names(c.Site), NamesIn: namesIn(c.Site), TimeZone: c.Site.TimeZone,
-		Look:     web.Look{Logo: c.Site.Logo, LogoDark: c.Site.LogoDark, Icon: c.Site.Icon, Color: c.Site.Color},
+		Look: web.Look{Logo: c.Site.Logo, LogoDark: c.Site.LogoDark, Icon: c.Site.Icon, Color: c.Site.Color,
+			Police: c.Site.PoliceIcon},
 		Pictures: pictureOrigins(c.WeChat), Home: c.URL + "/", RequestID: route.RequestID, Logger: a.options.Logger,
 	})
 	if err != nil {

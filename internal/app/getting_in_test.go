@@ -97,6 +97,15 @@ func TestInvitationAdmitsTheUserWhoAccepts(t *testing.T) {
 	if !slices.Equal(user.Groups, []string{"staff"}) || user.Admin || w.uses(link) != 1 {
 		t.Errorf("user %+v, %d uses", user, w.uses(link))
 	}
+	// Nobody has asked an invited user for a name. The page does, and the user gives it once.
+	alice.WantPage(alice.Must(alice.Submit(t.Context(), "/access/name", url.Values{"name": {"李雷"}})), "continue", 200)
+	if u := w.user(gateway.Active); u.RealName != "李雷" {
+		t.Errorf("the name is %q", u.RealName)
+	}
+	alice.Must(alice.SubmitURL(t.Context(), w.url+"/access/name", http.MethodPost, "return=/&name=Mallory"))
+	if u := w.user(gateway.Active); u.RealName != "李雷" {
+		t.Errorf("an invited user changed the name to %q", u.RealName)
+	}
 	alice.WantPage(alice.accept(link), "invite_known", 200)
 	if n := w.uses(link); n != 1 {
 		t.Errorf("%d uses by one user", n)

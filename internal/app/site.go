@@ -14,7 +14,8 @@ import (
 // names returns the texts that pages have in all languages.
 func names(s config.Site) web.Names {
 	n := namesOf(s.SiteTexts)
-	n.ICP, n.Police, n.PoliceURL = s.ICP, s.Police, s.PoliceURL()
+	n.ICP, n.ICPHosts = s.ICP, s.ICPHosts
+	n.Police, n.PoliceURL = s.Police, s.PoliceURL()
 	return n
 }
 

@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -114,7 +115,8 @@ func TestExampleHasDefaults(t *testing.T) {
 		t.Errorf("these differ from the example: %v", changed)
 	}
 	if shipped.Session != c.Session || shipped.ProfileMaxAge != c.ProfileMaxAge || shipped.VerifyCache != c.VerifyCache ||
-		shipped.Events != c.Events || shipped.Log != c.Log || shipped.Site != c.Site || shipped.WeChat[0] != c.WeChat[0] {
+		shipped.Events != c.Events || shipped.Log != c.Log || !reflect.DeepEqual(shipped.Site, c.Site) ||
+		shipped.WeChat[0] != c.WeChat[0] {
 		t.Errorf("the rest differs from the example:\n%+v\n%+v", shipped, c)
 	}
 	a, b := shipped.Apps[0], c.Apps[0]

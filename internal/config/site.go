@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/weigate/weigate/internal/brand"
 )
 
@@ -17,14 +19,16 @@ type Site struct {
 	InEnglish SiteTexts
 	InChinese SiteTexts
 
-	Logo      brand.Picture // the zero value = none
-	LogoDark  brand.Picture // on dark pages; the zero value = Logo
-	Icon      brand.Picture // for browsers and home screens; the zero value = Weigate's
-	Color     string        // of buttons and links, such as #067a41; "" = green
-	Agreement bool          // users must agree to PrivacyURL and TermsURL before they sign in
-	ICP       string        // 备案号, shown in the footer
-	Police    string        // 公安备案号, shown in the footer
-	TimeZone  *time.Location
+	Logo       brand.Picture     // the zero value = none
+	LogoDark   brand.Picture     // on dark pages; the zero value = Logo
+	Icon       brand.Picture     // for browsers and home screens; the zero value = Weigate's
+	Color      string            // of buttons and links, such as #067a41; "" = green
+	Agreement  bool              // users must agree to PrivacyURL and TermsURL before they sign in
+	ICP        string            // 备案号, shown in the footer
+	ICPHosts   map[string]string // host → 备案号, for hosts with their own; nil = none
+	Police     string            // 公安备案号, shown in the footer
+	PoliceIcon brand.Picture     // the official picture beside Police; the zero value = none
+	TimeZone   *time.Location
 }
 
 // SiteTexts are texts of the pages. "" = not configured.
@@ -52,7 +56,9 @@ func siteKeys() []key[Site] {
 		{name: "icon", read: func(_ *section, v value, s *Site) { s.Icon = v.picture(brand.ReadIcon) }},
 		{name: "color", read: readColor},
 		{name: "icp", read: func(_ *section, v value, s *Site) { s.ICP = v.shortText() }},
+		{name: "icp_hosts", noEnv: true, read: readICPHosts},
 		{name: "police", read: readPolice},
+		{name: "police_icon", read: func(_ *section, v value, s *Site) { s.PoliceIcon = v.picture(brand.ReadPicture) }},
 		{name: "time_zone", read: readTimeZone},
 	}
 }
@@ -190,6 +196,32 @@ var digits = regexp.MustCompile(`[0-9]+`)
 func readPolice(_ *section, v value, s *Site) {
 	if s.Police = v.shortText(); s.Police != "" && policeDigits(s.Police) == "" {
 		v.reject("must have one group of 8 to 14 digits, such as 京公网安备11010502030000号")
+	}
+}
+
+// validHost matches the host of a website, without a port.
+var validHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+
+// readICPHosts reads a mapping of hosts to their numbers. Each website in China has a number of its own.
+func readICPHosts(_ *section, v value, s *Site) {
+	if !v.present() {
+		return
+	}
+	if v.node.Kind != yaml.MappingNode {
+		v.reject("must be a mapping such as {wiki.example.com: 京ICP备12345678号-2}, not %s", typeName(v.node))
+		return
+	}
+	if len(v.node.Content) > 0 {
+		s.ICPHosts = map[string]string{}
+	}
+	for i := 0; i+1 < len(v.node.Content); i += 2 {
+		host, number := v.node.Content[i], resolve(v.node.Content[i+1])
+		at := value{reader: v.reader, node: number, line: host.Line, path: v.path}
+		if !validHost.MatchString(host.Value) {
+			at.reject("%q is not a host such as wiki.example.com", host.Value)
+			continue
+		}
+		s.ICPHosts[host.Value] = at.shortText()
 	}
 }
 

@@ -19,7 +19,10 @@ func TestSite(t *testing.T) {
   texts: {zh-CN: {title: 示例登录, contact: "微信：admin"}, en: {terms_url: https://www.example.com/terms}}
   color: "#0b5cad"
   logo: ../../web/files/icon.svg
+  icp: 京ICP备12345678号-1
+  icp_hosts: {wiki.example.com: 京ICP备12345678号-2}
   police: 京公网安备11010502030000号
+  police_icon: ../../web/files/icon.png
   time_zone: Asia/Shanghai
 ` + rest
 	c, err := config.Parse("testdata/weigate.yaml", []byte(text), nil)
@@ -34,6 +37,9 @@ func TestSite(t *testing.T) {
 	}
 	if got := time.Unix(0, 0).In(s.TimeZone).Format(time.RFC3339); got != "1970-01-01T08:00:00+08:00" {
 		t.Errorf("time zone: %s", got)
+	}
+	if s.ICPHosts["wiki.example.com"] != "京ICP备12345678号-2" || s.PoliceIcon.Type != "image/png" {
+		t.Errorf("numbers of hosts %v, picture %q", s.ICPHosts, s.PoliceIcon.Type)
 	}
 	if got := s.PoliceURL(); got != "https://beian.mps.gov.cn/#/query/webSearch?code=11010502030000" {
 		t.Errorf("police: %s", got)

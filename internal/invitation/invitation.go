@@ -107,6 +107,7 @@ func New(cfg Config) (*Handler, error) {
 const (
 	pathInvite = "/invite/"
 	pathAdmin  = "/admin"
+	pathName   = "/access/name" // of package accessrequest: stores the name that a user gives
 )
 
 // Mount registers the routes. They are private: their paths contain the secrets.

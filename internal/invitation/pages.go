@@ -173,6 +173,12 @@ func (h *Handler) showDone(ctx context.Context, w http.ResponseWriter, r *http.R
 	case !used:
 		page.Kind = web.InviteKnown
 	}
+	if used && user.RealName == "" && v.invitation.Kind != gateway.InviteMove {
+		// The main button of the page continues without a name.
+		page.Name = &web.NameForm{
+			Action: h.path + pathName, Fields: map[string]string{"app": "", "return": page.Go},
+		}
+	}
 	if v.invitation.Kind == gateway.InviteUser && len(v.invitation.Apps) == 1 {
 		if app, found := h.cfg.Apps(v.invitation.Apps[0]); found && app.HomeURL != "" {
 			page.GoToApp = web.ToApp(app.HomeURL, []string{app.HomeURL})

@@ -106,7 +106,7 @@ func (s *Site) Write(w http.ResponseWriter, r *http.Request, views *Views, d Doc
 	d.Status, d.Tone = cmp.Or(d.Status, http.StatusOK), cmp.Or(d.Tone, Plain)
 	d.ID = cmp.Or(d.ID, "main")
 	language := cmp.Or(d.Lang, lang.FromRequest(r))
-	page := document{Document: d, frame: s.frame(language, d.Title), Lang: language}
+	page := document{Document: d, frame: s.frame(r.Host, language, d.Title), Lang: language}
 	page.Style = s.documentStyle.text
 	if d.Status >= http.StatusBadRequest {
 		page.RequestID, page.AskWhom = s.cfg.RequestID(r.Context()), true
@@ -163,17 +163,18 @@ type frame struct {
 
 // filesOfPage are the addresses of the files that a page loads.
 type filesOfPage struct {
-	Logo, LogoDark               string // "" = none
+	Logo, LogoDark, Police       string // "" = none
 	Favicon, TouchIcon, Manifest string
 	OwnIcon                      bool // Favicon has the administrator's icon
 }
 
-// frame returns the frame of a page.
-func (s *Site) frame(language, heading string) frame {
+// frame returns the frame of a page on a host.
+func (s *Site) frame(host, language, heading string) frame {
 	return frame{
-		Site: s.names(language), Lang: language, Heading: heading, Home: s.cfg.Home, Style: s.style.text,
+		Site: s.namesAt(host, language), Lang: language, Heading: heading, Home: s.cfg.Home, Style: s.style.text,
 		Files: filesOfPage{
-			Logo: s.address(pathLogo), LogoDark: s.address(pathLogoDark), Favicon: s.address(pathFavicon),
+			Logo: s.address(pathLogo), LogoDark: s.address(pathLogoDark), Police: s.address(pathPolice),
+			Favicon:   s.address(pathFavicon),
 			TouchIcon: s.address(pathTouchIcon), Manifest: s.base() + pathManifest, OwnIcon: s.cfg.Look.Icon.Type != "",
 		},
 		parts: parts{layout: s.layout, own: s.texts.In(language), zone: s.cfg.TimeZone},

@@ -32,11 +32,13 @@ const (
 	pathIcon512   = "/site/icon-512.png"
 	pathLogo      = "/site/logo"
 	pathLogoDark  = "/site/logo-dark"
+	pathPolice    = "/site/police"
 )
 
 // FilePaths returns the paths of the site's files. [Site.ServeFile] serves them.
 func FilePaths() []string {
-	return []string{pathFavicon, pathTouchIcon, pathManifest, pathIcon192, pathIcon512, pathLogo, pathLogoDark}
+	return []string{pathFavicon, pathTouchIcon, pathManifest, pathIcon192, pathIcon512, pathLogo, pathLogoDark,
+		pathPolice}
 }
 
 // makeFiles makes the files from the administrator's pictures. An icon is drawn when a browser first
@@ -51,7 +53,9 @@ func (s *Site) makeFiles(defaultIcon []byte) {
 		draw := sync.OnceValues(func() ([]byte, error) { return icon.Icon(size) })
 		s.files[path] = file{mediaType: "image/png", version: version(icon), content: draw}
 	}
-	for path, logo := range map[string]brand.Picture{pathLogo: s.cfg.Look.Logo, pathLogoDark: s.cfg.Look.LogoDark} {
+	for path, logo := range map[string]brand.Picture{
+		pathLogo: s.cfg.Look.Logo, pathLogoDark: s.cfg.Look.LogoDark, pathPolice: s.cfg.Look.Police,
+	} {
 		if logo.Type != "" {
 			content := func() ([]byte, error) { return []byte(logo.Content), nil }
 			s.files[path] = file{mediaType: logo.Type, version: version(logo), content: content}

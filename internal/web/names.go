@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"html/template"
+	"net"
 	"net/url"
 	"strings"
 
@@ -14,12 +15,13 @@ type Names struct {
 	Title      string // "" = Weigate
 	Welcome    string // on the home page, for visitors; "" = the text of the kind Welcome
 	Footer     string
-	Contact    string // whom users ask: a text, or an https or mailto URL
-	PrivacyURL string // https
-	TermsURL   string // https
-	ICP        string // the registration number that sites in China show (备案号)
-	Police     string // the number of the police filing (公安备案号)
-	PoliceURL  string // the page about Police
+	Contact    string            // whom users ask: a text, or an https or mailto URL
+	PrivacyURL string            // https
+	TermsURL   string            // https
+	ICP        string            // the registration number that sites in China show (备案号)
+	ICPHosts   map[string]string // host → ICP of this host; other hosts have ICP
+	Police     string            // the number of the police filing (公安备案号)
+	PoliceURL  string            // the page about Police
 }
 
 // HasFooter reports whether pages have a footer. The template calls it.
@@ -49,7 +51,7 @@ func (n Names) in(own Names) Names {
 		Title: cmp.Or(own.Title, n.Title, "Weigate"), Welcome: cmp.Or(own.Welcome, n.Welcome),
 		Footer: cmp.Or(own.Footer, n.Footer), Contact: cmp.Or(own.Contact, n.Contact),
 		PrivacyURL: cmp.Or(own.PrivacyURL, n.PrivacyURL), TermsURL: cmp.Or(own.TermsURL, n.TermsURL),
-		ICP: cmp.Or(own.ICP, n.ICP), Police: cmp.Or(own.Police, n.Police), PoliceURL: cmp.Or(own.PoliceURL, n.PoliceURL),
+		ICP: cmp.Or(own.ICP, n.ICP), ICPHosts: n.ICPHosts, Police: cmp.Or(own.Police, n.Police), PoliceURL: cmp.Or(own.PoliceURL, n.PoliceURL),
 	}
 }
 
@@ -58,11 +60,22 @@ type Look struct {
 	Logo     brand.Picture
 	LogoDark brand.Picture // on dark pages; the zero value = Logo
 	Icon     brand.Picture // square PNG
+	Police   brand.Picture // the official picture beside Names.Police; the zero value = none
 	Color    string        // such as #067a41; "" = green
 }
 
 // names returns the administrator's texts in a language.
 func (s *Site) names(language string) Names { return s.cfg.Names.in(s.cfg.NamesIn[language]) }
+
+// namesAt returns the administrator's texts in a language, for a page on a host.
+func (s *Site) namesAt(host, language string) Names {
+	n := s.names(language)
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	n.ICP = cmp.Or(n.ICPHosts[strings.ToLower(host)], n.ICP)
+	return n
+}
 
 // Title returns the name of the gateway in a language.
 func (s *Site) Title(language string) string { return s.names(language).Title }

@@ -20,11 +20,13 @@ func configured(t testing.TB) *web.Site {
 	return newSite(t, func(c *web.Config) {
 		c.Home = "https://login.example.com/id/"
 		c.Names = web.Names{Title: "Example", Contact: "mailto:admin@example.com", PrivacyURL: "https://example.com/privacy",
-			TermsURL: "https://example.com/terms", ICP: "ICP 1", Police: "11010502030000",
+			TermsURL: "https://example.com/terms", ICP: "ICP 1",
+			ICPHosts: map[string]string{"wiki.example.com": "ICP 2"}, Police: "11010502030000",
 			PoliceURL: "https://beian.mps.gov.cn/#/query/webSearch?code=11010502030000"}
 		c.NamesIn = map[string]web.Names{lang.Chinese: {Title: "示例", Welcome: "欢迎", TermsURL: "https://example.com/zh/terms"}}
 		c.Look = web.Look{Logo: brand.Picture{Type: "image/svg+xml", Content: svg}, Color: "#0b5cad",
-			LogoDark: brand.Picture{Type: "image/png", Content: "dark"}}
+			LogoDark: brand.Picture{Type: "image/png", Content: "dark"},
+			Police:   brand.Picture{Type: "image/png", Content: "police"}}
 	})
 }
 
@@ -37,7 +39,7 @@ func TestEveryPageHasTheFooter(t *testing.T) {
 		lang.Chinese: {"示例</span>", `<a href="https://example.com/zh/terms" rel="noreferrer">用户协议</a>`},
 	} {
 		wants = append(wants, `href="https://beian.miit.gov.cn/" rel="noreferrer">ICP 1</a>`,
-			`href="https://beian.mps.gov.cn/#/query/webSearch?code=11010502030000"`, "</svg>11010502030000</a>",
+			`href="https://beian.mps.gov.cn/#/query/webSearch?code=11010502030000"`, " height=\"18\">11010502030000</a>", `src="https://login.example.com/id/site/police?v=`,
 			`href="https://example.com/privacy"`, `src="https://login.example.com/id/site/logo?v=`,
 			`srcset="https://login.example.com/id/site/logo-dark?v=`, "--main:#0b5cad")
 		bodies := map[string]string{"document": write(t, s, language, listDocument("text")).Body.String()}
@@ -54,6 +56,32 @@ func TestEveryPageHasTheFooter(t *testing.T) {
 	}
 	if body := show(s, lang.Chinese, web.Page{Kind: web.Welcome}).Body.String(); !strings.Contains(body, "<p>欢迎</p>") {
 		t.Errorf("no welcome: %s", body)
+	}
+}
+
+// TestEachHostHasItsOwnNumber: each website in China shows the number of its own filing.
+func TestEachHostHasItsOwnNumber(t *testing.T) {
+	t.Parallel()
+	s := configured(t)
+	for host, want := range map[string]string{
+		"wiki.example.com": "ICP 2", "Wiki.example.com:8443": "ICP 2", "login.example.com": "ICP 1",
+	} {
+		r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
+		r.Host = host
+		s.Show(w, r, web.Page{Kind: web.Welcome})
+		if !strings.Contains(w.Body.String(), ">"+want+"</a>") {
+			t.Errorf("%s: no %s", host, want)
+		}
+	}
+}
+
+// TestPoliceNumberWithoutAPicture: the badge is the official picture, or none.
+func TestPoliceNumberWithoutAPicture(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(c *web.Config) { c.Names = web.Names{Police: "11010502030000", PoliceURL: "https://x.example/"} })
+	body := show(s, lang.English, web.Page{Kind: web.Welcome}).Body.String()
+	if !strings.Contains(body, `<a href="https://x.example/" rel="noreferrer">11010502030000</a>`) {
+		t.Errorf("no number alone: %s", body)
 	}
 }
 

@@ -222,7 +222,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 		p.Go = "" // the page would show no button for it, and needs another next step
 	}
 	s.addNextStep(r, &p)
-	v := view{Page: p, frame: s.frame(language, ""), Lang: language, Home: p.Home, Tone: style.tone, texts: texts}
+	v := view{Page: p, frame: s.frame(r.Host, language, ""), Lang: language, Home: p.Home, Tone: style.tone, texts: texts}
 	v.Scripts, v.policy = s.scripts(p)
 	textOf, err := v.textsFor(p.App, v.Site.Title)
 	if err != nil {
