@@ -51,7 +51,8 @@ func (n Names) in(own Names) Names {
 		Title: cmp.Or(own.Title, n.Title, "Weigate"), Welcome: cmp.Or(own.Welcome, n.Welcome),
 		Footer: cmp.Or(own.Footer, n.Footer), Contact: cmp.Or(own.Contact, n.Contact),
 		PrivacyURL: cmp.Or(own.PrivacyURL, n.PrivacyURL), TermsURL: cmp.Or(own.TermsURL, n.TermsURL),
-		ICP: cmp.Or(own.ICP, n.ICP), ICPHosts: n.ICPHosts, Police: cmp.Or(own.Police, n.Police), PoliceURL: cmp.Or(own.PoliceURL, n.PoliceURL),
+		ICP: cmp.Or(own.ICP, n.ICP), ICPHosts: n.ICPHosts,
+		Police: cmp.Or(own.Police, n.Police), PoliceURL: cmp.Or(own.PoliceURL, n.PoliceURL),
 	}
 }
 
