@@ -1,17 +1,21 @@
 # make check   the quick round before a commit: formatting, vet, staticcheck, import rules, quick tests
 # make test    everything; installs the browser and fonts that it needs (on Debian as root)
+# make race    every test of packages with the race detector; make test leaves out sequential ones
 # make demo    the demo
 # make fuzz    runs every fuzz target for a minute
 # make platforms  vets what only Windows and macOS compile; minutes when cold
 # make tidy    brings go.mod and go.sum of every module up to date
 
-.PHONY: test check demo deps fuzz platforms tidy clean
+.PHONY: test check race demo deps fuzz platforms tidy clean
 
 test:
 	@build/test.sh test
 
 check:
 	@build/test.sh check
+
+race:
+	@build/test.sh race
 
 demo:
 	go run ./cmd/weigate demo

@@ -6,6 +6,7 @@
 #   build/test.sh test    everything: the check, every test in random order, those of packages with
 #                         the race detector, the browser, the examples, the benchmarks' module,
 #                         the module files, and a search for secrets in the output of all tests
+#   build/test.sh race    every test of packages with the race detector, also the sequential ones
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,6 +18,10 @@ chmod 711 "$tmp" # PostgreSQL and the tests of read-only files run as another us
 trap 'rm -rf "$tmp"' EXIT
 trap 'kill $(jobs -p) 2>/dev/null; exit 130' INT TERM
 export TMPDIR=$tmp
+
+# The compiler, the checks and the tests collect garbage less often, which saves a tenth of their time.
+# The stage processes does not, because its tests measure the memory of the program.
+export GOGC=400 GOMEMLIMIT=2GiB
 
 rm -rf out
 mkdir -p out
@@ -69,16 +74,39 @@ quick() { tests quick -short $(go list ./... | grep -v /internal/e2e); }
 # source files and documents, the others drive processes of the program.
 outside() { go list . ./internal/e2e ./internal/resilience; }
 
-# The stage vet has checked all packages already. SQLite is C that was translated to Go: with the race
-# detector inside it, the tests take four times as long. Weigate's own code has the race detector.
-suite() {
-	tests suite -vet=off -race -gcflags='modernc.org/...=-race=false' \
+# sequential is a pattern of the heavy tests in which one goroutine of the test sends request after
+# request. They run once, without the race detector, in which they would take five to ten times as
+# long. Beside them, other tests of the same packages call the same code with many goroutines and the
+# race detector, and a new test has it unless it is listed here.
+sequential='TestFloodAtEveryRouteEnds|TestWhatWasGrantedBeforeDoesNotOutliveTheRule' # internal/app
+sequential+='|TestAnswers|TestBasic|TestConfig|TestFAPI2|TestPeople' # internal/oidc
+sequential+='|TestFloodFromOneAddressIsLimited|TestFloodFromOneNetwork|TestMadeUpCookiesCountForNothing' # internal/route
+sequential+='|TestUsersBehindAProxyAreCountedOneByOne|TestFloodOfForeignFormsIsLimited' # internal/route
+sequential+='|TestFloodOfLongRequestsIsBoundedAndLeavesOthers|TestOneNetworkCannotWriteWithoutPause' # internal/savedrequest
+sequential+='|TestFloodOfLongRequestsWithoutCookiesStoresNothing' # internal/savedrequest
+
+# With -short and the race detector, the suite of stores leaves out the cases with one goroutine on
+# SQLite files. They have the race detector in memory, and the stage sequential runs TestFile whole.
+sequential() {
+	tests sequential -vet=off -shuffle=on -count=1 -timeout 40m -run "^($sequential|TestFile)\$" \
+		./internal/app ./internal/oidc ./internal/route ./internal/savedrequest ./internal/store/sqlite
+}
+
+# withRaces NAME ARGS... runs the tests of packages with the race detector. The stage vet has checked
+# all packages already. SQLite is C that was translated to Go: with the race detector inside it, the
+# tests take four times as long. Weigate's own code has the race detector.
+withRaces() {
+	tests "$@" -vet=off -race -gcflags='modernc.org/...=-race=false' \
 		-gcflags='github.com/weigate/weigate/internal/leaktest=-race=false' -shuffle=on -count=1 -timeout 40m \
 		$(go list ./... | grep -vxF "$(outside)")
 }
 
+suite() { withRaces suite -short -skip "^($sequential)\$"; }
+
+races() { withRaces races; }
+
 # One package at a time: the suite runs beside it, and the timeouts of a process count real seconds.
-processes() { tests processes -vet=off -p 1 -shuffle=on -count=1 -timeout 40m $(outside); }
+processes() { (unset GOGC GOMEMLIMIT && tests processes -vet=off -p 1 -shuffle=on -count=1 -timeout 40m $(outside)); }
 
 # Modules of their own keep their dependencies out of the main module.
 modules() {
@@ -128,9 +156,9 @@ lane() {
 
 mode=${1:-test}
 case $mode in
-check | test) ;;
+check | test | race) ;;
 *)
-	echo "usage: build/test.sh check|test" >&2
+	echo "usage: build/test.sh check|test|race" >&2
 	exit 2
 	;;
 esac
@@ -149,12 +177,14 @@ if [ "$mode" = check ]; then
 	stage staticcheck staticcheck
 	stage imports rules
 	stage quick quick
+elif [ "$mode" = race ]; then
+	stage races races
 else
 	# The lanes wait for browsers, processes and disks much of the time, so they run beside each other.
 	stage programs programs
 	export WEIGATE_PROGRAM=$tmp/weigate
 	lane processes freshness &
-	lane modules vet staticcheck &
+	lane modules vet staticcheck sequential &
 	lane suite &
 	wait
 	for name in processes modules suite; do

@@ -142,8 +142,9 @@ var administrationCases = []testCase{
 		},
 	},
 	{
-		name:   "two administrators who demote each other at once leave one",
-		reason: "GHSA-rxmp-8h9v-56cx (netbird): two changes at once escaped the rule",
+		name:       "two administrators who demote each other at once leave one",
+		reason:     "GHSA-rxmp-8h9v-56cx (netbird): two changes at once escaped the rule",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			for round := range 10 {
@@ -152,7 +153,7 @@ var administrationCases = []testCase{
 					f.makeAdmin(id)
 				}
 				var results counter
-				concurrently(2, func(i int) {
+				f.concurrently(2, func(i int) {
 					_, err := stores[i].ChangeUser(t.Context(), changeUser(admins[i], func(u *gateway.User) { u.Admin = false }))
 					results.add(errorName(err))
 				})

@@ -45,14 +45,15 @@ func (f *fixture) wantAttemptLost(want gateway.Attempt, at time.Duration, existi
 // expires after gateway.FailedAttemptLife.
 var attemptCases = []testCase{
 	{
-		name:   "one of a hundred requests gets the attempt",
-		reason: "WeChat rejects a code that is sent twice, and both requests would fail",
+		name:       "one of a hundred requests gets the attempt",
+		reason:     "WeChat rejects a code that is sent twice, and both requests would fail",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles() // two connections to one database
 			for round := range 3 {
 				key := fmt.Sprint("k", round)
 				var results, owners counter
-				concurrently(f.concurrency(), func(i int) {
+				f.concurrently(f.concurrency(), func(i int) {
 					have, won, err := stores[i%2].BeginAttempt(t.Context(), newAttempt(key, "code", fmt.Sprint("owner", i), 0), noon)
 					results.add(fmt.Sprint(won, " ", errorName(err)))
 					owners.add(have.Owner)
@@ -90,8 +91,9 @@ var attemptCases = []testCase{
 		},
 	},
 	{
-		name:   "only the owner finishes an attempt, and only once",
-		reason: "another outcome would redirect the waiting requests to a wrong page",
+		name:       "only the owner finishes an attempt, and only once",
+		reason:     "another outcome would redirect the waiting requests to a wrong page",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			done := gateway.Outcome{Kind: "signed_in", At: noon}
 			f.wantAttemptWon(newAttempt("k", "code", "one", 0), 0)
@@ -101,7 +103,7 @@ var attemptCases = []testCase{
 				t.Fatal("an attempt ended without an outcome")
 			}
 			var results counter
-			concurrently(16, func(i int) {
+			f.concurrently(16, func(i int) {
 				results.add(errorName(f.store.FinishAttempt(t.Context(), "k", "one",
 					gateway.Outcome{Kind: fmt.Sprint("kind", i), At: noon}, noon)))
 			})
@@ -109,8 +111,9 @@ var attemptCases = []testCase{
 		},
 	},
 	{
-		name:   "a rejected code is not sent again, another code is",
-		reason: "WeChat sometimes sends two codes with one state",
+		name:       "a rejected code is not sent again, another code is",
+		reason:     "WeChat sometimes sends two codes with one state",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			attempt := newAttempt("k", "code 1", "one", 0)
 			f.wantAttemptWon(attempt, 0)
@@ -120,7 +123,7 @@ var attemptCases = []testCase{
 			attempt.Expires = noon.Add(gateway.FailedAttemptLife)
 			f.wantAttemptLost(newAttempt("k", "code 1", "two", 0), 0, attempt)
 			var results counter
-			concurrently(f.concurrency(), func(i int) {
+			f.concurrently(f.concurrency(), func(i int) {
 				_, won, err := f.store.BeginAttempt(t.Context(), newAttempt("k", "code 2", fmt.Sprint("owner", i), 0), noon)
 				results.add(fmt.Sprint(won, " ", errorName(err)))
 			})

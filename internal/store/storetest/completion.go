@@ -237,15 +237,16 @@ var completionCases = []testCase{
 		},
 	},
 	{
-		name:   "one of many completions of an attempt succeeds",
-		reason: "a request whose response was lost is repeated, and two sessions would remain",
+		name:       "one of many completions of an attempt succeeds",
+		reason:     "a request whose response was lost is repeated, and two sessions would remain",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			for round := range 3 {
 				key := fmt.Sprint("k", round)
 				f.beginAttempt(key, "one")
 				var results counter
-				concurrently(f.concurrency(), func(i int) {
+				f.concurrently(f.concurrency(), func(i int) {
 					signIn := mainConnector.signIn(noon, fmt.Sprint("o", round), "")
 					completion := newCompletion(signIn, key, "one", fmt.Sprint("s", round, " ", i))
 					_, _, err := stores[i%2].CompleteSignIn(t.Context(), completion)
@@ -260,15 +261,16 @@ var completionCases = []testCase{
 		},
 	},
 	{
-		name:   "sign-ins of one person that complete at once are one user",
-		reason: "each browser gets a session of the same user",
+		name:       "sign-ins of one person that complete at once are one user",
+		reason:     "each browser gets a session of the same user",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			requests := f.concurrency()
 			var results counter
 			for i := range requests {
 				f.beginAttempt(fmt.Sprint("k", i), "one")
 			}
-			concurrently(requests, func(i int) {
+			f.concurrently(requests, func(i int) {
 				c := joinableConnectors[i%3] // of one Open Platform account
 				signIn := c.signIn(noon, "o-"+c.name, "u1")
 				completion := newCompletion(signIn, fmt.Sprint("k", i), "one", fmt.Sprint("s", i))

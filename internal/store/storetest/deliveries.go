@@ -40,8 +40,9 @@ var deliveryCases = []testCase{
 		},
 	},
 	{
-		name:   "sign-outs and codes at once tell every app that was signed in",
-		reason: "of two steps at once, one forgot the other",
+		name:       "sign-outs and codes at once tell every app that was signed in",
+		reason:     "of two steps at once, one forgot the other",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			u := f.addUser("o1")
 			stores := f.handles()
@@ -49,7 +50,7 @@ var deliveryCases = []testCase{
 			for s := range ended {
 				name := fmt.Sprint("s", s)
 				f.addSession(u.ID, name)
-				concurrently(4, func(i int) {
+				f.concurrently(4, func(i int) {
 					if i == 0 {
 						if err := stores[1].DeleteSession(t.Context(), hash(name), noon); err != nil {
 							t.Error(err)
@@ -70,8 +71,9 @@ var deliveryCases = []testCase{
 		},
 	},
 	{
-		name:   "many workers claim each delivery once, the earliest first",
-		reason: "an app would get every logout token several times",
+		name:       "many workers claim each delivery once, the earliest first",
+		reason:     "an app would get every logout token several times",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			var all []gateway.Delivery
 			for i := range 60 {
@@ -88,7 +90,7 @@ var deliveryCases = []testCase{
 				t.Fatalf("claimed %+v", first)
 			}
 			stores, claims := f.handles(), counter{}
-			concurrently(16, func(i int) {
+			f.concurrently(16, func(i int) {
 				for {
 					got, err := stores[i%2].ClaimDeliveries(t.Context(), gateway.DeliverNotification, noon, time.Minute, 5)
 					if err != nil {
@@ -214,11 +216,12 @@ var deliveryCases = []testCase{
 		},
 	},
 	{
-		name:   "counts of several processes add up, and problems keep their latest occurrence",
-		reason: "the pictures of the administrators would be wrong",
+		name:       "counts of several processes add up, and problems keep their latest occurrence",
+		reason:     "the pictures of the administrators would be wrong",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
-			concurrently(8, func(i int) {
+			f.concurrently(8, func(i int) {
 				counts := []gateway.Statistic{{Hour: noon, Name: "a", Label: "x", Count: 1},
 					{Hour: noon, Name: "b", Label: "x", Count: 2}, {Hour: noon, Name: "a", Label: "x", Count: 1}}
 				if i%2 == 0 {

@@ -16,9 +16,10 @@ import (
 // when many goroutines call the store.
 type fixture struct {
 	Subject
-	t     *testing.T
-	db    Database
-	store gateway.Store
+	concurrent bool // of the case
+	t          *testing.T
+	db         Database
+	store      gateway.Store
 }
 
 // noon is the current time in most cases. Stores get the time as an argument, so no case reads the
@@ -129,6 +130,15 @@ func wantEqual[T comparable](t *testing.T, what string, got, want T) {
 	if got != want {
 		t.Fatalf("%s: got %v, want %v", what, got, want)
 	}
+}
+
+// concurrently is the function of this name, for the cases that are marked as concurrent.
+func (f *fixture) concurrently(goroutines int, call func(i int)) {
+	f.t.Helper()
+	if !f.concurrent {
+		f.t.Fatal("this case runs several goroutines: set its field concurrent, for the race detector")
+	}
+	concurrently(goroutines, call)
 }
 
 // concurrently calls f(0) to f(n-1) at once, each in its own goroutine, and waits for all of them.

@@ -78,8 +78,9 @@ var grantCases = []testCase{
 		},
 	},
 	{
-		name:   "one of a hundred requests redeems a code, and the replay revokes its tokens",
-		reason: "a stolen code must not sign in two browsers",
+		name:       "one of a hundred requests redeems a code, and the replay revokes its tokens",
+		reason:     "a stolen code must not sign in two browsers",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			userID := f.addUser("o1").ID
@@ -87,7 +88,7 @@ var grantCases = []testCase{
 				name := fmt.Sprint("g", round)
 				wantNoError(t, f.store.PutCode(t.Context(), newCode(userID, "wiki", name)))
 				var results counter
-				concurrently(f.concurrency(), func(i int) {
+				f.concurrently(f.concurrency(), func(i int) {
 					issue := newIssue(name)
 					issue.Access.Hash = hash(fmt.Sprint("access ", name, i))
 					grant, err := stores[i%2].Redeem(t.Context(), hash("code "+name), noon, issue)
@@ -105,13 +106,14 @@ var grantCases = []testCase{
 		},
 	},
 	{
-		name:   "a tolerated replay leaves the first tokens valid",
-		reason: "WeChat sends callbacks twice at once, so a replay at a relay app is not an attack",
+		name:       "a tolerated replay leaves the first tokens valid",
+		reason:     "WeChat sends callbacks twice at once, so a replay at a relay app is not an attack",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			wantNoError(t, f.store.PutCode(t.Context(), newCode(f.addUser("o1").ID, "shop", "g1")))
 			var results counter
-			concurrently(f.concurrency(), func(i int) {
+			f.concurrently(f.concurrency(), func(i int) {
 				issue := newIssue("g1")
 				issue.Access.Hash, issue.ReplayTolerated = hash(fmt.Sprint("access g1", i)), true
 				grant, err := stores[i%2].Redeem(t.Context(), hash("code g1"), noon, issue)

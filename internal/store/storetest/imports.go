@@ -142,7 +142,11 @@ var importBatchCases = []testCase{
 			seed := rand.Uint64()
 			t.Log("seed", seed)
 			random := rand.New(rand.NewPCG(seed, 1))
-			for range 5 {
+			rounds := 5
+			if f.Race {
+				rounds = 2
+			}
+			for range rounds {
 				signIns, lines := drawLines(random)
 				batch, single := f.withNewDatabase(), f.withNewDatabase()
 				for i, signIn := range signIns {
@@ -176,5 +180,5 @@ var importBatchCases = []testCase{
 func (f *fixture) withNewDatabase() *fixture {
 	f.t.Helper()
 	db := f.New(f.t)
-	return &fixture{t: f.t, Subject: f.Subject, db: db, store: db.Open(f.t)}
+	return &fixture{t: f.t, Subject: f.Subject, concurrent: f.concurrent, db: db, store: db.Open(f.t)}
 }

@@ -42,8 +42,9 @@ func (f *fixture) wantUses(id string, want int) {
 // invitationCases test invitations, which let people in.
 var invitationCases = []testCase{
 	{
-		name:   "fifty users at once use a link for three three times",
-		reason: "pretalx/pretalx#2393, azrtydxb/kryton#8: a link was used more often than allowed",
+		name:       "fifty users at once use a link for three three times",
+		reason:     "pretalx/pretalx#2393, azrtydxb/kryton#8: a link was used more often than allowed",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			i := newInvitation("link", gateway.InviteUser, 3)
 			i.Groups = []string{"guests"}
@@ -53,7 +54,7 @@ var invitationCases = []testCase{
 				users = append(users, f.addPending(fmt.Sprint("o", n)).ID)
 			}
 			stores, results := f.handles(), counter{}
-			concurrently(50, func(n int) {
+			f.concurrently(50, func(n int) {
 				_, used, err := stores[n%2].RedeemInvitation(t.Context(), gateway.InvitationRedemption{Hash: hash("link"),
 					UserID: users[n], Now: noon, Event: gateway.Event{Kind: "invitation_used"}})
 				results.add(fmt.Sprint(used, " ", errorName(err)))
@@ -65,12 +66,13 @@ var invitationCases = []testCase{
 		},
 	},
 	{
-		name:   "fifty browsers at once make one administrator of an administrator's link",
-		reason: "nginx-ui CVE-2026-42221: the first visitor, or the fastest, became administrator",
+		name:       "fifty browsers at once make one administrator of an administrator's link",
+		reason:     "nginx-ui CVE-2026-42221: the first visitor, or the fastest, became administrator",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			f.invite(newInvitation("link", gateway.InviteAdmin, 1))
 			stores, results := f.handles(), counter{}
-			concurrently(50, func(n int) {
+			f.concurrently(50, func(n int) {
 				r := gateway.InvitationRedemption{Hash: hash("link"), Now: noon, Event: gateway.Event{Kind: "invitation_used"}}
 				if n%2 == 0 {
 					user, _, err := f.store.RecordSignIn(t.Context(), mainConnector.signIn(noon, fmt.Sprint("o", n), ""))

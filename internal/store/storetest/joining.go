@@ -196,14 +196,15 @@ var joinCases = []testCase{
 		},
 	},
 	{
-		name:   "a join during a sign-in leaves no session of the younger user",
-		reason: "the session would belong to a user that no longer exists",
+		name:       "a join during a sign-in leaves no session of the younger user",
+		reason:     "the session would belong to a user that no longer exists",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			for round := range 5 {
 				mainOpenID, siteOpenID, unionID := fmt.Sprint("o", round), fmt.Sprint("s", round), fmt.Sprint("u", round)
 				older := f.recordSignIn(mainConnector.signIn(noon, mainOpenID, unionID))
 				younger := f.recordSignIn(siteConnector.signIn(after(time.Minute), siteOpenID, ""))
-				concurrently(10, func(i int) {
+				f.concurrently(10, func(i int) {
 					var err error
 					if i == 4 {
 						_, _, err = f.store.RecordSignIn(t.Context(), siteConnector.signIn(after(time.Hour), siteOpenID, unionID))
@@ -224,11 +225,12 @@ var joinCases = []testCase{
 		},
 	},
 	{
-		name:   "any order of sign-ins ends in the same users",
-		reason: "the result of a join must not depend on the order of requests",
+		name:       "any order of sign-ins ends in the same users",
+		reason:     "the result of a join must not depend on the order of requests",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			limit := int64(0)
-			if f.SingleHandle {
+			if f.SingleHandle || f.Race {
 				limit = 25 // enough: a database in a file runs the same statements without this limit
 			}
 			var handles []UserStore
@@ -239,12 +241,13 @@ var joinCases = []testCase{
 		},
 	},
 	{
-		name:   "many joins at once end in one user",
-		reason: "two replicas may get the unionid from WeChat at the same moment",
+		name:       "many joins at once end in one user",
+		reason:     "two replicas may get the unionid from WeChat at the same moment",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			older, _ := f.addTwoUsers()
 			f.recordSignIn(thirdConnector.signIn(after(2*time.Minute), "t1", ""))
-			concurrently(16, func(i int) {
+			f.concurrently(16, func(i int) {
 				signIn := []gateway.SignIn{
 					mainConnector.signIn(after(time.Hour), "o1", "u1"),
 					siteConnector.signIn(after(time.Hour), "s1", "u1"),

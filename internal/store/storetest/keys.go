@@ -20,12 +20,13 @@ func newKey(id, slot string) gateway.Key {
 // can have a slot.
 var keyCases = []testCase{
 	{
-		name:   "one of two replicas stores the key of a slot",
-		reason: "apps would get tokens signed with a key that is not published",
+		name:       "one of two replicas stores the key of a slot",
+		reason:     "apps would get tokens signed with a key that is not published",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			var results counter
-			concurrently(16, func(i int) {
+			f.concurrently(16, func(i int) {
 				results.add(errorName(stores[i%2].PutKey(t.Context(), newKey(fmt.Sprint("k", i), "sign/RS256/1"))))
 			})
 			results.want(t, "put", map[string]int{"ok": 1, "conflict": 15})
@@ -60,12 +61,13 @@ var keyCases = []testCase{
 		},
 	},
 	{
-		name:   "one of many replicas replaces a sealed key",
-		reason: "two replicas that change the master key must not undo each other",
+		name:       "one of many replicas replaces a sealed key",
+		reason:     "two replicas that change the master key must not undo each other",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			wantNoError(t, f.store.PutKey(t.Context(), newKey("k1", "sign/RS256/1")))
 			var results counter
-			concurrently(16, func(i int) {
+			f.concurrently(16, func(i int) {
 				results.add(errorName(f.store.ReplaceSealed(t.Context(), "k1", []byte("sealed k1"), fmt.Append(nil, "new ", i))))
 			})
 			results.want(t, "sealed", map[string]int{"ok": 1, "conflict": 15})

@@ -25,7 +25,7 @@ func mixedLoad(t *testing.T, f *fixture) {
 	for i := range 4 {
 		users = append(users, f.addUser(fmt.Sprint("o", i)).ID)
 	}
-	concurrently(12, func(worker int) {
+	f.concurrently(12, func(worker int) {
 		random := rand.New(rand.NewPCG(seed, uint64(worker)))
 		for i := range rounds {
 			userID := users[random.IntN(len(users))]

@@ -151,8 +151,9 @@ func (w *worker) start(t testing.TB) {
 // process is this test binary, which Worker turns into a worker process.
 var processCases = []testCase{
 	{
-		name:   "of two processes one redeems each code",
-		reason: "two replicas can get the same code at the same time",
+		name:       "of two processes one redeems each code",
+		reason:     "two replicas can get the same code at the same time",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			if f.SingleHandle {
 				f.secondHandle() // tests only that a second handle is another database
@@ -185,8 +186,9 @@ var processCases = []testCase{
 		},
 	},
 	{
-		name:   "a confirmed write survives a killed process",
-		reason: "a user who saw the page must be signed in after the crash",
+		name:       "a confirmed write survives a killed process",
+		reason:     "a user who saw the page must be signed in after the crash",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			if f.SingleHandle {
 				f.secondHandle() // tests only that a second handle is another database

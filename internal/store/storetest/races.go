@@ -13,8 +13,9 @@ import (
 // raceCases test administrators who act at once. None of their acts is stored by half.
 var raceCases = []testCase{
 	{
-		name:   "five acts on one user at once leave one state",
-		reason: "an approval in the instant of a block or a deletion let the user in again",
+		name:       "five acts on one user at once leave one state",
+		reason:     "an approval in the instant of a block or a deletion let the user in again",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			for round := range 5 {
@@ -25,7 +26,7 @@ var raceCases = []testCase{
 				f.addSession(u.ID, n+"s")
 				acts := actsOnUser(t, u.ID, older.ID, n)
 				done := make([]error, len(acts))
-				concurrently(len(acts), func(i int) { done[i] = acts[i](stores[(i+round)%2]) })
+				f.concurrently(len(acts), func(i int) { done[i] = acts[i](stores[(i+round)%2]) })
 				for i, err := range done {
 					if !slices.Contains([]string{"ok", "not found", "blocked"}, errorName(err)) {
 						t.Fatalf("act %d: %v", i, err)
@@ -61,8 +62,9 @@ var raceCases = []testCase{
 		},
 	},
 	{
-		name:   "two lists of approvals in opposite order are both done",
-		reason: "two administrators who approve one list would wait for each other, or undo each other",
+		name:       "two lists of approvals in opposite order are both done",
+		reason:     "two administrators who approve one list would wait for each other, or undo each other",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			var users []string
@@ -74,7 +76,7 @@ var raceCases = []testCase{
 			backward := slices.Clone(users)
 			slices.Reverse(backward)
 			lists := [][]string{users, backward}
-			concurrently(2, func(i int) {
+			f.concurrently(2, func(i int) {
 				for _, id := range lists[i] {
 					_, err := stores[i].DecideAccess(t.Context(), gateway.AccessDecision{UserID: id, State: gateway.RequestApproved,
 						Groups: []string{fmt.Sprint("g", i)}, At: noon, Event: gateway.Event{Kind: "approved"}})
@@ -91,15 +93,16 @@ var raceCases = []testCase{
 		},
 	},
 	{
-		name:   "two users who are merged into each other at once become one",
-		reason: "each would wait for the other's row, or both would be gone",
+		name:       "two users who are merged into each other at once become one",
+		reason:     "each would wait for the other's row, or both would be gone",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			for round := range 5 {
 				users := []string{f.addUser(fmt.Sprint("o", round)).ID,
 					f.recordSignIn(foreignConnector.signIn(noon, fmt.Sprint("o", round), "")).ID}
 				var results counter
-				concurrently(2, func(i int) {
+				f.concurrently(2, func(i int) {
 					_, err := stores[i].MergeUsers(t.Context(), users[i], users[1-i], noon, gateway.Event{Kind: "merged"})
 					results.add(errorName(err))
 				})
@@ -110,8 +113,9 @@ var raceCases = []testCase{
 		},
 	},
 	{
-		name:   "the last administrator stays, whatever takes rights away at once",
-		reason: "GHSA-rxmp-8h9v-56cx (netbird): two changes at once escaped the rule",
+		name:       "the last administrator stays, whatever takes rights away at once",
+		reason:     "GHSA-rxmp-8h9v-56cx (netbird): two changes at once escaped the rule",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			for round := range 5 {
@@ -138,7 +142,7 @@ var raceCases = []testCase{
 					},
 				}
 				var results counter
-				concurrently(len(acts), func(i int) { results.add(errorName(acts[i](stores[(i+round)%2]))) })
+				f.concurrently(len(acts), func(i int) { results.add(errorName(acts[i](stores[(i+round)%2]))) })
 				results.want(t, "acts", map[string]int{"ok": 3, "last admin": 1})
 				left, err := f.store.CountAdmins(t.Context())
 				wantNoError(t, err)

@@ -91,13 +91,14 @@ var refreshCases = []testCase{
 		},
 	},
 	{
-		name:   "a hundred requests with one token replace it once",
-		reason: "a browser opens ten tabs at once, and each refreshes",
+		name:       "a hundred requests with one token replace it once",
+		reason:     "a browser opens ten tabs at once, and each refreshes",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			f.addGrant(f.addUser("o1").ID, "wiki", "g1")
 			stores := f.handles()
 			var results counter
-			concurrently(f.concurrency(), func(i int) {
+			f.concurrently(f.concurrency(), func(i int) {
 				out, err := stores[i%2].Rotate(t.Context(), newRotation("g1", 1, time.Hour))
 				if err != nil || out.Refresh != hash("refresh 2 g1") || out.Grant.Counter != 2 {
 					t.Errorf("error %v, successor %x, counter %d", err, out.Refresh, out.Grant.Counter)
@@ -108,8 +109,9 @@ var refreshCases = []testCase{
 		},
 	},
 	{
-		name:   "a token can be its own successor",
-		reason: "WeChat does not replace refresh tokens, and apps send one in many requests at once",
+		name:       "a token can be its own successor",
+		reason:     "WeChat does not replace refresh tokens, and apps send one in many requests at once",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			f.addGrant(f.addUser("o1").ID, "shop", "g1")
 			// withoutReplacement returns a rotation after which the same token is valid.
@@ -118,7 +120,7 @@ var refreshCases = []testCase{
 				rotation.Next, rotation.Expires, rotation.Grace = rotation.Presented, time.Time{}, 0
 				return rotation
 			}
-			concurrently(f.concurrency(), func(int) {
+			f.concurrently(f.concurrency(), func(int) {
 				rotation := withoutReplacement(time.Hour)
 				out, err := f.store.Rotate(t.Context(), rotation)
 				if err == nil {

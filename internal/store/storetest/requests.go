@@ -167,19 +167,20 @@ var requestCases = []testCase{
 		},
 	},
 	{
-		name:   "concurrent requests and decisions leave one request, decided once",
-		reason: "RocketChat/Rocket.Chat#2266: a user waits and no administrator sees it",
+		name:       "concurrent requests and decisions leave one request, decided once",
+		reason:     "RocketChat/Rocket.Chat#2266: a user waits and no administrator sees it",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			u := f.addPending("o1")
 			stores := f.handles()
 			var created counter
-			concurrently(f.concurrency(), func(i int) {
+			f.concurrently(f.concurrency(), func(i int) {
 				_, isNew, err := stores[i%2].RequestAccess(t.Context(), gateway.AccessRequest{UserID: u.ID, App: "wiki",
 					RequestedAt: noon})
 				created.add(fmt.Sprint(isNew, " ", errorName(err)))
 			})
 			created.want(t, "requests", map[string]int{"true ok": 1, "false ok": f.concurrency() - 1})
-			concurrently(8, func(i int) {
+			f.concurrently(8, func(i int) {
 				_, err := stores[i%2].DecideAccess(t.Context(), gateway.AccessDecision{UserID: u.ID, State: gateway.RequestApproved,
 					Groups: []string{fmt.Sprint("g", i)}, At: noon, Event: gateway.Event{Kind: "decided"}})
 				if err != nil {

@@ -139,13 +139,14 @@ var savedRequestCases = []testCase{
 		},
 	},
 	{
-		name:   "concurrent requests exceed a limit for a moment only",
-		reason: "a flood over many connections must not fill the disk, and must not stop the store",
+		name:       "concurrent requests exceed a limit for a moment only",
+		reason:     "a flood over many connections must not fill the disk, and must not stop the store",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			limits := gateway.SavedRequestLimits{Total: 10, PerNetwork: 7, PerBrowser: 5}
 			requests := make([]gateway.SavedRequest, f.concurrency())
-			concurrently(f.concurrency(), func(i int) {
+			f.concurrently(f.concurrency(), func(i int) {
 				requests[i] = newSavedRequest(fmt.Sprint("n", i%3), fmt.Sprint("b", i%4), i)
 				if err := stores[i%2].SaveRequest(t.Context(), requests[i], noon, limits); err != nil {
 					t.Error(err)

@@ -33,12 +33,13 @@ var sessionCases = []testCase{
 		},
 	},
 	{
-		name:   "of a hundred sessions with one hash, one is stored",
-		reason: "a second session with the same hash could be another user's",
+		name:       "of a hundred sessions with one hash, one is stored",
+		reason:     "a second session with the same hash could be another user's",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			userA, userB := f.addUser("o1").ID, f.addUser("o2").ID
 			var results counter
-			concurrently(f.concurrency(), func(i int) {
+			f.concurrently(f.concurrency(), func(i int) {
 				results.add(errorName(f.store.PutSession(t.Context(), newSession([]string{userA, userB}[i%2], "s1"), noon)))
 			})
 			results.want(t, "put", map[string]int{"ok": 1, "conflict": f.concurrency() - 1})
@@ -115,8 +116,9 @@ var sessionCases = []testCase{
 		},
 	},
 	{
-		name:   "no update is lost",
-		reason: "tabs of one browser write at the same time",
+		name:       "no update is lost",
+		reason:     "tabs of one browser write at the same time",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			session := f.addSession(f.addUser("o1").ID, "s1")
 			wantNoError(t, f.store.UpdateSession(t.Context(), session.Hash, noon, func(stored *gateway.Session) error {
@@ -124,7 +126,7 @@ var sessionCases = []testCase{
 				return nil
 			}))
 			requests := f.concurrency() // half of them touch the session, half update it
-			concurrently(requests, func(i int) {
+			f.concurrently(requests, func(i int) {
 				if i%2 == 1 {
 					if err := f.store.TouchSession(t.Context(), session.Hash, after(time.Duration(i)*time.Minute),
 						after(9*time.Hour)); err != nil {

@@ -28,6 +28,9 @@ type Subject struct {
 
 	// Race reports that the race detector runs, so that the cases use smaller numbers.
 	Race bool
+
+	// ConcurrentOnly leaves out the cases in which one goroutine calls the store.
+	ConcurrentOnly bool
 }
 
 // Database is one database.
@@ -45,7 +48,12 @@ type Database struct {
 type testCase struct {
 	name   string
 	reason string // why the case matters; logged when it fails
-	run    func(t *testing.T, f *fixture)
+
+	// concurrent is true when several goroutines or processes use the database in the case. The method
+	// concurrently fails a case without it.
+	concurrent bool
+
+	run func(t *testing.T, f *fixture)
 }
 
 // Run runs the suite on the subject. A ticket is the row for one QR code of a sign-in by scan. The
@@ -88,10 +96,13 @@ func Run(t *testing.T, subject Subject) {
 		{"processes", processCases},
 	} {
 		for _, c := range group.cases {
+			if subject.ConcurrentOnly && !c.concurrent {
+				continue
+			}
 			t.Run(strings.ReplaceAll(group.name+"/"+c.name, " ", "_"), func(t *testing.T) {
 				t.Parallel()
 				db := subject.New(t)
-				f := &fixture{t: t, Subject: subject, db: db, store: db.Open(t)}
+				f := &fixture{t: t, Subject: subject, concurrent: c.concurrent, db: db, store: db.Open(t)}
 				defer func() {
 					if t.Failed() {
 						t.Logf("why this matters: %s", c.reason)

@@ -12,12 +12,13 @@ import (
 // first sign-in, and never changed, because apps find their users by it.
 var subjectCases = []testCase{
 	{
-		name:   "the first subject that is pinned stays",
-		reason: "an app that gets another sub creates a new user",
+		name:       "the first subject that is pinned stays",
+		reason:     "an app that gets another sub creates a new user",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
 			var results counter
-			concurrently(f.concurrency(), func(i int) {
+			f.concurrently(f.concurrency(), func(i int) {
 				sub, err := f.store.PinSubject(t.Context(), userID, "wiki", fmt.Sprint("candidate ", i), noon)
 				if err != nil {
 					t.Error(err)
@@ -131,12 +132,13 @@ var codePinCases = []testCase{
 		},
 	},
 	{
-		name:   "first codes at once agree on one subject",
-		reason: "tokens of one user must not name two subjects",
+		name:       "first codes at once agree on one subject",
+		reason:     "tokens of one user must not name two subjects",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			userID, requests := f.addUser("o1").ID, f.concurrency()
 			var results counter
-			concurrently(requests, func(i int) {
+			f.concurrently(requests, func(i int) {
 				codeName := fmt.Sprint("g", i)
 				if err := f.store.PutCode(t.Context(), codeWithoutSubject(userID, codeName, fmt.Sprint("sub-", i))); err != nil {
 					t.Error(err)

@@ -61,7 +61,7 @@ func (f *fixture) attack(victim victim, signIns ...gateway.SignIn) {
 		signInAsAttacker(f.store, signIn)
 	}
 	handles := f.handles()
-	concurrently(4*len(signIns), func(i int) { signInAsAttacker(handles[i%2], signIns[i%len(signIns)]) })
+	f.concurrently(4*len(signIns), func(i int) { signInAsAttacker(handles[i%2], signIns[i%len(signIns)]) })
 	if !f.t.Failed() {
 		f.wantUnharmed(victim)
 	}
@@ -75,8 +75,9 @@ func (f *fixture) attack(victim victim, signIns ...gateway.SignIn) {
 // and ungroupedConnector in none.
 var takeoverCases = []testCase{
 	{
-		name:   "takeover by a forged unionid",
-		reason: "an attacker who can change one response of WeChat would get the user",
+		name:       "takeover by a forged unionid",
+		reason:     "an attacker who can change one response of WeChat would get the user",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			victim := f.addVictim()
 			f.attack(victim,
@@ -114,8 +115,9 @@ var takeoverCases = []testCase{
 		},
 	},
 	{
-		name:   "takeover by a unionid of another group",
-		reason: "in another Open Platform account the same text is another person's, and an attacker may own one",
+		name:       "takeover by a unionid of another group",
+		reason:     "in another Open Platform account the same text is another person's, and an attacker may own one",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			victim := f.addVictim()
 			// outside any group, but with the appids of the victim's group
@@ -134,8 +136,9 @@ var takeoverCases = []testCase{
 		},
 	},
 	{
-		name:   "takeover by a changed unionid",
-		reason: "a connector that moves to another Open Platform account brings other unionids, and one may be the victim's",
+		name:       "takeover by a changed unionid",
+		reason:     "a connector that moves to another Open Platform account brings other unionids, maybe the victim's",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			victim := f.addVictim()
 			user := f.recordSignIn(siteConnector.signIn(after(time.Minute), "s1", "uM"))

@@ -15,8 +15,9 @@ import (
 // secret in its cookie, and Ticket.Desktop is the hash of this secret.
 var ticketAnswerCases = []testCase{
 	{
-		name:   "an answer counts once",
-		reason: "a second tap must not turn a refusal into an approval",
+		name:       "an answer counts once",
+		reason:     "a second tap must not turn a refusal into an approval",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			userID, stranger := f.addUser("o1").ID, f.addUser("o2").ID
@@ -42,7 +43,7 @@ var ticketAnswerCases = []testCase{
 				// answers.
 				answers := []gateway.TicketState{gateway.TicketApproved, gateway.TicketMismatch}
 				var results, states counter
-				concurrently(f.concurrency(), func(i int) {
+				f.concurrently(f.concurrency(), func(i int) {
 					got, err := stores[i%2].AnswerTicket(t.Context(), ticket.Hash, userID, answers[i/2%2], noon)
 					results.add(errorName(err))
 					states.add(string(got.State))
@@ -53,8 +54,9 @@ var ticketAnswerCases = []testCase{
 		},
 	},
 	{
-		name:   "a withdrawn approval signs nobody in",
-		reason: "\"Not me\" on the phone must be final",
+		name:       "a withdrawn approval signs nobody in",
+		reason:     "\"Not me\" on the phone must be final",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			userID, stranger := f.addUser("o1").ID, f.addUser("o2").ID
@@ -67,7 +69,7 @@ var ticketAnswerCases = []testCase{
 					wantError(t, err, gateway.ErrConflict)
 				}
 				var withdrawErr, redeemErr error
-				concurrently(2, func(i int) {
+				f.concurrently(2, func(i int) {
 					if i == 0 {
 						_, withdrawErr = stores[0].AnswerTicket(t.Context(), ticket.Hash, userID, gateway.TicketRefused, noon)
 						return
@@ -88,15 +90,16 @@ var ticketAnswerCases = []testCase{
 		},
 	},
 	{
-		name:   "one of a hundred requests redeems the ticket",
-		reason: "a ticket that is valid twice would sign in anybody with a copy",
+		name:       "one of a hundred requests redeems the ticket",
+		reason:     "a ticket that is valid twice would sign in anybody with a copy",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			userID := f.addUser("o1").ID
 			for round := range 3 {
 				ticket := f.addApprovedTicket(fmt.Sprint("t", round), userID)
 				var results, tickets counter
-				concurrently(f.concurrency(), func(i int) {
+				f.concurrently(f.concurrency(), func(i int) {
 					got, err := stores[i%2].RedeemTicket(t.Context(), newRedemption(ticket.Hash, ticket.Desktop, noon))
 					results.add(errorName(err))
 					tickets.add(fmt.Sprint(got.State, got.Approver.UserID))
@@ -192,14 +195,15 @@ var ticketAnswerCases = []testCase{
 		},
 	},
 	{
-		name:   "a cancelled ticket stays cancelled, whatever is answered at the same time",
-		reason: "the phone would sign in a desktop that gave up",
+		name:       "a cancelled ticket stays cancelled, whatever is answered at the same time",
+		reason:     "the phone would sign in a desktop that gave up",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
 			for round := range 10 {
 				ticket := f.addScannedTicket(fmt.Sprint("t", round), userID)
 				var cancelled, answered counter
-				concurrently(8, func(i int) {
+				f.concurrently(8, func(i int) {
 					if i%2 == 0 {
 						cancelled.add(errorName(f.store.CancelTicket(t.Context(), ticket.Hash, ticket.Desktop, noon)))
 						return

@@ -35,8 +35,9 @@ var ticketApproverCases = []testCase{
 		},
 	},
 	{
-		name:   "a join and an answer at the same time both succeed",
-		reason: "the user would see an error and scan again",
+		name:       "a join and an answer at the same time both succeed",
+		reason:     "the user would see an error and scan again",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			for round := range 5 {
 				mainOpenID, siteOpenID, unionID := fmt.Sprint("o", round), fmt.Sprint("s", round), fmt.Sprint("u", round)
@@ -46,7 +47,7 @@ var ticketApproverCases = []testCase{
 				for i := range 10 {
 					tickets = append(tickets, f.addScannedTicket(fmt.Sprint(round, " ", i), younger.ID))
 				}
-				concurrently(11, func(i int) {
+				f.concurrently(11, func(i int) {
 					var err error
 					if i == 10 {
 						_, _, err = f.store.RecordSignIn(t.Context(), siteConnector.signIn(after(time.Hour), siteOpenID, unionID))
@@ -101,8 +102,9 @@ var ticketApproverCases = []testCase{
 		},
 	},
 	{
-		name:   "blocking during a scan wins",
-		reason: "the desktop would be signed in after the block",
+		name:       "blocking during a scan wins",
+		reason:     "the desktop would be signed in after the block",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			for round := range 5 {
 				userID := f.addUser(fmt.Sprint("o", round)).ID
@@ -118,7 +120,7 @@ var ticketApproverCases = []testCase{
 						tickets = append(tickets, f.addApprovedTicket(name, userID))
 					}
 				}
-				concurrently(len(tickets)+1, func(i int) {
+				f.concurrently(len(tickets)+1, func(i int) {
 					var err error
 					switch {
 					case i == len(tickets):

@@ -33,13 +33,14 @@ func (f *fixture) remaining(tickets []gateway.Ticket) int {
 // each ticket.
 var ticketLimitCases = []testCase{
 	{
-		name:   "concurrent requests do not exceed the limit",
-		reason: "a flood of codes must fill neither the disk nor the memory",
+		name:       "concurrent requests do not exceed the limit",
+		reason:     "a flood of codes must fill neither the disk nor the memory",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores, userID := f.handles(), f.addUser("o1").ID
 			const limit = 10
 			tickets := make([]gateway.Ticket, f.concurrency())
-			concurrently(f.concurrency(), func(i int) {
+			f.concurrently(f.concurrency(), func(i int) {
 				tickets[i] = newTicketFrom("flood", i)
 				if err := stores[i%2].PutTicket(t.Context(), tickets[i], noon, total(limit)); err != nil {
 					t.Error(err)
@@ -59,8 +60,9 @@ var ticketLimitCases = []testCase{
 		},
 	},
 	{
-		name:   "the fast count far from the limit is exact near it",
-		reason: "the fast count must not allow more than the limit",
+		name:       "the fast count far from the limit is exact near it",
+		reason:     "the fast count must not allow more than the limit",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			limit := 320 // PostgreSQL counts without a lock until 256 tickets are left: test both ways of counting
@@ -76,13 +78,13 @@ var ticketLimitCases = []testCase{
 					t.Error(err)
 				}
 			}
-			concurrently(16, func(worker int) {
+			f.concurrently(16, func(worker int) {
 				for i := worker; i < limit-1; i += 16 {
 					put(i)
 				}
 			})
 			wantEqual(t, "tickets below the limit", f.remaining(tickets), limit-1)
-			concurrently(f.concurrency(), func(i int) { put(limit - 1 + i) })
+			f.concurrently(f.concurrency(), func(i int) { put(limit - 1 + i) })
 			if n := f.remaining(tickets); n > limit || n < limit-total(limit).Excess() {
 				t.Errorf("%d tickets, want about %d", n, limit)
 			}

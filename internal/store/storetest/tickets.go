@@ -195,8 +195,9 @@ var ticketCases = []testCase{
 		},
 	},
 	{
-		name:   "one of many phones becomes the approver",
-		reason: "a stranger who photographs the code must not approve too",
+		name:       "one of many phones becomes the approver",
+		reason:     "a stranger who photographs the code must not approve too",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			var users []string
@@ -206,7 +207,7 @@ var ticketCases = []testCase{
 			for round := range 3 {
 				ticket := f.addTicket(fmt.Sprint("t", round))
 				var results, approvers counter
-				concurrently(f.concurrency(), func(i int) {
+				f.concurrently(f.concurrency(), func(i int) {
 					got, err := stores[i%2].ScanTicket(t.Context(), ticket.Hash, newApprover(users[i%10]), noon)
 					results.add(errorName(err))
 					approvers.add(fmt.Sprint(got.State, " ", got.Approver.UserID))
@@ -285,8 +286,9 @@ var ticketCases = []testCase{
 		},
 	},
 	{
-		name:   "one call returns the states of a thousand tickets",
-		reason: "desktops poll the state, and one query for each would be most of the gateway's load",
+		name:       "one call returns the states of a thousand tickets",
+		reason:     "desktops poll the state, and one query for each would be most of the gateway's load",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
 			tickets := 1000
@@ -294,7 +296,7 @@ var ticketCases = []testCase{
 				tickets = 200
 			}
 			hashes := make([][32]byte, tickets)
-			concurrently(8, func(worker int) {
+			f.concurrently(8, func(worker int) {
 				for i := worker; i < tickets; i += 8 {
 					ticket := newTicket(fmt.Sprint("t", i))
 					hashes[i] = ticket.Hash

@@ -32,8 +32,9 @@ var ticketSessionCases = []testCase{
 		},
 	},
 	{
-		name:   "a session that was ended is not stored again",
-		reason: "a second request of the desktop would undo \"Not me\"",
+		name:       "a session that was ended is not stored again",
+		reason:     "a second request of the desktop would undo \"Not me\"",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			userID := f.addUser("o1").ID
@@ -43,7 +44,7 @@ var ticketSessionCases = []testCase{
 				// One request redeems the ticket and deletes the session at once. The other
 				// requests arrive before or after the deletion, and must not store the session
 				// again.
-				concurrently(f.concurrency(), func(i int) {
+				f.concurrently(f.concurrency(), func(i int) {
 					_, err := stores[i%2].RedeemTicket(t.Context(), redemption)
 					if err == nil {
 						err = stores[i%2].DeleteSession(t.Context(), redemption.Session.Hash, noon)
@@ -60,15 +61,16 @@ var ticketSessionCases = []testCase{
 		},
 	},
 	{
-		name:   "a session exists exactly when the ticket was redeemed",
-		reason: "\"Not me\" and \"Cancel\" must leave no session behind",
+		name:       "a session exists exactly when the ticket was redeemed",
+		reason:     "\"Not me\" and \"Cancel\" must leave no session behind",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
 			userID := f.addUser("o1").ID
 			for round := range 12 {
 				ticket := f.addApprovedTicket(fmt.Sprint("t", round), userID)
 				redemption := newRedemption(ticket.Hash, ticket.Desktop, noon)
-				concurrently(3, func(i int) {
+				f.concurrently(3, func(i int) {
 					var err error
 					switch {
 					case i > 0:

@@ -17,8 +17,9 @@ import (
 // attempt, the right to exchange one code, that begins at noon plus at.
 var upkeepCases = []testCase{
 	{
-		name:   "ten thousand rows are swept in small batches during sign-ins",
-		reason: "the database would grow forever, or sweeping would stop all sign-ins",
+		name:       "ten thousand rows are swept in small batches during sign-ins",
+		reason:     "the database would grow forever, or sweeping would stop all sign-ins",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			rows := 3400 // of each of three tables
 			if f.Race {
@@ -69,9 +70,10 @@ var upkeepCases = []testCase{
 		},
 	},
 	{
-		name:   "all operations at once cause no ErrUnavailable",
-		reason: "a busy morning must not cause a 503",
-		run:    mixedLoad,
+		name:       "all operations at once cause no ErrUnavailable",
+		reason:     "a busy morning must not cause a 503",
+		concurrent: true,
+		run:        mixedLoad,
 	},
 	{
 		name:   "an ended context stops the operation",
@@ -144,12 +146,13 @@ var upkeepCases = []testCase{
 		},
 	},
 	{
-		name:   "a context that ends during an operation leaves all of its rows or none",
-		reason: "half a redemption would be a used code without a token",
+		name:       "a context that ends during an operation leaves all of its rows or none",
+		reason:     "half a redemption would be a used code without a token",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
 			var redeemed sync.Map // by name of a stored code: true if Redeem returned nil
-			concurrently(f.concurrency(), func(i int) {
+			f.concurrently(f.concurrency(), func(i int) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*50*time.Microsecond)
 				defer cancel()
 				name := fmt.Sprint("g", i)
@@ -251,7 +254,7 @@ func newLongSession(userID, name string) gateway.Session {
 // after noon. The grants have no tokens.
 func addExpiredRows(t *testing.T, f *fixture, userID string, rows int) {
 	t.Helper()
-	concurrently(16, func(writer int) {
+	f.concurrently(16, func(writer int) {
 		for i := writer; i < rows; i += 16 {
 			name := fmt.Sprint("old ", i)
 			if err := f.store.PutSession(t.Context(), newSession(userID, name), noon); err != nil {

@@ -67,11 +67,12 @@ var userCases = []testCase{
 		},
 	},
 	{
-		name:   "concurrent sign-ins of one person are one user",
-		reason: "WeChat sends callbacks twice, and people tap twice",
+		name:       "concurrent sign-ins of one person are one user",
+		reason:     "WeChat sends callbacks twice, and people tap twice",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			var results counter
-			concurrently(f.concurrency(), func(int) {
+			f.concurrently(f.concurrency(), func(int) {
 				user, _, err := f.store.RecordSignIn(t.Context(), mainConnector.signIn(noon, "o1", "u1"))
 				results.add(user.ID + " " + errorName(err))
 			})
@@ -80,13 +81,14 @@ var userCases = []testCase{
 		},
 	},
 	{
-		name:   "concurrent sign-ins through several connectors are one user",
-		reason: "with two users, each would have only some of the groups",
+		name:       "concurrent sign-ins through several connectors are one user",
+		reason:     "with two users, each would have only some of the groups",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			for round := range 5 {
 				unionID := fmt.Sprint("u", round)
 				var results counter
-				concurrently(16, func(i int) {
+				f.concurrently(16, func(i int) {
 					c := joinableConnectors[i%3] // of one Open Platform account
 					signIn := c.signIn(noon, fmt.Sprint("o-", c.name, round), unionID)
 					user, _, err := f.store.RecordSignIn(t.Context(), signIn)
@@ -128,12 +130,13 @@ var userCases = []testCase{
 		},
 	},
 	{
-		name:   "no concurrent update is lost",
-		reason: "an approval must not be lost to a change of groups",
+		name:       "no concurrent update is lost",
+		reason:     "an approval must not be lost to a change of groups",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
 			updates := f.concurrency()
-			concurrently(updates, func(i int) {
+			f.concurrently(updates, func(i int) {
 				_, err := f.store.UpdateUser(t.Context(), userID, noon, func(stored *gateway.User) error {
 					stored.Groups = append(stored.Groups, fmt.Sprintf("g%03d", i), "all")
 					return nil
@@ -203,12 +206,13 @@ var userCases = []testCase{
 		},
 	},
 	{
-		name:   "blocking during a sign-in wins",
-		reason: "the session would outlive the block",
+		name:       "blocking during a sign-in wins",
+		reason:     "the session would outlive the block",
+		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			for round := range 10 {
 				userID := f.addUser(fmt.Sprint("o", round)).ID
-				concurrently(12, func(i int) {
+				f.concurrently(12, func(i int) {
 					if i == 5 {
 						_, err := f.store.UpdateUser(t.Context(), userID, noon, func(stored *gateway.User) error {
 							stored.Status = gateway.Blocked
