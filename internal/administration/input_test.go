@@ -18,6 +18,9 @@ func TestInputIsCleanedOrRefused(t *testing.T) {
 	f := newFixture(t)
 	_, by := f.admin()
 	u := f.user("u", gateway.Active)
+	if err := f.TestNotice(t.Context(), by, "no-such-receiver"); !errors.As(err, new(*administration.FieldError)) {
+		t.Errorf("a test message to an unknown receiver: %v", err)
+	}
 	text := func(s string) *string { return &s }
 	list := func(s ...string) *[]string { return &s }
 	repeated := strings.Fields(strings.Repeat("a b c d e f g h ", 9))

@@ -292,6 +292,9 @@ func TestAdminLinkOfAUserWithoutWeChat(t *testing.T) {
 		}
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		for _, c := range alice.Cookies(w.url) { // this session ends
+			r.AddCookie(c)
+		}
 		response, err := client.Do(r)
 		if err != nil {
 			t.Fatal(err)
@@ -304,7 +307,7 @@ func TestAdminLinkOfAUserWithoutWeChat(t *testing.T) {
 	admin := w.user(gateway.Active)
 	sessions, err := w.store.UserSessions(t.Context(), user.ID, w.clock.Now())
 	linked := slices.ContainsFunc(sessions, func(s gateway.Session) bool { return s.Method == gateway.MethodLink })
-	if err != nil || admin.ID != user.ID || !admin.Admin || !linked {
+	if err != nil || admin.ID != user.ID || !admin.Admin || !linked || len(sessions) != 1 {
 		t.Errorf("administrator %+v, sessions %+v, %v", admin, sessions, err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/internal/metrics"
+	"github.com/weigate/weigate/internal/session"
 )
 
 // TestInvitationSecretIsInItsAddressOnly: the secret is not in an address at WeChat or of a callback,
@@ -123,6 +124,19 @@ func TestUserMovesToAnotherWeChat(t *testing.T) {
 	other.enters(desk.reloaded().number())
 	desk.reloaded().goesOn()
 	desk.open(link).want("invite_method", 200)
+	scanned, err := w.store.UserSessions(t.Context(), w.scanner(id), w.clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range scanned {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, link,
+			strings.NewReader("do=accept&session="+session.FormID(s.Hash)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		desk.send(r)
+		desk.want("invite_method", 200)
+	}
 
 	fresh.WantPage(fresh.accept(link), "invite_move_done", 200)
 	if told := app.next(t); told["sub"] != id || told["sid"] != claims["sid"] {
@@ -139,7 +153,7 @@ func TestUserMovesToAnotherWeChat(t *testing.T) {
 		t.Errorf("the new phone is %v, want %s", claims["sub"], id)
 	}
 	user, err := w.store.User(t.Context(), id)
-	if err != nil || user.Status != gateway.Active || !slices.Equal(user.Groups, []string{"staff"}) {
+	if err != nil || len(scanned) == 0 || user.Status != gateway.Active || !slices.Equal(user.Groups, []string{"staff"}) {
 		t.Errorf("user %+v, %v", user, err)
 	}
 	identities, err := w.store.Identities(t.Context(), id)
@@ -158,6 +172,17 @@ func TestUserMovesToAnotherWeChat(t *testing.T) {
 	if again, err := w.store.Identities(t.Context(), id); err != nil || len(again) != 1 || again[0] != identities[0] {
 		t.Errorf("another user changed the identities: %+v, %v", again, err)
 	}
+}
+
+// scanner returns the id of the newest user, which must differ from this id.
+func (w *gatewayFixture) scanner(id string) string {
+	w.t.Helper()
+	users, _ := w.users()
+	newest := users[len(users)-1].ID
+	if newest == id {
+		w.t.Fatal("no other user")
+	}
+	return newest
 }
 
 // TestBlockedUserDoesNotMove: neither side of a move may be blocked. Signing in again must not unblock

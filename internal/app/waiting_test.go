@@ -106,4 +106,23 @@ func TestListedAppHasAButtonThatAsks(t *testing.T) {
 		t.Fatal(err)
 	}
 	fixture.WantAt(t, alice.Must(alice.FollowRefresh(ctx)), w.app.URL+"/closed")
+	change := func(id string, change func(*gateway.User)) {
+		t.Helper()
+		_, err := w.store.UpdateUser(ctx, id, w.clock.Now(), func(u *gateway.User) error { change(u); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(w.user(gateway.Pending).ID, func(u *gateway.User) { u.AllowedApps = nil })
+	if got := w.get("/access/state?app=closed", alice.Cookies(w.url)); !strings.Contains(got, "decided") {
+		t.Errorf("the state of an approval that was taken back: %s", got)
+	}
+	bob := w.phone("bob") // refused without a request
+	bob.WantPage(bob.Must(bob.Open(ctx, w.authorize("closed"))), "refused", http.StatusForbidden)
+	users, _ := w.users()
+	change(users[1].ID, func(u *gateway.User) { u.RefusedApps = []string{"closed"} })
+	bob.Must(bob.Submit(ctx, "/access/ask", nil))
+	if n, err := w.store.CountWaiting(ctx, 10); err != nil || n != 0 {
+		t.Errorf("a refused user asked again: %d wait, %v", n, err)
+	}
 }

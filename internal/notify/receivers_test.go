@@ -43,7 +43,11 @@ func TestSignedJSON(t *testing.T) {
 	f.notify(waiting("李四", "Wiki"))
 	f.send()
 	r.setAnswer(0, "")
+	stored := len(f.rows)
 	f.notify(waiting("王五", "Wiki"))
+	if len(f.rows) != stored {
+		t.Errorf("after 410: %d stored deliveries, want %d", len(f.rows), stored)
+	}
 	f.send()
 	if len(r.accepted()) != 2 {
 		t.Error("a request after 410")
