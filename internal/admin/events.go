@@ -19,6 +19,7 @@ type eventsPage struct {
 	Rows        []gateway.Event
 	People      people
 	First, Next string // addresses; "" = no link
+	Cut         bool   // the search stopped early: Next continues it
 	Problems    problems
 	Kinds       []administration.EventKind
 	Apps        []administration.App
@@ -70,17 +71,22 @@ func (h *Handler) events(v *visit) error {
 	if q.Before > 0 {
 		p.First = h.root + "/events?" + without(v.r.URL.Query(), "before", "done", "n").Encode()
 	}
-	events, err := h.cfg.Service.Events(v.r.Context(), q)
+	found, err := h.cfg.Service.Events(v.r.Context(), q)
 	status := http.StatusOK
 	if p.Problems = h.problemsOf(v, err); len(p.Problems) > 0 {
 		status = http.StatusBadRequest
 	} else if err != nil {
 		return err
 	}
+	events, next := found.Events, found.Cut
+	p.Cut = next != 0
 	if len(events) > pageRows {
 		events = events[:pageRows]
+		next = events[pageRows-1].ID
+	}
+	if next != 0 {
 		query := without(v.r.URL.Query(), "done", "n")
-		query.Set("before", strconv.FormatInt(events[pageRows-1].ID, 10))
+		query.Set("before", strconv.FormatInt(next, 10))
 		p.Next = h.root + "/events?" + query.Encode()
 	}
 	p.Rows = events

@@ -338,3 +338,6 @@ func (s *screen) Choice(name, kind, label, value string, wrong problems, options
 func (s *screen) Option(value, label string) web.Option {
 	return web.Option{Value: value, Label: label}
 }
+
+// MaxRead is how many rows a search reads at most. Templates call it.
+func (*screen) MaxRead() int { return gateway.MaxRead }

@@ -16,6 +16,7 @@ type usersPage struct {
 	Statuses  []gateway.Status
 	Rows      []userRow
 	Next      string   // id of the last user; "" = this is the last page
+	Cut       bool     // the search stopped early: Next continues it
 	Elsewhere []string // selected on other pages
 	Filtered  bool
 	Form      actForm
@@ -61,13 +62,15 @@ func (h *Handler) showUsers(v *visit, status int, p usersPage) error {
 	q := p.Search
 	p.Filtered = q.Text != "" || q.Group != "" || q.Admin || q.Status != ""
 	q.Limit = pageRows + 1
-	users, err := h.cfg.Service.Search(v.r.Context(), q)
+	found, err := h.cfg.Service.Search(v.r.Context(), q)
 	if problems := h.problemsOf(v, err); len(problems) > 0 {
 		p.Form.Problems, status, err = problems, http.StatusBadRequest, nil
 	}
 	if err != nil {
 		return err
 	}
+	users := found.Users
+	p.Next, p.Cut = found.Cut, found.Cut != ""
 	if len(users) > pageRows {
 		users = users[:pageRows]
 		p.Next = users[pageRows-1].ID

@@ -27,7 +27,7 @@ func (s *Service) Connectors() []Connector { return s.cfg.Connectors }
 type AppDetails struct {
 	App
 	Events   []gateway.Event // the newest
-	Failures []gateway.Event // the newest whose outcome is not "ok"
+	Failures []gateway.Event // whose outcome is not "ok", among the newest gateway.MaxRead events
 	Waiting  []gateway.WaitingUser
 }
 
@@ -45,10 +45,11 @@ func (s *Service) App(ctx context.Context, id string) (AppDetails, error) {
 	if d.Events, err = s.store.Events(ctx, gateway.EventQuery{App: id, Limit: appEvents}); err != nil {
 		return AppDetails{}, err
 	}
-	d.Failures, err = s.store.Events(ctx, gateway.EventQuery{App: id, Outcome: "!ok", Limit: appEvents})
+	failures, err := s.store.SearchEvents(ctx, gateway.EventQuery{App: id, Outcome: "!ok", Limit: appEvents})
 	if err != nil {
 		return AppDetails{}, err
 	}
+	d.Failures = failures.Events
 	d.Waiting, err = s.store.WaitingUsers(ctx, gateway.WaitingQuery{App: id, Limit: appEvents})
 	return d, err
 }

@@ -10,11 +10,11 @@ import (
 )
 
 // Events returns events, newest first. A FieldError for a period that ends before it begins.
-func (s *Service) Events(ctx context.Context, q gateway.EventQuery) ([]gateway.Event, error) {
+func (s *Service) Events(ctx context.Context, q gateway.EventQuery) (gateway.EventPage, error) {
 	if err := checkPeriod(q.Since, q.Until); err != nil {
-		return nil, err
+		return gateway.EventPage{}, err
 	}
-	return s.store.Events(ctx, q)
+	return s.store.SearchEvents(ctx, q)
 }
 
 func checkPeriod(since, until time.Time) error {
@@ -32,11 +32,11 @@ func (s *Service) eachEvent(
 ) (n int, err error) {
 	q.Limit = exportPage
 	for {
-		events, err := s.Events(ctx, q)
+		page, err := s.Events(ctx, q)
 		if err != nil {
 			return n, err
 		}
-		for _, e := range events {
+		for _, e := range page.Events {
 			if maxRows > 0 && n == maxRows {
 				return n, nil
 			}
@@ -45,10 +45,14 @@ func (s *Service) eachEvent(
 			}
 			n++
 		}
-		if len(events) < q.Page() {
+		switch {
+		case page.Cut != 0:
+			q.Before = page.Cut
+		case len(page.Events) < q.Page():
 			return n, nil
+		default:
+			q.Before = page.Events[len(page.Events)-1].ID
 		}
-		q.Before = events[len(events)-1].ID
 	}
 }
 
@@ -58,11 +62,11 @@ func (s *Service) eachUser(
 ) (n int, err error) {
 	q.Limit = exportPage
 	for {
-		users, err := s.Search(ctx, q)
+		page, err := s.Search(ctx, q)
 		if err != nil {
 			return n, err
 		}
-		for _, u := range users {
+		for _, u := range page.Users {
 			if maxRows > 0 && n == maxRows {
 				return n, nil
 			}
@@ -71,10 +75,14 @@ func (s *Service) eachUser(
 			}
 			n++
 		}
-		if len(users) < q.Page() {
+		switch {
+		case page.Cut != "":
+			q.After = page.Cut
+		case len(page.Users) < q.Page():
 			return n, nil
+		default:
+			q.After = page.Users[len(page.Users)-1].ID
 		}
-		q.After = users[len(users)-1].ID
 	}
 }
 

@@ -95,11 +95,11 @@ func TestNumbersBeyondTheirLimits(t *testing.T) {
 	_, by := f.admin()
 	ctx := t.Context()
 	for _, n := range []int{-1 << 63, -1, 0, 1 << 31, 1<<63 - 1} {
-		if users, err := f.Search(ctx, gateway.UserSearch{Limit: n}); err != nil || len(users) == 0 {
-			t.Errorf("search with limit %d: %d users, %v", n, len(users), err)
+		if page, err := f.Search(ctx, gateway.UserSearch{Limit: n}); err != nil || len(page.Users) == 0 {
+			t.Errorf("search with limit %d: %d users, %v", n, len(page.Users), err)
 		}
-		if events, err := f.Events(ctx, gateway.EventQuery{Limit: n}); err != nil || len(events) == 0 {
-			t.Errorf("events with limit %d: %d events, %v", n, len(events), err)
+		if page, err := f.Events(ctx, gateway.EventQuery{Limit: n}); err != nil || len(page.Events) == 0 {
+			t.Errorf("events with limit %d: %d events, %v", n, len(page.Events), err)
 		}
 		if _, err := f.Events(ctx, gateway.EventQuery{Before: int64(n)}); err != nil {
 			t.Errorf("events before %d: %v", n, err)
@@ -159,12 +159,12 @@ func TestSearchTextIsNotAPattern(t *testing.T) {
 		f.user("Ann", gateway.Active)
 	}
 	for _, text := range []string{"%", "_", "%%%%%", "A%n", "' OR 1=1 --", `\`, "*", "A_n", "[A-Z]nn"} {
-		if users, err := f.Search(t.Context(), gateway.UserSearch{Text: text}); err != nil || len(users) > 0 {
-			t.Errorf("search %q: %d users, %v", text, len(users), err)
+		if page, err := f.Search(t.Context(), gateway.UserSearch{Text: text}); err != nil || len(page.Users) > 0 {
+			t.Errorf("search %q: %d users, %v", text, len(page.Users), err)
 		}
 	}
-	if users, err := f.Search(t.Context(), gateway.UserSearch{Text: "ann"}); err != nil || len(users) != 3 {
-		t.Errorf("search: %d users, %v", len(users), err)
+	if page, err := f.Search(t.Context(), gateway.UserSearch{Text: "ann"}); err != nil || len(page.Users) != 3 {
+		t.Errorf("search: %d users, %v", len(page.Users), err)
 	}
 	if _, err := f.Search(t.Context(), gateway.UserSearch{Status: "any"}); err == nil {
 		t.Error("an unknown status is accepted")

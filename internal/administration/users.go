@@ -16,13 +16,13 @@ const maxSearch = 200
 
 // Search returns users by a text that an administrator typed; see
 // gateway.UserAdministration.SearchUsers.
-func (s *Service) Search(ctx context.Context, q gateway.UserSearch) ([]gateway.User, error) {
+func (s *Service) Search(ctx context.Context, q gateway.UserSearch) (gateway.UserPage, error) {
 	text, err := cleanLine("text", q.Text, maxSearch)
 	if err != nil {
-		return nil, err
+		return gateway.UserPage{}, err
 	}
 	if q.Status != "" && !q.Status.Valid() {
-		return nil, &FieldError{Field: "status", Key: Invalid, Value: gateway.CleanLine(string(q.Status))}
+		return gateway.UserPage{}, &FieldError{Field: "status", Key: Invalid, Value: gateway.CleanLine(string(q.Status))}
 	}
 	q.Text = text
 	return s.store.SearchUsers(ctx, q)
@@ -153,7 +153,8 @@ func (s *Service) UsersByID(ctx context.Context, ids []string) (map[string]gatew
 
 // Admins returns the active administrators, newest first, at most 100.
 func (s *Service) Admins(ctx context.Context) ([]gateway.User, error) {
-	return s.store.SearchUsers(ctx, gateway.UserSearch{Admin: true, Status: gateway.Active, Limit: maxCounted})
+	page, err := s.store.SearchUsers(ctx, gateway.UserSearch{Admin: true, Status: gateway.Active, Limit: maxCounted})
+	return page.Users, err
 }
 
 // Population tells an empty store from a store without administrators.

@@ -29,6 +29,7 @@ var eventOperations = []operation{
 		id: "listEvents", method: http.MethodGet, path: "/events", scope: administration.ScopeEventsRead,
 		query: join(eventParameters, timeParameters, pageParameters), answer: EventPage{}, serve: (*Handler).listEvents,
 		summary: "List the events of the audit log",
+		text:    "The newest first. " + cutText,
 	},
 	{
 		id: "exportEvents", method: http.MethodGet, path: "/events/export", scope: administration.ScopeEventsRead,
@@ -76,12 +77,15 @@ func (c *call) eventQuery() gateway.EventQuery {
 func (h *Handler) listEvents(c *call) (any, error) {
 	q := c.eventQuery()
 	q.Before, q.Limit = c.after().Seq, c.limit()+1
-	events, err := h.cfg.Service.Events(c.ctx, q)
+	found, err := h.cfg.Service.Events(c.ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	events, next := pageOf(events, c.limit(), func(e gateway.Event) cursor { return cursor{Seq: e.ID} })
-	return EventPage{Events: convert(events, eventOf), Next: next}, nil
+	events, next := pageOf(found.Events, c.limit(), func(e gateway.Event) cursor { return cursor{Seq: e.ID} })
+	if found.Cut != 0 {
+		next = cursor{Seq: found.Cut}.String()
+	}
+	return EventPage{Events: convert(events, eventOf), Next: next, Cut: found.Cut != 0}, nil
 }
 
 func (h *Handler) exportEvents(c *call) (any, error) {

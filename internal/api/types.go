@@ -28,6 +28,7 @@ type User struct {
 type UserPage struct {
 	Users []User `json:"users" doc:"the newest first"`
 	Next  string `json:"next,omitempty" doc:"send it as the parameter after for the next page; missing = last page"`
+	Cut   bool   `json:"cut,omitempty" doc:"the search stopped early: next continues it"`
 }
 
 // Identity is an openid of a user.

@@ -106,6 +106,7 @@ type Event struct {
 type EventPage struct {
 	Events []Event `json:"events" doc:"the newest first"`
 	Next   string  `json:"next,omitempty" doc:"send it as the parameter after for the next page; missing = last page"`
+	Cut    bool    `json:"cut,omitempty" doc:"the search stopped early: next continues it"`
 }
 
 // Delivery is a message that the gateway sends to another server.

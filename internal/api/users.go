@@ -19,12 +19,16 @@ var keyOperations = []operation{
 	},
 }
 
+// cutText describes a search that stops early, which package gateway bounds by MaxRead.
+const cutText = "A search reads at most 10000 rows. When it stops there, cut is true, and the page may have few " +
+	"rows or none; next continues it."
+
 var userOperations = []operation{
 	{
 		id: "searchUsers", method: http.MethodGet, path: "/users", scope: administration.ScopeUsersRead,
 		query: join(userParameters, pageParameters), answer: UserPage{}, serve: (*Handler).searchUsers,
 		summary: "Search users",
-		text:    "Without parameters: all users.",
+		text:    "Without parameters: all users. " + cutText,
 	},
 	{
 		id: "exportUsers", method: http.MethodGet, path: "/users/export", scope: administration.ScopeUsersRead,
@@ -95,15 +99,18 @@ func (h *Handler) getKey(c *call) (any, error) {
 }
 
 func (h *Handler) searchUsers(c *call) (any, error) {
-	users, err := h.cfg.Service.Search(c.ctx, gateway.UserSearch{
+	found, err := h.cfg.Service.Search(c.ctx, gateway.UserSearch{
 		Text: c.text("text"), Status: gateway.Status(c.text("status")), Group: c.text("group"), Admin: c.yes("admin"),
 		After: c.after().ID, Limit: c.limit() + 1,
 	})
 	if err != nil {
 		return nil, err
 	}
-	users, next := pageOf(users, c.limit(), func(u gateway.User) cursor { return cursor{ID: u.ID} })
-	return UserPage{Users: convert(users, userOf), Next: next}, nil
+	users, next := pageOf(found.Users, c.limit(), func(u gateway.User) cursor { return cursor{ID: u.ID} })
+	if found.Cut != "" {
+		next = cursor{ID: found.Cut}.String()
+	}
+	return UserPage{Users: convert(users, userOf), Next: next, Cut: found.Cut != ""}, nil
 }
 
 func (h *Handler) findUser(c *call) (any, error) {

@@ -3,19 +3,23 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,7 +68,7 @@ func BenchmarkAdministration(b *testing.B) {
 		if path == "" {
 			path = filepath.Join(b.TempDir(), "w.db")
 		}
-		newAdministered(b, "sqlite:"+path, users).run(b)
+		newAdministered(b, "sqlite:"+path, users, sqlitetest.Filler(b.Context(), path)).run(b)
 	})
 	b.Run("postgres", func(b *testing.B) {
 		address := os.Getenv("WEIGATE_BENCH_POSTGRES")
@@ -76,12 +80,12 @@ func BenchmarkAdministration(b *testing.B) {
 			b.Cleanup(func() { _ = cluster.Stop() })
 			address = cluster.URL()
 		}
-		newAdministered(b, address, users).run(b)
+		newAdministered(b, address, users, postgrestest.Filler(b.Context(), address)).run(b)
 	})
 }
 
 // newAdministered fills the store at address and starts a gateway on it, with an administrator.
-func newAdministered(b *testing.B, address string, users int) *administered {
+func newAdministered(b *testing.B, address string, users int, fill storetest.Fill) *administered {
 	b.Helper()
 	store, err := app.OpenStore(b.Context(), wechat.Secret(address), app.StoreOptions{})
 	if err != nil {
@@ -89,7 +93,7 @@ func newAdministered(b *testing.B, address string, users int) *administered {
 	}
 	b.Cleanup(func() { store.Close() })
 	began := time.Now()
-	a := &administered{Administered: storetest.FillAdministration(b, store, users), store: store}
+	a := &administered{Administered: storetest.FillAdministration(b, store, users, fill), store: store}
 	if strings.HasPrefix(address, "postgres") { // as autovacuum does later
 		if err := postgrestest.Vacuum(b.Context(), address); err != nil {
 			b.Fatal(err)
@@ -151,9 +155,20 @@ func administeredConfig() *config.Config {
 	return c
 }
 
-// client returns a function that sends requests as the administrator, in a browser with a new session
-// or with a new API key, from a new address: so that no rate limit is reached.
+// client returns a function that sends requests as authenticate makes them.
 func (a *administered) client(b *testing.B, api bool) func(r *http.Request) *httptest.ResponseRecorder {
+	authenticate := a.authenticate(b, api)
+	return func(r *http.Request) *httptest.ResponseRecorder {
+		authenticate(r)
+		w := httptest.NewRecorder()
+		a.handler.ServeHTTP(w, r)
+		return w
+	}
+}
+
+// authenticate returns a function that makes requests those of the administrator, in a browser with a
+// new session or with a new API key, from a new address: so that no rate limit is reached.
+func (a *administered) authenticate(b *testing.B, api bool) func(*http.Request) {
 	b.Helper()
 	a.clients++
 	address := fmt.Sprintf("198.51.%d.%d", a.clients/250, a.clients%250+1)
@@ -177,14 +192,11 @@ func (a *administered) client(b *testing.B, api bool) func(r *http.Request) *htt
 		c := a.cookies.NewCookie(id)
 		header.Set("Cookie", c.Name+"="+c.Value)
 	}
-	return func(r *http.Request) *httptest.ResponseRecorder {
+	return func(r *http.Request) {
 		for name, values := range header {
 			r.Header[name] = values
 		}
 		r.RemoteAddr = "127.0.0.1:1"
-		w := httptest.NewRecorder()
-		a.handler.ServeHTTP(w, r)
-		return w
 	}
 }
 
@@ -192,16 +204,39 @@ func (a *administered) client(b *testing.B, api bool) func(r *http.Request) *htt
 func (a *administered) run(b *testing.B) {
 	cases := a.cases(b)
 	wantEveryRoute(b, cases)
-	var slow []string
+	medians := map[string][]time.Duration{} // by route
 	for _, c := range cases {
-		b.Run(c.name(), func(b *testing.B) {
-			if median := a.measure(b, c); median > slowest {
-				slow = append(slow, fmt.Sprintf("%s %s", median.Round(time.Millisecond), c.name()))
-			}
-		})
+		b.Run(c.name(), func(b *testing.B) { medians[c.route] = append(medians[c.route], a.measure(b, c)) })
 	}
-	b.Logf("%d of %d are slower than %s: %s", len(slow), len(cases), slowest, strings.Join(slow, ", "))
+	for _, format := range []administration.Format{administration.CSV, administration.JSONLines} {
+		b.Run("export of events as "+string(format), func(b *testing.B) { a.export(b, format) })
+	}
+	for _, act := range []string{"block", "unblock", "sign-out"} {
+		b.Run("500 users: "+act, func(b *testing.B) { a.actOnList(b, act) })
+	}
+	b.Log(tableOf(medians))
 }
+
+// tableOf returns a table of the routes, with the best and the worst median of their addresses.
+func tableOf(medians map[string][]time.Duration) string {
+	var table strings.Builder
+	slow, addresses := 0, 0
+	for _, route := range slices.Sorted(maps.Keys(medians)) {
+		of := medians[route]
+		slices.Sort(of)
+		fmt.Fprintf(&table, "\n%-45s %4d addresses, medians %7.1f to %7.1f ms", route, len(of), milliseconds(of[0]),
+			milliseconds(of[len(of)-1]))
+		addresses += len(of)
+		for _, median := range of {
+			if median > slowest {
+				slow++
+			}
+		}
+	}
+	return fmt.Sprintf("%d of %d addresses are slower than %s%s", slow, addresses, slowest, table.String())
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // measure sends one request again and again, and reports the times. It returns the median.
 func (a *administered) measure(b *testing.B, c benchCase) time.Duration {
@@ -216,17 +251,84 @@ func (a *administered) measure(b *testing.B, c benchCase) time.Duration {
 		}
 	}
 	slices.Sort(times)
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	median := times[len(times)/2]
-	b.ReportMetric(ms(median), "median-ms")
-	b.ReportMetric(ms(times[0]), "best-ms")
-	b.ReportMetric(ms(times[len(times)-1]), "worst-ms")
+	b.ReportMetric(milliseconds(median), "median-ms")
+	b.ReportMetric(milliseconds(times[0]), "best-ms")
+	b.ReportMetric(milliseconds(times[len(times)-1]), "worst-ms")
 	b.ReportMetric(0, "ns/op") // 0 omits it
 	return median
 }
 
-// wantEveryRoute fails unless there is a case for each page and each GET operation. An export is
-// measured by BenchmarkExport.
+// counter is a response whose body is counted and dropped.
+type counter struct {
+	header http.Header
+	bytes  int
+}
+
+func (c *counter) Header() http.Header { return c.header }
+func (c *counter) WriteHeader(int)     {}
+func (c *counter) Write(p []byte) (int, error) {
+	c.bytes += len(p)
+	return len(p), nil
+}
+
+// export exports all events once, and reports the peak and the later size of the heap.
+func (a *administered) export(b *testing.B, format administration.Format) {
+	target := "https://login.example.com" + api.Path + "/events/export?format=" + string(format)
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	a.authenticate(b, true)(r)
+	var peak uint64
+	var sampling sync.WaitGroup
+	stop := make(chan struct{})
+	sampling.Go(func() {
+		for done := false; !done; {
+			peak = max(peak, heap())
+			select {
+			case <-stop:
+				done = true
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
+	w := &counter{header: http.Header{}}
+	began := time.Now()
+	a.handler.ServeHTTP(w, r)
+	b.ReportMetric(time.Since(began).Seconds(), "s")
+	close(stop)
+	sampling.Wait()
+	runtime.GC()
+	b.ReportMetric(float64(w.bytes)/1e6, "MB-sent")
+	b.ReportMetric(float64(peak)/1e6, "MB-heap-peak")
+	b.ReportMetric(float64(heap())/1e6, "MB-heap-after")
+	b.ReportMetric(0, "ns/op")
+}
+
+// heap returns the size of the heap.
+func heap() uint64 {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapInuse
+}
+
+// actOnList changes the 500 newest users by one operation of the API, once.
+func (a *administered) actOnList(b *testing.B, act string) {
+	body, err := json.Marshal(map[string]any{"users": a.UserIDs[:min(500, len(a.UserIDs))]})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, "https://login.example.com"+api.Path+"/users/"+act, bytes.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	send := a.client(b, true)
+	began := time.Now()
+	if w := send(r); w.Code != http.StatusOK {
+		b.Fatalf("%s: %d, %.300s", act, w.Code, w.Body)
+	}
+	b.ReportMetric(time.Since(began).Seconds(), "s")
+	b.ReportMetric(0, "ns/op")
+}
+
+// wantEveryRoute fails unless there is a case for each page and each GET operation. The run measures
+// exports apart.
 func wantEveryRoute(b *testing.B, cases []benchCase) {
 	b.Helper()
 	measured := map[string]bool{}

@@ -65,18 +65,24 @@ func (c *eventsCmd) Run(s *invocation) error {
 		_, err := svc.ExportEvents(s.ctx, byCommand, s.out.out, format, q, c.Limit)
 		return err
 	}
-	events, err := svc.Events(s.ctx, q)
+	page, err := svc.Events(s.ctx, q)
 	if err != nil {
 		return err
 	}
-	if err := printEvents(s, events); err != nil {
+	if err := printEvents(s, page.Events); err != nil {
 		return err
 	}
-	if len(events) == q.Page() {
-		s.out.printf("\nThere may be more: --before %d", events[len(events)-1].ID)
+	switch {
+	case page.Cut != 0:
+		s.out.printf("\n"+searchCut+": --before %d", gateway.MaxRead, page.Cut)
+	case len(page.Events) == q.Page():
+		s.out.printf("\nThere may be more: --before %d", page.Events[len(page.Events)-1].ID)
 	}
 	return nil
 }
+
+// searchCut is printed below a list when its search stopped early.
+const searchCut = "The search stopped after %d rows. Narrow it, or continue it"
 
 var validUserID = regexp.MustCompile(`^[a-z2-7]{26}$`)
 

@@ -71,10 +71,11 @@ func (c *userListCmd) Run(s *invocation) error {
 	}
 	q := c.query()
 	q.Limit = c.Limit
-	users, err := svc.Search(s.ctx, q)
+	page, err := svc.Search(s.ctx, q)
 	if err != nil {
 		return err
 	}
+	users := page.Users
 	err = printList(s, c.JSON, users, "No users.", "ID | STATUS | CREATED | NICKNAME | REAL NAME | GROUPS | NOTE",
 		func(u gateway.User) any { return administration.ExportUser(u) },
 		func(u gateway.User) string {
@@ -85,7 +86,11 @@ func (c *userListCmd) Run(s *invocation) error {
 			return cells(u.ID, status, s.formatTime(u.CreatedAt), u.Nickname, u.RealName, strings.Join(u.Groups, ","),
 				shorten(u.Note, 40))
 		})
-	if err == nil && !c.JSON && len(users) == q.Page() {
+	switch {
+	case err != nil || c.JSON:
+	case page.Cut != "":
+		s.out.printf("\n"+searchCut+": --after %s", gateway.MaxRead, page.Cut)
+	case len(users) == q.Page():
 		s.out.printf("\nThere may be more: --after %s", users[len(users)-1].ID)
 	}
 	return err

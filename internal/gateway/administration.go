@@ -13,7 +13,7 @@ type UserAdministration interface {
 	// whose nickname begins with the text, whose real name or note contains it (upper and lower case
 	// are equal), and the user with this id, openid, unionid or old id. A text of one Latin letter
 	// finds beginnings only.
-	SearchUsers(ctx context.Context, q UserSearch) ([]User, error)
+	SearchUsers(ctx context.Context, q UserSearch) (UserPage, error)
 
 	// ChangeUser is UpdateUser with an event and two guards. ErrConflict when c.Unchanged is not zero
 	// and differs from the stored UpdatedAt: somebody has changed the user meanwhile. ErrLastAdmin when
@@ -77,6 +77,16 @@ type UserSearch struct {
 	Admin  bool   // administrators only
 	After  string // id of the last user of the previous page; "" = start with the newest
 	Limit  int    // 0 = 50; more than 500 counts as 500
+
+	MaxRead int // users that the search reads at most; 0 = MaxRead
+}
+
+// UserPage is the result of a search of users.
+type UserPage struct {
+	Users []User
+	// Cut is set when the search read as many users as it may, before the page was full. The search
+	// continues with UserSearch.After = Cut. "" = not cut.
+	Cut string
 }
 
 // Page returns the number of rows that q selects at most.

@@ -53,16 +53,34 @@ type EventQuery struct {
 	Until     time.Time // zero = any; before
 	Before    int64     // id of the last event of the previous page; 0 = start with the newest
 	Limit     int       // 0 = 50; more than 500 counts as 500
+	MaxRead   int       // rows that SearchEvents reads at most; 0 = MaxRead
 }
 
 // Page returns the number of rows that q selects at most.
 func (q EventQuery) Page() int { return pageSize(q.Limit) }
+
+// MaxRead is how many rows one search of events or users reads at most. A search with several
+// conditions may have to read all rows with one of them to find the rows with all. So it stops here,
+// and the next search continues.
+const MaxRead = 10_000
+
+// EventPage is the result of a search of events.
+type EventPage struct {
+	Events []Event
+	// Cut is set when the search read as many rows as it may, before the page was full. The search
+	// continues with EventQuery.Before = Cut. 0 = not cut.
+	Cut int64
+}
 
 // Events stores the audit log.
 type Events interface {
 	// AppendEvents stores events, all or none. It ignores their IDs.
 	AppendEvents(ctx context.Context, events ...Event) error
 
-	// Events returns events, newest first.
+	// SearchEvents returns events, newest first. It reads at most q.MaxRead events.
+	SearchEvents(ctx context.Context, q EventQuery) (EventPage, error)
+
+	// Events returns events, newest first. It reads as many as are necessary to fill the page, so it is
+	// for queries of few events, such as those of one user.
 	Events(ctx context.Context, q EventQuery) ([]Event, error)
 }

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/store/postgres"
 	"github.com/weigate/weigate/internal/store/postgres/postgrestest"
@@ -98,13 +96,9 @@ func BenchmarkSignIn(b *testing.B) {
 
 func BenchmarkAdministration(b *testing.B) {
 	url := durable(b)
-	storetest.BenchmarkAdministration(b, open(b, url, postgres.Options{}), func() { // as autovacuum does later
-		conn, err := pgx.Connect(b.Context(), url)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer conn.Close(b.Context())
-		if _, err := conn.Exec(b.Context(), `VACUUM ANALYZE`); err != nil {
+	fill := postgrestest.Filler(b.Context(), url)
+	storetest.BenchmarkAdministration(b, open(b, url, postgres.Options{}), fill, func() {
+		if err := postgrestest.Vacuum(b.Context(), url); err != nil {
 			b.Fatal(err)
 		}
 	})

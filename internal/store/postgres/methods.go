@@ -23,6 +23,7 @@ var dialect = sqlstore.Dialect{
 	In:         func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
 	InQuery:    func(column, query string) string { return column + ` = ANY (ARRAY(` + query + `))` },
 	List:       func(l []string) any { return l },
+	Numbers:    func(l []int64) any { return l },
 	InHashes:   func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
 	Hashes: func(hashes [][32]byte) any {
 		l := make([][]byte, len(hashes))

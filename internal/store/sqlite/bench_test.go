@@ -10,6 +10,7 @@ import (
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/store/sqlite"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 	"github.com/weigate/weigate/internal/store/storetest"
 )
 
@@ -140,6 +141,11 @@ func BenchmarkSignIn(b *testing.B) {
 }
 
 func BenchmarkAdministration(b *testing.B) {
-	s, _ := benchStore(b, filepath.Join(b.TempDir(), "w.db"), sqlite.Options{})
-	storetest.BenchmarkAdministration(b, s, nil)
+	path := filepath.Join(b.TempDir(), "w.db")
+	s, err := sqlite.Open(b.Context(), path, sqlite.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	storetest.BenchmarkAdministration(b, s, sqlitetest.Filler(b.Context(), path), nil)
 }

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -23,6 +25,7 @@ var dialect = sqlstore.Dialect{
 	},
 	InQuery: func(column, query string) string { return column + ` IN (` + query + `)` },
 	List:    func(l []string) any { return sqlstore.JSON(l) },
+	Numbers: func(l []int64) any { return strings.ReplaceAll(fmt.Sprint(l), " ", ",") }, // a JSON array
 	InHashes: func(column, placeholder string) string {
 		return column + ` IN (SELECT unhex(value) FROM json_each(` + placeholder + `))`
 	},

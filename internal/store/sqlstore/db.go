@@ -81,6 +81,9 @@ type Dialect struct {
 	// List converts a list of strings to the argument for the placeholder of In.
 	List func([]string) any
 
+	// Numbers converts a list of numbers to the argument for the placeholder of In.
+	Numbers func([]int64) any
+
 	// InHashes is In for a list of hashes, and Hashes converts this list to the argument.
 	InHashes func(column, placeholder string) string
 	Hashes   func([][32]byte) any

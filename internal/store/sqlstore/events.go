@@ -1,12 +1,18 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file implements gateway.Events. Do runs one operation of the store, and list reads all rows.
+// This file implements gateway.Events. Do runs one operation of the store, Get reads one row, and
+// list reads all rows.
 
 const eventColumns = `at, kind, user_id, app, connector, method, outcome, request_id, detail, actor, address`
 
@@ -37,73 +43,196 @@ func (b Base) AppendEvents(ctx context.Context, events ...gateway.Event) error {
 // clocks differ a little.
 const disorder = "1000"
 
-// eventConditions returns the conditions of a query. Several filters have an index. Statistics about
-// the values cannot help the database to choose one, because a statement is planned once. So the
-// filter that is likely to select the fewest events uses its index. An expression around the column
-// of the others (kind || ”) keeps the database from using their indexes.
-//
-// Conditions such as app <> ” repeat the condition of a partial index. The database uses this index
-// only for queries that contain its condition.
-func eventConditions(q gateway.EventQuery) conditions {
-	var where conditions
-	chosen := false
-	for _, filter := range []struct{ column, value, partial string }{
-		{"request_id", q.RequestID, ` AND request_id <> ''`},
-		{"user_id", q.UserID, ` AND user_id <> ''`},
-		{"actor", q.Actor, ` AND actor <> ''`},
-		{"outcome", q.Outcome, ` AND outcome <> 'ok'`},
-		{"app", q.App, ` AND app <> ''`},
-		{"kind", q.Kind, ``},
+// eventFilter is a filter of a query. Each has an index, except outcome = 'ok', which most events
+// have. partial repeats the condition of the index: the database uses a partial index only for
+// queries that contain its condition.
+type eventFilter struct{ column, value, partial string }
+
+// eventFilters returns the filters that are set. The first is likely to select the fewest events.
+func eventFilters(q gateway.EventQuery) (set []eventFilter) {
+	for _, f := range []eventFilter{
+		{column: "request_id", value: q.RequestID, partial: ` AND request_id <> ''`},
+		{column: "user_id", value: q.UserID, partial: ` AND user_id <> ''`},
+		{column: "actor", value: q.Actor, partial: ` AND actor <> ''`},
+		{column: "outcome", value: q.Outcome, partial: ` AND outcome <> 'ok'`},
+		{column: "app", value: q.App, partial: ` AND app <> ''`},
+		{column: "kind", value: q.Kind},
 	} {
-		value := indexed(filter.value)
-		switch {
-		case value == "":
-			continue
-		case filter.column == "outcome" && value == "ok": // most events: no index
-			where.add(`outcome = ?`, value)
-			continue
-		case filter.column == "outcome" && value == "!ok" && !chosen:
-			where.sql = append(where.sql, `outcome <> 'ok'`)
-		case filter.column == "outcome" && value == "!ok":
-			where.sql = append(where.sql, `outcome || '' <> 'ok'`)
-		case chosen:
-			where.add(filter.column+` || '' = ?`, value)
-		default:
-			where.add(filter.column+` = ?`+filter.partial, value)
+		if f.value = indexed(f.value); f.value != "" {
+			set = append(set, f)
 		}
-		chosen = true
 	}
-	// Events are listed in the order of their ids, which is nearly that of their times. A bound of the
-	// ids lets the database skip the events outside of the times without reading them.
-	if !q.Since.IsZero() {
-		where.add(`at + 0 >= ? AND id >= (SELECT min(id) FROM (
-			SELECT id FROM events WHERE at >= ? ORDER BY at LIMIT `+disorder+`) near)`, Micros(q.Since))
+	return set
+}
+
+func (f eventFilter) hasIndex() bool { return f.column != "outcome" || f.value != "ok" }
+
+// addTo adds the condition of the filter. Only the chosen filter uses its index: an expression around
+// the columns of the others (kind || ”) keeps the database from using theirs.
+func (f eventFilter) addTo(where *conditions, chosen bool) {
+	switch {
+	case f.column == "outcome" && f.value == "ok":
+		where.add(`outcome = ?`, f.value)
+	case f.column == "outcome" && f.value == "!ok" && chosen:
+		where.sql = append(where.sql, `outcome || '' <> 'ok'`) // the condition of the index events_by_failure
+	case f.column == "outcome" && f.value == "!ok":
+		where.sql = append(where.sql, `'' || outcome <> 'ok'`)
+	case chosen:
+		where.add(f.column+` = ?`+f.partial, f.value)
+	default:
+		where.add(f.column+` || '' = ?`, f.value)
 	}
-	if !q.Until.IsZero() {
-		where.add(`at + 0 < ? AND id <= (SELECT max(id) FROM (
-			SELECT id FROM events WHERE at < ? ORDER BY at DESC LIMIT `+disorder+`) near)`, Micros(q.Until))
+}
+
+// eventSearch is a search of events. It reads the events with the ids from first to before.
+type eventSearch struct {
+	gateway.EventQuery
+	filters       []eventFilter
+	first, before int64 // before is not included
+}
+
+// bound sets the range of ids. Events are listed in the order of their ids, which is nearly that of
+// their times. So a range of ids lets the database skip the events outside of the times without
+// reading them.
+func (s *eventSearch) bound(c Conn) error {
+	s.before = cmp.Or(s.Before, math.MaxInt64)
+	for _, limit := range []struct {
+		at    time.Time
+		query string
+		set   func(id int64)
+	}{
+		{at: s.Since, set: func(id int64) { s.first = id }, query: `SELECT coalesce(min(id), 0) FROM (
+			SELECT id FROM events WHERE at >= $1 ORDER BY at LIMIT ` + disorder + `) near`},
+		{at: s.Until, set: func(id int64) { s.before = min(s.before, id+1) }, query: `SELECT coalesce(max(id), 0) FROM (
+			SELECT id FROM events WHERE at < $1 ORDER BY at DESC LIMIT ` + disorder + `) near`},
+	} {
+		if limit.at.IsZero() {
+			continue
+		}
+		var id int64
+		if err := c.Get(limit.query, []any{Micros(limit.at)}, &id); err != nil {
+			return err
+		}
+		if id == 0 { // there is no event in this time
+			s.before = 0
+			return nil
+		}
+		limit.set(id)
 	}
-	if q.Before != 0 {
-		where.add(`id < ?`, q.Before)
+	return nil
+}
+
+// choose returns the position of the filter whose index the search reads; -1 = it reads all events.
+// It returns the id at which the search must stop, because it has read maxRead events then; 0 = the
+// search reads fewer. Statistics about the values cannot help the database to choose, because a
+// statement is planned once. So choose looks where each filter has its maxRead-th event. The filter
+// whose event is the oldest selects the fewest.
+func (s *eventSearch) choose(c Conn, maxRead int) (chosen int, stop int64, err error) {
+	chosen, stop = -1, math.MaxInt64
+	for i, f := range s.filters {
+		if !f.hasIndex() {
+			continue
+		}
+		if len(s.filters) == 1 {
+			return i, 0, nil // each event that it reads is selected
+		}
+		id, err := s.nth(c, i, maxRead)
+		switch {
+		case err != nil:
+			return 0, 0, err
+		case id == 0:
+			return i, 0, nil
+		case id < stop:
+			chosen, stop = i, id
+		}
 	}
-	if len(where.sql) == 0 {
-		where.sql = []string{`id > 0`}
+	if chosen < 0 && len(s.filters) > 0 {
+		stop, err = s.nth(c, -1, maxRead)
+	} else if chosen < 0 {
+		stop = 0
 	}
-	return where
+	return chosen, stop, err
+}
+
+// nth returns the id of the n-th event that the filter at a position selects; 0 = there are fewer.
+func (s *eventSearch) nth(c Conn, position, n int) (id int64, err error) {
+	var where conditions
+	if position >= 0 {
+		s.filters[position].addTo(&where, true)
+	}
+	where.add(`id >= ?`, s.first)
+	where.add(`id < ?`, s.before)
+	end := conditions{args: where.args}
+	end.add(`LIMIT 1 OFFSET ?`, n-1)
+	err = c.Get(`SELECT id FROM events WHERE `+where.where()+` ORDER BY id DESC `+end.where(), end.args, &id)
+	if errors.Is(err, gateway.ErrNotFound) {
+		err = nil
+	}
+	return id, err
+}
+
+// read returns the events from stop on that all filters select.
+func (s *eventSearch) read(c Conn, chosen int, stop int64) ([]gateway.Event, error) {
+	var where conditions
+	for i, f := range s.filters {
+		f.addTo(&where, i == chosen)
+	}
+	if !s.Since.IsZero() {
+		where.add(`at + 0 >= ?`, Micros(s.Since))
+	}
+	if !s.Until.IsZero() {
+		where.add(`at + 0 < ?`, Micros(s.Until))
+	}
+	where.add(`id >= ?`, max(s.first, stop))
+	where.add(`id < ?`, s.before)
+	limit := conditions{args: where.args} // as in Users
+	limit.add(`LIMIT ?`, s.Page())
+	query := fmt.Sprintf(`SELECT id, `+eventColumns+` FROM events WHERE %s ORDER BY id DESC %s`, where.where(),
+		limit.where())
+	return list(c, query, limit.args, func(e *gateway.Event) []any {
+		return []any{&e.ID, Time{&e.At}, &e.Kind, &e.UserID, &e.App, &e.Connector, &e.Method, &e.Outcome,
+			&e.RequestID, &e.Detail, &e.Actor, &e.Address}
+	})
+}
+
+// SearchEvents implements gateway.Events.
+func (b Base) SearchEvents(ctx context.Context, q gateway.EventQuery) (page gateway.EventPage, err error) {
+	err = b.db.Do(ctx, "events", func(c Conn) error {
+		page = gateway.EventPage{}
+		s := &eventSearch{EventQuery: q, filters: eventFilters(q)}
+		if err := s.bound(c); err != nil || s.before == 0 {
+			return err
+		}
+		chosen, stop, err := s.choose(c, max(cmp.Or(q.MaxRead, gateway.MaxRead), 1))
+		if err != nil {
+			return err
+		}
+		page.Events, err = s.read(c, chosen, stop)
+		if len(page.Events) < q.Page() {
+			page.Cut = stop
+		}
+		return err
+	})
+	if err != nil {
+		return gateway.EventPage{}, err
+	}
+	return page, nil
 }
 
 // Events implements gateway.Events.
 func (b Base) Events(ctx context.Context, q gateway.EventQuery) (all []gateway.Event, err error) {
-	where := eventConditions(q)
-	limit := conditions{args: where.args} // as in Users
-	limit.add(`LIMIT ?`, q.Page())
-	query := `SELECT id, ` + eventColumns + ` FROM events WHERE ` + where.where() + ` ORDER BY id DESC ` + limit.where()
-	err = b.db.Do(ctx, "events", func(c Conn) error {
-		all, err = list(c, query, limit.args, func(e *gateway.Event) []any {
-			return []any{&e.ID, Time{&e.At}, &e.Kind, &e.UserID, &e.App, &e.Connector, &e.Method, &e.Outcome,
-				&e.RequestID, &e.Detail, &e.Actor, &e.Address}
-		})
-		return err
-	})
-	return all, err
+	for missing := q.Page(); missing > 0; missing = q.Page() - len(all) {
+		rest := q
+		rest.Limit = missing
+		page, err := b.SearchEvents(ctx, rest)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Events...)
+		if page.Cut == 0 {
+			break
+		}
+		q.Before = page.Cut
+	}
+	return all, nil
 }

@@ -2,91 +2,12 @@ package sqlstore
 
 import (
 	"context"
-	"strings"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file implements the reading methods of gateway.UserAdministration. Do runs one operation of
+// This file implements the reading methods of gateway.UserAdministration, except SearchUsers. Do runs one operation of
 // the store, Get reads one row, and list reads all.
-
-// after is the last character of Unicode. In the order of an index, the texts that begin with a text
-// are between this text and the text followed by after.
-const after = "\U0010FFFF"
-
-// usersWithTerm is another part of the query usersWithID. It selects the users whose real name or
-// note contains ?, which is a term (see searchTerm).
-const usersWithTerm = `
-	UNION ALL SELECT seq FROM user_terms WHERE term >= ? AND term < ? || '` + after + `'`
-
-// SearchUsers implements gateway.UserAdministration. It compares texts by ranges of an index and
-// never with LIKE, so % and _ are ordinary characters.
-func (b Base) SearchUsers(ctx context.Context, q gateway.UserSearch) (all []gateway.User, err error) {
-	var where conditions
-	if q.Status != "" {
-		where.add(`status = ?`, string(q.Status))
-	}
-	if q.Status == gateway.Pending || q.Status == gateway.Blocked {
-		where.sql = append(where.sql, `status <> 'active'`) // for a partial index
-	}
-	if q.Admin {
-		where.sql = append(where.sql, `admin`)
-	}
-	// Each part has the condition older. Otherwise a later page would read the users of all earlier
-	// pages.
-	older := ``
-	if q.After != "" {
-		where.add(`seq < (SELECT seq FROM users WHERE id = ?)`, gateway.CleanText(q.After))
-		older = ` AND ` + where.sql[len(where.sql)-1]
-	}
-	switch text := indexed(q.Text); {
-	case text != "":
-		var query string
-		query, where.args = b.textQuery(q, text, older, where.args)
-		where.sql = append(where.sql, b.dialect.InQuery(`seq`, query))
-	case q.Group != "":
-		where.add(b.dialect.InQuery(`seq`, usersInGroup+older), indexed(q.Group))
-	}
-	where.sql = append(where.sql, `joined_into = ''`)
-	limit := conditions{args: where.args} // as in Users
-	limit.add(`LIMIT ?`, q.Page())
-	query := `SELECT ` + userColumns + ` FROM users WHERE ` + where.where() + ` ORDER BY seq DESC ` + limit.where()
-	err = b.db.Do(ctx, "search_users", func(c Conn) error {
-		all, err = list(c, query, limit.args, userFields)
-		return err
-	})
-	return all, err
-}
-
-// usersInGroup selects seq of the users in the group ?.
-const usersInGroup = `SELECT seq FROM user_groups WHERE name = ?`
-
-// textQuery returns a query for seq of the users whom a text finds, in q.Group if it is set. older is
-// a condition that the query repeats. args are the arguments before those of the query; it returns
-// them with its own.
-func (b Base) textQuery(q gateway.UserSearch, text, older string, args []any) (string, []any) {
-	found := conditions{args: args}
-	found.add(usersWithID+b.usersWithNickname(), text)
-	switch term := searchTerm(q.Text); {
-	case term == "":
-	case !strings.HasPrefix(term, beginning):
-		found.add(usersWithTerm, term)
-	case q.Status == "" && q.Group == "" && !q.Admin: // the newest 500 are enough for a page
-		found.add(`
-	UNION ALL SELECT seq FROM (
-		SELECT seq FROM user_terms WHERE term = ?`+older+` ORDER BY seq DESC LIMIT 500) newest`, term)
-	default:
-		found.add(`
-	UNION ALL SELECT seq FROM user_terms WHERE term = ?`, term)
-	}
-	query := `SELECT seq FROM (` + found.joined("") + `) found WHERE true` + older
-	if q.Group == "" {
-		return query, found.args
-	}
-	inGroup := conditions{args: found.args}
-	inGroup.add(query+` AND seq IN (`+usersInGroup+older+`)`, indexed(q.Group))
-	return inGroup.where(), inGroup.args
-}
 
 // countAdmins counts the active administrators other than the users $1, but at most 100.
 func (b Base) countAdmins(q Querier, others []string) (n int, err error) {

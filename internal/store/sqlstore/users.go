@@ -99,15 +99,13 @@ const usersWithID = `
 	UNION ALL SELECT u.seq FROM identities i JOIN users u ON u.id = i.user_id WHERE i.open_id = ?
 	UNION ALL SELECT u.seq FROM identities i JOIN users u ON u.id = i.user_id WHERE i.union_id = ? AND i.union_id <> ''`
 
-// usersWithNickname returns another part of the query usersWithID. It selects the users whose
-// nickname begins with ?. In the order of the index, these nicknames are between the text and the
-// text followed by the last character of Unicode. A search inside of nicknames is not possible: the
-// trigram indexes of both databases do not find Chinese names of two characters.
-func (b Base) usersWithNickname() string {
-	return `
-	UNION ALL SELECT seq FROM users
-		WHERE ` + b.dialect.Nickname + ` >= lower(?) AND ` + b.dialect.Nickname + ` < lower(?) || '` + "\U0010FFFF" + `'
-			AND nickname <> '' AND joined_into = ''`
+// nicknameBegins returns the condition that a nickname begins with ?. In the order of the index, these
+// nicknames are between the text and the text followed by the last character of Unicode. A search
+// inside of nicknames is not possible: the trigram indexes of both databases do not find Chinese
+// names of two characters.
+func (b Base) nicknameBegins() string {
+	return b.dialect.Nickname + ` >= lower(?) AND ` + b.dialect.Nickname + ` < lower(?) || '` + after + `'
+		AND nickname <> '' AND joined_into = ''`
 }
 
 // Users implements gateway.Users. Column seq numbers the users in the order of their creation. The
@@ -128,7 +126,8 @@ func (b Base) Users(ctx context.Context, q gateway.UserQuery) (all []gateway.Use
 		where.add(b.dialect.InQuery(`seq`, usersWithID), gateway.CleanText(q.ID))
 	}
 	if q.Text != "" {
-		where.add(b.dialect.InQuery(`seq`, usersWithID+b.usersWithNickname()), gateway.CleanText(q.Text))
+		named := ` UNION ALL SELECT seq FROM users WHERE ` + b.nicknameBegins()
+		where.add(b.dialect.InQuery(`seq`, usersWithID+named), gateway.CleanText(q.Text))
 	}
 	where.sql = append(where.sql, `joined_into = ''`)
 	// The LIMIT clause is collected like a condition, so that its parameter gets the next number.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,105 +16,6 @@ import (
 // adminUsers and adminEvents are the sizes of the database of BenchmarkAdministration when
 // WEIGATE_BENCH_LINES is 100,000; with another number they are in proportion.
 const adminUsers, adminEvents = 100_000, 1_000_000
-
-// familyNames are common family names. A search for one of them finds many users.
-var familyNames = []string{"王", "李", "张", "刘", "陈", "杨", "赵", "黄", "周", "吴", "Smith", "anna"}
-
-// fillAdministration fills a database for BenchmarkAdministration. Each user has a nickname. One user
-// in three has a real name, a note and groups; one in five waits for an app.
-func fillAdministration(b *testing.B, store gateway.Store, users int) (ids []string) {
-	b.Helper()
-	for from := 0; from < users; from += gateway.ImportBatch {
-		var lines []gateway.ImportedUser
-		for i := from; i < min(from+gateway.ImportBatch, users); i++ {
-			line := importedUser(i)
-			line.Profile = &gateway.Profile{Nickname: fmt.Sprint(familyNames[i%len(familyNames)], i)}
-			lines = append(lines, line)
-		}
-		_, err := store.ImportUsers(b.Context(), lines)
-		wantNoError(b, err)
-	}
-	for after := ""; len(ids) < users; after = ids[len(ids)-1] {
-		page, err := store.Users(b.Context(), gateway.UserQuery{After: after, Limit: 500})
-		wantNoError(b, err)
-		for _, u := range page {
-			ids = append(ids, u.ID)
-		}
-	}
-	var next atomic.Int64
-	concurrently(16, func(int) {
-		for i := int(next.Add(1)) - 1; i < users; i = int(next.Add(1)) - 1 {
-			if err := fillUser(b.Context(), store, ids[i], i); err != nil {
-				b.Error(err)
-				return
-			}
-		}
-	})
-	fillEvents(b, store, ids, users*(adminEvents/adminUsers))
-	var counts []gateway.Statistic
-	for hour := range 400 * 24 {
-		for label := range 10 {
-			counts = append(counts, gateway.Statistic{Hour: noon.Add(-time.Duration(hour) * time.Hour),
-				Name: gateway.StatSignInFinished, Label: fmt.Sprint("method ", label), Count: 7})
-		}
-	}
-	for batch := range slices.Chunk(counts, 10_000) {
-		wantNoError(b, store.AddStatistics(b.Context(), batch, nil))
-	}
-	return ids
-}
-
-// fillUser stores what administrators know of user i.
-func fillUser(ctx context.Context, store gateway.Store, id string, i int) error {
-	if i%5 == 0 {
-		_, _, err := store.RequestAccess(ctx, gateway.AccessRequest{UserID: id, App: fmt.Sprint("app", i%7),
-			RequestedAt: after(time.Duration(i) * time.Second)})
-		if err != nil {
-			return err
-		}
-	}
-	if i%10 == 1 {
-		err := store.AddDeliveries(ctx, gateway.Delivery{Kind: gateway.DeliverLogout, Target: fmt.Sprint("app", i%7),
-			UserID: id, CreatedAt: noon, NextAt: after(time.Duration(i) * time.Second)})
-		if err != nil {
-			return err
-		}
-	}
-	if i%3 != 0 {
-		return nil
-	}
-	_, err := store.UpdateUser(ctx, id, noon, func(u *gateway.User) error {
-		u.RealName = fmt.Sprint(familyNames[i/3%len(familyNames)], "小", i)
-		u.Note = fmt.Sprint("分机 ", i, ", second floor, 二楼前台")
-		u.Groups = []string{"staff", fmt.Sprint("group", i%50)}
-		u.Admin = i%3000 == 0
-		return nil
-	})
-	return err
-}
-
-// fillEvents stores events of a year. One in ten failed.
-func fillEvents(b *testing.B, store gateway.Store, ids []string, events int) {
-	b.Helper()
-	var batch []gateway.Event
-	for i := range events {
-		e := gateway.Event{At: noon.Add(-time.Duration(events-i) * 30 * time.Second), Kind: "sign_in",
-			UserID: ids[i%len(ids)], App: fmt.Sprint("app", i%7), Connector: "main", Method: "wechat", Outcome: "ok",
-			RequestID: fmt.Sprint("request ", i), Address: "192.0.2.0"}
-		switch {
-		case i%100 == 0:
-			e.Kind, e.Actor, e.Detail = "user_changed", "boss", "groups: staff → staff, finance"
-		case i%10 == 0:
-			e.Outcome = []string{"refused", "failed", "expired"}[i/10%3]
-		case i == events/3:
-			e.Kind, e.Outcome = "rare", "odd"
-		}
-		if batch = append(batch, e); len(batch) == 5000 || i == events-1 {
-			wantNoError(b, store.AppendEvents(b.Context(), batch...))
-			batch = batch[:0]
-		}
-	}
-}
 
 // adminQueries are the queries of the pages, by name. n differs in each call.
 func adminQueries(store gateway.Store, ids []string) map[string]func(ctx context.Context, n int) error {
@@ -194,14 +94,14 @@ func adminQueries(store gateway.Store, ids []string) map[string]func(ctx context
 // eventQueries are the queries of the pages of events.
 func eventQueries(store gateway.Store, ids []string) map[string]func(ctx context.Context, n int) error {
 	events := func(q gateway.EventQuery) func(context.Context, int) error {
-		return func(ctx context.Context, _ int) error { _, err := store.Events(ctx, q); return err }
+		return func(ctx context.Context, _ int) error { _, err := store.SearchEvents(ctx, q); return err }
 	}
 	middle := int64(len(ids) * adminEvents / adminUsers / 2)
 	return map[string]func(context.Context, int) error{
 		"events":                    events(gateway.EventQuery{}),
 		"events page in the middle": events(gateway.EventQuery{Before: middle}),
 		"events of a user": func(ctx context.Context, n int) error {
-			_, err := store.Events(ctx, gateway.EventQuery{UserID: ids[n%len(ids)]})
+			_, err := store.SearchEvents(ctx, gateway.EventQuery{UserID: ids[n%len(ids)]})
 			return err
 		},
 		"events of an administrator":      events(gateway.EventQuery{Actor: "boss"}),
@@ -216,7 +116,7 @@ func eventQueries(store gateway.Store, ids []string) map[string]func(ctx context
 			Until: noon.Add(-179 * 24 * time.Hour), Outcome: "!ok", App: "app3"}),
 		"events of an hour without any": events(gateway.EventQuery{Since: after(time.Hour)}),
 		"events of a request": func(ctx context.Context, n int) error {
-			_, err := store.Events(ctx, gateway.EventQuery{RequestID: fmt.Sprint("request ", n)})
+			_, err := store.SearchEvents(ctx, gateway.EventQuery{RequestID: fmt.Sprint("request ", n)})
 			return err
 		},
 		"events for an export": events(gateway.EventQuery{Limit: 500, Before: middle}),
@@ -225,8 +125,9 @@ func eventQueries(store gateway.Store, ids []string) map[string]func(ctx context
 
 // BenchmarkAdministration reports the median time of each query of the pages of administrators, with
 // as many users as BenchLines and ten times as many events.
-func BenchmarkAdministration(b *testing.B, store gateway.Store, filled func()) {
-	ids := fillAdministration(b, store, BenchLines())
+func BenchmarkAdministration(b *testing.B, store gateway.Store, fill Fill, filled func()) {
+	ids := FillAdministration(b, store, BenchLines(), fill).UserIDs
+	slices.Reverse(ids)
 	if filled != nil {
 		filled()
 	}

@@ -13,9 +13,12 @@ import (
 
 func (f *fixture) searchUsers(query gateway.UserSearch) []gateway.User {
 	f.t.Helper()
-	users, err := f.store.SearchUsers(f.t.Context(), query)
+	page, err := f.store.SearchUsers(f.t.Context(), query)
 	wantNoError(f.t, err)
-	return users
+	if page.Cut != "" {
+		f.t.Errorf("the search %+v was cut", query)
+	}
+	return page.Users
 }
 
 // changeUser returns a change by the administrator "boss", with the event "changed".

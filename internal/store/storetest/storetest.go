@@ -84,6 +84,7 @@ func Run(t *testing.T, subject Subject) {
 		{"session users", sessionUserCases},
 		{"keys", keyCases},
 		{"events", eventCases},
+		{"cut searches", cutCases},
 		{"access requests", requestCases},
 		{"administration", administrationCases},
 		{"merging", mergeCases},

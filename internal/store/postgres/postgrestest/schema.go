@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -176,4 +177,46 @@ func Vacuum(ctx context.Context, address string) error {
 	defer conn.Close(context.WithoutCancel(ctx))
 	_, err = conn.Exec(ctx, `VACUUM ANALYZE`)
 	return err
+}
+
+// Filler returns a function that fills a database in which a store has created its tables: it calls
+// its argument with a function that inserts rows. It makes the indexes again when all rows are
+// inserted.
+func Filler(ctx context.Context, address string,
+) func(func(func(table, columns string, rows [][]any) error) error) error {
+	return func(fill func(func(table, columns string, rows [][]any) error) error) error {
+		conn, err := pgx.Connect(ctx, address)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(context.WithoutCancel(ctx))
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			const indexes = `SELECT 'DROP INDEX ' || indexname, indexdef FROM pg_indexes
+				WHERE schemaname = current_schema() AND indexname LIKE '%\_by\_%'`
+			rows, err := tx.Query(ctx, indexes)
+			if err != nil {
+				return err
+			}
+			type index struct{ Drop, Create string }
+			dropped, err := pgx.CollectRows(rows, pgx.RowToStructByPos[index])
+			if err != nil {
+				return err
+			}
+			for _, i := range dropped {
+				if _, err := tx.Exec(ctx, i.Drop); err != nil {
+					return err
+				}
+			}
+			err = fill(func(table, columns string, rows [][]any) error {
+				_, err := tx.CopyFrom(ctx, pgx.Identifier{table}, strings.Split(columns, ", "), pgx.CopyFromRows(rows))
+				return err
+			})
+			for _, i := range dropped {
+				if err == nil {
+					_, err = tx.Exec(ctx, i.Create)
+				}
+			}
+			return err
+		})
+	}
 }

@@ -48,7 +48,7 @@ CREATE TABLE user_terms (
 	PRIMARY KEY (term, seq)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX user_terms_by_user ON user_terms (seq);
+CREATE INDEX user_terms_by_user ON user_terms (seq, term);
 
 CREATE TABLE identities (
 	app_id     TEXT NOT NULL,
@@ -96,7 +96,8 @@ CREATE INDEX events_by_app ON events (app, id) WHERE app <> '';
 CREATE INDEX events_by_actor ON events (actor, id) WHERE actor <> '';
 CREATE INDEX events_by_request ON events (request_id, id) WHERE request_id <> '';
 CREATE INDEX events_by_outcome ON events (outcome, id) WHERE outcome <> 'ok';
-CREATE INDEX events_by_failure ON events (id) WHERE outcome <> 'ok';
+-- Another condition than that of events_by_outcome: a search for one outcome must not use this index.
+CREATE INDEX events_by_failure ON events (id) WHERE outcome || '' <> 'ok';
 CREATE INDEX events_by_time ON events (at);
 
 CREATE TABLE sessions (
