@@ -25,7 +25,7 @@ func TestCutSearchOfEventsContinues(t *testing.T) {
 	}
 	next := fmt.Sprint("before=", only[0].ID+1)
 	first := fmt.Sprint("/admin/events?outcome=ok&before=", only[0].ID+gateway.MaxRead+1)
-	for lang, sentence := range map[string]string{"en": "The search stopped after 10000 rows", "zh-CN": "已查找 10000 条记录"} {
+	for lang, sentence := range map[string]string{"en": "The search stopped after 5000 rows", "zh-CN": "已查找 5000 条记录"} {
 		f.lang = lang
 		body := f.get(first)
 		if !strings.Contains(body, sentence) || strings.Contains(body, "the-only-one") {

@@ -20,7 +20,7 @@ var keyOperations = []operation{
 }
 
 // cutText describes a search that stops early, which package gateway bounds by MaxRead.
-const cutText = "A search reads at most 10000 rows. When it stops there, cut is true, and the page may have few " +
+const cutText = "A search reads at most 5000 rows. When it stops there, cut is true, and the page may have few " +
 	"rows or none; next continues it."
 
 var userOperations = []operation{

@@ -1455,7 +1455,7 @@ type ClientInterface interface {
 
 	// ListEvents List the events of the audit log
 	//
-	// The newest first. A search reads at most 10000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: events:read.
+	// The newest first. A search reads at most 5000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: events:read.
 	//
 	// Corresponds with GET /events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1536,7 +1536,7 @@ type ClientInterface interface {
 
 	// SearchUsers Search users
 	//
-	// Without parameters: all users. A search reads at most 10000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: users:read.
+	// Without parameters: all users. A search reads at most 5000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: users:read.
 	//
 	// Corresponds with GET /users (the `SearchUsers` operationId).
 	SearchUsers(ctx context.Context, params *SearchUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1823,7 +1823,7 @@ func (c *Client) RetryDelivery(ctx context.Context, delivery string, reqEditors 
 
 // ListEvents List the events of the audit log
 //
-// The newest first. A search reads at most 10000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: events:read.
+// The newest first. A search reads at most 5000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: events:read.
 //
 // Corresponds with GET /events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2014,7 +2014,7 @@ func (c *Client) TestNotification(ctx context.Context, notification string, reqE
 
 // SearchUsers Search users
 //
-// Without parameters: all users. A search reads at most 10000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: users:read.
+// Without parameters: all users. A search reads at most 5000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: users:read.
 //
 // Corresponds with GET /users (the `SearchUsers` operationId).
 func (c *Client) SearchUsers(ctx context.Context, params *SearchUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4284,7 +4284,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListEventsWithResponse List the events of the audit log
 	//
-	// The newest first. A search reads at most 10000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: events:read.
+	// The newest first. A search reads at most 5000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: events:read.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4383,7 +4383,7 @@ type ClientWithResponsesInterface interface {
 
 	// SearchUsersWithResponse Search users
 	//
-	// Without parameters: all users. A search reads at most 10000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: users:read.
+	// Without parameters: all users. A search reads at most 5000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: users:read.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6180,7 +6180,7 @@ func (c *ClientWithResponses) RetryDeliveryWithResponse(ctx context.Context, del
 
 // ListEventsWithResponse List the events of the audit log
 //
-// The newest first. A search reads at most 10000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: events:read.
+// The newest first. A search reads at most 5000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: events:read.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6345,7 +6345,7 @@ func (c *ClientWithResponses) TestNotificationWithResponse(ctx context.Context, 
 
 // SearchUsersWithResponse Search users
 //
-// Without parameters: all users. A search reads at most 10000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: users:read.
+// Without parameters: all users. A search reads at most 5000 rows. When it stops there, cut is true, and the page may have few rows or none; next continues it. Scope: users:read.
 //
 // Returns a wrapper object for the known response body format(s).
 //

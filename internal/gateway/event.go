@@ -62,7 +62,7 @@ func (q EventQuery) Page() int { return pageSize(q.Limit) }
 // MaxRead is how many rows one search of events or users reads at most. A search with several
 // conditions may have to read all rows with one of them to find the rows with all. So it stops here,
 // and the next search continues.
-const MaxRead = 10_000
+const MaxRead = 5_000
 
 // EventPage is the result of a search of events.
 type EventPage struct {
