@@ -132,7 +132,8 @@ type Grants interface {
 	// same transaction, unless i.ReplayTolerated is set. Call Redeem only after authenticating the
 	// client of the code. Otherwise anybody with a copy of the code could revoke the grant.
 	// ErrNotFound when there is no such code; ErrExpired when the code or the grant had expired or
-	// was revoked before the first redemption.
+	// was revoked before the first redemption, or when Grant.Session has ended since: a sign-out reaches
+	// the codes that no app has redeemed.
 	Redeem(ctx context.Context, code [32]byte, now time.Time, i TokenIssue) (Grant, error)
 
 	// Token returns an access token that is valid at now, and its grant. ErrNotFound when there is

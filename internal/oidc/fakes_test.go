@@ -187,7 +187,7 @@ func (s *signIn) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRe
 	created := session.Browser{User: *s.next, LoginRequestID: d.ID,
 		Session: gateway.Session{Hash: sha256.Sum256([]byte(id)), First: sha256.Sum256([]byte(id)), UserID: s.next.ID,
 			Connector: i.Connector, AppID: i.AppID, OpenID: i.OpenID, Method: method, AuthTime: s.e.clock.now(),
-			CreatedAt: s.e.clock.now(), ExpiresAt: s.e.clock.now().Add(time.Hour)}}
+			CreatedAt: s.e.clock.now(), ExpiresAt: s.e.clock.now().Add(24 * time.Hour)}}
 	if err := s.e.store.PutSession(r.Context(), created.Session, s.e.clock.now()); err != nil {
 		return err
 	}

@@ -95,6 +95,7 @@ const redeemCode = `
 		UPDATE grants SET code_redeemed_at = $2, expires_at = $3, refresh_hash = $4, counter = $5::integer,
 			rotated_at = CASE $5::integer WHEN 0 THEN 0 ELSE $2 END
 		WHERE code_hash = $1 AND code_redeemed_at = 0 AND revoked_at = 0 AND code_expires_at > $2 AND expires_at > $2
+			AND ` + sqlstore.SessionLives + `
 		RETURNING *
 	), issued AS (
 		INSERT INTO tokens (hash, grant_id, created_at, expires_at) SELECT $6, id, $7, $8 FROM g

@@ -128,17 +128,21 @@ func (s *Store) replay(q sqlstore.Querier, g *gateway.Grant, now time.Time, issu
 	return err
 }
 
-// redeem marks the code as redeemed, starts the refresh tokens, and stores the access token.
+// redeem marks the code as redeemed, starts the refresh tokens, and stores the access token. It returns
+// gateway.ErrExpired when the session has ended.
 func (s *Store) redeem(q sqlstore.Querier, g *gateway.Grant, now time.Time, issue gateway.TokenIssue) error {
 	g.ExpiresAt = gateway.StoredTime(issue.GrantExpiry())
 	if issue.Refresh != ([32]byte{}) {
 		g.Counter, g.RotatedAt = 1, gateway.StoredTime(now)
 	}
-	_, err := q.Exec(`
+	n, err := q.Exec(`
 		UPDATE grants SET code_redeemed_at = $2, expires_at = $3, refresh_hash = $4, counter = $5, rotated_at = $6
-		WHERE id = $1`,
+		WHERE id = $1 AND `+sqlstore.SessionLives,
 		g.ID, sqlstore.Micros(now), sqlstore.Micros(g.ExpiresAt), sqlstore.NullHash(issue.Refresh), g.Counter,
 		sqlstore.Micros(g.RotatedAt))
+	if err == nil && n == 0 {
+		err = gateway.ErrExpired
+	}
 	if err != nil {
 		return err
 	}

@@ -50,12 +50,18 @@ func (b Base) endAccess(q Querier, userID string, now time.Time) error {
 	if err := tellApps(q, now, func(c *conditions) { c.add(`user_id = ?`, userID) }); err != nil {
 		return err
 	}
+	if err := refuseTickets(q, userID); err != nil {
+		return err
+	}
+	_, err := q.Exec(`UPDATE grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at = 0`, userID, Micros(now))
+	return err
+}
+
+// refuseTickets refuses the tickets that the user's phone has scanned or approved, so that no desktop
+// gets a session of them any more.
+func refuseTickets(q Querier, userID string) error {
 	_, err := q.Exec(`
 		UPDATE tickets SET state = 'refused'
 		WHERE approver_id = $1 AND approver_id <> '' AND state IN ('scanned', 'approved')`, userID)
-	if err != nil {
-		return err
-	}
-	_, err = q.Exec(`UPDATE grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at = 0`, userID, Micros(now))
 	return err
 }

@@ -106,6 +106,14 @@ func ReadCode(q Querier, h [32]byte) (c gateway.Code, err error) {
 	return c, nil
 }
 
+// SessionLives is the condition that the session of a grant in table grants exists, or was renewed,
+// and has not expired at $2. A grant without a session fulfills it. The last part repeats the condition
+// of a partial index.
+const SessionLives = `(session IS NULL OR
+	EXISTS (SELECT 1 FROM sessions s WHERE s.hash = grants.session AND s.expires_at > $2) OR
+	EXISTS (SELECT 1 FROM sessions s
+		WHERE s.first_hash = grants.session AND s.first_hash <> s.hash AND s.expires_at > $2))`
+
 // Code implements gateway.Grants.
 func (b Base) Code(ctx context.Context, h [32]byte) (code gateway.Code, err error) {
 	err = b.db.Do(ctx, "code", func(c Conn) error {

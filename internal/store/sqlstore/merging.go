@@ -202,6 +202,9 @@ func (b Base) EndSessions(ctx context.Context, end gateway.SessionsEnd) (n int, 
 func (b Base) endSessionsOf(q Querier, userID string, end gateway.SessionsEnd) (int, error) {
 	if end.Session == ([32]byte{}) {
 		_, err := q.Exec(`UPDATE grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at = 0`, userID, Micros(end.Now))
+		if err == nil {
+			err = refuseTickets(q, userID)
+		}
 		if err != nil {
 			return 0, err
 		}

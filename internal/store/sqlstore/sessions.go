@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -158,7 +159,16 @@ func (b Base) DeleteSession(ctx context.Context, h [32]byte, now time.Time) erro
 func (b Base) DeleteUserSessions(ctx context.Context, userID string, now time.Time) (n int, err error) {
 	err = b.db.Do(ctx, "delete_user_sessions", func(c Conn) error {
 		return c.Tx(func(q Querier) error {
-			n, err = b.endSessions(q, now, `user_id = (SELECT id FROM users WHERE `+userResolved+`)`, userID)
+			u, err := readUser(q, userID)
+			if n = 0; errors.Is(err, gateway.ErrNotFound) {
+				return nil
+			}
+			if err == nil {
+				err = refuseTickets(q, u.ID)
+			}
+			if err == nil {
+				n, err = b.endSessions(q, now, `user_id = $1`, u.ID)
+			}
 			return err
 		})
 	})

@@ -195,6 +195,7 @@ func errorName(err error) string {
 		{nil, "ok"}, {gateway.ErrReplay, "replay"}, {gateway.ErrExpired, "expired"}, {gateway.ErrNotFound, "not found"},
 		{gateway.ErrConflict, "conflict"}, {gateway.ErrBlocked, "blocked"}, {gateway.ErrFull, "full"},
 		{gateway.ErrLastAdmin, "last admin"},
+		{gateway.ErrRefused, "refused"},
 	} {
 		if err == known.err || known.err != nil && errors.Is(err, known.err) {
 			return known.name
@@ -253,7 +254,7 @@ func newCode(userID, app, name string) gateway.Code {
 		Hash: hash("code " + name),
 		Grant: gateway.Grant{
 			ID: "grant-" + name, App: app, UserID: userID, Subject: "sub-" + userID, Scopes: []string{"openid", "profile"},
-			AuthTime: noon, Session: hash("session " + name), Connector: "main", AppID: "wxmain", OpenID: "o-" + name,
+			AuthTime: noon, Connector: "main", AppID: "wxmain", OpenID: "o-" + name,
 			Method: "wechat", CreatedAt: noon, ExpiresAt: after(time.Minute), Data: []byte(`{"n":1}`),
 		},
 		RedirectURI: "https://app.example/cb", Challenge: "challenge", Nonce: "nonce", ExpiresAt: after(time.Minute),

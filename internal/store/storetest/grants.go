@@ -20,7 +20,7 @@ func codeWithPinnedSubject(userID, app, name string) gateway.Code {
 
 // grantCases test authorization codes, the grants that they begin, and access tokens.
 // newCode(userID, app, "g1") is a code stored under hash("code g1"), with the grant "grant-g1"; it
-// expires a minute after noon, and belongs to the session hash("session g1"). newIssue("g1") has
+// expires a minute after noon, and belongs to no session. newIssue("g1") has
 // the access token "access g1", valid for 5 minutes, and a refresh token valid for 720 hours.
 // newRotation("g1", 1, d) replaces the first refresh token of the grant at noon plus d.
 var grantCases = []testCase{
@@ -30,6 +30,7 @@ var grantCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
 			want := newCode(userID, "wiki", "g1")
+			want.Grant.Session = hash("session g1")
 			wantNoError(t, f.store.PutCode(t.Context(), want))
 			for range 2 {
 				got := f.getCode(want.Hash)
@@ -47,6 +48,54 @@ var grantCases = []testCase{
 			_, err = f.store.Grant(t.Context(), "none")
 			wantError(t, err, gateway.ErrNotFound)
 			wantError(t, f.store.PutCode(t.Context(), newCode(gateway.NewID(), "wiki", "g3")), gateway.ErrNotFound)
+		},
+	},
+	{
+		name:   "a code is dead when its session has ended, was replaced by another user's, or the user was blocked",
+		reason: "who copied the code could redeem it for a minute after the sign-out",
+		run: func(t *testing.T, f *fixture) {
+			for i, test := range []struct {
+				name string
+				end  func(u gateway.User, s gateway.Session) error
+				want string
+			}{
+				{"nothing", func(gateway.User, gateway.Session) error { return nil }, "ok"},
+				{"signed in again", func(u gateway.User, s gateway.Session) error {
+					renewed := newSession(u.ID, "renewed")
+					renewed.First = s.Hash
+					if err := f.store.PutSession(t.Context(), renewed, noon); err != nil {
+						return err
+					}
+					return f.store.DeleteSession(t.Context(), s.Hash, noon)
+				}, "ok"},
+				{"signed out", func(_ gateway.User, s gateway.Session) error {
+					return f.store.DeleteSession(t.Context(), s.Hash, noon)
+				}, "expired"},
+				{"signed out everywhere", func(u gateway.User, _ gateway.Session) error {
+					_, err := f.store.DeleteUserSessions(t.Context(), u.ID, noon)
+					return err
+				}, "expired"},
+				{"ended by an administrator", func(u gateway.User, s gateway.Session) error {
+					_, err := f.store.EndSessions(t.Context(),
+						gateway.SessionsEnd{UserID: u.ID, Session: s.Hash, Now: noon})
+					return err
+				}, "expired"},
+				{"blocked", func(u gateway.User, _ gateway.Session) error { f.block(u.ID); return nil }, "expired"},
+				{"deleted", func(u gateway.User, _ gateway.Session) error {
+					return f.store.DeleteUser(t.Context(), u.ID, noon, gateway.Event{})
+				}, "not found"},
+			} {
+				name := fmt.Sprint("g", i)
+				user := f.addUser("o" + name)
+				code := newCode(user.ID, "wiki", name)
+				code.Grant.Session = f.addSession(user.ID, "session "+name).Hash
+				wantNoError(t, f.store.PutCode(t.Context(), code))
+				wantNoError(t, test.end(user, f.getSession(code.Grant.Session, noon)))
+				_, err := f.store.Redeem(t.Context(), code.Hash, noon, newIssue(name))
+				wantEqual(t, test.name, errorName(err), test.want)
+				_, _, err = f.store.Token(t.Context(), hash("access "+name), noon)
+				wantEqual(t, "token, "+test.name, err == nil, test.want == "ok")
+			}
 		},
 	},
 	{
@@ -284,7 +333,11 @@ var grantCases = []testCase{
 				round := fmt.Sprint(i)
 				f.addGrant(userA, "wiki", "a wiki"+round)
 				f.addGrant(userA, "shop", "a shop"+round)
-				f.addGrant(userB, "wiki", "b wiki"+round)
+				f.addSession(userB, "session b wiki"+round)
+				code := newCode(userB, "wiki", "b wiki"+round)
+				code.Grant.Session = hash("session b wiki" + round)
+				wantNoError(t, f.store.PutCode(t.Context(), code))
+				f.redeemCode(code.Hash, noon, newIssue("b wiki"+round))
 				wantEqual(t, "revoked in round "+round, f.revoke(test.revocation, noon), test.count)
 				wantEqual(t, "revoked grants of round "+round, fmt.Sprint(revokedNames(round)), test.revoked)
 				wantEqual(t, "revoked again in round "+round, f.revoke(test.revocation, noon), 0)

@@ -32,6 +32,33 @@ var ticketSessionCases = []testCase{
 		},
 	},
 	{
+		name:   "an approved ticket is refused when its approver signs out everywhere",
+		reason: "a desktop of an attacker would get its session after the victim has ended all",
+		run: func(t *testing.T, f *fixture) {
+			for i, end := range []func(userID string) error{
+				func(userID string) error {
+					_, err := f.store.DeleteUserSessions(t.Context(), userID, noon)
+					return err
+				},
+				func(userID string) error {
+					_, err := f.store.EndSessions(t.Context(), gateway.SessionsEnd{UserID: userID, Now: noon})
+					return err
+				},
+			} {
+				name := fmt.Sprint("t", i)
+				userID := f.addUser("o" + name).ID
+				ticket := f.addApprovedTicket(name, userID)
+				wantNoError(t, end(userID))
+				redemption := newRedemption(ticket.Hash, ticket.Desktop, noon)
+				if _, err := f.store.RedeemTicket(t.Context(), redemption); err == nil {
+					t.Error("the ticket was redeemed after the sign-out")
+				}
+				_, err := f.store.Session(t.Context(), redemption.Session.Hash, noon)
+				wantError(t, err, gateway.ErrNotFound)
+			}
+		},
+	},
+	{
 		name:       "a session that was ended is not stored again",
 		reason:     "a second request of the desktop would undo \"Not me\"",
 		concurrent: true,
