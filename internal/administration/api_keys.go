@@ -22,7 +22,7 @@ const (
 	ScopeUsersRead        = "users:read"
 	ScopeUsersWrite       = "users:write"   // edit, block, unblock, sign out
 	ScopeUsersDelete      = "users:delete"  // delete, merge, unlink
-	ScopeAdminsWrite      = "admins:write"  // grant and revoke administrator rights
+	ScopeAdminsWrite      = "admins:write"  // grant and revoke administrator rights; needed too to change an administrator
 	ScopeWaitingRead      = "waiting:read"  // who waits for approval
 	ScopeWaitingWrite     = "waiting:write" // approve, refuse
 	ScopeInvitationsRead  = "invitations:read"

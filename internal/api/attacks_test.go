@@ -213,6 +213,59 @@ func TestKeyDoesNotMakeItsHolderAdministrator(t *testing.T) {
 	}
 }
 
+// TestKeysWithoutAdminsWriteDoNotReachAdministrators: a key of an off-boarding system must not lock the
+// administrators out, and not move them into groups. The answer names the missing scope (new-api
+// CVE-2026-64866, Coder CVE-2026-55077: lesser rights over higher ones).
+func TestKeysWithoutAdminsWriteDoNotReachAdministrators(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	admin, other := f.admin("oAdmin"), f.user("oOther")
+	f.admin("oSecond") // so that nobody is the last one
+	before, err := f.store.User(t.Context(), admin.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scopes []string
+	for _, s := range administration.Scopes() {
+		if s != administration.ScopeAdminsWrite {
+			scopes = append(scopes, s)
+		}
+	}
+	key, path := f.key(scopes...), "/users/"+admin.ID
+	groups, one := []string{"root"}, []string{admin.ID}
+	for _, c := range []struct {
+		what, method, path string
+		body               any
+	}{
+		{"edit", http.MethodPatch, path, UserEdit{Groups: &groups}},
+		{"delete", http.MethodDelete, path, nil},
+		{"unlink", http.MethodPost, path + "/unlink", Unlink{AppID: "wx", OpenID: "oAdmin"}},
+		{"end a session", http.MethodDelete, path + "/sessions/x", nil},
+		{"block", http.MethodPost, "/users/block", Block{Users: one}},
+		{"unblock", http.MethodPost, "/users/unblock", Users{Users: one}},
+		{"sign out", http.MethodPost, "/users/sign-out", Users{Users: one}},
+		{"approve", http.MethodPost, "/waiting/approve", Approval{Users: one, Groups: groups}},
+		{"refuse", http.MethodPost, "/waiting/refuse", Refusal{Users: one, Apps: []string{"wiki"}}},
+	} {
+		w := f.call(key, c.method, c.path, c.body)
+		w.want(t, c.what, http.StatusForbidden, "missing_scope")
+		if !strings.Contains(w.Header().Get("WWW-Authenticate"), `scope="admins:write"`) {
+			t.Errorf("%s: the challenge is %q", c.what, w.Header().Get("WWW-Authenticate"))
+		}
+	}
+	after, err := f.store.User(t.Context(), admin.ID)
+	if err != nil || !reflect.DeepEqual(after, before) {
+		t.Errorf("the administrator was changed: %+v, %v", after, err)
+	}
+	f.call(key, http.MethodPost, "/users/block", Block{Users: []string{admin.ID, other.ID}}).
+		want(t, "block an administrator and a user", http.StatusMultiStatus, "")
+	if u, err := f.store.User(t.Context(), other.ID); err != nil || u.Status != gateway.Blocked {
+		t.Errorf("the other user is %+v, %v", u, err)
+	}
+	f.call(f.key(administration.Scopes()...), http.MethodPost, "/users/block", Block{Users: one}).
+		want(t, "block with admins:write", http.StatusOK, "")
+}
+
 // TestAdministratorsDoNotLockThemselvesOut: a key cannot do to its maker what administrators cannot do
 // to themselves, and nobody can take the last administrator away (Pocket ID 1.7, Rauthy #1066, Kanidm
 // #3429).

@@ -17,7 +17,9 @@ import (
 const failuresClient = "api key"
 
 // authenticate returns the API key of a request, and the actor that stands for it. The key is found by
-// its SHA-256, so the time of the search says nothing about keys that exist.
+// its SHA-256, so the time of the search says nothing about keys that exist. Keys have 130 random bits,
+// so nobody guesses one. Only wrong keys are counted and refused: somebody else's wrong keys from a
+// shared address must not refuse the right one.
 func (h *Handler) authenticate(r *http.Request) (gateway.APIKey, administration.Actor, error) {
 	var nobody administration.Actor
 	sent, err := bearer(r)
@@ -25,9 +27,6 @@ func (h *Handler) authenticate(r *http.Request) (gateway.APIKey, administration.
 		return gateway.APIKey{}, nobody, err
 	}
 	now, address := h.cfg.Now(), route.Address(r)
-	if h.failures.Refused(address, failuresClient, now) {
-		return gateway.APIKey{}, nobody, newProblem("too_many_requests", "too many wrong keys from this address")
-	}
 	key, by, err := h.cfg.Service.Authenticate(r.Context(), sent)
 	switch {
 	case errors.Is(err, gateway.ErrExpired):
@@ -41,6 +40,8 @@ func (h *Handler) authenticate(r *http.Request) (gateway.APIKey, administration.
 		}
 		h.reject(r, key.ID, code)
 		return gateway.APIKey{}, nobody, newProblem(code, "")
+	case errors.Is(err, gateway.ErrNotFound) && h.failures.Refused(address, failuresClient, now):
+		return gateway.APIKey{}, nobody, newProblem("too_many_requests", "too many wrong keys from this address")
 	case errors.Is(err, gateway.ErrNotFound):
 		h.failures.Wrong(address, failuresClient, now)
 		h.reject(r, "", "invalid_key")
@@ -48,7 +49,6 @@ func (h *Handler) authenticate(r *http.Request) (gateway.APIKey, administration.
 	case err != nil:
 		return gateway.APIKey{}, nobody, err
 	}
-	h.failures.Right(address, failuresClient, now)
 	if !h.cfg.Limits.Allow(now, limit.Bucket{Rate: limit.APIPerKey, Key: key.ID}) {
 		return gateway.APIKey{}, nobody, newProblem("too_many_requests", "too many requests with this key")
 	}

@@ -149,6 +149,7 @@ type call struct {
 	ctx     context.Context
 	w       http.ResponseWriter
 	request *http.Request
+	handler *Handler
 	by      administration.Actor
 	key     gateway.APIKey
 	query   map[string]any
@@ -158,7 +159,7 @@ type call struct {
 
 // serve authenticates a request, checks it, runs its operation and sends the result.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, o operation) {
-	c := &call{ctx: r.Context(), w: w, request: r}
+	c := &call{ctx: r.Context(), w: w, request: r, handler: h}
 	answer, err := h.run(c, o)
 	if err != nil {
 		h.writeProblem(w, r, h.problem(r, err))

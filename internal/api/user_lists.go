@@ -10,25 +10,29 @@ import (
 	"github.com/weigate/weigate/internal/limit"
 )
 
+// adminsLeft describes sparingAdmins in the document.
+const adminsLeft = " Administrators are left with missing_scope unless the key also has admins:write."
+
 var userListOperations = []operation{
 	{
 		id: "blockUsers", method: http.MethodPost, path: "/users/block", scope: administration.ScopeUsersWrite,
 		body: Block{}, answer: Outcomes{}, list: true, codes: listCodes, serve: (*Handler).blockUsers,
 		summary: "Block users",
 		text: "For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with " +
-			"back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error.",
+			"back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error." +
+			adminsLeft,
 	},
 	{
 		id: "unblockUsers", method: http.MethodPost, path: "/users/unblock", scope: administration.ScopeUsersWrite,
 		body: Users{}, answer: Outcomes{}, list: true, codes: listCodes, serve: (*Handler).unblockUsers,
 		summary: "Unblock users",
-		text:    "The users need approval again. Users without a block stay as they are.",
+		text:    "The users need approval again. Users without a block stay as they are." + adminsLeft,
 	},
 	{
 		id: "signOutUsers", method: http.MethodPost, path: "/users/sign-out", scope: administration.ScopeUsersWrite,
 		body: Users{}, answer: Outcomes{}, list: true, codes: listCodes, serve: (*Handler).signOutUsers,
 		summary: "Sign users out everywhere",
-		text:    "The users can sign in again.",
+		text:    "The users can sign in again." + adminsLeft,
 	},
 }
 
@@ -48,12 +52,13 @@ var waitingOperations = []operation{
 		id: "approveUsers", method: http.MethodPost, path: "/waiting/approve", scope: administration.ScopeWaitingWrite,
 		body: Approval{}, answer: Outcomes{}, list: true, codes: listCodes, serve: (*Handler).approveUsers,
 		summary: "Approve users for some apps or for all",
-		text:    "The users need not wait. Approving again is not an error.",
+		text:    "The users need not wait. Approving again is not an error." + adminsLeft,
 	},
 	{
 		id: "refuseUsers", method: http.MethodPost, path: "/waiting/refuse", scope: administration.ScopeWaitingWrite,
 		body: Refusal{}, answer: Outcomes{}, list: true, codes: listCodes, serve: (*Handler).refuseUsers,
 		summary: "Refuse users for some apps or for all that they wait for",
+		text:    adminsLeft[1:],
 	},
 }
 
@@ -140,7 +145,7 @@ func (c *call) onList(ids []string, act func(ids []string) []administration.Outc
 	}
 	out := Outcomes{Outcomes: []Outcome{}}
 	var first error
-	for _, each := range act(ids) {
+	for _, each := range c.sparingAdmins(ids, act) {
 		if each.Err == nil {
 			out.Done++
 			out.Outcomes = append(out.Outcomes, Outcome{UserID: each.UserID, Done: true, Status: string(each.User.Status)})
@@ -165,6 +170,25 @@ func (c *call) onList(ids []string, act func(ids []string) []administration.Outc
 		c.status = http.StatusMultiStatus
 	}
 	return out, nil
+}
+
+// sparingAdmins runs act on the users whom the key may change, and returns the outcomes of all. An
+// administrator is left unless the key has admins:write.
+func (c *call) sparingAdmins(ids []string, act func(ids []string) []administration.Outcome) []administration.Outcome {
+	var may []string
+	var left []administration.Outcome
+	for _, id := range ids {
+		err := c.handler.guardAdmins(c, id)
+		if err == nil || errors.Is(err, gateway.ErrNotFound) || errors.Is(err, administration.ErrAmbiguous) {
+			may = append(may, id) // act has an outcome for ids that do not exist
+			continue
+		}
+		left = append(left, administration.Outcome{UserID: id, Err: err})
+	}
+	if len(may) == 0 {
+		return left
+	}
+	return append(act(may), left...)
 }
 
 // describe returns the detail of a problem, or its title.

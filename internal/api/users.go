@@ -23,6 +23,9 @@ var keyOperations = []operation{
 const cutText = "A search reads at most 5000 rows. When it stops there, cut is true, and the page may have few " +
 	"rows or none; next continues it."
 
+// ofAdmins describes guardAdmins in the document.
+const ofAdmins = " If the user is an administrator, the key also needs admins:write."
+
 var userOperations = []operation{
 	{
 		id: "searchUsers", method: http.MethodGet, path: "/users", scope: administration.ScopeUsersRead,
@@ -57,14 +60,14 @@ var userOperations = []operation{
 		codes: []string{"not_found", "stale"}, serve: (*Handler).editUser,
 		summary: "Change names, notes, groups and apps of a user",
 		text: "Fields that the body does not have stay as they are. With If-Match, the change is made only if the " +
-			"user was not changed since.",
+			"user was not changed since." + ofAdmins,
 	},
 	{
 		id: "deleteUser", method: http.MethodDelete, path: "/users/{user}", scope: administration.ScopeUsersDelete,
 		codes: []string{"not_found", "self", "last_admin"}, serve: (*Handler).deleteUser,
 		summary: "Delete a user",
 		text: "Sessions, tokens and identities of the user are deleted; events keep the user id. At the next sign-in, " +
-			"WeChat's account gets a new user: block a user who must not come back.",
+			"WeChat's account gets a new user: block a user who must not come back." + ofAdmins,
 	},
 	{
 		id: "setAdmin", method: http.MethodPut, path: "/users/{user}/admin", scope: administration.ScopeAdminsWrite,
@@ -84,12 +87,13 @@ var userOperations = []operation{
 		id: "unlinkIdentity", method: http.MethodPost, path: "/users/{user}/unlink", scope: administration.ScopeUsersDelete,
 		body: Unlink{}, codes: []string{"not_found", "conflict"}, serve: (*Handler).unlinkIdentity,
 		summary: "Delete an identity of a user",
-		text:    "The last identity of a user cannot be deleted.",
+		text:    "The last identity of a user cannot be deleted." + ofAdmins,
 	},
 	{
 		id: "endSession", method: http.MethodDelete, path: "/users/{user}/sessions/{session}",
 		scope: administration.ScopeUsersWrite, codes: []string{"not_found"}, serve: (*Handler).endSession,
 		summary: "End a session of a user",
+		text:    ofAdmins[1:],
 	},
 }
 
@@ -132,6 +136,9 @@ func (h *Handler) editUser(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := h.guardAdmins(c, c.path("user")); err != nil {
+		return nil, err
+	}
 	b := c.body.(*UserEdit)
 	u, err := h.cfg.Service.Edit(c.ctx, c.by, c.path("user"), administration.Edit{
 		RealName: b.RealName, Note: b.Note, Groups: b.Groups, AllowedApps: b.AllowedApps, RefusedApps: b.RefusedApps,
@@ -143,6 +150,9 @@ func (h *Handler) editUser(c *call) (any, error) {
 }
 
 func (h *Handler) deleteUser(c *call) (any, error) {
+	if err := h.guardAdmins(c, c.path("user")); err != nil {
+		return nil, err
+	}
 	if err := h.guardSelf(c, c.path("user")); err != nil {
 		return nil, err
 	}
@@ -173,17 +183,23 @@ func (h *Handler) mergeUsers(c *call) (any, error) {
 }
 
 func (h *Handler) unlinkIdentity(c *call) (any, error) {
+	if err := h.guardAdmins(c, c.path("user")); err != nil {
+		return nil, err
+	}
 	b := c.body.(*Unlink)
 	return nil, h.cfg.Service.Unlink(c.ctx, c.by, c.path("user"), b.AppID, b.OpenID)
 }
 
 func (h *Handler) endSession(c *call) (any, error) {
+	if err := h.guardAdmins(c, c.path("user")); err != nil {
+		return nil, err
+	}
 	return nil, h.cfg.Service.EndSession(c.ctx, c.by, c.path("user"), c.path("session"))
 }
 
 // guardAdmins returns an error if one of the users is an administrator and the key lacks the scope
-// admins:write. Operations that let somebody sign in as a user call it: without it, a key with a
-// lesser scope could make its holder an administrator.
+// admins:write. Every operation that changes a user calls it. Without it, a key with a lesser scope
+// could make its holder an administrator, or lock the administrators out.
 func (h *Handler) guardAdmins(c *call, ids ...string) error {
 	if requireScope(c.key, administration.ScopeAdminsWrite) == nil {
 		return nil

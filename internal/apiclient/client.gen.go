@@ -1543,7 +1543,7 @@ type ClientInterface interface {
 
 	// BlockUsersWithBody Block users
 	//
-	// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Scope: users:write.
+	// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1552,7 +1552,7 @@ type ClientInterface interface {
 
 	// BlockUsers Block users
 	//
-	// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Scope: users:write.
+	// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1575,7 +1575,7 @@ type ClientInterface interface {
 
 	// SignOutUsersWithBody Sign users out everywhere
 	//
-	// The users can sign in again. Scope: users:write.
+	// The users can sign in again. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1584,7 +1584,7 @@ type ClientInterface interface {
 
 	// SignOutUsers Sign users out everywhere
 	//
-	// The users can sign in again. Scope: users:write.
+	// The users can sign in again. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1593,7 +1593,7 @@ type ClientInterface interface {
 
 	// UnblockUsersWithBody Unblock users
 	//
-	// The users need approval again. Users without a block stay as they are. Scope: users:write.
+	// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1602,7 +1602,7 @@ type ClientInterface interface {
 
 	// UnblockUsers Unblock users
 	//
-	// The users need approval again. Users without a block stay as they are. Scope: users:write.
+	// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1611,7 +1611,7 @@ type ClientInterface interface {
 
 	// DeleteUser Delete a user
 	//
-	// Sessions, tokens and identities of the user are deleted; events keep the user id. At the next sign-in, WeChat's account gets a new user: block a user who must not come back. Scope: users:delete.
+	// Sessions, tokens and identities of the user are deleted; events keep the user id. At the next sign-in, WeChat's account gets a new user: block a user who must not come back. If the user is an administrator, the key also needs admins:write. Scope: users:delete.
 	//
 	// Corresponds with DELETE /users/{user} (the `DeleteUser` operationId).
 	DeleteUser(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1625,7 +1625,7 @@ type ClientInterface interface {
 
 	// EditUserWithBody Change names, notes, groups and apps of a user
 	//
-	// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. Scope: users:write.
+	// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. If the user is an administrator, the key also needs admins:write. Scope: users:write.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1634,7 +1634,7 @@ type ClientInterface interface {
 
 	// EditUser Change names, notes, groups and apps of a user
 	//
-	// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. Scope: users:write.
+	// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. If the user is an administrator, the key also needs admins:write. Scope: users:write.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1679,14 +1679,14 @@ type ClientInterface interface {
 
 	// EndSession End a session of a user
 	//
-	// Scope: users:write.
+	// If the user is an administrator, the key also needs admins:write. Scope: users:write.
 	//
 	// Corresponds with DELETE /users/{user}/sessions/{session} (the `EndSession` operationId).
 	EndSession(ctx context.Context, user string, session string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UnlinkIdentityWithBody Delete an identity of a user
 	//
-	// The last identity of a user cannot be deleted. Scope: users:delete.
+	// The last identity of a user cannot be deleted. If the user is an administrator, the key also needs admins:write. Scope: users:delete.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1695,7 +1695,7 @@ type ClientInterface interface {
 
 	// UnlinkIdentity Delete an identity of a user
 	//
-	// The last identity of a user cannot be deleted. Scope: users:delete.
+	// The last identity of a user cannot be deleted. If the user is an administrator, the key also needs admins:write. Scope: users:delete.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1711,7 +1711,7 @@ type ClientInterface interface {
 
 	// ApproveUsersWithBody Approve users for some apps or for all
 	//
-	// The users need not wait. Approving again is not an error. Scope: waiting:write.
+	// The users need not wait. Approving again is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1720,7 +1720,7 @@ type ClientInterface interface {
 
 	// ApproveUsers Approve users for some apps or for all
 	//
-	// The users need not wait. Approving again is not an error. Scope: waiting:write.
+	// The users need not wait. Approving again is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1736,7 +1736,7 @@ type ClientInterface interface {
 
 	// RefuseUsersWithBody Refuse users for some apps or for all that they wait for
 	//
-	// Scope: waiting:write.
+	// Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1745,7 +1745,7 @@ type ClientInterface interface {
 
 	// RefuseUsers Refuse users for some apps or for all that they wait for
 	//
-	// Scope: waiting:write.
+	// Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2031,7 +2031,7 @@ func (c *Client) SearchUsers(ctx context.Context, params *SearchUsersParams, req
 
 // BlockUsersWithBody Block users
 //
-// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Scope: users:write.
+// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2050,7 +2050,7 @@ func (c *Client) BlockUsersWithBody(ctx context.Context, contentType string, bod
 
 // BlockUsers Block users
 //
-// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Scope: users:write.
+// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2103,7 +2103,7 @@ func (c *Client) FindUser(ctx context.Context, params *FindUserParams, reqEditor
 
 // SignOutUsersWithBody Sign users out everywhere
 //
-// The users can sign in again. Scope: users:write.
+// The users can sign in again. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2122,7 +2122,7 @@ func (c *Client) SignOutUsersWithBody(ctx context.Context, contentType string, b
 
 // SignOutUsers Sign users out everywhere
 //
-// The users can sign in again. Scope: users:write.
+// The users can sign in again. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2141,7 +2141,7 @@ func (c *Client) SignOutUsers(ctx context.Context, body SignOutUsersJSONRequestB
 
 // UnblockUsersWithBody Unblock users
 //
-// The users need approval again. Users without a block stay as they are. Scope: users:write.
+// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2160,7 +2160,7 @@ func (c *Client) UnblockUsersWithBody(ctx context.Context, contentType string, b
 
 // UnblockUsers Unblock users
 //
-// The users need approval again. Users without a block stay as they are. Scope: users:write.
+// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2179,7 +2179,7 @@ func (c *Client) UnblockUsers(ctx context.Context, body UnblockUsersJSONRequestB
 
 // DeleteUser Delete a user
 //
-// Sessions, tokens and identities of the user are deleted; events keep the user id. At the next sign-in, WeChat's account gets a new user: block a user who must not come back. Scope: users:delete.
+// Sessions, tokens and identities of the user are deleted; events keep the user id. At the next sign-in, WeChat's account gets a new user: block a user who must not come back. If the user is an administrator, the key also needs admins:write. Scope: users:delete.
 //
 // Corresponds with DELETE /users/{user} (the `DeleteUser` operationId).
 func (c *Client) DeleteUser(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2213,7 +2213,7 @@ func (c *Client) GetUser(ctx context.Context, user string, reqEditors ...Request
 
 // EditUserWithBody Change names, notes, groups and apps of a user
 //
-// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. Scope: users:write.
+// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. If the user is an administrator, the key also needs admins:write. Scope: users:write.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2232,7 +2232,7 @@ func (c *Client) EditUserWithBody(ctx context.Context, user string, params *Edit
 
 // EditUser Change names, notes, groups and apps of a user
 //
-// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. Scope: users:write.
+// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. If the user is an administrator, the key also needs admins:write. Scope: users:write.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2327,7 +2327,7 @@ func (c *Client) MergeUsers(ctx context.Context, user string, body MergeUsersJSO
 
 // EndSession End a session of a user
 //
-// Scope: users:write.
+// If the user is an administrator, the key also needs admins:write. Scope: users:write.
 //
 // Corresponds with DELETE /users/{user}/sessions/{session} (the `EndSession` operationId).
 func (c *Client) EndSession(ctx context.Context, user string, session string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2344,7 +2344,7 @@ func (c *Client) EndSession(ctx context.Context, user string, session string, re
 
 // UnlinkIdentityWithBody Delete an identity of a user
 //
-// The last identity of a user cannot be deleted. Scope: users:delete.
+// The last identity of a user cannot be deleted. If the user is an administrator, the key also needs admins:write. Scope: users:delete.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2363,7 +2363,7 @@ func (c *Client) UnlinkIdentityWithBody(ctx context.Context, user string, conten
 
 // UnlinkIdentity Delete an identity of a user
 //
-// The last identity of a user cannot be deleted. Scope: users:delete.
+// The last identity of a user cannot be deleted. If the user is an administrator, the key also needs admins:write. Scope: users:delete.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2399,7 +2399,7 @@ func (c *Client) ListWaiting(ctx context.Context, params *ListWaitingParams, req
 
 // ApproveUsersWithBody Approve users for some apps or for all
 //
-// The users need not wait. Approving again is not an error. Scope: waiting:write.
+// The users need not wait. Approving again is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2418,7 +2418,7 @@ func (c *Client) ApproveUsersWithBody(ctx context.Context, contentType string, b
 
 // ApproveUsers Approve users for some apps or for all
 //
-// The users need not wait. Approving again is not an error. Scope: waiting:write.
+// The users need not wait. Approving again is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2454,7 +2454,7 @@ func (c *Client) CountWaiting(ctx context.Context, reqEditors ...RequestEditorFn
 
 // RefuseUsersWithBody Refuse users for some apps or for all that they wait for
 //
-// Scope: waiting:write.
+// Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2473,7 +2473,7 @@ func (c *Client) RefuseUsersWithBody(ctx context.Context, contentType string, bo
 
 // RefuseUsers Refuse users for some apps or for all that they wait for
 //
-// Scope: waiting:write.
+// Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4392,7 +4392,7 @@ type ClientWithResponsesInterface interface {
 
 	// BlockUsersWithBodyWithResponse Block users
 	//
-	// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Scope: users:write.
+	// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4401,7 +4401,7 @@ type ClientWithResponsesInterface interface {
 
 	// BlockUsersWithResponse Block users
 	//
-	// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Scope: users:write.
+	// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4428,7 +4428,7 @@ type ClientWithResponsesInterface interface {
 
 	// SignOutUsersWithBodyWithResponse Sign users out everywhere
 	//
-	// The users can sign in again. Scope: users:write.
+	// The users can sign in again. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4437,7 +4437,7 @@ type ClientWithResponsesInterface interface {
 
 	// SignOutUsersWithResponse Sign users out everywhere
 	//
-	// The users can sign in again. Scope: users:write.
+	// The users can sign in again. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4446,7 +4446,7 @@ type ClientWithResponsesInterface interface {
 
 	// UnblockUsersWithBodyWithResponse Unblock users
 	//
-	// The users need approval again. Users without a block stay as they are. Scope: users:write.
+	// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4455,7 +4455,7 @@ type ClientWithResponsesInterface interface {
 
 	// UnblockUsersWithResponse Unblock users
 	//
-	// The users need approval again. Users without a block stay as they are. Scope: users:write.
+	// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4464,7 +4464,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteUserWithResponse Delete a user
 	//
-	// Sessions, tokens and identities of the user are deleted; events keep the user id. At the next sign-in, WeChat's account gets a new user: block a user who must not come back. Scope: users:delete.
+	// Sessions, tokens and identities of the user are deleted; events keep the user id. At the next sign-in, WeChat's account gets a new user: block a user who must not come back. If the user is an administrator, the key also needs admins:write. Scope: users:delete.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4482,7 +4482,7 @@ type ClientWithResponsesInterface interface {
 
 	// EditUserWithBodyWithResponse Change names, notes, groups and apps of a user
 	//
-	// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. Scope: users:write.
+	// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. If the user is an administrator, the key also needs admins:write. Scope: users:write.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4491,7 +4491,7 @@ type ClientWithResponsesInterface interface {
 
 	// EditUserWithResponse Change names, notes, groups and apps of a user
 	//
-	// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. Scope: users:write.
+	// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. If the user is an administrator, the key also needs admins:write. Scope: users:write.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4536,7 +4536,7 @@ type ClientWithResponsesInterface interface {
 
 	// EndSessionWithResponse End a session of a user
 	//
-	// Scope: users:write.
+	// If the user is an administrator, the key also needs admins:write. Scope: users:write.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4545,7 +4545,7 @@ type ClientWithResponsesInterface interface {
 
 	// UnlinkIdentityWithBodyWithResponse Delete an identity of a user
 	//
-	// The last identity of a user cannot be deleted. Scope: users:delete.
+	// The last identity of a user cannot be deleted. If the user is an administrator, the key also needs admins:write. Scope: users:delete.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4554,7 +4554,7 @@ type ClientWithResponsesInterface interface {
 
 	// UnlinkIdentityWithResponse Delete an identity of a user
 	//
-	// The last identity of a user cannot be deleted. Scope: users:delete.
+	// The last identity of a user cannot be deleted. If the user is an administrator, the key also needs admins:write. Scope: users:delete.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4572,7 +4572,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveUsersWithBodyWithResponse Approve users for some apps or for all
 	//
-	// The users need not wait. Approving again is not an error. Scope: waiting:write.
+	// The users need not wait. Approving again is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4581,7 +4581,7 @@ type ClientWithResponsesInterface interface {
 
 	// ApproveUsersWithResponse Approve users for some apps or for all
 	//
-	// The users need not wait. Approving again is not an error. Scope: waiting:write.
+	// The users need not wait. Approving again is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4599,7 +4599,7 @@ type ClientWithResponsesInterface interface {
 
 	// RefuseUsersWithBodyWithResponse Refuse users for some apps or for all that they wait for
 	//
-	// Scope: waiting:write.
+	// Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4608,7 +4608,7 @@ type ClientWithResponsesInterface interface {
 
 	// RefuseUsersWithResponse Refuse users for some apps or for all that they wait for
 	//
-	// Scope: waiting:write.
+	// Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6360,7 +6360,7 @@ func (c *ClientWithResponses) SearchUsersWithResponse(ctx context.Context, param
 
 // BlockUsersWithBodyWithResponse Block users
 //
-// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Scope: users:write.
+// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6375,7 +6375,7 @@ func (c *ClientWithResponses) BlockUsersWithBodyWithResponse(ctx context.Context
 
 // BlockUsersWithResponse Block users
 //
-// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Scope: users:write.
+// For off-boarding. All sessions, codes and tokens of the users end in the same moment, apps with back-channel logout are told, and no sign-in lets the users in again. Blocking a blocked user is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6420,7 +6420,7 @@ func (c *ClientWithResponses) FindUserWithResponse(ctx context.Context, params *
 
 // SignOutUsersWithBodyWithResponse Sign users out everywhere
 //
-// The users can sign in again. Scope: users:write.
+// The users can sign in again. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6435,7 +6435,7 @@ func (c *ClientWithResponses) SignOutUsersWithBodyWithResponse(ctx context.Conte
 
 // SignOutUsersWithResponse Sign users out everywhere
 //
-// The users can sign in again. Scope: users:write.
+// The users can sign in again. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6450,7 +6450,7 @@ func (c *ClientWithResponses) SignOutUsersWithResponse(ctx context.Context, body
 
 // UnblockUsersWithBodyWithResponse Unblock users
 //
-// The users need approval again. Users without a block stay as they are. Scope: users:write.
+// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6465,7 +6465,7 @@ func (c *ClientWithResponses) UnblockUsersWithBodyWithResponse(ctx context.Conte
 
 // UnblockUsersWithResponse Unblock users
 //
-// The users need approval again. Users without a block stay as they are. Scope: users:write.
+// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6480,7 +6480,7 @@ func (c *ClientWithResponses) UnblockUsersWithResponse(ctx context.Context, body
 
 // DeleteUserWithResponse Delete a user
 //
-// Sessions, tokens and identities of the user are deleted; events keep the user id. At the next sign-in, WeChat's account gets a new user: block a user who must not come back. Scope: users:delete.
+// Sessions, tokens and identities of the user are deleted; events keep the user id. At the next sign-in, WeChat's account gets a new user: block a user who must not come back. If the user is an administrator, the key also needs admins:write. Scope: users:delete.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6510,7 +6510,7 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, user stri
 
 // EditUserWithBodyWithResponse Change names, notes, groups and apps of a user
 //
-// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. Scope: users:write.
+// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. If the user is an administrator, the key also needs admins:write. Scope: users:write.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6525,7 +6525,7 @@ func (c *ClientWithResponses) EditUserWithBodyWithResponse(ctx context.Context, 
 
 // EditUserWithResponse Change names, notes, groups and apps of a user
 //
-// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. Scope: users:write.
+// Fields that the body does not have stay as they are. With If-Match, the change is made only if the user was not changed since. If the user is an administrator, the key also needs admins:write. Scope: users:write.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6600,7 +6600,7 @@ func (c *ClientWithResponses) MergeUsersWithResponse(ctx context.Context, user s
 
 // EndSessionWithResponse End a session of a user
 //
-// Scope: users:write.
+// If the user is an administrator, the key also needs admins:write. Scope: users:write.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6615,7 +6615,7 @@ func (c *ClientWithResponses) EndSessionWithResponse(ctx context.Context, user s
 
 // UnlinkIdentityWithBodyWithResponse Delete an identity of a user
 //
-// The last identity of a user cannot be deleted. Scope: users:delete.
+// The last identity of a user cannot be deleted. If the user is an administrator, the key also needs admins:write. Scope: users:delete.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6630,7 +6630,7 @@ func (c *ClientWithResponses) UnlinkIdentityWithBodyWithResponse(ctx context.Con
 
 // UnlinkIdentityWithResponse Delete an identity of a user
 //
-// The last identity of a user cannot be deleted. Scope: users:delete.
+// The last identity of a user cannot be deleted. If the user is an administrator, the key also needs admins:write. Scope: users:delete.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6660,7 +6660,7 @@ func (c *ClientWithResponses) ListWaitingWithResponse(ctx context.Context, param
 
 // ApproveUsersWithBodyWithResponse Approve users for some apps or for all
 //
-// The users need not wait. Approving again is not an error. Scope: waiting:write.
+// The users need not wait. Approving again is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6675,7 +6675,7 @@ func (c *ClientWithResponses) ApproveUsersWithBodyWithResponse(ctx context.Conte
 
 // ApproveUsersWithResponse Approve users for some apps or for all
 //
-// The users need not wait. Approving again is not an error. Scope: waiting:write.
+// The users need not wait. Approving again is not an error. Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6705,7 +6705,7 @@ func (c *ClientWithResponses) CountWaitingWithResponse(ctx context.Context, reqE
 
 // RefuseUsersWithBodyWithResponse Refuse users for some apps or for all that they wait for
 //
-// Scope: waiting:write.
+// Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6720,7 +6720,7 @@ func (c *ClientWithResponses) RefuseUsersWithBodyWithResponse(ctx context.Contex
 
 // RefuseUsersWithResponse Refuse users for some apps or for all that they wait for
 //
-// Scope: waiting:write.
+// Administrators are left with missing_scope unless the key also has admins:write. Scope: waiting:write.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
