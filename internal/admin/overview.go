@@ -15,7 +15,7 @@ type overviewPage struct {
 	Health    administration.Health
 	Total     administration.SignIns
 	Problems  []problemRow
-	OnlyAdmin bool // there is one administrator only
+	OnlyAdmin bool // at most one administrator can sign in
 }
 
 // overviewRows is how many requests and problems the overview shows.
@@ -45,10 +45,10 @@ func (h *Handler) overview(v *visit) error {
 	for _, problem := range p.Health.Problems[:min(len(p.Health.Problems), overviewRows)] {
 		p.Problems = append(p.Problems, problemRow{Problem: problem, Place: h.place(v, problem.Source)})
 	}
-	admins, err := h.cfg.Service.Admins(ctx)
+	admins, err := h.cfg.Service.CountAdmins(ctx)
 	if err != nil {
 		return err
 	}
-	p.OnlyAdmin = len(admins) == 1
+	p.OnlyAdmin = admins <= 1
 	return h.show(v, "overview", "overview.title", p)
 }

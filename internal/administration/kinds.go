@@ -93,6 +93,7 @@ func EventKinds() []EventKind {
 		{EventExported, admin, "users or events were exported"},
 
 		{"admin_link", security, "an administrator signed in by a link, without WeChat"},
+		{gateway.EventInvitationRefused, security, "a blocked or refused user tried to use an invitation; nothing changed"},
 		{"scan_refused", security, "the user declined a sign-in by QR code on the phone"},
 		{"scan_wrong_number", security, "the number typed on the phone differs from the number on the desktop"},
 		{"scan_undone", security, "\"this was not me\": a session that a phone had confirmed was ended"},

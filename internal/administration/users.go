@@ -157,10 +157,13 @@ func (s *Service) Admins(ctx context.Context) ([]gateway.User, error) {
 	return page.Users, err
 }
 
+// CountAdmins returns the number of active administrators who can sign in, at most 100.
+func (s *Service) CountAdmins(ctx context.Context) (int, error) { return s.store.CountAdmins(ctx) }
+
 // Population tells an empty store from a store without administrators.
 type Population struct {
 	Empty  bool // no user at all
-	Admins int  // active administrators, at most 100
+	Admins int  // active administrators who can sign in, at most 100
 }
 
 // Population counts users for the command that creates links for administrators.

@@ -64,7 +64,7 @@ func describePopulation(p administration.Population) string {
 	case p.Empty:
 		return "The store has no users yet."
 	case p.Admins == 0:
-		return "There are users, but no administrator."
+		return "There are users, but no administrator who can sign in."
 	case p.Admins == 1:
 		return "There is 1 administrator."
 	case p.Admins >= 100:

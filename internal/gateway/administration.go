@@ -17,7 +17,8 @@ type UserAdministration interface {
 
 	// ChangeUser is UpdateUser with an event and two guards. ErrConflict when c.Unchanged is not zero
 	// and differs from the stored UpdatedAt: somebody has changed the user meanwhile. ErrLastAdmin when
-	// the change would leave no active administrator and c.AllowNone is false.
+	// the change would leave no active administrator who can sign in (see CountAdmins), and c.AllowNone
+	// is false.
 	// Access requests follow a change of AllowedApps and RefusedApps: an app that is now allowed or
 	// refused is decided, and the request of an app that is not refused any more is deleted.
 	ChangeUser(ctx context.Context, c UserChange) (User, error)
@@ -57,7 +58,8 @@ type UserAdministration interface {
 	// are missing. At most 500 ids are looked up.
 	UsersByID(ctx context.Context, ids []string) (map[string]User, error)
 
-	// CountAdmins returns the number of active administrators, but at most 100.
+	// CountAdmins returns the number of active administrators who can sign in, but at most 100. An
+	// administrator who was created by a link, without WeChat, has no identity and is not counted.
 	CountAdmins(ctx context.Context) (int, error)
 }
 

@@ -40,6 +40,10 @@ const (
 	EventSubjectDropped = "subject_dropped" // both users had a subject in an app; the later subject was deleted
 )
 
+// EventInvitationRefused is the kind of the event that RedeemInvitation appends when a blocked or
+// refused user tries to use an invitation.
+const EventInvitationRefused = "invitation_refused"
+
 // EventQuery selects events, newest first. The zero value selects the newest 50.
 type EventQuery struct {
 	UserID string // "" = any; the id that the user had at the time of the event

@@ -84,14 +84,17 @@ type Invitations interface {
 	// then no use is counted and nothing changes. Of any number of concurrent calls, at most MaxUses
 	// are counted.
 	//
-	// InviteUser approves the user as DecideAccess does. InviteAdmin makes the user Active and an
-	// administrator. InviteMove moves the identities of the user to Invitation.UserID: the identities
-	// of that user are deleted, because they are those of the old WeChat account. The user is joined
-	// into it, and all sessions and grants of both end.
+	// InviteUser approves the user as DecideAccess does, but never for an app in User.RefusedApps: a
+	// refusal is the decision of an administrator about this user, and a link is not. InviteAdmin makes
+	// the user Active and an administrator. InviteMove moves the identities of the user to
+	// Invitation.UserID: the identities of that user are deleted, because they are those of the old
+	// WeChat account. The user is joined into it, and all sessions and grants of both end.
 	//
-	// ErrBlocked when the user is blocked, or for InviteMove when one of the two is. ErrConflict when
-	// an InviteAdmin link for UserID is used by another user. ErrLastAdmin as for ChangeUser. The
-	// errors of Invitation apply. With an error, nothing is stored and no use is counted.
+	// ErrBlocked when the user is blocked, or for InviteMove when one of the two is. ErrRefused when all
+	// apps of the invitation are refused to the user. Both append an event of the kind
+	// EventInvitationRefused; nothing else is stored. ErrConflict when an InviteAdmin link for UserID is
+	// used by another user. ErrLastAdmin as for ChangeUser. The errors of Invitation apply. With any
+	// other error, nothing is stored. No error counts a use.
 	RedeemInvitation(ctx context.Context, r InvitationRedemption) (user User, used bool, err error)
 
 	// InvitationByID returns an invitation, usable or not. ErrNotFound when there is none with this id.

@@ -95,7 +95,10 @@ var (
 	// unless TokenIssue.ReplayTolerated was set.
 	ErrReplay = errors.New("used before")
 
-	// ErrLastAdmin: the change would leave no active administrator.
+	// ErrRefused: an administrator has refused to the user what the user asks for.
+	ErrRefused = errors.New("refused by an administrator")
+
+	// ErrLastAdmin: the change would leave no active administrator who can sign in.
 	ErrLastAdmin = errors.New("the last administrator must stay one")
 
 	// ErrFull: there are as many rows of this kind as the caller allows. Respond with 503 and

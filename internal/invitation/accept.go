@@ -112,12 +112,15 @@ func (h *Handler) event(r *http.Request, kind, method string) gateway.Event {
 	}
 }
 
-// fail responds to an error of RedeemInvitation. Nothing was stored, and no use was counted.
+// fail responds to an error of RedeemInvitation. No use was counted.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, v visit, err error) {
 	switch {
 	case errors.Is(err, gateway.ErrBlocked):
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Blocked, Contact: true, Secret: true,
 			Refusal: web.Refusal{Request: "invitation"}})
+	case errors.Is(err, gateway.ErrRefused):
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.InviteRefused, Contact: true, Secret: true, User: web.UserOf(v.browser.User),
+			Home: h.path + "/", Refusal: web.Refusal{Request: "invitation"}})
 	case errors.Is(err, gateway.ErrNotFound): // somebody else was faster, or an administrator revoked it
 		again, readErr := h.cfg.Store.Invitation(r.Context(), v.invitation.Hash, h.cfg.Now())
 		if again.ID == "" {

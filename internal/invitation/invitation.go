@@ -139,12 +139,6 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) (v visit, ok bool
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer") // for redirects; pages set their own
 	secret, now := r.PathValue("secret"), h.cfg.Now()
-	wrong, counted := h.wrongSecrets(r)
-	if counted && h.cfg.Limits.Exhausted(now, wrong) {
-		h.cfg.Limits.Exceeded(wrong.Rate.Name)
-		h.cfg.Site.Fail(w, r, web.TooMany)
-		return v, false
-	}
 	err := error(gateway.ErrNotFound)
 	if isSecret(secret) {
 		v.invitation, err = h.cfg.Store.Invitation(r.Context(), gateway.InvitationHash(secret), now)
@@ -153,8 +147,12 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) (v visit, ok bool
 	switch {
 	case v.invalid:
 	case errors.Is(err, gateway.ErrNotFound):
-		if counted {
-			h.cfg.Limits.Allow(now, wrong)
+		// The secrets have 130 random bits, so nobody guesses one. Only wrong secrets are counted and
+		// refused: many users may share an address, and somebody else's wrong secrets must not refuse
+		// the right one.
+		if wrong, counted := h.wrongSecrets(r); counted && !h.cfg.Limits.Allow(now, wrong) {
+			h.cfg.Site.Fail(w, r, web.TooMany)
+			return v, false
 		}
 		h.unknown(w, r)
 		return v, false

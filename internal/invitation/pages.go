@@ -161,6 +161,15 @@ func (h *Handler) showInvalid(w http.ResponseWriter, r *http.Request, v visit) {
 	h.cfg.Site.Show(w, r, page)
 }
 
+// refusedPart reports whether an administrator has refused a part of what an invitation gives to the
+// user.
+func refusedPart(i gateway.Invitation, u gateway.User) bool {
+	if len(i.Apps) == 0 {
+		return len(u.RefusedApps) > 0
+	}
+	return slices.ContainsFunc(i.Apps, func(app string) bool { return slices.Contains(u.RefusedApps, app) })
+}
+
 // showDone shows the result of an accepted invitation.
 func (h *Handler) showDone(ctx context.Context, w http.ResponseWriter, r *http.Request, v visit, user gateway.User,
 	used bool) {
@@ -172,6 +181,8 @@ func (h *Handler) showDone(ctx context.Context, w http.ResponseWriter, r *http.R
 		page.Kind, page.User = web.InviteMoveDone, nil
 	case !used:
 		page.Kind = web.InviteKnown
+	case refusedPart(v.invitation, user):
+		page.Kind = web.InvitePartly
 	}
 	if used && user.RealName == "" && v.invitation.Kind != gateway.InviteMove {
 		// The main button of the page continues without a name.

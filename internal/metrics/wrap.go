@@ -92,6 +92,7 @@ func storeOutcome(err error) string {
 		{gateway.ErrReplay, "replay"},
 		{gateway.ErrFull, "full"},
 		{gateway.ErrLastAdmin, "last_admin"},
+		{gateway.ErrRefused, "refused"},
 		{gateway.ErrUnionIDRequired, "unionid_required"},
 	} {
 		if errors.Is(err, class.err) {

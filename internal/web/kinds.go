@@ -101,6 +101,8 @@ const (
 	InviteMethod    Kind = "invite_method"     // the user must sign in by another method to accept
 	InviteDone      Kind = "invite_done"       // the user was approved
 	InviteKnown     Kind = "invite_known"      // the user has all that the invitation gives; no use was counted
+	InvitePartly    Kind = "invite_partly"     // the user was approved, but apps that were refused before stay refused
+	InviteRefused   Kind = "invite_refused"    // all apps of the invitation were refused to the user before
 	InviteAdminDone Kind = "invite_admin_done" // the user is an administrator now
 	InviteMoveDone  Kind = "invite_move_done"  // the user was moved, and must sign in again
 	InviteUnknown   Kind = "invite_unknown"    // no invitation has this secret
@@ -183,7 +185,8 @@ var styles = map[Kind]pageStyle{
 	State: {http.StatusBadRequest, bad}, ParameterName: {http.StatusBadRequest, bad},
 
 	Invite: {200, plain}, InviteAdmin: {200, plain}, InviteMove: {200, plain}, InviteMethod: {200, plain},
-	InviteDone: {200, good}, InviteKnown: {200, good}, InviteAdminDone: {200, good}, InviteMoveDone: {200, good},
+	InviteDone: {200, good}, InviteKnown: {200, good}, InvitePartly: {200, good}, InviteAdminDone: {200, good},
+	InviteMoveDone: {200, good}, InviteRefused: {http.StatusForbidden, bad},
 	InviteUnknown: {http.StatusNotFound, bad}, InviteExpired: {http.StatusGone, bad},
 	InviteUsed: {http.StatusGone, bad}, InviteRevoked: {http.StatusGone, bad}, InviteVoid: {http.StatusGone, bad},
 

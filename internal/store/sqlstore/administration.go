@@ -52,8 +52,8 @@ func (b Base) ChangeUser(ctx context.Context, c gateway.UserChange) (user gatewa
 // isAdmin reports whether a user is an active administrator.
 func isAdmin(u gateway.User) bool { return u.Admin && u.Status == gateway.Active }
 
-// keepAdmin returns gateway.ErrLastAdmin when there is no active administrator besides the users
-// with these ids. It makes transactions that take administrator rights away wait for each other.
+// keepAdmin returns gateway.ErrLastAdmin when no active administrator besides the users with these
+// ids can sign in. It makes transactions that take administrator rights away wait for each other.
 func (b Base) keepAdmin(q Querier, ids ...string) error {
 	if b.dialect.LockAdmins != nil {
 		if err := b.dialect.LockAdmins(q); err != nil {

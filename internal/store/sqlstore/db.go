@@ -128,7 +128,7 @@ func (e CallerError) Unwrap() error { return e.Err }
 func Known(err error) bool {
 	for _, target := range []error{
 		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull,
-		gateway.ErrLastAdmin,
+		gateway.ErrLastAdmin, gateway.ErrRefused,
 		gateway.ErrUnionIDRequired, gateway.ErrNewerDatabase, gateway.ErrOlderDatabase, gateway.ErrNoDatabase,
 		gateway.ErrInUse, gateway.ErrUnavailable,
 	} {

@@ -19,8 +19,9 @@ func (b Base) RedeemInvitation(ctx context.Context, r gateway.InvitationRedempti
 	if (r.UserID == "") != (r.WithoutWeChat != nil) {
 		return user, false, errors.New("an invitation is used by a user, or without WeChat")
 	}
+	var refusal error // not an error of the transaction: that would roll back its event
 	err = b.db.Do(ctx, "redeem_invitation", func(c Conn) error {
-		return c.Tx(func(q Querier) error {
+		err := c.Tx(func(q Querier) error {
 			i, err := readInvitation(q, r.Hash, b.dialect.LockRow)
 			if err != nil {
 				return err
@@ -28,16 +29,31 @@ func (b Base) RedeemInvitation(ctx context.Context, r gateway.InvitationRedempti
 			if r.WithoutWeChat != nil {
 				used = true
 				user, err = b.redeemWithoutWeChat(q, i, r)
-				return err
+			} else {
+				user, used, err = b.redeemAsUser(q, i, r)
 			}
-			user, used, err = b.redeemAsUser(q, i, r)
+			refusal = nil
+			if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrRefused) {
+				refusal = err
+				return appendEvents(q, []gateway.Event{refusedUse(i, r)})
+			}
 			return err
 		})
+		return cmp.Or(err, refusal)
 	})
 	if err != nil {
 		return gateway.User{}, false, err
 	}
 	return user, used, nil
+}
+
+// refusedUse returns the event of a blocked or refused user who tries to use an invitation.
+func refusedUse(i gateway.Invitation, r gateway.InvitationRedemption) gateway.Event {
+	e := r.Event
+	e.Kind, e.Outcome, e.At = gateway.EventInvitationRefused, "refused", r.Now
+	e.UserID = cmp.Or(r.UserID, i.UserID)
+	e.Detail = "invitation " + i.ID + " of " + i.CreatedBy
+	return e
 }
 
 // redeemAsUser uses an invitation for a user who is signed in.
@@ -74,19 +90,30 @@ func (b Base) redeemAsUser(q Querier, i gateway.Invitation, r gateway.Invitation
 	return user, true, countUse(q, i, user.ID, does, r)
 }
 
-// redeemApproval uses an InviteUser link. does describes what it changed; "" = nothing.
+// redeemApproval uses an InviteUser link. does describes what it changed; "" = nothing. Apps that an
+// administrator has refused to the user stay refused.
 func (b Base) redeemApproval(q Querier, i gateway.Invitation, before gateway.User, r gateway.InvitationRedemption) (
 	user gateway.User, does string, err error) {
-	opened := before.Status == gateway.Active
+	opened, apps := before.Status == gateway.Active, without(i.Apps, before.RefusedApps)
 	if len(i.Apps) > 0 {
-		opened = len(without(i.Apps, before.AllowedApps)) == 0 && len(without(i.Apps, before.RefusedApps)) == len(i.Apps)
+		if len(apps) == 0 {
+			return user, "", gateway.ErrRefused
+		}
+		opened = len(without(apps, before.AllowedApps)) == 0
 	}
 	if opened && len(without(i.Groups, before.Groups)) == 0 {
 		return before, "", nil
 	}
-	user, err = b.decide(q, before, gateway.AccessDecision{Apps: i.Apps, Groups: i.Groups, State: gateway.RequestApproved,
+	user, err = b.decide(q, before, gateway.AccessDecision{Apps: apps, Groups: i.Groups, State: gateway.RequestApproved,
 		At: r.Now, By: i.CreatedBy})
-	does = "approved for " + cmp.Or(strings.Join(i.Apps, ", "), "all apps")
+	does = "approved for " + cmp.Or(strings.Join(apps, ", "), "all apps")
+	refused := before.RefusedApps
+	if len(i.Apps) > 0 {
+		refused = without(i.Apps, apps)
+	}
+	if len(refused) > 0 {
+		does += ", still refused for " + strings.Join(refused, ", ")
+	}
 	if len(i.Groups) > 0 {
 		does += "; groups " + strings.Join(i.Groups, ", ")
 	}

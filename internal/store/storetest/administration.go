@@ -145,6 +145,30 @@ var administrationCases = []testCase{
 		},
 	},
 	{
+		name:   "an administrator who was made without WeChat does not stand in for the last one",
+		reason: "the link's session ends within an hour; afterwards nobody could sign in as an administrator",
+		run: func(t *testing.T, f *fixture) {
+			boss := f.addUser("o1")
+			f.makeAdmin(boss.ID)
+			f.invite(newInvitation("link", gateway.InviteAdmin, 1))
+			session := newSession("", "s1")
+			ghost, _, err := f.store.RedeemInvitation(t.Context(), gateway.InvitationRedemption{Hash: hash("link"), Now: noon,
+				WithoutWeChat: &session, Event: gateway.Event{Kind: "admin_link"}})
+			wantNoError(t, err)
+			wantEqual(t, "the ghost is an administrator", ghost.Admin, true)
+			n, err := f.store.CountAdmins(t.Context())
+			wantNoError(t, err)
+			wantEqual(t, "administrators", n, 1)
+			_, err = f.store.ChangeUser(t.Context(), changeUser(boss.ID, func(u *gateway.User) { u.Admin = false }))
+			wantError(t, err, gateway.ErrLastAdmin)
+			_, err = f.store.ChangeUser(t.Context(),
+				changeUser(boss.ID, func(u *gateway.User) { u.Status = gateway.Blocked }))
+			wantError(t, err, gateway.ErrLastAdmin)
+			wantError(t, f.store.DeleteUser(t.Context(), boss.ID, noon, gateway.Event{}), gateway.ErrLastAdmin)
+			wantNoError(t, f.store.DeleteUser(t.Context(), ghost.ID, noon, gateway.Event{}))
+		},
+	},
+	{
 		name:       "two administrators who demote each other at once leave one",
 		reason:     "GHSA-rxmp-8h9v-56cx (netbird): two changes at once escaped the rule",
 		concurrent: true,
