@@ -59,6 +59,7 @@ var detailLabels = []struct{ begins, key string }{
 	{"allowed apps: ", "allowed"},
 	{"refused apps: ", "refused"},
 	{"approved for ", "approved_for"},
+	{"still refused for ", "still_refused"},
 	{"imported id kept: ", "old_id_kept"},
 	{"imported id dropped: ", "old_id_dropped"},
 	{"subject dropped of user ", "subject_dropped"},

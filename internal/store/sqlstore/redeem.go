@@ -52,7 +52,7 @@ func refusedUse(i gateway.Invitation, r gateway.InvitationRedemption) gateway.Ev
 	e := r.Event
 	e.Kind, e.Outcome, e.At = gateway.EventInvitationRefused, "refused", r.Now
 	e.UserID = cmp.Or(r.UserID, i.UserID)
-	e.Detail = "invitation " + i.ID + " of " + i.CreatedBy
+	e.Detail = "invitation " + i.ID + "; created by " + i.CreatedBy
 	return e
 }
 
@@ -112,7 +112,7 @@ func (b Base) redeemApproval(q Querier, i gateway.Invitation, before gateway.Use
 		refused = without(i.Apps, apps)
 	}
 	if len(refused) > 0 {
-		does += ", still refused for " + strings.Join(refused, ", ")
+		does += "; still refused for " + strings.Join(refused, ", ")
 	}
 	if len(i.Groups) > 0 {
 		does += "; groups " + strings.Join(i.Groups, ", ")

@@ -197,7 +197,7 @@ var invitationCases = []testCase{
 				e := f.listEvents(gateway.EventQuery{Kind: gateway.EventInvitationRefused})[0]
 				wantEqual(t, "event", fmt.Sprint(e.UserID == user, " ", e.Outcome, " ", e.Detail), want)
 			}
-			refused(u.ID, "true refused invitation wiki of command")
+			refused(u.ID, "true refused invitation wiki; created by command")
 			got, _, err := f.redeem("two", u.ID)
 			wantNoError(t, err)
 			wantEqual(t, "two apps", fmt.Sprint(got.Status, got.AllowedApps, got.RefusedApps, got.Groups),
@@ -207,7 +207,7 @@ var invitationCases = []testCase{
 			wantEqual(t, "all apps", fmt.Sprint(got.Status, got.RefusedApps), "active[wiki]")
 			wantEqual(t, "requests", f.requestStates(u.ID), "shop approved, wiki refused")
 			wantEqual(t, "event", f.listEvents(gateway.EventQuery{Kind: "invitation_used"})[0].Detail,
-				"approved for all apps, still refused for wiki, groups by all; invitation all of command")
+				"approved for all apps; still refused for wiki; groups by all; invitation all; created by command")
 			f.block(u.ID)
 			_, _, err = f.redeem("wiki", u.ID)
 			wantError(t, err, gateway.ErrBlocked)
