@@ -5,8 +5,10 @@
 # make fuzz    runs every fuzz target for a minute
 # make platforms  vets what only Windows and macOS compile; minutes when cold
 # make tidy    brings go.mod and go.sum of every module up to date
+# make release VERSION=v1.2.3  makes the files of a release in dist
+# make release-check  makes a release twice, in two folders and as two users, and compares; minutes
 
-.PHONY: test check race demo deps fuzz platforms tidy clean
+.PHONY: test check race release release-check demo deps fuzz platforms tidy clean
 
 test:
 	@build/test.sh test
@@ -22,6 +24,12 @@ demo:
 
 deps:
 	@build/deps.sh
+
+release:
+	@build/release.sh "$(VERSION)" dist
+
+release-check:
+	@build/release_check.sh
 
 fuzz:
 	@build/fuzz.sh 60s

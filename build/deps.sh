@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests need besides Go: a browser, a font with Chinese characters, one with
 # emoji, a reader of QR codes, the servers of PostgreSQL, MariaDB and Redis, node with npm, nginx, Caddy,
-# curl, make, the C compiler that Go's race detector needs, and clients of OpenID Connect: Apache's module,
+# systemd and the tools of packages and images, curl, make, the C compiler that Go's race detector needs, and clients of OpenID Connect: Apache's module,
 # Python's and Ruby's libraries, and git-credential-oauth.
 # On Debian as root it says in one line what it installs and installs it. Elsewhere it says
 # what to install and fails. "deps.sh --check" only looks.
@@ -42,6 +42,14 @@ command -v git-credential-oauth >/dev/null || missing+=(git-credential-oauth)
 command -v python3 >/dev/null || missing+=(python3)
 command -v curl >/dev/null || missing+=(curl ca-certificates)
 command -v make >/dev/null || missing+=(make)
+# Packaging: the unit, the Debian package and the image, which need root.
+command -v systemd-analyze >/dev/null || missing+=(systemd)
+if [ "$(id -u)" -eq 0 ]; then
+	command -v lintian >/dev/null || missing+=(lintian)
+	command -v buildah >/dev/null || missing+=(buildah)
+	command -v umoci >/dev/null || missing+=(umoci)
+	command -v pgrep >/dev/null || missing+=(procps)
+fi
 command -v gcc >/dev/null || command -v cc >/dev/null || missing+=(gcc libc6-dev)
 
 [ ${#missing[@]} -eq 0 ] && exit 0

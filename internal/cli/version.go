@@ -6,6 +6,9 @@ import (
 	"runtime/debug"
 )
 
+// release is the version of a release. The linker sets it (build/binary.sh).
+var release string
+
 // versionCmd is "weigate version".
 type versionCmd struct{}
 
@@ -14,6 +17,9 @@ func (versionCmd) Run(s *invocation) error {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
+	}
+	if release != "" {
+		info.Main.Version = release
 	}
 	s.out.printf("%s", versionLine(info))
 	return nil

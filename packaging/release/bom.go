@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	cdx "github.com/CycloneDX/cyclonedx-go"
+)
+
+// bom returns the SBOM of the program: CycloneDX 1.6 in JSON. It lists what the linker recorded in
+// the program, so it has no module that is not compiled in.
+func (r release) bom(modules []module) ([]byte, error) {
+	program, err := os.ReadFile(r.binary)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(program)
+	const main = "github.com/weigate/weigate"
+	ref := packageURL(main, r.version) + "?goarch=" + r.arch + "&goos=" + r.os
+	bom := cdx.NewBOM()
+	bom.Metadata = &cdx.Metadata{
+		Timestamp: r.time.Format(time.RFC3339),
+		Component: &cdx.Component{
+			BOMRef: ref, PackageURL: ref, Type: cdx.ComponentTypeApplication, Name: main, Version: r.version,
+			Licenses: &cdx.Licenses{{License: &cdx.License{ID: "Apache-2.0"}}},
+			Hashes:   &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(sum[:])}},
+		},
+	}
+	var components []cdx.Component
+	var refs []string
+	dependencies := []cdx.Dependency{{Ref: ref, Dependencies: &refs}}
+	for _, m := range modules {
+		c := cdx.Component{
+			BOMRef: packageURL(m.path, m.version), PackageURL: packageURL(m.path, m.version),
+			Type: cdx.ComponentTypeLibrary, Name: m.path, Version: m.version, Scope: cdx.ScopeRequired,
+		}
+		var licences cdx.Licenses
+		for _, id := range m.licenses {
+			licences = append(licences, cdx.LicenseChoice{License: &cdx.License{ID: id}})
+		}
+		c.Licenses = &licences
+		if m.sum != "" { // the hash of go.sum is of the module's files, not of one file, so it is no cdx.Hash
+			c.Properties = &[]cdx.Property{{Name: "weigate:go:sum", Value: m.sum}}
+		}
+		components = append(components, c)
+		refs = append(refs, c.BOMRef)
+		dependencies = append(dependencies, cdx.Dependency{Ref: c.BOMRef})
+	}
+	bom.Components, bom.Dependencies = &components, &dependencies
+	var out bytes.Buffer
+	err = cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetPretty(true).EncodeVersion(bom, cdx.SpecVersion1_6)
+	return out.Bytes(), err
+}
+
+// packageURL returns the package URL (purl) of a Go module.
+func packageURL(path, version string) string {
+	return "pkg:golang/" + strings.ToLower(path) + "@" + url.PathEscape(version)
+}
