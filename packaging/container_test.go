@@ -116,7 +116,8 @@ func TestCompose(t *testing.T) {
 				t.Errorf("%s: the secret %s is not a file", name, secret.Source)
 			}
 		}
-		if !slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Type == types.VolumeTypeVolume }) {
+		isNamed := func(v types.ServiceVolumeConfig) bool { return v.Type == types.VolumeTypeVolume }
+		if !slices.ContainsFunc(s.Volumes, isNamed) {
 			t.Errorf("%s keeps its data in no named volume", name)
 		}
 	}

@@ -48,8 +48,8 @@ func TestDebianPackage(t *testing.T) {
 		args = append([]string{"--suppress-tags=no-manual-page"}, args...)
 	}
 	run(t, "lintian", args...)
-	out := run(t, "unshare", "--mount", "packaging/testdata/debian.sh", cmp.Or(os.Getenv("WEIGATE_DEBIAN_ROOT"), "/"), older,
-		newer)
+	lower := cmp.Or(os.Getenv("WEIGATE_DEBIAN_ROOT"), "/")
+	out := run(t, "unshare", "--mount", "packaging/testdata/debian.sh", lower, older, newer)
 	if !strings.Contains(out, "ok: installed, started, upgraded, removed and purged") {
 		t.Error(out)
 	}

@@ -14,7 +14,8 @@ import (
 func systemdUnit(t *testing.T, dropIn string) string {
 	t.Helper()
 	unit := filepath.Join(t.TempDir(), "weigate.service")
-	write(t, unit, strings.ReplaceAll(read(t, "packaging/systemd/weigate.service"), "/usr/bin/weigate", "/bin/true"), 0o644)
+	text := strings.ReplaceAll(read(t, "packaging/systemd/weigate.service"), "/usr/bin/weigate", "/bin/true")
+	write(t, unit, text, 0o644)
 	if dropIn != "" {
 		write(t, filepath.Join(unit+".d", "port.conf"), dropIn, 0o644)
 	}
@@ -24,7 +25,8 @@ func systemdUnit(t *testing.T, dropIn string) string {
 // systemd-analyze succeeds for unknown keys and prints a warning, so that any output is a failure.
 func TestUnitIsValid(t *testing.T) {
 	t.Parallel()
-	for name, dropIn := range map[string]string{"unit": "", "port 443": read(t, "packaging/systemd/port-443.conf")} {
+	port443 := read(t, "packaging/systemd/port-443.conf")
+	for name, dropIn := range map[string]string{"unit": "", "port 443": port443} {
 		out, err := exec.Command("systemd-analyze", "verify", "--man=no", systemdUnit(t, dropIn)).CombinedOutput()
 		if err != nil || len(out) > 0 {
 			t.Errorf("%s: %v\n%s", name, err, out)
@@ -51,16 +53,17 @@ func TestUnitIsHardened(t *testing.T) {
 // Settings of the unit whose absence broke other services.
 func TestUnitSettings(t *testing.T) {
 	t.Parallel()
+	const config = "/etc/weigate/weigate.yaml"
 	unit := read(t, "packaging/systemd/weigate.service")
-	for reason, line := range map[string]string{
-		"a static user keeps the owner of the database (systemd/systemd#12131)": "User=weigate",
-		"the start is complete after the migration":                             "Type=notify",
-		"a fresh package is not started":                                        "ConditionPathExists=/etc/weigate/weigate.yaml",
-		"a reload of an invalid configuration fails (kanidm/kanidm#3885)":       "ExecReload=/usr/bin/weigate check --offline --config=/etc/weigate/weigate.yaml",
-		"a failure restarts the gateway":                                        "Restart=on-failure",
-		"an invalid configuration does not":                                     "RestartPreventExitStatus=2 78",
-		"the database is private":                                               "StateDirectoryMode=0700",
-		"temporary files of SQLite have a place (pocket-id/pocket-id#866)":      "Environment=SQLITE_TMPDIR=/var/lib/weigate",
+	for line, reason := range map[string]string{
+		"User=weigate":                  "a static user keeps the owner of the database (systemd/systemd#12131)",
+		"Type=notify":                   "the start is complete after the migration",
+		"Restart=on-failure":            "a failure restarts the gateway",
+		"StateDirectoryMode=0700":       "the database is private",
+		"RestartPreventExitStatus=2 78": "an invalid configuration does not restart the gateway",
+		"ConditionPathExists=" + config: "a fresh package is not started",
+		"ExecReload=/usr/bin/weigate check --offline --config=" + config: "a reload fails (kanidm/kanidm#3885)",
+		"Environment=SQLITE_TMPDIR=/var/lib/weigate":                     "a place for files (pocket-id/pocket-id#866)",
 	} {
 		if !strings.Contains(unit, "\n"+line+"\n") {
 			t.Errorf("the unit has no line %s: %s", line, reason)

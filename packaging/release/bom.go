@@ -44,7 +44,7 @@ func (r release) bom(modules []module) ([]byte, error) {
 			licences = append(licences, cdx.LicenseChoice{License: &cdx.License{ID: id}})
 		}
 		c.Licenses = &licences
-		if m.sum != "" { // the hash of go.sum is of the module's files, not of one file, so it is no cdx.Hash
+		if m.sum != "" { // a hash of all files of the module, which cdx.Hash cannot have
 			c.Properties = &[]cdx.Property{{Name: "weigate:go:sum", Value: m.sum}}
 		}
 		components = append(components, c)

@@ -110,10 +110,12 @@ var licenses = []struct {
 	id        string
 	sentences []string
 }{
-	{"Apache-2.0", []string{"Apache License Version 2.0", "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION"}},
+	{"Apache-2.0", []string{"Apache License Version 2.0",
+		"TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION"}},
 	{"MIT", []string{"Permission is hereby granted, free of charge, to any person obtaining a copy",
 		"The above copyright notice and this permission notice shall be included"}},
-	{"BSD-3-Clause", []string{"Redistribution and use in source and binary forms", "endorse or promote products derived from"}},
+	{"BSD-3-Clause", []string{"Redistribution and use in source and binary forms",
+		"endorse or promote products derived from"}},
 	{"BSD-2-Clause", []string{"Redistribution and use in source and binary forms",
 		"Redistributions in binary form must reproduce the above copyright notice"}},
 	{"ISC", []string{"Permission to use, copy, modify, and/or distribute this software for any purpose"}},
