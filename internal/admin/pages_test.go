@@ -191,6 +191,9 @@ func TestEveryWordHasItsText(t *testing.T) {
 			keys = append(keys, "advice."+advice)
 		}
 	}
+	for _, state := range []string{"active", "expiring", "expired", "waiting"} {
+		keys = append(keys, "certificate_state."+state)
+	}
 	for _, reason := range admin.Reasons() {
 		keys = append(keys, "reason."+reason)
 	}

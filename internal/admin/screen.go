@@ -178,7 +178,7 @@ func (s *screen) Tone(word string) web.Tone {
 	switch word {
 	case "active", "ok", "allowed", "sent", "usable":
 		return web.Good
-	case "pending", "waiting", "expired":
+	case "pending", "waiting", "expired", "expiring":
 		return web.Warn
 	case "blocked", "refused", "failed", "denied", "revoked":
 		return web.Bad

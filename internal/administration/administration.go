@@ -60,6 +60,9 @@ type Config struct {
 	MasterKeys  []string
 	MasterKeyAt time.Time
 
+	// Certificates returns the certificates of the gateway; nil = unknown.
+	Certificates func(ctx context.Context) []Certificate
+
 	Zone   *time.Location   // of times in CSV files; nil = time.Local
 	Now    func() time.Time // nil = time.Now
 	Logger *slog.Logger     // nil = no log

@@ -14,12 +14,16 @@ import (
 // advicesOfApps are the codes of problems at apps with a text of their own: "app.invalid_client".
 var advicesOfApps = []string{"invalid_client", "invalid_redirect_uri", "invalid_grant", "logout_failed"}
 
+// advicesOfCertificates are the codes of problems with the gateway's certificate.
+var advicesOfCertificates = []string{"not_loaded", "not_issued", "expiring"}
+
 // Advice returns the key of the text that advises what to do about the problem with this source and
 // code. It is one of Advices.
 func Advice(source, code string) string {
 	kind, _, _ := strings.Cut(source, ":")
 	switch {
-	case kind == "wechat" && explained(code), kind == "app" && slices.Contains(advicesOfApps, code):
+	case kind == "wechat" && explained(code), kind == "app" && slices.Contains(advicesOfApps, code),
+		kind == "certificate" && slices.Contains(advicesOfCertificates, code):
 		return kind + "." + code
 	case kind == "wechat" || kind == "app" || kind == "notify":
 		return kind + ".other"
@@ -41,6 +45,9 @@ func Advices() []string {
 	}
 	for _, code := range advicesOfApps {
 		all = append(all, "app."+code)
+	}
+	for _, code := range advicesOfCertificates {
+		all = append(all, "certificate."+code)
 	}
 	return all
 }

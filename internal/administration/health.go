@@ -22,6 +22,8 @@ type Health struct {
 	Waiting     int          // access requests that wait for a decision, at most 100
 	Undelivered int          // failed deliveries, at most 100
 
+	Certificates []Certificate // with which the gateway serves TLS itself; none = a proxy has TLS
+
 	// MasterKeys and MasterKeyAt are those of Config.
 	MasterKeys  []string
 	MasterKeyAt time.Time
@@ -64,6 +66,16 @@ type KeyAge struct {
 	CreatedAt, ActiveAt, ExpiresAt time.Time
 }
 
+// Certificate is a certificate without its key.
+type Certificate struct {
+	Source              string // "files" or "acme"
+	Names               []string
+	Issuer              string
+	NotBefore, NotAfter time.Time
+	State               string // active, expiring, expired, or waiting: there is none yet
+	Problem             string // why there is no newer certificate; "" = nothing is wrong
+}
+
 // maxPeriod limits the period of Health: a chart with more hours cannot be read.
 const maxPeriod = 31 * 24 * time.Hour
 
@@ -91,6 +103,9 @@ func (s *Service) Health(ctx context.Context, from, to time.Time) (h Health, err
 		return Health{}, err
 	}
 	h.Keys = keyAges(keys, s.cfg.Now())
+	if s.cfg.Certificates != nil {
+		h.Certificates = s.cfg.Certificates(ctx)
+	}
 	if h.Waiting, err = s.CountWaiting(ctx); err != nil {
 		return Health{}, err
 	}

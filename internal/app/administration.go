@@ -23,6 +23,9 @@ type AdministrationOptions struct {
 	// TestNotice queues a test message to a receiver of notices; nil = not possible.
 	TestNotice func(ctx context.Context, name string) error
 	Now        func() time.Time // nil = time.Now
+
+	// Certificates returns the certificates of the gateway; nil = unknown.
+	Certificates func(ctx context.Context) []administration.Certificate
 }
 
 // NewAdministration returns the administration of the gateway with this configuration. The gateway
@@ -30,7 +33,7 @@ type AdministrationOptions struct {
 func NewAdministration(c *config.Config, o AdministrationOptions) (*administration.Service, error) {
 	cfg := administration.Config{
 		Store: o.Store, URL: c.URL, MasterKeys: o.MasterKeys, Zone: c.Site.TimeZone,
-		TestNotice: o.TestNotice, Logger: o.Logger, Now: o.Now,
+		TestNotice: o.TestNotice, Logger: o.Logger, Now: o.Now, Certificates: o.Certificates,
 	}
 	for _, n := range c.Notify {
 		cfg.Notices = append(cfg.Notices, n.Name)

@@ -24,6 +24,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weigate/weigate/internal/certificate"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/forwardauth"
@@ -59,6 +60,7 @@ type App struct {
 	signingKeys *keys.Set
 	limits      *limit.Limiter // a reload keeps what it has counted
 	notices     *notices
+	certificate certificate.Source // nil = plain http
 	readiness   readiness
 
 	// A reload replaces these three.
@@ -105,6 +107,9 @@ func New(ctx context.Context, o Options) (*App, error) {
 		options: o, signingKeys: signingKeys, store: store, draining: make(chan struct{}), limits: limits,
 		notices: notices,
 	}
+	if a.certificate, err = newCertificate(o, notices); err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
 	if err := a.Reload(o.Config); err != nil {
 		return nil, err
 	}
@@ -118,6 +123,9 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.background.Go(func() { a.deleteExpiredRows(background) })
 	a.background.Go(func() { notices.run(background) })
 	a.background.Go(func() { logoutWorker.Run(background) })
+	if a.certificate != nil {
+		a.background.Go(func() { a.certificate.Run(background) })
+	}
 	return a, nil
 }
 

@@ -19,7 +19,7 @@ type administrationServices struct {
 func (a *App) addAPI(c *config.Config, s *services) (err error) {
 	s.administration, err = NewAdministration(c, AdministrationOptions{
 		Store: a.store, MasterKeys: a.options.Sealer.IDs(), TestNotice: a.notices.notifier.Test, Logger: a.options.Logger,
-		Now: a.options.Now,
+		Now: a.options.Now, Certificates: a.certificates,
 	})
 	if err != nil {
 		return err

@@ -51,6 +51,10 @@ func (c *checkCmd) Run(s *invocation) error {
 	}
 	result, sealer, keyErr := checkMasterKey(conf)
 	report("master key", result, keyErr)
+	if conf.TLS.Enabled() {
+		result, err := checkCertificate(conf)
+		report("certificate", result, err)
+	}
 	if !c.Offline {
 		result, err := checkStore(s.ctx, conf, sealer, keyErr == nil)
 		report("store", result, err)

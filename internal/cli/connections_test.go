@@ -3,10 +3,12 @@ package cli
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -179,5 +181,55 @@ func TestHugeHeadersAreRefused(t *testing.T) {
 	}
 	if got := status(open(t, addr, fields(25<<10))); got != "431 Request Header Fields Too Large" {
 		t.Errorf("25 kB: %s", got)
+	}
+}
+
+// TestHandshakesWithoutDataLockNobodyOut opens connections to a server with TLS and sends nothing. Each
+// counts against the limit, and is closed when another client connects. Old versions of TLS are refused.
+func TestHandshakesWithoutDataLockNobodyOut(t *testing.T) {
+	t.Parallel()
+	const limit = 4
+	source := httptest.NewTLSServer(nil) // for its certificate
+	defer source.Close()
+	run := &servers{out: printer{out: io.Discard, err: io.Discard}}
+	l, err := run.listenFlag("--addr", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run.handleTLS(l, &tls.Config{Certificates: source.TLS.Certificates, MinVersion: tls.VersionTLS12},
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }))
+	var exceeded atomic.Int64
+	run.limitConnections(l, limit, func() { exceeded.Add(1) })
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run.run(ctx) }()
+	for range 3 * limit {
+		open(t, l.Addr().String(), "")
+	}
+	client := source.Client()
+	client.Transport.(*http.Transport).ForceAttemptHTTP2 = true
+	for range 3 {
+		res, err := client.Get("https://" + l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || string(body) != "HTTP/2.0" {
+			t.Errorf("%q, %v", body, err)
+		}
+	}
+	if n := exceeded.Load(); n < 2*limit+1 {
+		t.Errorf("%d connections were closed because of the limit, want at least %d", n, 2*limit+1)
+	}
+	old := &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
+	if c, err := tls.Dial("tcp", l.Addr().String(), old); err == nil {
+		c.Close()
+		t.Error("TLS 1.1 was accepted")
+	}
+	client.CloseIdleConnections()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

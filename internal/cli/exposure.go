@@ -24,11 +24,18 @@ type exposure struct {
 
 // exposures returns the exposures of a configuration. path is the path of its file.
 func exposures(path string, conf *config.Config) (all []exposure) {
-	if isReachable(conf.Listen) && len(conf.TrustedProxies) == 0 {
+	if isReachable(conf.Listen) && len(conf.TrustedProxies) == 0 && !conf.TLS.Enabled() {
 		all = append(all, exposure{
 			message: "listener reachable without TLS", subject: conf.Listen,
 			reason: "other machines can connect, and codes and cookies cross the network unencrypted",
-			advice: "listen on 127.0.0.1 behind a reverse proxy with TLS, or list its address in trusted_proxies",
+			advice: "set tls, or listen on 127.0.0.1 behind a reverse proxy with TLS, or list its address in trusted_proxies",
+		})
+	}
+	if conf.TLS.Enabled() && !isReachable(conf.Listen) {
+		all = append(all, exposure{
+			message: "listener with TLS reachable from this machine only", subject: conf.Listen,
+			reason: "browsers of other machines cannot connect",
+			advice: `set listen to the public port, such as ":443"`,
 		})
 	}
 	files := []string{path}

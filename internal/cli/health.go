@@ -125,6 +125,16 @@ func (s *invocation) printAges(h administration.Health) error {
 	for _, k := range h.Keys {
 		rows = append(rows, cells("signing key "+k.ID, k.Alg+", "+k.State+", signs from "+s.formatTime(k.ActiveAt)))
 	}
+	for _, c := range h.Certificates {
+		text := c.State
+		if !c.NotAfter.IsZero() {
+			text += ", until " + s.formatTime(c.NotAfter)
+		}
+		if c.Problem != "" {
+			text += ": " + c.Problem
+		}
+		rows = append(rows, cells("certificate "+strings.Join(c.Names, ", "), text))
+	}
 	if !h.MasterKeyAt.IsZero() {
 		rows = append(rows, cells("master key file", "written "+s.formatTime(h.MasterKeyAt)))
 	}
@@ -142,6 +152,18 @@ type healthEntry struct {
 	MasterKeyAt time.Time        `json:"master_key_at,omitzero"`
 	Waiting     int              `json:"waiting"`
 	Undelivered int              `json:"undelivered"`
+
+	Certificates []certificateEntry `json:"certificates"`
+}
+
+type certificateEntry struct {
+	Source    string    `json:"source"`
+	Names     []string  `json:"names"`
+	Issuer    string    `json:"issuer"`
+	State     string    `json:"state"`
+	NotBefore time.Time `json:"not_before,omitzero"`
+	NotAfter  time.Time `json:"not_after,omitzero"`
+	Problem   string    `json:"problem"`
 }
 
 type signInsEntry struct {
@@ -193,7 +215,13 @@ func newHealthEntry(h administration.Health) healthEntry {
 	out := healthEntry{
 		From: h.From, To: h.To, Hours: []hourEntry{}, WeChat: []wechatEntry{}, Apps: []appCountEntry{},
 		Problems: []problemEntry{}, Keys: []signingKeyItem{}, MasterKeyAt: h.MasterKeyAt.UTC(), Waiting: h.Waiting,
-		Undelivered: h.Undelivered,
+		Undelivered: h.Undelivered, Certificates: []certificateEntry{},
+	}
+	for _, c := range h.Certificates {
+		out.Certificates = append(out.Certificates, certificateEntry{
+			Source: c.Source, Names: append([]string{}, c.Names...), Issuer: c.Issuer, State: c.State,
+			NotBefore: c.NotBefore, NotAfter: c.NotAfter, Problem: c.Problem,
+		})
 	}
 	for _, hour := range h.Hours {
 		entry := hourEntry{At: hour.At, Total: signInsEntry(hour.Total), Methods: map[string]signInsEntry{}}

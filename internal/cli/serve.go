@@ -110,7 +110,7 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 		err = errors.Join(err, g.app.Close(end))
 	}()
 	run.stopping = func() { notifyStopping(); g.app.Stopping() }
-	run.handle(listener, g.app.Handler())
+	g.handle(run, listener)
 	run.limitConnections(listener, connections(s.out, conf), func() { counters.Limited(limit.Connections.Name) })
 	if metricsListener != nil {
 		run.handle(metricsListener, g.monitoring())
@@ -129,6 +129,15 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	g.printStart(s.out, listener, metricsListener)
 	notifyReady("serving " + conf.URL)
 	return run.run(ctx)
+}
+
+// handle serves the gateway on a listener, with TLS if it has a certificate.
+func (g *runningGateway) handle(run *servers, l net.Listener) {
+	if certificates := g.app.Certificate(); certificates != nil {
+		run.handleTLS(l, certificates.TLSConfig(), g.app.Handler())
+		return
+	}
+	run.handle(l, g.app.Handler())
 }
 
 // otherDescriptors is how many descriptors the process needs besides the connections of clients: for
@@ -159,17 +168,24 @@ func (g *runningGateway) printStart(p printer, listener, metricsListener net.Lis
 	for _, a := range g.conf.Apps {
 		names = append(names, a.ID)
 	}
+	at, certificates := address(listener), g.app.Certificate()
+	if certificates != nil {
+		at = "https" + strings.TrimPrefix(at, "http")
+	}
 	if p.log != nil {
 		metricsAt := ""
 		if metricsListener != nil {
 			metricsAt = address(metricsListener) + "/metrics"
 		}
-		p.log.Info("gateway started", "url", g.conf.URL, "listen", address(listener), "metrics", metricsAt,
+		p.log.Info("gateway started", "url", g.conf.URL, "listen", at, "metrics", metricsAt,
 			"store", g.conf.StoreName(), "apps", names)
 		return
 	}
 	p.printf("Weigate serves %s\n", g.conf.URL)
-	p.printf("  listens on   %s", address(listener))
+	p.printf("  listens on   %s", at)
+	if certificates != nil {
+		p.printf("  certificate  %s", describeCertificate(certificates.Status()))
+	}
 	if metricsListener != nil {
 		p.printf("  metrics      %s/metrics", address(metricsListener))
 	}
@@ -197,6 +213,9 @@ func (g *runningGateway) reloadOn(ctx context.Context, hangup <-chan os.Signal) 
 			return
 		case <-hangup:
 			notifyReloading()
+			if certificates := g.app.Certificate(); certificates != nil {
+				certificates.Reload(ctx) // also if the configuration is invalid
+			}
 			status := "serving " + g.conf.URL
 			if !g.reload() {
 				status += "; the changed configuration is invalid, see the log"

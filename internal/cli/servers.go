@@ -44,6 +44,7 @@ const lateConnections = 500 * time.Millisecond
 type server struct {
 	listener net.Listener
 	handler  http.Handler
+	tls      *tls.Config // nil = plain http
 }
 
 // listenFlag listens on the address of a flag.
@@ -89,7 +90,7 @@ func (s *servers) handle(l net.Listener, h http.Handler) {
 func (s *servers) handleTLS(l net.Listener, conf *tls.Config, h http.Handler) {
 	for i := range s.all {
 		if s.all[i].listener == l {
-			s.all[i] = server{listener: tls.NewListener(l, conf), handler: h}
+			s.all[i].handler, s.all[i].tls = h, conf
 		}
 	}
 }
@@ -126,9 +127,14 @@ func (s *servers) run(ctx context.Context) error {
 	var httpServers []*http.Server
 	for _, each := range s.all {
 		h := s.httpServer(requests, each.handler)
+		h.TLSConfig = each.tls
 		httpServers = append(httpServers, h)
 		wait.Go(func() {
-			if err := h.Serve(each.listener); !errors.Is(err, http.ErrServerClosed) {
+			serve := h.Serve
+			if each.tls != nil {
+				serve = func(l net.Listener) error { return h.ServeTLS(l, "", "") }
+			}
+			if err := serve(each.listener); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("serve on %s: %w", each.listener.Addr(), err)
 			}
 		})
@@ -167,6 +173,7 @@ func (s *servers) httpServer(requests context.Context, h http.Handler) *http.Ser
 		IdleTimeout:       limit.IdleTime.Duration,
 		WriteTimeout:      s.writeTimeout,
 		MaxHeaderBytes:    limit.Headers.Bytes - 4<<10, // net/http reads 4 kB more
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: limit.Streams.Max},
 		ErrorLog:          cmp.Or(s.errorLog, s.out.serverLog()),
 		ConnState:         connectionState,
 		BaseContext:       func(net.Listener) context.Context { return requests },

@@ -50,6 +50,7 @@ type Config struct {
 	Listen   string // host:port
 	Metrics  string // host:port for metrics, /healthz and /readyz; "" = none
 	Insecure bool   // allows plain http on addresses that are not loopback
+	TLS      TLS    // zero = plain http, for a reverse proxy with TLS
 
 	// Store is sqlite:PATH or postgres://…, which may contain a password; see StoreName.
 	Store         wechat.Secret
@@ -237,6 +238,9 @@ func NeedsRestart(running, next *Config) []string {
 	if running.Insecure != next.Insecure {
 		keys = append(keys, "insecure")
 	}
+	if running.TLS != next.TLS {
+		keys = append(keys, "tls")
+	}
 	if running.Store != next.Store {
 		keys = append(keys, "store")
 	}
@@ -260,6 +264,7 @@ func KeepRunning(running, next *Config) *Config {
 	c.Listen = running.Listen
 	c.Metrics = running.Metrics
 	c.Insecure = running.Insecure
+	c.TLS = running.TLS
 	c.Store = running.Store
 	c.MasterKeyFile = running.MasterKeyFile
 	c.MasterKey = running.MasterKey

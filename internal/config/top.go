@@ -34,6 +34,7 @@ func topKeys() []key[Config] {
 		{name: "url", required: "the base URL of this gateway, such as https://login.example.com", read: readURL},
 		{name: "listen", read: func(_ *section, v value, c *Config) { c.Listen = v.listen(defaultListen) }},
 		{name: "metrics", read: readMetrics},
+		{name: "tls", noEnv: true, below: prefixed(".", paths(tlsKeys())), read: readTLS},
 		{name: "insecure", read: func(_ *section, v value, c *Config) { c.Insecure = v.boolean() }},
 		{name: "store", read: readStore},
 		{name: "store_file"}, // readStore reads it

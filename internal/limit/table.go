@@ -99,6 +99,9 @@ var (
 	// Connections of the listener for metrics, which few programs use.
 	MetricsConnections = Count{Name: "metrics_connections", Max: 64}
 
+	// Requests at a time on one connection with HTTP/2, which the gateway serves if it has TLS.
+	Streams = Count{Name: "http2_streams", Max: 100}
+
 	// The request line and all headers of a request. A subrequest of forward auth has the address of
 	// the original request in a header, beside the visitor's cookies and Referer.
 	Headers = Size{Name: "headers", Bytes: 24 << 10}
@@ -228,7 +231,7 @@ func Table() []Row {
 		add(r.Name, r)
 	}
 	for _, c := range []Count{
-		Connections, MetricsConnections, Cookies, FailedAttempts, Tickets, TicketsPerNetwork,
+		Connections, MetricsConnections, Streams, Cookies, FailedAttempts, Tickets, TicketsPerNetwork,
 		SavedRequests, SavedRequestsPerNetwork, SavedRequestsPerBrowser, SelectedRows, ExportedRows,
 		DownloadedEvents,
 		APIUsers, APIPage, APIExport, NoticesInMemory, StatisticsInMemory,

@@ -20,6 +20,8 @@
 //	weigate_limited_total{limit}                   bounds of package limit that were reached
 //	weigate_http_requests_total{route,method,status}
 //	weigate_http_request_seconds{route}
+//	weigate_certificate_expiry_seconds{source}     Unix time; source: files, acme
+//	weigate_certificate_problems_total{source,code}
 //
 // In the names, "answers" means responses. The Prometheus client library adds the metrics of the
 // process and of the Go runtime.
@@ -37,6 +39,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -65,6 +68,8 @@ type Metrics struct {
 	deliveries    *prometheus.CounterVec
 	requests      *prometheus.CounterVec
 	requestTime   *prometheus.HistogramVec
+	certificate   *prometheus.GaugeVec
+	certificates  *prometheus.CounterVec
 }
 
 // other replaces the value of a label that is not in the list of known values.
@@ -116,7 +121,12 @@ func New() *Metrics {
 		limited:     counter("limited_total", "Requests and other events beyond a limit, by the name of the limit.", "limit"),
 		requests:    counter("http_requests_total", "HTTP requests by route.", "route", "method", "status"),
 		requestTime: histogram("http_request_seconds", "Duration of an HTTP request.", networkBuckets, "route"),
+		certificate: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weigate_certificate_expiry_seconds",
+			Help: "Unix time at which the gateway's certificate expires."}, []string{"source"}),
+		certificates: counter("certificate_problems_total", "Problems with the gateway's certificate.", "source", "code"),
 	}
+	registry.MustRegister(m.certificate)
+	addName("certificate_expiry_seconds", []string{"source"})
 	m.names = names
 	return m
 }
@@ -274,6 +284,21 @@ func forwardAuthOutcomes() []string {
 func (m *Metrics) Delivery(kind gateway.DeliveryKind, target, outcome string) {
 	if m != nil {
 		m.deliveries.WithLabelValues(string(kind), target, outcome).Inc()
+	}
+}
+
+// Certificate records when the certificate of the gateway expires. source is "files" or "acme".
+func (m *Metrics) Certificate(source string, expires time.Time) {
+	if m != nil {
+		m.certificate.WithLabelValues(source).Set(float64(expires.Unix()))
+	}
+}
+
+// CertificateProblem counts a problem with the certificate of the gateway, by a code of package
+// certificate.
+func (m *Metrics) CertificateProblem(source, code string) {
+	if m != nil {
+		m.certificates.WithLabelValues(source, code).Inc()
 	}
 }
 

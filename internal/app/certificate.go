@@ -1,0 +1,65 @@
+package app
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/certificate"
+	"github.com/weigate/weigate/internal/gateway"
+)
+
+// newCertificate returns the certificate of a gateway that serves TLS itself, and nil otherwise.
+func newCertificate(o Options, n *notices) (certificate.Source, error) {
+	if !o.Config.TLS.Enabled() {
+		return nil, nil
+	}
+	u, err := url.Parse(o.Config.URL)
+	if err != nil {
+		return nil, err
+	}
+	hooks := certificateHooks(o, n, certificate.FromFiles)
+	return certificate.NewFiles(o.Config.TLS.Certificate, o.Config.TLS.Key, u.Hostname(), hooks)
+}
+
+// certificateHooks returns the hooks that count for metrics, and record problems for administrators.
+func certificateHooks(o Options, n *notices, source string) certificate.Hooks {
+	return certificate.Hooks{
+		Changed: func(s certificate.Status) { o.Metrics.Certificate(s.Source, s.NotAfter) },
+		Problem: func(code, detail string) {
+			o.Metrics.CertificateProblem(source, code)
+			n.statistics.Problem(gateway.Problem{Source: "certificate:" + source, Code: code, Detail: detail})
+		},
+		Logger: o.Logger, Now: o.Now,
+	}
+}
+
+// Certificate returns the certificate with which the gateway serves TLS itself; nil = it serves plain
+// http, behind a reverse proxy.
+func (a *App) Certificate() certificate.Source { return a.certificate }
+
+// certificates describes the certificate for administrators.
+func (a *App) certificates(context.Context) []administration.Certificate {
+	if a.certificate == nil {
+		return nil
+	}
+	return []administration.Certificate{DescribeCertificate(a.certificate.Status(), a.options.Now())}
+}
+
+// DescribeCertificate converts the status of a certificate for administrators.
+func DescribeCertificate(s certificate.Status, now time.Time) administration.Certificate {
+	out := administration.Certificate{
+		Source: s.Source, Names: s.Names, Issuer: s.Issuer, NotBefore: s.NotBefore, NotAfter: s.NotAfter,
+		Problem: s.Problem, State: "active",
+	}
+	switch {
+	case s.NotAfter.IsZero():
+		out.State = "waiting"
+	case !now.Before(s.NotAfter):
+		out.State = "expired"
+	case s.ExpiresSoon(now):
+		out.State = "expiring"
+	}
+	return out
+}
