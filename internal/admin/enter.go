@@ -203,6 +203,6 @@ func (h *Handler) tokenValid(sessionHash [32]byte, sent []string) bool {
 func (h *Handler) by(v *visit) administration.Actor {
 	return administration.Actor{
 		ID: v.browser.User.ID, Address: route.MaskedAddress(route.Address(v.r)),
-		RequestID: h.cfg.RequestID(v.r.Context()),
+		RequestID: h.cfg.RequestID(v.r.Context()), Link: v.browser.Method == gateway.MethodLink,
 	}
 }

@@ -25,6 +25,10 @@ var lifetimes = []int{24, 7 * 24, 30 * 24, 90 * 24}
 // adminLifetimes are the choices for a link that makes an administrator, in hours.
 var adminLifetimes = []int{1, 4, 24}
 
+// linkLifetimes are the choices of lifetimes in a session that an administrator's link created: up to
+// administration.MaxLinkExpiry.
+var linkLifetimes = []int{1, 4, 24}
+
 // invitationsPage is the list of invitations.
 type invitationsPage struct {
 	*screen
@@ -146,8 +150,11 @@ func (h *Handler) inviteForm(v *visit, admin bool) inviteForm {
 		f.Scope = scopeAll
 	}
 	choices, selected := lifetimes, 7*24
-	if admin {
+	switch {
+	case admin:
 		choices, selected = adminLifetimes, 1
+	case f.Link:
+		choices, selected = linkLifetimes, 24
 	}
 	if hours, ok := number(get("hours"), 1, 24*366); ok && slices.Contains(choices, hours) {
 		selected = hours

@@ -251,6 +251,34 @@ func TestLateFormKeepsWhatWasTyped(t *testing.T) {
 	}
 }
 
+// TestLinkSessionLeavesNoLongInvitation: an attacker who got the emergency link of an administrator
+// would make an invitation that outlives the session of an hour. The page does not offer the time, and
+// a form that asks for it gets 24 hours.
+func TestLinkSessionLeavesNoLongInvitation(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.callers()
+	page := f.do("link", "/admin/invitations/new", nil).body
+	if !strings.Contains(text(page), "expire after 24 hours") || strings.Contains(page, `value="168"`) {
+		t.Errorf("the form: %s", text(page))
+	}
+	for _, hours := range []string{"168", "2160", "", "24"} {
+		f.postAs("link", "/admin/invitations/new", url.Values{"hours": {hours}, "note": {"a way in"}})
+	}
+	made, err := f.store.Invitations(t.Context(), gateway.InvitationQuery{})
+	if err != nil || len(made) != 4 {
+		t.Errorf("%d invitations, %v", len(made), err)
+	}
+	for _, i := range made {
+		if i.ExpiresAt.After(start.Add(24 * time.Hour)) {
+			t.Errorf("an invitation until %s", i.ExpiresAt)
+		}
+	}
+	if page := f.do("admin", "/admin/invitations/new", nil).body; !strings.Contains(page, `value="168" selected`) {
+		t.Error("after a sign-in at WeChat, the form does not offer a week")
+	}
+}
+
 // TestAddresses restricts the pages to networks.
 func TestAddresses(t *testing.T) {
 	t.Parallel()

@@ -113,6 +113,9 @@ type Actor struct {
 	Address   string // IP address of the client, without its last part; "" = none
 	RequestID string // "" = none
 
+	// Link is set when an administrator's link created the session of the user (gateway.MethodLink).
+	Link bool
+
 	// Force lets the command line take the rights of the last administrator. It has no effect for
 	// other actors.
 	Force bool

@@ -31,6 +31,11 @@ func DefaultExpiry(kind gateway.InvitationKind) time.Duration {
 	return time.Hour
 }
 
+// MaxLinkExpiry is how long an invitation works at most that was made in a session that an
+// administrator's link created. The session ends within an hour. Without this limit, an attacker
+// who got the link could leave a way in that works for a year.
+const MaxLinkExpiry = 24 * time.Hour
+
 // MaxExpiry returns how long a link of a kind works at most. Links that can replace a sign-in get a
 // short time.
 func MaxExpiry(kind gateway.InvitationKind) time.Duration {
@@ -45,6 +50,12 @@ func MaxExpiry(kind gateway.InvitationKind) time.Duration {
 func (s *Service) Invite(ctx context.Context, by Actor, in Invite) (gateway.Invitation, string, error) {
 	if err := s.check(ctx, by); err != nil {
 		return gateway.Invitation{}, "", err
+	}
+	if by.Link && in.Expires == 0 {
+		in.Expires = min(DefaultExpiry(in.Kind), MaxLinkExpiry)
+	}
+	if by.Link && in.Expires > MaxLinkExpiry {
+		return gateway.Invitation{}, "", &FieldError{Field: "expires", Key: Invalid, Value: in.Expires.String()}
 	}
 	i, err := s.invitation(ctx, in)
 	if err != nil {

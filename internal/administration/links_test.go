@@ -86,6 +86,15 @@ func TestLinksThatSignInAreShortAndSingle(t *testing.T) {
 			t.Errorf("%s: %s", c.name, link)
 		}
 	}
+	_, byLink := f.admin()
+	byLink.Link = true
+	for expires, want := range map[time.Duration]time.Duration{0: 24 * time.Hour, time.Hour: time.Hour,
+		24 * time.Hour: 24 * time.Hour, 24*time.Hour + time.Second: 0, 365 * 24 * time.Hour: 0} {
+		i, link, err := f.Invite(ctx, byLink, administration.Invite{Kind: gateway.InviteUser, Expires: expires})
+		if (err == nil) != (want > 0) || want > 0 && !i.ExpiresAt.Equal(f.now().Add(want)) || want == 0 && link != "" {
+			t.Errorf("an invitation for %s in a session of a link: until %s, %v", expires, i.ExpiresAt, err)
+		}
+	}
 	i, _, err := f.Invite(ctx, byCommand, administration.Invite{Kind: gateway.InviteMove, UserID: u.ID})
 	if err != nil || i.MaxUses != 1 || !i.ExpiresAt.Equal(f.now().Add(time.Hour)) || i.UserID != u.ID {
 		t.Errorf("%+v, %v", i, err)
