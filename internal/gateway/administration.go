@@ -34,9 +34,9 @@ type UserAdministration interface {
 	UnlinkIdentity(ctx context.Context, userID, appID, openID string, now time.Time, e Event) error
 
 	// DeleteUser deletes a user: identities, sessions, grants, subjects, access requests, uses of
-	// invitations, and the records of users who were joined into the user. Events keep the user id and
-	// nothing else about the user. Apps with back-channel logout are notified. ErrLastAdmin as for
-	// ChangeUser.
+	// invitations, deliveries, and the records of users who were joined into the user. Events keep the
+	// user id and nothing else about the user. Apps with back-channel logout are notified: these
+	// deliveries keep SessionID and Subject until FinishDelivery. ErrLastAdmin as for ChangeUser.
 	DeleteUser(ctx context.Context, userID string, now time.Time, e Event) error
 
 	// DeleteUserIf is DeleteUser for a user who asks for it. It calls allowed with the stored user, in

@@ -90,7 +90,8 @@ type Deliveries interface {
 
 	// FinishDelivery writes State, NextAt and LastError of a claimed delivery, and appends events in
 	// the same transaction. It changes nothing and returns ErrConflict when Attempts differs from the
-	// stored value: another caller has claimed the delivery since.
+	// stored value: another caller has claimed the delivery since. A delivery that is sent loses
+	// SessionID and Subject. One that is sent or failed is deleted when its user was deleted.
 	FinishDelivery(ctx context.Context, d Delivery, events ...Event) error
 
 	// RetryDelivery makes a failed delivery wait again, due at now, with Attempts 0, and appends e in

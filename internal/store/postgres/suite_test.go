@@ -63,6 +63,18 @@ func TestFailedRedemptionUsesNoInvitation(t *testing.T) {
 	storetest.CheckFailedRedemption(t, s, func(statement string) { query(t, url, statement) })
 }
 
+func TestDeletedUserIsInNoTable(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.Reused(t)
+	storetest.CheckDeletion(t, open(t, url, postgres.Options{}), func() map[string][]string {
+		all := map[string][]string{}
+		for _, table := range query(t, url, `SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()`) {
+			all[table] = query(t, url, `SELECT x::text FROM `+table+` x`)
+		}
+		return all
+	})
+}
+
 // A test that gets the schema of an earlier one finds its tables, and none of its rows. This test runs
 // alone, so that no other test gets the schema meanwhile.
 func TestReusedSchemaHasNoRows(t *testing.T) {

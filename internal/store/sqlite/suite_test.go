@@ -2,10 +2,12 @@ package sqlite_test
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -99,4 +101,57 @@ func TestFailedRedemptionUsesNoInvitation(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+func TestDeletedUserIsInNoTable(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "w.db")
+	s := open(t, path, sqlite.Options{})
+	storetest.CheckDeletion(t, s, func() map[string][]string {
+		all := map[string][]string{}
+		for _, table := range rows(t, path, `SELECT name FROM sqlite_master WHERE type = 'table'`) {
+			all[table] = rows(t, path, `SELECT * FROM "`+table+`"`)
+		}
+		return all
+	})
+}
+
+// rows returns the rows of a query as texts, with bytes in hexadecimal.
+func rows(t *testing.T, path, query string) (all []string) {
+	t.Helper()
+	db, err := sqlite.Raw(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	result, err := db.Query(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer result.Close()
+	columns, err := result.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for result.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := result.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		row := make([]string, len(values))
+		for i, v := range values {
+			row[i] = fmt.Sprint(v)
+			if bytes, ok := v.([]byte); ok {
+				row[i] = hex.EncodeToString(bytes)
+			}
+		}
+		all = append(all, strings.Join(row, "|"))
+	}
+	if err := result.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

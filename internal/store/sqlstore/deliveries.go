@@ -81,11 +81,20 @@ func (b Base) ClaimDeliveries(ctx context.Context, kind gateway.DeliveryKind, no
 func (b Base) FinishDelivery(ctx context.Context, d gateway.Delivery, events ...gateway.Event) error {
 	return b.db.Do(ctx, "finish_delivery", func(c Conn) error {
 		return c.Tx(func(q Querier) error {
-			n, err := q.Exec(`UPDATE deliveries SET state = $3, next_at = $4, last_error = $5
+			deleted, err := b.userDeleted(q, d)
+			if err != nil {
+				return err
+			}
+			n, err := q.Exec(`UPDATE deliveries SET state = $3, next_at = $4, last_error = $5,
+					subject = CASE WHEN $3 = 'sent' THEN '' ELSE subject END,
+					session_id = CASE WHEN $3 = 'sent' THEN '' ELSE session_id END
 				WHERE id = $1 AND attempts = $2 AND state = 'waiting'`,
 				d.ID, d.Attempts, string(d.State), Micros(d.NextAt), clean(d.LastError))
 			if err == nil && n == 0 {
 				err = gateway.ErrConflict
+			}
+			if err == nil && deleted && d.State != gateway.DeliveryWaiting {
+				_, err = q.Exec(`DELETE FROM deliveries WHERE id = $1`, d.ID)
 			}
 			if err != nil {
 				return err
@@ -93,6 +102,20 @@ func (b Base) FinishDelivery(ctx context.Context, d gateway.Delivery, events ...
 			return appendEvents(q, events)
 		})
 	})
+}
+
+// userDeleted reports whether the user of a delivery was deleted. It locks the row of the user: of a
+// deletion at the same time, one of the two sees the other. DeleteUserIf locks the user first too.
+func (b Base) userDeleted(q Querier, d gateway.Delivery) (bool, error) {
+	if d.UserID == "" || d.State == gateway.DeliveryWaiting {
+		return false, nil
+	}
+	var id string
+	err := q.Get(`SELECT id FROM users WHERE id = $1 `+b.dialect.ForShare, []any{indexed(d.UserID)}, &id)
+	if errors.Is(err, gateway.ErrNotFound) {
+		return true, nil
+	}
+	return false, err
 }
 
 // RetryDelivery implements gateway.Deliveries.

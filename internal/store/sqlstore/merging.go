@@ -151,7 +151,8 @@ func (b Base) DeleteUserIf(
 			}
 			// Tokens are invalid without their grant. Conditions such as approver_id <> '' repeat the
 			// condition of a partial index.
-			joined := b.dialect.InQuery("user_id", `SELECT id FROM users WHERE joined_into = $1 AND joined_into <> ''`)
+			const joinedUsers = `SELECT id FROM users WHERE joined_into = $1 AND joined_into <> ''`
+			joined, acted := b.dialect.InQuery("user_id", joinedUsers), b.dialect.InQuery("actor", joinedUsers)
 			for _, query := range []string{
 				`DELETE FROM identities WHERE user_id = $1`,
 				`DELETE FROM subjects WHERE user_id = $1`,
@@ -160,10 +161,14 @@ func (b Base) DeleteUserIf(
 				`DELETE FROM access_requests WHERE user_id = $1`,
 				`DELETE FROM invitation_uses WHERE user_id = $1`,
 				`DELETE FROM invitations WHERE user_id = $1 AND user_id <> ''`,
-				// A notice has the name of the user. A logout token that waits must still be sent.
-				`DELETE FROM deliveries WHERE user_id = $1 AND user_id <> '' AND (kind <> 'logout' OR state = 'sent')`,
+				// A notice has the name of the user. A logout token that waits must still be sent;
+				// FinishDelivery deletes its row.
+				`DELETE FROM deliveries WHERE user_id = $1 AND user_id <> '' AND (kind <> 'logout' OR state <> 'waiting')`,
 				`UPDATE events SET detail = '', address = '' WHERE user_id = $1 AND user_id <> ''`,
 				`UPDATE events SET detail = '', address = '' WHERE ` + joined + ` AND user_id <> ''`,
+				// What the user did as an administrator stays, without the address of the user.
+				`UPDATE events SET address = '' WHERE actor = $1 AND actor <> ''`,
+				`UPDATE events SET address = '' WHERE ` + acted + ` AND actor <> ''`,
 				`DELETE FROM users WHERE joined_into = $1 AND joined_into <> ''`,
 				`DELETE FROM users WHERE id = $1`,
 			} {

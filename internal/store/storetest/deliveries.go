@@ -121,8 +121,9 @@ var deliveryCases = []testCase{
 		name:   "a delivery is finished by its last claim, and retried by an administrator",
 		reason: "a slow worker would overwrite the success of the next one",
 		run: func(t *testing.T, f *fixture) {
+			u := f.addUser("o1")
 			wantNoError(t, f.store.AddDeliveries(t.Context(), gateway.Delivery{Kind: gateway.DeliverLogout, Target: "wiki",
-				UserID: "u1", CreatedAt: noon, NextAt: noon}))
+				UserID: u.ID, Subject: "sub", SessionID: "sid", CreatedAt: noon, NextAt: noon}))
 			claim := func(at time.Time) gateway.Delivery {
 				got, err := f.store.ClaimDeliveries(t.Context(), gateway.DeliverLogout, at, time.Minute, 1)
 				wantNoError(t, err)
@@ -135,9 +136,9 @@ var deliveryCases = []testCase{
 			wantError(t, f.store.RetryDelivery(t.Context(), next.ID, noon, gateway.Event{}), gateway.ErrNotFound)
 			wantNoError(t, f.store.FinishDelivery(t.Context(), next, gateway.Event{At: noon, Kind: "failed"}))
 			for q, want := range map[gateway.DeliveryQuery]int{{}: 1, {Kind: gateway.DeliverLogout}: 1, {Target: "wiki"}: 1,
-				{UserID: "u1"}: 1, {State: gateway.DeliveryFailed}: 1, {State: gateway.DeliverySent}: 0, {Target: "chat"}: 0,
-				{UserID: "u1", State: gateway.DeliveryFailed, Target: "wiki", Kind: gateway.DeliverLogout}: 1, {Before: next.ID}: 0,
-				{UserID: "u1", Kind: gateway.DeliverNotification}: 0, {Limit: -1 << 31}: 1, {Limit: 1 << 31}: 1} {
+				{UserID: u.ID}: 1, {State: gateway.DeliveryFailed}: 1, {State: gateway.DeliverySent}: 0, {Target: "chat"}: 0,
+				{UserID: u.ID, State: gateway.DeliveryFailed, Target: "wiki", Kind: gateway.DeliverLogout}: 1, {Before: next.ID}: 0,
+				{UserID: u.ID, Kind: gateway.DeliverNotification}: 0, {Limit: -1 << 31}: 1, {Limit: 1 << 31}: 1} {
 				found, err := f.store.Deliveries(t.Context(), q)
 				wantNoError(t, err)
 				wantEqual(t, fmt.Sprintf("found by %+v", q), len(found), want)
@@ -147,7 +148,13 @@ var deliveryCases = []testCase{
 			again := claim(after(time.Hour))
 			wantEqual(t, "attempts", again.Attempts, 1)
 			wantEqual(t, "last error", again.LastError, "the app answered 500")
-			wantEqual(t, "events", len(f.listEvents(gateway.EventQuery{})), 2)
+			wantEqual(t, "claims", again.Subject+" "+again.SessionID, "sub sid")
+			again.State = gateway.DeliverySent
+			wantNoError(t, f.store.FinishDelivery(t.Context(), again))
+			sent, err := f.store.Deliveries(t.Context(), gateway.DeliveryQuery{})
+			wantNoError(t, err)
+			wantEqual(t, "claims of what is sent", sent[0].Subject+sent[0].SessionID, "")
+			wantEqual(t, "events", len(f.listEvents(gateway.EventQuery{})), 3)
 			wantEqual(t, "swept early", f.sweep(after(30*24*time.Hour-time.Second), time.Time{}, 0), 0)
 			wantEqual(t, "swept", f.sweep(after(30*24*time.Hour), time.Time{}, 0), 1)
 			wantNoError(t, f.store.AddDeliveries(t.Context(), gateway.Delivery{Kind: gateway.DeliverLogout, NextAt: noon}))
