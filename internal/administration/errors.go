@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // Errors for errors.Is. The methods also return *FieldError and these errors of package gateway:
@@ -52,22 +53,25 @@ const (
 )
 
 // Error describes the problem in English, for the command line and the API.
-func (e *FieldError) Error() string {
+func (e *FieldError) Error() string { return e.Localize(nil) }
+
+// Localize returns the error like Error, in the language of the formats.
+func (e *FieldError) Localize(formats lang.Formats) string {
 	value := ""
 	if e.Value != "" {
 		value = fmt.Sprintf(" %q", e.Value)
 	}
 	switch e.Key {
 	case Required:
-		return e.Field + ": missing"
+		return formats.Sprintf("%s: missing", e.Field)
 	case TooLong:
-		return fmt.Sprintf("%s: must have at most %d characters", e.Field, e.Max)
+		return formats.Sprintf("%s: must have at most %d characters", e.Field, e.Max)
 	case TooMany:
-		return fmt.Sprintf("%s: at most %d", e.Field, e.Max)
+		return formats.Sprintf("%s: at most %d", e.Field, e.Max)
 	case Unknown:
-		return fmt.Sprintf("%s:%s is not configured", e.Field, value)
+		return formats.Sprintf("%s:%s is not configured", e.Field, value)
 	}
-	return fmt.Sprintf("%s: invalid value%s", e.Field, value)
+	return formats.Sprintf("%s: invalid value%s", e.Field, value)
 }
 
 // The limits of what administrators type, in characters.

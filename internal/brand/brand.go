@@ -10,6 +10,8 @@ import (
 	"math"
 	"regexp"
 	"strconv"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // Color is a color in sRGB.
@@ -79,7 +81,7 @@ func NewPalette(c Color) (light, dark Palette, err error) {
 		for share := 0.05; share < 1 && !readable(lightPalette(darker)); share += 0.05 {
 			darker = mix(c, black, share)
 		}
-		return Palette{}, Palette{}, fmt.Errorf("the contrast of %s with a white page is %.1f, and text needs %.1f: "+
+		return Palette{}, Palette{}, lang.Errorf("the contrast of %s with a white page is %.1f, and text needs %.1f: "+
 			"use a darker color such as %s", c, Contrast(c, white), minContrast, darker)
 	}
 	dark = darkPalette(c)

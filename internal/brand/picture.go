@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"image"
 	"image/color"
 	_ "image/jpeg" // for image.DecodeConfig
@@ -13,6 +12,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // Picture is the content of a picture file. The zero value has no content.
@@ -61,7 +62,8 @@ func ReadIcon(name string) (Picture, error) {
 		return Picture{}, err
 	}
 	if size.X != size.Y || size.X < minIcon {
-		return Picture{}, fmt.Errorf("must be a square of at least %d×%d pixels, not %d×%d", minIcon, minIcon, size.X, size.Y)
+		return Picture{}, lang.Errorf("must be a square of at least %d×%d pixels, not %d×%d", minIcon, minIcon, size.X,
+			size.Y)
 	}
 	if _, err := p.Icon(minIcon); err != nil {
 		return Picture{}, err
@@ -87,7 +89,7 @@ func readFile(name string) ([]byte, error) {
 		return nil, errors.New("cannot read the file")
 	}
 	if len(content) > maxFile {
-		return nil, fmt.Errorf("file is larger than %d kB", maxFile>>10)
+		return nil, lang.Errorf("file is larger than %d kB", maxFile>>10)
 	}
 	return content, nil
 }
@@ -135,7 +137,7 @@ func checkSize(p Picture) (image.Point, error) {
 		return image.Point{}, errors.New("the picture is damaged")
 	}
 	if config.Width > maxPixels || config.Height > maxPixels {
-		return image.Point{}, fmt.Errorf("must be at most %d×%d pixels, not %d×%d", maxPixels, maxPixels, config.Width,
+		return image.Point{}, lang.Errorf("must be at most %d×%d pixels, not %d×%d", maxPixels, maxPixels, config.Width,
 			config.Height)
 	}
 	return image.Point{X: config.Width, Y: config.Height}, nil

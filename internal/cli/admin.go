@@ -5,6 +5,7 @@ import (
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // adminCmd is "weigate admin".
@@ -50,7 +51,7 @@ func (c *adminInviteCmd) Run(s *invocation) error {
 			Admins     int             `json:"admins"`
 			Link       string          `json:"link"`
 			Invitation invitationEntry `json:"invitation"`
-		}{describePopulation(found), found.Admins, link, newInvitationEntry(i, time.Now())})
+		}{describePopulation(found).String(), found.Admins, link, newInvitationEntry(i, time.Now())})
 	}
 	s.out.printf("%s", describePopulation(found))
 	s.out.printf("Open this link in WeChat, or scan the code with WeChat. It works once, and makes the user who opens\n" +
@@ -59,18 +60,16 @@ func (c *adminInviteCmd) Run(s *invocation) error {
 }
 
 // describePopulation returns one sentence about the users that the store has.
-func describePopulation(p administration.Population) string {
+func describePopulation(p administration.Population) lang.Message {
 	switch {
 	case p.Empty:
-		return "The store has no users yet."
+		return lang.Text("The store has no users yet.")
 	case p.Admins == 0:
-		return "There are users, but no administrator who can sign in."
-	case p.Admins == 1:
-		return "There is 1 administrator."
+		return lang.Text("There are users, but no administrator who can sign in.")
 	case p.Admins >= 100:
-		return "There are 100 administrators or more."
+		return lang.Text("There are 100 administrators or more.")
 	}
-	return "There are " + count(p.Admins, "administrator", "administrators") + "."
+	return lang.Count(p.Admins, "There is 1 administrator.", "There are %d administrators.")
 }
 
 // adminListCmd is "weigate admin list".
@@ -89,5 +88,5 @@ func (c *adminListCmd) Run(s *invocation) error {
 	}
 	return printList(s, c.JSON, admins, "No administrators: weigate admin invite prints a link for the first one.",
 		"ID | NAME | SINCE", func(u gateway.User) any { return administration.ExportUser(u) },
-		func(u gateway.User) string { return cells(u.ID, nameOf(u), s.formatTime(u.CreatedAt)) })
+		func(u gateway.User) row { return cells(u.ID, nameOf(u), s.formatTime(u.CreatedAt)) })
 }

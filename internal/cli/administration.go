@@ -3,9 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode/utf8"
 
@@ -14,6 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // This file has what the commands of administration share: admin.go, user*.go, waiting.go,
@@ -55,30 +54,9 @@ func (p printer) printJSON(v any) error {
 	return to.Encode(v)
 }
 
-// printTable prints rows below a head; each row is aligned to it.
-func (p printer) printTable(head string, rows []string) error {
-	table := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, strings.ReplaceAll(head, " | ", "\t"))
-	for _, row := range rows {
-		fmt.Fprintln(table, row)
-	}
-	return table.Flush()
-}
-
-// cells joins the cells of a row for printTable.
-func cells(cells ...string) string {
-	for i, cell := range cells {
-		cells[i] = printable(cell)
-		if cell == "" {
-			cells[i] = "-"
-		}
-	}
-	return strings.Join(cells, "\t")
-}
-
 // printList prints rows as JSON or as a table; none is what to print without rows.
 func printList[T any](s *invocation, asJSON bool, all []T, none, head string, object func(T) any,
-	row func(T) string) error {
+	line func(T) row) error {
 	if asJSON {
 		for _, each := range all {
 			if err := s.out.printJSON(object(each)); err != nil {
@@ -88,12 +66,12 @@ func printList[T any](s *invocation, asJSON bool, all []T, none, head string, ob
 		return nil
 	}
 	if len(all) == 0 {
-		s.out.printf("%s", none)
+		s.out.printf("%s", s.out.texts.Translate(none))
 		return nil
 	}
-	var rows []string
+	var rows []row
 	for _, each := range all {
-		rows = append(rows, row(each))
+		rows = append(rows, line(each))
 	}
 	return s.out.printTable(head, rows)
 }
@@ -104,16 +82,16 @@ func adminHint(err error, userID string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, gateway.ErrBlocked):
-		return withHint(fmt.Errorf("%s is blocked", userID), "weigate user unblock %s", userID)
+		return withHint(lang.Errorf("%s is blocked", userID), "weigate user unblock %s", userID)
 	case errors.Is(err, administration.ErrNotBlocked):
-		return fmt.Errorf("%s is not blocked", userID)
+		return lang.Errorf("%s is not blocked", userID)
 	case errors.Is(err, administration.ErrPending):
-		return withHint(fmt.Errorf("%s is not approved", userID), "weigate user approve %s", userID)
+		return withHint(lang.Errorf("%s is not approved", userID), "weigate user approve %s", userID)
 	case errors.Is(err, gateway.ErrLastAdmin):
-		return withHint(fmt.Errorf("%s is the last administrator", userID),
+		return withHint(lang.Errorf("%s is the last administrator", userID),
 			"make another user an administrator first, or add --force and use weigate admin invite afterwards")
 	case errors.Is(err, gateway.ErrNotFound):
-		return fmt.Errorf("%s: %w", printable(short(userID)), err)
+		return lang.Errorf("%s: %w", printable(short(userID)), err)
 	}
 	return err
 }
@@ -186,7 +164,7 @@ func printLink(s *invocation, link string, expires time.Time) error {
 func terminalQR(text string) (string, error) {
 	code, err := go_qr.EncodeText(text, go_qr.Low)
 	if err != nil {
-		return "", fmt.Errorf("QR code: %w", err)
+		return "", lang.Errorf("QR code: %w", err)
 	}
 	const (
 		border = 2

@@ -69,7 +69,7 @@ func (c *apiKeyListCmd) Run(s *invocation) error {
 	now := time.Now()
 	return printList(s, c.JSON, keys, "No API keys.", "ID | NAME | STATE | SCOPES | CREATED BY | EXPIRES | LAST USED",
 		func(k gateway.APIKey) any { return newAPIKeyEntry(k, now) },
-		func(k gateway.APIKey) string {
+		func(k gateway.APIKey) row {
 			return cells(k.ID, k.Name, administration.APIKeyState(k, now), strings.Join(k.Scopes, ","), k.CreatedBy,
 				s.formatTime(k.ExpiresAt), s.formatTime(k.LastUsedAt))
 		})

@@ -2,11 +2,11 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // appCmd is "weigate app". Apps are in the configuration; these commands only read.
@@ -47,7 +47,7 @@ func (c *appListCmd) Run(s *invocation) error {
 	defer closeStore()
 	return printList(s, c.JSON, svc.Apps(), "No apps are configured.", "ID | KIND | NAME | ACCESS",
 		func(a administration.App) any { return newAppEntry(a) },
-		func(a administration.App) string { return cells(a.ID, string(a.Kind), a.Name, string(a.Access.Rule)) })
+		func(a administration.App) row { return cells(a.ID, string(a.Kind), a.Name, string(a.Access.Rule)) })
 }
 
 // appShowCmd is "weigate app show".
@@ -65,7 +65,7 @@ func (c *appShowCmd) Run(s *invocation) error {
 	defer closeStore()
 	d, err := svc.App(s.ctx, c.ID)
 	if errors.Is(err, gateway.ErrNotFound) {
-		return withHint(fmt.Errorf("no app %s", printable(shorten(c.ID, 64))), "weigate app list")
+		return withHint(lang.Errorf("no app %s", printable(shorten(c.ID, 64))), "weigate app list")
 	}
 	if err != nil {
 		return err
@@ -82,12 +82,12 @@ func (c *appShowCmd) Run(s *invocation) error {
 		}
 		return s.out.printJSON(out)
 	}
-	rows := []string{cells("kind", string(d.Kind)), cells("name", d.Name)}
+	rows := []row{field("kind", string(d.Kind)), field("name", d.Name)}
 	for _, each := range d.Settings {
 		rows = append(rows, cells(each.Key, each.Value))
 	}
-	rows = append(rows, cells("waiting", count(len(d.Waiting), "request", "requests")))
-	if err := s.out.printTable(cells("id", d.ID), rows); err != nil {
+	rows = append(rows, field("waiting", lang.Count(len(d.Waiting), "1 request", "%d requests")))
+	if err := s.out.printTable(field("id", d.ID), rows); err != nil {
 		return err
 	}
 	s.out.printf("\nFor the other side:\n\n%s", strings.TrimRight(d.Snippet, "\n"))

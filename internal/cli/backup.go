@@ -2,12 +2,12 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // backupCmd is "weigate backup".
@@ -34,22 +34,22 @@ func (c *backupCmd) Run(s *invocation) error {
 	err = app.Backup(s.ctx, path, c.File)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return withHint(fmt.Errorf("%s exists already and was not overwritten", c.File), "name a new file")
+		return withHint(lang.Errorf("%s exists already and was not overwritten", c.File), "name a new file")
 	case errors.Is(err, gateway.ErrNoDatabase):
 		return withHint(storeError(conf, err), "check store in the configuration")
 	case errors.Is(err, gateway.ErrUnavailable):
 		return storeError(conf, err)
 	case err != nil:
-		return fmt.Errorf("backup to %s: %w", c.File, err)
+		return lang.Errorf("backup to %s: %w", c.File, err)
 	}
 	info, err := os.Stat(c.File)
 	if err != nil {
 		return err
 	}
 	s.out.printf("%s: copy of %s, %d kB", c.File, path, (info.Size()+1023)/1024)
-	key := conf.MasterKeyFile
+	key := lang.Text("%s", conf.MasterKeyFile)
 	if conf.MasterKey != "" {
-		key = "in WEIGATE_MASTER_KEY"
+		key = lang.Text("in WEIGATE_MASTER_KEY")
 	}
 	s.out.printf("It is useless without the master key %s: back that up in another place.", key)
 	return nil

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/certificate"
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // certificates returns a function that reads the certificate files of the configuration. A file that
@@ -29,28 +29,28 @@ func certificates(conf *config.Config) func(context.Context) []administration.Ce
 }
 
 // describeCertificate returns a certificate on one line.
-func describeCertificate(c certificate.Status) string {
+func describeCertificate(c certificate.Status) lang.Message {
 	if c.NotAfter.IsZero() {
-		return "none yet"
+		return lang.Text("none yet")
 	}
-	return strings.Join(c.Names, ", ") + ", expires " + c.NotAfter.Format("2006-01-02")
+	return lang.Text("%s, expires %s", strings.Join(c.Names, ", "), c.NotAfter.Format("2006-01-02"))
 }
 
 // checkCertificate reads the certificate files and compares the certificate with the gateway's URL.
-func checkCertificate(conf *config.Config) (string, error) {
+func checkCertificate(conf *config.Config) (result lang.Message, err error) {
 	u, err := url.Parse(conf.URL)
 	if err != nil {
-		return "", err
+		return result, err
 	}
 	status, err := certificate.Load(conf.TLS.Certificate, conf.TLS.Key)
 	if err != nil {
-		return "", fmt.Errorf("tls: %w", err)
+		return result, lang.Errorf("tls: %w", err)
 	}
 	if err := certificate.CheckHost(conf.TLS.Certificate, conf.TLS.Key, u.Hostname()); err != nil {
-		return "", withHint(fmt.Errorf("tls.certificate: %w", err), "request a certificate for the host of url")
+		return result, withHint(lang.Errorf("tls.certificate: %w", err), "request a certificate for the host of url")
 	}
 	if !time.Now().Before(status.NotAfter) {
-		return "", withHint(fmt.Errorf("tls.certificate: expired at %s", status.NotAfter.Format(time.RFC3339)), "renew it")
+		return result, withHint(lang.Errorf("tls.certificate: expired at %s", status.NotAfter.Format(time.RFC3339)), "renew it")
 	}
 	return describeCertificate(status), nil
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"regexp"
 	"strings"
@@ -36,12 +35,12 @@ func (c *checkCmd) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
-	printChecked(s.out, "configuration", fmt.Sprintf("%s: %s, %s", c.Config,
-		count(len(conf.WeChat), "connector", "connectors"), count(len(conf.Apps), "app", "apps")))
+	printChecked(s.out, "configuration", lang.Text("%s: %s, %s", c.Config,
+		lang.Count(len(conf.WeChat), "1 connector", "%d connectors"), lang.Count(len(conf.Apps), "1 app", "%d apps")))
 	describe(s.out, conf)
 	printExposures(s.out, exposures(c.Config, conf))
 	failed := false
-	report := func(name, result string, err error) {
+	report := func(name string, result lang.Message, err error) {
 		if err != nil {
 			s.out.errorWithHint(err)
 			failed = true
@@ -59,7 +58,7 @@ func (c *checkCmd) Run(s *invocation) error {
 		result, err := checkStore(s.ctx, conf, sealer, keyErr == nil)
 		report("store", result, err)
 		for _, conn := range conf.WeChat {
-			result, err := checkConnector(s.ctx, conn)
+			result, err := checkConnector(s, conn)
 			report("wechat."+conn.Name, result, err)
 		}
 	}
@@ -69,7 +68,11 @@ func (c *checkCmd) Run(s *invocation) error {
 	return nil
 }
 
-func printChecked(p printer, name, result string) { p.printf("%-14s %s", name, result) }
+// printChecked prints a result. Names that are not keys of the configuration are translated.
+func printChecked(p printer, name string, result any) {
+	name = p.texts.Translate(name)
+	p.printf("%s %s", name+strings.Repeat(" ", max(0, 14-displayWidth(name))), p.text(result))
+}
 
 // describe prints what follows from the configuration: the sign-in methods, the addresses of apps,
 // and WeChat's ownership files. WeChat requests such a file from a domain to verify its owner.
@@ -89,13 +92,13 @@ func describe(p printer, conf *config.Config) {
 	for _, a := range conf.Apps {
 		switch a.Kind {
 		case gateway.AppForwardAuth:
-			printChecked(p, "apps."+a.ID, "forward_auth for "+strings.Join(a.Hosts, ", "))
+			printChecked(p, "apps."+a.ID, lang.Text("forward_auth for %s", strings.Join(a.Hosts, ", ")))
 		case gateway.AppRelay:
-			connectors := a.Connector
+			connectors := lang.Text("%s", a.Connector)
 			if a.WebsiteConnector != "" {
-				connectors += " and " + a.WebsiteConnector
+				connectors = lang.Text("%s and %s", a.Connector, a.WebsiteConnector)
 			}
-			printChecked(p, "apps."+a.ID, fmt.Sprintf("relay with appid %s, through %s, for %s",
+			printChecked(p, "apps."+a.ID, lang.Text("relay with appid %s, through %s, for %s",
 				a.AppID, connectors, strings.Join(a.ReturnURLs, ", ")))
 		}
 	}
@@ -106,7 +109,7 @@ func describe(p printer, conf *config.Config) {
 
 // checkMasterKey reads the master key and describes the result. If there is no key yet, sealer is
 // nil and err is nil, because the first start creates the key.
-func checkMasterKey(conf *config.Config) (result string, sealer *keys.Sealer, err error) {
+func checkMasterKey(conf *config.Config) (result lang.Message, sealer *keys.Sealer, err error) {
 	name := conf.MasterKeyFile
 	if conf.MasterKey != "" {
 		name = "WEIGATE_MASTER_KEY"
@@ -114,11 +117,11 @@ func checkMasterKey(conf *config.Config) (result string, sealer *keys.Sealer, er
 	sealer, err = loadMasterKey(conf)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return name + " does not exist: the first start creates it", nil, nil
+		return lang.Text("%s does not exist: the first start creates it", name), nil, nil
 	case err != nil:
-		return "", nil, err
+		return lang.Message{}, nil, err
 	}
-	return name + ", " + sealer.IDs()[0], sealer, nil
+	return lang.Text("%s, %s", name, sealer.IDs()[0]), sealer, nil
 }
 
 // checkStore opens the store, and checks that the master key can decrypt the signing keys in it.
@@ -127,19 +130,20 @@ func checkMasterKey(conf *config.Config) (result string, sealer *keys.Sealer, er
 // gateway of an older version may be using the store.
 func checkStore(
 	ctx context.Context, conf *config.Config, sealer *keys.Sealer, checkKey bool,
-) (result string, err error) {
+) (result lang.Message, err error) {
 	store, err := openStore(ctx, conf, app.StoreOptions{Existing: true})
 	switch {
 	case errors.Is(err, gateway.ErrNoDatabase):
-		return conf.StoreName() + " does not exist: the first start creates it", nil
+		return lang.Text("%s does not exist: the first start creates it", conf.StoreName()), nil
 	case errors.Is(err, gateway.ErrOlderDatabase):
-		return conf.StoreName() + " is available, and empty or of an older version: the next start migrates it", nil
+		return lang.Text("%s is available, and empty or of an older version: the next start migrates it",
+			conf.StoreName()), nil
 	case err != nil:
-		return "", err
+		return result, err
 	}
 	defer store.Close()
 	if err := store.Ping(ctx); err != nil {
-		return "", storeError(conf, err)
+		return result, storeError(conf, err)
 	}
 	switch {
 	case !checkKey: // the error of the master key is reported already
@@ -149,9 +153,9 @@ func checkStore(
 		err = checkKeyError(keys.CheckMasterKey(ctx, store, sealer, time.Now()))
 	}
 	if err != nil {
-		return "", err
+		return result, err
 	}
-	return conf.StoreName() + " is available", nil
+	return lang.Text("%s is available", conf.StoreName()), nil
 }
 
 // invalidCode has the format of WeChat's codes.
@@ -160,18 +164,18 @@ const invalidCode = "0weigatecheckweigatecheckweigate"
 // checkConnector checks a connector (an app at WeChat): its appid, its secret, and whether WeChat
 // accepts calls from this IP address. It redeems an invalid code. WeChat checks the code last. So
 // the error 40029 (invalid code) means that everything else is right.
-func checkConnector(ctx context.Context, c config.Connector) (string, error) {
+func checkConnector(s *invocation, c config.Connector) (result lang.Message, err error) {
 	client := &wechat.Client{AppID: c.AppID, Secret: c.Secret, APIURL: c.API, OpenURL: c.Open}
-	_, err := client.Exchange(ctx, invalidCode)
+	_, err = client.Exchange(s.ctx, invalidCode)
 	fail := func(format string, args ...any) error {
-		return fmt.Errorf("wechat.%s: %w", c.Name, fmt.Errorf(format, args...))
+		return lang.Errorf("wechat.%s: %w", c.Name, lang.Errorf(format, args...))
 	}
 	var wechatErr *wechat.Error
 	switch {
 	case err == nil:
-		return "", fail("%s accepted an invalid code: it is not WeChat", c.API)
+		return result, fail("%s accepted an invalid code: it is not WeChat", c.API)
 	case !errors.As(err, &wechatErr):
-		return "", fail("%w", err)
+		return result, fail("%w", err)
 	}
 	console, page := "mp.weixin.qq.com", "设置与开发 › 开发接口管理"
 	if c.Kind == config.Website {
@@ -179,29 +183,29 @@ func checkConnector(ctx context.Context, c config.Connector) (string, error) {
 	}
 	switch wechatErr.Code {
 	case 40029:
-		return "WeChat accepts " + c.AppID + ", its secret and this IP address (answer 40029)", nil
+		return lang.Text("WeChat accepts %s, its secret and this IP address (answer 40029)", c.AppID), nil
 	case 40013:
-		return "", withHint(fail("WeChat does not know the appid (40013)"), "compare it with %s, %s", console, page)
+		return result, withHint(fail("WeChat does not know the appid (40013)"), "compare it with %s, %s", console, page)
 	case 40125, 40001:
-		return "", withHint(fail("the AppSecret is wrong (%d)", wechatErr.Code),
+		return result, withHint(fail("the AppSecret is wrong (%d)", wechatErr.Code),
 			"it changes when it is reset (重置) at %s: use the current one", console)
 	case 40164:
-		return "", withHint(fail("WeChat rejects calls from %s (40164)", rejectedIP(wechatErr.Message)),
+		return result, withHint(fail("WeChat rejects calls from %s (40164)", rejectedIP(wechatErr.Message)),
 			"add the IP address to the allow-list (IP白名单) of the account")
 	}
 	if wechatErr.Code != 0 {
-		explained := errcode.Explain(lang.English, wechatErr.Code)
-		return "", withHint(fail("%w", err), "%s %s", explained.What, explained.Do)
+		explained := errcode.Explain(s.language(), wechatErr.Code)
+		return result, withHint(fail("%w", err), "%s %s", explained.What, explained.Do)
 	}
-	return "", fail("%w", err)
+	return result, fail("%w", err)
 }
 
 var ipInMessage = regexp.MustCompile(`invalid ip ([0-9a-fA-F.:]+)`)
 
 // rejectedIP returns the IP address in WeChat's message of error 40164.
-func rejectedIP(message string) string {
+func rejectedIP(message string) lang.Message {
 	if m := ipInMessage.FindStringSubmatch(message); m != nil {
-		return m[1]
+		return lang.Text("%s", m[1])
 	}
-	return "this server's IP address, which its message does not contain"
+	return lang.Text("this server's IP address, which its message does not contain")
 }

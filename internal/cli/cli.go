@@ -10,14 +10,13 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // commands declares the command line. The package kong reads the tags of the fields, and calls the
@@ -62,16 +61,19 @@ type invocation struct {
 func Run(
 	ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string,
 ) error {
-	s := &invocation{ctx: ctx, in: stdin, out: printer{out: stdout, err: stderr}, getenv: getenv, zone: time.Local}
+	s := &invocation{
+		ctx: ctx, in: stdin, out: printer{out: stdout, err: stderr, texts: formatsOf(getenv)}, getenv: getenv,
+		zone: time.Local,
+	}
 	err := s.run(args)
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):
 		for _, p := range problems {
-			s.out.error(errors.New(p.String()))
+			s.out.message("error", p.Localize(s.out.texts))
 		}
 		s.out.hintf("%s in the configuration; weigate.example.yaml shows every key",
-			count(len(problems), "problem", "problems"))
+			lang.Count(len(problems), "1 problem", "%d problems"))
 	case errors.Is(err, errCheckFailed): // "weigate check" has printed its problems
 	case err != nil:
 		s.out.errorWithHint(err)
@@ -88,12 +90,13 @@ func (s *invocation) run(args []string) error {
 		kong.Description(description),
 		kong.Writers(s.out.out, s.out.err),
 		kong.NoDefaultHelp(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.Help(s.printHelp),
+		kong.PostBuild(s.translateHelp),
 		kong.Vars{"config": defaultConfig(s.getenv), "folder": defaultFolder()},
 		kong.Bind(s),
 	)
 	if err != nil {
-		return fmt.Errorf("define the command line: %w", err)
+		return lang.Errorf("define the command line: %w", err)
 	}
 	parsed, err := parser.Parse(args)
 	if errors.Is(err, errHelp) {
@@ -122,24 +125,4 @@ func (helpFlag) BeforeReset(c *kong.Context) error {
 		return err
 	}
 	return errHelp
-}
-
-// usageError adds a hint to an error of the command line: the command that prints the help. If the
-// error already suggests a flag or a command ("did you mean"), usageError returns it unchanged.
-func usageError(err error) error {
-	var parse *kong.ParseError
-	help := "weigate --help"
-	if errors.As(err, &parse) && parse.Context != nil {
-		if c := parse.Context.Selected(); c != nil {
-			help = c.FullPath() + " --help"
-		}
-	}
-	switch message := err.Error(); {
-	case strings.Contains(message, "did you mean"):
-		return err
-	case strings.Contains(message, "(<EOL>)"): // --seed: expected int value but got "EOL" (<EOL>)
-		flag, _, _ := strings.Cut(message, ":")
-		err = fmt.Errorf("%s: missing value", flag)
-	}
-	return withHint(err, "%s", help)
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -70,18 +69,13 @@ func (c *demoCmd) Run(s *invocation) (err error) {
 	run.handle(wechatListener, d.sim)
 	run.handle(control, simulator.New(simulator.Config{Server: d.sim, OpenURL: d.wechatURL}))
 
-	text := demoEnglish
-	if lang.FromEnvironment(s.getenv) == lang.Chinese {
-		text = demoChinese
-	}
-	s.out.printf(text, d.appsURL, d.gatewayURL, d.controlURL, d.wechatURL, d.sim.Seed(), d.adminURL)
+	s.out.printf(demoStarted, d.appsURL, d.gatewayURL, d.controlURL, d.wechatURL, d.sim.Seed(), d.adminURL)
 	return run.run(s.ctx)
 }
 
 // The output of the demo. Its arguments are the URLs of the apps, the gateway, the control page and
 // the simulator, the seed, and the administrator's link.
-const (
-	demoEnglish = `Weigate demo: sign in with WeChat on this machine. WeChat is simulated.
+const demoStarted = `Weigate demo: sign in with WeChat on this machine. WeChat is simulated.
 
   tour         %[1]s   open this in a browser: five apps, and what to try
   gateway      %[2]s   "weigate serve", which signs users in
@@ -91,17 +85,6 @@ WeChat's own pages and API are at %[4]s. Nothing is saved. Seed %[5]d.
 To approve users at %[2]s/admin, open this link, which works once:
   %[6]s
 Ctrl-C stops it.`
-	demoChinese = `Weigate 演示：在这台电脑上用微信登录，微信由本程序模拟。
-
-  导览       %[1]s   用浏览器打开：五个应用，以及操作步骤
-  网关       %[2]s   「weigate serve」，负责用户登录
-  模拟器     %[3]s   用户、手机、行为开关、记录
-
-微信自己的页面和接口在 %[4]s。不保存任何数据。种子 %[5]d。
-要在 %[2]s/admin 批准用户，请打开这个链接（只能使用一次）：
-  %[6]s
-按 Ctrl-C 停止。`
-)
 
 // demoServers are the servers of the demo. The caller sets the URLs of the servers, seed and log. The
 // method start sets the other fields.
@@ -149,7 +132,7 @@ func (d *demoServers) start(ctx context.Context) error {
 		BoardSecret: randomSecret(), PlansSecret: randomSecret(), ShopSecret: randomSecret(),
 	}
 	if err := d.startGateway(ctx, account, secrets); err != nil {
-		return fmt.Errorf("gateway: %w", err)
+		return lang.Errorf("gateway: %w", err)
 	}
 	secrets.AdminURL = d.adminURL
 	client := func(a wechattest.App) *wechat.Client {
@@ -162,7 +145,7 @@ func (d *demoServers) start(ctx context.Context) error {
 		OfficialAccount: client(account), WebsiteApp: client(website),
 	})
 	if err != nil {
-		return fmt.Errorf("sample apps: %w", err)
+		return lang.Errorf("sample apps: %w", err)
 	}
 	return nil
 }
@@ -293,7 +276,7 @@ func uniqueHosts(addresses ...string) (hosts []string, err error) {
 	for _, address := range addresses {
 		u, err := url.Parse(address)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", address, err)
+			return nil, lang.Errorf("%s: %w", address, err)
 		}
 		if !slices.Contains(hosts, u.Hostname()) {
 			hosts = append(hosts, u.Hostname())
@@ -317,7 +300,7 @@ func listenLoopback(run *servers, flag, addr string) (net.Listener, error) {
 		return nil, err
 	}
 	if !isLoopback(l) {
-		return nil, fmt.Errorf("%s must be a loopback address such as 127.0.0.1:8080, not %s", flag, addr)
+		return nil, lang.Errorf("%s must be a loopback address such as 127.0.0.1:8080, not %s", flag, addr)
 	}
 	return l, nil
 }

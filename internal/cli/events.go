@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 
 	"github.com/weigate/weigate/internal/administration"
@@ -99,7 +98,7 @@ func (c *eventsCmd) userID(s *invocation, svc *administration.Service) (string, 
 func printEvents(s *invocation, events []gateway.Event) error {
 	const head = "TIME | KIND | OUTCOME | USER | BY | APP | METHOD | FROM | DETAIL"
 	return printList(s, false, events, "No events.", head, nil,
-		func(e gateway.Event) string {
+		func(e gateway.Event) row {
 			return cells(s.formatInstant(e.At), e.Kind, e.Outcome, e.UserID, e.Actor, e.App, e.Method,
 				describeAddress(e.Address), s.formatDetail(e.Detail))
 		})
@@ -108,14 +107,14 @@ func printEvents(s *invocation, events []gateway.Event) error {
 // formatDetail returns the detail of an event in the language of the terminal, with times in the zone of
 // the operator. --json and --csv print the detail as stored.
 func (s *invocation) formatDetail(detail string) string {
-	return administration.DescribeDetail(lang.FromEnvironment(s.getenv), detail, s.formatInstant)
+	return administration.DescribeDetail(s.language(), detail, s.formatInstant)
 }
 
-func describeAddress(masked string) string {
+func describeAddress(masked string) lang.Message {
 	if administration.IsLocalAddress(masked) {
-		return masked + " (LAN)"
+		return lang.Text("%s (LAN)", masked)
 	}
-	return masked
+	return lang.Text("%s", masked)
 }
 
 func (c *eventsCmd) printKinds(s *invocation) error {
@@ -126,7 +125,7 @@ func (c *eventsCmd) printKinds(s *invocation) error {
 	}
 	return printList(s, c.JSON, administration.EventKinds(), "", "KIND | CATEGORY | MEANING",
 		func(k administration.EventKind) any { return entry{k.Kind, string(k.Category), k.Meaning} },
-		func(k administration.EventKind) string {
-			return fmt.Sprintf("%s\t%s\t%s", k.Kind, k.Category, k.Meaning)
+		func(k administration.EventKind) row {
+			return cells(k.Kind, k.Category, k.Meaning)
 		})
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // Exit codes of the program.
@@ -41,6 +42,9 @@ type marked struct{ err, mark error }
 
 func (m *marked) Error() string   { return m.err.Error() }
 func (m *marked) Unwrap() []error { return []error{m.err, m.mark} }
+
+// Localize returns the message in the language of the formats.
+func (m *marked) Localize(texts lang.Formats) string { return texts.Error(m.err) }
 
 // markConfiguration marks an error of the configuration file if the file is missing or not
 // readable. Starting the program again does not help then.

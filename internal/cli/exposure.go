@@ -9,6 +9,7 @@ import (
 
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/filemode"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/origin"
 )
 
@@ -16,10 +17,10 @@ import (
 // gateway than they need. The gateway starts anyway, because a container or a firewall can make the
 // setting harmless.
 type exposure struct {
-	message string // of the log line
-	subject string // what is exposed: a path or an address; "" = the process
-	reason  string // why that matters
-	advice  string // what to do
+	message string       // of the log line
+	subject string       // what is exposed: a path or an address; "" = the process
+	reason  string       // why that matters
+	advice  lang.Message // what to do
 }
 
 // exposures returns the exposures of a configuration. path is the path of its file.
@@ -28,14 +29,15 @@ func exposures(path string, conf *config.Config) (all []exposure) {
 		all = append(all, exposure{
 			message: "listener reachable without TLS", subject: conf.Listen,
 			reason: "other machines can connect, and codes and cookies cross the network unencrypted",
-			advice: "set tls, or listen on 127.0.0.1 behind a reverse proxy with TLS, or list its address in trusted_proxies",
+			advice: lang.Text("set tls, or listen on 127.0.0.1 behind a reverse proxy with TLS, or list its address in "+
+				"trusted_proxies"),
 		})
 	}
 	if conf.TLS.Enabled() && !isReachable(conf.Listen) {
 		all = append(all, exposure{
 			message: "listener with TLS reachable from this machine only", subject: conf.Listen,
 			reason: "browsers of other machines cannot connect",
-			advice: `set listen to the public port, such as ":443"`,
+			advice: lang.Text(`set listen to the public port, such as ":443"`),
 		})
 	}
 	files := []string{path}
@@ -53,7 +55,7 @@ func exposures(path string, conf *config.Config) (all []exposure) {
 			all = append(all, exposure{
 				message: "folder writable by all users", subject: folder,
 				reason: "any user of this machine can put another configuration, database or master key in it",
-				advice: "move the files to a folder of the gateway's user: chmod 700",
+				advice: lang.Text("move the files to a folder of the gateway's user: chmod 700"),
 			})
 		}
 	}
@@ -78,7 +80,7 @@ func exposedDatabase(path string) []exposure {
 		return []exposure{{
 			message: "database exposed to other users", subject: path,
 			reason: "it contains users, openids and the hashes of sessions",
-			advice: err.Error() + " " + path,
+			advice: lang.Text("%s %s", err, path),
 		}}
 	}
 	return nil
@@ -93,14 +95,14 @@ func rootExposure(uid int) []exposure {
 	return []exposure{{
 		message: "process runs as root",
 		reason:  "an attacker who finds an error in the gateway controls the whole machine",
-		advice:  "start it as a user of its own, which owns only the folder of the database",
+		advice:  lang.Text("start it as a user of its own, which owns only the folder of the database"),
 	}}
 }
 
 // logExposures writes one log line for each exposure.
 func logExposures(log *slog.Logger, all []exposure) {
 	for _, e := range all {
-		attributes := []any{"reason", e.reason, "advice", e.advice}
+		attributes := []any{"reason", e.reason, "advice", e.advice.String()}
 		if e.subject != "" {
 			attributes = append([]any{"subject", e.subject}, attributes...)
 		}
@@ -111,6 +113,6 @@ func logExposures(log *slog.Logger, all []exposure) {
 // printExposures prints a warning for each exposure.
 func printExposures(p printer, all []exposure) {
 	for _, e := range all {
-		p.warnf("%s (%s): %s; %s", e.message, e.subject, e.reason, e.advice)
+		p.warnf("%s (%s): %s; %s", p.texts.Translate(e.message), e.subject, p.texts.Translate(e.reason), e.advice)
 	}
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // openTimeout limits how long opening a store may take, including its migrations.
@@ -117,7 +117,7 @@ func openStore(ctx context.Context, conf *config.Config, o app.StoreOptions) (ga
 }
 
 func storeError(conf *config.Config, err error) error {
-	return fmt.Errorf("store (%s): %w", conf.StoreName(), err)
+	return lang.Errorf("store (%s): %w", conf.StoreName(), err)
 }
 
 // loadMasterKey reads the master key from the environment or from its file. If the file does not
@@ -127,13 +127,13 @@ func loadMasterKey(conf *config.Config) (*keys.Sealer, error) {
 	if conf.MasterKey != "" {
 		m, err := keys.ParseMasterKey(string(conf.MasterKey))
 		if err != nil {
-			return nil, fmt.Errorf("WEIGATE_MASTER_KEY: %w", err)
+			return nil, lang.Errorf("WEIGATE_MASTER_KEY: %w", err)
 		}
 		return m, nil
 	}
 	m, err := keys.Load(conf.MasterKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, withHint(fmt.Errorf("master key %s: %w", conf.MasterKeyFile, fs.ErrNotExist), restoreKeyHint)
+		return nil, withHint(lang.Errorf("master key %s: %w", conf.MasterKeyFile, fs.ErrNotExist), restoreKeyHint)
 	}
 	return m, permissionHint(err)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/errcode"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // healthCmd is "weigate health".
@@ -43,7 +44,7 @@ func (c *healthCmd) Run(s *invocation) error {
 			byMethod[method] = sum(byMethod[method], n)
 		}
 	}
-	rows := []string{signInRow("all methods", total)}
+	rows := []row{signInRow(lang.Text("all methods"), total)}
 	for _, method := range h.Methods {
 		rows = append(rows, signInRow(method, byMethod[method]))
 	}
@@ -67,12 +68,12 @@ func sum(a, b administration.SignIns) administration.SignIns {
 	return administration.SignIns{Began: a.Began + b.Began, Finished: a.Finished + b.Finished, Failed: a.Failed + b.Failed}
 }
 
-func signInRow(name string, n administration.SignIns) string {
+func signInRow(name any, n administration.SignIns) row {
 	return cells(name, fmt.Sprint(n.Began), fmt.Sprint(n.Finished), fmt.Sprint(n.Failed))
 }
 
 // wechatRows adds the answers of WeChat up: one row for each connector and errcode.
-func wechatRows(hours []administration.WeChatHour) []string {
+func wechatRows(hours []administration.WeChatHour) []row {
 	type answer struct{ connector, errcode string }
 	counts := map[answer]int64{}
 	var order []answer
@@ -84,11 +85,11 @@ func wechatRows(hours []administration.WeChatHour) []string {
 		counts[a] += h.Count
 	}
 	slices.SortStableFunc(order, func(a, b answer) int { return int(counts[b] - counts[a]) })
-	var rows []string
+	var rows []row
 	for _, a := range order {
-		code := a.errcode
-		if code == "0" {
-			code = "0 (success)"
+		code := lang.Text("%s", a.errcode)
+		if a.errcode == "0" {
+			code = lang.Text("0 (success)")
 		}
 		rows = append(rows, cells(a.connector, code, strconv.FormatInt(counts[a], 10)))
 	}
@@ -100,7 +101,7 @@ func (s *invocation) printProblems(problems []administration.Problem) error {
 		s.out.printf("No problems.")
 		return nil
 	}
-	var rows []string
+	var rows []row
 	for _, p := range problems {
 		rows = append(rows, cells(p.Source, p.Code, strconv.FormatInt(p.Count, 10), s.formatTime(p.LastAt), p.RequestID,
 			p.Detail))
@@ -110,7 +111,7 @@ func (s *invocation) printProblems(problems []administration.Problem) error {
 	}
 	for _, p := range problems {
 		if code, err := strconv.Atoi(p.Code); err == nil && strings.HasPrefix(p.Source, "wechat:") {
-			s.out.printf("%s: %s", p.Code, errcode.Explain("en", code).Do)
+			s.out.printf("%s: %s", p.Code, errcode.Explain(s.language(), code).Do)
 		}
 	}
 	return nil
@@ -118,25 +119,26 @@ func (s *invocation) printProblems(problems []administration.Problem) error {
 
 // printAges prints what waits, and the keys.
 func (s *invocation) printAges(h administration.Health) error {
-	rows := []string{
-		cells("users who wait", strconv.Itoa(h.Waiting)),
-		cells("failed deliveries", strconv.Itoa(h.Undelivered)),
+	rows := []row{
+		field("users who wait", strconv.Itoa(h.Waiting)),
+		field("failed deliveries", strconv.Itoa(h.Undelivered)),
 	}
 	for _, k := range h.Keys {
-		rows = append(rows, cells("signing key "+k.ID, k.Alg+", "+k.State+", signs from "+s.formatTime(k.ActiveAt)))
+		rows = append(rows, cells(lang.Text("signing key %s", k.ID),
+			lang.Text("%s, %s, signs from %s", k.Alg, k.State, s.formatTime(k.ActiveAt))))
 	}
 	for _, c := range h.Certificates {
-		text := c.State
+		text := lang.Text("%s", c.State)
 		if !c.NotAfter.IsZero() {
-			text += ", until " + s.formatTime(c.NotAfter)
+			text = lang.Text("%s, until %s", text, s.formatTime(c.NotAfter))
 		}
 		if c.Problem != "" {
-			text += ": " + c.Problem
+			text = lang.Text("%s: %s", text, c.Problem)
 		}
-		rows = append(rows, cells("certificate "+strings.Join(c.Names, ", "), text))
+		rows = append(rows, cells(lang.Text("certificate %s", strings.Join(c.Names, ", ")), text))
 	}
 	if !h.MasterKeyAt.IsZero() {
-		rows = append(rows, cells("master key file", "written "+s.formatTime(h.MasterKeyAt)))
+		rows = append(rows, field("master key file", lang.Text("written %s", s.formatTime(h.MasterKeyAt))))
 	}
 	return s.out.printTable("STATE | ", rows)
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // userImportCmd is "weigate user import". It imports the users of the program that the gateway
@@ -52,12 +52,12 @@ func (c *userImportCmd) Run(s *invocation) error {
 	})
 	if len(problems) > 0 {
 		for _, p := range problems {
-			s.out.error(fmt.Errorf("%s:%w", c.File, p))
+			s.out.error(lang.Errorf("%s:%w", c.File, p))
 		}
-		return fmt.Errorf("nothing imported: %s with problems", count(len(problems), "line", "lines"))
+		return lang.Errorf("nothing imported: %s with problems", lang.Count(len(problems), "1 line", "%d lines"))
 	}
 	if c.DryRun {
-		s.out.printf("%s can be imported. Nothing was imported.", count(len(lines), "line", "lines"))
+		s.out.printf("%s can be imported. Nothing was imported.", lang.Count(len(lines), "1 line", "%d lines"))
 		return nil
 	}
 	store, err := openExisting(s.ctx, conf)
@@ -91,16 +91,16 @@ func (c *userImportCmd) block(s *invocation, svc *administration.Service, lines 
 		}
 		if err != nil {
 			failed++
-			s.out.error(fmt.Errorf("%s:%d: not blocked: %w", c.File, l.line, err))
+			s.out.error(lang.Errorf("%s:%d: not blocked: %w", c.File, l.line, err))
 			continue
 		}
 		blocked++
 	}
 	if blocked > 0 {
-		s.out.printf("%s blocked who existed before", count(blocked, "user", "users"))
+		s.out.printf("%s blocked who existed before", lang.Count(blocked, "1 user", "%d users"))
 	}
 	if failed > 0 {
-		return fmt.Errorf("%s not blocked", count(failed, "user", "users"))
+		return lang.Errorf("%s not blocked", lang.Count(failed, "1 user", "%d users"))
 	}
 	return nil
 }
@@ -116,11 +116,11 @@ func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []import
 		}
 		res, err := store.ImportUsers(s.ctx, users)
 		if err != nil {
-			return withHint(fmt.Errorf("%s: %s: %w", c.File, importedUntil(lines, done), err),
+			return withHint(lang.Errorf("%s: %s: %w", c.File, importedUntil(lines, done), err),
 				"run it again: lines that are imported already are not changed")
 		}
 		for _, p := range res.Problems {
-			s.out.error(fmt.Errorf("%s:%d: skipped: %s", c.File, batch[p.Index].line, p.Reason))
+			s.out.error(lang.Errorf("%s:%d: skipped: %w", c.File, batch[p.Index].line, errors.New(p.Reason)))
 		}
 		done += len(batch)
 		sum.Created += res.Created
@@ -130,21 +130,21 @@ func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []import
 		sum.Problems = append(sum.Problems, res.Problems...)
 	}
 	s.out.printf("%s: %s created, %s added to users, %d updated, %d unchanged, %d skipped",
-		count(len(lines), "line", "lines"), count(sum.Created, "user", "users"), count(sum.Added, "openid", "openids"),
-		sum.Updated, sum.Unchanged, len(sum.Problems))
+		lang.Count(len(lines), "1 line", "%d lines"), lang.Count(sum.Created, "1 user", "%d users"),
+		lang.Count(sum.Added, "1 openid", "%d openids"), sum.Updated, sum.Unchanged, len(sum.Problems))
 	if len(sum.Problems) > 0 {
-		return fmt.Errorf("%s skipped", count(len(sum.Problems), "line", "lines"))
+		return lang.Errorf("%s skipped", lang.Count(len(sum.Problems), "1 line", "%d lines"))
 	}
 	return nil
 }
 
 // importedUntil describes the progress of a failed import. The first done lines are stored. The
 // next batch may be stored too, because the connection can fail after the commit of the database.
-func importedUntil(lines []importLine, done int) string {
+func importedUntil(lines []importLine, done int) lang.Message {
 	if done == 0 {
-		return "no line imported for certain"
+		return lang.Text("no line imported for certain")
 	}
-	return fmt.Sprintf("imported up to line %d, uncertain from line %d", lines[done-1].line, lines[done].line)
+	return lang.Text("imported up to line %d, uncertain from line %d", lines[done-1].line, lines[done].line)
 }
 
 // importLine is a user and their line in the file.
@@ -157,11 +157,16 @@ type importLine struct {
 // must not appear in a terminal.
 type lineProblem struct {
 	line int
-	text string
+	text lang.Message
 }
 
 // Error returns the line number and the text, to be printed after the file name.
-func (p lineProblem) Error() string { return fmt.Sprintf("%d: %s", p.line, p.text) }
+func (p lineProblem) Error() string { return p.Localize(nil) }
+
+// Localize returns the problem like Error, in the language of the formats.
+func (p lineProblem) Localize(texts lang.Formats) string {
+	return texts.Sprintf("%d: %s", p.line, p.text)
+}
 
 // readUsers reads a CSV file whose first line names the columns. It returns all users, or all
 // problems. template has the fields that are the same for all users, such as the connector.
@@ -171,10 +176,10 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 	table.TrimLeadingSpace = true
 	head, err := table.Read()
 	if err != nil {
-		return nil, []error{lineProblem{line: 1, text: "must name the columns: openid,unionid,old_id"}}
+		return nil, []error{lineProblem{line: 1, text: lang.Text("must name the columns: openid,unionid,old_id")}}
 	}
-	columns, problem := columnsOf(head)
-	if problem != "" {
+	columns, problem, ok := columnsOf(head)
+	if !ok {
 		return nil, []error{lineProblem{line: 1, text: problem}}
 	}
 	openids, oldIDs := map[string]int{}, map[string]int{} // openid → line, old id → line
@@ -184,7 +189,9 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 			return lines, problems
 		}
 		n, _ := table.FieldPos(0)
-		reject := func(text string) { problems = append(problems, lineProblem{line: n, text: text}) }
+		reject := func(format string, args ...any) {
+			problems = append(problems, lineProblem{line: n, text: lang.Text(format, args...)})
+		}
 		var syntax *csv.ParseError
 		switch {
 		case errors.As(err, &syntax):
@@ -198,20 +205,20 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 			reject("cannot read the rest of the file")
 			return lines, problems
 		case len(record) != len(head):
-			reject(fmt.Sprintf("%d columns instead of %d", len(record), len(head)))
+			reject("%d columns instead of %d", len(record), len(head))
 			continue
 		}
 		user := readUser(record, columns, template)
 		if problem := checkUser(user); problem != "" {
-			reject(problem)
+			reject("%w", errors.New(problem))
 			continue
 		}
 		if line := openids[user.OpenID]; line > 0 {
-			reject(fmt.Sprintf("same openid as line %d", line))
+			reject("same openid as line %d", line)
 			continue
 		}
 		if line := oldIDs[user.OldID]; line > 0 { // a user has only one openid at a connector
-			reject(fmt.Sprintf("same old_id as line %d, with another openid", line))
+			reject("same old_id as line %d, with another openid", line)
 			continue
 		}
 		openids[user.OpenID], oldIDs[user.OldID] = n, n
@@ -220,7 +227,7 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 }
 
 // columnsOf returns the index of each column in the first line.
-func columnsOf(head []string) (columns map[string]int, problem string) {
+func columnsOf(head []string) (columns map[string]int, problem lang.Message, ok bool) {
 	columns = map[string]int{}
 	known := []string{"openid", "unionid", "old_id", "nickname", "status"}
 	for i, name := range head {
@@ -228,18 +235,18 @@ func columnsOf(head []string) (columns map[string]int, problem string) {
 		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
 		switch _, twice := columns[name]; {
 		case !slices.Contains(known, name):
-			return nil, "unknown column: must be openid, unionid, old_id, nickname or status"
+			return nil, lang.Text("unknown column: must be openid, unionid, old_id, nickname or status"), false
 		case twice:
-			return nil, "duplicate column " + name
+			return nil, lang.Text("duplicate column %s", name), false
 		}
 		columns[name] = i
 	}
 	for _, name := range []string{"openid", "old_id"} {
 		if _, ok := columns[name]; !ok {
-			return nil, "missing column " + name
+			return nil, lang.Text("missing column %s", name), false
 		}
 	}
-	return columns, ""
+	return columns, lang.Message{}, true
 }
 
 // readUser returns the user of one line. columns has the index of each column.

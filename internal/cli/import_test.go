@@ -62,7 +62,7 @@ func TestInterruptedImport(t *testing.T) {
 			t.Errorf("after %d batches: %v; printed %q", limit, err, out.String())
 		}
 		var h *hintError
-		if !errors.As(err, &h) || !strings.HasPrefix(h.hint, "run it again: ") {
+		if !errors.As(err, &h) || !strings.HasPrefix(h.hint.String(), "run it again: ") {
 			t.Errorf("after %d batches: no hint to run it again: %v", limit, err)
 		}
 	}

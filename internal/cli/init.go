@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"embed"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net/url"
@@ -73,7 +72,7 @@ func (c *initCmd) Run(s *invocation) error {
 	if err := ask(s, &a); err != nil {
 		return err
 	}
-	text, err := a.text(lang.FromEnvironment(s.getenv))
+	text, err := a.text(s.language())
 	if err != nil {
 		return err
 	}
@@ -93,7 +92,7 @@ func (c *initCmd) refuseExisting(dir string) error {
 	for _, name := range []string{configName, secretName} {
 		path := filepath.Join(dir, name)
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-			return withHint(cmp.Or(err, fmt.Errorf("%s exists, nothing was changed", path)),
+			return withHint(cmp.Or(err, lang.Errorf("%s exists, nothing was changed", path)),
 				"edit it and run weigate check, or choose another folder with --dir")
 		}
 	}
@@ -107,14 +106,14 @@ func readSecret(stdin io.Reader, name string) (string, error) {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return "", fmt.Errorf("--secret-file: %w", err)
+			return "", lang.Errorf("--secret-file: %w", err)
 		}
 		defer f.Close()
 		from = f
 	}
 	text, err := io.ReadAll(io.LimitReader(from, longest))
 	if err != nil {
-		return "", fmt.Errorf("--secret-file: %w", err)
+		return "", lang.Errorf("--secret-file: %w", err)
 	}
 	if secret := strings.TrimSpace(string(text)); secret != "" {
 		return secret, nil
@@ -159,7 +158,7 @@ var notInID = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
 func (a answers) text(language string) ([]byte, error) {
 	var b bytes.Buffer
 	if err := initialTemplates.ExecuteTemplate(&b, language+".yaml", a); err != nil {
-		return nil, fmt.Errorf("write the configuration: %w", err)
+		return nil, lang.Errorf("write the configuration: %w", err)
 	}
 	return b.Bytes(), nil
 }
@@ -180,10 +179,19 @@ func (a answers) check(text []byte) error {
 	}
 	var all []error
 	for _, p := range problems {
-		all = append(all, fmt.Errorf("%s: %s", flagOf(p.Key), p.Text))
+		all = append(all, initProblem{flag: flagOf(p.Key), text: p.Text})
 	}
 	return errors.Join(all...)
 }
+
+// initProblem is a problem of one answer.
+type initProblem struct {
+	flag string
+	text lang.Message
+}
+
+func (p initProblem) Error() string                      { return p.Localize(nil) }
+func (p initProblem) Localize(texts lang.Formats) string { return p.flag + ": " + texts.Text(p.text) }
 
 // flagOf returns the flag of init for a key of the configuration.
 func flagOf(key string) string {
@@ -251,7 +259,7 @@ func writeInitial(dir string, text []byte, secret string) (err error) {
 		}
 	}
 	if _, err = config.Load(filepath.Join(dir, configName), nil); err != nil {
-		return fmt.Errorf("the configuration was written and cannot be read: %w", err)
+		return lang.Errorf("the configuration was written and cannot be read: %w", err)
 	}
 	return nil
 }
@@ -266,7 +274,7 @@ func writeNew(path string, text []byte) error {
 	defer os.Remove(f.Name())
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return lang.Errorf("write %s: %w", path, err)
 	}
 	return os.Link(f.Name(), path) // unlike Rename, Link never replaces a file
 }

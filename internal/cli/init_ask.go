@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 
@@ -27,7 +26,7 @@ func ask(s *invocation, a *answers) error {
 			continue
 		}
 		if !terminal {
-			return withHint(fmt.Errorf("%s is missing, and stdin is not a terminal to ask", q.flag),
+			return withHint(lang.Errorf("%s is missing, and stdin is not a terminal to ask", q.flag),
 				"without a terminal, init needs --url, --appid, --secret-file and --access")
 		}
 		if err := q.ask(s, in, *a); err != nil {
@@ -63,7 +62,7 @@ func (q question) ask(s *invocation, in *terminalInput, a answers) error {
 		line, err := in.line(s.ctx, q.text, q.secret)
 		switch {
 		case errors.Is(err, io.EOF):
-			return fmt.Errorf("%s: no answer, nothing was written", q.flag)
+			return lang.Errorf("%s: no answer, nothing was written", q.flag)
 		case err != nil:
 			return err
 		}
@@ -71,8 +70,8 @@ func (q question) ask(s *invocation, in *terminalInput, a answers) error {
 		if q.value != nil {
 			*q.into = q.value(*q.into)
 		}
-		if problem := a.problemOf(q.flag, *q.into); problem != "" {
-			s.out.prompt("  " + problem + "\n")
+		if problem := a.problemOf(q.flag, *q.into); problem != nil {
+			s.out.prompt("  %s\n", strings.ReplaceAll(s.out.texts.Error(problem), q.flag+": ", ""))
 			*q.into = ""
 			continue
 		}
@@ -80,8 +79,8 @@ func (q question) ask(s *invocation, in *terminalInput, a answers) error {
 	}
 }
 
-// problemOf returns the problem of one answer, or "". The other values are valid placeholders.
-func (a answers) problemOf(flag, value string) string {
+// problemOf returns the problem of one answer. The other values are valid placeholders.
+func (a answers) problemOf(flag, value string) error {
 	probe := answers{
 		URL: "https://login.example.com", AppID: "wx0123456789abcdef", Access: "approved", Store: "weigate.db",
 		secret: "0123456789abcdef0123456789abcdef",
@@ -97,16 +96,13 @@ func (a answers) problemOf(flag, value string) string {
 		probe.Access = value
 	}
 	if value == "" {
-		return "an answer is required"
+		return errors.New("an answer is required")
 	}
 	text, err := probe.text(lang.English)
-	if err == nil {
-		err = probe.check(text)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		return ""
-	}
-	return strings.ReplaceAll(err.Error(), flag+": ", "")
+	return probe.check(text)
 }
 
 // errInterrupted means that the user ended init while it asked.

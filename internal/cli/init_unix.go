@@ -4,10 +4,11 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/user"
 	"strconv"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // serviceGroup is the group of the service's user in the Debian package.
@@ -24,11 +25,11 @@ func shareWithService(path string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("find the group %s: %w", serviceGroup, err)
+		return lang.Errorf("find the group %s: %w", serviceGroup, err)
 	}
 	id, err := strconv.Atoi(group.Gid)
 	if err != nil {
-		return fmt.Errorf("find the group %s: %w", serviceGroup, err)
+		return lang.Errorf("find the group %s: %w", serviceGroup, err)
 	}
 	if err := os.Chown(path, -1, id); err != nil {
 		return err

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // invitationCmd is "weigate invitation".
@@ -57,18 +57,18 @@ func printInvitation(s *invocation, i gateway.Invitation, link string) error {
 	}{link, newInvitationEntry(i, time.Now())})
 }
 
-func describeApps(apps []string) string {
+func describeApps(apps []string) lang.Message {
 	if len(apps) == 0 {
-		return "for all apps"
+		return lang.Text("for all apps")
 	}
-	return "for " + strings.Join(apps, ", ")
+	return lang.Text("for %s", strings.Join(apps, ", "))
 }
 
-func describeUses(i gateway.Invitation) string {
+func describeUses(i gateway.Invitation) lang.Message {
 	if i.MaxUses == 0 {
-		return fmt.Sprintf("used %s", count(i.Uses, "time", "times"))
+		return lang.Text("used %s", lang.Count(i.Uses, "1 time", "%d times"))
 	}
-	return fmt.Sprintf("used %d of %s", i.Uses, count(i.MaxUses, "time", "times"))
+	return lang.Text("used %d of %s", i.Uses, lang.Count(i.MaxUses, "1 time", "%d times"))
 }
 
 // invitationListCmd is "weigate invitation list".
@@ -99,7 +99,7 @@ func (c *invitationListCmd) Run(s *invocation) error {
 	now := time.Now()
 	return printList(s, c.JSON, all, "No invitations.", "ID | KIND | STATE | USES | EXPIRES | CREATED BY | NOTE",
 		func(i gateway.Invitation) any { return newInvitationEntry(i, now) },
-		func(i gateway.Invitation) string {
+		func(i gateway.Invitation) row {
 			return cells(i.ID, string(i.Kind), string(administration.StateOf(i, now)), describeUses(i),
 				s.formatTime(i.ExpiresAt), i.CreatedBy, shorten(i.Note, 40))
 		})
@@ -132,16 +132,16 @@ func (c *invitationShowCmd) Run(s *invocation) error {
 			Uses       []useEntry      `json:"used_by"`
 		}{newInvitationEntry(i, time.Now()), out})
 	}
-	rows := []string{
-		cells("kind", string(i.Kind)), cells("state", string(administration.StateOf(i, time.Now()))),
-		cells("for user", i.UserID), cells("apps", strings.Join(i.Apps, ", ")), cells("groups", strings.Join(i.Groups, ", ")),
-		cells("note", i.Note), cells("created", s.formatTime(i.CreatedAt)+" by "+i.CreatedBy),
-		cells("expires", s.formatTime(i.ExpiresAt)), cells("uses", describeUses(i)),
+	rows := []row{
+		field("kind", string(i.Kind)), field("state", string(administration.StateOf(i, time.Now()))),
+		field("for user", i.UserID), field("apps", strings.Join(i.Apps, ", ")), field("groups", strings.Join(i.Groups, ", ")),
+		field("note", i.Note), field("created", lang.Text("%s by %s", s.formatTime(i.CreatedAt), i.CreatedBy)),
+		field("expires", s.formatTime(i.ExpiresAt)), field("uses", describeUses(i)),
 	}
 	for _, u := range uses {
-		rows = append(rows, cells("used by", u.UserID+" at "+s.formatInstant(u.At)))
+		rows = append(rows, field("used by", lang.Text("%s at %s", u.UserID, s.formatInstant(u.At))))
 	}
-	return s.out.printTable(cells("id", i.ID), rows)
+	return s.out.printTable(field("id", i.ID), rows)
 }
 
 // invitationRevokeCmd is "weigate invitation revoke".

@@ -1,14 +1,13 @@
 package cli
 
 import (
-	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // keyCmd is "weigate key". Signing keys sign ID tokens, and are in the store. The master key seals
@@ -44,21 +43,20 @@ func (c *keyListCmd) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(s.out.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "KEY\tALG\tSTATE\tSIGNS FROM\tPUBLISHED UNTIL\tMASTER KEY")
+	var rows []row
 	for _, k := range all {
 		until := "-"
 		if !k.ExpiresAt.IsZero() {
 			until = s.formatTime(k.ExpiresAt)
 		}
-		sealed := "older: weigate key reseal"
+		sealed := lang.Text("older: weigate key reseal")
 		if master.Current(k.Sealed) {
-			sealed = master.IDs()[0]
+			sealed = lang.Text("%s", master.IDs()[0])
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n",
-			k.ID, k.Alg, administration.KeyState(k, all, time.Now()), s.formatTime(k.ActiveAt), until, sealed)
+		rows = append(rows, cells(k.ID, k.Alg, administration.KeyState(k, all, time.Now()), s.formatTime(k.ActiveAt),
+			until, sealed))
 	}
-	return table.Flush()
+	return s.out.printTable("KEY | ALG | STATE | SIGNS FROM | PUBLISHED UNTIL | MASTER KEY", rows)
 }
 
 // keyRotateCmd is "weigate key rotate".
@@ -87,9 +85,9 @@ func (c *keyRotateCmd) Run(s *invocation) error {
 	if err != nil {
 		return checkKeyError(err)
 	}
-	when := "in 24 hours"
+	when := lang.Text("in 24 hours")
 	if c.Now {
-		when = fmt.Sprintf("in %d seconds, when older keys become invalid", int(set.ActivationDelay().Seconds()))
+		when = lang.Text("in %d seconds, when older keys become invalid", int(set.ActivationDelay().Seconds()))
 	}
 	for _, alg := range algs {
 		if err := set.Rotate(s.ctx, alg, c.Now); err != nil {
@@ -99,7 +97,7 @@ func (c *keyRotateCmd) Run(s *invocation) error {
 			At: time.Now(), Kind: eventKeyRotated, Outcome: "ok", Detail: "algorithm " + alg,
 		}
 		if err := store.AppendEvents(s.ctx, event); err != nil {
-			return fmt.Errorf("%s key created, but event not recorded: %w", alg, err)
+			return lang.Errorf("%s key created, but event not recorded: %w", alg, err)
 		}
 		s.out.printf("%s  new key created, signs %s", alg, when)
 	}
@@ -108,7 +106,7 @@ func (c *keyRotateCmd) Run(s *invocation) error {
 		return err
 	}
 	if err := notifier.Add(s.ctx, gateway.Notice{Kind: gateway.NoticeKeyRotated, At: time.Now()}); err != nil {
-		return fmt.Errorf("key created, but administrators are not notified: %w", err)
+		return lang.Errorf("key created, but administrators are not notified: %w", err)
 	}
 	return nil
 }
@@ -144,7 +142,7 @@ func (c *keyResealCmd) Run(s *invocation) error {
 		}
 	}
 	if older > 0 {
-		err := fmt.Errorf("%s still sealed with an older master key", count(older, "key", "keys"))
+		err := lang.Errorf("%s still sealed with an older master key", lang.Count(older, "1 key", "%d keys"))
 		return withHint(err, "run it again")
 	}
 	s.out.printf("Everything is sealed with the master key %s.", master.IDs()[0])

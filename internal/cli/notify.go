@@ -2,12 +2,12 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // notifyCmd is "weigate notify": messages to administrators, and sign-outs to apps.
@@ -81,7 +81,7 @@ func (c *notifyListCmd) Run(s *invocation) error {
 	const head = "ID | KIND | TARGET | STATE | CREATED | NEXT | ATTEMPTS | LAST ERROR"
 	return printList(s, c.JSON, all, "No deliveries.", head,
 		func(d gateway.Delivery) any { return newDeliveryEntry(d) },
-		func(d gateway.Delivery) string {
+		func(d gateway.Delivery) row {
 			next := "-"
 			if d.State == gateway.DeliveryWaiting {
 				next = s.formatInstant(d.NextAt)
@@ -106,7 +106,7 @@ func (c *notifyRetryCmd) Run(s *invocation) error {
 	defer closeStore()
 	err = svc.RetryDelivery(s.ctx, byCommand, c.ID)
 	if errors.Is(err, gateway.ErrNotFound) {
-		return withHint(fmt.Errorf("delivery %d has not failed, or does not exist", c.ID),
+		return withHint(lang.Errorf("delivery %d has not failed, or does not exist", c.ID),
 			"weigate notify list --state failed")
 	}
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"log"
 	"log/slog"
 	"strings"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // printer prints the output of a command to out. It prints errors, warnings and hints to err, each
@@ -14,31 +16,40 @@ import (
 // records of the log instead: "weigate serve" with log.format json writes nothing but JSON.
 type printer struct {
 	out, err io.Writer
-	log      *slog.Logger // optional
+	texts    lang.Formats // messages in the language of the terminal; nil = English
+	log      *slog.Logger // optional; always English
 }
 
 // printf prints a line of output.
 func (p printer) printf(format string, args ...any) {
-	fmt.Fprintf(p.out, format+"\n", args...)
+	fmt.Fprintln(p.out, p.texts.Sprintf(format, args...))
 }
 
 // prompt prints a question without a line break. It is shown even if the output goes to a file.
-func (p printer) prompt(text string) { fmt.Fprint(p.err, text) }
+func (p printer) prompt(format string, args ...any) {
+	fmt.Fprint(p.err, p.texts.Sprintf(format, args...))
+}
 
 func (p printer) warnf(format string, args ...any) {
 	if p.log != nil {
 		p.log.Warn("start-up warning", "warning", oneLine(fmt.Sprintf(format, args...)))
 		return
 	}
-	fmt.Fprintf(p.err, "weigate: warning: %s\n", oneLine(fmt.Sprintf(format, args...)))
+	p.message("warning", p.texts.Sprintf(format, args...))
 }
 
 func (p printer) error(err error) {
-	fmt.Fprintf(p.err, "weigate: error: %s\n", oneLine(err.Error()))
+	p.message("error", p.texts.Error(err))
 }
 
 func (p printer) hintf(format string, args ...any) {
-	fmt.Fprintf(p.err, "weigate: hint: %s\n", oneLine(fmt.Sprintf(format, args...)))
+	p.message("hint", p.texts.Sprintf(format, args...))
+}
+
+// message prints a message on one line. The prefix is the same in every language, because scripts and people
+// search for it.
+func (p printer) message(kind, text string) {
+	fmt.Fprintf(p.err, "weigate: %s: %s\n", kind, oneLine(text))
 }
 
 // errorWithHint prints an error, and its hint if it has one.
@@ -47,7 +58,7 @@ func (p printer) errorWithHint(err error) {
 	hasHint := errors.As(err, &h)
 	switch {
 	case p.log != nil && hasHint:
-		p.log.Error("command failed", "error", oneLine(err.Error()), "hint", oneLine(h.hint))
+		p.log.Error("command failed", "error", oneLine(err.Error()), "hint", oneLine(h.hint.String()))
 	case p.log != nil:
 		p.log.Error("command failed", "error", oneLine(err.Error()))
 	case hasHint:
@@ -78,23 +89,16 @@ func oneLine(s string) string {
 // hintError is an error with advice on what to do, which is printed on a line of its own.
 type hintError struct {
 	err  error
-	hint string
+	hint lang.Message
 }
 
-func (e *hintError) Error() string { return e.err.Error() }
-func (e *hintError) Unwrap() error { return e.err }
+func (e *hintError) Error() string                      { return e.err.Error() }
+func (e *hintError) Unwrap() error                      { return e.err }
+func (e *hintError) Localize(texts lang.Formats) string { return texts.Error(e.err) }
 
 // withHint adds a hint to an error.
 func withHint(err error, format string, args ...any) error {
-	return &hintError{err: err, hint: fmt.Sprintf(format, args...)}
-}
-
-// count formats a number with its noun.
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
+	return &hintError{err: err, hint: lang.Text(format, args...)}
 }
 
 // newLogHandler returns the handler of the gateway's log, with one line for each record. format is

@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // pingCmd is "weigate ping": the health check of a container. It needs no shell and no curl, and
@@ -41,7 +42,7 @@ func (c *pingCmd) Run(s *invocation) error {
 	}
 	text, err := ping(ctx, conf.Listen, scheme, path)
 	if err != nil {
-		return withHint(fmt.Errorf("the gateway at %s: %w", conf.Listen, err), "read the log of weigate serve")
+		return withHint(lang.Errorf("the gateway at %s: %w", conf.Listen, err), "read the log of weigate serve")
 	}
 	s.out.printf("%s", text)
 	return nil
@@ -66,7 +67,7 @@ func ping(ctx context.Context, listen, scheme, path string) (string, error) {
 	var opErr *net.OpError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return "", fmt.Errorf("no answer in %s", pingTimeout)
+		return "", lang.Errorf("no answer in %s", pingTimeout)
 	case errors.As(err, &opErr):
 		return "", opErr.Err
 	case err != nil:
@@ -79,7 +80,7 @@ func ping(ctx context.Context, listen, scheme, path string) (string, error) {
 	}
 	text := strings.TrimSpace(string(body))
 	if res.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s: %s", res.Status, text)
+		return "", lang.Errorf("%s: %s", res.Status, text)
 	}
 	return text, nil
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -19,6 +18,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/metrics"
 	"github.com/weigate/weigate/internal/route"
@@ -68,13 +68,13 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 		out: s.out, shutdownTimeout: shutdownTimeout, graceful: true, writeTimeout: limit.ResponseTime.Duration,
 	}
 	defer run.close()
-	listener, err := run.listen(conf.Listen, "listen in the configuration")
+	listener, err := run.listen(conf.Listen, lang.Text("listen in the configuration"))
 	if err != nil {
 		return err
 	}
 	var metricsListener net.Listener // nil = no metrics
 	if conf.Metrics != "" {
-		if metricsListener, err = run.listen(conf.Metrics, "metrics in the configuration"); err != nil {
+		if metricsListener, err = run.listen(conf.Metrics, lang.Text("metrics in the configuration")); err != nil {
 			return err
 		}
 	}
@@ -190,10 +190,11 @@ func (g *runningGateway) printStart(p printer, listener, metricsListener net.Lis
 		p.printf("  metrics      %s/metrics", address(metricsListener))
 	}
 	p.printf("  store        %s", g.conf.StoreName())
+	apps := lang.Text("%s", strings.Join(names, ", "))
 	if len(names) == 0 {
-		names = []string{"none yet"}
+		apps = lang.Text("none yet")
 	}
-	p.printf("  apps         %s\n\nCtrl-C stops it.", strings.Join(names, ", "))
+	p.printf("  apps         %s\n\nCtrl-C stops it.", apps)
 }
 
 // monitoring returns the handler for metrics and health checks.
@@ -298,8 +299,8 @@ func checkNoSealedKeys(ctx context.Context, conf *config.Config, store gateway.K
 		return storeError(conf, err)
 	}
 	if len(sealed) > 0 {
-		return withHint(fmt.Errorf("master key %s: %w, and the store contains %s sealed with it",
-			conf.MasterKeyFile, fs.ErrNotExist, count(len(sealed), "key", "keys")), restoreKeyHint)
+		return withHint(lang.Errorf("master key %s: %w, and the store contains %s sealed with it",
+			conf.MasterKeyFile, fs.ErrNotExist, lang.Count(len(sealed), "1 key", "%d keys")), restoreKeyHint)
 	}
 	return nil
 }

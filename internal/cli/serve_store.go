@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -65,6 +64,6 @@ func warnIgnoredIDs(s *invocation, uid, gid int) {
 	if ignored := puid != "" && puid != strconv.Itoa(uid) || pgid != "" && pgid != strconv.Itoa(gid); !ignored {
 		return
 	}
-	s.out.warnf("%s", fmt.Sprintf("PUID and PGID have no effect, the process runs as %d:%d: start the container with "+
-		"--user UID:GID (in compose.yaml, user: \"UID:GID\")", uid, gid))
+	s.out.warnf("PUID and PGID have no effect, the process runs as %d:%d: start the container with "+
+		"--user UID:GID (in compose.yaml, user: \"UID:GID\")", uid, gid)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log"
 	"net"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/limit"
 )
 
@@ -50,23 +50,23 @@ type server struct {
 // listenFlag listens on the address of a flag.
 func (s *servers) listenFlag(flag, addr string) (net.Listener, error) {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return nil, fmt.Errorf("%s must be HOST:PORT such as 127.0.0.1:8080, not %q", flag, addr)
+		return nil, lang.Errorf("%s must be HOST:PORT such as 127.0.0.1:8080, not %q", flag, addr)
 	}
-	return s.listen(addr, flag)
+	return s.listen(addr, lang.Text("%s", flag))
 }
 
 // listen listens on an address. setting is the flag or configuration key of the address, for hints.
-func (s *servers) listen(addr, setting string) (net.Listener, error) {
+func (s *servers) listen(addr string, setting lang.Message) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	switch {
 	case err == nil:
 		s.all = append(s.all, server{listener: l})
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, withHint(fmt.Errorf("listen on %s: address already in use", addr),
+		return nil, withHint(lang.Errorf("listen on %s: address already in use", addr),
 			"stop the other program, or set another address with %s (port 0 chooses a free port)", setting)
 	case errors.Is(err, syscall.EACCES):
-		return nil, withHint(fmt.Errorf("listen on %s: permission denied", addr),
+		return nil, withHint(lang.Errorf("listen on %s: permission denied", addr),
 			"set a port above 1023 with %s, or allow lower ports: AmbientCapabilities=CAP_NET_BIND_SERVICE in the "+
 				"systemd unit", setting)
 	}
@@ -74,7 +74,7 @@ func (s *servers) listen(addr, setting string) (net.Listener, error) {
 	if errors.As(err, &opErr) {
 		err = opErr.Err // omit the address: the message below has it already
 	}
-	return nil, withHint(fmt.Errorf("listen on %s: %w", addr, err), "set another address with %s", setting)
+	return nil, withHint(lang.Errorf("listen on %s: %w", addr, err), "set another address with %s", setting)
 }
 
 // handle sets the handler of a listener.
@@ -135,7 +135,7 @@ func (s *servers) run(ctx context.Context) error {
 				serve = func(l net.Listener) error { return h.ServeTLS(l, "", "") }
 			}
 			if err := serve(each.listener); !errors.Is(err, http.ErrServerClosed) {
-				failed <- fmt.Errorf("serve on %s: %w", each.listener.Addr(), err)
+				failed <- lang.Errorf("serve on %s: %w", each.listener.Addr(), err)
 			}
 		})
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -13,6 +12,7 @@ import (
 
 	go_qr "github.com/piglig/go-qr"
 
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/origin"
 	"github.com/weigate/weigate/internal/simulator"
 	"github.com/weigate/weigate/wechat/wechattest"
@@ -99,7 +99,7 @@ func (c *simCmd) Run(s *invocation) error {
 func (c *simCmd) serveTLS(run *servers, wx *wechattest.Server) (net.Listener, error) {
 	authority, err := wechattest.NewAuthority()
 	if err != nil {
-		return nil, fmt.Errorf("make a certificate authority: %w", err)
+		return nil, lang.Errorf("make a certificate authority: %w", err)
 	}
 	l, err := run.listenFlag("--tls-addr", c.TLSAddr)
 	if err != nil {
@@ -107,7 +107,7 @@ func (c *simCmd) serveTLS(run *servers, wx *wechattest.Server) (net.Listener, er
 	}
 	run.handleTLS(l, authority.TLSConfig(), wx)
 	if err := writePEM(c.CAOut, authority.PEM()); err != nil {
-		return nil, fmt.Errorf("--ca-out: %w", err)
+		return nil, lang.Errorf("--ca-out: %w", err)
 	}
 	return l, nil
 }
@@ -121,7 +121,7 @@ func writePEM(name string, certificate []byte) error {
 	case err != nil:
 		return err
 	case len(old) > 0 && !bytes.HasPrefix(old, []byte("-----BEGIN CERTIFICATE-----")):
-		return fmt.Errorf("%s exists and is not a certificate: choose another name", name)
+		return lang.Errorf("%s exists and is not a certificate: choose another name", name)
 	}
 	return os.WriteFile(name, certificate, 0o644) // a certificate is not secret
 }
@@ -160,7 +160,7 @@ func parseApp(flag, value string) (wechattest.App, error) {
 	parts := strings.SplitN(value, ":", 3)
 	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
 		// The value is not in the error: it may contain the secret of a real app.
-		return wechattest.App{}, fmt.Errorf("%[1]s: expected APPID:SECRET:DOMAIN, "+
+		return wechattest.App{}, lang.Errorf("%[1]s: expected APPID:SECRET:DOMAIN, "+
 			"such as %[1]s wx0123456789abcdef:any-secret:localhost", flag)
 	}
 	return wechattest.App{AppID: parts[0], Secret: parts[1], Domains: strings.Split(parts[2], ",")}, nil
@@ -201,12 +201,12 @@ func address(l net.Listener) string {
 func qrSVG(text string) ([]byte, error) {
 	code, err := go_qr.EncodeText(text, go_qr.Medium)
 	if err != nil {
-		return nil, fmt.Errorf("QR code: %w", err)
+		return nil, lang.Errorf("QR code: %w", err)
 	}
 	// Six pixels a module, and a quiet zone of four modules (ISO/IEC 18004).
 	svg, err := code.ToSVGBytes(go_qr.NewQrCodeImgConfig(6, 4, go_qr.WithOptimalSVG()))
 	if err != nil {
-		return nil, fmt.Errorf("QR code: %w", err)
+		return nil, lang.Errorf("QR code: %w", err)
 	}
 	return svg, nil
 }

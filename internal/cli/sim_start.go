@@ -2,10 +2,10 @@ package cli
 
 import (
 	"encoding/json"
-	"fmt"
 	"net"
 	"strings"
 
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/simulator"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -53,7 +53,7 @@ func (s *simStart) addRegistered(wx *wechattest.Server, examples bool) {
 func (s *simStart) printJSON(out printer) error {
 	line, err := json.Marshal(s)
 	if err != nil {
-		return fmt.Errorf("--json: %w", err)
+		return lang.Errorf("--json: %w", err)
 	}
 	out.printf("%s", line)
 	return nil
@@ -70,13 +70,13 @@ func (s *simStart) print(out printer) {
 	}
 	out.printf("  seed      %s\n", s.Seed)
 	for _, a := range s.Apps {
-		secret := a.Secret
-		if secret == "" {
-			secret = "as given"
+		secret := lang.Text("%s", a.Secret)
+		if a.Secret == "" {
+			secret = lang.Text("as given")
 		}
 		out.printf("  %-16s  %s   secret %s   callbacks to %s", a.kind, a.AppID, secret, strings.Join(a.Domains, ", "))
 	}
-	out.printf("  %-16s  %s\n\nCtrl-C stops it.", "people", strings.Join(s.People, ", "))
+	out.printf("  people            %s\n\nCtrl-C stops it.", strings.Join(s.People, ", "))
 }
 
 // port returns the port of a listener.

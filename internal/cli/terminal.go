@@ -27,7 +27,7 @@ func terminalOf(s *invocation) (in *terminalInput, ok bool) {
 // line prints a question and reads a line. With secret, the terminal does not show what is typed. The
 // error is io.EOF at the end of the input.
 func (t *terminalInput) line(ctx context.Context, question string, secret bool) (string, error) {
-	t.out.prompt(question)
+	t.out.prompt("%s", t.out.texts.Translate(question))
 	if !secret {
 		return await(ctx, func() (string, error) { return t.lines.ReadString('\n') })
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 	"unicode"
@@ -10,6 +9,7 @@ import (
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // userCmd is "weigate user". The commands that change users are in user_changes.go and user_one.go.
@@ -78,10 +78,10 @@ func (c *userListCmd) Run(s *invocation) error {
 	users := page.Users
 	err = printList(s, c.JSON, users, "No users.", "ID | STATUS | CREATED | NICKNAME | REAL NAME | GROUPS | NOTE",
 		func(u gateway.User) any { return administration.ExportUser(u) },
-		func(u gateway.User) string {
-			status := string(u.Status)
+		func(u gateway.User) row {
+			status := lang.Text("%s", u.Status)
 			if u.Admin {
-				status += ", admin"
+				status = lang.Text("%s, admin", u.Status)
 			}
 			return cells(u.ID, status, s.formatTime(u.CreatedAt), u.Nickname, u.RealName, strings.Join(u.Groups, ","),
 				shorten(u.Note, 40))
@@ -142,8 +142,8 @@ func (c *userShowCmd) Run(s *invocation) error {
 	if c.JSON {
 		return s.out.printJSON(newDetailsEntry(d))
 	}
-	var rows []string
-	line := func(name, format string, args ...any) { rows = append(rows, cells(name, fmt.Sprintf(format, args...))) }
+	var rows []row
+	line := func(name, format string, args ...any) { rows = append(rows, field(name, lang.Text(format, args...))) }
 	u = d.User
 	line("status", "%s", u.Status)
 	if u.Admin {
@@ -158,7 +158,7 @@ func (c *userShowCmd) Run(s *invocation) error {
 	line("old id", "%s", u.OldID)
 	line("created", "%s", s.formatTime(u.CreatedAt))
 	s.showDetails(d, line)
-	return s.out.printTable(cells("id", u.ID), rows)
+	return s.out.printTable(field("id", u.ID), rows)
 }
 
 // showDetails adds lines for the rows that belong to a user.
@@ -167,9 +167,9 @@ func (s *invocation) showDetails(d administration.Details, line func(name, forma
 		line("joined", "%s", id)
 	}
 	for _, i := range d.Identities {
-		union := "no unionid"
+		union := lang.Text("no unionid")
 		if i.UnionID != "" {
-			union = "unionid " + short(i.UnionID)
+			union = lang.Text("unionid %s", short(i.UnionID))
 		}
 		line("identity", "%s, %s, openid %s, %s, last sign-in %s",
 			i.Connector, i.AppID, short(i.OpenID), union, s.formatTime(i.SeenAt))
@@ -182,9 +182,9 @@ func (s *invocation) showDetails(d administration.Details, line func(name, forma
 		line("request", "%s: %s, since %s %s", r.App, r.State, s.formatTime(r.RequestedAt), r.Reason)
 	}
 	for _, e := range d.Events[:min(len(d.Events), 10)] {
-		by := ""
+		by := lang.Text("")
 		if e.Actor != "" {
-			by = " by " + e.Actor
+			by = lang.Text(" by %s", e.Actor)
 		}
 		line("event", "%s  %s %s %s%s %s", s.formatInstant(e.At), e.Kind, e.App, e.Outcome, by, s.formatDetail(e.Detail))
 	}
@@ -196,10 +196,10 @@ func findUser(s *invocation, svc *administration.Service, id string) (gateway.Us
 	u, err := svc.Find(s.ctx, id)
 	switch {
 	case errors.Is(err, administration.ErrAmbiguous):
-		return gateway.User{}, withHint(fmt.Errorf("several users match %s", printable(short(id))),
+		return gateway.User{}, withHint(lang.Errorf("several users match %s", printable(short(id))),
 			"use the user id: see weigate user list --text")
 	case errors.Is(err, gateway.ErrNotFound):
-		return gateway.User{}, withHint(fmt.Errorf("no user %s", printable(short(id))),
+		return gateway.User{}, withHint(lang.Errorf("no user %s", printable(short(id))),
 			"weigate user list --text finds users by nickname")
 	}
 	return u, err
@@ -227,7 +227,7 @@ func short(id string) string {
 // formatTime formats a time to the minute, in the zone of the operator, with its offset.
 func (s *invocation) formatTime(t time.Time) string {
 	if t.IsZero() {
-		return "never"
+		return s.out.texts.Translate("never")
 	}
 	return t.In(s.zone).Format("2006-01-02 15:04 -07:00")
 }

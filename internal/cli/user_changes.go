@@ -1,10 +1,9 @@
 package cli
 
 import (
-	"errors"
-
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // This file has the commands that change several users at once.
@@ -20,7 +19,7 @@ type usersArg struct {
 // reported, and the others are changed.
 func (c usersArg) each(
 	s *invocation, do func(*administration.Service, []string) []administration.Outcome,
-	describe func(*administration.Service, gateway.User) (string, error),
+	describe func(*administration.Service, gateway.User) (lang.Message, error),
 ) error {
 	svc, closeStore, err := c.service(s)
 	if err != nil {
@@ -52,13 +51,13 @@ func (c usersArg) each(
 	case len(ids) == 1:
 		return last
 	}
-	return withHint(errors.New(count(failed, "user", "users")+" left unchanged"), "the others were changed")
+	return withHint(lang.Errorf("%s left unchanged", lang.Count(failed, "1 user", "%d users")), "the others were changed")
 }
 
 // print prints the outcome for one user.
 func (c usersArg) print(
 	s *invocation, svc *administration.Service, o administration.Outcome,
-	describe func(*administration.Service, gateway.User) (string, error),
+	describe func(*administration.Service, gateway.User) (lang.Message, error),
 ) error {
 	if c.JSON {
 		entry := outcomeEntry{UserID: o.UserID, Outcome: "ok"}
@@ -85,8 +84,10 @@ func (c usersArg) print(
 }
 
 // always returns a describe function that returns the same text for every user.
-func always(result string) func(*administration.Service, gateway.User) (string, error) {
-	return func(*administration.Service, gateway.User) (string, error) { return result, nil }
+func always(format string, args ...any) func(*administration.Service, gateway.User) (lang.Message, error) {
+	return func(*administration.Service, gateway.User) (lang.Message, error) {
+		return lang.Text(format, args...), nil
+	}
 }
 
 // userApproveCmd is "weigate user approve".
@@ -100,7 +101,7 @@ type userApproveCmd struct {
 func (c *userApproveCmd) Run(s *invocation) error {
 	return c.each(s, func(svc *administration.Service, ids []string) []administration.Outcome {
 		return svc.Approve(s.ctx, byCommand, ids, administration.Approval{Apps: c.App, Groups: c.Group})
-	}, always("approved "+describeApps(c.App)))
+	}, always("approved %s", describeApps(c.App)))
 }
 
 // userRefuseCmd is "weigate user refuse".
@@ -134,12 +135,12 @@ func (c *userBlockCmd) Run(s *invocation) error {
 	by.Force = c.Force
 	return c.each(s, func(svc *administration.Service, ids []string) []administration.Outcome {
 		return svc.Block(s.ctx, by, ids, c.Reason)
-	}, func(svc *administration.Service, u gateway.User) (string, error) {
-		result := "blocked and signed out everywhere"
+	}, func(svc *administration.Service, u gateway.User) (lang.Message, error) {
+		result := lang.Text("blocked and signed out everywhere")
 		d, err := svc.Details(s.ctx, u.ID)
 		for _, i := range d.Identities {
 			if i.UnionID == "" {
-				result += "; no unionid at " + i.Connector + ": this identity is blocked at no other connector"
+				result = lang.Text("%s; no unionid at %s: this identity is blocked at no other connector", result, i.Connector)
 			}
 		}
 		return result, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // This file has the commands that change one user.
@@ -20,7 +21,7 @@ type userArg struct {
 // change finds the user, calls do and prints the result.
 func (c userArg) change(
 	s *invocation, do func(*administration.Service, gateway.User) (gateway.User, error),
-	describe func(gateway.User) string,
+	describe func(gateway.User) lang.Message,
 ) error {
 	svc, closeStore, err := c.service(s)
 	if err != nil {
@@ -43,7 +44,7 @@ func (c userArg) change(
 }
 
 // edit changes what administrators write about the user.
-func (c userArg) edit(s *invocation, e administration.Edit, describe func(gateway.User) string) error {
+func (c userArg) edit(s *invocation, e administration.Edit, describe func(gateway.User) lang.Message) error {
 	return c.change(s, func(svc *administration.Service, u gateway.User) (gateway.User, error) {
 		return svc.Edit(s.ctx, byCommand, u.ID, e, time.Time{})
 	}, describe)
@@ -58,11 +59,11 @@ type userGroupsCmd struct {
 // Run replaces the groups of a user.
 func (c *userGroupsCmd) Run(s *invocation) error {
 	groups := append([]string{}, c.Groups...)
-	return c.edit(s, administration.Edit{Groups: &groups}, func(u gateway.User) string {
+	return c.edit(s, administration.Edit{Groups: &groups}, func(u gateway.User) lang.Message {
 		if len(u.Groups) == 0 {
-			return "in no group"
+			return lang.Text("in no group")
 		}
-		return "in " + strings.Join(u.Groups, ", ")
+		return lang.Text("in %s", strings.Join(u.Groups, ", "))
 	})
 }
 
@@ -74,7 +75,9 @@ type userNameCmd struct {
 
 // Run sets the real name.
 func (c *userNameCmd) Run(s *invocation) error {
-	return c.edit(s, administration.Edit{RealName: &c.Name}, func(gateway.User) string { return "real name changed" })
+	return c.edit(s, administration.Edit{RealName: &c.Name}, func(gateway.User) lang.Message {
+		return lang.Text("real name changed")
+	})
 }
 
 // userNoteCmd is "weigate user note".
@@ -85,7 +88,9 @@ type userNoteCmd struct {
 
 // Run sets the note.
 func (c *userNoteCmd) Run(s *invocation) error {
-	return c.edit(s, administration.Edit{Note: &c.Note}, func(gateway.User) string { return "note changed" })
+	return c.edit(s, administration.Edit{Note: &c.Note}, func(gateway.User) lang.Message {
+		return lang.Text("note changed")
+	})
 }
 
 // userAppsCmd is "weigate user apps".
@@ -98,8 +103,8 @@ type userAppsCmd struct {
 // Run replaces both lists.
 func (c *userAppsCmd) Run(s *invocation) error {
 	allow, refuse := append([]string{}, c.Allow...), append([]string{}, c.Refuse...)
-	return c.edit(s, administration.Edit{AllowedApps: &allow, RefusedApps: &refuse}, func(u gateway.User) string {
-		return "allowed apps: " + orDash(u.AllowedApps) + "; refused apps: " + orDash(u.RefusedApps)
+	return c.edit(s, administration.Edit{AllowedApps: &allow, RefusedApps: &refuse}, func(u gateway.User) lang.Message {
+		return lang.Text("allowed apps: %s; refused apps: %s", orDash(u.AllowedApps), orDash(u.RefusedApps))
 	})
 }
 
@@ -123,11 +128,11 @@ func (c *userAdminCmd) Run(s *invocation) error {
 	by.Force = c.Force
 	return c.change(s, func(svc *administration.Service, u gateway.User) (gateway.User, error) {
 		return svc.SetAdmin(s.ctx, by, u.ID, c.State == "on")
-	}, func(u gateway.User) string {
+	}, func(u gateway.User) lang.Message {
 		if u.Admin {
-			return "is an administrator"
+			return lang.Text("is an administrator")
 		}
-		return "is not an administrator"
+		return lang.Text("is not an administrator")
 	})
 }
 
@@ -141,7 +146,7 @@ type userSessionCmd struct {
 func (c *userSessionCmd) Run(s *invocation) error {
 	return c.change(s, func(svc *administration.Service, u gateway.User) (gateway.User, error) {
 		return u, svc.EndSession(s.ctx, byCommand, u.ID, c.Session)
-	}, func(gateway.User) string { return "session ended" })
+	}, func(gateway.User) lang.Message { return lang.Text("session ended") })
 }
 
 // userUnlinkCmd is "weigate user unlink".
@@ -168,7 +173,7 @@ func (c *userUnlinkCmd) Run(s *invocation) error {
 			return u, err
 		}
 		return gateway.User{}, withHint(errors.New("the user has no identity there"), "weigate user show %s", u.ID)
-	}, func(gateway.User) string { return "identity removed" })
+	}, func(gateway.User) lang.Message { return lang.Text("identity removed") })
 }
 
 // userMergeCmd is "weigate user merge".
@@ -189,7 +194,7 @@ func (c *userMergeCmd) Run(s *invocation) error {
 			err = withHint(errors.New("both users have an identity at one appid"), "weigate user unlink removes one of them")
 		}
 		return u, err
-	}, func(gateway.User) string { return "merged; both users sign in again" })
+	}, func(gateway.User) lang.Message { return lang.Text("merged; both users sign in again") })
 }
 
 // userMoveCmd is "weigate user move".
@@ -235,5 +240,5 @@ func (c *userDeleteCmd) Run(s *invocation) error {
 	}
 	return c.change(s, func(svc *administration.Service, u gateway.User) (gateway.User, error) {
 		return u, svc.Delete(s.ctx, byCommand, u.ID)
-	}, func(gateway.User) string { return "deleted" })
+	}, func(gateway.User) lang.Message { return lang.Text("deleted") })
 }

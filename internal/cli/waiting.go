@@ -30,7 +30,7 @@ func (c *waitingCmd) Run(s *invocation) error {
 		func(w gateway.WaitingUser) any {
 			return waitingEntry{Request: newRequestEntry(w.Request), User: administration.ExportUser(w.User)}
 		},
-		func(w gateway.WaitingUser) string {
+		func(w gateway.WaitingUser) row {
 			return cells(w.User.ID, w.User.RealName, w.User.Nickname, w.Request.App, w.Request.Method,
 				s.formatTime(w.Request.RequestedAt))
 		})

@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // This file reads the apps list: the keys that apps of all kinds have. The keys of one kind only
@@ -133,7 +134,7 @@ func (s *section) likelyKind() gateway.AppKind {
 var validClientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
 
 func readAppID(s *section, v value, a *App) {
-	const rule = "must be a letter or digit, then letters, digits, dots, _ or -, at most 64 characters"
+	rule := lang.Text("must be a letter or digit, then letters, digits, dots, _ or -, at most 64 characters")
 	a.ID = v.uniqueName("apps", validClientID, rule, s.reader.appNames)
 	a.Name = a.ID
 	s.useNameInPath("apps", a.ID)
@@ -271,9 +272,9 @@ func hasKind(connectors []Connector, kind string) bool {
 }
 
 // configuredNames describes the names of connectors that a key may refer to, for messages.
-func configuredNames(names []string) string {
+func configuredNames(names []string) lang.Message {
 	if len(names) == 0 {
-		return "none is configured"
+		return lang.Text("none is configured")
 	}
-	return "configured: " + strings.Join(names, ", ")
+	return lang.Text("configured: %s", strings.Join(names, ", "))
 }

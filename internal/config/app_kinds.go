@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // This file reads the keys that belong to one kind of app: first those of oidc (OpenID Connect),
@@ -71,7 +73,7 @@ func (v value) redirectURIs(insecure bool) []string {
 
 // someOf reads a list of some of the given words. It returns all words if the value is absent or
 // rejected. A list without elements is rejected; consequence is what it would cause.
-func (v value) someOf(all []string, consequence string) []string {
+func (v value) someOf(all []string, consequence lang.Message) []string {
 	texts, at := v.texts()
 	var out []string
 	for i, text := range texts {
@@ -91,7 +93,7 @@ func (v value) someOf(all []string, consequence string) []string {
 }
 
 func readResponseModes(_ *section, v value, a *App) {
-	a.ResponseModes = v.someOf([]string{"query", "form_post"}, "the app could receive no response")
+	a.ResponseModes = v.someOf([]string{"query", "form_post"}, lang.Text("the app could receive no response"))
 }
 
 func readSubject(s *section, v value, a *App) {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // This file reads the keys of an app for the portal: the page on which users find their apps.
@@ -94,7 +94,7 @@ func readPicture(name string) (gateway.Picture, error) {
 	case err != nil:
 		return gateway.Picture{}, errors.New("cannot read the file")
 	case len(data) > maxPicture:
-		return gateway.Picture{}, fmt.Errorf("must not be larger than %d kB", maxPicture>>10)
+		return gateway.Picture{}, lang.Errorf("must not be larger than %d kB", maxPicture>>10)
 	}
 	picture := gateway.Picture{Type: http.DetectContentType(data), Data: data}
 	if !slices.Contains([]string{"image/png", "image/jpeg", "image/webp"}, picture.Type) {

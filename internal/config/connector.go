@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // This file reads the wechat list. Its items are the connectors. A connector is an app of yours at
@@ -80,7 +82,7 @@ func warnSeparateUsers(connectors []Connector, sections []*section) {
 }
 
 func readConnectorName(s *section, v value, c *Connector) {
-	const rule = "must be a lower-case letter, then lower-case letters, digits, _ or -, at most 32 characters"
+	rule := lang.Text("must be a lower-case letter, then lower-case letters, digits, _ or -, at most 32 characters")
 	c.Name = v.uniqueName("wechat", validConnectorName, rule, s.reader.connectorNames)
 	s.useNameInPath("wechat", c.Name)
 }
@@ -191,7 +193,7 @@ func newUsedNames() *usedNames {
 //   - The name does not match valid. rule describes valid in the message.
 //   - The name was used before.
 //   - An earlier name leads to equal environment variables, as a-b and a_b do.
-func (v value) uniqueName(list string, valid *regexp.Regexp, rule string, used *usedNames) string {
+func (v value) uniqueName(list string, valid *regexp.Regexp, rule lang.Message, used *usedNames) string {
 	text, ok := v.text()
 	if !ok {
 		return ""

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // This file finds secrets that systemd passes to a service (LoadCredential and
@@ -47,11 +49,11 @@ func exists(path string) bool {
 var credentialName = regexp.MustCompile(`^[a-z]{1,16}([._-][a-z]{1,16}){0,3}$`)
 
 // credentialAdvice returns what to add to the unit so that systemd passes a credential.
-func credentialAdvice(name string) string {
+func credentialAdvice(name string) lang.Message {
 	if !credentialName.MatchString(name) {
-		return "no such file, and no such credential: add LoadCredential=NAME:FILE to the unit " +
-			"(a name that may be a secret is not shown)"
+		return lang.Text("no such file, and no such credential: add LoadCredential=NAME:FILE to the unit " +
+			"(a name that may be a secret is not shown)")
 	}
-	return "no such file, and no credential " + name + ": add LoadCredential=" + name + ":FILE to the unit " +
-		"(systemctl edit weigate)"
+	return lang.Text("no such file, and no credential %[1]s: add LoadCredential=%[1]s:FILE to the unit "+
+		"(systemctl edit weigate)", name)
 }

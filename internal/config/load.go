@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/weigate/weigate/internal/filemode"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // maxFile limits the size of a configuration file.
@@ -29,18 +30,18 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	f, err := os.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("configuration file %s: %w", path, fs.ErrNotExist)
+		return nil, lang.Errorf("configuration file %s: %w", path, fs.ErrNotExist)
 	case err != nil:
-		return nil, fmt.Errorf("open the configuration file: %w", err)
+		return nil, lang.Errorf("open the configuration file: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat() // of the file that was opened: path may be replaced meanwhile
 	if err != nil {
-		return nil, fmt.Errorf("read the configuration file: %w", err)
+		return nil, lang.Errorf("read the configuration file: %w", err)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("read the configuration file: %w", err)
+		return nil, lang.Errorf("read the configuration file: %w", err)
 	}
 	return read(path, text, info, getenv)
 }
@@ -142,12 +143,15 @@ type Problem struct {
 	File string // "" = the environment
 	Line int    // 0 = the file as a whole
 	Key  string // path of the key, such as apps.grafana.subject, or name of the variable; "" = none
-	Text string
+	Text lang.Message
 }
 
 // String returns the problem on one line, as FILE:LINE: KEY: TEXT. Editors can open the file at
 // that line.
-func (p Problem) String() string {
+func (p Problem) String() string { return p.Localize(nil) }
+
+// Localize returns the problem like String, in the language of the formats.
+func (p Problem) Localize(formats lang.Formats) string {
 	var b strings.Builder
 	if p.File != "" {
 		b.WriteString(p.File + ":")
@@ -159,17 +163,20 @@ func (p Problem) String() string {
 	if p.Key != "" {
 		b.WriteString(p.Key + ": ")
 	}
-	return b.String() + p.Text
+	return b.String() + formats.Text(p.Text)
 }
 
 // Problems are all problems, in the order of the file, with those of the environment last.
 type Problems []Problem
 
 // Error returns one line for each problem.
-func (ps Problems) Error() string {
+func (ps Problems) Error() string { return ps.Localize(nil) }
+
+// Localize returns the problems like Error, in the language of the formats.
+func (ps Problems) Localize(formats lang.Formats) string {
 	lines := make([]string, 0, len(ps))
 	for _, p := range ps {
-		lines = append(lines, p.String())
+		lines = append(lines, p.Localize(formats))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/wechat"
 )
 
@@ -103,7 +104,7 @@ func notifyKinds() []string {
 func notifyKeys() []key[Notify] {
 	return []key[Notify]{
 		{name: "name", noEnv: true, required: "a name of your choice, such as ops", read: readNotifyName},
-		{name: "kind", required: joinWithOr(notifyKinds()),
+		{name: "kind", required: "wecom, feishu, dingtalk, slack or json",
 			read: func(_ *section, v value, n *Notify) { n.Kind = v.choice("", notifyKinds()...) }},
 		// The key comes before url, whose check uses it.
 		{name: "private_addresses", noEnv: true, read: readPrivateAddresses},
@@ -135,7 +136,7 @@ func (v value) receivers() (out []Notify) {
 }
 
 func readNotifyName(s *section, v value, n *Notify) {
-	const rule = "must be a lower-case letter, then lower-case letters, digits, _ or -, at most 32 characters"
+	rule := lang.Text("must be a lower-case letter, then lower-case letters, digits, _ or -, at most 32 characters")
 	n.Name = v.uniqueName("notify", validConnectorName, rule, s.reader.notifyNames)
 	s.useNameInPath("notify", n.Name)
 }

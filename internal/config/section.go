@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // The configuration is declared as tables of keys: topKeys, connectorKeys, appKeys and others. Each
@@ -136,7 +137,7 @@ func readKey[T any](s *section, k key[T], into *T) {
 		v = s.fromFile(k.name)
 	}
 	if k.required != "" && (!v.present() || k.noEnv && v.isEmptyList()) {
-		v.reject("missing: %s", k.required)
+		v.reject("missing: %s", lang.Text(k.required))
 		return
 	}
 	k.read(s, v, into)

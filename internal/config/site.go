@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"net/url"
 	"regexp"
 	"time"
@@ -232,7 +231,7 @@ func readTimeZone(_ *section, v value, s *Site) {
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
-		v.reject("%s", fmt.Sprintf("no time zone %q: must be a name such as Asia/Shanghai", name))
+		v.reject("no time zone %q: must be a name such as Asia/Shanghai", name)
 		return
 	}
 	s.TimeZone = zone

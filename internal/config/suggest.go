@@ -3,6 +3,8 @@ package config
 import (
 	"regexp"
 	"strings"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // This file finds suggestions for misspelled keys and words.
@@ -49,20 +51,20 @@ func edits(a, b string) int {
 }
 
 // didYouMean returns the end of a message that suggests the nearest known word, or "".
-func didYouMean(word string, known []string) string {
+func didYouMean(word string, known []string) lang.Message {
 	if n := nearest(word, known); n != "" {
-		return ", did you mean " + n + "?"
+		return lang.Text(", did you mean %s?", n)
 	}
-	return ""
+	return lang.Text("")
 }
 
 var plainWord = regexp.MustCompile(`^[A-Za-z_-]{1,32}$`)
 
 // unknownKey returns the message for an unknown key. The key may be a misplaced secret. So the
 // message repeats only a key that looks like a word.
-func unknownKey(key string) string {
+func unknownKey(key string) lang.Message {
 	if plainWord.MatchString(key) {
-		return "unknown key " + key
+		return lang.Text("unknown key %s", key)
 	}
-	return "unknown key"
+	return lang.Text("unknown key")
 }

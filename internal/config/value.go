@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // This file reads values of the YAML file or of environment variables: strings, lists, booleans and
@@ -71,7 +73,7 @@ func (v value) problem(format string, args ...any) Problem {
 	if v.env != "" {
 		p = Problem{Key: v.env}
 	}
-	p.Text = fmt.Sprintf(format, args...)
+	p.Text = lang.Text(format, args...)
 	return p
 }
 
@@ -92,22 +94,22 @@ func resolve(n *yaml.Node) *yaml.Node {
 }
 
 // typeName returns the type of a node for messages.
-func typeName(n *yaml.Node) string {
+func typeName(n *yaml.Node) lang.Message {
 	switch {
 	case n.Kind == yaml.MappingNode:
-		return "a mapping"
+		return lang.Text("a mapping")
 	case n.Kind == yaml.SequenceNode:
-		return "a list"
+		return lang.Text("a list")
 	case n.Tag == "!!bool":
-		return "a boolean"
+		return lang.Text("a boolean")
 	case n.Tag == "!!int" || n.Tag == "!!float":
-		return "a number"
+		return lang.Text("a number")
 	case n.Tag == "!!timestamp":
-		return "a date"
+		return lang.Text("a date")
 	case n.Tag == "!!str":
-		return "a string"
+		return lang.Text("a string")
 	}
-	return "another type"
+	return lang.Text("another type")
 }
 
 // items returns the elements of a list.
@@ -275,9 +277,9 @@ func (v value) choice(defaultValue string, words ...string) string {
 }
 
 // joinWithOr formats words as "a, b or c".
-func joinWithOr(words []string) string {
+func joinWithOr(words []string) lang.Message {
 	if len(words) < 2 {
-		return strings.Join(words, "")
+		return lang.Text("%s", strings.Join(words, ""))
 	}
-	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+	return lang.Text("%s or %s", strings.Join(words[:len(words)-1], ", "), words[len(words)-1])
 }

@@ -9,12 +9,13 @@ package filemode
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // Errors of [Check].
@@ -42,9 +43,9 @@ func Check(path string, info fs.FileInfo, hasSecrets bool) error {
 	case !hasPermissionBits:
 		return nil
 	case mode&0o022 != 0:
-		return fmt.Errorf("%w: chmod 600", ErrWritable)
+		return lang.Errorf("%w: chmod 600", ErrWritable)
 	case hasSecrets && mode&0o004 != 0 && !inContainerSecrets(path):
-		return fmt.Errorf("%w: chmod 600", ErrReadable)
+		return lang.Errorf("%w: chmod 600", ErrReadable)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/weigate/weigate/internal/filemode"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/seal"
 )
 
@@ -59,13 +59,13 @@ func NewSealer(keys ...[]byte) (*Sealer, error) {
 	s := &Sealer{}
 	for i, root := range keys {
 		if len(root) < MinMasterKey {
-			return nil, fmt.Errorf("keys: master key %d has %d bytes, want at least %d", i+1, len(root), MinMasterKey)
+			return nil, lang.Errorf("keys: master key %d has %d bytes, want at least %d", i+1, len(root), MinMasterKey)
 		}
 		key := masterKey{root: slices.Clone(root)}
 		copy(key.id[:], key.derive("key id", idSize))
 		for _, other := range s.keys {
 			if other.id == key.id {
-				return nil, fmt.Errorf("keys: master key %d is given twice", i+1)
+				return nil, lang.Errorf("keys: master key %d is given twice", i+1)
 			}
 		}
 		s.keys = append(s.keys, key)
@@ -86,7 +86,7 @@ func ParseMasterKey(text string) (*Sealer, error) {
 		for _, field := range strings.FieldsFunc(line, separator) {
 			key, err := decodeKey(field)
 			if err != nil {
-				return nil, fmt.Errorf("keys: line %d of the master key is not base64", n+1)
+				return nil, lang.Errorf("keys: line %d of the master key is not base64", n+1)
 			}
 			keys = append(keys, key)
 		}
@@ -139,7 +139,7 @@ func (s *Sealer) Open(purpose, row string, sealed []byte) ([]byte, error) {
 	}
 	k, ok := s.key(sealed)
 	if !ok {
-		return nil, fmt.Errorf("%w: it was sealed with key %x, given are %s",
+		return nil, lang.Errorf("%w: it was sealed with key %x, given are %s",
 			ErrMasterKey, sealed[1:1+idSize], strings.Join(s.IDs(), ", "))
 	}
 	aead, err := k.aead(purpose)
@@ -232,26 +232,26 @@ func LoadOrCreate(path string) (s *Sealer, created bool, err error) {
 func Load(path string) (*Sealer, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("keys: master key file: %w", err)
+		return nil, lang.Errorf("keys: master key file: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("keys: master key file: %w", err)
+		return nil, lang.Errorf("keys: master key file: %w", err)
 	}
 	if err := filemode.Check(path, info, true); err != nil {
-		return nil, fmt.Errorf("keys: master key %s: %w %s", path, err, path)
+		return nil, lang.Errorf("keys: master key %s: %w %s", path, err, path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxMasterFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("keys: master key file: %w", err)
+		return nil, lang.Errorf("keys: master key file: %w", err)
 	}
 	if len(text) > maxMasterFile {
-		return nil, fmt.Errorf("keys: %s is too large for a master key file", path)
+		return nil, lang.Errorf("keys: %s is too large for a master key file", path)
 	}
 	s, err := ParseMasterKey(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("%w (in %s)", err, path)
+		return nil, lang.Errorf("%w (in %s)", err, path)
 	}
 	return s, nil
 }
@@ -271,7 +271,7 @@ func create(path string) (created bool, err error) {
 	// CreateTemp creates the file with mode 0600.
 	f, err := os.CreateTemp(filepath.Dir(path), ".weigate-key-*")
 	if err != nil {
-		return false, fmt.Errorf("keys: the master key file cannot be created: %w", err)
+		return false, lang.Errorf("keys: the master key file cannot be created: %w", err)
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(text.Bytes())
@@ -288,7 +288,7 @@ func create(path string) (created bool, err error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("keys: the master key file cannot be created: %w", err)
+		return false, lang.Errorf("keys: the master key file cannot be created: %w", err)
 	}
 	return true, nil
 }
