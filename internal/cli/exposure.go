@@ -29,7 +29,7 @@ func exposures(path string, conf *config.Config) (all []exposure) {
 		all = append(all, exposure{
 			message: "listener reachable without TLS", subject: conf.Listen,
 			reason: "other machines can connect, and codes and cookies cross the network unencrypted",
-			advice: lang.Text("set tls, or listen on 127.0.0.1 behind a reverse proxy with TLS, or list its address in "+
+			advice: lang.Text("set tls, or listen on 127.0.0.1 behind a reverse proxy with TLS, or list its address in " +
 				"trusted_proxies"),
 		})
 	}
