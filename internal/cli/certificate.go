@@ -50,7 +50,8 @@ func checkCertificate(conf *config.Config) (result lang.Message, err error) {
 		return result, withHint(lang.Errorf("tls.certificate: %w", err), "request a certificate for the host of url")
 	}
 	if !time.Now().Before(status.NotAfter) {
-		return result, withHint(lang.Errorf("tls.certificate: expired at %s", status.NotAfter.Format(time.RFC3339)), "renew it")
+		return result, withHint(lang.Errorf("tls.certificate: expired at %s", status.NotAfter.Format(time.RFC3339)),
+			"renew it")
 	}
 	return describeCertificate(status), nil
 }
