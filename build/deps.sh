@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests need besides Go: a browser, a font with Chinese characters, one with
 # emoji, a reader of QR codes, the servers of PostgreSQL, MariaDB and Redis, node with npm, nginx, Caddy,
-# systemd and the tools of packages and images, curl, make, the C compiler that Go's race detector needs, and
+# systemd and the tools of packages and images, curl, make, promtool, the C compiler that Go's race detector needs, and
 # clients of OpenID Connect: Apache's module, Python's and Ruby's libraries, and git-credential-oauth.
 # On Debian as root it says in one line what it installs and installs it. Elsewhere it says
 # what to install and fails. "deps.sh --check" only looks.
@@ -41,6 +41,7 @@ ruby -e 'require "omniauth_openid_connect"; require "webrick"' 2>/dev/null || mi
 command -v git-credential-oauth >/dev/null || missing+=(git-credential-oauth)
 command -v python3 >/dev/null || missing+=(python3)
 command -v curl >/dev/null || missing+=(curl ca-certificates)
+command -v promtool >/dev/null || missing+=(prometheus)
 command -v make >/dev/null || missing+=(make)
 # Packaging: the unit, the Debian package and the image, which need root.
 command -v systemd-analyze >/dev/null || missing+=(systemd)

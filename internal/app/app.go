@@ -117,6 +117,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Metrics.SetState(metrics.State{Now: o.Now, SigningKeys: signingKeys.ActiveSince})
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stopBackground = stop
 	a.background.Go(func() { signingKeys.Run(background) })

@@ -226,6 +226,18 @@ func (s *Set) List() []Status {
 	return out
 }
 
+// ActiveSince returns for each algorithm when the key in use began to sign.
+func (s *Set) ActiveSince() map[string]time.Time {
+	snap, now := s.current.Load(), s.cfg.Now()
+	out := map[string]time.Time{}
+	for _, alg := range s.cfg.Algs {
+		if k := snap.active(alg, now); k != nil {
+			out[alg] = k.stored.ActiveAt
+		}
+	}
+	return out
+}
+
 // createDue creates a key of alg when there is none. It also creates a key when the newest key has
 // at most SetConfig.Lead left to sign. It reports whether it created a key.
 func (s *Set) createDue(ctx context.Context, snap *snapshot, alg string) (bool, error) {

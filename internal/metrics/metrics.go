@@ -4,7 +4,7 @@
 // [Metrics.WeChat] is the OnCall hook of a wechat.Client, and [Metrics.Store] the Observe hook of a
 // store. [Metrics.Tokens] wraps the store and [Metrics.HTTP] the mux. Package app calls
 // [Metrics.OIDC], [Metrics.Relay], [Metrics.ForwardAuth], [Metrics.Limited], [Metrics.SignInBegan]
-// and [Metrics.SignInEnded].
+// and [Metrics.SignInEnded], and passes the state of the gateway to [Metrics.SetState].
 //
 //	weigate_sign_ins_begun_total{method}           sign-ins sent to WeChat
 //	weigate_sign_ins_ended_total{method,outcome}   callbacks; a denial in WeChat usually causes none
@@ -22,9 +22,14 @@
 //	weigate_http_request_seconds{route}
 //	weigate_certificate_expiry_seconds{source}     Unix time; source: files, acme
 //	weigate_certificate_problems_total{source,code}
+//	weigate_clock_seconds                          the time of the gateway's clock
+//	weigate_signing_key_active_since_seconds{alg}  when the signing key in use began to sign
 //
 // In the names, "answers" means responses. The Prometheus client library adds the metrics of the
 // process and of the Go runtime.
+//
+// Prometheus cannot see the first increment of a series that did not exist before: the series begins
+// at 1. [New] therefore creates the series of the outcomes that alerts watch, with the value 0.
 //
 // Every label has few values, since each combination of values is a time series in Prometheus. This
 // package has lists of the known values. A value from a request that is not in its list counts as
@@ -70,6 +75,7 @@ type Metrics struct {
 	requestTime   *prometheus.HistogramVec
 	certificate   *prometheus.GaugeVec
 	certificates  *prometheus.CounterVec
+	state         *stateCollector
 }
 
 // other replaces the value of a label that is not in the list of known values.
@@ -81,7 +87,11 @@ func New() *Metrics {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var names []string
 	addName := func(name string, labels []string) {
-		names = append(names, "weigate_"+name+"{"+strings.Join(labels, ",")+"}")
+		list := ""
+		if len(labels) > 0 {
+			list = "{" + strings.Join(labels, ",") + "}"
+		}
+		names = append(names, "weigate_"+name+list)
 	}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		addName(name, labels)
@@ -127,8 +137,37 @@ func New() *Metrics {
 	}
 	registry.MustRegister(m.certificate)
 	addName("certificate_expiry_seconds", []string{"source"})
+	addName("clock_seconds", nil)
+	addName("signing_key_active_since_seconds", []string{"alg"})
+	m.state = newStateCollector()
+	registry.MustRegister(m.state)
 	m.names = names
+	m.createSeries()
 	return m
+}
+
+// createSeries creates the series that alerts watch, with the value 0.
+func (m *Metrics) createSeries() {
+	for _, method := range methods() {
+		m.signInsBegun.WithLabelValues(method)
+		for _, outcome := range signInOutcomes() {
+			m.signInsEnded.WithLabelValues(method, outcome)
+		}
+	}
+	for _, endpoint := range []string{"access_token", "userinfo"} {
+		for _, code := range errcodes() {
+			m.wechatCalls.WithLabelValues(endpoint, strconv.Itoa(code))
+		}
+		for _, result := range []string{"ok", "timeout", other} {
+			m.wechatCalls.WithLabelValues(endpoint, result)
+		}
+		for _, problem := range callProblems() {
+			m.wechatCalls.WithLabelValues(endpoint, problem.name)
+		}
+	}
+	for _, outcome := range append(storeErrors(), namedError{name: "ok"}, namedError{name: other}) {
+		m.storeCalls.WithLabelValues("append_events", outcome.name)
+	}
 }
 
 // Handler serves the metrics in the format of Prometheus.
@@ -188,10 +227,12 @@ func callResult(c wechat.Call) string {
 	case errors.Is(c.Err, context.DeadlineExceeded):
 		return "timeout"
 	}
-	for _, problem := range []struct {
-		err  error
-		name string
-	}{
+	return nameOf(c.Err, callProblems())
+}
+
+// callProblems returns the problems of responses that are not an errcode.
+func callProblems() []namedError {
+	return []namedError{
 		{wechat.ErrTransport, "no_answer"},
 		{wechat.ErrHTTPStatus, "http_status"},
 		{wechat.ErrNotJSON, "not_json"},
@@ -201,9 +242,20 @@ func callResult(c wechat.Call) string {
 		{wechat.ErrNoOpenID, "no_openid"},
 		{wechat.ErrOtherOpenID, "other_openid"},
 		{wechat.ErrNoToken, "no_token"},
-	} {
-		if errors.Is(c.Err, problem.err) {
-			return problem.name
+	}
+}
+
+// namedError is an error with its value in a label.
+type namedError struct {
+	err  error
+	name string
+}
+
+// nameOf returns the name of the first error in the list that err is, otherwise "other".
+func nameOf(err error, list []namedError) string {
+	for _, each := range list {
+		if errors.Is(err, each.err) {
+			return each.name
 		}
 	}
 	return other

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -79,10 +78,14 @@ func (m *Metrics) Store(operation string, d time.Duration, err error) {
 
 // storeOutcome returns the value of the label "outcome": "ok" or the name of the error.
 func storeOutcome(err error) string {
-	for _, class := range []struct {
-		err  error
-		name string
-	}{
+	if err == nil {
+		return "ok"
+	}
+	return nameOf(err, storeErrors())
+}
+
+func storeErrors() []namedError {
+	return []namedError{
 		{context.Canceled, "cancelled"},
 		{context.DeadlineExceeded, "timeout"},
 		{gateway.ErrUnavailable, "unavailable"},
@@ -94,15 +97,7 @@ func storeOutcome(err error) string {
 		{gateway.ErrLastAdmin, "last_admin"},
 		{gateway.ErrRefused, "refused"},
 		{gateway.ErrUnionIDRequired, "unionid_required"},
-	} {
-		if errors.Is(err, class.err) {
-			return class.name
-		}
 	}
-	if err != nil {
-		return other
-	}
-	return "ok"
 }
 
 // Tokens wraps a store, and counts the codes and tokens that are stored. A nil Metrics returns s.
