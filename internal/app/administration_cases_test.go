@@ -5,6 +5,7 @@ package app_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -13,7 +14,9 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/api"
+	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 )
 
 // benchCase is an address of BenchmarkAdministration.
@@ -169,4 +172,52 @@ func (a *administered) unlinkAddress(b *testing.B) string {
 	}
 	sum := sha256.Sum256([]byte("weigate identity form\x00" + identities[0].AppID + " " + identities[0].OpenID))
 	return "/admin/users/" + a.UserIDs[3] + "/unlink?identity=" + base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// wantEveryRoute fails unless there is a case for each page and each GET operation. The run measures
+// exports apart.
+func wantEveryRoute(b *testing.B, cases []benchCase) {
+	b.Helper()
+	measured := map[string]bool{}
+	for _, c := range cases {
+		measured[c.route] = true
+	}
+	var document struct{ Paths map[string]map[string]any }
+	if err := json.Unmarshal(api.Document, &document); err != nil {
+		b.Fatal(err)
+	}
+	var routes []string
+	for path, methods := range document.Paths {
+		if methods["get"] != nil && !strings.HasSuffix(path, "/export") {
+			routes = append(routes, strings.TrimPrefix(path, api.Path))
+		}
+	}
+	for i, route := range routes {
+		routes[i] = api.Path + route
+	}
+	gate, err := app.New(b.Context(), app.Options{Config: administeredConfig(), Store: sqlitetest.New(b),
+		Sealer: sqlitetest.Sealer()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	patterns, err := gate.Routes()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := gate.Close(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	for _, pattern := range patterns {
+		if path, found := strings.CutPrefix(pattern, "GET /admin"); found && !strings.HasPrefix(path, "/files") {
+			routes = append(routes, "/admin"+path)
+		}
+	}
+	for _, route := range routes {
+		if !measured[route] {
+			b.Errorf("no case for %s", route)
+		}
+	}
+	if len(routes) < 30 {
+		b.Errorf("%d routes", len(routes))
+	}
 }

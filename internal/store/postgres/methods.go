@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 // PostgreSQL. Package sqlstore has all others.
 
 // dialect contains the syntax of PostgreSQL for the statements of package sqlstore.
+// IDRange compares rows. With the condition column = $1, the planner could read the table backwards
+// by its primary key, in the order of the ids, until it has found enough events. It does not know the
+// value of $1, so it expects many. It would read a million events for a value that none has.
 var dialect = sqlstore.Dialect{
 	ForUpdate:  "FOR UPDATE OF users",
 	ForShare:   "FOR SHARE OF users",
@@ -22,9 +26,13 @@ var dialect = sqlstore.Dialect{
 	Nickname:   `lower(nickname) COLLATE "C"`,
 	In:         func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
 	InQuery:    func(column, query string) string { return column + ` = ANY (ARRAY(` + query + `))` },
-	List:       func(l []string) any { return l },
-	Numbers:    func(l []int64) any { return l },
-	InHashes:   func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
+	IDRange: func(column, value, from, before string) (condition, order string) {
+		return fmt.Sprintf(`(%[1]s, id) >= (%[2]s, %[3]s) AND (%[1]s, id) < (%[2]s, %[4]s)`, column, value, from, before),
+			column + ` DESC, id DESC`
+	},
+	List:     func(l []string) any { return l },
+	Numbers:  func(l []int64) any { return l },
+	InHashes: func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
 	Hashes: func(hashes [][32]byte) any {
 		l := make([][]byte, len(hashes))
 		for i := range hashes {

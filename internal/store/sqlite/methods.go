@@ -24,6 +24,9 @@ var dialect = sqlstore.Dialect{
 		return column + ` IN (SELECT value FROM json_each(` + placeholder + `))`
 	},
 	InQuery: func(column, query string) string { return column + ` IN (` + query + `)` },
+	IDRange: func(column, value, from, before string) (condition, order string) {
+		return fmt.Sprintf(`%s = %s AND id >= %s AND id < %s`, column, value, from, before), `id DESC`
+	},
 	List:    func(l []string) any { return sqlstore.JSON(l) },
 	Numbers: func(l []int64) any { return strings.ReplaceAll(fmt.Sprint(l), " ", ",") }, // a JSON array
 	InHashes: func(column, placeholder string) string {

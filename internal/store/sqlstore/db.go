@@ -78,6 +78,11 @@ type Dialect struct {
 	// result has few rows.
 	InQuery func(column, query string) string
 
+	// IDRange returns the condition that a column of table events is equal to value, and that the id is
+	// in a range: from from to before, which is not included. order has the newest first. An index on
+	// the column and the id serves both. All are placeholders, except column.
+	IDRange func(column, value, from, before string) (condition, order string)
+
 	// List converts a list of strings to the argument for the placeholder of In.
 	List func([]string) any
 
@@ -200,6 +205,12 @@ func (c *conditions) add(sql string, arg any) {
 
 // joined returns the collected texts, separated by separator.
 func (c *conditions) joined(separator string) string { return strings.Join(c.sql, separator) }
+
+// arg adds an argument and returns its placeholder.
+func (c *conditions) arg(v any) string {
+	c.args = append(c.args, v)
+	return fmt.Sprintf("$%d", len(c.args))
+}
 
 // where returns the conditions joined by AND.
 func (c *conditions) where() string { return c.joined(" AND ") }

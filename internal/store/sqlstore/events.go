@@ -77,8 +77,6 @@ func (f eventFilter) addTo(where *conditions, chosen bool) {
 		where.sql = append(where.sql, `outcome || '' <> 'ok'`) // the condition of the index events_by_failure
 	case f.column == "outcome" && f.value == "!ok":
 		where.sql = append(where.sql, `'' || outcome <> 'ok'`)
-	case chosen:
-		where.add(f.column+` = ?`+f.partial, f.value)
 	default:
 		where.add(f.column+` || '' = ?`, f.value)
 	}
@@ -87,6 +85,7 @@ func (f eventFilter) addTo(where *conditions, chosen bool) {
 // eventSearch is a search of events. It reads the events with the ids from first to before.
 type eventSearch struct {
 	gateway.EventQuery
+	dialect       Dialect
 	filters       []eventFilter
 	first, before int64 // before is not included
 }
@@ -154,17 +153,28 @@ func (s *eventSearch) choose(c Conn, maxRead int) (chosen int, stop int64, err e
 	return chosen, stop, err
 }
 
+// in adds the conditions of a search with the index of the chosen filter: the condition of the filter,
+// and the ids from an id on. It returns the order of the events, the newest first.
+func (s *eventSearch) in(where *conditions, chosen int, from int64) (order string) {
+	if chosen < 0 || s.filters[chosen].value == "!ok" {
+		if chosen >= 0 {
+			s.filters[chosen].addTo(where, true)
+		}
+		where.sql = append(where.sql, fmt.Sprintf(`id >= %s AND id < %s`, where.arg(from), where.arg(s.before)))
+		return `id DESC`
+	}
+	f := s.filters[chosen]
+	condition, order := s.dialect.IDRange(f.column, where.arg(f.value), where.arg(from), where.arg(s.before))
+	where.sql = append(where.sql, condition+f.partial)
+	return order
+}
+
 // nth returns the id of the n-th event that the filter at a position selects; 0 = there are fewer.
 func (s *eventSearch) nth(c Conn, position, n int) (id int64, err error) {
 	var where conditions
-	if position >= 0 {
-		s.filters[position].addTo(&where, true)
-	}
-	where.add(`id >= ?`, s.first)
-	where.add(`id < ?`, s.before)
-	end := conditions{args: where.args}
-	end.add(`LIMIT 1 OFFSET ?`, n-1)
-	err = c.Get(`SELECT id FROM events WHERE `+where.where()+` ORDER BY id DESC `+end.where(), end.args, &id)
+	order := s.in(&where, position, s.first)
+	query := `SELECT id FROM events WHERE ` + where.where() + ` ORDER BY ` + order + ` LIMIT 1 OFFSET ` + where.arg(n-1)
+	err = c.Get(query, where.args, &id)
 	if errors.Is(err, gateway.ErrNotFound) {
 		err = nil
 	}
@@ -174,8 +184,11 @@ func (s *eventSearch) nth(c Conn, position, n int) (id int64, err error) {
 // read returns the events from stop on that all filters select.
 func (s *eventSearch) read(c Conn, chosen int, stop int64) ([]gateway.Event, error) {
 	var where conditions
+	order := s.in(&where, chosen, max(s.first, stop))
 	for i, f := range s.filters {
-		f.addTo(&where, i == chosen)
+		if i != chosen {
+			f.addTo(&where, false)
+		}
 	}
 	if !s.Since.IsZero() {
 		where.add(`at + 0 >= ?`, Micros(s.Since))
@@ -183,13 +196,9 @@ func (s *eventSearch) read(c Conn, chosen int, stop int64) ([]gateway.Event, err
 	if !s.Until.IsZero() {
 		where.add(`at + 0 < ?`, Micros(s.Until))
 	}
-	where.add(`id >= ?`, max(s.first, stop))
-	where.add(`id < ?`, s.before)
-	limit := conditions{args: where.args} // as in Users
-	limit.add(`LIMIT ?`, s.Page())
-	query := fmt.Sprintf(`SELECT id, `+eventColumns+` FROM events WHERE %s ORDER BY id DESC %s`, where.where(),
-		limit.where())
-	return list(c, query, limit.args, func(e *gateway.Event) []any {
+	query := `SELECT id, ` + eventColumns + ` FROM events WHERE ` + where.where() + ` ORDER BY ` + order +
+		` LIMIT ` + where.arg(s.Page())
+	return list(c, query, where.args, func(e *gateway.Event) []any {
 		return []any{&e.ID, Time{&e.At}, &e.Kind, &e.UserID, &e.App, &e.Connector, &e.Method, &e.Outcome,
 			&e.RequestID, &e.Detail, &e.Actor, &e.Address}
 	})
@@ -199,7 +208,7 @@ func (s *eventSearch) read(c Conn, chosen int, stop int64) ([]gateway.Event, err
 func (b Base) SearchEvents(ctx context.Context, q gateway.EventQuery) (page gateway.EventPage, err error) {
 	err = b.db.Do(ctx, "events", func(c Conn) error {
 		page = gateway.EventPage{}
-		s := &eventSearch{EventQuery: q, filters: eventFilters(q)}
+		s := &eventSearch{EventQuery: q, dialect: b.dialect, filters: eventFilters(q)}
 		if err := s.bound(c); err != nil || s.before == 0 {
 			return err
 		}
