@@ -2,8 +2,11 @@ package admin_test
 
 import (
 	"fmt"
+	"html"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
@@ -37,6 +40,47 @@ func TestCutSearchOfEventsContinues(t *testing.T) {
 		body = f.get("/admin/events?outcome=ok&" + next)
 		if strings.Contains(body, sentence) || !strings.Contains(body, "the-only-one") {
 			t.Errorf("%s: the search does not continue: %s", lang, body)
+		}
+	}
+}
+
+// The page of an invitation shows 50 of its users, and links to the others: a link for everybody has
+// thousands.
+func TestUsesOfAnInvitationAreInPages(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	hash := gateway.InvitationHash("secret")
+	err := f.store.CreateInvitation(t.Context(), gateway.Invitation{
+		ID: "many", Hash: hash, Kind: gateway.InviteUser, CreatedBy: gateway.ActorCommand, CreatedAt: f.now,
+		ExpiresAt: f.now.Add(time.Hour),
+	}, gateway.Event{At: f.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 60 {
+		_, _, err := f.store.RedeemInvitation(t.Context(), gateway.InvitationRedemption{
+			Hash: hash, UserID: f.user(fmt.Sprint("Guest ", i)).ID, Now: f.now.Add(time.Duration(i/2) * time.Second),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const row = `<th scope="row">`
+	first := f.get("/admin/invitations/many")
+	next := regexp.MustCompile(`/admin/invitations/many\?after=[^"]+`).FindString(first)
+	if strings.Count(first, row) != 50 || next == "" || !strings.Contains(first, "Guest 10<") {
+		t.Fatalf("%d rows, next page %q: %s", strings.Count(first, row), next, first)
+	}
+	second := f.get(html.UnescapeString(next))
+	if strings.Count(second, row) != 10 || strings.Contains(second, "Guest 10<") || !strings.Contains(second, "Guest 9<") {
+		t.Errorf("%d rows: %s", strings.Count(second, row), second)
+	}
+	if !strings.Contains(second, `href="/admin/invitations/many"`) || strings.Contains(second, "?after=") {
+		t.Errorf("links of the last page: %s", second)
+	}
+	for _, position := range []string{"x", "1", "zzzzzzzzzzzzzz+id", "-1+id"} {
+		if page := f.get("/admin/invitations/many?after=" + position); strings.Count(page, row) != 50 {
+			t.Errorf("after %s: %d rows", position, strings.Count(page, row))
 		}
 	}
 }

@@ -49,11 +49,7 @@ func invitationRowOf(v *visit, i gateway.Invitation) invitationRow {
 // invitations serves the list, newest first.
 func (h *Handler) invitations(v *visit) error {
 	q := gateway.InvitationQuery{Limit: pageRows + 1}
-	if at, id, found := strings.Cut(v.r.URL.Query().Get("after"), " "); found {
-		if micro, err := strconv.ParseInt(at, 36, 64); err == nil && micro > 0 && micro <= maxMicro {
-			q.Before, q.BeforeID = time.UnixMicro(micro).UTC(), id
-		}
-	}
+	q.Before, q.BeforeID = position(v)
 	list, err := h.cfg.Service.Invitations(v.r.Context(), q)
 	if err != nil {
 		return err
@@ -64,9 +60,7 @@ func (h *Handler) invitations(v *visit) error {
 	}
 	if len(list) > pageRows {
 		list = list[:pageRows]
-		last := list[pageRows-1]
-		cursor := strconv.FormatInt(last.CreatedAt.UnixMicro(), 36) + " " + last.ID
-		p.Next = h.root + "/invitations?after=" + url.QueryEscape(cursor)
+		p.Next = h.root + "/invitations" + afterPosition(list[pageRows-1].CreatedAt, list[pageRows-1].ID)
 	}
 	for _, i := range list {
 		p.Rows = append(p.Rows, invitationRowOf(v, i))
@@ -74,33 +68,56 @@ func (h *Handler) invitations(v *visit) error {
 	return h.show(v, "invitations", "invitations.title", p)
 }
 
-// invitationPage is one invitation with its uses.
+// position returns the position after which a page begins, from its address: a time and the id of a
+// row at this time.
+func position(v *visit) (at time.Time, id string) {
+	text, id, _ := strings.Cut(v.r.URL.Query().Get("after"), " ")
+	if micro, err := strconv.ParseInt(text, 36, 64); err == nil && micro > 0 && micro <= maxMicro && id != "" {
+		return time.UnixMicro(micro).UTC(), id
+	}
+	return time.Time{}, ""
+}
+
+// afterPosition returns the query of the address of the page that begins after a row; see position.
+func afterPosition(at time.Time, id string) string {
+	return "?after=" + url.QueryEscape(strconv.FormatInt(at.UnixMicro(), 36)+" "+id)
+}
+
+// invitationPage is one invitation with a page of its uses.
 type invitationPage struct {
 	*screen
 	invitationRow
-	UsedBy []gateway.InvitationUse
-	People people
+	UsedBy      []gateway.InvitationUse
+	People      people
+	First, Next string // addresses; "" = no link
 }
 
 // invitation serves the page of one invitation: who has used it, and when.
 func (h *Handler) invitation(v *visit) error {
-	i, uses, err := h.cfg.Service.Invitation(v.r.Context(), v.r.PathValue("id"))
+	q := gateway.InvitationUseQuery{ID: v.r.PathValue("id"), Limit: pageRows + 1}
+	q.Before, q.BeforeUser = position(v)
+	i, uses, err := h.cfg.Service.Invitation(v.r.Context(), q)
 	if err != nil {
 		return err
 	}
+	p := invitationPage{screen: h.screen(v), invitationRow: invitationRowOf(v, i), UsedBy: uses}
+	if !q.Before.IsZero() {
+		p.First = h.root + "/invitations/" + i.ID
+	}
+	if len(uses) > pageRows {
+		p.UsedBy = uses[:pageRows]
+		last := p.UsedBy[pageRows-1]
+		p.Next = h.root + "/invitations/" + i.ID + afterPosition(last.At, last.UserID)
+	}
 	ids := []string{i.CreatedBy}
-	for _, use := range uses {
+	for _, use := range p.UsedBy {
 		ids = append(ids, use.UserID)
 	}
-	named, err := h.people(v, ids)
-	if err != nil {
+	if p.People, err = h.people(v, ids); err != nil {
 		return err
 	}
 	return h.write(v, web.Document{
-		View: "invitation", Title: h.text(v, "invitation.title"), Trail: h.trail(v, "invitations"),
-		Data: invitationPage{
-			screen: h.screen(v), invitationRow: invitationRowOf(v, i), UsedBy: uses, People: named,
-		},
+		View: "invitation", Title: h.text(v, "invitation.title"), Trail: h.trail(v, "invitations"), Data: p,
 	})
 }
 

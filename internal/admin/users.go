@@ -15,7 +15,7 @@ type usersPage struct {
 	Search    gateway.UserSearch
 	Statuses  []gateway.Status
 	Rows      []userRow
-	Next      string   // id of the last user; "" = this is the last page
+	Next      string   // position of the last user; "" = this is the last page
 	Cut       bool     // the search stopped early: Next continues it
 	Elsewhere []string // selected on other pages
 	Filtered  bool
@@ -73,7 +73,7 @@ func (h *Handler) showUsers(v *visit, status int, p usersPage) error {
 	p.Next, p.Cut = found.Cut, found.Cut != ""
 	if len(users) > pageRows {
 		users = users[:pageRows]
-		p.Next = users[pageRows-1].ID
+		p.Next = found.Positions[pageRows-1]
 	}
 	selected := selection(v.r)
 	for _, u := range users {

@@ -81,7 +81,7 @@ func (s *Service) eachUser(
 		case len(page.Users) < q.Page():
 			return n, nil
 		default:
-			q.After = page.Users[len(page.Users)-1].ID
+			q.After = page.Positions[len(page.Positions)-1]
 		}
 	}
 }

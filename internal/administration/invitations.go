@@ -144,13 +144,15 @@ func (s *Service) Invitations(ctx context.Context, q gateway.InvitationQuery) ([
 	return s.store.Invitations(ctx, q)
 }
 
-// Invitation returns an invitation and its latest uses, at most 500.
-func (s *Service) Invitation(ctx context.Context, id string) (gateway.Invitation, []gateway.InvitationUse, error) {
-	i, err := s.store.InvitationByID(ctx, id)
+// Invitation returns an invitation and a page of its uses, the latest first.
+func (s *Service) Invitation(
+	ctx context.Context, q gateway.InvitationUseQuery,
+) (gateway.Invitation, []gateway.InvitationUse, error) {
+	i, err := s.store.InvitationByID(ctx, q.ID)
 	if err != nil {
 		return gateway.Invitation{}, nil, err
 	}
-	uses, err := s.store.InvitationUses(ctx, id, 500)
+	uses, err := s.store.InvitationUses(ctx, q)
 	return i, uses, err
 }
 

@@ -53,7 +53,7 @@ func TestInvitationSecretsAreShownOnce(t *testing.T) {
 	if err := f.RevokeInvitation(ctx, keeper, i.ID); err != nil {
 		t.Fatal(err)
 	}
-	if got, _, err := f.Invitation(ctx, i.ID); err != nil ||
+	if got, _, err := f.Invitation(ctx, gateway.InvitationUseQuery{ID: i.ID}); err != nil ||
 		administration.StateOf(got, f.now()) != administration.InvitationRevoked {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -27,9 +27,10 @@ var invitationOperations = []operation{
 	},
 	{
 		id: "getInvitation", method: http.MethodGet, path: "/invitations/{invitation}",
-		scope: administration.ScopeInvitationsRead, answer: InvitationDetails{}, codes: []string{"not_found"},
-		serve:   (*Handler).getInvitation,
+		scope: administration.ScopeInvitationsRead, query: pageParameters, answer: InvitationDetails{},
+		codes: []string{"not_found"}, serve: (*Handler).getInvitation,
 		summary: "Return an invitation, with the users who have used it",
+		text:    "The parameters select a page of the users.",
 	},
 	{
 		id: "revokeInvitation", method: http.MethodDelete, path: "/invitations/{invitation}",
@@ -81,13 +82,16 @@ func (h *Handler) createInvitation(c *call) (any, error) {
 }
 
 func (h *Handler) getInvitation(c *call) (any, error) {
-	i, uses, err := h.cfg.Service.Invitation(c.ctx, c.path("invitation"))
+	at := c.after()
+	i, uses, err := h.cfg.Service.Invitation(c.ctx, gateway.InvitationUseQuery{
+		ID: c.path("invitation"), Before: at.Time, BeforeUser: at.ID, Limit: c.limit() + 1,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return InvitationDetails{Invitation: invitationOf(i), Uses: convert(uses, func(u gateway.InvitationUse) InvitationUse {
-		return InvitationUse{UserID: u.UserID, At: u.At}
-	})}, nil
+	uses, next := pageOf(uses, c.limit(), func(u gateway.InvitationUse) cursor { return cursor{ID: u.UserID, Time: u.At} })
+	return InvitationDetails{Invitation: invitationOf(i), Next: next, Uses: convert(uses,
+		func(u gateway.InvitationUse) InvitationUse { return InvitationUse{UserID: u.UserID, At: u.At} })}, nil
 }
 
 func (h *Handler) revokeInvitation(c *call) (any, error) {

@@ -50,7 +50,8 @@ type InvitationUse struct {
 // InvitationDetails is an invitation with its uses.
 type InvitationDetails struct {
 	Invitation Invitation      `json:"invitation" doc:"the invitation"`
-	Uses       []InvitationUse `json:"uses" doc:"the latest first, at most 500"`
+	Uses       []InvitationUse `json:"uses" doc:"a page of the uses, the latest first"`
+	Next       string          `json:"next,omitempty" doc:"send it as the parameter after for the next page; missing = last page"`
 }
 
 // App is an app of the configuration.

@@ -110,9 +110,13 @@ func (h *Handler) searchUsers(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	users, next := pageOf(found.Users, c.limit(), func(u gateway.User) cursor { return cursor{ID: u.ID} })
-	if found.Cut != "" {
+	users, next := found.Users, ""
+	switch {
+	case found.Cut != "":
 		next = cursor{ID: found.Cut}.String()
+	case len(users) > c.limit():
+		users = users[:c.limit()]
+		next = cursor{ID: found.Positions[c.limit()-1]}.String()
 	}
 	return UserPage{Users: convert(users, userOf), Next: next, Cut: found.Cut != ""}, nil
 }

@@ -733,7 +733,10 @@ type InvitationKind string
 type InvitationDetails struct {
 	Invitation Invitation `json:"invitation"`
 
-	// Uses the latest first, at most 500
+	// Next send it as the parameter after for the next page; missing = last page
+	Next *string `json:"next,omitempty"`
+
+	// Uses a page of the uses, the latest first
 	Uses []InvitationUse `json:"uses"`
 }
 
@@ -1261,6 +1264,15 @@ type ListInvitationsParams struct {
 // ListInvitationsParamsKind defines parameters for ListInvitations.
 type ListInvitationsParamsKind string
 
+// GetInvitationParams defines parameters for GetInvitation.
+type GetInvitationParams struct {
+	// Limit rows of a page; the default is 50
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After "next" of the previous page
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+}
+
 // SearchUsersParams defines parameters for SearchUsers.
 type SearchUsersParams struct {
 	// Text beginning of a nickname, part of a real name or note, or an id, openid, unionid or old id
@@ -1508,10 +1520,10 @@ type ClientInterface interface {
 
 	// GetInvitation Return an invitation, with the users who have used it
 	//
-	// Scope: invitations:read.
+	// The parameters select a page of the users. Scope: invitations:read.
 	//
 	// Corresponds with GET /invitations/{invitation} (the `GetInvitation` operationId).
-	GetInvitation(ctx context.Context, invitation string, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetInvitation(ctx context.Context, invitation string, params *GetInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetKey Return the API key of the request
 	//
@@ -1946,11 +1958,11 @@ func (c *Client) RevokeInvitation(ctx context.Context, invitation string, reqEdi
 
 // GetInvitation Return an invitation, with the users who have used it
 //
-// Scope: invitations:read.
+// The parameters select a page of the users. Scope: invitations:read.
 //
 // Corresponds with GET /invitations/{invitation} (the `GetInvitation` operationId).
-func (c *Client) GetInvitation(ctx context.Context, invitation string, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetInvitationRequest(c.Server, invitation)
+func (c *Client) GetInvitation(ctx context.Context, invitation string, params *GetInvitationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetInvitationRequest(c.Server, invitation, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3238,7 +3250,7 @@ func NewRevokeInvitationRequest(server string, invitation string) (*http.Request
 }
 
 // NewGetInvitationRequest constructs an http.Request for the GetInvitation method
-func NewGetInvitationRequest(server string, invitation string) (*http.Request, error) {
+func NewGetInvitationRequest(server string, invitation string, params *GetInvitationParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3261,6 +3273,45 @@ func NewGetInvitationRequest(server string, invitation string) (*http.Request, e
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -4347,12 +4398,12 @@ type ClientWithResponsesInterface interface {
 
 	// GetInvitationWithResponse Return an invitation, with the users who have used it
 	//
-	// Scope: invitations:read.
+	// The parameters select a page of the users. Scope: invitations:read.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /invitations/{invitation} (the `GetInvitation` operationId).
-	GetInvitationWithResponse(ctx context.Context, invitation string, reqEditors ...RequestEditorFn) (*GetInvitationResponse, error)
+	GetInvitationWithResponse(ctx context.Context, invitation string, params *GetInvitationParams, reqEditors ...RequestEditorFn) (*GetInvitationResponse, error)
 
 	// GetKeyWithResponse Return the API key of the request
 	//
@@ -6285,13 +6336,13 @@ func (c *ClientWithResponses) RevokeInvitationWithResponse(ctx context.Context, 
 
 // GetInvitationWithResponse Return an invitation, with the users who have used it
 //
-// Scope: invitations:read.
+// The parameters select a page of the users. Scope: invitations:read.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /invitations/{invitation} (the `GetInvitation` operationId).
-func (c *ClientWithResponses) GetInvitationWithResponse(ctx context.Context, invitation string, reqEditors ...RequestEditorFn) (*GetInvitationResponse, error) {
-	rsp, err := c.GetInvitation(ctx, invitation, reqEditors...)
+func (c *ClientWithResponses) GetInvitationWithResponse(ctx context.Context, invitation string, params *GetInvitationParams, reqEditors ...RequestEditorFn) (*GetInvitationResponse, error) {
+	rsp, err := c.GetInvitation(ctx, invitation, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

@@ -71,13 +71,18 @@ func (c *eventsCmd) Run(s *invocation) error {
 	if err := printEvents(s, page.Events); err != nil {
 		return err
 	}
+	printNextEvents(s.out, page, q.Page())
+	return nil
+}
+
+// printNextEvents prints how to get the events after a page, which has full events at most.
+func printNextEvents(out printer, page gateway.EventPage, full int) {
 	switch {
 	case page.Cut != 0:
-		s.out.printf("\n"+searchCut+": --before %d", gateway.MaxRead, page.Cut)
-	case len(page.Events) == q.Page():
-		s.out.printf("\nThere may be more: --before %d", page.Events[len(page.Events)-1].ID)
+		out.printf("\n"+searchCut+": --before %d", gateway.MaxRead, page.Cut)
+	case len(page.Events) == full:
+		out.printf("\nThere may be more: --before %d", page.Events[full-1].ID)
 	}
-	return nil
 }
 
 // searchCut is printed below a list when its search stopped early.

@@ -118,7 +118,7 @@ func (c *invitationShowCmd) Run(s *invocation) error {
 		return err
 	}
 	defer closeStore()
-	i, uses, err := svc.Invitation(s.ctx, c.ID)
+	i, uses, err := svc.Invitation(s.ctx, gateway.InvitationUseQuery{ID: c.ID, Limit: 500})
 	if err != nil {
 		return invitationError(err)
 	}

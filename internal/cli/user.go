@@ -41,7 +41,7 @@ type userFilter struct {
 	Text   string `placeholder:"TEXT" help:"Beginning of a nickname, part of a real name or note, or a complete id."`
 	Group  string `placeholder:"NAME" help:"Only users in this group."`
 	Admin  bool   `help:"Only administrators."`
-	After  string `placeholder:"ID" help:"Continue after this user: the next page."`
+	After  string `placeholder:"POSITION" help:"Continue after this position, which the list prints, or this user id."`
 }
 
 func (f userFilter) query() gateway.UserSearch {
@@ -86,14 +86,24 @@ func (c *userListCmd) Run(s *invocation) error {
 			return cells(u.ID, status, s.formatTime(u.CreatedAt), u.Nickname, u.RealName, strings.Join(u.Groups, ","),
 				shorten(u.Note, 40))
 		})
-	switch {
-	case err != nil || c.JSON:
-	case page.Cut != "":
-		s.out.printf("\n"+searchCut+": --after %s", gateway.MaxRead, page.Cut)
-	case len(users) == q.Page():
-		s.out.printf("\nThere may be more: --after %s", users[len(users)-1].ID)
+	if err != nil {
+		return err
 	}
-	return err
+	c.printNext(s.out, page, q.Page())
+	return nil
+}
+
+// printNext prints how to get the users after a page, which has full users at most. With --json, the
+// standard output has JSON only.
+func (c *userListCmd) printNext(out printer, page gateway.UserPage, full int) {
+	switch {
+	case page.Cut != "" && c.JSON:
+		out.hintf(searchCut+": --after %s", gateway.MaxRead, page.Cut)
+	case page.Cut != "":
+		out.printf("\n"+searchCut+": --after %s", gateway.MaxRead, page.Cut)
+	case len(page.Users) == full && !c.JSON:
+		out.printf("\nThere may be more: --after %s", page.Positions[full-1])
+	}
 }
 
 // userExportCmd is "weigate user export".

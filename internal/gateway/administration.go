@@ -77,8 +77,10 @@ type UserSearch struct {
 	Status Status // "" = any
 	Group  string // "" = any
 	Admin  bool   // administrators only
-	After  string // id of the last user of the previous page; "" = start with the newest
-	Limit  int    // 0 = 50; more than 500 counts as 500
+	// After is the position of the last user of the previous page (UserPage.Positions) or the id of that
+	// user; "" = start with the newest. The id of a deleted user selects nobody.
+	After string
+	Limit int // 0 = 50; more than 500 counts as 500
 
 	MaxRead int // users that the search reads at most; 0 = MaxRead
 }
@@ -86,6 +88,9 @@ type UserSearch struct {
 // UserPage is the result of a search of users.
 type UserPage struct {
 	Users []User
+	// Positions are the positions of Users, for UserSearch.After. A position stays valid when the user
+	// is deleted.
+	Positions []string
 	// Cut is set when the search read as many users as it may, before the page was full. The search
 	// continues with UserSearch.After = Cut. "" = not cut.
 	Cut string

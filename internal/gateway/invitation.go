@@ -43,6 +43,19 @@ type InvitationUse struct {
 	At     time.Time
 }
 
+// InvitationUseQuery selects uses of an invitation, the latest first.
+type InvitationUseQuery struct {
+	ID string // of the invitation
+	// Before and BeforeUser are At and UserID of the last use of the previous page; zero = start with the
+	// latest.
+	Before     time.Time
+	BeforeUser string
+	Limit      int // 0 = 50; more than 500 counts as 500
+}
+
+// Page returns the number of rows that q selects at most.
+func (q InvitationUseQuery) Page() int { return pageSize(q.Limit) }
+
 // InvitationQuery selects invitations, newest first. The zero value selects the newest 50.
 type InvitationQuery struct {
 	Kind InvitationKind // "" = any
@@ -108,7 +121,6 @@ type Invitations interface {
 	// days after they expired).
 	Invitations(ctx context.Context, q InvitationQuery) ([]Invitation, error)
 
-	// InvitationUses returns the first limit uses of an invitation (0 = 50, at most 500), the latest
-	// first.
-	InvitationUses(ctx context.Context, id string, limit int) ([]InvitationUse, error)
+	// InvitationUses returns uses of an invitation, the latest first.
+	InvitationUses(ctx context.Context, q InvitationUseQuery) ([]InvitationUse, error)
 }

@@ -140,7 +140,10 @@ func checkEventPlans(t *testing.T, conn *pgx.Conn, statements []string) {
 		column := eventFilter.FindStringSubmatch(query)[1]
 		searched[column] = true
 		index := "events_by_" + strings.TrimSuffix(column, "_id")
-		if plan := strings.Join(steps, "\n"); !strings.Contains(plan, index+" ") || strings.Contains(plan, "Sort") {
+		// With several filters, the ids are bounded by MaxRead, so the events may be sorted.
+		several := strings.Contains(query, ` || ''`) || strings.Contains(query, "outcome = ")
+		plan := strings.Join(steps, "\n")
+		if !strings.Contains(plan, index) || strings.Contains(plan, "Sort") && !several {
 			t.Errorf("%s\n%s", query, plan)
 		}
 	}

@@ -145,12 +145,19 @@ func (b Base) Invitations(ctx context.Context, q gateway.InvitationQuery) (all [
 }
 
 // InvitationUses implements gateway.Invitations.
-func (b Base) InvitationUses(ctx context.Context, id string, limit int) (all []gateway.InvitationUse, err error) {
+func (b Base) InvitationUses(ctx context.Context, q gateway.InvitationUseQuery) (all []gateway.InvitationUse, err error) {
+	var where conditions
+	where.add(`invitation_id = ?`, gateway.CleanText(q.ID))
+	if !q.Before.IsZero() {
+		where.sql = append(where.sql, fmt.Sprintf(`(at, user_id) < (%s, %s)`, where.arg(Micros(q.Before)),
+			where.arg(gateway.CleanText(q.BeforeUser))))
+	}
+	query := `SELECT user_id, at FROM invitation_uses WHERE ` + where.where() +
+		` ORDER BY at DESC, user_id DESC LIMIT ` + where.arg(q.Page())
 	err = b.db.Do(ctx, "invitation_uses", func(c Conn) error {
-		all, err = list(c, `SELECT user_id, at FROM invitation_uses WHERE invitation_id = $1
-			ORDER BY at DESC, user_id DESC LIMIT $2`,
-			[]any{gateway.CleanText(id), gateway.InvitationQuery{Limit: limit}.Page()},
-			func(u *gateway.InvitationUse) []any { return []any{&u.UserID, Time{&u.At}} })
+		all, err = list(c, query, where.args, func(u *gateway.InvitationUse) []any {
+			return []any{&u.UserID, Time{&u.At}}
+		})
 		return err
 	})
 	return all, err

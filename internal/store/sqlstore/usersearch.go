@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
@@ -47,15 +48,16 @@ func (b Base) SearchUsers(ctx context.Context, q gateway.UserSearch) (page gatew
 			return err
 		}
 		if cut != 0 {
-			// The user may have been deleted meanwhile. Then the next newer user is as good.
-			err := c.Get(`SELECT id FROM users WHERE seq >= $1 ORDER BY seq LIMIT 1`, []any{cut}, &page.Cut)
-			if err != nil {
-				return err
-			}
+			page.Cut = strconv.FormatInt(cut, 10)
 		}
-		page.Users, err = list(c, `SELECT `+userColumns+` FROM users WHERE `+b.dialect.In("seq", "$1")+` ORDER BY seq DESC`,
-			[]any{b.dialect.Numbers(found)}, userFields)
-		return err
+		query := `SELECT seq, ` + userColumns + ` FROM users WHERE ` + b.dialect.In("seq", "$1") + ` ORDER BY seq DESC`
+		return c.Each(query, []any{b.dialect.Numbers(found)}, func(scan func(...any) error) error {
+			var seq int64
+			var u gateway.User
+			err := scan(append([]any{&seq}, userFields(&u)...)...)
+			page.Users, page.Positions = append(page.Users, u), append(page.Positions, strconv.FormatInt(seq, 10))
+			return err
+		})
 	})
 	if err != nil {
 		return gateway.UserPage{}, err
@@ -66,14 +68,9 @@ func (b Base) SearchUsers(ctx context.Context, q gateway.UserSearch) (page gatew
 // run returns seq of the users of a page, and where the search was cut; 0 = it was not.
 func (s *userSearch) run() (found []int64, cut int64, err error) {
 	maxRead := max(cmp.Or(s.MaxRead, gateway.MaxRead), 1)
-	before := int64(math.MaxInt64)
-	if s.After != "" {
-		err := s.c.Get(`SELECT seq FROM users WHERE id = $1`, []any{gateway.CleanText(s.After)}, &before)
-		if errors.Is(err, gateway.ErrNotFound) {
-			return nil, 0, nil
-		} else if err != nil {
-			return nil, 0, err
-		}
+	before, err := s.position()
+	if err != nil {
+		return nil, 0, err
 	}
 	next, err := s.source(before, maxRead)
 	if err != nil {
@@ -100,6 +97,22 @@ func (s *userSearch) run() (found []int64, cut int64, err error) {
 		maxRead -= wanted
 	}
 	return found[:min(len(found), s.Page())], 0, nil
+}
+
+// position returns seq of After. The position of a user who was deleted meanwhile still selects the
+// users after it. The id of such a user selects nobody.
+func (s *userSearch) position() (before int64, err error) {
+	if s.After == "" {
+		return math.MaxInt64, nil
+	}
+	if before, err := strconv.ParseInt(s.After, 10, 64); err == nil {
+		return before, nil
+	}
+	err = s.c.Get(`SELECT seq FROM users WHERE id = $1`, []any{gateway.CleanText(s.After)}, &before)
+	if errors.Is(err, gateway.ErrNotFound) {
+		return 0, nil
+	}
+	return before, err
 }
 
 // userSource returns seq of n users before a seq, the newest first.
@@ -204,60 +217,34 @@ func (s *userSearch) selected(seqs []int64) (found []int64, err error) {
 	if len(seqs) == 0 {
 		return nil, nil
 	}
-	where := conditions{args: []any{s.base.dialect.Numbers(seqs)}}
-	where.sql = []string{s.base.dialect.In("seq", "$1"), `joined_into = ''`}
+	d := s.base.dialect
+	var where conditions
+	where.sql = []string{d.In("users.seq", where.arg(d.Numbers(seqs))), `joined_into = ''`}
 	if s.Status != "" {
 		where.add(`status = ?`, string(s.Status))
 	}
 	if s.Admin {
 		where.sql = append(where.sql, `admin`)
 	}
-	found, err = s.seqs(`SELECT seq FROM users WHERE `+where.where()+` ORDER BY seq DESC`, where.args...)
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
 	if s.group != "" {
-		inGroup, err := s.among(found, `user_groups WHERE name = ?`, s.group)
-		if err != nil || len(inGroup) == 0 {
-			return nil, err
+		where.add(`EXISTS (SELECT 1 FROM user_groups g WHERE g.name = ? AND g.seq = users.seq)`, s.group)
+	}
+	if s.text != "" {
+		// The expressions around the nickname keep the database from using its index.
+		var texts conditions
+		texts.args = where.args
+		texts.add(`nickname <> '' AND `+d.Nickname+` || '' >= lower(?) AND `+d.Nickname+` || '' < lower(?) || '`+
+			after+`'`, s.text)
+		if s.term != "" {
+			texts.add(`EXISTS (SELECT 1 FROM user_terms t WHERE t.seq = users.seq AND t.term >= ? AND
+				t.term < ? || '`+after+`')`, s.term)
 		}
-		found = intersection(found, inGroup)
-	}
-	if s.text == "" {
-		return found, nil
-	}
-	// The expressions around the nickname keep the database from using its index.
-	wanted, err := s.among(found, `users WHERE `+s.base.dialect.Nickname+` || '' >= lower(?) AND `+
-		s.base.dialect.Nickname+` || '' < lower(?) || '`+after+`' AND nickname <> ''`, s.text)
-	if err == nil && s.term != "" {
-		var described []int64
-		described, err = s.among(found, `user_terms WHERE term >= ? AND term < ? || '`+after+`'`, s.term)
-		wanted = append(wanted, described...)
-	}
-	return intersection(found, append(wanted, s.withID...)), err
-}
-
-// among returns those of some users whom a query selects. from is its end, after FROM; each ? in it
-// stands for value.
-func (s *userSearch) among(seqs []int64, from, value string) ([]int64, error) {
-	q := conditions{}
-	q.add(`SELECT seq FROM `+from, value)
-	q.add(` AND `+s.base.dialect.In("seq", "?"), s.base.dialect.Numbers(seqs))
-	return s.seqs(q.joined(""), q.args...)
-}
-
-// intersection returns the elements of seqs that others contains too, in their order.
-func intersection(seqs, others []int64) (both []int64) {
-	wanted := make(map[int64]bool, len(others))
-	for _, seq := range others {
-		wanted[seq] = true
-	}
-	for _, seq := range seqs {
-		if wanted[seq] {
-			both = append(both, seq)
+		if len(s.withID) > 0 {
+			texts.add(d.In("users.seq", "?"), d.Numbers(s.withID))
 		}
+		where = conditions{args: texts.args, sql: append(where.sql, `(`+texts.joined(` OR `)+`)`)}
 	}
-	return both
+	return s.seqs(`SELECT seq FROM users WHERE `+where.where()+` ORDER BY seq DESC`, where.args...)
 }
 
 // seqs returns the rows of a query for seq.

@@ -40,6 +40,64 @@ var cutCases = []testCase{
 		},
 	},
 	{
+		name:   "pages of the uses of an invitation have each use once, also uses at one time",
+		reason: "a link for everybody has thousands of uses, which one page cannot show",
+		run: func(t *testing.T, f *fixture) {
+			link := newInvitation("many", gateway.InviteUser, 0)
+			link.Groups = []string{"guests"} // something new for users who are approved
+			f.invite(link)
+			var want []string
+			for i := range 7 {
+				u := f.addUser(fmt.Sprint("o", i))
+				_, _, err := f.store.RedeemInvitation(t.Context(), gateway.InvitationRedemption{
+					Hash: hash("many"), UserID: u.ID, Now: after(time.Duration(i/3) * time.Minute),
+				})
+				wantNoError(t, err)
+				want = append(want, u.ID)
+			}
+			var got []string
+			for q := (gateway.InvitationUseQuery{ID: "many", Limit: 2}); ; {
+				page, err := f.store.InvitationUses(t.Context(), q)
+				wantNoError(t, err)
+				if len(page) == 0 {
+					break
+				}
+				for _, use := range page {
+					got = append(got, use.UserID)
+					q.Before, q.BeforeUser = use.At, use.UserID
+				}
+			}
+			wantEqual(t, "latest use", got[0], want[6])
+			wantEqual(t, "uses", fmt.Sprint(slices.Sorted(slices.Values(got))), fmt.Sprint(slices.Sorted(slices.Values(want))))
+		},
+	},
+	{
+		name:   "a list of users continues after a user who was deleted meanwhile",
+		reason: "the next page must not be empty because somebody deleted the last user of this page",
+		run: func(t *testing.T, f *fixture) {
+			var ids []string
+			for i := range 5 {
+				ids = append(ids, f.addUser(fmt.Sprint("o", i)).ID)
+			}
+			page, err := f.store.SearchUsers(t.Context(), gateway.UserSearch{Limit: 2})
+			wantNoError(t, err)
+			wantNoError(t, f.store.DeleteUser(t.Context(), ids[3], noon, gateway.Event{}))
+			for after, want := range map[string][]string{
+				page.Positions[1]: {ids[2], ids[1], ids[0]}, ids[4]: {ids[2], ids[1], ids[0]}, ids[3]: nil, ids[0]: nil,
+			} {
+				next, err := f.store.SearchUsers(t.Context(), gateway.UserSearch{After: after})
+				wantNoError(t, err)
+				var got []string
+				for _, u := range next.Users {
+					got = append(got, u.ID)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("after %s: %v, want %v", after, got, want)
+				}
+			}
+		},
+	},
+	{
 		name:   "a cut search of users continues without losing or repeating a user",
 		reason: "a word that everybody's note has must not make the store read everybody",
 		run: func(t *testing.T, f *fixture) {
@@ -137,9 +195,9 @@ func (f *fixture) allUsers(q gateway.UserSearch, maxRead, limit int, cut *int) (
 	for range 500 {
 		page, err := f.store.SearchUsers(f.t.Context(), q)
 		wantNoError(f.t, err)
-		for _, u := range page.Users {
+		for i, u := range page.Users {
 			ids = append(ids, u.ID)
-			q.After = u.ID
+			q.After = page.Positions[i]
 		}
 		switch {
 		case page.Cut != "" && cut == nil:

@@ -32,7 +32,7 @@ func (f *fixture) wantUses(id string, want int) {
 	f.t.Helper()
 	i, err := f.store.InvitationByID(f.t.Context(), id)
 	wantNoError(f.t, err)
-	uses, err := f.store.InvitationUses(f.t.Context(), id, 0)
+	uses, err := f.store.InvitationUses(f.t.Context(), gateway.InvitationUseQuery{ID: id})
 	wantNoError(f.t, err)
 	if i.Uses != want || len(uses) != want {
 		f.t.Fatalf("%d uses are counted and %d listed, want %d", i.Uses, len(uses), want)
@@ -332,7 +332,7 @@ var invitationCases = []testCase{
 				all, err := f.store.Invitations(t.Context(), gateway.InvitationQuery{Limit: limit, Kind: gateway.InviteAdmin})
 				wantNoError(t, err)
 				wantEqual(t, "administrators' links", len(all), 2)
-				uses, err := f.store.InvitationUses(t.Context(), "used", limit)
+				uses, err := f.store.InvitationUses(t.Context(), gateway.InvitationUseQuery{ID: "used", Limit: limit})
 				wantNoError(t, err)
 				wantEqual(t, "uses", len(uses), 1)
 			}

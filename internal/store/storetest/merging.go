@@ -150,7 +150,7 @@ var mergeCases = []testCase{
 			wantError(t, err, gateway.ErrNotFound)
 			_, err = f.store.InvitationByID(t.Context(), "move")
 			wantError(t, err, gateway.ErrNotFound)
-			uses, err := f.store.InvitationUses(t.Context(), "link", 0)
+			uses, err := f.store.InvitationUses(t.Context(), gateway.InvitationUseQuery{ID: "link"})
 			wantNoError(t, err)
 			wantEqual(t, "uses", len(uses), 0)
 			left, err := f.store.Deliveries(t.Context(), gateway.DeliveryQuery{})
