@@ -165,7 +165,7 @@ func (r *running) invitations(t *testing.T, c *ClientWithResponses) {
 	r.secrets.Add("the secret of a link", made.JSON201.Link[strings.LastIndex(made.JSON201.Link, "/")+1:])
 	id := made.JSON201.Invitation.Id
 	must[*ListInvitationsResponse](t, 200)(c.ListInvitationsWithResponse(ctx, &ListInvitationsParams{}))
-	must[*GetInvitationResponse](t, 200)(c.GetInvitationWithResponse(ctx, id))
+	must[*GetInvitationResponse](t, 200)(c.GetInvitationWithResponse(ctx, id, nil))
 	must[*RevokeInvitationResponse](t, 204)(c.RevokeInvitationWithResponse(ctx, id))
 }
 

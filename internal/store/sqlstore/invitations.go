@@ -145,7 +145,9 @@ func (b Base) Invitations(ctx context.Context, q gateway.InvitationQuery) (all [
 }
 
 // InvitationUses implements gateway.Invitations.
-func (b Base) InvitationUses(ctx context.Context, q gateway.InvitationUseQuery) (all []gateway.InvitationUse, err error) {
+func (b Base) InvitationUses(
+	ctx context.Context, q gateway.InvitationUseQuery,
+) (all []gateway.InvitationUse, err error) {
 	var where conditions
 	where.add(`invitation_id = ?`, gateway.CleanText(q.ID))
 	if !q.Before.IsZero() {
