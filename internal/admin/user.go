@@ -293,7 +293,8 @@ func (h *Handler) signOut(v *visit) error {
 // endSession ends one session. The form has a value that does not reveal the hash of the session.
 func (h *Handler) endSession(v *visit) error {
 	id := v.r.PathValue("id")
-	if err := h.cfg.Service.EndSession(v.r.Context(), h.by(v), id, v.r.PostForm.Get("session")); err != nil {
+	err := h.cfg.Service.EndSession(v.r.Context(), h.by(v), id, v.r.PostForm.Get("session"))
+	if err != nil && !errors.Is(err, gateway.ErrNotFound) { // a session that has ended is as the page wants it
 		return err
 	}
 	h.done(v, h.userPath(id), "end_session", 1)

@@ -175,8 +175,8 @@ func (s *Service) SetAdmin(ctx context.Context, by Actor, id string, admin bool)
 	})
 }
 
-// EndSession ends one session of a user. sessionID is Session.ID in Details. A session that has ended
-// already is not an error.
+// EndSession ends one session of a user. sessionID is Session.ID in Details. ErrNotFound when the user
+// has no such session: it has ended, or it belongs to another user.
 func (s *Service) EndSession(ctx context.Context, by Actor, id, sessionID string) error {
 	if err := s.check(ctx, by); err != nil {
 		return err
@@ -195,7 +195,7 @@ func (s *Service) EndSession(ctx context.Context, by Actor, id, sessionID string
 		})
 		return err
 	}
-	return nil
+	return gateway.ErrNotFound
 }
 
 // Unlink removes an identity from a user, and ends the sessions and tokens that were made with it.

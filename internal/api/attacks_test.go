@@ -12,6 +12,7 @@ import (
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 )
 
 // TestMassAssignment sends every field of the stored records to every operation with a body. Those
@@ -264,6 +265,47 @@ func TestKeysWithoutAdminsWriteDoNotReachAdministrators(t *testing.T) {
 	}
 	f.call(f.key(administration.Scopes()...), http.MethodPost, "/users/block", Block{Users: one}).
 		want(t, "block with admins:write", http.StatusOK, "")
+}
+
+// TestIDsOfOthersAreNotFound: an id in a path is looked up below what the path names before it, and as
+// what the path says (Grafana CVE-2024-10452). Every operation with an id gets an id that exists, of
+// another user or of another kind, and changes nothing.
+func TestIDsOfOthersAreNotFound(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.admin("oAdmin")
+	alice, bob := f.user("oAlice"), f.user("oBob")
+	hash := [32]byte{1}
+	err := f.store.PutSession(t.Context(), gateway.Session{Hash: hash, First: hash, UserID: bob.ID, Connector: "main",
+		AppID: "wx", OpenID: "oBob", Method: gateway.MethodWeChat, AuthTime: f.now(), CreatedAt: f.now(), SeenAt: f.now(),
+		ExpiresAt: f.now().Add(time.Hour)}, f.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := f.key(administration.Scopes()...)
+	before := f.eventCount()
+	sessionID := session.FormID(hash)
+	f.call(key, http.MethodDelete, "/users/"+alice.ID+"/sessions/"+sessionID, nil).
+		want(t, "the session of another user", http.StatusNotFound, "not_found")
+	f.call(key, http.MethodPost, "/users/"+alice.ID+"/unlink", Unlink{AppID: "wx0123456789abcdef", OpenID: "oBob"}).
+		want(t, "the identity of another user", http.StatusNotFound, "not_found")
+	wrongs := map[string][]string{"user": {sessionID, "1", "key"}, "session": {alice.ID, bob.ID, "1"},
+		"invitation": {alice.ID, sessionID, "1"}, "delivery": {alice.ID, sessionID, "1"}}
+	for _, o := range operations {
+		name, _, _ := strings.Cut(o.path[strings.LastIndexByte(o.path, '{')+1:], "}")
+		for _, id := range wrongs[name] { // of the last id in the path
+			var body any
+			if o.body != nil {
+				body = examples[reflect.TypeOf(o.body)]
+			}
+			path := strings.ReplaceAll(strings.ReplaceAll(o.path, "{"+name+"}", id), "{user}", alice.ID)
+			f.pass(time.Second)
+			f.call(key, o.method, path, body).want(t, o.method+" "+path, http.StatusNotFound, "not_found")
+		}
+	}
+	if _, err := f.store.Session(t.Context(), hash, f.now()); err != nil || f.eventCount() != before {
+		t.Errorf("something has changed: %v, %d events", err, f.eventCount()-before)
+	}
 }
 
 // TestAdministratorsDoNotLockThemselvesOut: a key cannot do to its maker what administrators cannot do

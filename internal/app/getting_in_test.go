@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -195,7 +196,7 @@ func TestInvitationIsPressedByTheUserWhomThePageNames(t *testing.T) {
 // after an hour (pocket-id/pocket-id GHSA-hp74-gm6m-2qm5).
 func TestAdminLinkWithoutWeChat(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t)
+	w := newFixture(t, everyKind)
 	var notices []gateway.Notice
 	var mu sync.Mutex
 	w.notify = func(n gateway.Notice) {
@@ -263,6 +264,13 @@ func TestAdminLinkWithoutWeChat(t *testing.T) {
 	for _, app := range []string{"sample", "closed"} {
 		if got := get(w.authorize(app)); got != "wrong_method" {
 			t.Errorf("the app %s responds %q to a session of a link", app, got)
+		}
+	}
+	handoff := url.Values{"to": {"http://wiki.localhost:8099"}, "challenge": {strings.Repeat("A", 43)}, "return": {"/"}}
+	for name, address := range map[string]string{"relay": w.shopAddress("snsapi_base"),
+		"relay with a profile": w.shopAddress("snsapi_userinfo"), "forward auth": w.url + "/forward-auth?" + handoff.Encode()} {
+		if got := get(address); got != "wrong_method" {
+			t.Errorf("%s responds %q to a session of a link", name, got)
 		}
 	}
 	if got := get(w.url + "/"); got != "own" {

@@ -1,10 +1,13 @@
 package app_test
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/limit"
@@ -71,35 +74,99 @@ func TestWrongInvitationsOfOthersDoNotRefuseARightOne(t *testing.T) {
 
 // TestNoRequestMakesAnAdministrator: installers that anybody can open made attackers administrators
 // (nginx-ui CVE-2026-42221), and so did a set-up that opened again after the last administrator was
-// gone (goauthentik/authentik GHSA-rjvp-29xq-f62w). Every route of the gateway gets every field.
+// gone (goauthentik/authentik GHSA-rjvp-29xq-f62w). A user who is signed in sends every field to every
+// route, first before there is any administrator, and again after the last one was deleted.
 func TestNoRequestMakesAnAdministrator(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t)
+	w := newFixture(t, everyKind, func(w *gatewayFixture) { w.options.Logger = slog.New(slog.DiscardHandler) })
 	alice := w.phone("alice")
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
-	fields := url.Values{}
-	for _, name := range []string{"admin", "Admin", "status", "Status", "groups", "Groups", "allowed_apps", "AllowedApps",
-		"role", "user", "UserID", "id", "kind", "do"} {
+	user := w.user(gateway.Pending)
+	cases := append(routeCases(t, w), routeCase{method: http.MethodPost, path: "/setup"})
+	for _, round := range []string{"before the first administrator", "after the last one"} {
+		answers := map[int]int{}
+		for _, c := range cases {
+			// The wildcard is the user's own id in one request, and "made-up" in the others.
+			for n, r := range w.adminRequests(c, user.ID) {
+				for _, cookie := range alice.Cookies(w.url) {
+					r.AddCookie(cookie)
+				}
+				rec := httptest.NewRecorder()
+				w.replicas[0].Handler().ServeHTTP(rec, r)
+				answers[rec.Code]++
+				u := w.user(gateway.Pending)
+				if u.Admin || len(u.Groups)+len(u.AllowedApps)+len(u.RefusedApps) > 0 || u.Note != "" || u.ID != user.ID {
+					t.Fatalf("%s: request %d to %s %s changed the user: %+v", round, n, c.method, c.path, u)
+				}
+			}
+			sessions, err := w.store.UserSessions(t.Context(), user.ID, w.clock.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(sessions) == 0 { // the route was a sign-out
+				alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("closed"))), "waiting", 200)
+			}
+			w.clock.Advance(time.Second) // nothing is refused because of the rate
+		}
+		if n, err := w.store.CountAdmins(t.Context()); err != nil || n != 0 {
+			t.Errorf("%s: %d administrators, %v", round, n, err)
+		}
+		if answers[http.StatusTooManyRequests]*4 > len(cases) || answers[http.StatusForbidden] == 0 {
+			t.Errorf("%s: too many requests were refused before their route: %v", round, answers)
+		}
+		w.deleteLastAdministrator()
+	}
+}
+
+// adminRequests returns requests to a route that ask for the rights of an administrator: without a
+// body, in the query, in a form, and as JSON.
+func (w *gatewayFixture) adminRequests(c routeCase, userID string) (all []*http.Request) {
+	fields := url.Values{"return": {"/"}, "name": {"李雷"}, "app": {"closed"}, "apps": {"closed"}, "user": {userID},
+		"users": {userID}, "id": {userID}, "UserID": {userID}, "sel": {userID, userID + " closed"}}
+	for _, name := range []string{"admin", "Admin", "is_admin", "status", "Status", "groups", "Groups", "allowed_apps",
+		"AllowedApps", "role", "kind", "do", "confirm", "password"} {
 		fields.Set(name, "admin")
 	}
-	fields.Set("return", "/")
-	fields.Set("name", "李雷")
-	fields.Set("app", "closed")
-	for _, path := range []string{"/access/name", "/access/ask", "/invite/" + gateway.NewID(), "/sign-in/profile",
-		"/sign-in/agreement", "/sign-out/browser", "/admin/users", "/admin/waiting", "/setup", "/"} {
-		for _, method := range []string{http.MethodPost, http.MethodGet} {
-			address := w.url + path
-			if method == http.MethodGet {
-				address += "?" + fields.Encode()
+	methods := []string{c.method}
+	if !strings.Contains(c.pattern, " ") {
+		methods = append(methods, http.MethodPost)
+	}
+	for _, method := range methods {
+		own := strings.ReplaceAll(c.path, "made-up", userID)
+		for _, r := range []*http.Request{
+			httptest.NewRequest(method, w.url+c.path, nil),
+			httptest.NewRequest(method, w.url+own+"?"+fields.Encode(), nil),
+			httptest.NewRequest(method, w.url+own, strings.NewReader(fields.Encode())),
+			httptest.NewRequest(method, w.url+own, strings.NewReader(`{"admin":true,"users":["`+userID+`"]}`)),
+		} {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			if len(all)%4 == 3 {
+				r.Header.Set("Content-Type", "application/json")
 			}
-			_, _ = alice.SubmitURL(t.Context(), address, method, fields.Encode()) // most of them are refused
-		}
-		u := w.user(gateway.Pending)
-		if u.Admin || u.Status != gateway.Pending || len(u.Groups)+len(u.AllowedApps)+len(u.RefusedApps) > 0 || u.Note != "" {
-			t.Fatalf("%s changed the user: %+v", path, u)
+			r.Header.Set("Sec-Fetch-Site", "same-origin")
+			r.RemoteAddr = "127.0.0.1:1"
+			all = append(all, r)
 		}
 	}
-	if n, err := w.store.CountAdmins(t.Context()); err != nil || n != 0 {
-		t.Errorf("%d administrators, %v", n, err)
+	return all
+}
+
+// deleteLastAdministrator makes another user the only administrator, and deletes that user.
+func (w *gatewayFixture) deleteLastAdministrator() {
+	w.t.Helper()
+	ctx := w.t.Context()
+	boss, _, err := w.store.RecordSignIn(ctx, gateway.SignIn{Connector: "main", AppID: "wxboss",
+		OpenID: "o-boss", At: w.clock.Now(), InitialStatus: gateway.Active})
+	for _, admin := range []bool{true, false} {
+		if err == nil {
+			_, err = w.store.ChangeUser(ctx, gateway.UserChange{ID: boss.ID, Now: w.clock.Now(), AllowNone: true,
+				Change: func(u *gateway.User) error { u.Admin = admin; return nil }})
+		}
+	}
+	if err == nil {
+		err = w.store.DeleteUser(ctx, boss.ID, w.clock.Now(), gateway.Event{Kind: "user_deleted"})
+	}
+	if err != nil {
+		w.t.Fatal(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -92,11 +93,14 @@ func routeCases(t *testing.T, w *gatewayFixture) []routeCase {
 		if !hasMethod {
 			method, path = http.MethodGet, pattern
 		}
-		path = strings.NewReplacer("{$}", "", "{ticket}", "made-up").Replace(path)
-		cases = append(cases, routeCase{pattern: pattern, method: method, path: path})
+		cases = append(cases, routeCase{pattern: pattern, method: method, path: wildcard.ReplaceAllString(
+			strings.ReplaceAll(path, "{$}", ""), "made-up")})
 	}
 	return cases
 }
+
+// wildcard is a wildcard in the pattern of a route, such as {ticket} or {file...}.
+var wildcard = regexp.MustCompile(`\{[^}]*\}`)
 
 // TestFloodAtEveryRouteEnds sends requests to every route of the gateway from one address, until the
 // first one is refused.
