@@ -116,9 +116,22 @@ type Actor struct {
 	// Link is set when an administrator's link created the session of the user (gateway.MethodLink).
 	Link bool
 
+	// MayChange returns an error for a user whom the actor must not change. Block, Unblock, Edit and
+	// Delete call it in the transaction of the change, with the stored user: the user may have become
+	// an administrator since the caller has looked. nil = every user.
+	MayChange func(gateway.User) error
+
 	// Force lets the command line take the rights of the last administrator. It has no effect for
 	// other actors.
 	Force bool
+}
+
+// mayChange returns an error if the actor must not change this user.
+func (a Actor) mayChange(u gateway.User) error {
+	if a.MayChange == nil {
+		return nil
+	}
+	return a.MayChange(u)
 }
 
 // ActorOfKey returns the actor that stands for an API key.

@@ -22,6 +22,9 @@ func (s *Service) Block(ctx context.Context, by Actor, ids []string, reason stri
 		return s.store.ChangeUser(ctx, gateway.UserChange{
 			ID: id, Now: s.cfg.Now(), AllowNone: by.allowNone(), Event: s.event(by, EventUserBlocked, ""),
 			Change: func(u *gateway.User) error {
+				if err := by.mayChange(*u); err != nil {
+					return err
+				}
 				// If Admin stayed, unblocking and approving the user would return the rights.
 				u.Status, u.Admin = gateway.Blocked, false
 				return nil
@@ -46,6 +49,9 @@ func (s *Service) Unblock(ctx context.Context, by Actor, ids []string) []Outcome
 			Change: func(u *gateway.User) error {
 				if u.Status != gateway.Blocked {
 					return ErrNotBlocked
+				}
+				if err := by.mayChange(*u); err != nil {
+					return err
 				}
 				u.Status = gateway.Pending
 				return nil

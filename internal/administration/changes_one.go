@@ -39,7 +39,12 @@ func (s *Service) Edit(
 	}
 	return s.store.ChangeUser(ctx, gateway.UserChange{
 		ID: id, Now: s.cfg.Now(), Unchanged: unchanged, Event: s.event(by, EventUserEdited, ""),
-		Change:   func(u *gateway.User) error { return e.apply(u) },
+		Change: func(u *gateway.User) error {
+			if err := by.mayChange(*u); err != nil {
+				return err
+			}
+			return e.apply(u)
+		},
 		Describe: describeEdit,
 	})
 }
@@ -243,7 +248,7 @@ func (s *Service) Delete(ctx context.Context, by Actor, id string) error {
 	if err := s.checkOther(ctx, by, id); err != nil {
 		return err
 	}
-	return s.store.DeleteUser(ctx, id, s.cfg.Now(), s.event(by, EventUserDeleted, ""))
+	return s.store.DeleteUserIf(ctx, id, s.cfg.Now(), s.event(by, EventUserDeleted, ""), by.mayChange)
 }
 
 // MaskID shortens an openid or unionid so that users are still distinguishable.

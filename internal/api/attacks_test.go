@@ -1,11 +1,13 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -265,6 +267,55 @@ func TestKeysWithoutAdminsWriteDoNotReachAdministrators(t *testing.T) {
 	}
 	f.call(f.key(administration.Scopes()...), http.MethodPost, "/users/block", Block{Users: one}).
 		want(t, "block with admins:write", http.StatusOK, "")
+}
+
+// promoting is a store in which a user becomes an administrator right before each change: after the
+// API has looked at the user.
+type promoting struct{ administration.Store }
+
+func (p promoting) promote(ctx context.Context, id string) {
+	_, _ = p.UpdateUser(ctx, id, time.Now(), func(u *gateway.User) error { u.Admin = true; return nil })
+}
+
+func (p promoting) ChangeUser(ctx context.Context, c gateway.UserChange) (gateway.User, error) {
+	p.promote(ctx, c.ID)
+	return p.Store.ChangeUser(ctx, c)
+}
+
+func (p promoting) DeleteUserIf(ctx context.Context, id string, now time.Time, e gateway.Event,
+	allowed func(gateway.User) error) error {
+	p.promote(ctx, id)
+	return p.Store.DeleteUserIf(ctx, id, now, e, allowed)
+}
+
+// TestKeyDoesNotReachAUserWhoJustBecameAnAdministrator: the rights are checked in the transaction of the
+// change, not only before it (a race as in Pocket ID 2.12).
+func TestKeyDoesNotReachAUserWhoJustBecameAnAdministrator(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(s administration.Store) administration.Store { return promoting{s} })
+	f.admin("oAdmin")
+	key := f.key(administration.ScopeUsersRead, administration.ScopeUsersWrite, administration.ScopeUsersDelete)
+	groups := []string{"root"}
+	for i, status := range []gateway.Status{gateway.Active, gateway.Active, gateway.Active, gateway.Blocked} {
+		u := f.user("oUser" + strconv.Itoa(i))
+		u, err := f.store.UpdateUser(t.Context(), u.ID, f.now(), func(u *gateway.User) error { u.Status = status; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := []struct {
+			method, path string
+			body         any
+		}{
+			{http.MethodPatch, "/users/" + u.ID, UserEdit{Groups: &groups}},
+			{http.MethodDelete, "/users/" + u.ID, nil},
+			{http.MethodPost, "/users/block", Block{Users: []string{u.ID}}},
+			{http.MethodPost, "/users/unblock", Users{Users: []string{u.ID}}},
+		}[i]
+		f.call(key, c.method, c.path, c.body).want(t, c.method+" "+c.path, http.StatusForbidden, "missing_scope")
+		if now, err := f.store.User(t.Context(), u.ID); err != nil || now.Status != status || len(now.Groups) > 0 {
+			t.Errorf("%s %s changed the user: %+v, %v", c.method, c.path, now, err)
+		}
+	}
 }
 
 // TestIDsOfOthersAreNotFound: an id in a path is looked up below what the path names before it, and as

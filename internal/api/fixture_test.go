@@ -53,13 +53,18 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
-func newFixture(t *testing.T) *fixture {
+// newFixture returns a fixture. wrap replaces the store of the service.
+func newFixture(t *testing.T, wrap ...func(administration.Store) administration.Store) *fixture {
 	t.Helper()
 	f := &fixture{t: t, store: sqlitetest.New(t), address: "203.0.113.7:1", time: time.Date(2026, 11, 29, 8, 0, 0, 0,
 		time.UTC)}
+	var store administration.Store = f.store
+	for _, w := range wrap {
+		store = w(store)
+	}
 	var err error
 	f.service, err = administration.New(administration.Config{
-		Store: f.store, URL: "https://auth.example.com", Now: f.now,
+		Store: store, URL: "https://auth.example.com", Now: f.now,
 		Apps: []administration.App{{
 			App: gateway.App{ID: "wiki", Kind: gateway.AppOIDC, Name: "Wiki",
 				Access: gateway.AccessRule{Rule: gateway.AccessApproved}},

@@ -196,6 +196,7 @@ func (h *Handler) run(c *call, o operation) (any, error) {
 	if c.key, c.by, err = h.authenticate(c.request); err != nil {
 		return nil, err
 	}
+	c.by.MayChange = c.mayChange
 	if left := c.key.ExpiresAt.Sub(h.cfg.Now()); !c.key.ExpiresAt.IsZero() && left < expiryWarning {
 		c.w.Header().Set("Weigate-Key-Expires", c.key.ExpiresAt.UTC().Format(time.RFC3339))
 	}

@@ -201,9 +201,21 @@ func (h *Handler) endSession(c *call) (any, error) {
 	return nil, h.cfg.Service.EndSession(c.ctx, c.by, c.path("user"), c.path("session"))
 }
 
+// mayChange returns an error if the user is an administrator and the key lacks the scope admins:write.
+// It is Actor.MayChange of each request.
+func (c *call) mayChange(u gateway.User) error {
+	if !u.Admin || requireScope(c.key, administration.ScopeAdminsWrite) == nil {
+		return nil
+	}
+	p := newProblem("missing_scope", "the user is an administrator, and the key lacks the scope admins:write")
+	p.Scope = administration.ScopeAdminsWrite
+	return p
+}
+
 // guardAdmins returns an error if one of the users is an administrator and the key lacks the scope
 // admins:write. Every operation that changes a user calls it. Without it, a key with a lesser scope
-// could make its holder an administrator, or lock the administrators out.
+// could make its holder an administrator, or lock the administrators out. mayChange repeats the check
+// in the transaction, for the operations that change the row of a user.
 func (h *Handler) guardAdmins(c *call, ids ...string) error {
 	if requireScope(c.key, administration.ScopeAdminsWrite) == nil {
 		return nil
@@ -213,10 +225,8 @@ func (h *Handler) guardAdmins(c *call, ids ...string) error {
 		if err != nil {
 			return err
 		}
-		if u.Admin {
-			p := newProblem("missing_scope", "the user is an administrator, and the key lacks the scope admins:write")
-			p.Scope = administration.ScopeAdminsWrite
-			return p
+		if err := c.mayChange(u); err != nil {
+			return err
 		}
 	}
 	return nil
