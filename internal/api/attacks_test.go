@@ -298,7 +298,10 @@ func TestKeyDoesNotReachAUserWhoJustBecameAnAdministrator(t *testing.T) {
 	groups := []string{"root"}
 	for i, status := range []gateway.Status{gateway.Active, gateway.Active, gateway.Active, gateway.Blocked} {
 		u := f.user("oUser" + strconv.Itoa(i))
-		u, err := f.store.UpdateUser(t.Context(), u.ID, f.now(), func(u *gateway.User) error { u.Status = status; return nil })
+		u, err := f.store.UpdateUser(t.Context(), u.ID, f.now(), func(u *gateway.User) error {
+			u.Status = status
+			return nil
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -261,16 +261,9 @@ func TestAdminLinkWithoutWeChat(t *testing.T) {
 		}
 		return m[1]
 	}
-	for _, app := range []string{"sample", "closed"} {
-		if got := get(w.authorize(app)); got != "wrong_method" {
-			t.Errorf("the app %s responds %q to a session of a link", app, got)
-		}
-	}
-	handoff := url.Values{"to": {"http://wiki.localhost:8099"}, "challenge": {strings.Repeat("A", 43)}, "return": {"/"}}
-	for name, address := range map[string]string{"relay": w.shopAddress("snsapi_base"),
-		"relay with a profile": w.shopAddress("snsapi_userinfo"), "forward auth": w.url + "/forward-auth?" + handoff.Encode()} {
+	for app, address := range w.appsOfEveryKind() {
 		if got := get(address); got != "wrong_method" {
-			t.Errorf("%s responds %q to a session of a link", name, got)
+			t.Errorf("the app %s responds %q to a session of a link", app, got)
 		}
 	}
 	if got := get(w.url + "/"); got != "own" {
@@ -279,6 +272,15 @@ func TestAdminLinkWithoutWeChat(t *testing.T) {
 	w.clock.Advance(session.LinkMax)
 	if got := get(w.url + "/"); got != "welcome" {
 		t.Errorf("after an hour, the home page is %q", got)
+	}
+}
+
+// appsOfEveryKind returns addresses at which apps ask the gateway for a user. The fixture has everyKind.
+func (w *gatewayFixture) appsOfEveryKind() map[string]string {
+	handoff := url.Values{"to": {"http://wiki.localhost:8099"}, "challenge": {strings.Repeat("A", 43)}, "return": {"/"}}
+	return map[string]string{
+		"sample": w.authorize("sample"), "closed": w.authorize("closed"), "relay": w.shopAddress("snsapi_base"),
+		"relay with a profile": w.shopAddress("snsapi_userinfo"), "forward auth": w.url + "/forward-auth?" + handoff.Encode(),
 	}
 }
 
