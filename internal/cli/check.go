@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"regexp"
 	"strings"
@@ -21,6 +22,7 @@ import (
 // working, and changes nothing.
 type checkCmd struct {
 	configFlag
+	JSON    bool `name:"json" help:"Print JSON, one object on each line."`
 	Offline bool `help:"Check files only: do not open the store, and do not call WeChat."`
 }
 
@@ -35,6 +37,7 @@ func (c *checkCmd) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
+	s.out.json = c.JSON
 	printChecked(s.out, "configuration", lang.Text("%s: %s, %s", c.Config,
 		lang.Count(len(conf.WeChat), "1 connector", "%d connectors"), lang.Count(len(conf.Apps), "1 app", "%d apps")))
 	describe(s.out, conf)
@@ -42,7 +45,7 @@ func (c *checkCmd) Run(s *invocation) error {
 	failed := false
 	report := func(name string, result lang.Message, err error) {
 		if err != nil {
-			s.out.errorWithHint(err)
+			printFailedCheck(s.out, name, err)
 			failed = true
 			return
 		}
@@ -70,8 +73,35 @@ func (c *checkCmd) Run(s *invocation) error {
 
 // printChecked prints a result. Names that are not keys of the configuration are translated.
 func printChecked(p printer, name string, result any) {
+	if p.json {
+		_ = p.printJSON(checkEntry{Check: name, Outcome: "ok", Result: fmt.Sprint(result)})
+		return
+	}
 	name = p.texts.Translate(name)
 	p.printf("%s %s", name+strings.Repeat(" ", max(0, 14-displayWidth(name))), p.text(result))
+}
+
+// checkEntry is a JSON object of "weigate check --json".
+type checkEntry struct {
+	Check   string `json:"check"`   // such as "store" or "wechat.main"
+	Outcome string `json:"outcome"` // "ok" or "failed"
+	Result  string `json:"result,omitempty"`
+	Error   string `json:"error,omitempty"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// printFailedCheck prints the error of a check.
+func printFailedCheck(p printer, name string, err error) {
+	if !p.json {
+		p.errorWithHint(err)
+		return
+	}
+	entry := checkEntry{Check: name, Outcome: "failed", Error: oneLine(err.Error())}
+	var h *hintError
+	if errors.As(err, &h) {
+		entry.Hint = oneLine(h.hint.String())
+	}
+	_ = p.printJSON(entry)
 }
 
 // describe prints what follows from the configuration: the sign-in methods, the addresses of apps,

@@ -40,6 +40,8 @@ type commands struct {
 	Notify     notifyCmd     `cmd:"" help:"Manage notifications: test, list, send again."`
 	Backup     backupCmd     `cmd:"" help:"Copy the SQLite database to a file, also while the gateway runs."`
 	Key        keyCmd        `cmd:"" help:"Manage signing keys and the master key: list, rotate, reseal."`
+	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in a shell."`
+	Man        manCmd        `cmd:"" help:"Print the man page."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
@@ -85,18 +87,9 @@ func (s *invocation) run(args []string) error {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	parser, err := kong.New(&commands{},
-		kong.Name("weigate"),
-		kong.Description(description),
-		kong.Writers(s.out.out, s.out.err),
-		kong.NoDefaultHelp(),
-		kong.Help(s.printHelp),
-		kong.PostBuild(s.translateHelp),
-		kong.Vars{"config": defaultConfig(s.getenv), "folder": defaultFolder()},
-		kong.Bind(s),
-	)
+	parser, err := s.newParser(kong.Vars{"config": defaultConfig(s.getenv), "folder": defaultFolder()})
 	if err != nil {
-		return lang.Errorf("define the command line: %w", err)
+		return err
 	}
 	parsed, err := parser.Parse(args)
 	if errors.Is(err, errHelp) {

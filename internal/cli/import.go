@@ -109,6 +109,8 @@ func (c *userImportCmd) block(s *invocation, svc *administration.Service, lines 
 func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []importLine) error {
 	var sum gateway.ImportResult
 	done := 0
+	shown := newProgress(s.out, "%d lines", len(lines))
+	defer shown.done()
 	for batch := range slices.Chunk(lines, gateway.ImportBatch) {
 		users := make([]gateway.ImportedUser, 0, len(batch))
 		for _, l := range batch {
@@ -119,16 +121,21 @@ func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []import
 			return withHint(lang.Errorf("%s: %s: %w", c.File, importedUntil(lines, done), err),
 				"run it again: lines that are imported already are not changed")
 		}
+		if len(res.Problems) > 0 {
+			shown.done()
+		}
 		for _, p := range res.Problems {
 			s.out.error(lang.Errorf("%s:%d: skipped: %w", c.File, batch[p.Index].line, errors.New(p.Reason)))
 		}
 		done += len(batch)
+		shown.add(done)
 		sum.Created += res.Created
 		sum.Added += res.Added
 		sum.Updated += res.Updated
 		sum.Unchanged += res.Unchanged
 		sum.Problems = append(sum.Problems, res.Problems...)
 	}
+	shown.done()
 	s.out.printf("%s: %s created, %s added to users, %d updated, %d unchanged, %d skipped",
 		lang.Count(len(lines), "1 line", "%d lines"), lang.Count(sum.Created, "1 user", "%d users"),
 		lang.Count(sum.Added, "1 openid", "%d openids"), sum.Updated, sum.Unchanged, len(sum.Problems))

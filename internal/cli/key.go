@@ -22,7 +22,7 @@ type keyCmd struct {
 const eventKeyRotated = "key_rotated"
 
 // keyListCmd is "weigate key list".
-type keyListCmd struct{ configFlag }
+type keyListCmd struct{ adminFlags }
 
 // Run prints the signing keys. It does not create any.
 func (c *keyListCmd) Run(s *invocation) error {
@@ -35,13 +35,16 @@ func (c *keyListCmd) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
-	if len(all) == 0 {
+	if len(all) == 0 && !c.JSON {
 		s.out.printf("No keys: the first start creates them.")
 		return nil
 	}
 	master, err := loadMasterKey(conf)
-	if err != nil {
+	if err != nil && len(all) > 0 {
 		return err
+	}
+	if c.JSON {
+		return printKeys(s.out, all, master)
 	}
 	var rows []row
 	for _, k := range all {
@@ -57,6 +60,29 @@ func (c *keyListCmd) Run(s *invocation) error {
 			until, sealed))
 	}
 	return s.out.printTable("KEY | ALG | STATE | SIGNS FROM | PUBLISHED UNTIL | MASTER KEY", rows)
+}
+
+// keyEntry is a JSON object of "weigate key list --json".
+type keyEntry struct {
+	signingKeyItem
+	MasterKey string `json:"master_key"` // id of the first master key if it seals the key; "" = an older one
+}
+
+// printKeys prints signing keys as JSON.
+func printKeys(p printer, all []gateway.Key, master *keys.Sealer) error {
+	for _, k := range all {
+		entry := keyEntry{signingKeyItem: signingKeyItem{
+			ID: k.ID, Alg: k.Alg, State: administration.KeyState(k, all, time.Now()), CreatedAt: k.CreatedAt.UTC(),
+			ActiveAt: k.ActiveAt.UTC(), ExpiresAt: k.ExpiresAt.UTC(),
+		}}
+		if master.Current(k.Sealed) {
+			entry.MasterKey = master.IDs()[0]
+		}
+		if err := p.printJSON(entry); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keyRotateCmd is "weigate key rotate".

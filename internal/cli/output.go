@@ -18,6 +18,7 @@ type printer struct {
 	out, err io.Writer
 	texts    lang.Formats // messages in the language of the terminal; nil = English
 	log      *slog.Logger // optional; always English
+	json     bool         // results of checks are JSON
 }
 
 // printf prints a line of output.

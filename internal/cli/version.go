@@ -1,25 +1,32 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 )
 
 // release is the version of a release. The linker sets it (build/binary.sh).
 var release string
 
 // versionCmd is "weigate version".
-type versionCmd struct{}
+type versionCmd struct {
+	JSON bool `name:"json" help:"Print JSON, one object on each line."`
+}
 
 // Run prints one line that identifies the build for a bug report.
-func (versionCmd) Run(s *invocation) error {
+func (c versionCmd) Run(s *invocation) error {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
 	}
 	if release != "" {
 		info.Main.Version = release
+	}
+	if c.JSON {
+		return s.out.printJSON(newVersionEntry(info))
 	}
 	s.out.printf("%s", versionLine(info))
 	return nil
@@ -29,23 +36,38 @@ func (versionCmd) Run(s *invocation) error {
 // version and the revision in the binary. If the version is missing, the line says "development
 // build".
 func versionLine(info *debug.BuildInfo) string {
-	version := info.Main.Version
-	if version == "" || version == "(devel)" {
-		version = "development build"
+	v := newVersionEntry(info)
+	version, changed := cmp.Or(v.Version, "development build"), ""
+	if v.Modified {
+		changed = ", with local changes"
 	}
-	var revision, changed string
+	if v.Revision != "" {
+		version += fmt.Sprintf(" (revision %.12s%s)", v.Revision, changed)
+	}
+	return fmt.Sprintf("weigate %s, %s %s", version, v.Go, v.Platform)
+}
+
+// versionEntry is the JSON object of "weigate version --json".
+type versionEntry struct {
+	Version  string `json:"version"` // "" for a build of a working copy
+	Revision string `json:"revision"`
+	Modified bool   `json:"modified"` // with local changes
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func newVersionEntry(info *debug.BuildInfo) versionEntry {
+	v := versionEntry{
+		Version: strings.TrimPrefix(info.Main.Version, "(devel)"), Go: runtime.Version(),
+		Platform: runtime.GOOS + "/" + runtime.GOARCH,
+	}
 	for _, setting := range info.Settings {
 		switch setting.Key {
 		case "vcs.revision":
-			revision = setting.Value
+			v.Revision = setting.Value
 		case "vcs.modified":
-			if setting.Value == "true" {
-				changed = ", with local changes"
-			}
+			v.Modified = setting.Value == "true"
 		}
 	}
-	if revision != "" {
-		version += fmt.Sprintf(" (revision %.12s%s)", revision, changed)
-	}
-	return fmt.Sprintf("weigate %s, %s %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return v
 }
