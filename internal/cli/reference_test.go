@@ -66,7 +66,7 @@ func TestBashCompletion(t *testing.T) {
 	for _, tt := range [][2]string{
 		{"ser", "serve"}, {"user li", "list"}, {"user list --sta", "--status"},
 		{"user list --status blo", "blocked"}, {"user list --status = pen", "pending"}, {"key rotate --alg E", "ES256"},
-		{"user admin o", "on off"}, {"completion z", "zsh"}, {"key --no", ""}, {"serve --con", "--config"},
+		{"user admin o", "off on"}, {"completion z", "zsh"}, {"key --no", ""}, {"serve --con", "--config"},
 		{"check -c ", "files"}, {"user unl", "unlink"},
 	} {
 		words := strings.Split("weigate "+tt[0], " ")
