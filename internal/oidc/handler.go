@@ -183,7 +183,11 @@ func (h *Handler) observe(endpoint, grantType string, client *Client, err error)
 		o.App = client.ID
 	}
 	if err != nil {
-		o.Outcome = protocolError(err).Code
+		e := protocolError(err)
+		if client == nil {
+			o.App = e.app // of a known client that sent a wrong secret
+		}
+		o.Outcome = e.Code
 		if o.Outcome == "" { // only errNoToken has no code
 			o.Outcome = "no_token"
 		}

@@ -1,0 +1,178 @@
+package monitoring
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/wechat/wechattest"
+)
+
+// TestFaultsFireTheirAlerts causes faults in the simulator of WeChat and around a running gateway,
+// scrapes its metrics before and after, and evaluates the rules as if the same happened each minute.
+// Without a fault, no alert fires.
+//
+// These alerts need something else than a fault that a test can cause: a process that ends or is
+// missing (WeigateDown, WeigateAbsent, WeigateRestarting, WeigateFileDescriptors), or days
+// (WeigateSigningKeyOld, WeigateNoSignIns, WeigateCertificateExpires). TestEachAlertFires has their
+// series.
+func TestFaultsFireTheirAlerts(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.signIn("alice") // creates the series of a normal sign-in
+	f.redeem(f.app.LastQuery().Get("code"), appSecret)
+	code := f.app.LastQuery().Get("code")
+	failure := func(fault wechattest.Fault) func() {
+		return func() {
+			fault.Times = -1
+			f.wechat.Fail(fault)
+			f.signIn("bob")
+			f.wechat.ClearFaults()
+		}
+	}
+	errcode := func(code int) func() {
+		return failure(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Errcode: code})
+	}
+	var scenarios []scenario
+	for _, c := range []struct {
+		name  string
+		cause func()
+		fires []string
+	}{
+		{"no fault", func() { f.signIn("xiaoming"); f.get("/readyz", "") }, nil},
+		{"the address is not on the allow-list", errcode(40164),
+			[]string{"WeigateAddressNotAllowed", "WeigateSignInFaults", "WeigateNobodySignsIn"}},
+		{"the AppSecret was reset", errcode(40125), []string{"WeigateSecretWrong", "WeigateSignInFaults"}},
+		{"the appid is wrong", errcode(40013), []string{"WeigateAccountRejected"}},
+		{"the quota of the day is used up", errcode(45009),
+			[]string{"WeigateQuotaExceeded", "WeigateSignInsTurnedAway"}},
+		{"WeChat is busy", errcode(-1), []string{"WeigateWeChatFailing"}},
+		{"connections to WeChat break", failure(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Cut: true}),
+			[]string{"WeigateWeChatFailing"}},
+		{"WeChat answers slowly", failure(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Errcode: 50002,
+			Latency: 2600 * time.Millisecond}), []string{"WeigateWeChatSlow"}},
+		// WeChat shows its own page, and the gateway receives nothing.
+		{"the callback domain is wrong", failure(wechattest.Fault{Endpoint: "/connect/oauth2/authorize", Errcode: 10003}),
+			[]string{"WeigateNobodySignsIn"}},
+		{"an app sends a wrong secret", func() { f.redeem("a-code", "a-wrong-secret-of-the-app") },
+			[]string{"WeigateAppSecretWrong"}},
+		{"a code is used twice", func() { f.redeem(code, appSecret) }, []string{"WeigateReplay"}},
+		{"a flood of cookies", func() { f.floodOfCookies() }, []string{"WeigateLimitReached"}},
+		{"the limit of calls to WeChat is reached", func() { f.exhaustCalls() },
+			[]string{"WeigateCapacityReached", "WeigateSignInsTurnedAway"}},
+		{"the clock is wrong", func() { f.clock.Set(90 * time.Second) }, []string{"WeigateClockWrong"}},
+		{"the database fails", func() { f.failStore() },
+			[]string{"WeigateStoreUnavailable", "WeigateEventsNotStored"}},
+	} {
+		before := f.scrape()
+		c.cause()
+		scenarios = append(scenarios, scenario{name: c.name, step: "1m", at: "15m", alerts: c.fires, only: c.fires,
+			series: continued(before, f.scrape())})
+	}
+	checkScenarios(t, "1m", scenarios)
+}
+
+// floodOfCookies sends requests with more cookies than the limit.
+func (f *gatewayFixture) floodOfCookies() {
+	var cookies []string
+	for i := range 60 {
+		cookies = append(cookies, fmt.Sprintf("weigate_%d=x", i))
+	}
+	for range 20 {
+		f.get("/", strings.Join(cookies, "; "))
+	}
+}
+
+// exhaustCalls allows one call to WeChat a minute, and signs in twice.
+func (f *gatewayFixture) exhaustCalls() {
+	changed := *f.config
+	changed.Limits.WeChatCalls = 1
+	if err := f.gateway.Reload(&changed); err != nil {
+		f.t.Fatal(err)
+	}
+	f.wechat.Fail(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Errcode: 50002, Times: -1})
+	f.signIn("bob")
+	f.signIn("bob")
+	f.wechat.ClearFaults()
+	if err := f.gateway.Reload(f.config); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// failStore closes the database, as if the disk were gone.
+func (f *gatewayFixture) failStore() {
+	if err := f.store.Close(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.signIn("alice")
+	f.signIn("bob")
+	f.get("/readyz", "")
+	_ = f.store.AppendEvents(f.t.Context(), gateway.Event{Kind: "sign_in", At: f.clock.Now()})
+}
+
+// continued returns the series of both scrapes: a counter grows each minute as between the scrapes.
+func continued(before, after map[string]float64) (all []series) {
+	all = append(all, up)
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		step := after[name] - before[name]
+		start := before[name]
+		switch {
+		case name == "weigate_clock_seconds":
+			start, step = after[name], 60
+		case isTime(name), strings.HasPrefix(name, "go_"), strings.HasPrefix(name, "process_"):
+			start, step = after[name], 0
+		}
+		metric, labels, _ := strings.Cut(strings.TrimSuffix(name, "}"), "{")
+		if labels != "" {
+			labels = "," + labels
+		}
+		all = append(all, series{metric + `{job="weigate",instance="a"` + labels + `}`,
+			fmt.Sprintf("%f+%fx20", start, step)})
+	}
+	return all
+}
+
+// TestMetricNamesExist looks for each metric that the rules, the dashboard and the documents name in
+// the metrics of a gateway.
+func TestMetricNamesExist(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.signIn("alice")
+	f.redeem(f.app.LastQuery().Get("code"), appSecret)
+	f.floodOfCookies()
+	f.get("/verify", "")
+	f.get("/connect/oauth2/authorize?appid=wx00000000000000ff", "")
+	// Package app calls these for deliveries, and package cli for a certificate.
+	f.metrics.Delivery(gateway.DeliverNotification, "ops", "sent")
+	f.metrics.Certificate("files", time.Now())
+	f.metrics.CertificateProblem("files", "not_loaded")
+	names := map[string]bool{"process_open_fds": true, "process_max_fds": true}
+	for sample := range f.scrape() {
+		name, _, _ := strings.Cut(sample, "{")
+		names[name] = true
+		names[strings.TrimSuffix(name, "_count")] = true // as the documents name a histogram
+	}
+	metric := regexp.MustCompile(`\b(weigate|process|go)_[a-z_]*[a-z]\b`)
+	for _, path := range []string{rulesPath, dashboardPath, "../../docs/en/metrics.md", "../../docs/zh-CN/metrics.md",
+		"../../docs/en/monitoring.md", "../../docs/zh-CN/monitoring.md"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := metric.FindAllString(string(text), -1)
+		if len(found) == 0 {
+			t.Errorf("%s names no metric", path)
+		}
+		for _, name := range found {
+			if !names[name] {
+				t.Errorf("%s names %s, which a gateway does not have", path, name)
+			}
+		}
+	}
+}
