@@ -1,6 +1,6 @@
 module github.com/weigate/weigate/bench
 
-go 1.25.0
+go 1.26.0
 
 require (
 	github.com/silenceper/wechat/v2 v2.1.10
@@ -12,7 +12,7 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/dgryski/go-rendezvous v0.0.0-20200823014737-9f7001d12a5f // indirect
 	github.com/go-redis/redis/v8 v8.11.5 // indirect
-	golang.org/x/crypto v0.0.0-20220622213112-05595931fe9d // indirect
+	golang.org/x/crypto v0.57.0 // indirect
 )
 
 replace github.com/weigate/weigate => ../

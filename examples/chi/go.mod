@@ -1,6 +1,6 @@
 module github.com/weigate/weigate/examples/chi
 
-go 1.25.0
+go 1.26.0
 
 require github.com/weigate/weigate v0.0.0
 

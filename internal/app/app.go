@@ -107,7 +107,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		options: o, signingKeys: signingKeys, store: store, draining: make(chan struct{}), limits: limits,
 		notices: notices,
 	}
-	if a.certificate, err = newCertificate(o, notices); err != nil {
+	if a.certificate, err = newCertificate(ctx, o, notices); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	if err := a.Reload(o.Config); err != nil {

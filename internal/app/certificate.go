@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/weigate/weigate/internal/administration"
@@ -11,7 +12,7 @@ import (
 )
 
 // newCertificate returns the certificate of a gateway that serves TLS itself, and nil otherwise.
-func newCertificate(o Options, n *notices) (certificate.Source, error) {
+func newCertificate(ctx context.Context, o Options, n *notices) (certificate.Source, error) {
 	if !o.Config.TLS.Enabled() {
 		return nil, nil
 	}
@@ -19,8 +20,32 @@ func newCertificate(o Options, n *notices) (certificate.Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Config.TLS.ACME.Enabled {
+		return newACME(ctx, o, n, u)
+	}
 	hooks := certificateHooks(o, n, certificate.FromFiles)
 	return certificate.NewFiles(o.Config.TLS.Certificate, o.Config.TLS.Key, u.Hostname(), hooks)
+}
+
+// newACME returns a certificate from a certificate authority. u is the gateway's URL.
+func newACME(ctx context.Context, o Options, n *notices, u *url.URL) (certificate.Source, error) {
+	settings := o.Config.TLS.ACME
+	cfg := certificate.ACMEConfig{
+		URL: o.Config.URL, Host: u.Hostname(), Directory: settings.Directory, Email: settings.Email,
+		Listen: o.Config.Listen, ListenHTTP: settings.ListenHTTP, Store: o.Store, Sealer: o.Sealer,
+		Hooks: certificateHooks(o, n, certificate.FromACME),
+	}
+	if settings.CAFile != "" {
+		var err error
+		if cfg.CAs, err = os.ReadFile(settings.CAFile); err != nil {
+			return nil, err
+		}
+	}
+	source, err := certificate.NewACME(ctx, cfg)
+	if err != nil {
+		return nil, err // do not return source: an interface that contains a nil pointer is not nil
+	}
+	return source, nil
 }
 
 // certificateHooks returns the hooks that count for metrics, and record problems for administrators.

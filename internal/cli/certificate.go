@@ -16,7 +16,7 @@ import (
 // certificates returns a function that reads the certificate files of the configuration. A file that
 // this user may not read is a problem of the result, not of the command.
 func certificates(conf *config.Config) func(context.Context) []administration.Certificate {
-	if !conf.TLS.Enabled() {
+	if conf.TLS.Certificate == "" {
 		return nil
 	}
 	return func(context.Context) []administration.Certificate {

@@ -53,7 +53,7 @@ func (c *checkCmd) Run(s *invocation) error {
 	}
 	result, sealer, keyErr := checkMasterKey(conf)
 	report("master key", result, keyErr)
-	if conf.TLS.Enabled() {
+	if conf.TLS.Certificate != "" {
 		result, err := checkCertificate(conf)
 		report("certificate", result, err)
 	}

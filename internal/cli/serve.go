@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/app"
+	"github.com/weigate/weigate/internal/certificate"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
@@ -72,11 +73,13 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	if err != nil {
 		return err
 	}
-	var metricsListener net.Listener // nil = no metrics
-	if conf.Metrics != "" {
-		if metricsListener, err = run.listen(conf.Metrics, lang.Text("metrics in the configuration")); err != nil {
-			return err
-		}
+	metricsListener, err := listenOptional(run, conf.Metrics, lang.Text("metrics in the configuration"))
+	if err != nil {
+		return err
+	}
+	plainListener, err := listenOptional(run, conf.TLS.ACME.ListenHTTP, lang.Text("tls.acme.listen_http in the configuration"))
+	if err != nil {
+		return err
 	}
 	counters := metrics.New()
 	store, err := openServing(s, conf, app.StoreOptions{Serve: true, Observe: counters.Store}, c.Wait)
@@ -110,7 +113,7 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 		err = errors.Join(err, g.app.Close(end))
 	}()
 	run.stopping = func() { notifyStopping(); g.app.Stopping() }
-	g.handle(run, listener)
+	g.handle(run, listener, plainListener)
 	run.limitConnections(listener, connections(s.out, conf), func() { counters.Limited(limit.Connections.Name) })
 	if metricsListener != nil {
 		run.handle(metricsListener, g.monitoring())
@@ -131,8 +134,22 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	return run.run(ctx)
 }
 
-// handle serves the gateway on a listener, with TLS if it has a certificate.
-func (g *runningGateway) handle(run *servers, l net.Listener) {
+// listenOptional listens on an address; nil = the address is empty.
+func listenOptional(run *servers, address string, setting lang.Message) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	return run.listen(address, setting)
+}
+
+// handle serves the gateway on a listener, with TLS if it has a certificate. plain is the listener for
+// plain http that certificate authorities use; nil = none.
+func (g *runningGateway) handle(run *servers, l, plain net.Listener) {
+	if acme, ok := g.app.Certificate().(*certificate.ACME); ok && plain != nil {
+		run.handle(plain, route.WithoutBody(acme.Handler()))
+		run.limitConnections(plain, limit.PlainConnections.Max,
+			func() { g.metrics.Limited(limit.PlainConnections.Name) })
+	}
 	if certificates := g.app.Certificate(); certificates != nil {
 		run.handleTLS(l, certificates.TLSConfig(), g.app.Handler())
 		return

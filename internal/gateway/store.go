@@ -46,6 +46,7 @@ type Store interface {
 	Tickets
 	SavedRequests
 	Keys
+	ACMEFiles
 	Events
 	AccessRequests
 	UserAdministration

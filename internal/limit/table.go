@@ -99,6 +99,10 @@ var (
 	// Connections of the listener for metrics, which few programs use.
 	MetricsConnections = Count{Name: "metrics_connections", Max: 64}
 
+	// Connections of the listener for plain http, which answers certificate authorities and redirects to
+	// https.
+	PlainConnections = Count{Name: "plain_connections", Max: 256}
+
 	// Requests at a time on one connection with HTTP/2, which the gateway serves if it has TLS.
 	Streams = Count{Name: "http2_streams", Max: 100}
 
@@ -231,7 +235,7 @@ func Table() []Row {
 		add(r.Name, r)
 	}
 	for _, c := range []Count{
-		Connections, MetricsConnections, Streams, Cookies, FailedAttempts, Tickets, TicketsPerNetwork,
+		Connections, MetricsConnections, PlainConnections, Streams, Cookies, FailedAttempts, Tickets, TicketsPerNetwork,
 		SavedRequests, SavedRequestsPerNetwork, SavedRequestsPerBrowser, SelectedRows, ExportedRows,
 		DownloadedEvents,
 		APIUsers, APIPage, APIExport, NoticesInMemory, StatisticsInMemory,

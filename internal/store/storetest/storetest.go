@@ -83,6 +83,7 @@ func Run(t *testing.T, subject Subject) {
 		{"saved requests", savedRequestCases},
 		{"session users", sessionUserCases},
 		{"keys", keyCases},
+		{"ACME", acmeCases},
 		{"events", eventCases},
 		{"cut searches", cutCases},
 		{"access requests", requestCases},

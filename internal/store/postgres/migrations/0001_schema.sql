@@ -374,3 +374,16 @@ CREATE TABLE problems (
 );
 
 CREATE INDEX problems_by_time ON problems (last_at);
+
+-- What the ACME client keeps: account, certificate and its key, challenges.
+CREATE TABLE acme_files (
+	name       text COLLATE "C" PRIMARY KEY,
+	sealed     bytea NOT NULL, -- with the master key
+	updated_at bigint NOT NULL
+);
+
+CREATE TABLE acme_locks (
+	name       text PRIMARY KEY,
+	owner      text NOT NULL,
+	expires_at bigint NOT NULL
+);

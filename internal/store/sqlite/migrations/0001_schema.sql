@@ -358,3 +358,16 @@ CREATE TABLE problems (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX problems_by_time ON problems (last_at);
+
+-- What the ACME client keeps: account, certificate and its key, challenges.
+CREATE TABLE acme_files (
+	name       TEXT NOT NULL PRIMARY KEY,
+	sealed     BLOB NOT NULL, -- with the master key
+	updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE acme_locks (
+	name       TEXT NOT NULL PRIMARY KEY,
+	owner      TEXT NOT NULL,
+	expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

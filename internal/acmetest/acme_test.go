@@ -1,0 +1,318 @@
+package acmetest
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/letsencrypt/challtestsrv"
+	"github.com/letsencrypt/pebble/v2/ca"
+	"github.com/letsencrypt/pebble/v2/db"
+	"github.com/letsencrypt/pebble/v2/va"
+	"github.com/letsencrypt/pebble/v2/wfe"
+
+	"github.com/weigate/weigate/internal/certificate"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/store/sqlite"
+)
+
+const host = "login.example.com"
+
+func TestMain(m *testing.M) {
+	os.Setenv("PEBBLE_VA_NOSLEEP", "1")
+	os.Setenv("PEBBLE_WFE_NONCEREJECT", "20") // percent: clients have to repeat requests with a bad nonce
+	os.Exit(m.Run())
+}
+
+// authority is a certificate authority.
+type authority struct {
+	directory string
+	tls       []byte // certificate of its HTTPS server, in PEM form
+	db        *db.MemoryStore
+	orders    atomic.Int64
+}
+
+// newAuthority starts Pebble. It connects to the two ports of this machine for every host. Certificates
+// live for a number of seconds.
+func newAuthority(t *testing.T, httpPort, tlsPort int, seconds uint64) *authority {
+	t.Helper()
+	dns := freePort(t)
+	names, err := challtestsrv.New(challtestsrv.Config{
+		DNSAddrs: []string{dns}, Log: log.New(io.Discard, "", 0),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names.SetDefaultDNSIPv4("127.0.0.1")
+	names.SetDefaultDNSIPv6("")
+	go names.Run()
+	t.Cleanup(names.Shutdown)
+	a := &authority{db: db.NewMemoryStore()}
+	quiet := log.New(io.Discard, "", 0)
+	issuer := ca.New(quiet, a.db, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: seconds}})
+	validator := va.New(quiet, httpPort, tlsPort, false, dns, a.db)
+	front := wfe.New(quiet, a.db, validator, issuer, []string{"pebble.letsencrypt.org"}, false, false, 1, 1)
+	handler := front.Handler()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/order-plz" {
+			a.orders.Add(1)
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	a.directory = server.URL + wfe.DirectoryPath
+	a.tls = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	return a
+}
+
+// freePort returns an address of this machine at which nothing listens.
+func freePort(t *testing.T) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.LocalAddr().String()
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
+
+func newStore(t *testing.T) gateway.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// replica is a gateway, as far as its certificate is concerned.
+type replica struct {
+	source  *certificate.ACME
+	secure  net.Listener
+	log     *syncBuffer
+	mu      sync.Mutex
+	problem []string
+}
+
+// syncBuffer is a buffer that several goroutines write to.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// start starts a replica that serves TLS, and plain http if plain is not nil.
+func start(t *testing.T, a *authority, store gateway.Store, secure, plain net.Listener) *replica {
+	t.Helper()
+	sealer, err := keys.NewSealer(bytes.Repeat([]byte{7}, keys.MinMasterKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &replica{secure: secure, log: &syncBuffer{}}
+	cfg := certificate.ACMEConfig{
+		URL: "https://" + host, Host: host, Directory: a.directory, Email: "ops@example.com", CAs: a.tls,
+		Listen: secure.Addr().String(), Store: store, Sealer: sealer, RenewInterval: 300 * time.Millisecond,
+		Hooks: certificate.Hooks{
+			Problem: func(code, detail string) {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.problem = append(r.problem, code+" "+detail)
+			},
+			Logger: slog.New(slog.NewTextHandler(r.log, nil)),
+		},
+	}
+	if plain != nil {
+		cfg.ListenHTTP = plain.Addr().String()
+	}
+	if r.source, err = certificate.NewACME(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	quiet := log.New(io.Discard, "", 0)
+	server := &http.Server{TLSConfig: r.source.TLSConfig(), ErrorLog: quiet, Handler: http.NotFoundHandler()}
+	go server.ServeTLS(secure, "", "")
+	t.Cleanup(func() { server.Close() })
+	if plain != nil {
+		http01 := &http.Server{Handler: r.source.Handler(), ErrorLog: quiet}
+		go http01.Serve(plain)
+		t.Cleanup(func() { http01.Close() })
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	var running sync.WaitGroup
+	running.Go(func() { r.source.Run(ctx) })
+	t.Cleanup(func() { stop(); running.Wait() })
+	return r
+}
+
+// serves returns the certificate that a client gets; nil = none.
+func (r *replica) serves() *x509.Certificate {
+	c, err := tls.Dial("tcp", r.secure.Addr().String(), &tls.Config{ServerName: host, InsecureSkipVerify: true})
+	if err != nil {
+		return nil
+	}
+	defer c.Close()
+	return c.ConnectionState().PeerCertificates[0]
+}
+
+// await waits until a condition is true. It polls, because the replica works in the background.
+func (r *replica) await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !condition(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within a minute\n%s", what, r.log)
+		}
+	}
+}
+
+func (r *replica) awaitCertificate(t *testing.T) *x509.Certificate {
+	t.Helper()
+	r.await(t, "certificate", func() bool { return r.serves() != nil })
+	return r.serves()
+}
+
+// The first certificate comes by TLS-ALPN-01 on the port of the gateway, or by HTTP-01 if the other
+// port is closed. All other requests to the plain port are redirected.
+func TestFirstCertificate(t *testing.T) {
+	t.Parallel()
+	for _, challenge := range []string{"TLS-ALPN-01", "HTTP-01"} {
+		t.Run(challenge, func(t *testing.T) {
+			t.Parallel()
+			secure, plain, closed := listen(t), net.Listener(nil), listen(t)
+			closed.Close()
+			tlsPort, httpPort := port(secure), port(closed)
+			if challenge == "HTTP-01" {
+				plain = listen(t)
+				tlsPort, httpPort = httpPort, port(plain)
+			}
+			a := newAuthority(t, httpPort, tlsPort, 90*86400)
+			r := start(t, a, newStore(t), secure, plain)
+			if got := r.awaitCertificate(t); got.VerifyHostname(host) != nil {
+				t.Errorf("certificate for %v", got.DNSNames)
+			}
+			if plain == nil {
+				return
+			}
+			client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+			req, err := http.NewRequest(http.MethodGet, "http://"+plain.Addr().String()+"//evil.example/?a=b", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = "evil.example"
+			res, err := client.Do(req)
+			if err != nil || !strings.HasPrefix(res.Header.Get("Location"), "https://"+host+"/") {
+				t.Errorf("redirect: %v, %+v", err, res)
+			}
+		})
+	}
+}
+
+// A certificate is renewed before it expires. When the authority refuses, the previous one stays, and
+// the problem says why. A process that starts again afterwards does not order at once, but serves what
+// the store has (yusing/godoxy#124, ferronweb/ferron#37, natemcmaster/LettuceEncrypt#14).
+func TestRenewalAndFailure(t *testing.T) {
+	t.Parallel()
+	secure := listen(t)
+	a := newAuthority(t, 1, port(secure), 9)
+	store := newStore(t)
+	r := start(t, a, store, secure, nil)
+	first := r.awaitCertificate(t)
+	r.await(t, "renewal", func() bool {
+		got := r.serves()
+		return got != nil && got.SerialNumber.Cmp(first.SerialNumber) != 0
+	})
+	if err := a.db.AddBlockedDomain(host); err != nil {
+		t.Fatal(err)
+	}
+	r.await(t, "failure", func() bool { return r.source.Status().Problem != "" })
+	last := r.serves()
+	if last == nil {
+		t.Fatal("no certificate after the failure")
+	}
+	problem := r.source.Status().Problem
+	for _, want := range []string{host, "rejectedIdentifier", "备案", "443 or 80"} {
+		if !strings.Contains(problem, want) {
+			t.Errorf("problem %q has no %q", problem, want)
+		}
+	}
+	r.mu.Lock()
+	if len(r.problem) == 0 || !strings.HasPrefix(r.problem[0], certificate.ProblemNotIssued) {
+		t.Errorf("reported %q", r.problem)
+	}
+	r.mu.Unlock()
+	if strings.Contains(r.log.String(), "PRIVATE KEY") {
+		t.Errorf("log:\n%s", r.log)
+	}
+	before := a.orders.Load()
+	again := start(t, a, store, listen(t), nil)
+	again.await(t, "postponed order", func() bool { return strings.Contains(again.log.String(), "order postponed") })
+	if got := again.serves(); got == nil || got.SerialNumber.Cmp(last.SerialNumber) != 0 {
+		t.Error("the new process does not serve the stored certificate")
+	}
+	if n := a.orders.Load(); n != before {
+		t.Errorf("the new process has ordered %d times", n-before)
+	}
+}
+
+// Two replicas with one store order once, and serve the same certificate. The authority connects to
+// either of them: the one answers the challenge of the other.
+func TestReplicasShareOneCertificate(t *testing.T) {
+	t.Parallel()
+	left, right := listen(t), listen(t)
+	a := newAuthority(t, 1, port(right), 90*86400)
+	store := newStore(t)
+	first := start(t, a, store, left, nil)
+	second := start(t, a, store, right, nil)
+	one, two := first.awaitCertificate(t), second.awaitCertificate(t)
+	if one.SerialNumber.Cmp(two.SerialNumber) != 0 {
+		t.Error("the replicas serve two certificates")
+	}
+	if n := a.orders.Load(); n != 1 {
+		t.Errorf("%d orders, want 1", n)
+	}
+	files, err := store.ACMEFiles(t.Context(), "")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("%d values, %v", len(files), err)
+	}
+	for _, f := range files {
+		if bytes.Contains(f.Sealed, []byte("PRIVATE KEY")) {
+			t.Errorf("%s is not sealed", f.Name)
+		}
+	}
+}
