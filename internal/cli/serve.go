@@ -77,7 +77,7 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	if err != nil {
 		return err
 	}
-	plainListener, err := listenOptional(run, conf.TLS.ACME.ListenHTTP, lang.Text("tls.acme.listen_http in the configuration"))
+	plain, err := listenOptional(run, conf.TLS.ACME.ListenHTTP, lang.Text("tls.acme.listen_http in the configuration"))
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 		err = errors.Join(err, g.app.Close(end))
 	}()
 	run.stopping = func() { notifyStopping(); g.app.Stopping() }
-	g.handle(run, listener, plainListener)
+	g.handle(run, listener, plain)
 	run.limitConnections(listener, connections(s.out, conf), func() { counters.Limited(limit.Connections.Name) })
 	if metricsListener != nil {
 		run.handle(metricsListener, g.monitoring())
