@@ -24,6 +24,10 @@ type StoreOptions struct {
 	// it returns gateway.ErrOlderDatabase.
 	Existing bool
 
+	// BeforeMigrate is called before a SQLite file of an older version is migrated, with the number of
+	// its last migration. It may be nil. When it returns an error, nothing is migrated.
+	BeforeMigrate func(ctx context.Context, version int) error
+
 	// Observe is called after each operation of the store, for metrics. It may be nil.
 	Observe func(operation string, d time.Duration, err error)
 }
@@ -37,7 +41,7 @@ func OpenStore(ctx context.Context, address wechat.Secret, o StoreOptions) (gate
 	text := string(address) // address is a Secret, because it may contain the password of PostgreSQL
 	if path, ok := strings.CutPrefix(text, "sqlite:"); ok {
 		s, err := sqlite.Open(ctx, path,
-			sqlite.Options{Serve: o.Serve, Existing: o.Existing, Observe: o.Observe})
+			sqlite.Options{Serve: o.Serve, Existing: o.Existing, BeforeMigrate: o.BeforeMigrate, Observe: o.Observe})
 		if err != nil {
 			return nil, err // do not return s: an interface that contains a nil pointer is not nil
 		}
@@ -52,9 +56,6 @@ func OpenStore(ctx context.Context, address wechat.Secret, o StoreOptions) (gate
 	}
 	return nil, errors.New("the store is neither sqlite:PATH nor postgres://…")
 }
-
-// Backup copies the SQLite file at path while a gateway may be serving from it; see sqlite.Backup.
-func Backup(ctx context.Context, path, target string) error { return sqlite.Backup(ctx, path, target) }
 
 // StoreMayBeStarting reports whether err of [OpenStore] may go away without a change of the
 // configuration: the database server cannot be reached, or is starting.

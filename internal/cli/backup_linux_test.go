@@ -22,13 +22,13 @@ func TestRestoreFromABackup(t *testing.T) {
 		}
 	}
 	signIn("alice")
-	if out := g.run("backup", "copy.db"); !strings.Contains(out, "copy.db: copy of ") {
+	if out := g.run("backup", "copy.jsonl.gz"); !strings.Contains(out, "copy.jsonl.gz: backup of SQLite") {
 		t.Fatal(out)
 	}
 	signIn("bob")
 	g.term()
 
-	// As docs/en/gateway.md says.
+	// As docs/en/backup.md says.
 	lost, err := filepath.Glob(filepath.Join(g.dir, "weigate.db*"))
 	if err != nil || len(lost) == 0 {
 		t.Fatalf("%v, %v", lost, err)
@@ -38,8 +38,8 @@ func TestRestoreFromABackup(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Rename(filepath.Join(g.dir, "copy.db"), filepath.Join(g.dir, "weigate.db")); err != nil {
-		t.Fatal(err)
+	if out := g.run("restore", "copy.jsonl.gz"); !strings.Contains(out, "restored 1 user, 1 session") {
+		t.Fatal(out)
 	}
 	g.checkStillSignedIn()
 	if list := g.run("user", "list"); strings.Count(list, " pending ") != 1 {

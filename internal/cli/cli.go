@@ -38,7 +38,8 @@ type commands struct {
 	Health     healthCmd     `cmd:"" help:"Show how sign-ins, WeChat's answers and the keys do."`
 	APIKey     apiKeyCmd     `cmd:"" name:"api-key" help:"Manage keys for the HTTP API: create, list, revoke."`
 	Notify     notifyCmd     `cmd:"" help:"Manage notifications: test, list, send again."`
-	Backup     backupCmd     `cmd:"" help:"Copy the SQLite database to a file, also while the gateway runs."`
+	Backup     backupCmd     `cmd:"" help:"Write the database to a file, also while the gateway runs."`
+	Restore    restoreCmd    `cmd:"" help:"Create the database from a backup, of SQLite or PostgreSQL."`
 	Key        keyCmd        `cmd:"" help:"Manage signing keys and the master key: list, rotate, reseal."`
 	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 	Man        manCmd        `cmd:"" help:"Print the man page."`

@@ -29,7 +29,7 @@ func openServing(s *invocation, conf *config.Config, o app.StoreOptions, wait ti
 		case err == nil:
 			return store, nil
 		case !app.StoreMayBeStarting(err) || time.Now().After(end):
-			return nil, unwritable(storeError(conf, err), conf)
+			return nil, downgradeHint(unwritable(storeError(conf, err), conf), conf)
 		case attempt == 1:
 			s.out.warnf("%s; trying again for %s", storeError(conf, err), wait)
 		}

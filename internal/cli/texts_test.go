@@ -25,7 +25,9 @@ var translated = []string{
 }
 
 // partly are packages of which some errors reach a terminal. Their texts may have a translation.
-var partly = []string{"../gateway", "../administration", "../app", "../store/sqlite", "../store/sqlstore", "../keys"}
+var partly = []string{
+	"../gateway", "../administration", "../app", "../store/archive", "../store/sqlite", "../store/sqlstore", "../keys",
+}
 
 // textArguments are the functions with texts, and the positions of the texts among their arguments.
 var textArguments = map[string][]int{

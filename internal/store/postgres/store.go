@@ -11,7 +11,8 @@
 // it also works on other databases with the PostgreSQL protocol. There, start one replica first and
 // let it run the migrations, in case advisory locks have no effect.
 //
-// The package does not create databases or users, and makes no backups; use pg_dump.
+// [Backup] writes the rows of a database to an archive, and [Restore] loads one. The package does not
+// create databases or users.
 package postgres
 
 import (
@@ -76,7 +77,7 @@ var _ gateway.Store = (*Store)(nil)
 //
 // ctx applies to Open only: the store keeps working after ctx has ended.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	config, err := pgxpool.ParseConfig(url)
+	config, err := parse(url)
 	if err != nil {
 		return nil, failed("read the database's address", err)
 	}
@@ -87,16 +88,12 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		config.MaxConns = 16
 	}
 	for name, value := range map[string]string{
-		"application_name":                    "weigate",
 		"default_transaction_isolation":       "read committed",
 		"idle_in_transaction_session_timeout": "60000", // milliseconds; a replica that hangs must not keep its locks
 	} {
 		if config.ConnConfig.RuntimeParams[name] == "" {
 			config.ConnConfig.RuntimeParams[name] = value
 		}
-	}
-	if config.ConnConfig.ConnectTimeout == 0 {
-		config.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
 	config.ConnConfig.Tracer = o.tracer
 	pool, err := pgxpool.NewWithConfig(ctx, config)
@@ -117,21 +114,16 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// connectTimeout is how long a connection may take to open, unless the address sets another time.
+const connectTimeout = 5 * time.Second
+
 // lockNumber is the number of the advisory lock of migrations. It is "weigate" in ASCII, a number
 // that another program is unlikely to use.
 const lockNumber = 0x77656967617465
 
 // migrate brings the schema up to date. Each migration is a transaction of its own.
 func (s *Store) migrate(ctx context.Context, o Options) error {
-	files := o.migrations
-	if files == nil {
-		sub, err := fs.Sub(embedded, "migrations")
-		if err != nil {
-			return err
-		}
-		files = sub
-	}
-	all, err := migrate.Read(files)
+	all, err := o.readMigrations()
 	if err != nil {
 		return err
 	}
@@ -152,12 +144,30 @@ func (s *Store) migrate(ctx context.Context, o Options) error {
 	return nil
 }
 
+// readMigrations returns the migrations of this version.
+func (o Options) readMigrations() ([]migrate.Migration, error) {
+	files := o.migrations
+	if files == nil {
+		sub, err := fs.Sub(embedded, "migrations")
+		if err != nil {
+			return nil, err
+		}
+		files = sub
+	}
+	return migrate.Read(files)
+}
+
+// lockMigrations takes the lock of migrations until the end of the transaction.
+func lockMigrations(q sqlstore.Querier) error {
+	_, err := q.Exec(`SELECT pg_advisory_xact_lock($1 + hashtext(current_schema())::bigint)`, int64(lockNumber))
+	return err
+}
+
 // step applies the next migration, and reports whether another one may follow. The advisory lock
 // makes replicas that start at once wait for each other; it ends with the transaction. The lock's
 // number depends on the schema, so that two schemas of one database do not wait for each other.
 func step(q sqlstore.Querier, all []migrate.Migration) (more bool, err error) {
-	if _, err := q.Exec(`SELECT pg_advisory_xact_lock($1 + hashtext(current_schema())::bigint)`,
-		int64(lockNumber)); err != nil {
+	if err := lockMigrations(q); err != nil {
 		return false, err
 	}
 	todo, err := pending(q, all)
@@ -191,21 +201,9 @@ func (s *Store) checkMigrated(ctx context.Context, all []migrate.Migration) erro
 
 // pending returns the migrations that the database lacks.
 func pending(q sqlstore.Querier, all []migrate.Migration) ([]migrate.Migration, error) {
-	var exists bool
-	if err := q.Get(`SELECT to_regclass('migrations') IS NOT NULL`, nil, &exists); err != nil {
+	applied, err := appliedTo(q)
+	if err != nil {
 		return nil, err
-	}
-	var applied []migrate.Applied
-	if exists {
-		err := q.Each(`SELECT version, name FROM migrations ORDER BY version`, nil, func(scan func(...any) error) error {
-			var a migrate.Applied
-			err := scan(&a.Version, &a.Name)
-			applied = append(applied, a)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
 	}
 	return migrate.Todo(all, applied)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -32,15 +33,16 @@ func lockFile(path string) (*os.File, error) {
 	return nil, fmt.Errorf("sqlite: %w: lock %s: %w", gateway.ErrUnavailable, path, err)
 }
 
-// syncFolder waits until the names of the files in a folder are written to the disk.
-func syncFolder(path string) error {
-	f, err := os.Open(path)
+// ownAsFolder gives a file that root has created to the owner of its folder. Otherwise a gateway that
+// runs as another user could not open the file.
+func ownAsFolder(path string) error {
+	info, err := os.Stat(filepath.Dir(path))
 	if err != nil {
-		return fmt.Errorf("sqlite: %w", err)
+		return err
 	}
-	defer f.Close()
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("sqlite: %w", err)
+	folder, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 {
+		return nil
 	}
-	return nil
+	return os.Chown(path, int(folder.Uid), int(folder.Gid))
 }

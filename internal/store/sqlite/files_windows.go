@@ -31,5 +31,5 @@ func lockFile(path string) (*os.File, error) {
 	return nil, fmt.Errorf("sqlite: %w: lock %s: %w", gateway.ErrUnavailable, path, err)
 }
 
-// syncFolder does nothing: Windows cannot flush a folder.
-func syncFolder(string) error { return nil }
+// ownAsFolder does nothing: on Windows a file gets the permissions of its folder.
+func ownAsFolder(string) error { return nil }

@@ -1,7 +1,8 @@
 // Package sqlite is the default store of the gateway: a SQLite database in one file.
 //
-// [Open] returns a [Store], which implements gateway.Store; [Backup] copies a database that is in
-// use. The path ":memory:" opens a database in memory, which is gone after Close.
+// [Open] returns a [Store], which implements gateway.Store; [Backup] writes a database that is in use
+// to an archive, and [Restore] creates a database from one. The path ":memory:"
+// opens a database in memory, which is gone after Close.
 //
 // One goroutine writes. It takes all writes that are waiting, runs each in a savepoint of one
 // transaction, and commits them together, so that they wait for the disk once. BenchmarkCommit
@@ -52,6 +53,11 @@ type Options struct {
 	// returns gateway.ErrNoDatabase. When the database lacks migrations, or is empty, Open returns
 	// gateway.ErrOlderDatabase.
 	Existing bool
+
+	// BeforeMigrate is called before a database of an older version is migrated, with the number of
+	// its last migration; nil = none. When it returns an error, Open migrates nothing and returns the
+	// error. It is not called for an empty database. Meanwhile no gateway can serve from the database.
+	BeforeMigrate func(ctx context.Context, version int) error
 
 	// Observe is called after each operation of the store with its name, such as "put_session", its
 	// duration and its error; nil = none. It is called by many goroutines at once.
@@ -191,15 +197,7 @@ func (s *Store) Close() error {
 // migrate brings the schema up to date. While migrations run, it holds the lock that a serving
 // gateway takes. So the schema does not change while a gateway of another version is running.
 func (s *Store) migrate(ctx context.Context, conn *sql.Conn, o Options) error {
-	files := o.migrations
-	if files == nil {
-		sub, err := fs.Sub(embedded, "migrations")
-		if err != nil {
-			return err
-		}
-		files = sub
-	}
-	all, err := migrate.Read(files)
+	all, err := o.readMigrations()
 	if err != nil {
 		return err
 	}
@@ -220,46 +218,36 @@ func (s *Store) migrate(ctx context.Context, conn *sql.Conn, o Options) error {
 		}
 		defer lock.Close()
 	}
-	for {
-		more, err := step(ctx, conn, all)
-		if err != nil || !more {
-			return failed("migrate "+s.path, err)
+	if n := len(all) - len(todo); n > 0 && o.BeforeMigrate != nil {
+		if err := o.BeforeMigrate(ctx, n); err != nil {
+			return err
 		}
 	}
+	return failed("migrate "+s.path, applyAll(ctx, conn, all))
+}
+
+// readMigrations returns the migrations of this version.
+func (o Options) readMigrations() ([]migrate.Migration, error) {
+	files := o.migrations
+	if files == nil {
+		sub, err := fs.Sub(embedded, "migrations")
+		if err != nil {
+			return nil, err
+		}
+		files = sub
+	}
+	return migrate.Read(files)
 }
 
 // pending returns the migrations that the database lacks.
 func pending(ctx context.Context, conn *sql.Conn, all []migrate.Migration) ([]migrate.Migration, error) {
-	// A file of another program has tables, but no table of migrations.
-	var migrationTables, otherTables int
-	err := conn.QueryRowContext(ctx, `
-		SELECT count(*) FILTER (WHERE name = 'migrations'), count(*) FILTER (WHERE name <> 'migrations')
-		FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`).Scan(&migrationTables, &otherTables)
+	applied, foreign, err := appliedTo(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
-	if migrationTables == 0 {
-		if otherTables > 0 {
-			return nil, fmt.Errorf("%w: the file is a database of another program; give the gateway a file of its own",
-				gateway.ErrUnavailable)
-		}
-		return all, nil
-	}
-	rows, err := conn.QueryContext(ctx, `SELECT version, name FROM migrations ORDER BY version`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var applied []migrate.Applied
-	for rows.Next() {
-		var a migrate.Applied
-		if err := rows.Scan(&a.Version, &a.Name); err != nil {
-			return nil, err
-		}
-		applied = append(applied, a)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
+	if foreign {
+		return nil, fmt.Errorf("%w: the file is a database of another program; give the gateway a file of its own",
+			gateway.ErrUnavailable)
 	}
 	return migrate.Todo(all, applied)
 }

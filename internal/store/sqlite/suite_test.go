@@ -23,6 +23,10 @@ func TestMain(m *testing.M) {
 		openAndPrint(path)
 		return
 	}
+	if path := os.Getenv(upgradeEnv); path != "" {
+		upgradeAndStop(path)
+		return
+	}
 	m.Run()
 }
 

@@ -1,0 +1,4 @@
+package archive
+
+// SyncFolder does nothing: Windows cannot flush a folder.
+func SyncFolder(string) error { return nil }

@@ -1,0 +1,28 @@
+package archive
+
+// Order returns the tables in an order in which each table comes after those that its rows refer to.
+// So a database can check the references while the rows are inserted. references has the tables that
+// a table refers to. Otherwise the order stays the same.
+func Order(tables []string, references map[string][]string) []string {
+	known := map[string]bool{}
+	for _, t := range tables {
+		known[t] = true
+	}
+	ordered := make([]string, 0, len(tables))
+	added := map[string]bool{}
+	var add func(string)
+	add = func(t string) {
+		if added[t] || !known[t] {
+			return
+		}
+		added[t] = true
+		for _, first := range references[t] {
+			add(first)
+		}
+		ordered = append(ordered, t)
+	}
+	for _, t := range tables {
+		add(t)
+	}
+	return ordered
+}
