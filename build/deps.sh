@@ -51,6 +51,7 @@ if [ "$(id -u)" -eq 0 ]; then
 	command -v umoci >/dev/null || missing+=(umoci)
 	command -v pgrep >/dev/null || missing+=(procps)
 fi
+command -v mandoc >/dev/null || missing+=(mandoc) # checks the man page
 command -v gcc >/dev/null || command -v cc >/dev/null || missing+=(gcc libc6-dev)
 
 [ ${#missing[@]} -eq 0 ] && exit 0
