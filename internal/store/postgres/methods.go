@@ -18,6 +18,8 @@ import (
 // IDRange compares rows. With the condition column = $1, the planner could read the table backwards
 // by its primary key, in the order of the ids, until it has found enough events. It does not know the
 // value of $1, so it expects many. It would read a million events for a value that none has.
+// LimitFirst is for the contrary: with several filters, the planner expects no event, so it would
+// read all events of the first filter, in parallel, and sort them, for a page that fills at once.
 var dialect = sqlstore.Dialect{
 	ForUpdate:  "FOR UPDATE OF users",
 	ForShare:   "FOR SHARE OF users",
@@ -30,9 +32,10 @@ var dialect = sqlstore.Dialect{
 		return fmt.Sprintf(`(%[1]s, id) >= (%[2]s, %[3]s) AND (%[1]s, id) < (%[2]s, %[4]s)`, column, value, from, before),
 			column + ` DESC, id DESC`
 	},
-	List:     func(l []string) any { return l },
-	Numbers:  func(l []int64) any { return l },
-	InHashes: func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
+	LimitFirst: true,
+	List:       func(l []string) any { return l },
+	Numbers:    func(l []int64) any { return l },
+	InHashes:   func(column, placeholder string) string { return column + ` = ANY (` + placeholder + `)` },
 	Hashes: func(hashes [][32]byte) any {
 		l := make([][]byte, len(hashes))
 		for i := range hashes {

@@ -83,6 +83,10 @@ type Dialect struct {
 	// the column and the id serves both. All are placeholders, except column.
 	IDRange func(column, value, from, before string) (condition, order string)
 
+	// LimitFirst reports whether a search of events must read a limited number of them in a subquery
+	// before it applies the other filters.
+	LimitFirst bool
+
 	// List converts a list of strings to the argument for the placeholder of In.
 	List func([]string) any
 

@@ -182,9 +182,15 @@ func (s *eventSearch) nth(c Conn, position, n int) (id int64, err error) {
 }
 
 // read returns the events from stop on that all filters select.
-func (s *eventSearch) read(c Conn, chosen int, stop int64) ([]gateway.Event, error) {
+func (s *eventSearch) read(c Conn, chosen int, stop int64, maxRead int) ([]gateway.Event, error) {
 	var where conditions
 	order := s.in(&where, chosen, max(s.first, stop))
+	from := `events`
+	if s.dialect.LimitFirst && chosen >= 0 && len(s.filters) > 1 {
+		from = `(SELECT * FROM events WHERE ` + where.where() + ` ORDER BY ` + order + ` LIMIT ` +
+			where.arg(maxRead) + `) near`
+		where.sql = nil
+	}
 	for i, f := range s.filters {
 		if i != chosen {
 			f.addTo(&where, false)
@@ -196,7 +202,7 @@ func (s *eventSearch) read(c Conn, chosen int, stop int64) ([]gateway.Event, err
 	if !s.Until.IsZero() {
 		where.add(`at + 0 < ?`, Micros(s.Until))
 	}
-	query := `SELECT id, ` + eventColumns + ` FROM events WHERE ` + where.where() + ` ORDER BY ` + order +
+	query := `SELECT id, ` + eventColumns + ` FROM ` + from + ` WHERE ` + where.where() + ` ORDER BY ` + order +
 		` LIMIT ` + where.arg(s.Page())
 	return list(c, query, where.args, func(e *gateway.Event) []any {
 		return []any{&e.ID, Time{&e.At}, &e.Kind, &e.UserID, &e.App, &e.Connector, &e.Method, &e.Outcome,
@@ -212,11 +218,12 @@ func (b Base) SearchEvents(ctx context.Context, q gateway.EventQuery) (page gate
 		if err := s.bound(c); err != nil || s.before == 0 {
 			return err
 		}
-		chosen, stop, err := s.choose(c, max(cmp.Or(q.MaxRead, gateway.MaxRead), 1))
+		maxRead := max(cmp.Or(q.MaxRead, gateway.MaxRead), 1)
+		chosen, stop, err := s.choose(c, maxRead)
 		if err != nil {
 			return err
 		}
-		page.Events, err = s.read(c, chosen, stop)
+		page.Events, err = s.read(c, chosen, stop, maxRead)
 		if len(page.Events) < q.Page() {
 			page.Cut = stop
 		}
