@@ -68,7 +68,7 @@ func at(t *testing.T, method, address string, header ...string) (status int, bod
 func TestTourLinksToTheApps(t *testing.T) {
 	t.Parallel()
 	site := sites(t, "http://127.0.0.1:9")
-	for lang, word := range map[string]string{"en": "Sign in with WeChat, four ways", "zh-CN": "微信登录的四种方式"} {
+	for lang, word := range map[string]string{"en": "Ways to sign in with WeChat", "zh-CN": "微信登录的几种方式"} {
 		status, body, header := at(t, http.MethodGet, site+"/", "Accept-Language", lang)
 		if status != http.StatusOK || !strings.Contains(body, word) || strings.Count(body, "<ol>") != 5 ||
 			strings.Count(body, "<li>") < 15 {
