@@ -117,11 +117,7 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	run.stopping = func() { notifyStopping(); g.app.Stopping() }
 	g.handle(run, listener, plain)
 	run.limitConnections(listener, connections(s.out, conf), func() { counters.Limited(limit.Connections.Name) })
-	if metricsListener != nil {
-		run.handle(metricsListener, g.monitoring())
-		run.limitConnections(metricsListener, limit.MetricsConnections.Max,
-			func() { counters.Limited(limit.MetricsConnections.Name) })
-	}
+	g.handleMonitoring(run, metricsListener)
 	// SIGHUP reloads the configuration.
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -214,6 +210,16 @@ func (g *runningGateway) printStart(p printer, listener, metricsListener net.Lis
 		apps = lang.Text("none yet")
 	}
 	p.printf("  apps         %s\n\nCtrl-C stops it.", apps)
+}
+
+// handleMonitoring serves metrics and health checks on a listener; nil = nowhere.
+func (g *runningGateway) handleMonitoring(run *servers, listener net.Listener) {
+	if listener == nil {
+		return
+	}
+	run.handle(listener, g.monitoring())
+	run.limitConnections(listener, limit.MetricsConnections.Max,
+		func() { g.metrics.Limited(limit.MetricsConnections.Name) })
 }
 
 // monitoring returns the handler for metrics and health checks.
