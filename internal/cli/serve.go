@@ -82,9 +82,7 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	counters := metrics.New()
-	store, err := openServing(s, conf, app.StoreOptions{
-		Serve: true, Observe: counters.Store, BeforeMigrate: beforeMigration(s, conf),
-	}, c.Wait)
+	store, err := openServing(s, conf, app.StoreOptions{Serve: true, Observe: counters.Store}, c.Wait)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ const storeRetry = time.Second
 // take any time.
 func openServing(s *invocation, conf *config.Config, o app.StoreOptions, wait time.Duration) (gateway.Store, error) {
 	defer extendStart("opening the store")()
+	o.BeforeMigrate = beforeMigration(s, conf)
 	end := time.Now().Add(wait)
 	for attempt := 1; ; attempt++ {
 		store, err := app.OpenStore(s.ctx, conf.Store, o)

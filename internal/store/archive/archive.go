@@ -118,6 +118,7 @@ type Writer struct {
 	total  int64
 	line   bytes.Buffer
 	encode *json.Encoder // to line
+	err    error         // of the file
 }
 
 // NewWriter returns a Writer to w. now is the time in the header.
@@ -196,6 +197,10 @@ func (w *Writer) write(v any) error {
 		return fmt.Errorf("backup: %w", err)
 	}
 	w.mac.Write(w.line.Bytes())
-	_, err := w.buffer.Write(w.line.Bytes())
-	return err
+	_, w.err = w.buffer.Write(w.line.Bytes())
+	return w.err
 }
+
+// Err returns the error of the file, such as a full disk, if the last write failed. It is not an error
+// of the database.
+func (w *Writer) Err() error { return w.err }

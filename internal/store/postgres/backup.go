@@ -38,7 +38,11 @@ func Backup(ctx context.Context, url string, w *archive.Writer, o Options) (err 
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	return failed("backup", pgx.BeginTxFunc(ctx, conn, snapshot, func(tx pgx.Tx) error { return backup(ctx, tx, w, all) }))
+	err = pgx.BeginTxFunc(ctx, conn, snapshot, func(tx pgx.Tx) error { return backup(ctx, tx, w, all) })
+	if w.Err() != nil {
+		return w.Err()
+	}
+	return failed("backup", err)
 }
 
 // connect opens one connection for a backup or a restore, without the limit of time that the address

@@ -37,7 +37,7 @@ func Restore(ctx context.Context, url string, r *archive.Reader, o Options) (err
 		return failed("connect", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	return failed("restore", pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		q := querier{ctx: ctx, on: tx}
 		if err := lockMigrations(q); err != nil {
 			return err
@@ -55,7 +55,11 @@ func Restore(ctx context.Context, url string, r *archive.Reader, o Options) (err
 			return err
 		}
 		return applyAll(q, all)
-	}))
+	})
+	if archive.IsRefusal(err) {
+		return fmt.Errorf("postgres: restore: %w", err)
+	}
+	return failed("restore", err)
 }
 
 // checkEmpty checks that no gateway uses the database, and that it has no users.

@@ -41,10 +41,11 @@ func Backup(ctx context.Context, path string, w *archive.Writer) (err error) {
 		return failed("backup of "+path, err)
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	if err := backup(ctx, conn, w); err != nil {
-		return failed("backup of "+path, err)
+	err = backup(ctx, conn, w)
+	if w.Err() != nil {
+		return w.Err()
 	}
-	return nil
+	return failed("backup of "+path, err)
 }
 
 // backup writes the rows of all tables. The deferred transaction is a snapshot from the first query on.

@@ -47,7 +47,7 @@ func Restore(ctx context.Context, path string, r *archive.Reader, o Options) (er
 	defer lock.Close()
 	release, err := lockEmpty(ctx, path, all)
 	if err != nil {
-		return failed("restore "+path, err)
+		return restoreFailed(path, err)
 	}
 	defer func() { err = errors.Join(err, release()) }()
 	partial := path + ".restoring" // a fixed name: after a crash, the next restore removes the file
@@ -56,7 +56,7 @@ func Restore(ctx context.Context, path string, r *archive.Reader, o Options) (er
 	}
 	defer func() { err = errors.Join(err, remove(partial)) }()
 	if err := fill(ctx, partial, r, known, all); err != nil {
-		return failed("restore "+path, err)
+		return restoreFailed(path, err)
 	}
 	for _, name := range []string{partial, lock.Name()} {
 		if err := ownAsFolder(name); err != nil {
@@ -75,6 +75,15 @@ func Restore(ctx context.Context, path string, r *archive.Reader, o Options) (er
 		return fmt.Errorf("sqlite: restore: %w", err)
 	}
 	return archive.SyncFolder(filepath.Dir(path))
+}
+
+// restoreFailed returns the error of a restore: a refusal unchanged, and a failure of the database as
+// gateway.ErrUnavailable with advice.
+func restoreFailed(path string, err error) error {
+	if archive.IsRefusal(err) {
+		return fmt.Errorf("sqlite: restore: %w", err)
+	}
+	return failed("restore "+path, err)
 }
 
 // lockEmpty checks that the file at path is missing, or a database without users. It keeps other

@@ -35,6 +35,7 @@ func TestUpgradeUnderLoadAndBack(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "w.db")
 	old := open(t, path, sqlite.Options{Serve: true})
+	first := arrive(t, old, "before the backup").ID
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
 	for w := range 4 {
@@ -96,6 +97,9 @@ func TestUpgradeUnderLoadAndBack(t *testing.T) {
 	users, err = s.Users(t.Context(), gateway.UserQuery{Limit: 500})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := s.User(t.Context(), first); err != nil {
+		t.Errorf("the backup lacks a user from before it began: %v", err)
 	}
 	for _, u := range users {
 		if ids, err := s.Identities(t.Context(), u.ID); err != nil || len(ids) != 1 || u.Locale != "en" {
