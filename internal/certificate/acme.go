@@ -38,6 +38,10 @@ type ACMEConfig struct {
 	// RenewInterval is how often the certificate is compared with the time and with the store; 0 = ten
 	// minutes. Tests lower it.
 	RenewInterval time.Duration
+
+	// RenewalRatio is the part of the lifetime that is left when the certificate is renewed; 0 = a third,
+	// or what the authority suggests (RFC 9773). Tests set it, and then no suggestion counts.
+	RenewalRatio float64
 }
 
 // ACME is a [Source] that gets its certificate from a certificate authority, by the protocol ACME (RFC
@@ -70,6 +74,7 @@ func NewACME(ctx context.Context, cfg ACMEConfig) (*ACME, error) {
 	})
 	a.magic = certmagic.New(a.cache, certmagic.Config{
 		Storage: a.storage, OnEvent: a.onEvent, Logger: log, DefaultServerName: cfg.Host, FallbackServerName: cfg.Host,
+		RenewalWindowRatio: cfg.RenewalRatio, DisableARI: cfg.RenewalRatio != 0,
 	})
 	template := certmagic.ACMEIssuer{
 		CA: cfg.Directory, TestCA: cfg.Directory, Email: cfg.Email, Agreed: true, Logger: log,
