@@ -143,6 +143,7 @@ func (w *window) administrationPages(g *administered, c crowd) {
 func (w *window) administrationForms(g *administered, c crowd) {
 	w.t.Helper()
 	w.visit(g.gateway + "/admin/users/" + c.staff.ID)
+	w.do("opening the section", chromedp.Click(chromedp.CSS("#identities>summary")))
 	w.press(`a[href*="/unlink?"]`)
 	w.see("admin-user-unlink")
 	w.visit(g.gateway + "/admin/users/" + c.waiting.ID + "/move")

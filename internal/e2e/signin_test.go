@@ -20,7 +20,7 @@ func TestDemo(t *testing.T) {
 			if status := w.visit(demo.app + "/"); status != 200 {
 				t.Errorf("the first screen has status %d", status)
 			}
-			w.says("Sign in with WeChat", "微信登录")
+			w.says("sign in with WeChat", "微信登录")
 			w.says("simulated", "模拟")
 			w.see("home")
 			w.press("#sample")
