@@ -309,3 +309,12 @@ func (a *ACME) backoff(ctx context.Context) time.Duration {
 	wait := min(time.Minute<<min(f.Count-1, 10), longest)
 	return min(wait-time.Since(f.Last), longest)
 }
+
+// IsDirectory reports whether a text is the directory of an ACME server (RFC 8555, section 7.1.1).
+func IsDirectory(text []byte) bool {
+	var directory struct {
+		NewNonce string `json:"newNonce"`
+		NewOrder string `json:"newOrder"`
+	}
+	return json.Unmarshal(text, &directory) == nil && directory.NewNonce != "" && directory.NewOrder != ""
+}

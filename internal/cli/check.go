@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"regexp"
 	"strings"
 	"time"
@@ -60,10 +62,15 @@ func (c *checkCmd) Run(s *invocation) error {
 	if !c.Offline {
 		result, err := checkStore(s.ctx, conf, sealer, keyErr == nil)
 		report("store", result, err)
+		compared := newClock()
 		for _, conn := range conf.WeChat {
-			result, err := checkConnector(s, conn)
+			result, err := checkConnector(s, conn, compared)
 			report("wechat."+conn.Name, result, err)
 		}
+		if result, known, err := compared.check(); known {
+			report("clock", result, err)
+		}
+		checkOutside(s.ctx, conf, report)
 	}
 	if failed {
 		return errCheckFailed
@@ -132,6 +139,14 @@ func describe(p printer, conf *config.Config) {
 				a.AppID, connectors, strings.Join(a.ReturnURLs, ", ")))
 		}
 	}
+	for _, a := range conf.Apps {
+		if a.Access.Rule == gateway.AccessSignedIn {
+			printChecked(p, "apps."+a.ID, lang.Text("open to every WeChat user (access: signed_in)"))
+		}
+	}
+	if n := bytes.Count(conf.Outgoing.CAs, []byte("-----BEGIN CERTIFICATE-----")); n > 0 {
+		printChecked(p, "outgoing.ca_file", lang.Count(n, "1 certificate", "%d certificates"))
+	}
 	for _, name := range conf.VerifyFiles {
 		printChecked(p, "verify file", "/"+name)
 	}
@@ -194,8 +209,9 @@ const invalidCode = "0weigatecheckweigatecheckweigate"
 // checkConnector checks a connector (an app at WeChat): its appid, its secret, and whether WeChat
 // accepts calls from this IP address. It redeems an invalid code. WeChat checks the code last. So
 // the error 40029 (invalid code) means that everything else is right.
-func checkConnector(s *invocation, c config.Connector) (result lang.Message, err error) {
-	client := &wechat.Client{AppID: c.AppID, Secret: c.Secret, APIURL: c.API, OpenURL: c.Open}
+func checkConnector(s *invocation, c config.Connector, compared *clock) (result lang.Message, err error) {
+	client := &wechat.Client{AppID: c.AppID, Secret: c.Secret, APIURL: c.API, OpenURL: c.Open,
+		HTTPClient: &http.Client{Transport: compared}}
 	_, err = client.Exchange(s.ctx, invalidCode)
 	fail := func(format string, args ...any) error {
 		return lang.Errorf("wechat.%s: %w", c.Name, lang.Errorf(format, args...))

@@ -3,11 +3,13 @@ package cli_test
 import (
 	"bytes"
 	"cmp"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weigate/weigate/internal/cli"
 	"github.com/weigate/weigate/internal/leaktest"
@@ -28,10 +30,15 @@ func TestCheckConnector(t *testing.T) {
 		app    wechattest.App
 		fault  *wechattest.Fault
 		secret string
-		want   string // on stdout if the check succeeds
-		told   string // on stderr otherwise
+		date   time.Duration // that WeChat's clock differs
+		want   string        // on stdout if the check succeeds
+		told   string        // on stderr otherwise
 	}{
 		{name: "right", want: "40029"},
+		{name: "every WeChat user", want: "apps.open      open to every WeChat user (access: signed_in)"},
+		{name: "a right clock", date: 20 * time.Second, want: "clock          within 30s of WeChat's"},
+		{name: "a slow clock", date: 5 * time.Minute, told: "the clock of this machine is 5m0s behind WeChat's"},
+		{name: "a fast clock", date: -time.Hour, told: "the clock of this machine is 1h0m0s ahead of WeChat's"},
 		{name: "wrong secret", secret: "wrong" + leaktest.Secret, told: "the AppSecret is wrong (40125)"},
 		{name: "another appid", app: wechattest.App{AppID: "wx00000000000000ff"},
 			told: "WeChat does not know the appid (40013)"},
@@ -73,20 +80,13 @@ func TestCheckConnector(t *testing.T) {
 				tt.fault.Endpoint = "/sns/oauth2/access_token"
 				wx.Fail(*tt.fault)
 			}
-			srv := httptest.NewServer(wx)
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Date", time.Now().Add(tt.date).UTC().Format(http.TimeFormat))
+				wx.ServeHTTP(w, r)
+			}))
 			defer srv.Close()
-			secret := leaktest.Secret
-			if tt.secret != "" {
-				secret = tt.secret
-			}
-			dir := t.TempDir()
-			text := "url: https://login.example.com\nstore: sqlite:" + filepath.Join(dir, "none.db") + "\nmaster_key_file: " +
-				filepath.Join(dir, "none.key") + "\n" +
-				"wechat: [{name: main, kind: " + kind + ", appid: " + right + ", secret: " + secret + ", api: " + srv.URL + "}]\n"
-			file := filepath.Join(dir, "weigate.yaml")
-			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			secret := cmp.Or(tt.secret, leaktest.Secret)
+			file := checkedFile(t, kind, right, secret, srv.URL)
 			var out, told bytes.Buffer
 			err = cli.Run(t.Context(), []string{"check", "-c", file}, nil, &out, &told, func(string) string { return "" })
 			if (err == nil) != (tt.told == "") {
@@ -98,4 +98,19 @@ func TestCheckConnector(t *testing.T) {
 			leaktest.Check(t, "what the check prints", out.String(), told.String())
 		})
 	}
+}
+
+// checkedFile writes a configuration with one connector and one app, and returns its path.
+func checkedFile(t *testing.T, kind, appid, secret, api string) string {
+	t.Helper()
+	dir := t.TempDir()
+	text := "url: https://login.example.com\nstore: sqlite:" + filepath.Join(dir, "none.db") + "\nmaster_key_file: " +
+		filepath.Join(dir, "none.key") + "\n" +
+		"wechat: [{name: main, kind: " + kind + ", appid: " + appid + ", secret: " + secret + ", api: " + api + "}]\n" +
+		"apps: [{id: open, kind: oidc, public: true, access: signed_in, redirect_uris: [http://127.0.0.1/cb]}]\n"
+	file := filepath.Join(dir, "weigate.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

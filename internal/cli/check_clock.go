@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/weigate/weigate/internal/lang"
+)
+
+// clockTolerance is how far the clock of this machine may differ from WeChat's. Apps reject tokens that
+// were issued in the future, and many of them allow a minute.
+const clockTolerance = 30 * time.Second
+
+// clock compares the clock of this machine with the Date header of WeChat's answers. It is the
+// transport of the calls to WeChat.
+type clock struct {
+	now  func() time.Time
+	base http.RoundTripper
+
+	mu    sync.Mutex
+	known bool
+	ahead time.Duration // of this machine; negative = behind
+}
+
+func newClock() *clock {
+	return &clock{now: time.Now, base: http.DefaultTransport.(*http.Transport).Clone()}
+}
+
+// RoundTrip sends a request, and compares the Date of its response with the middle of the call. The
+// header has whole seconds.
+func (c *clock) RoundTrip(r *http.Request) (*http.Response, error) {
+	sent := c.now()
+	res, err := c.base.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	received := c.now()
+	date, err := http.ParseTime(res.Header.Get("Date"))
+	if err != nil {
+		return res, nil // no Date: nothing to compare
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = true
+	c.ahead = sent.Add(received.Sub(sent) / 2).Sub(date.Add(500 * time.Millisecond))
+	return res, nil
+}
+
+// check reports the difference. known is false if no answer had a Date.
+func (c *clock) check() (result lang.Message, known bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ahead := c.ahead.Round(time.Second)
+	const hint = "correct it: timedatectl set-ntp true; apps reject tokens of a wrong clock"
+	switch {
+	case !c.known:
+		return result, false, nil
+	case ahead > clockTolerance:
+		return result, true, withHint(lang.Errorf("the clock of this machine is %s ahead of WeChat's", ahead), hint)
+	case ahead < -clockTolerance:
+		return result, true, withHint(lang.Errorf("the clock of this machine is %s behind WeChat's", -ahead), hint)
+	}
+	return lang.Text("within %s of WeChat's", clockTolerance), true, nil
+}
