@@ -140,7 +140,7 @@ secrets() { go run ./internal/leaktest/scan out; }
 # build it each (fixture.Program), and staticcheck.
 programs() {
 	local status=0 building
-	go build -o "$tmp/weigate" ./cmd/weigate &
+	go build -ldflags=-s -o "$tmp/weigate" ./cmd/weigate & # stripped, as a package has it
 	building=$!
 	GOBIN=$tmp go install "$linter" || status=1
 	wait "$building" || status=1
