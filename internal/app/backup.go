@@ -12,6 +12,7 @@ import (
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/newfile"
 	"github.com/weigate/weigate/internal/store/archive"
 	"github.com/weigate/weigate/internal/store/postgres"
 	"github.com/weigate/weigate/internal/store/sqlite"
@@ -60,7 +61,7 @@ func Backup(ctx context.Context, o BackupOptions, w io.Writer) error {
 // what it contains. Only the owner can read the file. After an error there is no file. Errors to test
 // for: fs.ErrExist, and the errors of sqlite.Backup and postgres.Backup.
 func BackupToFile(ctx context.Context, o BackupOptions, target string) (summary archive.Summary, err error) {
-	err = archive.CreateFile(target, func(f *os.File) error {
+	err = newfile.Create(target, func(f *os.File) error {
 		if err := Backup(ctx, o, f); err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/newfile"
 )
 
 // initCmd is "weigate init". It writes a configuration, its secret file and a master key. It asks for
@@ -248,7 +249,11 @@ func writeInitial(dir string, text []byte, secret string) (err error) {
 		text []byte
 	}{{secretName, []byte(secret + "\n")}, {configName, text}} {
 		path := filepath.Join(dir, each.name)
-		if err := writeNew(path, each.text); err != nil {
+		err := newfile.Create(path, func(f *os.File) error {
+			_, err := f.Write(each.text)
+			return err
+		})
+		if err != nil {
 			return permissionHint(err)
 		}
 		written = append(written, path)
@@ -262,21 +267,6 @@ func writeInitial(dir string, text []byte, secret string) (err error) {
 		return lang.Errorf("the configuration was written and cannot be read: %w", err)
 	}
 	return nil
-}
-
-// writeNew writes a file that only its owner can read. It fails if the file exists. A reader never sees
-// half of it.
-func writeNew(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-") // its mode is 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return lang.Errorf("write %s: %w", path, err)
-	}
-	return os.Link(f.Name(), path) // unlike Rename, Link never replaces a file
 }
 
 // printNext prints what to do at WeChat and on this machine.

@@ -10,12 +10,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/weigate/weigate/internal/filemode"
 	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/newfile"
 	"github.com/weigate/weigate/internal/seal"
 )
 
@@ -256,9 +256,8 @@ func Load(path string) (*Sealer, error) {
 	return s, nil
 }
 
-// create writes a new key to a temporary file in the same directory, and then links it to path. So
-// the file at path is always complete. If another process has created path meanwhile, the link
-// fails. Then create keeps that file, and returns false without an error.
+// create writes a new key to path. If another process has created path meanwhile, create keeps that
+// file, and returns false without an error.
 func create(path string) (created bool, err error) {
 	key := make([]byte, 32)
 	rand.Read(key)
@@ -268,22 +267,10 @@ func create(path string) (created bool, err error) {
 		"restart again; remove this line when every value is sealed again.\n")
 	text.WriteString(base64.RawURLEncoding.EncodeToString(key) + "\n")
 
-	// CreateTemp creates the file with mode 0600.
-	f, err := os.CreateTemp(filepath.Dir(path), ".weigate-key-*")
-	if err != nil {
-		return false, lang.Errorf("keys: the master key file cannot be created: %w", err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text.Bytes())
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Link(f.Name(), path)
-	}
+	err = newfile.Create(path, func(f *os.File) error {
+		_, err := f.Write(text.Bytes())
+		return err
+	})
 	if errors.Is(err, fs.ErrExist) {
 		return false, nil
 	}

@@ -1,5 +1,5 @@
-// Package archive defines the file format of backups: a [Writer] writes an archive, a [Reader] reads
-// it, and [CreateFile] makes the file.
+// Package archive defines the file format of backups: a [Writer] writes an archive, and a [Reader]
+// reads it.
 //
 // An archive is a gzip file of JSON lines, so that "zcat FILE" shows it. It has no dependence on the
 // database program, and a backup of SQLite can be restored into PostgreSQL and the other way round.

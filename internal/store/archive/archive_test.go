@@ -5,9 +5,6 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -112,48 +109,6 @@ func TestAChangedArchiveIsRejected(t *testing.T) {
 	same := []archive.Key{{ID: storetest.BackupKey.ID, Key: []byte("the key of another gateway")}}
 	if _, err := archive.Verify(bytes.NewReader(file), same, nil); !errors.Is(err, archive.ErrDamaged) {
 		t.Errorf("with a wrong key of the same id: %v", err)
-	}
-}
-
-// A failure, such as a full disk, leaves no file, and an existing file is never replaced.
-func TestCreateFileLeavesNoHalfFile(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	target := filepath.Join(dir, "backup")
-	full := errors.New("no space left on device")
-	err := archive.CreateFile(target, func(f *os.File) error {
-		_, err := f.WriteString("half")
-		return errors.Join(err, full)
-	})
-	if !errors.Is(err, full) {
-		t.Errorf("got %v", err)
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("left %v, %v", left, err)
-	}
-	write := func(text string) func(*os.File) error {
-		return func(f *os.File) error { _, err := f.WriteString(text); return err }
-	}
-	if err := archive.CreateFile(target, write("whole")); err != nil {
-		t.Fatal(err)
-	}
-	if err := archive.CreateFile(target, write("another")); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("over a file: %v", err)
-	}
-	late := filepath.Join(dir, "late") // another process creates the file meanwhile
-	err = archive.CreateFile(late, func(*os.File) error { return os.WriteFile(late, []byte("its own"), 0o600) })
-	if !errors.Is(err, fs.ErrExist) {
-		t.Errorf("over a file that was created meanwhile: %v", err)
-	}
-	for name, want := range map[string]string{"backup": "whole", "late": "its own"} {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		info, statErr := os.Stat(filepath.Join(dir, name))
-		if err != nil || statErr != nil || string(text) != want || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %q, %v, %v", name, text, info.Mode(), err)
-		}
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
-		t.Errorf("left %v, %v", left, err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/newfile"
 	"github.com/weigate/weigate/internal/store/archive"
 	"github.com/weigate/weigate/internal/store/migrate"
 )
@@ -74,7 +75,7 @@ func Restore(ctx context.Context, path string, r *archive.Reader, o Options) (er
 	if err := os.Rename(partial, path); err != nil {
 		return fmt.Errorf("sqlite: restore: %w", err)
 	}
-	return archive.SyncFolder(filepath.Dir(path))
+	return newfile.SyncFolder(filepath.Dir(path))
 }
 
 // restoreFailed returns the error of a restore: a refusal unchanged, and a failure of the database as

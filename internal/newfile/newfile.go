@@ -1,4 +1,6 @@
-package archive
+// Package newfile creates files that only their owner can read: complete, or not at all. It is for
+// backups, keys and configurations, which must never be half written or overwritten.
+package newfile
 
 import (
 	"errors"
@@ -8,11 +10,11 @@ import (
 	"path/filepath"
 )
 
-// CreateFile creates the file target, which only its owner can read, and calls write to fill it. The
-// file gets its name when it is complete and written to the disk. So an interruption, a crash or a
-// full disk cannot leave half a file that looks like a backup. An existing file is not replaced: then
+// Create creates the file target, which only its owner can read, and calls write to fill it. The file
+// gets its name when it is complete and written to the disk. So an interruption, a crash or a full
+// disk cannot leave half a file that looks complete. An existing file is not replaced: then
 // the error wraps fs.ErrExist, and write is not called.
-func CreateFile(target string, write func(*os.File) error) (err error) {
+func Create(target string, write func(*os.File) error) (err error) {
 	if _, err := os.Lstat(target); err == nil {
 		return &fs.PathError{Op: "create", Path: target, Err: fs.ErrExist}
 	}
@@ -20,7 +22,7 @@ func CreateFile(target string, write func(*os.File) error) (err error) {
 	f, err := openUnnamed(dir)
 	named := err != nil // the file system has no files without a name
 	if named {
-		if f, err = os.CreateTemp(dir, ".weigate-backup-*"); err != nil { // with mode 0600
+		if f, err = os.CreateTemp(dir, ".weigate-*"); err != nil { // with mode 0600
 			return err
 		}
 		defer os.Remove(f.Name()) // of no effect after a rename

@@ -1,4 +1,4 @@
-package archive
+package newfile
 
 import (
 	"fmt"
