@@ -52,6 +52,7 @@ if [ "$(id -u)" -eq 0 ]; then
 	command -v pgrep >/dev/null || missing+=(procps)
 fi
 command -v mandoc >/dev/null || missing+=(mandoc) # checks the man page
+for shell in zsh fish; do command -v $shell >/dev/null || missing+=($shell); done # read their completions
 command -v gcc >/dev/null || command -v cc >/dev/null || missing+=(gcc libc6-dev)
 
 [ ${#missing[@]} -eq 0 ] && exit 0

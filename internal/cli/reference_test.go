@@ -29,20 +29,26 @@ func printed(t *testing.T, locale string, args ...string) string {
 	return out.String()
 }
 
-// TestManPage checks the man page in both languages: mandoc or groff must have no warning.
+// program returns the path of a program that a test needs.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("%v: build/deps.sh installs it", err)
+	}
+	return path
+}
+
+// TestManPage checks the man page in both languages: mandoc must have no warning.
 func TestManPage(t *testing.T) {
 	t.Parallel()
+	mandoc := program(t, "mandoc")
 	for _, locale := range []string{"C", "zh_CN.UTF-8"} {
 		page := printed(t, locale, "man")
 		if !strings.Contains(page, ".SS weigate user list") || !strings.Contains(page, ".B \\-\\-status=") {
 			t.Errorf("%s: a command or flag is missing:\n%s", locale, page)
 		}
-		check := exec.Command("groff", "-man", "-Tutf8", "-Kutf8", "-ww", "-z")
-		if _, err := exec.LookPath("mandoc"); err == nil {
-			check = exec.Command("mandoc", "-Tlint", "-Wwarning", "-Kutf-8")
-		} else if _, err := exec.LookPath("groff"); err != nil {
-			continue
-		}
+		check := exec.Command(mandoc, "-Tlint", "-Wwarning", "-Kutf-8")
 		check.Stdin = strings.NewReader(page)
 		if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
 			t.Errorf("%s: %v\n%s", locale, err, out)
@@ -53,10 +59,7 @@ func TestManPage(t *testing.T) {
 // TestBashCompletion completes in bash what users type.
 func TestBashCompletion(t *testing.T) {
 	t.Parallel()
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("no bash")
-	}
+	bash := program(t, "bash")
 	script := filepath.Join(t.TempDir(), "weigate")
 	if err := os.WriteFile(script, []byte(printed(t, "C", "completion", "bash")), 0o600); err != nil {
 		t.Fatal(err)
@@ -80,18 +83,15 @@ func TestBashCompletion(t *testing.T) {
 	}
 }
 
-// TestCompletionSyntax lets zsh and fish read their scripts, if they are installed.
+// TestCompletionSyntax lets zsh and fish read their scripts.
 func TestCompletionSyntax(t *testing.T) {
 	t.Parallel()
 	for _, shell := range []string{"zsh", "fish"} {
+		path := program(t, shell)
 		for _, locale := range []string{"C", "zh_CN.UTF-8"} {
 			script := printed(t, locale, "completion", shell)
 			if !strings.Contains(script, "sign-out") {
 				t.Errorf("%s: no sign-out", shell)
-			}
-			path, err := exec.LookPath(shell)
-			if err != nil {
-				continue
 			}
 			file := filepath.Join(t.TempDir(), "_weigate")
 			if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
