@@ -13,7 +13,6 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/notify"
-	"github.com/weigate/weigate/internal/outgoing"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/statistics"
 	"github.com/weigate/weigate/wechat"
@@ -80,7 +79,7 @@ func notifySettings(c *config.Config) (notify.Settings, error) {
 		s.Title = "Weigate"
 	}
 	for _, n := range c.Notify {
-		client, err := newOutgoing(c, outgoing.Policy{Private: n.PrivateAddresses}, 0)
+		client, err := newOutgoing(c, receiverPolicy(n), 0)
 		if err != nil {
 			return notify.Settings{}, fmt.Errorf("app: notify %s: %w", n.Name, err)
 		}

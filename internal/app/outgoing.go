@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -16,6 +17,30 @@ func newOutgoing(c *config.Config, policy outgoing.Policy, timeout time.Duration
 		settings.Proxy = http.ProxyFromEnvironment
 	}
 	return outgoing.New(settings)
+}
+
+// ReachReceiver connects to a receiver of notices as the gateway will, and sends nothing.
+func ReachReceiver(ctx context.Context, c *config.Config, n config.Notify) error {
+	client, err := newOutgoing(c, receiverPolicy(n), 0)
+	if err != nil {
+		return err
+	}
+	return client.Reach(ctx, string(n.URL))
+}
+
+// ReachApp connects to an address of an app, such as that of back-channel logout, as the gateway will,
+// and sends nothing.
+func ReachApp(ctx context.Context, c *config.Config, address string) error {
+	client, err := newOutgoing(c, appPolicy(c), 0)
+	if err != nil {
+		return err
+	}
+	return client.Reach(ctx, address)
+}
+
+// receiverPolicy returns the policy for the address of a receiver of notices.
+func receiverPolicy(n config.Notify) outgoing.Policy {
+	return outgoing.Policy{Private: n.PrivateAddresses}
 }
 
 // appPolicy returns the policy for the addresses of apps, such as those of back-channel logout. They

@@ -12,12 +12,13 @@ import (
 	"os"
 	"time"
 
+	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/certificate"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// outsideTimeout is the time for one server.
+// outsideTimeout is the time for the directory of ACME.
 const outsideTimeout = 10 * time.Second
 
 // checkOutside checks the servers that the configuration names besides WeChat and the store. It sends
@@ -28,60 +29,33 @@ func checkOutside(ctx context.Context, conf *config.Config, report func(string, 
 		report("tls.acme", result, err)
 	}
 	for _, n := range conf.Notify {
-		result, err := checkServer(ctx, conf, string(n.URL))
-		report("notify."+n.Name, result, err)
+		name := "notify." + n.Name
+		result, err := checkServer(conf, name, string(n.URL), func() error { return app.ReachReceiver(ctx, conf, n) })
+		report(name, result, err)
 	}
 	for _, a := range conf.Apps {
-		if a.BackchannelLogoutURI != "" {
-			result, err := checkServer(ctx, conf, a.BackchannelLogoutURI)
-			report("apps."+a.ID, result, err)
+		if name := "apps." + a.ID; a.BackchannelLogoutURI != "" {
+			result, err := checkServer(conf, name, a.BackchannelLogoutURI, func() error {
+				return app.ReachApp(ctx, conf, a.BackchannelLogoutURI)
+			})
+			report(name, result, err)
 		}
 	}
 }
 
-// roots returns the certificate authorities of the system together with further ones; nil = the system's.
-func roots(further []byte) *x509.CertPool {
-	if further == nil {
-		return nil
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	pool.AppendCertsFromPEM(further)
-	return pool
-}
-
-// checkServer connects to the server of an address. The address may be a credential: errors have its
-// host only.
-func checkServer(ctx context.Context, conf *config.Config, address string) (result lang.Message, err error) {
+// checkServer calls reach, which connects to the server of an address as the gateway will. name is of the
+// list item with the address. The address may be a credential: the result and the error have its host only.
+func checkServer(conf *config.Config, name, address string, reach func() error) (result lang.Message, err error) {
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
-		return result, lang.Errorf("not a URL")
+	if err != nil {
+		return result, lang.Errorf("%s: not a URL", name)
+	}
+	if err := reach(); err != nil {
+		return result, lang.Errorf("%s: %s: %w", name, u.Host, err)
 	}
 	if conf.Outgoing.Proxy {
 		return lang.Text("%s, through the proxy of the environment: not checked", u.Host), nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, outsideTimeout)
-	defer cancel()
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80"}[u.Scheme]
-	}
-	if port == "" {
-		port = "443"
-	}
-	var dialer interface {
-		DialContext(ctx context.Context, network, address string) (net.Conn, error)
-	} = &net.Dialer{}
-	if u.Scheme == "https" {
-		dialer = &tls.Dialer{Config: &tls.Config{RootCAs: roots(conf.Outgoing.CAs), MinVersion: tls.VersionTLS12}}
-	}
-	c, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
-	if err != nil {
-		return result, lang.Errorf("%s: %w", u.Host, err)
-	}
-	c.Close()
 	return lang.Text("%s is reachable", u.Host), nil
 }
 
@@ -94,7 +68,12 @@ func checkDirectory(ctx context.Context, conf *config.Config) (result lang.Messa
 		if err != nil {
 			return result, lang.Errorf("tls.acme.ca_file: %w", err)
 		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: roots(authorities), MinVersion: tls.VersionTLS12}
+		roots, err := x509.SystemCertPool()
+		if err != nil {
+			return result, err
+		}
+		roots.AppendCertsFromPEM(authorities)
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	ctx, cancel := context.WithTimeout(ctx, outsideTimeout)
 	defer cancel()

@@ -146,6 +146,39 @@ func (c *Client) send(r *http.Request) (Response, error) {
 	return Response{Status: response.StatusCode, Header: response.Header, Body: body}, nil
 }
 
+// Reach connects to the server of a URL under the same rules as [Client.Post], and sends no request. A
+// server behind a proxy is not contacted: then Reach checks the URL only. Every error is an *[Error].
+func (c *Client) Reach(ctx context.Context, target string) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.config.Timeout, limit.OutgoingTime.Duration))
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodHead, target, nil)
+	if err != nil {
+		return errInvalidURL // err contains the URL
+	}
+	transport, err := c.transport(r)
+	if err != nil {
+		return errorOf(err)
+	}
+	if transport == c.proxied {
+		return nil
+	}
+	port := cmp.Or(r.URL.Port(), map[string]string{"http": "80", "https": "443"}[r.URL.Scheme])
+	conn, err := transport.DialContext(ctx, "tcp", net.JoinHostPort(r.URL.Hostname(), port))
+	if err != nil {
+		return errorOf(err)
+	}
+	defer conn.Close()
+	if r.URL.Scheme == "http" {
+		return nil
+	}
+	settings := transport.TLSClientConfig.Clone()
+	settings.ServerName = r.URL.Hostname()
+	if err := tls.Client(conn, settings).HandshakeContext(ctx); err != nil {
+		return errorOf(err)
+	}
+	return nil
+}
+
 // transport returns the transport for a request, or an error if the request must not be sent.
 func (c *Client) transport(r *http.Request) (*http.Transport, error) {
 	switch {

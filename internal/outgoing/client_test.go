@@ -268,3 +268,37 @@ func TestProxy(t *testing.T) {
 		t.Errorf("the proxy received %v", connects.Load())
 	}
 }
+
+// TestReach: Reach connects under the rules of Post, and sends no request. A check that connects without
+// the policy would call a webhook reachable that the gateway then refuses.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	plain, requests := server(t, "127.0.0.2:0", nothing)
+	closed, _ := server(t, "127.0.0.2:0", nothing)
+	closed.Close()
+	client := newClient(t, outgoing.Config{Policy: loopback2})
+	strict := newClient(t, outgoing.Config{})
+	secure := "https" + strings.TrimPrefix(plain.URL, "http")
+	if err := client.Reach(t.Context(), plain.URL+"?key="+key); err != nil || requests.Load() > 0 {
+		t.Errorf("an allowed address: %v, %d requests", err, requests.Load())
+	}
+	for name, test := range map[string]struct {
+		client *outgoing.Client
+		target string
+		want   outgoing.Kind
+	}{
+		"a private address":       {strict, secure, outgoing.AddressRefused},
+		"plain http":              {strict, plain.URL, outgoing.AddressRefused},
+		"another private network": {client, "http://127.0.0.3/", outgoing.AddressRefused},
+		"nobody listens":          {client, closed.URL, outgoing.Refused},
+		"not a URL":               {client, "ftp://example.com/", outgoing.InvalidURL},
+	} {
+		var own *outgoing.Error
+		if err := test.client.Reach(t.Context(), test.target); !errors.As(err, &own) || own.Kind != test.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := client.Reach(t.Context(), secure); err == nil {
+		t.Error("a server without TLS at an https URL")
+	}
+}
