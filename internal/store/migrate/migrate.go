@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"fmt"
 	"io/fs"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -34,10 +35,10 @@ type Applied struct {
 
 var fileName = regexp.MustCompile(`^(\d{4})_([a-z0-9_]+)\.sql$`)
 
-// Read returns the migrations in the root of files, in order. The files must be numbered without
-// gaps or duplicates, and have names like 0001_schema.sql. Otherwise Read returns an error.
-func Read(files fs.FS) ([]Migration, error) {
-	entries, err := fs.ReadDir(files, ".")
+// Read returns the migrations in a folder of files, in order. The files must be numbered without gaps
+// or duplicates, and have names like 0001_schema.sql. Otherwise Read returns an error.
+func Read(files fs.FS, folder string) ([]Migration, error) {
+	entries, err := fs.ReadDir(files, folder)
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
@@ -47,7 +48,7 @@ func Read(files fs.FS) ([]Migration, error) {
 		if m == nil {
 			return nil, fmt.Errorf("migration %q: want a name like 0001_schema.sql", e.Name())
 		}
-		text, err := fs.ReadFile(files, e.Name())
+		text, err := fs.ReadFile(files, path.Join(folder, e.Name()))
 		if err != nil {
 			return nil, fmt.Errorf("read migration: %w", err)
 		}

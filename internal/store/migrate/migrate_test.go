@@ -20,7 +20,7 @@ func files(names ...string) fstest.MapFS {
 
 func TestRead(t *testing.T) {
 	t.Parallel()
-	all, err := migrate.Read(files("0002_scan_tickets.sql", "0001_accounts.sql"))
+	all, err := migrate.Read(files("0002_scan_tickets.sql", "0001_accounts.sql"), ".")
 	if err != nil || len(all) != 2 || all[1].Version != 2 || all[1].Name != "scan tickets" ||
 		!strings.HasSuffix(all[1].SQL, "0002_scan_tickets.sql") {
 		t.Errorf("read %+v, %v", all, err)
@@ -32,7 +32,7 @@ func TestRead(t *testing.T) {
 		"a stranger":   {"0001_a.sql", "readme.md"},
 		"a short one":  {"1_a.sql"},
 	} {
-		if all, err := migrate.Read(files(names...)); err == nil {
+		if all, err := migrate.Read(files(names...), "."); err == nil {
 			t.Errorf("%s: read %+v", name, all)
 		}
 	}

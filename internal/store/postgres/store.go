@@ -146,15 +146,10 @@ func (s *Store) migrate(ctx context.Context, o Options) error {
 
 // readMigrations returns the migrations of this version.
 func (o Options) readMigrations() ([]migrate.Migration, error) {
-	files := o.migrations
-	if files == nil {
-		sub, err := fs.Sub(embedded, "migrations")
-		if err != nil {
-			return nil, err
-		}
-		files = sub
+	if o.migrations != nil {
+		return migrate.Read(o.migrations, ".")
 	}
-	return migrate.Read(files)
+	return migrate.Read(embedded, "migrations")
 }
 
 // lockMigrations takes the lock of migrations until the end of the transaction.
