@@ -32,18 +32,29 @@ export WEIGATE_OUT=$PWD/out # where tests keep screenshots and pages
 failed=()
 began=$SECONDS
 
-# stage NAME COMMAND... runs the command and prints its result and its seconds. A command may print a
-# last line "summary: …", which is printed too.
+# cpu sets $used to the seconds that the processes of this shell have computed. It needs no process of
+# its own, in which the sums would start at zero.
+cpu() {
+	local file=$tmp/times-$BASHPID
+	times >"$file"
+	used=$(sed -n 2p "$file" | awk -F'[ms ]+' '{ printf "%d", $1 * 60 + $2 + $3 * 60 + $4 }')
+}
+
+# stage NAME COMMAND... runs the command and prints its result, its seconds, and how many seconds its
+# processes computed. A command may print a last line "summary: …", which is printed too.
 stage() {
-	local name=$1 from=$SECONDS status=0 word=ok
+	local name=$1 from=$SECONDS status=0 word=ok used before
 	shift
+	cpu
+	before=$used
 	"$@" >"out/$name.log" 2>&1 || status=$?
 	if [ $status -ne 0 ]; then
 		word=FAIL
 		failed+=("$name")
 		sed 's/^/    /' "out/$name.log"
 	fi
-	printf '%-4s  %-12s %4d s  %s\n' "$word" "$name" $((SECONDS - from)) "$(sed -n 's/^summary: //p' "out/$name.log" | tail -n 1)"
+	cpu
+	printf '%-4s  %-12s %4d s, computed %4d s  %s\n' "$word" "$name" $((SECONDS - from)) $((used - before)) "$(sed -n 's/^summary: //p' "out/$name.log" | tail -n 1)"
 }
 
 formatting() {
