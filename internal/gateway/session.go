@@ -17,7 +17,7 @@ type Session struct {
 	Connector string // name of the connector (an app at WeChat) of the sign-in, and the identity there
 	AppID     string
 	OpenID    string
-	Method    string    // sign-in method: wechat, scan, website, or MethodLink
+	Method    string    // sign-in method: one of the constants below
 	AuthTime  time.Time // when WeChat last authenticated the user: auth_time of OpenID Connect
 	CreatedAt time.Time
 	SeenAt    time.Time // last use, accurate to about a minute
@@ -32,6 +32,8 @@ const (
 	MethodWeChat  = "wechat"  // inside WeChat, through the official account
 	MethodScan    = "scan"    // in another browser: the user scans the gateway's QR code with a phone (公众号扫码)
 	MethodWebsite = "website" // in another browser: the user scans the QR code of WeChat's page (网站应用扫码)
+	MethodMessage = "message" // in any browser: the user sends a number to the official account (发消息)
+	MethodFollow  = "follow"  // in any browser: the user scans a QR code that follows the official account (扫码关注)
 	MethodLink    = "link"
 )
 

@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"time"
+)
+
+// ChatState is the state of a chat sign-in. It only moves forward.
+type ChatState string
+
+// The states of a chat sign-in. It is waiting, then answered, then completed. The other states,
+// like completed, are final.
+const (
+	ChatWaiting   ChatState = "waiting"    // the desktop shows the number or the QR code
+	ChatAnswered  ChatState = "answered"   // a person has sent the number or scanned; the account has sent the confirmation code
+	ChatCompleted ChatState = "completed"  // the desktop is signed in
+	ChatWrongCode ChatState = "wrong_code" // another code than the confirmation code was typed on the desktop
+	ChatRefused   ChatState = "refused"    // the person declined in the chat, stopped following, or is blocked
+	ChatCancelled ChatState = "cancelled"  // the desktop gave it up, or requested a new number
+)
+
+// ChatMinimum is the minimum remaining life of a chat sign-in after a person has answered. The
+// person needs time to read the confirmation code and to type it.
+const ChatMinimum = 2 * time.Minute
+
+// ChatSignIn is one sign-in on a desktop through the chat of an official account. The desktop shows
+// a number, or a QR code with a scene (参数二维码). A person sends the number to the account as a
+// message, or scans the code. WeChat pushes the openid of the person to the gateway, and the
+// account answers in the chat with a confirmation code. The person types this code on the desktop,
+// which is then signed in.
+//
+// The number and the scene are not secrets. They only find the row. The desktop must have the
+// secret of its cookie, and the confirmation code, which only the person's chat shows.
+type ChatSignIn struct {
+	// Key is a SHA-256 of what finds the row: the connector, the method, and the number or the
+	// scene. It is unique among the chat sign-ins that have not expired.
+	Key       [32]byte
+	Desktop   [32]byte // SHA-256 of the secret in the desktop's cookie
+	Connector string   // name of the connector whose account is used
+	Method    string   // MethodMessage or MethodFollow
+	App       string   // the requesting app; "" = the gateway's own page
+	Browser   string   // name of the desktop's browser, shown in the chat
+	MaskedIP  string   // IP address of the desktop without its last part, shown in the chat; "" = unknown
+	Network   string   // keyed hash of the desktop's network, for ChatLimits; "" = unknown
+	State     ChatState
+	OpenID    string    // of the person who answered; "" = nobody yet
+	Code      string    // the confirmation code; "" = nobody has answered yet
+	CreatedAt time.Time // when the desktop showed the number; an older message does not answer it
+	ExpiresAt time.Time
+	Data      []byte // owned by the caller, without secrets; nil = none
+}
+
+// ChatAnswer is a person's answer in the chat.
+type ChatAnswer struct {
+	Key    [32]byte
+	OpenID string
+	Code   string    // the confirmation code to store, if this is the first answer
+	SentAt time.Time // when WeChat received the message, to the second (CreateTime)
+}
+
+// ChatLimits limit the number of chat sign-ins. A chat sign-in above a limit replaces older ones
+// that nobody has answered. So a flood of desktops does not prevent other users from signing in.
+type ChatLimits struct {
+	// Total is the maximum number per connector and method of chat sign-ins that have not expired,
+	// except completed ones. It bounds the chance that a guessed number belongs to somebody.
+	Total int
+	// PerNetwork is the maximum number of these with one ChatSignIn.Network.
+	PerNetwork int
+}
+
+// ChatCompletion is the sign-in of a desktop by a typed confirmation code.
+type ChatCompletion struct {
+	Key     [32]byte
+	Desktop [32]byte // must equal ChatSignIn.Desktop
+	Code    string   // as typed
+	SignIn  SignIn   // its OpenID must equal ChatSignIn.OpenID
+	Session Session  // is stored when the user is not blocked; UserID is ignored
+	Event   Event    // is stored with the session; UserID is ignored
+	// Previous is the hash of the session that the browser had before; it is ended. Zero = none.
+	Previous [32]byte
+	Now      time.Time
+}
+
+// ChatSignIns stores chat sign-ins. Visitors who are not signed in can create them, so their number
+// is limited.
+//
+// For an expired chat sign-in (ExpiresAt is not after now), every method returns ErrExpired, or
+// ErrNotFound once a sweep has deleted it. Each change of state happens once: of any number of
+// concurrent callers, in any number of processes, one makes it. With ErrConflict, ErrReplay and
+// ErrBlocked, methods return the row in its current state. With every other error, they return the
+// zero value.
+type ChatSignIns interface {
+	// PutChatSignIn stores a chat sign-in in state ChatWaiting without an answer. ErrConflict when
+	// another one with this key has not expired: the caller then derives another number. When a
+	// limit is reached, PutChatSignIn deletes older ones that nobody has answered, in the network
+	// first. ErrFull when the total is reached by answered ones.
+	PutChatSignIn(ctx context.Context, p ChatSignIn, now time.Time, limits ChatLimits) error
+
+	// ChatSignIn returns the chat sign-in with this key, in any state.
+	ChatSignIn(ctx context.Context, key [32]byte, now time.Time) (ChatSignIn, error)
+
+	// ChatSignInStates returns the states of many chat sign-ins by one query. Missing and expired
+	// ones are absent from the map. Without an error the map is not nil. Without keys there is no
+	// query.
+	ChatSignInStates(ctx context.Context, keys [][32]byte, now time.Time) (map[[32]byte]ChatState, error)
+
+	// AnswerChatSignIn binds a waiting chat sign-in to the person, stores the code, and extends its
+	// life to ChatMinimum when less is left. A repeated answer of the same person returns the row
+	// with the code that was stored first, so WeChat's repeated pushes get equal replies, on any
+	// replica. ErrConflict when another person has answered, or the state is final. ErrNotFound
+	// also when a.SentAt is before CreatedAt by more than two seconds.
+	AnswerChatSignIn(ctx context.Context, a ChatAnswer, now time.Time) (ChatSignIn, error)
+
+	// RefuseChatSignIn moves the chat sign-in that the person has answered, or all that the person
+	// has answered at the connector if key is zero, to ChatRefused. It returns how many it moved.
+	RefuseChatSignIn(ctx context.Context, key [32]byte, connector, openID string, now time.Time) (int, error)
+
+	// CompleteChatSignIn completes an answered chat sign-in with the right code: in one transaction
+	// it records the user as Users.RecordSignIn does, stores the session and the events, and moves
+	// the row to ChatCompleted. With a wrong code it moves the row to ChatWrongCode and returns
+	// ErrMismatch. ErrNotFound when c.Desktop differs. ErrReplay when it was completed before,
+	// ErrConflict in every other state. ErrBlocked when the user is blocked; the row is then
+	// ChatRefused, and c.Event is stored with the outcome "blocked". The events of a new or joined
+	// user are returned. ErrUnionIDRequired and ErrFull as Users.RecordSignIn; the row then stays
+	// answered.
+	CompleteChatSignIn(ctx context.Context, c ChatCompletion) (ChatSignIn, User, []Event, error)
+
+	// CancelChatSignIn cancels a waiting or answered chat sign-in, for the desktop that created it.
+	// A cancelled one is not an error. ErrNotFound when desktop differs; ErrConflict in every other
+	// state.
+	CancelChatSignIn(ctx context.Context, key, desktop [32]byte, now time.Time) error
+}
+
+// ErrMismatch: the typed code is not the confirmation code.
+var ErrMismatch = errors.New("the code does not match")
+
+// IsCode reports whether the typed code is the confirmation code. It takes the same time for every
+// code of one length.
+func (p ChatSignIn) IsCode(typed string) bool {
+	return p.Code != "" && subtle.ConstantTimeCompare([]byte(p.Code), []byte(typed)) == 1
+}
+
+// Check returns an error for an incomplete chat sign-in, which stores reject.
+func (p ChatSignIn) Check() error {
+	var none [32]byte
+	switch {
+	case p.Key == none || p.Desktop == none:
+		return errors.New("a chat sign-in needs its key and the hash of its desktop's secret")
+	case p.Key == p.Desktop:
+		return errors.New("the key must not be the desktop's secret: everybody sees the number")
+	case p.Connector == "" || p.Method == "":
+		return errors.New("a chat sign-in needs its connector and its method")
+	case p.CreatedAt.IsZero() || p.ExpiresAt.IsZero():
+		return errors.New("a chat sign-in needs its times")
+	}
+	return nil
+}
