@@ -14,7 +14,7 @@ type ChatState string
 // like completed, are final.
 const (
 	ChatWaiting   ChatState = "waiting"    // the desktop shows the number or the QR code
-	ChatAnswered  ChatState = "answered"   // a person has sent the number or scanned; the account has sent the confirmation code
+	ChatAnswered  ChatState = "answered"   // a person has sent the number or scanned, and got the confirmation code
 	ChatCompleted ChatState = "completed"  // the desktop is signed in
 	ChatWrongCode ChatState = "wrong_code" // another code than the confirmation code was typed on the desktop
 	ChatRefused   ChatState = "refused"    // the person declined in the chat, stopped following, or is blocked

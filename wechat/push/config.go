@@ -50,9 +50,9 @@ type Config struct {
 	// Mode is the mode that is chosen in the console. The default is Secure.
 	Mode Mode
 
-	// PlaintextWithoutProtection accepts pushes in plaintext mode (明文模式), and no others. Whoever has
-	// seen the address of one push, in a log for example, can then send messages in the name of any
-	// person. Use it for a test account (测试号), which has no other mode. AESKey must be empty.
+	// PlaintextWithoutProtection accepts pushes in plaintext mode (明文模式), and no others. An attacker
+	// who has seen the address of one push, in a log for example, can then send messages in the name
+	// of any person. Use it for a test account (测试号), which has no other mode. AESKey must be empty.
 	PlaintextWithoutProtection bool
 
 	// Handle is called once for each message. It runs in a goroutine of its own; ctx ends after

@@ -35,9 +35,9 @@
 // openid. A message with a repeated element is therefore not handled, and the openid in the address
 // must be equal to the one in the message.
 //
-// In plaintext mode, which is WeChat's default, the signature does not cover the message. Whoever has
-// seen the address of one push can send any message in the name of any person. The mode is refused
-// unless Config.PlaintextWithoutProtection is set.
+// In plaintext mode, which is WeChat's default, the signature does not cover the message. An
+// attacker who has seen the address of one push can send any message in the name of any person. The
+// mode is refused unless Config.PlaintextWithoutProtection is set.
 //
 // # Answers
 //

@@ -117,7 +117,8 @@ func (m *Message) key() string {
 	if m.MsgID != 0 {
 		return "m|" + m.OpenID + "|" + strconv.FormatUint(m.MsgID, 10)
 	}
-	return "e|" + m.OpenID + "|" + strconv.FormatInt(m.CreatedAt.Unix(), 10) + "|" + m.Type + "|" + m.Event + "|" + m.EventKey
+	created := strconv.FormatInt(m.CreatedAt.Unix(), 10)
+	return strings.Join([]string{"e", m.OpenID, created, m.Type, m.Event, m.EventKey}, "|")
 }
 
 // readMessage returns the message of an XML document.

@@ -120,4 +120,4 @@ func safely(handle func() (Reply, error)) (r Reply, err error) {
 	return handle()
 }
 
-var errPanic = errors.New("Handle panicked")
+var errPanic = errors.New("a panic in Handle")

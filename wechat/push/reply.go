@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// Reply is the answer to a message. The zero value is no answer: the person sees nothing.
+// Reply is the answer to a message. With the zero value the person sees nothing.
 type Reply struct {
 	// Text is shown in the chat. It has at most 1,800 bytes; a longer text is cut. Line breaks are
 	// shown, and <a href="https://…">text</a> is a link. Escape the text of other people with

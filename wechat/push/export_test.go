@@ -1,0 +1,30 @@
+package push
+
+import (
+	"testing"
+
+	"github.com/weigate/weigate/wechat"
+)
+
+// Encrypt is encrypt, with a key in the form of the console.
+func Encrypt(t testing.TB, key, random, message, appID string) string {
+	t.Helper()
+	keys, err := decodeKeys(wechat.Secret(key), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := encrypt(keys[0], []byte(random), []byte(message), appID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// ReadFields and Decrypt are for the fuzz targets.
+var (
+	ReadMessage = readMessage
+	Decrypt     = decrypt
+)
+
+// MaxRemembered is how many answers a Handler keeps.
+const MaxRemembered = maxRemembered
