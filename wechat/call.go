@@ -1,6 +1,7 @@
 package wechat
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,11 @@ const (
 	endpointRefresh  = "refresh_token"
 	endpointUserInfo = "userinfo"
 	endpointAuth     = "auth"
+
+	// Of the account itself, see StableToken.
+	endpointStableToken = "stable_token"
+	endpointQRCode      = "qrcode"
+	endpointAccountUser = "account_user"
 )
 
 // transport holds the settings of a Client's calls. The first call derives them from the fields of
@@ -43,6 +49,10 @@ func (c *Client) setUp() *transport {
 			endpointRefresh:  api + "/sns/oauth2/refresh_token",
 			endpointUserInfo: api + "/sns/userinfo",
 			endpointAuth:     api + "/sns/auth",
+
+			endpointStableToken: api + "/cgi-bin/stable_token",
+			endpointQRCode:      api + "/cgi-bin/qrcode/create",
+			endpointAccountUser: api + "/cgi-bin/user/info",
 		}
 		t.timeout = c.Timeout
 		if c.Timeout == 0 {
@@ -88,8 +98,9 @@ func privateTransport() *http.Transport {
 type request struct {
 	endpoint   string
 	query      string    // escaped
+	body       []byte    // JSON, for a POST; nil = GET
 	secrets    [2]string // one or two values that are redacted in every error
-	openID     string    // for userinfo: the openid that the response must have
+	openID     string    // for userinfo and account_user: the openid that the response must have
 	spendsCode bool      // the call is an exchange: WeChat accepts its code only once, see retryable
 }
 
@@ -159,12 +170,20 @@ func (q *request) send(ctx context.Context, t *transport, v response) (int, *Err
 	if err := ctx.Err(); err != nil {
 		return 0, &Error{Endpoint: q.endpoint, Err: fmt.Errorf("%w: %w", ErrTransport, err), unsent: true}
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, t.urls[q.endpoint], nil)
+	method := http.MethodGet
+	var body io.Reader
+	if q.body != nil {
+		method, body = http.MethodPost, bytes.NewReader(q.body)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, t.urls[q.endpoint], body)
 	if err != nil {
 		// The URL has no query yet, so err contains no secret.
 		return 0, &Error{Endpoint: q.endpoint, Err: fmt.Errorf("%w: %w", ErrConfiguration, err), unsent: true}
 	}
 	r.URL.RawQuery = q.query
+	if q.body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	if q.spendsCode {
 		r.Body, r.TransferEncoding = noRewindBody{}, t.encoding
 	}
@@ -208,8 +227,15 @@ func (q *request) readResponse(resp *http.Response, v response) *Error {
 	if err == nil {
 		err = v.validate()
 	}
-	if u, ok := v.(*userInfoResponse); ok && err == nil && u.OpenID != q.openID {
-		err = ErrOtherOpenID
+	switch v := v.(type) {
+	case *userInfoResponse:
+		if err == nil && v.OpenID != q.openID {
+			err = ErrOtherOpenID
+		}
+	case *accountUserResponse:
+		if err == nil && v.OpenID != q.openID {
+			err = ErrOtherOpenID
+		}
 	}
 	if err != nil {
 		return &Error{Err: q.redactError(err)}

@@ -25,7 +25,7 @@ type Client struct {
 	// AppID is the appid: "wx" and 16 hexadecimal digits at WeChat itself.
 	AppID string
 
-	// Secret is the AppSecret. Only Exchange needs it.
+	// Secret is the AppSecret. Exchange and StableToken need it.
 	Secret Secret
 
 	// OpenURL is the base URL of the pages that the browser visits. It may have a path. The default
@@ -62,7 +62,9 @@ type Client struct {
 
 // Call describes one attempt of a call, for [Client.OnCall]. It contains no secret.
 type Call struct {
-	Endpoint   string        // "access_token", "refresh_token", "userinfo" or "auth"
+	// Endpoint is "access_token", "refresh_token", "userinfo" or "auth", or a call of StableToken:
+	// "stable_token", "qrcode" or "account_user".
+	Endpoint   string
 	AppID      string        // the AppID of the Client
 	Code       int           // WeChat's errcode; 0 when there was none
 	Err        error         // nil, or the *Error of this attempt

@@ -26,14 +26,16 @@
 //   - [Client.AuthorizeURL] starts sign-in inside WeChat, with an official account (公众号).
 //   - [Client.QRConnectURL] starts sign-in on a desktop, with a website app (网站应用).
 //   - [Client.Exchange] returns a [Token], [Client.UserInfo] a [UserInfo].
+//   - [StableToken] makes the calls of an official account itself: QR codes with a parameter, and
+//     whether a user follows the account.
 //   - [Error] is the error of every call. Test its class with errors.Is: [ErrReauthorize],
 //     [ErrTokenExpired], [ErrRateLimited], [ErrTemporary], [ErrConfiguration], [ErrUserRestricted].
 //
 // # What it does not do
 //
 // The package keeps no session and does not compare the state of the callback; package login does
-// both. It does not call the APIs that need the app's own access_token (cgi-bin/token), third-party
-// platforms, mini-programs or WeCom (企业微信). It never sends a code a second time when WeChat may
+// both. It does not receive what WeChat pushes to an account; package push does. It has no calls for
+// third-party platforms, mini-programs or WeCom (企业微信). It never sends a code a second time when WeChat may
 // have accepted the first request.
 //
 // # Concurrency

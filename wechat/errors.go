@@ -74,10 +74,10 @@ var (
 // errNoSecret is wrapped by the error of an exchange without a Secret.
 var errNoSecret = errors.New("the Client has no Secret")
 
-// Error is the error of Exchange, Refresh, UserInfo and CheckToken. It never contains a secret,
+// Error is the error of every call to WeChat. It never contains a secret,
 // code or token. Show it to administrators, not to users.
 type Error struct {
-	Endpoint   string // "access_token", "refresh_token", "userinfo" or "auth"
+	Endpoint   string // as in Call: "access_token", "userinfo" and so on
 	Code       int    // WeChat's errcode; 0 when there was none
 	Message    string // WeChat's errmsg without the request id and control characters; at most 256 bytes
 	RequestID  string // identifies the request for WeChat's support: the "rid" or "hint" in the errmsg
@@ -156,7 +156,7 @@ func (e *Error) classWithoutErrcode() error {
 	case errors.Is(e.Err, ErrInvalidCode):
 		return ErrReauthorize
 	case errors.Is(e.Err, errNoSecret), errors.Is(e.Err, ErrAppID), errors.Is(e.Err, ErrLang),
-		errors.Is(e.Err, ErrConfiguration), errors.As(e.Err, &untrusted):
+		errors.Is(e.Err, ErrScene), errors.Is(e.Err, ErrConfiguration), errors.As(e.Err, &untrusted):
 		return ErrConfiguration
 	case e.unsent && (errors.Is(e.Err, ErrNoToken) || errors.Is(e.Err, ErrNoOpenID)):
 		return ErrConfiguration // the caller passed an empty token or an invalid openid
@@ -215,7 +215,7 @@ func meaningOf(endpoint string, code int) meaning {
 	case 40001, 40014, 42001:
 		// 40001 was formerly the errcode of a wrong AppSecret.
 		switch endpoint {
-		case endpointToken:
+		case endpointToken, endpointStableToken:
 			return meaning{
 				class: ErrConfiguration, problem: "WeChat rejected the AppSecret",
 				hint: "correct the Client's Secret",
@@ -233,6 +233,9 @@ func meaningOf(endpoint string, code int) meaning {
 	case 40226:
 		return meaning{class: ErrUserRestricted, problem: "WeChat blocked the code of a high-risk user"}
 	}
+	if m := accountMeaning(endpoint, code); m.class != nil {
+		return m
+	}
 	if m := reauthorize(code); m.class != nil {
 		return m
 	}
@@ -240,6 +243,27 @@ func meaningOf(endpoint string, code int) meaning {
 		return m
 	}
 	return meaning{class: nil, problem: "unknown errcode"}
+}
+
+// accountMeaning returns the meaning of the errcodes that differ in the calls of an account itself, or
+// the zero meaning.
+func accountMeaning(endpoint string, code int) meaning {
+	switch endpoint {
+	case endpointStableToken, endpointQRCode, endpointAccountUser:
+	default:
+		return meaning{}
+	}
+	problem, hint := "", ""
+	switch code {
+	case 48001:
+		problem = "the account lacks the permission for this call"
+		hint = "use a verified service account (认证服务号): other accounts cannot get this permission"
+	case 40003:
+		problem, hint = "the openid does not belong to the account", "compare the AppID with the account of the user"
+	default:
+		return meaning{}
+	}
+	return meaning{class: ErrConfiguration, problem: problem, hint: hint}
 }
 
 // reauthorize returns the meaning of the errcodes of class ErrReauthorize, or the zero meaning.
@@ -279,6 +303,11 @@ func configuration(code int) meaning {
 	case 40164, 61004:
 		problem = "WeChat rejects calls from this server's IP address"
 		hint = "add the address to the IP allow-list (IP白名单) of the app"
+	case 89503:
+		problem = "an administrator of the account must confirm this server's IP address"
+		hint = "confirm it in WeChat; after a refusal, WeChat rejects the address for an hour"
+	case 40243:
+		problem, hint = "the AppSecret is frozen", "unfreeze it at mp.weixin.qq.com"
 	case 40066:
 		problem, hint = "unknown path at WeChat", "correct APIURL"
 	case 41001, 41002, 41003, 41004, 41008, 41009, 41018:

@@ -84,7 +84,8 @@ const other = "other"
 // New returns a Metrics with the collectors of the process and of the Go runtime.
 func New() *Metrics {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var names []string
 	addName := func(name string, labels []string) {
 		list := ""
@@ -128,12 +129,14 @@ func New() *Metrics {
 			"operation"),
 		deliveries: counter("deliveries_total", "Attempts to send a notice or a logout token.",
 			"kind", "target", "outcome"),
-		limited:     counter("limited_total", "Requests and other events beyond a limit, by the name of the limit.", "limit"),
+		limited:     counter("limited_total",
+			"Requests and other events beyond a limit, by the name of the limit.", "limit"),
 		requests:    counter("http_requests_total", "HTTP requests by route.", "route", "method", "status"),
 		requestTime: histogram("http_request_seconds", "Duration of an HTTP request.", networkBuckets, "route"),
 		certificate: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weigate_certificate_expiry_seconds",
 			Help: "Unix time at which the gateway's certificate expires."}, []string{"source"}),
-		certificates: counter("certificate_problems_total", "Problems with the gateway's certificate.", "source", "code"),
+		certificates: counter("certificate_problems_total", "Problems with the gateway's certificate.",
+			"source", "code"),
 	}
 	registry.MustRegister(m.certificate)
 	addName("certificate_expiry_seconds", []string{"source"})
@@ -207,7 +210,8 @@ func (m *Metrics) WeChat(_ context.Context, c wechat.Call) {
 	if m == nil {
 		return
 	}
-	endpoint := known(c.Endpoint, []string{"access_token", "refresh_token", "userinfo", "auth"})
+	endpoint := known(c.Endpoint, []string{"access_token", "refresh_token", "userinfo", "auth", "stable_token",
+		"qrcode", "account_user"})
 	m.wechatCalls.WithLabelValues(endpoint, callResult(c)).Inc()
 	m.wechatTime.WithLabelValues(endpoint).Observe(c.Duration.Seconds())
 }
@@ -310,7 +314,8 @@ func (m *Metrics) Relay(endpoint, app, outcome string) {
 func relayOutcomes() []string {
 	return []string{"ok", "unknown_app", "redirect_uri", "scope", "state", "bad_request", "method_not_allowed",
 		"parameter_name", "not_signed_in", "refused", "blocked", "wrong_method", "no_openid", "busy", "fault",
-		"-1", "40001", "40002", "40003", "40013", "40014", "40029", "40030", "40066", "40125", "40163", "41001", "41002",
+		"-1", "40001", "40002", "40003", "40013", "40014", "40029", "40030", "40066", "40125", "40163", "41001",
+			"41002",
 		"41003", "41004", "41008", "41009", "42001", "43001", "45011", "48001"}
 }
 
