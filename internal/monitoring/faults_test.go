@@ -20,8 +20,8 @@ import (
 //
 // These alerts need something else than a fault that a test can cause: a process that ends or is
 // missing (WeigateDown, WeigateAbsent, WeigateRestarting, WeigateFileDescriptors), or days
-// (WeigateSigningKeyOld, WeigateNoSignIns, WeigateCertificateExpires). TestEachAlertFires has their
-// series.
+// (WeigateSigningKeyOld, WeigateNoSignIns, WeigateCertificateExpires). WeigateStoreSlow and
+// WeigateDeliveriesGivenUp have no fault here yet. TestEachAlertFires has the series of all these.
 func TestFaultsFireTheirAlerts(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -48,7 +48,8 @@ func TestFaultsFireTheirAlerts(t *testing.T) {
 		{"no fault", func() { f.signIn("xiaoming"); f.get("/readyz", "") }, nil},
 		{"the address is not on the allow-list", errcode(40164),
 			[]string{"WeigateAddressNotAllowed", "WeigateSignInFaults", "WeigateNobodySignsIn"}},
-		{"the AppSecret was reset", errcode(40125), []string{"WeigateSecretWrong", "WeigateSignInFaults"}},
+		{"the AppSecret was reset", errcode(40125), []string{"WeigateSecretWrong", "WeigateSignInFaults",
+			"WeigateServerErrors"}},
 		{"the appid is wrong", errcode(40013), []string{"WeigateAccountRejected"}},
 		{"the quota of the day is used up", errcode(45009),
 			[]string{"WeigateQuotaExceeded", "WeigateSignInsTurnedAway"}},
@@ -56,10 +57,16 @@ func TestFaultsFireTheirAlerts(t *testing.T) {
 		{"connections to WeChat break", failure(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Cut: true}),
 			[]string{"WeigateWeChatFailing"}},
 		{"WeChat answers slowly", failure(wechattest.Fault{Endpoint: "/sns/oauth2/access_token", Errcode: 50002,
-			Latency: 2600 * time.Millisecond}), []string{"WeigateWeChatSlow"}},
+			Latency: 5100 * time.Millisecond}), []string{"WeigateWeChatSlow", "WeigateSlow"}},
 		// WeChat shows its own page, and the gateway receives nothing.
 		{"the callback domain is wrong", failure(wechattest.Fault{Endpoint: "/connect/oauth2/authorize", Errcode: 10003}),
 			[]string{"WeigateNobodySignsIn"}},
+		{"the callback domain is wrong for most users", func() {
+			f.signIn("emoji")
+			for range 3 {
+				failure(wechattest.Fault{Endpoint: "/connect/oauth2/authorize", Errcode: 10003})()
+			}
+		}, []string{"WeigateSignInsNotFinished"}},
 		{"an app sends a wrong secret", func() { f.redeem("a-code", "a-wrong-secret-of-the-app") },
 			[]string{"WeigateAppSecretWrong"}},
 		{"a code is used twice", func() { f.redeem(code, appSecret) }, []string{"WeigateReplay"}},
