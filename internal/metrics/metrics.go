@@ -129,7 +129,7 @@ func New() *Metrics {
 			"operation"),
 		deliveries: counter("deliveries_total", "Attempts to send a notice or a logout token.",
 			"kind", "target", "outcome"),
-		limited:     counter("limited_total",
+		limited: counter("limited_total",
 			"Requests and other events beyond a limit, by the name of the limit.", "limit"),
 		requests:    counter("http_requests_total", "HTTP requests by route.", "route", "method", "status"),
 		requestTime: histogram("http_request_seconds", "Duration of an HTTP request.", networkBuckets, "route"),
@@ -315,7 +315,7 @@ func relayOutcomes() []string {
 	return []string{"ok", "unknown_app", "redirect_uri", "scope", "state", "bad_request", "method_not_allowed",
 		"parameter_name", "not_signed_in", "refused", "blocked", "wrong_method", "no_openid", "busy", "fault",
 		"-1", "40001", "40002", "40003", "40013", "40014", "40029", "40030", "40066", "40125", "40163", "41001",
-			"41002",
+		"41002",
 		"41003", "41004", "41008", "41009", "42001", "43001", "45011", "48001"}
 }
 
