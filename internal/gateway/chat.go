@@ -113,9 +113,9 @@ type ChatSignIns interface {
 	// also when a.SentAt is before CreatedAt by more than two seconds.
 	AnswerChatSignIn(ctx context.Context, a ChatAnswer, now time.Time) (ChatSignIn, error)
 
-	// RefuseChatSignIn moves the chat sign-in that the person has answered, or all that the person
-	// has answered at the connector if key is zero, to ChatRefused. It returns how many it moved.
-	RefuseChatSignIn(ctx context.Context, key [32]byte, connector, openID string, now time.Time) (int, error)
+	// RefuseChatSignIns moves all chat sign-ins that the person has answered at a connector to
+	// ChatRefused, and returns how many: the person declined, or stopped following the account.
+	RefuseChatSignIns(ctx context.Context, connector, openID string, now time.Time) (int, error)
 
 	// CompleteChatSignIn completes an answered chat sign-in with the right code: in one transaction
 	// it records the user as Users.RecordSignIn does, stores the session and the events, and moves
@@ -138,21 +138,144 @@ var ErrMismatch = errors.New("the code does not match")
 
 // IsCode reports whether the typed code is the confirmation code. It takes the same time for every
 // code of one length.
-func (p ChatSignIn) IsCode(typed string) bool {
-	return p.Code != "" && subtle.ConstantTimeCompare([]byte(p.Code), []byte(typed)) == 1
+func (s ChatSignIn) IsCode(typed string) bool {
+	return s.Code != "" && subtle.ConstantTimeCompare([]byte(s.Code), []byte(typed)) == 1
+}
+
+// Check returns an error for limits that are not positive.
+func (l ChatLimits) Check() error {
+	if l.Total <= 0 || l.PerNetwork <= 0 {
+		return errors.New("a chat sign-in needs limits of how many there may be")
+	}
+	return nil
+}
+
+// KeepOfNetwork returns how many chat sign-ins of a network remain when it has reached its limit.
+// Several are deleted at once. Otherwise each one of a flood would cause a deletion.
+func (l ChatLimits) KeepOfNetwork() int { return l.PerNetwork - max(1, l.PerNetwork/8) }
+
+// Excess returns how many chat sign-ins are deleted when the total is reached.
+func (l ChatLimits) Excess() int { return max(1, l.Total/64) }
+
+// Initial returns s as PutChatSignIn stores it.
+func (s ChatSignIn) Initial() ChatSignIn {
+	s.State, s.OpenID, s.Code = ChatWaiting, "", ""
+	s.App, s.Connector, s.Method = CleanText(s.App), CleanText(s.Connector), CleanText(s.Method)
+	s.Browser, s.MaskedIP, s.Network = CleanText(s.Browser), CleanText(s.MaskedIP), CleanText(s.Network)
+	return s
+}
+
+// CheckExpiry returns ErrExpired when s has expired at now.
+func (s ChatSignIn) CheckExpiry(now time.Time) error {
+	if !now.Before(s.ExpiresAt) {
+		return ErrExpired
+	}
+	return nil
+}
+
+// maxEarly is how much earlier than the row a message may have been sent: CreateTime has seconds, and
+// WeChat's clock may differ.
+const maxEarly = 2 * time.Second
+
+// AfterAnswer decides the result of ChatSignIns.AnswerChatSignIn. write reports whether the store has
+// to write next.
+func (s ChatSignIn) AfterAnswer(a ChatAnswer, now time.Time) (next ChatSignIn, write bool, err error) {
+	if err := s.CheckExpiry(now); err != nil {
+		return ChatSignIn{}, false, err
+	}
+	switch {
+	case a.SentAt.Before(s.CreatedAt.Add(-maxEarly)):
+		return ChatSignIn{}, false, ErrNotFound
+	case s.State == ChatAnswered && s.OpenID == a.OpenID:
+		return s, false, nil
+	case s.State != ChatWaiting:
+		return s, false, ErrConflict
+	}
+	s.State, s.OpenID, s.Code = ChatAnswered, a.OpenID, a.Code
+	s.ExpiresAt = later(s.ExpiresAt, StoredTime(now.Add(ChatMinimum)))
+	return s, true, nil
+}
+
+// AfterComplete decides the result of ChatSignIns.CompleteChatSignIn before the user is known. With
+// ErrMismatch the store has to write next, with any other error nothing.
+func (s ChatSignIn) AfterComplete(c ChatCompletion) (next ChatSignIn, err error) {
+	if err := s.checkDesktop(c.Desktop, c.Now); err != nil {
+		return ChatSignIn{}, err
+	}
+	switch {
+	case s.State == ChatCompleted:
+		return s, ErrReplay
+	case s.State != ChatAnswered:
+		return s, ErrConflict
+	case !s.IsCode(c.Code):
+		s.State = ChatWrongCode
+		return s, ErrMismatch
+	}
+	s.State = ChatCompleted
+	return s, nil
+}
+
+// AfterCancel decides the result of ChatSignIns.CancelChatSignIn. write reports whether the store has
+// to write next.
+func (s ChatSignIn) AfterCancel(desktop [32]byte, now time.Time) (next ChatSignIn, write bool, err error) {
+	if err := s.checkDesktop(desktop, now); err != nil {
+		return ChatSignIn{}, false, err
+	}
+	switch s.State {
+	case ChatWaiting, ChatAnswered:
+		s.State = ChatCancelled
+		return s, true, nil
+	case ChatCancelled:
+		return s, false, nil
+	}
+	return s, false, ErrConflict
+}
+
+// checkDesktop returns nil when desktop is the hash of the desktop's secret and s has not expired.
+func (s ChatSignIn) checkDesktop(desktop [32]byte, now time.Time) error {
+	if subtle.ConstantTimeCompare(s.Desktop[:], desktop[:]) != 1 {
+		return ErrNotFound
+	}
+	return s.CheckExpiry(now)
+}
+
+// Check returns an error for an incomplete completion, which stores reject.
+func (c ChatCompletion) Check() error {
+	if err := c.SignIn.Check(); err != nil {
+		return err
+	}
+	switch {
+	case c.Session.Hash == [32]byte{} || c.Session.ExpiresAt.IsZero():
+		return errors.New("a completion needs a session with a hash and an expiry")
+	case c.Event.Kind == "" || c.Now.IsZero():
+		return errors.New("a completion needs the kind of its event and a time")
+	}
+	return nil
+}
+
+// Decide returns the state and the event that a store writes after it has recorded the user. signedIn
+// reports whether it stores the session: a blocked user gets no session.
+func (c ChatCompletion) Decide(user User) (signedIn bool, state ChatState, event Event) {
+	event = c.Event
+	event.At, event.UserID, event.Outcome, event.Detail = c.Now, user.ID, "ok", ""
+	if user.Status == Blocked {
+		event.Outcome, event.Detail = "refused", "the user is blocked"
+		return false, ChatRefused, event
+	}
+	return true, ChatCompleted, event
 }
 
 // Check returns an error for an incomplete chat sign-in, which stores reject.
-func (p ChatSignIn) Check() error {
+func (s ChatSignIn) Check() error {
 	var none [32]byte
 	switch {
-	case p.Key == none || p.Desktop == none:
+	case s.Key == none || s.Desktop == none:
 		return errors.New("a chat sign-in needs its key and the hash of its desktop's secret")
-	case p.Key == p.Desktop:
+	case s.Key == s.Desktop:
 		return errors.New("the key must not be the desktop's secret: everybody sees the number")
-	case p.Connector == "" || p.Method == "":
+	case s.Connector == "" || s.Method == "":
 		return errors.New("a chat sign-in needs its connector and its method")
-	case p.CreatedAt.IsZero() || p.ExpiresAt.IsZero():
+	case s.CreatedAt.IsZero() || s.ExpiresAt.IsZero():
 		return errors.New("a chat sign-in needs its times")
 	}
 	return nil

@@ -2,7 +2,7 @@
 // The data are users, identities, apps, sessions, grants, tickets (sign-ins by QR code), saved
 // requests, keys and events.
 //
-// The contracts are interfaces: [Users], [Subjects], [Sessions], [Attempts], [Grants], [Tickets],
+// The contracts are interfaces: [Users], [Subjects], [Sessions], [Attempts], [Grants], [Tickets], [ChatSignIns],
 // [SavedRequests], [Keys], [Events], and for administrators [AccessRequests], [UserAdministration],
 // [Invitations], [APIKeys], [Deliveries] and [Statistics]. A package that uses a store takes the one or two that it
 // needs. [Store] combines them for the composition root, the package that creates the store and
@@ -44,6 +44,7 @@ type Store interface {
 	Attempts
 	Grants
 	Tickets
+	ChatSignIns
 	SavedRequests
 	Keys
 	ACMEFiles

@@ -217,3 +217,13 @@ func (s *Store) TicketStates(ctx context.Context, hashes [][32]byte, now time.Ti
 	}
 	return states, nil
 }
+
+// ChatSignInStates implements gateway.ChatSignIns.
+func (s *Store) ChatSignInStates(ctx context.Context, keys [][32]byte, now time.Time) (map[[32]byte]gateway.ChatState,
+	error) {
+	if len(keys) == 0 {
+		return map[[32]byte]gateway.ChatState{}, nil
+	}
+	const query = `SELECT key, state FROM chat_sign_ins WHERE key = ANY ($1) AND expires_at > $2`
+	return s.ReadChatStates(ctx, query, dialect.Hashes(keys), now)
+}

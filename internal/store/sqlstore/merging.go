@@ -153,7 +153,9 @@ func (b Base) DeleteUserIf(
 			// condition of a partial index.
 			const joinedUsers = `SELECT id FROM users WHERE joined_into = $1 AND joined_into <> ''`
 			joined, acted := b.dialect.InQuery("user_id", joinedUsers), b.dialect.InQuery("actor", joinedUsers)
+			ownOpenIDs := b.dialect.InQuery("open_id", `SELECT open_id FROM identities WHERE user_id = $1`)
 			for _, query := range []string{
+				`DELETE FROM chat_sign_ins WHERE ` + ownOpenIDs + ` AND open_id <> ''`,
 				`DELETE FROM identities WHERE user_id = $1`,
 				`DELETE FROM subjects WHERE user_id = $1`,
 				`DELETE FROM grants WHERE user_id = $1`,

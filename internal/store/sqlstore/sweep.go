@@ -36,6 +36,7 @@ func (b Base) Sweep(ctx context.Context, now, eventsBefore time.Time, batch int)
 		}{
 			{b.deleteBatch("attempts", "key", `expires_at <= $1 ORDER BY expires_at`), now},
 			{b.deleteBatch("tickets", "hash", `expires_at <= $1 ORDER BY expires_at`), now},
+			{b.deleteBatch("chat_sign_ins", "key", `expires_at <= $1 ORDER BY expires_at`), now},
 			{b.deleteBatch("saved_requests", "hash", `expires_at <= $1 ORDER BY expires_at`), now},
 			{b.deleteBatch("tokens", "hash", `expires_at <= $1 ORDER BY expires_at`), now},
 			{b.deleteBatch("grants", "id", `sweep_at <= $1 AND expires_at <= $1 ORDER BY sweep_at`), now},

@@ -93,6 +93,7 @@ type Column struct {
 var allowed = map[string][]any{
 	"users.status":          {"active", "pending", "blocked"},
 	"tickets.state":         {"open", "refused", "wrong_number"},
+	"chat_sign_ins.state":   {"waiting", "answered", "wrong_code"},
 	"access_requests.state": {"waiting", "approved", "refused"},
 	"invitations.kind":      {"user", "admin", "move"},
 	"deliveries.state":      {"waiting", "sent", "failed"},

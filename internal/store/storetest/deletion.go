@@ -86,6 +86,9 @@ func (f *fixture) addUserWithEverything(other gateway.User) (u, joined gateway.U
 	f.addAppSession(u.ID, "of-session", "wiki")
 	f.addAppSession(u.ID, "of-session", "chat")
 	f.pinSubject(u.ID, "wiki", "sub-"+u.ID, noon)
+	if _, err := f.answer(f.addChat("of-deleted"), "openid-of-deleted", "4821"); err != nil {
+		f.t.Fatal(err)
+	}
 	ticket := f.addTicket("of-deleted")
 	f.scanTicket(ticket.Hash, gateway.Approver{UserID: u.ID, Connector: "main", AppID: "wxmain",
 		OpenID: "openid-of-deleted", AuthTime: noon}, noon)

@@ -80,6 +80,7 @@ func Run(t *testing.T, subject Subject) {
 		{"ticket approvers", ticketApproverCases},
 		{"ticket limit", ticketLimitCases},
 		{"ticket sessions", ticketSessionCases},
+		{"chat sign-ins", chatCases},
 		{"saved requests", savedRequestCases},
 		{"session users", sessionUserCases},
 		{"keys", keyCases},

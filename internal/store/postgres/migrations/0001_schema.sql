@@ -230,6 +230,31 @@ CREATE INDEX tickets_by_network ON tickets (network, expires_at) WHERE state IN 
 CREATE TABLE ticket_lock (n integer PRIMARY KEY);
 INSERT INTO ticket_lock VALUES (1);
 
+-- A row is the sign-in of a desktop through the chat of an official account. Visitors make these rows
+-- without a user, so they are counted and live for minutes.
+CREATE TABLE chat_sign_ins (
+	key        bytea PRIMARY KEY, -- SHA-256 of connector, method, and number or scene
+	desktop    bytea NOT NULL, -- SHA-256 of the secret in the desktop's cookie
+	connector  text NOT NULL,
+	method     text NOT NULL,
+	app        text NOT NULL,
+	browser    text NOT NULL,
+	masked_ip  text NOT NULL, -- of the desktop
+	network    text NOT NULL, -- keyed hash of the desktop's network; '' = unknown
+	state      text NOT NULL CHECK (state IN ('waiting', 'answered', 'completed', 'wrong_code', 'refused', 'cancelled')),
+	open_id    text NOT NULL, -- of the person who answered; '' = nobody
+	code       text NOT NULL, -- the confirmation code; '' = nobody has answered
+	created_at bigint NOT NULL,
+	expires_at bigint NOT NULL,
+	data       bytea
+);
+
+CREATE INDEX chat_sign_ins_by_expiry ON chat_sign_ins (expires_at);
+CREATE INDEX chat_sign_ins_by_person ON chat_sign_ins (open_id) WHERE open_id <> '';
+-- For the limits; the condition is repeated by the statements.
+CREATE INDEX chat_sign_ins_by_network ON chat_sign_ins (network, expires_at) WHERE state <> 'completed';
+CREATE INDEX chat_sign_ins_by_method ON chat_sign_ins (connector, method, expires_at) WHERE state <> 'completed';
+
 -- A row is a request whose address is too long for a cookie, while its user signs in. Visitors make
 -- these rows without a user, so they are counted and live for an hour.
 CREATE TABLE saved_requests (

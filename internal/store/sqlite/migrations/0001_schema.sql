@@ -219,6 +219,31 @@ CREATE INDEX tickets_by_approver ON tickets (approver_id) WHERE approver_id <> '
 -- For the share of each network; the condition is repeated by the statements.
 CREATE INDEX tickets_by_network ON tickets (network, expires_at) WHERE state IN ('open', 'opened', 'cancelled');
 
+-- A row is the sign-in of a desktop through the chat of an official account. Visitors make these rows
+-- without a user, so they are counted and live for minutes.
+CREATE TABLE chat_sign_ins (
+	key        BLOB NOT NULL PRIMARY KEY, -- SHA-256 of connector, method, and number or scene
+	desktop    BLOB NOT NULL, -- SHA-256 of the secret in the desktop's cookie
+	connector  TEXT NOT NULL,
+	method     TEXT NOT NULL,
+	app        TEXT NOT NULL,
+	browser    TEXT NOT NULL,
+	masked_ip  TEXT NOT NULL, -- of the desktop
+	network    TEXT NOT NULL, -- keyed hash of the desktop's network; '' = unknown
+	state      TEXT NOT NULL CHECK (state IN ('waiting', 'answered', 'completed', 'wrong_code', 'refused', 'cancelled')),
+	open_id    TEXT NOT NULL, -- of the person who answered; '' = nobody
+	code       TEXT NOT NULL, -- the confirmation code; '' = nobody has answered
+	created_at INTEGER NOT NULL,
+	expires_at INTEGER NOT NULL,
+	data       BLOB
+) STRICT;
+
+CREATE INDEX chat_sign_ins_by_expiry ON chat_sign_ins (expires_at);
+CREATE INDEX chat_sign_ins_by_person ON chat_sign_ins (open_id) WHERE open_id <> '';
+-- For the limits; the condition is repeated by the statements.
+CREATE INDEX chat_sign_ins_by_network ON chat_sign_ins (network, expires_at) WHERE state <> 'completed';
+CREATE INDEX chat_sign_ins_by_method ON chat_sign_ins (connector, method, expires_at) WHERE state <> 'completed';
+
 -- A row is a request whose address is too long for a cookie, while its user signs in. Visitors make
 -- these rows without a user, so they are counted and live for an hour.
 CREATE TABLE saved_requests (
