@@ -71,7 +71,7 @@ type Config struct {
 // Connector is an app at WeChat that users sign in through, without its secret.
 type Connector struct {
 	Name         string
-	Kind         string // official_account or website
+	Kind         string // official_account, subscription_account or website
 	AppID        string
 	OpenPlatform string // Open Platform account; connectors of one account share unionids; "" = none
 }

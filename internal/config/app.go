@@ -236,23 +236,48 @@ func (v value) accessRule() gateway.AccessRule {
 	return rule
 }
 
-// readMethods reads the sign-in methods. The method website requires a website app among the
-// connectors, the others require an official account.
+// Methods returns the sign-in methods for which the connector can be used.
+func (c Connector) Methods() (out []string) {
+	if c.Kind == Website {
+		return []string{MethodWebsite}
+	}
+	if c.Kind == OfficialAccount {
+		out = append(out, MethodWeChat, MethodScan)
+	}
+	if c.Push.Enabled {
+		out = append(out, MethodMessage)
+		if c.Kind == OfficialAccount && c.Secret != "" {
+			out = append(out, MethodFollow) // needs QR codes with a parameter
+		}
+	}
+	return out
+}
+
+// requiredConnector describes the connector that a method requires.
+func requiredConnector(method string) lang.Message {
+	switch method {
+	case MethodWebsite:
+		return lang.Text("a connector of kind website")
+	case MethodMessage:
+		return lang.Text("a connector with push")
+	case MethodFollow:
+		return lang.Text("a connector of kind official_account with push")
+	}
+	return lang.Text("a connector of kind official_account")
+}
+
+// readMethods reads the sign-in methods. Each requires a connector that provides it.
 func readMethods(s *section, v value, a *App) {
-	all := []string{MethodWeChat, MethodScan, MethodWebsite}
+	all := []string{MethodWeChat, MethodScan, MethodWebsite, MethodMessage, MethodFollow}
 	connectors := s.reader.conf.WeChat
 	texts, at := v.texts()
 	for i, text := range texts {
-		kind := OfficialAccount
-		if text == MethodWebsite {
-			kind = Website
-		}
 		switch {
 		case !slices.Contains(all, text):
 			at[i].reject("must be %s%s", joinWithOr(all), didYouMean(text, all))
-		case len(connectors) > 0 && !hasKind(connectors, kind):
+		case len(connectors) > 0 && !provides(connectors, text):
 			// The message may repeat text, because it is one of our words and no misplaced secret.
-			at[i].reject("%s requires a connector of kind %s", text, kind)
+			at[i].reject("%s requires %s", text, requiredConnector(text))
 		default:
 			a.Methods = append(a.Methods, text)
 		}
@@ -265,10 +290,12 @@ func readMethods(s *section, v value, a *App) {
 	}
 }
 
-// hasKind reports whether there is a connector of this kind. A connector with a rejected kind
+// provides reports whether a connector provides the method. A connector with a rejected kind or push
 // counts too, so that one mistake does not cause two messages.
-func hasKind(connectors []Connector, kind string) bool {
-	return slices.ContainsFunc(connectors, func(c Connector) bool { return c.Kind == kind || c.Kind == "" })
+func provides(connectors []Connector, method string) bool {
+	return slices.ContainsFunc(connectors, func(c Connector) bool {
+		return c.Kind == "" || slices.Contains(c.Methods(), method)
+	})
 }
 
 // configuredNames describes the names of connectors that a key may refer to, for messages.

@@ -107,12 +107,16 @@ type Log struct {
 const (
 	OfficialAccount = "official_account" // a verified service account (认证服务号) or a test account (测试号)
 	Website         = "website"          // a website app (网站应用), for browsers outside WeChat
+
+	// SubscriptionAccount is an account that may only receive messages, such as the unverified account of
+	// a person (个人订阅号): users send it a number.
+	SubscriptionAccount = "subscription_account"
 )
 
 // Connector is an app at WeChat.
 type Connector struct {
 	Name         string // referred to by other parts of the configuration
-	Kind         string // OfficialAccount or Website
+	Kind         string // OfficialAccount, SubscriptionAccount or Website
 	AppID        string
 	Secret       wechat.Secret
 	OpenPlatform string // name of the open platform account (开放平台账号); its connectors share unionids
@@ -120,6 +124,7 @@ type Connector struct {
 	Open         string // base URL of WeChat's pages, https://open.weixin.qq.com
 	AnyBrowser   bool   // treats every browser as WeChat's; only with a simulator on this machine
 	Control      string // URL of that simulator's control page; "" = none
+	Push         Push   // messages that users send to the account
 }
 
 // The sign-in methods.
@@ -127,6 +132,8 @@ const (
 	MethodWeChat  = "wechat"  // inside WeChat, through an official account
 	MethodScan    = "scan"    // the gateway's QR code, scanned with WeChat, through an official account
 	MethodWebsite = "website" // WeChat's QR code, through a website app
+	MethodMessage = "message" // a number that the user sends to the account, through message push
+	MethodFollow  = "follow"  // a QR code that follows the account, through message push
 )
 
 // App is an app that uses the gateway. Which fields are set depends on its kind. Methods has at

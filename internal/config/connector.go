@@ -9,7 +9,7 @@ import (
 )
 
 // This file reads the wechat list. Its items are the connectors. A connector is an app of yours at
-// WeChat: an official account or a website app.
+// WeChat: an official account, a subscription account or a website app.
 
 // Default base URLs of WeChat's API and of its pages.
 const (
@@ -28,8 +28,10 @@ var (
 func connectorKeys() []key[Connector] {
 	return []key[Connector]{
 		{name: "name", noEnv: true, required: "a name of your choice, such as main", read: readConnectorName},
-		{name: "kind", required: "official_account or website",
-			read: func(_ *section, v value, c *Connector) { c.Kind = v.choice("", OfficialAccount, Website) }},
+		{name: "kind", required: "official_account, subscription_account or website",
+			read: func(_ *section, v value, c *Connector) {
+				c.Kind = v.choice("", OfficialAccount, SubscriptionAccount, Website)
+			}},
 		{name: "appid", read: readConnectorAppID},
 		{name: "secret", read: readAppSecret},
 		{name: "secret_file"}, // readAppSecret reads it
@@ -40,6 +42,7 @@ func connectorKeys() []key[Connector] {
 			read: func(s *section, v value, c *Connector) { c.Open = v.baseURL(wechatOpen, s.reader.conf.Insecure) }},
 		{name: "any_browser", read: readAnyBrowser},
 		{name: "control", read: readControl},
+		{name: "push", noEnv: true, below: prefixed(".", paths(pushKeys())), read: readPush},
 	}
 }
 
@@ -100,6 +103,12 @@ func readConnectorAppID(s *section, v value, c *Connector) {
 }
 
 func readAppSecret(s *section, v value, c *Connector) {
+	if c.Kind == SubscriptionAccount {
+		if s.hasSecret() {
+			v.reject("not needed for kind subscription_account, which makes no calls to WeChat: remove it")
+		}
+		return
+	}
 	if !s.hasSecret() {
 		v.reject("missing: the AppSecret, or secret_file with the path of a file that contains it")
 		return
@@ -111,6 +120,9 @@ func readAppSecret(s *section, v value, c *Connector) {
 
 func readOpenPlatform(_ *section, v value, c *Connector) {
 	c.OpenPlatform, _ = v.text()
+	if c.OpenPlatform != "" && c.Kind == SubscriptionAccount {
+		v.reject("not valid for kind subscription_account: WeChat sends no unionid with its messages")
+	}
 	if c.OpenPlatform != "" && !validOpenPlatform.MatchString(c.OpenPlatform) {
 		v.reject("must consist of letters, digits, dots, _ and -")
 	}
@@ -119,7 +131,7 @@ func readOpenPlatform(_ *section, v value, c *Connector) {
 func readAnyBrowser(_ *section, v value, c *Connector) {
 	switch c.AnyBrowser = v.boolean(); {
 	case !c.AnyBrowser:
-	case c.Kind == Website:
+	case c.Kind == Website || c.Kind == SubscriptionAccount:
 		v.reject("only valid for kind official_account: a website app works in every browser")
 	case !isLoopback(c.API) || !isLoopback(c.Open):
 		v.reject("only valid with a simulator: api and open must be loopback addresses")

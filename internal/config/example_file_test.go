@@ -36,6 +36,8 @@ func example(t *testing.T) string {
 	}
 	return strings.NewReplacer(
 		"/run/secrets/wechat", secretFile(t, leaktest.Secret+"\n", 0o600),
+		"/run/secrets/push-token", secretFile(t, "pushtoken\n", 0o600),
+		"/run/secrets/push-aes-key", secretFile(t, strings.Repeat("a", 43)+"\n", 0o600),
 		"/run/secrets/website", secretFile(t, leaktest.Secret+"-website\n", 0o600),
 		"/run/secrets/shop", secretFile(t, leaktest.Secret+"-shop\n", 0o600),
 		"/run/secrets/robot", secretFile(t, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key="+leaktest.Secret, 0o600),
@@ -70,7 +72,7 @@ func TestExampleLoads(t *testing.T) {
 	}
 	wiki, shop := c.Apps[1], c.Apps[2]
 	if wiki.Kind != gateway.AppForwardAuth || !slices.Equal(wiki.Hosts, []string{"wiki.example.com"}) ||
-		len(wiki.Methods) != 3 || wiki.Name != "wiki" {
+		len(wiki.Methods) != 5 || wiki.Name != "wiki" {
 		t.Errorf("the site: %+v", wiki)
 	}
 	if shop.Kind != gateway.AppRelay || shop.AppID != "wx00000000000000aa" || shop.Connector != "main" ||
@@ -104,7 +106,9 @@ func TestExampleHasDefaults(t *testing.T) {
 	}
 	least := "url: https://login.example.com\nsite: {title: Example Login}\n" +
 		"wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: " + leaktest.Secret +
-		", open_platform: example}]\n" +
+		", open_platform: example, push: {token: pushtoken, aes_key: " + strings.Repeat("a", 43) +
+		", original_id: gh_0123456789ab, account_name: Example,\n" +
+		" replies: {keywords: [{words: [opening hours, 营业时间], text: 'Monday to Friday, 9 to 18'}]}}}]\n" +
 		"apps: [{id: grafana, kind: oidc, name: Grafana, secret: " + leaktest.Secret +
 		"-old, access: approved, redirect_uris: [https://grafana.example.com/login/generic_oauth]}]\n"
 	c, err := config.Parse("weigate.yaml", []byte(least), nil)
@@ -116,7 +120,7 @@ func TestExampleHasDefaults(t *testing.T) {
 	}
 	if shipped.Session != c.Session || shipped.ProfileMaxAge != c.ProfileMaxAge || shipped.VerifyCache != c.VerifyCache ||
 		shipped.Events != c.Events || shipped.Log != c.Log || !reflect.DeepEqual(shipped.Site, c.Site) ||
-		shipped.WeChat[0] != c.WeChat[0] {
+		!reflect.DeepEqual(shipped.WeChat[0], c.WeChat[0]) {
 		t.Errorf("the rest differs from the example:\n%+v\n%+v", shipped, c)
 	}
 	a, b := shipped.Apps[0], c.Apps[0]
@@ -139,8 +143,8 @@ func TestExampleHasEveryKey(t *testing.T) {
 	for _, path := range config.Keys() {
 		word := path[strings.LastIndex(path, ".")+1:]
 		switch {
-		case word == "store_file": // told in a comment
-			word = "store_file"
+		case word == "store_file" || strings.HasPrefix(word, "previous_") && strings.HasSuffix(word, "_file"):
+			// told in a comment
 		case word == "secret":
 			word = "secret: …"
 		default:

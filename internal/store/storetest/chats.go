@@ -15,7 +15,8 @@ var noChatLimit = gateway.ChatLimits{Total: 100_000, PerNetwork: 100_000}
 // newChat returns a chat sign-in that waits until five minutes after noon.
 func newChat(name string) gateway.ChatSignIn {
 	return gateway.ChatSignIn{
-		Key: hash("chat " + name), Desktop: hash("desktop " + name), Connector: "main", Method: gateway.MethodMessage, App: "wiki",
+		Key: hash("chat " + name), Desktop: hash("desktop " + name), Connector: "main",
+		Method: gateway.MethodMessage, App: "wiki",
 		Browser: "Firefox 验", MaskedIP: "203.0.113.*", Network: "network", State: gateway.ChatWaiting, CreatedAt: noon,
 		ExpiresAt: after(5 * time.Minute), Data: []byte("data of " + name),
 	}
@@ -285,9 +286,11 @@ var chatCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			good := newChat("c")
 			for i, change := range []func(*gateway.ChatSignIn){
-				func(s *gateway.ChatSignIn) { s.Key = [32]byte{} }, func(s *gateway.ChatSignIn) { s.Desktop = [32]byte{} },
+				func(s *gateway.ChatSignIn) { s.Key = [32]byte{} },
+				func(s *gateway.ChatSignIn) { s.Desktop = [32]byte{} },
 				func(s *gateway.ChatSignIn) { s.Desktop = s.Key }, func(s *gateway.ChatSignIn) { s.Connector = "" },
-				func(s *gateway.ChatSignIn) { s.Method = "" }, func(s *gateway.ChatSignIn) { s.ExpiresAt = time.Time{} },
+				func(s *gateway.ChatSignIn) { s.Method = "" },
+				func(s *gateway.ChatSignIn) { s.ExpiresAt = time.Time{} },
 			} {
 				s := good
 				change(&s)
