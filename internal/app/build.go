@@ -244,7 +244,9 @@ func (a *App) connectors(c *config.Config) []signin.Connector {
 			a.notices.countWeChat(ctx, conn.Name, call)
 		}
 		out = append(out, signin.Connector{
-			Name: conn.Name, Website: conn.Kind == config.Website, Client: client, AnyBrowser: conn.AnyBrowser,
+			Name: conn.Name, Website: conn.Kind == config.Website, ChatOnly: conn.Kind == config.SubscriptionAccount,
+			Message: slices.Contains(conn.Methods(), config.MethodMessage),
+			Follow:  slices.Contains(conn.Methods(), config.MethodFollow), Client: client, AnyBrowser: conn.AnyBrowser,
 			OpenPlatform: conn.OpenPlatform, Group: c.AppIDsSharingUnionIDs(conn),
 			ExchangesPerMinute: cmp.Or(c.Limits.WeChatCalls, limit.WeChatCalls),
 		})

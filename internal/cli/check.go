@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,16 +115,13 @@ func printFailedCheck(p printer, name string, err error) {
 // describe prints what follows from the configuration: the sign-in methods, the addresses of apps,
 // and WeChat's ownership files. WeChat requests such a file from a domain to verify its owner.
 func describe(p printer, conf *config.Config) {
-	kinds := map[string]bool{}
-	for _, c := range conf.WeChat {
-		kinds[c.Kind] = true
-	}
 	var methods []string
-	if kinds[config.OfficialAccount] {
-		methods = append(methods, config.MethodWeChat, config.MethodScan)
-	}
-	if kinds[config.Website] {
-		methods = append(methods, config.MethodWebsite)
+	for _, c := range conf.WeChat {
+		for _, method := range c.Methods() {
+			if !slices.Contains(methods, method) {
+				methods = append(methods, method)
+			}
+		}
 	}
 	printChecked(p, "methods", strings.Join(methods, ", "))
 	for _, a := range conf.Apps {

@@ -180,12 +180,13 @@ func (h *Handler) wrongSecrets(r *http.Request) (bucket limit.Bucket, counted bo
 	return limit.Bucket{Rate: limit.WrongInvitations, Key: limit.Address(a)}, a.IsValid() && !a.IsLoopback()
 }
 
-// methods returns the sign-in methods with which a user may accept an invitation. The method scan is not
-// enough for links that make administrators or move users: a user can be tricked into confirming the QR
-// code of an attacker. A session that a link created (MethodLink) is never enough.
+// methods returns the sign-in methods with which a user may accept an invitation. The methods scan,
+// message and follow are not enough for links that make administrators or move users: a user can be
+// tricked into confirming the QR code or number of an attacker. A session that a link created (MethodLink) is never enough.
 func methods(kind gateway.InvitationKind) []string {
 	if kind == gateway.InviteUser {
-		return []string{gateway.MethodWeChat, gateway.MethodScan, gateway.MethodWebsite}
+		return []string{gateway.MethodWeChat, gateway.MethodScan, gateway.MethodWebsite, gateway.MethodMessage,
+			gateway.MethodFollow}
 	}
 	return []string{gateway.MethodWeChat, gateway.MethodWebsite}
 }

@@ -195,7 +195,7 @@ func (m *Metrics) SignInEnded(method, outcome string) {
 	}
 }
 
-func methods() []string { return []string{"wechat", "scan", "website"} }
+func methods() []string { return []string{"wechat", "scan", "website", "message", "follow"} }
 
 // signInOutcomes returns the outcomes that package flow defines, and "wrong_number" of package
 // scan: the user typed a wrong number on the phone.

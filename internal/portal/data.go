@@ -28,7 +28,8 @@ type dataPage struct {
 
 // dataMethods are the sign-in methods with which users download their data.
 func dataMethods() []string {
-	return []string{gateway.MethodWeChat, gateway.MethodScan, gateway.MethodWebsite}
+	return []string{gateway.MethodWeChat, gateway.MethodScan, gateway.MethodWebsite, gateway.MethodMessage,
+		gateway.MethodFollow}
 }
 
 func (h *Handler) readDataPage(r *http.Request, b session.Browser) dataPage {

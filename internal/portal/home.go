@@ -197,7 +197,8 @@ func (h *Handler) signIns(ctx context.Context, userID string) (out []signIn, err
 	for _, e := range events {
 		s := signIn{At: e.At, App: h.names[e.App], Refused: e.Outcome != "ok", MaskedIP: e.Address, Method: "method.other"}
 		switch e.Method {
-		case gateway.MethodWeChat, gateway.MethodScan, gateway.MethodWebsite, gateway.MethodLink:
+		case gateway.MethodWeChat, gateway.MethodScan, gateway.MethodWebsite, gateway.MethodLink, gateway.MethodMessage,
+			gateway.MethodFollow:
 			s.Method = "method." + e.Method
 		}
 		out = append(out, s)

@@ -197,7 +197,7 @@ const maxClockDifference = time.Minute
 // at a sign-in of this browser. Acts of weight, such as making an administrator, require it. These
 // sessions are never fresh:
 //   - a session that a link created: its holder has proven nothing at WeChat;
-//   - a session that a phone created by scan: the user may have confirmed an attacker's QR code;
+//   - a session by scan, message or follow: the user may have confirmed an attacker's QR code or number;
 //   - a session from the future: the clock was wrong at its sign-in, or is wrong now.
 func (b Browser) IsFresh(now time.Time, age time.Duration) bool {
 	direct := b.Method == gateway.MethodWeChat || b.Method == gateway.MethodWebsite

@@ -28,7 +28,7 @@ func (h *Handler) Session(r *http.Request) (b session.Browser, ok bool, err erro
 // Begin starts a sign-in for a feature (a package that serves apps, such as oidc). A feature calls
 // Begin if it found no suitable session. The login request is what the app requires of the sign-in.
 // Begin chooses the sign-in method for this browser. It redirects to WeChat (methods wechat and
-// website) or to the page with the QR code (scan). If several methods are available, it renders a
+// website) or to a page of the gateway (scan, message, follow). If several methods are available, it renders a
 // page on which the user chooses one. If no method is available, it renders a page that explains
 // where to continue. After the sign-in the browser continues at login.ReturnURL. An error means
 // that nothing was written to w.
@@ -62,6 +62,10 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.Lo
 		return h.start(w, r, available.website, login, req, language)
 	case method == MethodScan:
 		return h.cfg.Scan(w, r, login)
+	case method == MethodMessage:
+		return h.cfg.Chat(w, r, login, available.message.Name, method)
+	case method == MethodFollow:
+		return h.cfg.Chat(w, r, login, available.follow.Name, method)
 	case len(several) > 0:
 		h.showMethods(w, r, login, several, language)
 	default:
@@ -242,6 +246,8 @@ const (
 	MethodWeChat  = gateway.MethodWeChat  // inside WeChat, through the official account
 	MethodScan    = gateway.MethodScan    // in another browser: the user scans the gateway's QR code with a phone (公众号扫码)
 	MethodWebsite = gateway.MethodWebsite // in another browser: the user scans the QR code of WeChat's page (网站应用扫码)
+	MethodMessage = gateway.MethodMessage // in any browser: the user sends a number to the official account (发消息)
+	MethodFollow  = gateway.MethodFollow  // in any browser: the user scans a QR code that follows the account (扫码关注)
 )
 
 // methodsAvailable describes which sign-in methods are configured and accepted by the app, and
@@ -249,6 +255,8 @@ const (
 type methodsAvailable struct {
 	account *connector // the connector with the official account, for wechat and scan; nil = none
 	website *connector // the connector with the website app; nil = the method website is not available
+	message *connector // the connector whose account receives numbers; nil = the method message is not available
+	follow  *connector // the connector whose account is followed; nil = the method follow is not available
 	wechat  bool       // the method wechat is available
 	scan    bool       // the method scan is available
 	inside  bool       // the browser is WeChat's own, or is treated as such (Connector.AnyBrowser)
@@ -265,8 +273,14 @@ func (h *Handler) available(r *http.Request, login session.LoginRequest) (m meth
 		switch {
 		case c.Website && m.website == nil && allows(login.App, MethodWebsite):
 			m.website = c
-		case !c.Website && m.account == nil:
+		case !c.Website && !c.ChatOnly && m.account == nil:
 			m.account = c
+		}
+		if h.cfg.Chat != nil && c.Message && m.message == nil && allows(login.App, MethodMessage) {
+			m.message = c
+		}
+		if h.cfg.Chat != nil && c.Follow && m.follow == nil && allows(login.App, MethodFollow) {
+			m.follow = c
 		}
 	}
 	m.wechat = m.account != nil && allows(login.App, MethodWeChat)
@@ -294,9 +308,17 @@ func (m methodsAvailable) choose(preferred string) (method string, several []str
 		// code cannot be in the list.
 		outside = append(outside, MethodWebsite)
 	}
+	if m.follow != nil {
+		outside = append(outside, MethodFollow)
+	}
+	if m.message != nil {
+		outside = append(outside, MethodMessage)
+	}
 	switch {
 	case m.agent.Client == useragent.WeChat && m.wechat:
 		return MethodWeChat, nil
+	case m.agent.Client == useragent.WeChat && m.message != nil:
+		return MethodMessage, nil
 	case m.agent.Client == useragent.WeChat:
 		// The other methods do not work inside WeChat. A phone cannot scan a QR code on its own
 		// screen, and WeChat's page for website apps does not work there.
@@ -305,9 +327,9 @@ func (m methodsAvailable) choose(preferred string) (method string, several []str
 		return preferred, nil
 	case m.inside && m.wechat:
 		return MethodWeChat, nil
-	case m.agent.Handheld() && m.scan:
+	case m.agent.Handheld() && m.scan && m.message == nil && m.follow == nil:
 		return MethodScan, nil // on a phone, the page with the code also has a link to open in WeChat
-	case m.agent.Handheld() && m.wechat:
+	case m.agent.Handheld() && m.wechat && m.message == nil && m.follow == nil:
 		return "", nil // the page for this case has a link to open in WeChat
 	case len(outside) == 1:
 		return outside[0], nil

@@ -154,7 +154,7 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connecto
 		without.profile = false
 		page.Without = h.startURL(without)
 	}
-	if c.Website && h.cfg.Scan != nil {
+	if c.Website && (h.cfg.Scan != nil || h.cfg.Chat != nil) {
 		// The browser may remember the method website. With this link it forgets the method, so that
 		// the user can choose again.
 		other, err := h.methodURL(t, methodChoice)

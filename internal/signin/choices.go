@@ -157,13 +157,22 @@ const (
 	methodChoice     = "choose" // in links, in place of a method: delete the cookie, so that the user chooses
 )
 
+// isChoice reports whether the user can choose a method on the page of methods.
+func isChoice(method string) bool {
+	switch method {
+	case MethodScan, MethodWebsite, MethodMessage, MethodFollow:
+		return true
+	}
+	return false
+}
+
 // read returns the method that the user chose for the sign-in that starts at the address request,
 // or "".
 func (p *preference) read(r *http.Request, request string) string {
 	for c := range p.cookies.Named(r, cookiePreference) {
 		method, rest, _ := strings.Cut(c.Value, ".")
 		hash, _, _ := strings.Cut(rest, ".")
-		if hash == requestHash(request) && (method == MethodScan || method == MethodWebsite) {
+		if hash == requestHash(request) && isChoice(method) {
 			return method
 		}
 	}
@@ -180,11 +189,11 @@ func (p *preference) store(w http.ResponseWriter, r *http.Request, request, meth
 	default:
 		return
 	}
-	switch method {
-	case MethodScan, MethodWebsite:
+	switch {
+	case isChoice(method):
 		value := method + "." + requestHash(request) + "." + rand.Text()
 		http.SetCookie(w, p.cookies.New(cookiePreference, value, preferredFor))
-	case methodChoice:
+	case method == methodChoice:
 		http.SetCookie(w, p.cookies.Clear(cookiePreference))
 	}
 }

@@ -15,6 +15,9 @@
 //	elsewhere, on a computer    scan (the gateway shows a QR code) or website (WeChat's page shows one); the
 //	                            user chooses if both are configured and the app accepts both
 //	elsewhere, on a phone       scan; if it is not available: a page with a link to open in WeChat
+//	anywhere                    message (the user sends a number to an account) and follow (the user scans a
+//	                            QR code that follows the account) are offered beside the others outside
+//	                            WeChat; message also in WeChat, when the app accepts no other method there
 //
 // Its addresses:
 //
@@ -72,7 +75,7 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Connector is an official account (服务号) or a website app (网站应用) through which users sign in.
+// Connector is an official account (服务号, 订阅号) or a website app (网站应用) through which users sign in.
 type Connector struct {
 	Name         string // as in the configuration; identities and events refer to it
 	Client       *wechat.Client
@@ -80,6 +83,12 @@ type Connector struct {
 	OpenPlatform string   // name of the open platform account (开放平台) that it is bound to; "" = none
 	Group        []string // appids of all connectors bound to that account, which share unionids; includes its own
 	AnyBrowser   bool     // for development: every browser is treated as WeChat's
+
+	// ChatOnly is true for an account without web sign-in (订阅号): users sign in through its chat. Its Client
+	// has no secret and makes no calls.
+	ChatOnly bool
+	Message  bool // users can sign in by sending a number to the account (Config.Chat)
+	Follow   bool // users can sign in by a QR code that follows the account (Config.Chat)
 
 	// ExchangesPerMinute limits how many codes this process sends to WeChat; 0 = no limit.
 	ExchangesPerMinute int
@@ -103,6 +112,12 @@ type Config struct {
 	// the method. The gateway sets it to scan.Handler.Begin. Package scan creates sessions with the
 	// Handler, so this package cannot import scan. Scan is therefore a function.
 	Scan func(w http.ResponseWriter, r *http.Request, login session.LoginRequest) error
+
+	// Chat redirects a browser to the page of a sign-in through the chat of an official account.
+	// method is MethodMessage or MethodFollow, connector the name of a connector that has it. An error
+	// means that nothing was written to w. Optional: nil disables both methods. The gateway sets it to
+	// chat.Handler.Begin, for the same reason as Scan.
+	Chat func(w http.ResponseWriter, r *http.Request, login session.LoginRequest, connector, method string) error
 
 	// Agreement is the address of the terms that users accept, by ticking a box, before their
 	// browser is sent to WeChat for the first time. When it changes, every user is asked again.
@@ -204,7 +219,7 @@ func validate(cfg Config) error {
 	require("Site", cfg.Site != nil)
 	require("Saved", cfg.Saved != nil)
 	for _, c := range cfg.Connectors {
-		if c.Client == nil || c.Client.AppID == "" || c.Client.Secret == "" {
+		if c.Client == nil || c.Client.AppID == "" || c.Client.Secret == "" && !c.ChatOnly {
 			problems = append(problems, fmt.Errorf("signin: connector %q: appid and secret are both required", c.Name))
 		}
 	}
@@ -292,6 +307,9 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathSignIn+"/", h.notFound, route.Limited)
 	mux.HandleFunc(h.path+pathSignOut, h.getOrPost(h.askSignOut, h.signOut), route.Limited)
 	for _, c := range h.connectors {
+		if c.ChatOnly {
+			continue // WeChat sends no browser back
+		}
 		serve := func(w http.ResponseWriter, r *http.Request) { h.callback(w, r, c) }
 		mux.HandleFunc(h.path+c.callback, h.get(serve), route.Limited)
 	}

@@ -64,7 +64,7 @@ type UserID struct{ ID string }
 // Method is a sign-in method that a user may choose. Its texts are in the catalogues under
 // method.NAME and method.NAME.text.
 type Method struct {
-	Name string // scan, website
+	Name string // scan, website, message, follow
 	Go   string // where its button leads
 }
 

@@ -76,10 +76,11 @@ func full(kind web.Kind, text string) web.Page {
 	return web.Page{
 		Kind: kind, App: text, User: &web.User{Nickname: text, Picture: text}, Copy: text, Go: text, Without: text,
 		Back: text, Home: text, ContinueAfter: 5 * time.Second,
-		Forms:   []web.Form{{Action: "/sign-out", Label: web.LabelSignOut, Fields: map[string]string{"return": text}}},
-		Methods: []web.Method{{Name: "scan", Go: text}, {Name: "website", Go: text}},
-		Links:   []web.Link{{Label: web.LabelOtherMethod, Go: text}},
-		UserID:  &web.UserID{ID: text},
+		Forms: []web.Form{{Action: "/sign-out", Label: web.LabelSignOut, Fields: map[string]string{"return": text}}},
+		Methods: []web.Method{{Name: "scan", Go: text}, {Name: "website", Go: text}, {Name: "message", Go: text},
+			{Name: "follow", Go: text}},
+		Links:  []web.Link{{Label: web.LabelOtherMethod, Go: text}},
+		UserID: &web.UserID{ID: text},
 	}
 }
 

@@ -185,7 +185,8 @@ func InsertStatements(series string, hash func(text string) string) []string {
 		`INSERT INTO chat_sign_ins (key, desktop, connector, method, app, browser, masked_ip, network, state, open_id, code,
 			created_at, expires_at)
 			SELECT ` + hash("chat") + `, ` + hash("desktop") + `, 'main' || (i % 100), 'message', '', '', '',
-				'network' || (i % 100), CASE i % 2 WHEN 0 THEN 'waiting' ELSE 'answered' END, CASE i % 2 WHEN 0 THEN '' ELSE 'open' || i END, '',
+				'network' || (i % 100), CASE i % 2 WHEN 0 THEN 'waiting' ELSE 'answered' END,
+				CASE i % 2 WHEN 0 THEN '' ELSE 'open' || i END, '',
 				i, i` + fromSeries,
 		`INSERT INTO saved_requests (hash, browser, network, address, created_at, expires_at)
 			SELECT ` + hash("request") + `, ` + hash("browser") + `, 'network' || (i % 100), '/', i, i` + fromSeries,
