@@ -1,14 +1,10 @@
 package scan
 
 import (
-	"cmp"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/weigate/weigate/internal/cookie"
@@ -57,21 +53,13 @@ type phoneTicket struct {
 	LoginRequestID string `json:"d,omitempty"` // id of the phone's own sign-in, if the phone has to sign in first
 }
 
-// The lifetimes, sizes and names of the cookies.
+// The lifetime and the name of the phone's cookie.
 const (
-	desktopAge = time.Hour
-	phoneAge   = 15 * time.Minute
-
-	// desktopBudget limits the cookies of all tabs together, in bytes. The oldest cookies are
-	// removed. Servers and proxies limit the size of all request headers, often to 8 kB.
-	desktopBudget = 3072
-	keyChars      = 10 // 50 random bits distinguish the tabs of one browser
-
-	desktopPrefix = "d-" // the key follows
-	phoneCookie   = "k"  // the whole name
+	phoneAge    = 15 * time.Minute
+	phoneCookie = "k" // the whole name
 )
 
-// cookies reads and sets the cookies of this package.
+// cookies reads and sets the cookies of phones. Package tabs does so for the desktops.
 type cookies struct {
 	set    cookie.Set
 	sealer *seal.Sealer
@@ -100,76 +88,8 @@ func (c *cookies) open(name, value string, content any) error {
 	return json.Unmarshal(plain, content)
 }
 
-func newKey() string { return strings.ToLower(rand.Text()[:keyChars]) }
-
-// readDesktop returns the sign-in with this key in the browser that sent r, or nil. Another host
-// may have set a cookie of the same name. readDesktop cannot open that cookie, and skips it.
-func (c *cookies) readDesktop(r *http.Request, key string) *desktopFlow {
-	if len(key) != keyChars {
-		return nil
-	}
-	for sent := range c.set.Named(r, desktopPrefix+key) {
-		if f := c.openDesktop(key, sent.Value); f != nil {
-			return f
-		}
-	}
-	return nil
-}
-
-// openDesktop returns the sign-in in the value of a cookie, or nil.
-func (c *cookies) openDesktop(key, value string) *desktopFlow {
-	f := desktopFlow{key: key}
-	if c.open(desktopPrefix+key, value, &f) != nil || len(f.Seed) != seedSize {
-		return nil
-	}
-	return &f
-}
-
-// setDesktop sets the cookie of a sign-in. It removes all cookies of other tabs that cannot be
-// opened. Then it removes the oldest cookies of other tabs, until the rest fits into desktopBudget.
-func (c *cookies) setDesktop(w http.ResponseWriter, r *http.Request, f *desktopFlow) error {
-	value, err := c.seal(desktopPrefix+f.key, f)
-	if err != nil {
-		return err
-	}
-	type tab struct {
-		key      string
-		size     int
-		activeAt int64 // desktopFlow.ActiveAt; 0 = the cookie cannot be opened
-	}
-	var others []tab
-	total := len(c.set.Name(desktopPrefix)) + len(f.key) + len(value)
-	for name, sent := range c.set.WithPrefix(r, desktopPrefix) {
-		key := strings.TrimPrefix(name, desktopPrefix)
-		if key == f.key {
-			continue
-		}
-		other := tab{key: key, size: len(sent.Name) + len(sent.Value)}
-		if flow := c.openDesktop(key, sent.Value); flow != nil {
-			other.activeAt = flow.ActiveAt
-		}
-		others = append(others, other)
-		total += other.size
-	}
-	// The cookies that cannot be opened come first, then the oldest.
-	slices.SortStableFunc(others, func(a, b tab) int { return cmp.Compare(a.activeAt, b.activeAt) })
-	for _, other := range others {
-		if total <= desktopBudget && other.activeAt > 0 {
-			break
-		}
-		http.SetCookie(w, c.set.Clear(desktopPrefix+other.key))
-		total -= other.size
-	}
-	http.SetCookie(w, c.set.New(desktopPrefix+f.key, value, desktopAge))
-	return nil
-}
-
-func (c *cookies) clearDesktop(w http.ResponseWriter, f *desktopFlow) {
-	http.SetCookie(w, c.set.Clear(desktopPrefix+f.key))
-}
-
 // readPhone returns the content of the cookie of the phone that sent r, or nil. It skips cookies
-// that cannot be opened, as readDesktop does.
+// that cannot be opened: another host may have set one of the same name.
 func (c *cookies) readPhone(r *http.Request) *phoneTicket {
 	for sent := range c.set.Named(r, phoneCookie) {
 		var p phoneTicket

@@ -9,9 +9,11 @@ import (
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/longpoll"
 	"github.com/weigate/weigate/internal/qr"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/tabs"
 	"github.com/weigate/weigate/internal/useragent"
 	"github.com/weigate/weigate/internal/web"
 )
@@ -31,7 +33,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 		return errors.New("scan: the login request does not fit into the cookie")
 	}
 	f := &desktopFlow{
-		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: useragent.Of(r).Handheld(), key: newKey(),
+		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: useragent.Of(r).Handheld(), key: tabs.NewKey(),
 		LoginRequest: pendingRequest{ID: l.ID, Return: l.ReturnURL, App: l.App.ID, Connector: l.Connector,
 			Reauthenticate: l.Reauthenticate, Consent: l.Consent, Profile: l.Profile,
 			Cancel:  session.CompactRestart(l.ReturnURL, l.CancelURL),
@@ -44,7 +46,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 			f.LoginRequest.Lang = language
 		}
 	}
-	if err := h.cookies.setDesktop(w, r, f); err != nil {
+	if err := h.setFlow(w, r, f); err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -65,7 +67,16 @@ func (h *Handler) flowURL(path string, f *desktopFlow) string {
 // readFlow returns the flow whose key is the parameter d of r. It returns nil if this browser does
 // not have the cookie of the flow.
 func (h *Handler) readFlow(r *http.Request) *desktopFlow {
-	return h.cookies.readDesktop(r, r.URL.Query().Get("d"))
+	key := r.URL.Query().Get("d")
+	f := desktopFlow{key: key}
+	if !h.tabs.Read(r, key, &f) || len(f.Seed) != seedSize {
+		return nil
+	}
+	return &f
+}
+
+func (h *Handler) setFlow(w http.ResponseWriter, r *http.Request, f *desktopFlow) error {
+	return h.tabs.Set(w, r, f.key, f)
 }
 
 // ticketOf returns the ticket of the flow's present QR code. If the flow has no ticket yet,
@@ -100,7 +111,7 @@ func (h *Handler) storeTicket(w http.ResponseWriter, r *http.Request, f *desktop
 		h.observe(r.Context(), "begun")
 	}
 	f.CreatedAt = now.Unix()
-	return h.cookies.setDesktop(w, r, f)
+	return h.setFlow(w, r, f)
 }
 
 // desktop serves /scan. It shows the state of the sign-in, and completes it once the phone has
@@ -208,7 +219,7 @@ func (h *Handler) codeLink(f *desktopFlow) (string, error) {
 // Otherwise an open page would create tickets forever.
 func (h *Handler) expiredPage(f *desktopFlow) web.Page {
 	page := web.Page{Kind: web.ScanExpired, Forms: []web.Form{{Action: h.flowURL(pathRenew, f), Label: web.LabelNewCode}},
-		Scan: &web.Scan{State: string(stateExpired)}}
+		Scan: &web.Scan{State: longpoll.Expired}}
 	if h.isUserActive(f) {
 		page.Scan.Renew = h.flowURL(pathRenew, f)
 	} else {

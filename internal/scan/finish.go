@@ -113,7 +113,7 @@ func (h *Handler) continueSignedIn(
 	w http.ResponseWriter, r *http.Request, f *desktopFlow, t gateway.Ticket, cookie *http.Cookie,
 ) {
 	f.Redeemed = true
-	if err := h.cookies.setDesktop(w, r, f); err != nil {
+	if err := h.setFlow(w, r, f); err != nil {
 		h.fail(w, r, err)
 		return
 	}
@@ -154,7 +154,7 @@ func (h *Handler) answerRedeemed(w http.ResponseWriter, r *http.Request, f *desk
 
 // showEnded renders the page for a sign-in whose session has ended.
 func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request, f *desktopFlow) {
-	h.cookies.clearDesktop(w, f)
+	h.tabs.Clear(w, f.key)
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.startURL(f.LoginRequest)})
 }
 
@@ -188,7 +188,7 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 		h.endOwnSession(w, r, f)
 		return
 	}
-	h.cookies.clearDesktop(w, f)
+	h.tabs.Clear(w, f.key)
 	page := web.Page{Kind: web.ScanCancelled, Go: h.startURL(f.LoginRequest), Home: h.path + "/"}
 	if address := session.ExpandRestart(f.LoginRequest.Return, f.LoginRequest.Cancel); address != "" {
 		// The response is a page and not a redirect. The app is on another origin, and browsers block a
@@ -239,6 +239,6 @@ func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *deskt
 		return
 	}
 	h.recordEvent(ctx, EventUndo, "ok", browser.User.ID, gateway.Ticket{App: f.LoginRequest.App})
-	h.cookies.clearDesktop(w, f)
+	h.tabs.Clear(w, f.key)
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: h.startURL(f.LoginRequest)})
 }

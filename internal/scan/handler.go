@@ -48,7 +48,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image/png"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -60,9 +59,12 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/limit"
+	"github.com/weigate/weigate/internal/longpoll"
+	"github.com/weigate/weigate/internal/qr"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/seal"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/tabs"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -159,9 +161,10 @@ type Handler struct {
 	origin   string
 	path     string // of the gateway's own address; "" at the root
 	cookies  cookies
-	networks networks // compares the network of the desktop with the network of the phone
-	watcher  *watcher // serves the long polls
-	pictures *png.Encoder
+	tabs     *tabs.Cookies // of the desktops
+	networks networks      // compares the network of the desktop with the network of the phone
+	watcher  *longpoll.Watcher[gateway.TicketState]
+	pictures *qr.Pictures
 }
 
 // New validates the configuration. It returns all problems, joined.
@@ -188,15 +191,20 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	tabSealer, err := tabs.NewSealer(cfg.Keys)
+	if err != nil {
+		return nil, err
+	}
 	hashes, err := newNetworks(cfg.Keys)
 	if err != nil {
 		return nil, err
 	}
 	h := &Handler{
 		cfg: cfg, origin: u.Scheme + "://" + u.Host, path: u.EscapedPath(), cookies: newCookies(u, sealer),
-		networks: hashes, pictures: newPictures(),
+		tabs:     tabs.New(u, tabSealer, tabs.Scan),
+		networks: hashes, pictures: qr.NewPictures(),
 		events:  audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
-		watcher: newWatcher(cfg.Tickets.TicketStates, cfg.Now, cfg.Logger),
+		watcher: longpoll.New(cfg.Tickets.TicketStates, "ticket", cfg.Now, cfg.Logger),
 	}
 	return h, nil
 }

@@ -1,0 +1,133 @@
+// Package tabs keeps the sign-ins in progress of a browser in sealed (encrypted and authenticated)
+// cookies, one for each tab. The packages scan and chat share one limit for the size of these cookies.
+package tabs
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/cookie"
+	"github.com/weigate/weigate/internal/seal"
+)
+
+// Kind is the kind of a sign-in: the beginning of the names of its cookies.
+type Kind string
+
+// The kinds.
+const (
+	Scan Kind = "d-" // of package scan
+	Chat Kind = "c-" // of package chat
+)
+
+const (
+	age = time.Hour
+
+	// budget limits the cookies of all tabs together, in bytes. The oldest cookies are removed. Servers
+	// and proxies limit the size of all request headers, often to 8 kB.
+	budget   = 3072
+	keyChars = 10 // 50 random bits distinguish the tabs of one browser
+)
+
+// Cookies reads and sets the cookies of one kind. Make it with [New]; it is safe for concurrent use.
+type Cookies struct {
+	set    cookie.Set
+	sealer *seal.Sealer
+	kind   Kind
+}
+
+// NewSealer returns the Sealer for [New]. Every kind must have the same keys.
+func NewSealer(keys [][]byte) (*seal.Sealer, error) { return seal.New(keys, "tabs") }
+
+// New returns the cookies of a kind. own is the gateway's URL.
+func New(own *url.URL, sealer *seal.Sealer, kind Kind) *Cookies {
+	return &Cookies{set: cookie.For(own, "weigate"), sealer: sealer, kind: kind}
+}
+
+// NewKey returns a random key for a new sign-in: the part of the cookie's name after the kind. URLs
+// contain it.
+func NewKey() string { return strings.ToLower(rand.Text()[:keyChars]) }
+
+// Read reads the sign-in with this key of the browser that sent r into content. It reports whether
+// there is one. Another host may have set a cookie of the same name. Read cannot open that cookie, and
+// skips it.
+func (c *Cookies) Read(r *http.Request, key string, content any) bool {
+	if len(key) != keyChars {
+		return false
+	}
+	name := string(c.kind) + key
+	for sent := range c.set.Named(r, name) {
+		if c.open(name, sent.Value, content) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Cookies) open(name, value string, content any) bool {
+	plain, err := c.sealer.Open(c.set.Name(name), value)
+	return err == nil && json.Unmarshal(plain, content) == nil
+}
+
+// tab is the cookie of another tab.
+type tab struct {
+	name     string
+	size     int
+	activeAt int64 // 0 = the cookie cannot be opened
+}
+
+// Set sets the cookie of a sign-in. The JSON of content must have the field "b": when the user started
+// the sign-in or was last active, as Unix time. Set removes all cookies of other tabs that cannot be
+// opened. Then it removes the oldest cookies of other tabs, until the rest fits into the limit.
+func (c *Cookies) Set(w http.ResponseWriter, r *http.Request, key string, content any) error {
+	plain, err := json.Marshal(content)
+	if err != nil {
+		return fmt.Errorf("tabs: %w", err)
+	}
+	own := string(c.kind) + key
+	// The name is authenticated: the value cannot be opened under another name.
+	value, err := c.sealer.Seal(c.set.Name(own), plain)
+	if err != nil {
+		return fmt.Errorf("tabs: %w", err)
+	}
+	total := len(c.set.Name(own)) + len(value)
+	var others []tab
+	for _, kind := range []Kind{Scan, Chat} {
+		for name, sent := range c.set.WithPrefix(r, string(kind)) {
+			if name == own {
+				continue
+			}
+			other := tab{name: name, size: len(sent.Name) + len(sent.Value)}
+			var read struct {
+				ActiveAt int64 `json:"b"`
+			}
+			if c.open(name, sent.Value, &read) {
+				other.activeAt = read.ActiveAt
+			}
+			others = append(others, other)
+			total += other.size
+		}
+	}
+	// The cookies that cannot be opened come first, then the oldest.
+	slices.SortStableFunc(others, func(a, b tab) int { return cmp.Compare(a.activeAt, b.activeAt) })
+	for _, other := range others {
+		if total <= budget && other.activeAt > 0 {
+			break
+		}
+		http.SetCookie(w, c.set.Clear(other.name))
+		total -= other.size
+	}
+	http.SetCookie(w, c.set.New(own, value, age))
+	return nil
+}
+
+// Clear removes the cookie of a sign-in.
+func (c *Cookies) Clear(w http.ResponseWriter, key string) {
+	http.SetCookie(w, c.set.Clear(string(c.kind)+key))
+}
