@@ -182,7 +182,8 @@ func (h *Handler) wrongSecrets(r *http.Request) (bucket limit.Bucket, counted bo
 
 // methods returns the sign-in methods with which a user may accept an invitation. The methods scan,
 // message and follow are not enough for links that make administrators or move users: a user can be
-// tricked into confirming the QR code or number of an attacker. A session that a link created (MethodLink) is never enough.
+// tricked into confirming the QR code or number of an attacker. A session that a link created
+// (MethodLink) is never enough.
 func methods(kind gateway.InvitationKind) []string {
 	if kind == gateway.InviteUser {
 		return []string{gateway.MethodWeChat, gateway.MethodScan, gateway.MethodWebsite, gateway.MethodMessage,

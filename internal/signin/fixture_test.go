@@ -302,6 +302,8 @@ func (r *fixture) method(a answer) string {
 		return "wechat " + appIDIn(a.location)
 	case strings.HasPrefix(a.location, "https://open.weixin.qq.com/connect/qrconnect?"):
 		return "website " + appIDIn(a.location)
+	case strings.HasPrefix(a.location, "/chat?"):
+		return strings.ReplaceAll(strings.TrimPrefix(a.location, "/chat?"), "+", " ")
 	case a.kind() != "":
 		return a.kind()
 	}

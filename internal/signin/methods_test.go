@@ -62,7 +62,8 @@ func TestWhichMethod(t *testing.T) {
 			inWeChat: "open_elsewhere", desktop: "choose", onPhone: "scan"},
 		"any browser, scan alone": {with: setting{withBoth, anyBrowser}, methods: "scan", inWeChat: "open_elsewhere",
 			desktop: "scan", onPhone: "scan"},
-		"by the openid of the account": {with: setting{withBoth}, connector: "main", inWeChat: byAccount, desktop: "scan",
+		"by the openid of the account": {with: setting{withBoth}, connector: "main", inWeChat: byAccount,
+			desktop: "scan",
 			onPhone: "scan"},
 		"by the openid of another": {with: setting{twoAccounts, withBoth}, connector: "second", inWeChat: "wechat " +
 			secondID, desktop: "scan", onPhone: "scan"},
@@ -88,7 +89,8 @@ func TestWhichMethod(t *testing.T) {
 				// chjtx/JRoll#89 and matomo-org/device-detector#8299: HarmonyOS.
 				"Mozilla/5.0 (Tablet; OpenHarmony 5.0) Chrome/114.0.0.0 ArkWeb/4.1.6.1": c.onPhone,
 				"Mozilla/5.0 (PC; OpenHarmony 6.1) Chrome/132.0.0.0 ArkWeb/6.1.0.115":   c.desktop,
-				uaWeChat + " miniProgram/wx73247c7819d61796":                            cmp.Or(inMiniProgram, c.onPhone),
+				uaWeChat + " miniProgram/wx73247c7819d61796": cmp.Or(inMiniProgram,
+					c.onPhone),
 			} {
 				if got := r.method(r.visitor(agent).get("/app?x=1")); got != want {
 					t.Errorf("%s goes to %s, want %s", agent, got, want)
@@ -126,7 +128,8 @@ func TestChoiceGoesOnWithTheAppsRequest(t *testing.T) {
 		r := newFixture(t, setting...)
 		v := r.visitor(uaDesktop)
 		page := v.get(path + "/app?x=1")
-		if page.kind() != "choose" || page.status != 200 || len(page.set) != 0 || page.link("back") != path+"/app?cancel=1" ||
+		if page.kind() != "choose" || page.status != 200 || len(page.set) != 0 ||
+			page.link("back") != path+"/app?cancel=1" ||
 			!strings.Contains(page.body, "Back to Notes") {
 			t.Fatalf("page %s, %d, cookies %v: %s", page.kind(), page.status, page.set, page.body)
 		}
@@ -136,8 +139,9 @@ func TestChoiceGoesOnWithTheAppsRequest(t *testing.T) {
 				t.Fatalf("%s: %d to %s, cookies %v", method, a.status, a.location, a.set)
 			}
 			c := a.set[0]
-			if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.MaxAge != 600 || c.Path != path+"/" &&
-				c.Path != path || !strings.HasPrefix(c.Value, method+".") {
+			if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.MaxAge != 600 ||
+				c.Path != path+"/" &&
+					c.Path != path || !strings.HasPrefix(c.Value, method+".") {
 				t.Errorf("cookie: %v", c)
 			}
 			if got := r.method(v.get(a.location)); !strings.HasPrefix(got, method) {
@@ -174,7 +178,8 @@ func TestChoiceInBothLanguagesWithoutScript(t *testing.T) {
 			}
 		}
 		// Links, in reading order, reached by the keyboard as they are.
-		scan, website := strings.Index(page.body, `id="way-scan" href=`), strings.Index(page.body, `id="way-website" href=`)
+		scan, website := strings.Index(page.body, `id="way-scan" href=`), strings.Index(page.body,
+			`id="way-website" href=`)
 		if scan < 0 || website < scan || strings.Contains(page.body, "<script") ||
 			strings.Contains(page.header.Get("Content-Security-Policy"), "script-src") {
 			t.Errorf("%s: %s", lang, page.body)
@@ -234,7 +239,8 @@ func TestPreferenceOpensNoDoor(t *testing.T) {
 	r.app.Methods = nil
 	_, rest, _ := strings.Cut(v.cookies["__Host-weigate-d"].Value, ".")
 	for value, want := range map[string]string{
-		"": "choose", "website": "choose", "website.x": "choose", "wechat." + rest: "choose", "choose." + rest: "choose",
+		"": "choose", "website": "choose", "website.x": "choose", "wechat." + rest: "choose", "choose." +
+			rest: "choose",
 		"." + rest:        "choose",
 		"website." + rest: "website " + siteID, // a user who makes this up has made their choice
 	} {
@@ -256,8 +262,9 @@ func TestPreferenceOpensNoDoor(t *testing.T) {
 func TestMethodPreferenceFromAnotherSite(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, withBoth)
-	for site, counts := range map[string]bool{"cross-site": false, "same-site": false, "same-origin": true, "none": true,
-		"": true} {
+	for site, counts := range map[string]bool{"cross-site": false, "same-site": false, "same-origin": true,
+		"none": true,
+		"":     true} {
 		v := r.visitor(uaDesktop)
 		link := v.get("/app?x=1").link("way-website")
 		if site != "" {
@@ -290,7 +297,8 @@ func TestDoorLinkIsNoOpenRedirect(t *testing.T) {
 			v := r.visitor(uaDesktop)
 			a := v.get("/sign-in?" + url.Values{"return": {evil}, "method": {method}}.Encode())
 			if a.kind() != "bad_return" || a.status != 400 || a.location != "" || len(a.set) != 0 || len(r.scans) != 0 {
-				t.Errorf("method %q, return %q: %d %s to %q, cookies %v", method, evil, a.status, a.kind(), a.location, a.set)
+				t.Errorf("method %q, return %q: %d %s to %q, cookies %v", method, evil, a.status, a.kind(),
+					a.location, a.set)
 			}
 		}
 	}
