@@ -1,0 +1,155 @@
+// Package autoreply answers the messages to an official account that are not part of a sign-in: by
+// automatic replies (自动回复), and by passing messages on to another message server. Message push
+// switches off what the operator had before: the automatic replies of WeChat's console, or the server
+// that was in its place.
+//
+// [New] returns a [Responder], and [Responder.Respond] returns the reply to one message.
+package autoreply
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/weigate/weigate/internal/limit"
+	"github.com/weigate/weigate/internal/outgoing"
+	"github.com/weigate/weigate/wechat/push"
+)
+
+// Keyword is a reply to messages with certain words.
+type Keyword struct {
+	Words []string // a message that contains one of these, in any case
+	Text  string
+}
+
+// Client sends requests to other servers. *outgoing.Client implements it.
+type Client interface {
+	// Post is outgoing.Client.Post.
+	Post(ctx context.Context, target, contentType string, body []byte, header http.Header) (outgoing.Response, error)
+}
+
+// Config is the configuration of a [Responder]. The zero value answers nothing.
+type Config struct {
+	Welcome  string    // to a new follower; "" = nothing
+	Fallback string    // to a text without a keyword; "" = nothing
+	Keywords []Keyword // the first that matches counts
+
+	// Forward is the URL of another message server. It receives every message without a reply from
+	// Keywords, as WeChat sent it. Its answer goes to the person. Welcome and Fallback are used when it
+	// has no answer or fails. "" = none.
+	Forward string
+	Client  Client // required with Forward
+
+	RequestID func(context.Context) string // optional
+	Logger    *slog.Logger                 // optional
+}
+
+// Responder answers messages. Make it with [New]; it is safe for concurrent use.
+type Responder struct {
+	cfg      Config
+	keywords []Keyword // words in lower case, with ASCII forms of full-width characters
+}
+
+// New returns a Responder.
+func New(cfg Config) *Responder {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.RequestID == nil {
+		cfg.RequestID = func(context.Context) string { return "" }
+	}
+	r := &Responder{cfg: cfg}
+	for _, k := range cfg.Keywords {
+		folded := Keyword{Text: k.Text}
+		for _, word := range k.Words {
+			folded.Words = append(folded.Words, fold(word))
+		}
+		r.keywords = append(r.keywords, folded)
+	}
+	return r
+}
+
+// Respond returns the reply to a message. It never fails: a failure of the other server is logged. ctx
+// limits the time of the other server.
+func (r *Responder) Respond(ctx context.Context, m push.Message) push.Reply {
+	if m.Type == push.TypeText {
+		if text := r.keyword(m.Content); text != "" {
+			return push.Reply{Text: text}
+		}
+	}
+	if r.cfg.Forward != "" && m.Request != nil {
+		if answer := r.forward(ctx, m.Request); answer != nil {
+			return push.Reply{Raw: answer}
+		}
+	}
+	switch {
+	case m.Event == push.EventSubscribe:
+		return push.Reply{Text: r.cfg.Welcome}
+	case m.Type == push.TypeText:
+		return push.Reply{Text: r.cfg.Fallback}
+	}
+	return push.Reply{}
+}
+
+// keyword returns the reply of the first keyword in a text, or "".
+func (r *Responder) keyword(text string) string {
+	text = fold(text)
+	for _, k := range r.keywords {
+		for _, word := range k.Words {
+			if word != "" && strings.Contains(text, word) {
+				return k.Text
+			}
+		}
+	}
+	return ""
+}
+
+// fold returns text in lower case, with ASCII characters for the full-width ones of Chinese keyboards.
+func fold(text string) string {
+	return strings.ToLower(strings.Map(func(c rune) rune {
+		switch {
+		case c >= '！' && c <= '～':
+			return c - '！' + '!'
+		case c == '\u3000':
+			return ' '
+		}
+		return c
+	}, text))
+}
+
+// forward sends a message to the other server, and returns its answer, or nil when it has none. The
+// request has WeChat's query, so the other server can verify it.
+func (r *Responder) forward(ctx context.Context, m *push.Original) []byte {
+	target, separator := r.cfg.Forward, "?"
+	if strings.Contains(target, "?") {
+		separator = "&"
+	}
+	response, err := r.cfg.Client.Post(ctx, target+separator+m.Query.Encode(), m.ContentType, m.Body, nil)
+	problem := ""
+	switch {
+	case err != nil:
+		problem = err.Error() // an *outgoing.Error, which has neither the address nor its query
+	case response.Status != http.StatusOK:
+		problem = http.StatusText(response.Status)
+	case len(response.Body) >= limit.OutgoingResponse.Bytes:
+		problem = "the answer is too long"
+	}
+	if problem != "" {
+		r.cfg.Logger.WarnContext(ctx, "message not passed on: the server of push.forward failed", "problem", problem,
+			"request_id", r.cfg.RequestID(ctx))
+		return nil
+	}
+	answer := bytes.TrimSpace(response.Body)
+	switch {
+	case len(answer) == 0, bytes.EqualFold(answer, []byte("success")):
+		return nil
+	case !bytes.HasPrefix(answer, []byte("<xml>")):
+		// WeChat would show the person an error.
+		r.cfg.Logger.WarnContext(ctx, "answer of the server of push.forward ignored: it is not a message",
+			"request_id", r.cfg.RequestID(ctx))
+		return nil
+	}
+	return answer
+}
