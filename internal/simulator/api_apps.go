@@ -27,6 +27,10 @@ func appKinds() []string {
 		wechattest.OfficialAccount: "official_account",
 		wechattest.TestAccount:     "test_account",
 		wechattest.WebsiteApp:      "website",
+
+		wechattest.SubscriptionAccount:         "subscription_account",
+		wechattest.VerifiedSubscriptionAccount: "verified_subscription_account",
+		wechattest.UnverifiedServiceAccount:    "unverified_service_account",
 	}
 }
 

@@ -304,7 +304,7 @@ func (c *control) apiChangeUser(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if body.Follows != nil {
-		if err := c.server.Follow(appID, person, *body.Follows); err != nil {
+		if err := c.server.SetFollows(appID, person, *body.Follows); err != nil {
 			return nil, err
 		}
 	}

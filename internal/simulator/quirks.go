@@ -13,9 +13,9 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// maxPollWait is the maximum of the quirk PollWait: how long the QR page's request for the status
-// waits. With this maximum, a typing mistake does not block the page for hours. PollWait is the
-// only quirk that is a duration.
+// maxPollWait is the maximum of the quirks that are durations. PollWait is how long the QR page's
+// request for the status waits: with this maximum, a typing mistake does not block the page for
+// hours.
 const maxPollWait = 10 * time.Minute
 
 // quirkField names a quirk: a field of wechattest.Quirks, an undocumented behaviour of WeChat. The

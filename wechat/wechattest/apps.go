@@ -23,9 +23,17 @@ const (
 	// WebsiteApp is a website app (网站应用) of the open platform: snsapi_login by QR code, one
 	// callback domain.
 	WebsiteApp
+	// SubscriptionAccount is an unverified subscription account (订阅号, now 公众号), like every account of
+	// a private person. It receives pushes and replies to them. It has no web sign-in, no QR codes
+	// with a scene, no user info and no menu: those calls get 48001.
+	SubscriptionAccount
+	// VerifiedSubscriptionAccount is a verified subscription account: also user info and a menu.
+	VerifiedSubscriptionAccount
+	// UnverifiedServiceAccount is an unverified service account (服务号): pushes and a menu.
+	UnverifiedServiceAccount
 )
 
-// String returns "official account", "test account" or "website app".
+// String returns the name of the kind, such as "official account" or "website app".
 func (k AppKind) String() string {
 	switch k {
 	case OfficialAccount:
@@ -34,6 +42,12 @@ func (k AppKind) String() string {
 		return "test account"
 	case WebsiteApp:
 		return "website app"
+	case SubscriptionAccount:
+		return "subscription account"
+	case VerifiedSubscriptionAccount:
+		return "verified subscription account"
+	case UnverifiedServiceAccount:
+		return "unverified service account"
 	}
 	return fmt.Sprintf("AppKind(%d)", int(k))
 }
@@ -65,6 +79,9 @@ type App struct {
 	// Snapshot opens authorize pages with snsapi_userinfo in snapshot mode (快照页) for this app.
 	// [Quirks.Snapshot] does it for all apps.
 	Snapshot bool
+	// Push is the server that receives the account's messages and events (消息推送). An empty URL
+	// means that pushes are off.
+	Push Push
 }
 
 // DefaultApps returns an official account, a test account and a website app, in this order. All
@@ -99,7 +116,7 @@ func (a *App) check() error {
 	if a.Kind == WebsiteApp {
 		maxDomains = 1
 	}
-	if a.Kind < OfficialAccount || a.Kind > WebsiteApp {
+	if a.Kind < OfficialAccount || a.Kind > UnverifiedServiceAccount {
 		bad("%v is not a kind", a.Kind)
 	}
 	if len(a.Domains) > maxDomains {
@@ -119,6 +136,9 @@ func (a *App) check() error {
 		if !slices.Contains(a.Kind.scopes(), s) {
 			bad("the kind %v cannot have the scope %q", a.Kind, s)
 		}
+	}
+	if problem := a.Push.problem(); problem != "" {
+		bad("push: %s", problem)
 	}
 	return errors.Join(errs...)
 }
@@ -143,10 +163,13 @@ func (a *App) domainProblem(domain string) string {
 
 // scopes returns all scopes of a kind.
 func (k AppKind) scopes() []string {
-	if k == WebsiteApp {
+	switch k {
+	case WebsiteApp:
 		return []string{scopeLogin}
+	case OfficialAccount, TestAccount:
+		return []string{scopeBase, scopeUserInfo}
 	}
-	return []string{scopeBase, scopeUserInfo}
+	return []string{} // the authorize page shows error 10005
 }
 
 // PermittedScopes returns the scopes that the app may request: Scopes, or all scopes of the kind.

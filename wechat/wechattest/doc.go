@@ -56,6 +56,12 @@
 //	    GET POST  /sns/oauth2/refresh_token
 //	    GET POST  /sns/userinfo                     nickname and picture
 //	    GET POST  /sns/auth                         checks a token
+//	    GET       /cgi-bin/token                    interface token; each call ends the former one
+//	    POST      /cgi-bin/stable_token             the other kind of interface token
+//	    POST      /cgi-bin/qrcode/create            QR code with a scene
+//	    GET       /cgi-bin/showqrcode               its image
+//	    GET       /cgi-bin/user/info                a follower, without nickname and picture
+//	    GET       /cgi-bin/getcallbackip            addresses of pushes
 //	    any       /sns/…, /cgi-bin/…, /card/… …     error 40066 (invalid url)
 //
 // Every path is served on every accepted host name, so a client needs only one address:
@@ -66,6 +72,15 @@
 // the QR page for browsers without JavaScript. A [Phone] identifies its person by the parameters
 // uin and key, as WeChat's client does. In any other browser a page asks once for the person to
 // sign in as.
+//
+// # Message push
+//
+// An account with [App.Push] receives what people do in the chat: [Server.SendText],
+// [Server.SendVoice], [Server.SendImage], [Server.Follow], [Server.Unfollow], [Server.PressMenu] and
+// [Server.ScanQR]. Each returns a [Delivery] with the requests and the reply, or why the person sees
+// the failure line. [Server.Chat] returns the chat. [Server.AttackPush] sends a forged push.
+// [Server.CheckPush] makes the GET request that enables push. The quirks with Push in their name
+// change retries, delay and order.
 //
 // # Strictness
 //
@@ -83,8 +98,9 @@
 //
 //   - Mini-programs (/sns/jscode2session), third-party platforms (component endpoints), WeCom,
 //     payment.
-//   - The global access_token: every path below /cgi-bin/, /card/ and the other folders of its
-//     calls gets 40066. A [Fault] with a Body can replace one of them.
+//   - Other calls with the interface token than those above: they get 40066. A [Fault] with a Body
+//     can replace one of them. There are no customer-service messages and no menu API.
+//   - Pushes in JSON, and the rule that a push address has port 80 or 443.
 //   - The sign-in with snsapi_userinfo but without a consent page, for followers who open the app
 //     from the account's menu. The simulator shows the consent page.
 //   - Desktop quick login, and the styles of wxLogin.js except the plain one.

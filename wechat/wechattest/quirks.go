@@ -75,6 +75,34 @@ type Quirks struct {
 	// PollWait is how long the QR page's long poll waits for a change, in real time. 0 means 25
 	// seconds.
 	PollWait time.Duration
+	// PushNoOpenID leaves the parameter openid out of the address of a push, as the documents' plain
+	// sample does. Off: it is there, as in all captures.
+	PushNoOpenID bool
+	// PushEscape splits "]]>" in a person's text and drops control bytes. Off: both are sent raw, as
+	// reported (silenceper/wechat#750), so a person can inject elements.
+	PushEscape bool
+	// PushFourPosts sends a push without an answer four times. Off: three times.
+	PushFourPosts bool
+	// PushFreshRetries signs each retry with a new timestamp and nonce. Off: a retry is the same
+	// request.
+	PushFreshRetries bool
+	// PushRepeat sends each push once more after a good answer, as reported in 2024.
+	PushRepeat bool
+	// PushDelay holds pushes until [Server.Advance] has moved the clock this far. 0 sends at once.
+	PushDelay time.Duration
+	// PushReverse sends the held pushes that are due together with the newest first.
+	PushReverse bool
+	// PushBreaker is the number of consecutive failures after which WeChat sends no pushes for one
+	// minute. Those pushes are lost. 0 means never.
+	PushBreaker int
+	// PushOldMsgID makes MsgIds of the form in use until about 2016. Off: the form since 2019.
+	PushOldMsgID bool
+	// PushNoEventKey leaves EventKey out of an ordinary subscribe, as the documents' sample does. Off:
+	// it is there and empty.
+	PushNoEventKey bool
+	// PushSecondPlatform makes a third-party platform fail that also receives the pushes: the person
+	// sees the failure line after a good answer (wechatpy/wechatpy#219).
+	PushSecondPlatform bool
 }
 
 // DoubleCallback is whether, and when, the server itself requests the app's callback address. The

@@ -204,7 +204,7 @@ func TestStateOfAPersonAtAnApp(t *testing.T) {
 	if u := state(); !u.Follows || !u.ConsentUntil.IsZero() || !u.AccessTokenUntil.IsZero() || u.UnionID != "" {
 		t.Errorf("at first: %+v", u)
 	}
-	if err := errors.Join(s.Follow(s.test.AppID, "alice", false), s.Consent(s.test.AppID, "alice")); err != nil {
+	if err := errors.Join(s.SetFollows(s.test.AppID, "alice", false), s.Consent(s.test.AppID, "alice")); err != nil {
 		t.Fatal(err)
 	}
 	s.UseFullService(s.test.AppID, "alice")

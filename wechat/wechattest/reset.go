@@ -65,6 +65,10 @@ func (st *state) forget(match func(appUser) bool) {
 	maps.DeleteFunc(st.consents, func(user appUser, _ time.Time) bool { return match(user) })
 	maps.DeleteFunc(st.fullService, func(user appUser, _ bool) bool { return match(user) })
 	maps.DeleteFunc(st.consentPages, func(_ string, p *consentPage) bool { return match(p.appUser) })
+	maps.DeleteFunc(st.push.chats, func(user appUser, _ []ChatMessage) bool { return match(user) })
+	maps.DeleteFunc(st.push.last, func(user appUser, _ PushPost) bool { return match(user) })
+	maps.DeleteFunc(st.push.scenes, func(_ string, c *sceneCode) bool { return match(appUser{appID: c.appID}) })
+	maps.DeleteFunc(st.push.tokens, func(_ string, t *interfaceToken) bool { return match(appUser{appID: t.appID}) })
 	maps.DeleteFunc(st.qrCodes, func(_ string, q *qrCode) bool {
 		deleted := match(appUser{appID: q.app.AppID, person: q.person})
 		if deleted {

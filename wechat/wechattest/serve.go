@@ -17,6 +17,7 @@ import (
 type request struct {
 	*http.Request
 	params url.Values // of the query and of a form
+	body   []byte     // of a POST below /cgi-bin/, at most 64 KiB
 	call   Call
 }
 
@@ -110,6 +111,9 @@ func route(path string) (process endpoint, isPage bool) {
 	case "/sns/auth":
 		return snsMethods((*Server).auth), false
 	}
+	if process := cgiRoute(path); process != nil {
+		return process, false
+	}
 	switch {
 	case strings.HasPrefix(path, "/sns/"):
 		return func(s *Server, r *request) response { return s.snsError(r, snsFailure{code: codeBadURL}) }, false
@@ -121,6 +125,25 @@ func route(path string) (process endpoint, isPage bool) {
 		return pageMethods((*Server).avatar, http.MethodGet), true
 	}
 	return pageMethods((*Server).asset, http.MethodGet), true
+}
+
+// cgiRoute returns the endpoint of a call with the interface token; nil for other paths.
+func cgiRoute(path string) endpoint {
+	switch path {
+	case "/cgi-bin/token":
+		return (*Server).cgiToken
+	case "/cgi-bin/stable_token":
+		return (*Server).cgiStableToken
+	case "/cgi-bin/qrcode/create":
+		return (*Server).cgiCreateQR
+	case "/cgi-bin/showqrcode":
+		return (*Server).cgiShowQR
+	case "/cgi-bin/user/info":
+		return (*Server).cgiUser
+	case "/cgi-bin/getcallbackip":
+		return (*Server).cgiCallbackIP
+	}
+	return nil
 }
 
 // pageMethods returns the endpoint of a page, restricted to methods. GET includes HEAD.
@@ -161,6 +184,9 @@ func (s *Server) newRequest(hr *http.Request) *request {
 	if hr.Method == http.MethodPost && kind == "application/x-www-form-urlencoded" {
 		body, _ := io.ReadAll(io.LimitReader(hr.Body, 64<<10)) // after an error: what was received so far
 		r.addParams(string(body))
+	}
+	if hr.Method == http.MethodPost && isGlobalCall(hr.URL.Path) {
+		r.body, _ = io.ReadAll(io.LimitReader(hr.Body, 64<<10))
 	}
 	r.call.AppID = r.params.Get("appid")
 	return r

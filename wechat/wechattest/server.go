@@ -94,13 +94,17 @@ func (s *Server) now() time.Time { return s.cfg.Now().Add(s.offset) }
 
 // Advance moves the server's clock. By this clock codes, tokens, consents and QR codes expire.
 // Before Advance returns, it sends the callbacks of [DoubleLate] (repeated after hours) that have
-// become due. A negative duration moves the clock back.
+// become due, and the pushes that [Quirks.PushDelay] holds. A negative duration moves the clock back.
 func (s *Server) Advance(d time.Duration) {
 	s.mu.Lock()
 	s.offset += d
 	s.state.wakePolls() // a QR code may have expired
 	due := s.state.takeDueCallbacks(s.now())
+	held := s.takeHeldPushes()
 	s.mu.Unlock()
+	for _, h := range held {
+		s.deliver(s.closing, h.outgoing)
+	}
 	for _, address := range due {
 		s.sendSecondCallback(address)
 	}

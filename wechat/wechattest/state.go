@@ -84,7 +84,8 @@ type state struct {
 	quota         map[string]int // calls in quotaMinute, by appid and endpoint
 	quotaMinute   int64          // Unix time / 60
 	lateCallbacks []lateCallback
-	sweepSize     int // deleteExpired does nothing while size() is smaller
+	push          pushState // chats, pushes, interface tokens, QR codes with a scene
+	sweepSize     int       // deleteExpired does nothing while size() is smaller
 }
 
 func newState() state {
@@ -98,6 +99,7 @@ func newState() state {
 		consentPages:  map[string]*consentPage{},
 		qrCodes:       map[string]*qrCode{},
 		quota:         map[string]int{},
+		push:          newPushState(),
 	}
 }
 

@@ -128,11 +128,16 @@ func (s *Server) ChangePassword(person string) {
 	}
 }
 
-// Follow makes a person follow an official or test account, or unfollow it. It returns
-// [ErrUnknownApp] or [ErrUnknownPerson].
-func (s *Server) Follow(appID, person string, follows bool) error {
+// SetFollows makes a person follow an account, or unfollow it, without a push. [Server.Follow] also
+// pushes the event. SetFollows returns [ErrUnknownApp] or [ErrUnknownPerson].
+func (s *Server) SetFollows(appID, person string, follows bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.setFollows(appID, person, follows)
+}
+
+// setFollows is SetFollows for callers that hold the lock.
+func (s *Server) setFollows(appID, person string, follows bool) error {
 	p := s.person(person)
 	switch {
 	case s.app(appID) == nil:

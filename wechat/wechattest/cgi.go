@@ -1,0 +1,292 @@
+package wechattest
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// interfaceToken is an access token of an account (接口调用凭据), for the calls below /cgi-bin/.
+type interfaceToken struct {
+	appID   string
+	stable  bool // of stable_token; the two kinds do not end each other
+	expires time.Time
+}
+
+// sceneCode is a QR code with a scene (参数二维码).
+type sceneCode struct {
+	appID, scene, ticket, url string
+	expires                   time.Time // zero for a permanent code
+}
+
+// sceneCode returns the code of a link or ticket; nil for an unknown one.
+func (st *pushState) sceneCode(link string) *sceneCode {
+	for _, c := range st.scenes {
+		if c.url == link || c.ticket == link {
+			return c
+		}
+	}
+	return nil
+}
+
+const (
+	maxTokenCalls = 2_000 // of cgi-bin/token in a day, by WeChat's documents
+	maxForced     = 20    // forced renewals of stable_token in a day
+	dailyQuota    = 45009
+	badAction     = 40053 // invalid action info
+)
+
+// cgiToken serves GET /cgi-bin/token. Each call ends the former token after five minutes.
+func (s *Server) cgiToken(r *request) response {
+	get := r.params.Get
+	if get("grant_type") != "client_credential" {
+		return s.cgiError(r, snsFailure{code: codeBadGrantType})
+	}
+	a, f := s.checkAccount(r, get("appid"), get("secret"))
+	if f.code == 0 && s.countCall(a.AppID+" token") > maxTokenCalls {
+		f.code = dailyQuota
+	}
+	if f.code != 0 {
+		return s.cgiError(r, f)
+	}
+	return s.sendToken(r, s.newToken(a.AppID, false))
+}
+
+// cgiStableToken serves POST /cgi-bin/stable_token. It returns the same token until five minutes
+// before its end.
+func (s *Server) cgiStableToken(r *request) response {
+	var in struct {
+		GrantType    string `json:"grant_type"`
+		AppID        string `json:"appid"`
+		Secret       string `json:"secret"`
+		ForceRefresh bool   `json:"force_refresh"`
+	}
+	if err := json.Unmarshal(r.body, &in); err != nil {
+		return s.cgiError(r, snsFailure{code: 47001, errmsg: "data format error"})
+	}
+	if in.GrantType != "client_credential" {
+		return s.cgiError(r, snsFailure{code: codeBadGrantType})
+	}
+	a, f := s.checkAccount(r, in.AppID, in.Secret)
+	if f.code == 0 && in.ForceRefresh && s.countCall(a.AppID+" forced") > maxForced {
+		f.code = dailyQuota
+	}
+	if f.code != 0 {
+		return s.cgiError(r, f)
+	}
+	for value, t := range s.state.push.tokens {
+		if t.stable && t.appID == a.AppID && !in.ForceRefresh && t.expires.Sub(s.now()) > 5*time.Minute {
+			return s.sendToken(r, value)
+		}
+	}
+	return s.sendToken(r, s.newToken(a.AppID, true))
+}
+
+func (s *Server) newToken(appID string, stable bool) string {
+	now := s.now()
+	for value, t := range s.state.push.tokens {
+		if t.appID == appID && t.stable == stable && t.expires.After(now.Add(5*time.Minute)) {
+			t.expires = now.Add(5 * time.Minute)
+		}
+		if now.After(t.expires.Add(time.Hour)) {
+			delete(s.state.push.tokens, value)
+		}
+	}
+	value := s.ids.token()
+	s.state.push.tokens[value] = &interfaceToken{appID: appID, stable: stable, expires: now.Add(accessLife)}
+	return value
+}
+
+func (s *Server) sendToken(r *request, value string) response {
+	var b jsonObject
+	b.str("access_token", value)
+	b.num("expires_in", int(s.state.push.tokens[value].expires.Sub(s.now()).Seconds()))
+	r.call.Answer = "interface token"
+	return s.cgiResponse(b.String())
+}
+
+// countCall counts a call of the day.
+func (s *Server) countCall(name string) int {
+	key := s.now().UTC().Format(time.DateOnly) + " " + name
+	s.state.push.calls[key]++
+	return s.state.push.calls[key]
+}
+
+// checkAccount returns the account of an appid and secret.
+func (s *Server) checkAccount(r *request, appID, secret string) (*App, snsFailure) {
+	a := s.app(appID)
+	r.call.AppID = appID
+	switch f := s.checkIP(a, r); {
+	case appID == "":
+		return nil, snsFailure{code: codeNoAppID}
+	case secret == "":
+		return nil, snsFailure{code: codeNoSecret}
+	case a == nil || a.Kind == WebsiteApp:
+		return nil, snsFailure{code: codeBadAppID}
+	case f.code != 0:
+		return nil, f
+	case subtle.ConstantTimeCompare([]byte(a.Secret), []byte(secret)) != 1:
+		return nil, snsFailure{code: codeBadSecret}
+	}
+	return a, snsFailure{}
+}
+
+// checkToken returns the account of the parameter access_token, if its kind is one of kinds; no
+// kinds means every kind.
+func (s *Server) checkToken(r *request, kinds ...AppKind) (*App, snsFailure) {
+	value := r.params.Get("access_token")
+	t := s.state.push.tokens[value]
+	switch {
+	case value == "":
+		return nil, snsFailure{code: codeNoAccessToken}
+	case t == nil && !tokenFormat.MatchString(value):
+		return nil, snsFailure{code: codeBadAccessToken}
+	case t == nil || s.app(t.appID) == nil:
+		return nil, snsFailure{code: codeBadCredential}
+	case !s.now().Before(t.expires):
+		return nil, snsFailure{code: codeTokenExpired}
+	}
+	a := s.app(t.appID)
+	r.call.AppID = a.AppID
+	if f := s.checkIP(a, r); f.code != 0 {
+		return nil, f
+	}
+	for _, k := range kinds {
+		if a.Kind == k {
+			return a, snsFailure{}
+		}
+	}
+	if len(kinds) > 0 {
+		return nil, snsFailure{code: codeUnauthorized}
+	}
+	return a, snsFailure{}
+}
+
+var sceneFormat = regexp.MustCompile(`^[ -~]{1,64}$`)
+
+// cgiCreateQR serves POST /cgi-bin/qrcode/create. Only a verified service account and a test account
+// may call it.
+func (s *Server) cgiCreateQR(r *request) response {
+	a, f := s.checkToken(r, OfficialAccount, TestAccount)
+	if f.code != 0 {
+		return s.cgiError(r, f)
+	}
+	var in struct {
+		Seconds int    `json:"expire_seconds"`
+		Action  string `json:"action_name"`
+		Info    struct {
+			Scene struct {
+				ID  uint32 `json:"scene_id"`
+				Str string `json:"scene_str"`
+			} `json:"scene"`
+		} `json:"action_info"`
+	}
+	if err := json.Unmarshal(r.body, &in); err != nil {
+		return s.cgiError(r, snsFailure{code: 47001, errmsg: "data format error"})
+	}
+	scene, permanent := in.Info.Scene.Str, in.Action == "QR_LIMIT_SCENE" || in.Action == "QR_LIMIT_STR_SCENE"
+	switch in.Action {
+	case "QR_SCENE", "QR_LIMIT_SCENE":
+		scene = strconv.FormatUint(uint64(in.Info.Scene.ID), 10)
+	case "QR_STR_SCENE", "QR_LIMIT_STR_SCENE":
+		if scene == "" { // WeChat accepts a wrong nesting
+			scene = "0"
+		}
+	default:
+		return s.cgiError(r, snsFailure{code: 40053, errmsg: "invalid action info"})
+	}
+	if !sceneFormat.MatchString(scene) || in.Seconds < 0 || in.Seconds > 2_592_000 {
+		return s.cgiError(r, snsFailure{code: badAction, errmsg: "invalid action info"})
+	}
+	code := &sceneCode{appID: a.AppID, scene: scene, ticket: "gQ" + s.ids.random(94, base64url),
+		url: "http://weixin.qq.com/q/02" + s.ids.random(20, base64url)}
+	var b jsonObject
+	b.str("ticket", code.ticket)
+	if !permanent {
+		if in.Seconds == 0 {
+			in.Seconds = 60
+		}
+		code.expires = s.now().Add(time.Duration(in.Seconds) * time.Second)
+		b.num("expire_seconds", in.Seconds)
+	}
+	b.str("url", code.url)
+	s.state.push.scenes[code.ticket] = code
+	r.call.Answer = "QR code with a scene"
+	return s.cgiResponse(b.String())
+}
+
+// cgiShowQR serves GET /cgi-bin/showqrcode. It needs no token.
+func (s *Server) cgiShowQR(r *request) response {
+	code := s.state.push.scenes[r.params.Get("ticket")]
+	if code == nil || s.cfg.QR == nil {
+		return plain(http.StatusNotFound, "no such ticket")
+	}
+	var svg []byte
+	var err error
+	s.unlocked(func() { svg, err = s.cfg.QR(code.url) })
+	if err != nil {
+		return plain(http.StatusInternalServerError, "the QR code cannot be drawn")
+	}
+	return response{status: http.StatusOK, body: svg, header: http.Header{
+		"Content-Type": {"image/svg+xml"}, "X-Content-Type-Options": {"nosniff"},
+		"Content-Security-Policy": {"default-src 'none'; style-src 'unsafe-inline'"}}}
+}
+
+// cgiUser serves GET /cgi-bin/user/info. It has no nickname and no picture since 2021-12-27.
+func (s *Server) cgiUser(r *request) response {
+	a, f := s.checkToken(r, OfficialAccount, TestAccount, VerifiedSubscriptionAccount)
+	if f.code != 0 {
+		return s.cgiError(r, f)
+	}
+	var p *Person
+	for _, each := range s.people {
+		if s.ids.openID(a.AppID, each.ID, notVirtual) == r.params.Get("openid") {
+			p = each
+		}
+	}
+	if p == nil {
+		return s.cgiError(r, snsFailure{code: codeBadOpenID})
+	}
+	r.call.Person = p.ID
+	var b jsonObject
+	if !p.follows(a.AppID) {
+		b.num("subscribe", 0)
+		b.str("openid", r.params.Get("openid"))
+		return s.cgiResponse(b.String())
+	}
+	b.num("subscribe", 1)
+	b.str("openid", r.params.Get("openid"))
+	b.str("nickname", "")
+	b.num("sex", 0)
+	b.str("language", "")
+	b.num("subscribe_time", int(s.now().Unix()))
+	if platform := a.platform(); platform != "" {
+		b.str("unionid", s.ids.unionID(platform, p.ID, notVirtual))
+	}
+	b.str("remark", "")
+	b.num("groupid", 0)
+	b.list("tagid_list", nil)
+	b.str("subscribe_scene", "ADD_SCENE_QR_CODE")
+	b.num("qr_scene", 0)
+	b.str("qr_scene_str", "")
+	return s.cgiResponse(b.String())
+}
+
+// cgiCallbackIP serves GET /cgi-bin/getcallbackip: the addresses that pushes come from.
+func (s *Server) cgiCallbackIP(r *request) response {
+	if _, f := s.checkToken(r); f.code != 0 {
+		return s.cgiError(r, f)
+	}
+	var b jsonObject
+	b.list("ip_list", []string{"127.0.0.1", "101.226.103.0/25"})
+	return s.cgiResponse(b.String())
+}
+
+func (s *Server) cgiResponse(body string) response {
+	out := s.snsResponse(body, 0)
+	out.header.Set("Content-Type", "application/json; encoding=utf-8")
+	return out
+}

@@ -1,0 +1,45 @@
+package wechattest
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+)
+
+// TestPushVectors: a captured secure text of 2022, and Tencent's Java sample (in WxJava's tests).
+func TestPushVectors(t *testing.T) {
+	t.Parallel()
+	inner := plainXML([]element{{name: "ToUserName", value: "gh_b4f0e22ae50e"},
+		{name: "FromUserName", value: "oJqxQwYRyZMXFTc8sipB5TSe6Vw4"}, {name: "CreateTime", value: "1669731471", bare: true},
+		{name: "MsgType", value: "text"}, {name: "Content", value: "文本tdsa[Lol]§"},
+		{name: "MsgId", value: "23904806341841418", bare: true}})
+	p := Push{AESKey: "h7ZycbpEh2vNdfkYulfw9pG95HjLYwmrKBFeqIktff6"}
+	encrypted := encryptPush(p.key(), "7359400fb2f8ef64", inner, "wxabb8e5e80f591861")
+	if got := pushSignature("GreedIsGood", "1669731472", "1487905294", encrypted); len(inner) != 288 ||
+		got != "2152b4cd4935c9a21b5c3a0e97b197b74d8fd65d" {
+		t.Errorf("inner %d bytes, msg_signature %s", len(inner), got)
+	}
+	body := indentedXML([]element{{name: "ToUserName", value: "gh_b4f0e22ae50e"}, {name: "Encrypt", value: encrypted}})
+	if len(body) != 578 {
+		t.Errorf("the secure body has %d bytes, the capture 578", len(body))
+	}
+	sample := Push{AESKey: "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"}
+	const want = "jn1L23DB+6ELqJ+6bruv21Y6MD7KeIfP82D6gU39rmkgczbWwt5+3bnyg5K55bgVtVzd832WzZGMhkP72vVOfg=="
+	if got := encryptPush(sample.key(), "aaaabbbbccccdddd", "我是中文abcd123", "wxb11529c136998cb6"); got != want {
+		t.Errorf("Tencent's sample: %s", got)
+	}
+	if got, err := decryptPush(sample.key(), want, "wxb11529c136998cb6"); err != nil || got != "我是中文abcd123" {
+		t.Errorf("decrypted: %q %v", got, err)
+	}
+	broken, _ := base64.StdEncoding.DecodeString(want)
+	broken[len(broken)-17] ^= 1 // changes the last byte of the padding
+	for name, test := range map[string][2]string{
+		"another appid": {want, "wxb11529c136998cb7"}, "not base64": {"%", "wxb11529c136998cb6"},
+		"padding": {base64.StdEncoding.EncodeToString(broken), "wxb11529c136998cb6"},
+		"length":  {strings.Repeat("AAAA", 4), "wxb11529c136998cb6"},
+	} {
+		if _, err := decryptPush(sample.key(), test[0], test[1]); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
