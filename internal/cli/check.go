@@ -65,12 +65,16 @@ func (c *checkCmd) Run(s *invocation) error {
 		report("store", result, err)
 		compared := newClock()
 		for _, conn := range conf.WeChat {
+			if conn.Kind == config.SubscriptionAccount {
+				continue // has no secret, and makes no calls to WeChat
+			}
 			result, err := checkConnector(s, conn, compared)
 			report("wechat."+conn.Name, result, err)
 		}
 		if result, known, err := compared.check(); known {
 			report("clock", result, err)
 		}
+		checkPush(s.ctx, conf, report)
 		checkOutside(s.ctx, conf, report)
 	}
 	if failed {
