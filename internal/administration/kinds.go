@@ -57,6 +57,10 @@ func EventKinds() []EventKind {
 		{"app_sign_out", signIn, "a user signed out at the request of an app"},
 		{"host_sign_out", signIn, "a user signed out of a site with forward auth"},
 
+		{"chat_unfollowed", user, "a user stopped following an account; nickname and avatar were deleted"},
+		{"wechat_authorization_revoked", user, "a user withdrew their consent at WeChat; nickname and avatar were deleted"},
+		{"wechat_account_closed", user, "a user closed their WeChat account; nickname, avatar and sessions were deleted"},
+		{"wechat_profile_changed", user, "a user changed their profile at WeChat; the old nickname and avatar were deleted"},
 		{gateway.EventUserCreated, user, "first sign-in of a user"},
 		{gateway.EventIdentityAdded, user, "first sign-in of a known user at another connector, found by unionid"},
 		{gateway.EventUsersJoined, user, "two users with one unionid were joined"},
@@ -97,6 +101,9 @@ func EventKinds() []EventKind {
 		{"scan_refused", security, "the user declined a sign-in by QR code on the phone"},
 		{"scan_wrong_number", security, "the number typed on the phone differs from the number on the desktop"},
 		{"scan_undone", security, "\"this was not me\": a session that a phone had confirmed was ended"},
+		{"chat_refused", security, "a person declined a sign-in in the chat of an account"},
+		{"chat_wrong_code", security, "the code typed on the desktop differs from the code that the account answered"},
+		{"chat_undone", security, "\"this was not me\": a session that was made in a chat was ended"},
 		{"code_replayed", security, "an authorization code was redeemed twice, and its grant was revoked"},
 		{"refresh_replayed", security, "an old refresh token was used, and its grant was revoked"},
 

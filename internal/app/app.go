@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/certificate"
+	"github.com/weigate/weigate/internal/chat"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/forwardauth"
@@ -278,6 +279,16 @@ func (a *App) observeScan(_ context.Context, o scan.Observation) {
 		return
 	}
 	a.options.Metrics.SignInEnded(scan.Method, o.Outcome)
+}
+
+// observeChat counts the sign-ins of package chat.
+func (a *App) observeChat(_ context.Context, o chat.Observation) {
+	a.notices.countSignIn(o.Method, o.Outcome)
+	if o.Outcome == flow.EventStarted {
+		a.options.Metrics.SignInBegan(o.Method)
+		return
+	}
+	a.options.Metrics.SignInEnded(o.Method, o.Outcome)
 }
 
 func (a *App) observeOIDC(o oidc.Observation) {

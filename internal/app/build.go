@@ -2,7 +2,6 @@ package app
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -84,11 +83,10 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 		site: site, policy: access.Rules{Identities: a.store}, appIDs: appIDs(c.WeChat),
 		sessions: &session.Manager{
 			Sessions: a.store, Grants: a.store, Cookies: cookie.For(u, "weigate"), AppIDs: appIDs(c.WeChat),
-			Keys: a.options.Sealer.Derive("session cookie"),
-			Idle: c.Session.Idle, Max: c.Session.Max, Now: a.options.Now, OnError: a.logSessionError,
+			Keys: a.options.Sealer.Derive("session cookie"), Idle: c.Session.Idle, Max: c.Session.Max,
+			Now: a.options.Now, OnError: a.logSessionError,
 		},
 	}
-
 	s.saved, err = savedrequest.New(savedrequest.Config{
 		URL: c.URL, Keys: a.options.Sealer.Derive("saved request"), Store: a.store, Site: site, Limits: a.limits,
 		Now: a.options.Now,
@@ -106,10 +104,10 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	if s.signIn, err = a.newSignIn(c, s, scanHandler); err != nil {
-		return nil, nil, err
+	chats, err := a.newChats(c, s)
+	if err == nil {
+		s.signIn, err = a.newSignIn(c, s, scanHandler, chats)
 	}
-	oidcHandler, err := a.newOIDC(c, s)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -117,18 +115,21 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	forwardAuthHandler, err := a.newForwardAuth(c, s)
+	oidcHandler, err := a.newOIDC(c, s)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := a.addAPI(c, s); err != nil {
+	forwardAuthHandler, err := a.newForwardAuth(c, s)
+	if err == nil {
+		err = a.addAPI(c, s)
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	invitations, err := a.newInvitations(c, s)
 	if err != nil {
 		return nil, nil, err
 	}
-
 	mux := route.NewMux()
 	mountFiles(mux, site, u.EscapedPath())
 	s.saved.Mount(mux)
@@ -136,6 +137,7 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	invitations.Mount(mux)
 	s.signIn.Mount(mux)
 	scanHandler.Mount(mux, s.signIn)
+	chats.mount(mux, s, u.EscapedPath())
 	oidcHandler.Mount(mux)
 	relayHandler.Mount(mux)
 	forwardAuthHandler.Mount(mux)
@@ -168,7 +170,8 @@ func (a *App) newScan(c *config.Config, s *services) (*scan.Handler, error) {
 	})
 }
 
-func (a *App) newSignIn(c *config.Config, s *services, scanHandler *scan.Handler) (*signin.Handler, error) {
+func (a *App) newSignIn(c *config.Config, s *services, scanHandler *scan.Handler, chats *chats) (
+	*signin.Handler, error) {
 	cfg := signin.Config{
 		URL: c.URL, Insecure: c.Insecure, Keys: a.options.Sealer.Derive("login flow"), Connectors: a.connectors(c),
 		Users: a.store, Attempts: a.store, Events: a.store, Sessions: s.sessions, Site: s.site, Saved: s.saved,
@@ -182,6 +185,9 @@ func (a *App) newSignIn(c *config.Config, s *services, scanHandler *scan.Handler
 	// Sign-in by QR code needs an official account: the phone that scans the code signs in there.
 	if hasOfficialAccount(c.WeChat) {
 		cfg.Scan = scanHandler.Begin
+	}
+	if chats.handler != nil {
+		cfg.Chat = chats.handler.Begin
 	}
 	return signin.New(cfg)
 }
@@ -235,14 +241,7 @@ func (a *App) newForwardAuth(c *config.Config, s *services) (*forwardauth.Handle
 func (a *App) connectors(c *config.Config) []signin.Connector {
 	var out []signin.Connector
 	for _, conn := range c.WeChat {
-		client := &wechat.Client{AppID: conn.AppID, Secret: conn.Secret, APIURL: conn.API, OpenURL: conn.Open}
-		if a.options.Transport != nil {
-			client.HTTPClient = &http.Client{Transport: a.options.Transport}
-		}
-		client.OnCall = func(ctx context.Context, call wechat.Call) {
-			a.options.Metrics.WeChat(ctx, call)
-			a.notices.countWeChat(ctx, conn.Name, call)
-		}
+		client := a.wechatClient(conn)
 		out = append(out, signin.Connector{
 			Name: conn.Name, Website: conn.Kind == config.Website, ChatOnly: conn.Kind == config.SubscriptionAccount,
 			Message: slices.Contains(conn.Methods(), config.MethodMessage),

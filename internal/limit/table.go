@@ -154,6 +154,20 @@ var (
 	Tickets           = Count{Name: "tickets", Max: 20_000}
 	TicketsPerNetwork = Count{Name: "tickets_network", Max: 2000}
 
+	// ChatSignIns are the numbers, and the QR codes, of one account that wait for a message. They bound
+	// the chance that a guessed number is somebody's: 5,000 of 1,000,000. A new one beyond a bound
+	// replaces older ones that nobody has answered.
+	ChatSignIns           = Count{Name: "chat_sign_ins", Max: 5000}
+	ChatSignInsPerNetwork = Count{Name: "chat_sign_ins_network", Max: 500}
+
+	// Wrong numbers that one person sends to an account. Then the account is silent.
+	WrongChatNumbers = Rate{Name: "wrong_chat_numbers", PerSecond: 5.0 / 600, Burst: 5}
+
+	// QR codes with a scene that WeChat makes for the method follow. WeChat makes 100,000 a day for an
+	// account.
+	ChatQRCodes           = Rate{Name: "chat_qr_codes", PerSecond: 1, Burst: 5000}
+	ChatQRCodesPerNetwork = Rate{Name: "chat_qr_codes_network", PerSecond: 0.5, Burst: 300}
+
 	// In the HTTP API: users in one operation on a list, rows of a page, and rows of an export.
 	APIUsers  = Count{Name: "api_users", Max: 500}
 	APIPage   = Count{Name: "api_page", Max: 200}
@@ -229,14 +243,16 @@ func Table() []Row {
 		AppPerAddress, AppPerNetwork, VerifyPerAddress, VerifyPerNetwork, OtherPerAddress, OtherPerNetwork,
 		APIPerKey, WrongSecrets, WrongInvitations, RecentRefusals, RefusedCodesPerNetwork, RefusedCodes,
 		NewUsersPerNetwork,
-		WrongNumberPerUser, NewSavedRequestsPerNetwork, LogLines, LogLinesPerCause,
+		WrongNumberPerUser, WrongChatNumbers, ChatQRCodes, ChatQRCodesPerNetwork, NewSavedRequestsPerNetwork,
+		LogLines, LogLinesPerCause,
 		NoticesPerReceiver, MessagesPerRobot,
 	} {
 		add(r.Name, r)
 	}
 	for _, c := range []Count{
 		Connections, MetricsConnections, PlainConnections, Streams, Cookies, FailedAttempts, Tickets, TicketsPerNetwork,
-		SavedRequests, SavedRequestsPerNetwork, SavedRequestsPerBrowser, SelectedRows, ExportedRows,
+		ChatSignIns, ChatSignInsPerNetwork, SavedRequests, SavedRequestsPerNetwork, SavedRequestsPerBrowser,
+		SelectedRows, ExportedRows,
 		DownloadedEvents,
 		APIUsers, APIPage, APIExport, NoticesInMemory, StatisticsInMemory,
 	} {

@@ -16,7 +16,7 @@ func (m *Metrics) Type(name string) string {
 		collector prometheus.Collector
 		kind      string
 	}{
-		{m.signInsBegun, "counter"}, {m.signInsEnded, "counter"}, {m.wechatCalls, "counter"},
+		{m.pushes, "counter"}, {m.signInsBegun, "counter"}, {m.signInsEnded, "counter"}, {m.wechatCalls, "counter"},
 		{m.wechatTime, "histogram"}, {m.oidcResponses, "counter"}, {m.relayed, "counter"},
 		{m.forwardAuth, "counter"}, {m.tokens, "counter"}, {m.storeCalls, "counter"}, {m.storeTime, "histogram"},
 		{m.limited, "counter"}, {m.deliveries, "counter"}, {m.requests, "counter"}, {m.requestTime, "histogram"},

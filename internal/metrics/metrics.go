@@ -11,6 +11,7 @@
 //	weigate_wechat_calls_total{endpoint,result}    calls to WeChat; result: ok, an errcode, a problem
 //	weigate_wechat_call_seconds{endpoint}
 //	weigate_oidc_answers_total{endpoint,grant,app,outcome}
+//	weigate_pushes_total{type,outcome}  requests to the address of message push
 //	weigate_relay_answers_total{endpoint,app,outcome}
 //	weigate_forward_auth_answers_total{endpoint,app,outcome}
 //	weigate_tokens_issued_total{kind}              codes, access tokens, refresh tokens
@@ -66,6 +67,7 @@ type Metrics struct {
 	oidcResponses *prometheus.CounterVec
 	relayed       *prometheus.CounterVec
 	forwardAuth   *prometheus.CounterVec
+	pushes        *prometheus.CounterVec
 	tokens        *prometheus.CounterVec
 	storeCalls    *prometheus.CounterVec
 	storeTime     *prometheus.HistogramVec
@@ -110,7 +112,9 @@ func New() *Metrics {
 	storeBuckets := []float64{.0005, .002, .01, .05, .25, 1, 5}       // seconds
 	networkBuckets := []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10} // seconds
 	m := &Metrics{
-		registry:     registry,
+		registry: registry,
+		pushes:   counter("pushes_total", "Messages and events that WeChat pushed.", "type", "outcome"),
+
 		signInsBegun: counter("sign_ins_begun_total", "Sign-ins sent to WeChat. A denial never comes back.", "method"),
 		signInsEnded: counter("sign_ins_ended_total", "Sign-ins that came back, by outcome.", "method", "outcome"),
 		wechatCalls: counter("wechat_calls_total",
@@ -201,7 +205,7 @@ func methods() []string { return []string{"wechat", "scan", "website", "message"
 // scan: the user typed a wrong number on the phone.
 func signInOutcomes() []string {
 	return []string{"signed_in", "denied", "refused", "snapshot", "user_restricted", "code_refused", "gave_up", "busy",
-		"rate_limited", "store_full", "unavailable", "fault", "wrong_number", "consent_missing", "suspect"}
+		"rate_limited", "store_full", "unavailable", "fault", "wrong_number", "wrong_code", "consent_missing", "suspect"}
 }
 
 // WeChat counts one attempt of a call to WeChat. A call makes one or two HTTP requests, its
@@ -317,6 +321,17 @@ func relayOutcomes() []string {
 		"-1", "40001", "40002", "40003", "40013", "40014", "40029", "40030", "40066", "40125", "40163", "41001",
 		"41002",
 		"41003", "41004", "41008", "41009", "42001", "43001", "45011", "48001"}
+}
+
+// Push counts one request to the address of message push: Event.Type and Event.Outcome of package push.
+func (m *Metrics) Push(kind, outcome string) {
+	if m == nil {
+		return
+	}
+	kinds := []string{"", "text", "image", "voice", "video", "shortvideo", "location", "link", "subscribe", "unsubscribe",
+		"scan", "click", "view", "user_authorization_revoke", "user_authorization_cancellation", "user_info_modified"}
+	outcomes := []string{"checked", "handled", "repeated", "timeout", "failed", "ignored", "refused"}
+	m.pushes.WithLabelValues(known(kind, kinds), known(outcome, outcomes)).Inc()
 }
 
 // ForwardAuth counts one response of package forwardauth. app is the id of a configured app, or ""

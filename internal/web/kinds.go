@@ -60,6 +60,19 @@ const (
 	ScanUndone    Kind = "scan_undone"    // "not me": the session was ended; also on the phone
 )
 
+// The pages of a sign-in in the chat of an official account. ScanSignedIn, ScanCancelled and ScanUndone
+// end it too.
+const (
+	ChatNumber      Kind = "chat_number"       // the number to send to the account, and a field for its answer
+	ChatFollow      Kind = "chat_follow"       // the QR code that follows the account, and the field
+	ChatFollowPhone Kind = "chat_follow_phone" // the same on a phone: a picture of the code to save
+	ChatAnswered    Kind = "chat_answered"     // the account has answered: asks for the confirmation code
+	ChatExpired     Kind = "chat_expired"      // the number or code has expired
+	ChatWrong       Kind = "chat_wrong"        // another code was typed
+	ChatRefused     Kind = "chat_refused"      // the person declined in the chat
+	ChatNoUnionID   Kind = "chat_no_unionid"   // the user must sign in in WeChat once
+)
+
 // The pages of the phone in a sign-in by scan.
 const (
 	ScanHere     Kind = "scan_here"     // the link in the QR code was opened outside WeChat
@@ -175,6 +188,10 @@ var styles = map[Kind]pageStyle{
 	ScanTaken: {http.StatusConflict, bad}, ScanUsed: {http.StatusGone, bad}, ScanOver: {http.StatusNotFound, bad},
 	ScanNone: {http.StatusNotFound, bad},
 
+	ChatNumber: {200, plain}, ChatFollow: {200, plain}, ChatFollowPhone: {200, plain}, ChatAnswered: {200, good},
+	ChatExpired: {200, plain}, ChatWrong: {200, bad}, ChatRefused: {200, bad},
+	ChatNoUnionID: {http.StatusForbidden, bad},
+
 	UnknownApp: {http.StatusBadRequest, bad}, RedirectURI: {http.StatusBadRequest, bad},
 	NotSignedIn:   {http.StatusForbidden, bad},
 	AccessRefused: {http.StatusForbidden, bad}, YourName: {200, plain},
@@ -210,7 +227,9 @@ func shared() []string {
 		"method.website", "method.website.text", "method.message", "method.message.text", "method.follow",
 		"method.follow.text",
 		LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelWithout, LabelAgree,
-		LabelNewCode, LabelNotMe, LabelCancel, LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image",
+		LabelNewCode, LabelNewNumber, "chat.number", "chat.copy", "chat.account", "chat.id", "chat.code.label",
+		"chat.code.send", "chat.reload", ProblemCodeEarly, ProblemCodeMalformed, LabelNotMe, LabelCancel,
+		LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image",
 		"scan.number", "scan.number.label", "scan.number.malformed", "scan.number.send", "scan.app", "scan.browser",
 		"scan.browser.unknown", "scan.ip", "scan.network", "scan.network.same", "scan.network.other",
 		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours",
@@ -226,6 +245,7 @@ const (
 	LabelWithout   = "do.without" // continue without nickname and picture
 	LabelAgree     = "do.agree"
 	LabelNewCode   = "do.new_code"
+	LabelNewNumber = "do.new_number"
 	LabelNotMe     = "do.not_me"
 	LabelCancel    = "do.cancel"
 	LabelContinue  = "do.continue"

@@ -263,7 +263,29 @@ type Scan struct {
 
 	Facts  *Facts      // about the desktop, on a page of the phone
 	Answer *NumberForm // on a page of the phone
+
+	CopyNumber bool      // Number is to be sent to the account: the page has a button that copies it
+	Account    *Account  // the official account to which the number is sent
+	CodeForm   *CodeForm // the field for the confirmation code that the account answers
 }
+
+// Account is an official account, as users find it in WeChat.
+type Account struct {
+	Name string
+	ID   string // 微信号; "" = not shown
+}
+
+// CodeForm is the form for the confirmation code. The browser sends it in the field "code".
+type CodeForm struct {
+	Action  string
+	Problem string // why the code that was sent is not used: ProblemCodeEarly, ProblemCodeMalformed; "" = nothing
+}
+
+// Problems of CodeForm: keys of the catalogues.
+const (
+	ProblemCodeEarly     = "chat.code.early"     // the account has not answered yet
+	ProblemCodeMalformed = "chat.code.malformed" // not four digits
+)
 
 // NumberForm is the form on the phone for the number that the desktop shows. The browser sends the
 // number in the field "number".

@@ -18,11 +18,17 @@
     const fresh = next.querySelector('main');
     if (!fresh || !('state' in fresh.dataset) && !fresh.querySelector('form')) return false;
     const inside = main().contains(document.activeElement);
+    const typed = document.getElementById('code');
+    const field = fresh.querySelector('#code');
+    if (typed && field) field.value = typed.value;
+    const typing = typed && document.activeElement === typed;
     main().replaceWith(document.adoptNode(fresh));
     document.title = next.title;
     const heading = main().querySelector('h1');
     live.textContent = [heading, ...main().querySelectorAll('h1 ~ p')].map((each) => each.textContent).join(' ');
-    if (inside) {
+    if (typing && field) {
+      field.focus();
+    } else if (inside) {
       heading.tabIndex = -1;
       heading.focus();
     }
@@ -47,13 +53,13 @@
           wait = 1000;
           continue;
         }
-        if (!['open', 'opened', 'scanned'].includes(state)) return;
+        if (!['open', 'opened', 'scanned', 'waiting', 'answered'].includes(state)) return;
         const asked = Date.now();
         const answer = await fetch(poll + '&seen=' + state, { credentials: 'same-origin' });
         if (!answer.ok) throw new Error('not now');
         const now = (await answer.json()).state;
         // These states end the wait: the page at self signs the browser in, or shows why the code is invalid.
-        if (now === 'approved' || now === 'redeemed' || now === 'gone') return location.replace(self);
+        if (['approved', 'redeemed', 'completed', 'gone'].includes(now)) return location.replace(self);
         if (now !== state && !await load(self)) return location.replace(self);
         wait = 1000;
         if (now === state && Date.now() - asked < 1000) await pause(1000);

@@ -1,0 +1,135 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/weigate/weigate/internal/autoreply"
+	"github.com/weigate/weigate/internal/chat"
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/wechat"
+	"github.com/weigate/weigate/wechat/push"
+)
+
+// chats are what the gateway has for accounts with message push (消息推送). Without such an account,
+// handler is nil.
+type chats struct {
+	handler *chat.Handler
+	pushes  map[string]*push.Handler // by connector
+}
+
+// forwardTime is how long another message server may take: WeChat waits five seconds for the answer.
+const forwardTime = 4 * time.Second
+
+// pathPush is the path to which WeChat pushes messages; the name of the connector follows.
+const pathPush = "/wechat/push/"
+
+func (a *App) newChats(c *config.Config, s *services) (*chats, error) {
+	out := &chats{pushes: map[string]*push.Handler{}}
+	cfg := chat.Config{
+		URL: c.URL, Keys: a.options.Sealer.Derive("scan"), SignIns: a.store, Limits: a.limits, Users: a.store,
+		Events: a.store, Sessions: s.sessions, Apps: appsByID(c.Apps), Site: s.site, Zone: c.Site.TimeZone,
+		Address: route.Address, Stopping: a.draining, RequestID: route.RequestID, Observe: a.observeChat,
+		Logger: a.options.Logger, Now: a.options.Now,
+	}
+	replies := map[string]*autoreply.Responder{}
+	for _, conn := range c.WeChat {
+		if !conn.Push.Enabled {
+			continue
+		}
+		account := chat.Account{
+			Connector: conn.Name, AppID: conn.AppID, OpenPlatform: conn.OpenPlatform, Group: c.AppIDsSharingUnionIDs(conn),
+			Name: conn.Push.AccountName, ID: conn.Push.AccountID, QRCode: conn.Push.QRCode, Language: conn.Push.Language,
+		}
+		if conn.Kind == config.OfficialAccount {
+			account.API = &wechat.StableToken{Client: a.wechatClient(conn), Now: a.options.Now}
+		}
+		cfg.Accounts = append(cfg.Accounts, account)
+		responder, err := a.newResponder(c, conn.Push)
+		if err != nil {
+			return nil, err
+		}
+		replies[conn.Name] = responder
+	}
+	if len(cfg.Accounts) == 0 {
+		return out, nil
+	}
+	cfg.Other = func(ctx context.Context, connector string, m push.Message) (push.Reply, error) {
+		return replies[connector].Respond(ctx, m), nil
+	}
+	var err error
+	if out.handler, err = chat.New(cfg); err != nil {
+		return nil, err
+	}
+	for _, conn := range c.WeChat {
+		if !conn.Push.Enabled {
+			continue
+		}
+		if out.pushes[conn.Name], err = a.newPush(conn, out.handler); err != nil {
+			return nil, fmt.Errorf("wechat.%s.push: %w", conn.Name, err)
+		}
+	}
+	return out, nil
+}
+
+// wechatClient returns a client for the calls of a connector.
+func (a *App) wechatClient(conn config.Connector) *wechat.Client {
+	client := &wechat.Client{AppID: conn.AppID, Secret: conn.Secret, APIURL: conn.API, OpenURL: conn.Open}
+	if a.options.Transport != nil {
+		client.HTTPClient = &http.Client{Transport: a.options.Transport}
+	}
+	client.OnCall = func(ctx context.Context, call wechat.Call) {
+		a.options.Metrics.WeChat(ctx, call)
+		a.notices.countWeChat(ctx, conn.Name, call)
+	}
+	return client
+}
+
+func (a *App) newPush(conn config.Connector, handler *chat.Handler) (*push.Handler, error) {
+	p := conn.Push
+	cfg := push.Config{
+		AppID: conn.AppID, OriginalID: p.OriginalID, Token: p.Token, AESKey: p.AESKey, PreviousToken: p.PreviousToken,
+		PreviousAESKey: p.PreviousAESKey, PlaintextWithoutProtection: p.PlaintextWithoutProtection,
+		Handle: func(ctx context.Context, m push.Message) (push.Reply, error) {
+			return handler.Receive(ctx, conn.Name, m)
+		},
+		Observe: func(_ context.Context, e push.Event) { a.options.Metrics.Push(e.Type, e.Outcome) },
+		Logger:  a.options.Logger, Now: a.options.Now,
+	}
+	if p.Compatible {
+		cfg.Mode = push.Compatible
+	}
+	return push.New(cfg)
+}
+
+func (a *App) newResponder(c *config.Config, p config.Push) (*autoreply.Responder, error) {
+	cfg := autoreply.Config{Welcome: p.Replies.Welcome, Fallback: p.Replies.Fallback, Forward: p.Forward,
+		RequestID: route.RequestID, Logger: a.options.Logger}
+	for _, k := range p.Replies.Keywords {
+		cfg.Keywords = append(cfg.Keywords, autoreply.Keyword(k))
+	}
+	if p.Forward != "" {
+		client, err := newOutgoing(c, appPolicy(c), forwardTime)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Client = client
+	}
+	return autoreply.New(cfg), nil
+}
+
+// mount registers the pages of sign-ins in chats, and the addresses to which WeChat pushes.
+func (s *chats) mount(mux *route.Mux, services *services, path string) {
+	if s.handler == nil {
+		return
+	}
+	s.handler.Mount(mux, services.signIn)
+	for name, handler := range s.pushes {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			mux.Handle(method+" "+path+pathPush+name, handler, route.CrossSitePost, route.LimitedApp)
+		}
+	}
+}

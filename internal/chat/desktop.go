@@ -1,0 +1,356 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/limit"
+	"github.com/weigate/weigate/internal/longpoll"
+	"github.com/weigate/weigate/internal/qr"
+	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/tabs"
+	"github.com/weigate/weigate/internal/useragent"
+	"github.com/weigate/weigate/internal/web"
+	"github.com/weigate/weigate/wechat"
+)
+
+// This file contains the pages of the desktop until the confirmation code is typed. finish.go contains
+// what follows. A flow (desktopFlow) is the content of the desktop's cookie.
+
+// Begin starts a sign-in through the chat of the account of a connector: signin.Handler calls it. It
+// stores the login request in a sealed cookie, and redirects the browser to the page of the sign-in.
+// Begin stores no row: the page does, when the browser has sent the cookie. So clients without cookies
+// cannot fill the store. If Begin returns an error, it has written nothing to w.
+func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginRequest, connector,
+	method string) error {
+	account := h.accounts[connector]
+	switch {
+	case account == nil, method != gateway.MethodMessage && (method != gateway.MethodFollow || account.API == nil):
+		return fmt.Errorf("chat: connector %q does not have the method %q", connector, method)
+	case len(l.ReturnURL) > session.MaxReturn || len(l.CancelURL) > session.MaxReturn:
+		return errors.New("chat: the login request does not fit into the cookie")
+	}
+	f := &desktopFlow{
+		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: useragent.Of(r).Handheld(), Method: method,
+		Connector: connector, key: tabs.NewKey(),
+		LoginRequest: pendingRequest{ID: l.ID, Return: l.ReturnURL, App: l.App.ID,
+			Cancel:  session.CompactRestart(l.ReturnURL, l.CancelURL),
+			Restart: session.CompactRestart(l.ReturnURL, l.RestartURL)},
+	}
+	if l.UILocales != "" {
+		// If none of the app's languages is available, the browser's language is used.
+		f.LoginRequest.Lang = lang.FromHeader(r.Header, lang.English)
+		if language, found := lang.FromLocales(l.UILocales); found {
+			f.LoginRequest.Lang = language
+		}
+	}
+	if err := h.tabs.Set(w, r, f.key, f); err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	route.SeeOther(w, h.flowURL(pathDesktop, f))
+	return nil
+}
+
+// flowURL returns a path of this package with the key of this sign-in and the language of its pages.
+func (h *Handler) flowURL(path string, f *desktopFlow) string {
+	q := "?d=" + f.key
+	if f.LoginRequest.Lang != "" {
+		q += "&ui_locales=" + f.LoginRequest.Lang
+	}
+	return h.path + path + q
+}
+
+// readFlow returns the flow whose key is the parameter d of r. If this browser does not have the cookie
+// of the flow, it shows a page that says so, and returns nil.
+func (h *Handler) readFlow(w http.ResponseWriter, r *http.Request) *desktopFlow {
+	f := h.flowOf(r)
+	if f == nil {
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.path + "/"})
+	}
+	return f
+}
+
+func (h *Handler) flowOf(r *http.Request) *desktopFlow {
+	key := r.URL.Query().Get("d")
+	f := desktopFlow{key: key}
+	if !h.tabs.Read(r, key, &f) || len(f.Seed) != seedSize || h.accounts[f.Connector] == nil {
+		return nil
+	}
+	return &f
+}
+
+// errBusy means that WeChat makes no QR code now.
+var errBusy = errors.New("chat: no QR code")
+
+// rowOf returns the row of the flow's present round. If the round has no row yet, rowOf creates it.
+func (h *Handler) rowOf(w http.ResponseWriter, r *http.Request, f *desktopFlow) (gateway.ChatSignIn, error) {
+	if f.CreatedAt == 0 {
+		if err := h.storeRow(w, r, f); err != nil {
+			return gateway.ChatSignIn{}, err
+		}
+	}
+	return h.readRow(r.Context(), f)
+}
+
+// readRow returns the row of the flow's present round. After it has expired, another desktop may have
+// the same number: that row is not returned.
+func (h *Handler) readRow(ctx context.Context, f *desktopFlow) (gateway.ChatSignIn, error) {
+	key, desktop, err := f.hashes()
+	if err != nil {
+		return gateway.ChatSignIn{}, err
+	}
+	row, err := h.cfg.SignIns.ChatSignIn(ctx, key, h.cfg.Now())
+	if err == nil && row.Desktop != desktop {
+		err = gateway.ErrNotFound
+	}
+	return row, err
+}
+
+// storeRow creates the row of this round in the store. It is not an error if a concurrent request of
+// the same browser has created it.
+func (h *Handler) storeRow(w http.ResponseWriter, r *http.Request, f *desktopFlow) error {
+	now := h.cfg.Now()
+	for {
+		row, err := h.newRow(r, f, now)
+		if err != nil {
+			return err
+		}
+		err = h.cfg.SignIns.PutChatSignIn(r.Context(), row, now, h.cfg.Total)
+		if errors.Is(err, gateway.ErrConflict) {
+			if _, err := h.readRow(r.Context(), f); err == nil {
+				break // another request of this browser
+			}
+			if f.Attempt++; f.Attempt < attempts {
+				continue
+			}
+			return gateway.ErrFull
+		}
+		if err != nil {
+			return err
+		}
+		if f.Round == 0 {
+			h.observe(r.Context(), f, "begun")
+		}
+		break
+	}
+	if f.Method == gateway.MethodFollow {
+		if err := h.createQRCode(r, f); err != nil {
+			return err
+		}
+	}
+	f.CreatedAt = now.Unix()
+	return h.tabs.Set(w, r, f.key, f)
+}
+
+// createQRCode lets WeChat make the QR code of this round. WeChat allows 100,000 a day for each account.
+func (h *Handler) createQRCode(r *http.Request, f *desktopFlow) error {
+	scene, err := f.scene()
+	if err != nil {
+		return err
+	}
+	network := "unknown"
+	if address := h.cfg.Address(r); address.IsValid() {
+		network = limit.Network(address)
+	}
+	if !h.cfg.Limits.Allow(h.cfg.Now(), limit.Bucket{Rate: limit.ChatQRCodesPerNetwork, Key: network},
+		limit.Bucket{Rate: limit.ChatQRCodes, Key: f.Connector}) {
+		return errBusy
+	}
+	code, err := h.accounts[f.Connector].API.CreateQRCode(r.Context(), wechat.QRCodeRequest{Scene: scene, Life: life})
+	if err != nil {
+		h.cfg.Logger.WarnContext(r.Context(), "WeChat made no QR code", "connector", f.Connector, "error", err,
+			"request_id", h.cfg.RequestID(r.Context()))
+		return errBusy
+	}
+	f.QRCode = code.URL
+	return nil
+}
+
+// desktop serves /chat. It shows the state of the sign-in.
+func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
+	f := h.readFlow(w, r)
+	if f == nil {
+		return
+	}
+	if f.Completed {
+		h.answerCompleted(w, r, f)
+		return
+	}
+	row, err := h.rowOf(w, r, f)
+	if err != nil {
+		h.showError(w, r, f, err)
+		return
+	}
+	h.showRow(w, r, f, row, web.CodeForm{})
+}
+
+// showError responds when there is no row to show.
+func (h *Handler) showError(w http.ResponseWriter, r *http.Request, f *desktopFlow, err error) {
+	switch {
+	case errors.Is(err, gateway.ErrFull):
+		h.cfg.Logger.WarnContext(r.Context(), "chat sign-in limit reached, none created", "limit", h.cfg.Total.Total,
+			"request_id", h.cfg.RequestID(r.Context()))
+		w.Header().Set("Retry-After", "30")
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Busy, Go: h.flowURL(pathDesktop, f)})
+	case errors.Is(err, errBusy):
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Busy, Go: h.flowURL(pathDesktop, f)})
+	case errors.Is(err, gateway.ErrNotFound), errors.Is(err, gateway.ErrExpired):
+		h.showDesktop(w, r, f, web.Page{Kind: web.ChatExpired, Forms: []web.Form{h.renewForm(f)}})
+	default:
+		h.fail(w, r, err)
+	}
+}
+
+// showRow shows the page for the state of the row. form says why the typed code was not used.
+func (h *Handler) showRow(w http.ResponseWriter, r *http.Request, f *desktopFlow, row gateway.ChatSignIn,
+	form web.CodeForm) {
+	switch row.State {
+	case gateway.ChatWaiting:
+		h.showWaiting(w, r, f, row, form)
+	case gateway.ChatAnswered:
+		renew := h.renewForm(f)
+		renew.Label, renew.Quiet = web.LabelNotMe, true
+		form.Action = h.flowURL(pathCode, f)
+		h.showDesktop(w, r, f, web.Page{Kind: web.ChatAnswered, Forms: []web.Form{renew},
+			Scan: &web.Scan{State: string(row.State), CodeForm: &form}})
+	case gateway.ChatCompleted:
+		h.answerCompleted(w, r, f)
+	case gateway.ChatWrongCode:
+		h.showDesktop(w, r, f, web.Page{Kind: web.ChatWrong, Forms: []web.Form{h.renewForm(f)}})
+	case gateway.ChatRefused:
+		h.showDesktop(w, r, f, web.Page{Kind: web.ChatRefused, Forms: []web.Form{h.renewForm(f)}})
+	default: // cancelled, in another tab
+		h.showDesktop(w, r, f, web.Page{Kind: web.ChatExpired, Forms: []web.Form{h.renewForm(f)}})
+	}
+}
+
+func (h *Handler) renewForm(f *desktopFlow) web.Form {
+	label := web.LabelNewNumber
+	if f.Method == gateway.MethodFollow {
+		label = web.LabelNewCode
+	}
+	return web.Form{Action: h.flowURL(pathRenew, f), Label: label}
+}
+
+// showWaiting shows the number or the QR code, and the field for the confirmation code.
+func (h *Handler) showWaiting(w http.ResponseWriter, r *http.Request, f *desktopFlow, row gateway.ChatSignIn,
+	form web.CodeForm) {
+	account := h.accounts[f.Connector]
+	form.Action = h.flowURL(pathCode, f)
+	scan := &web.Scan{State: string(row.State), CodeForm: &form}
+	page := web.Page{Kind: web.ChatNumber, Scan: scan}
+	var err error
+	if f.Method == gateway.MethodFollow {
+		switch page.Kind = web.ChatFollow; {
+		case f.OnPhone:
+			page.Kind, scan.Image = web.ChatFollowPhone, h.flowURL(pathPNG, f)
+		default:
+			scan.Code, err = qr.Draw(f.QRCode)
+		}
+	} else {
+		scan.Number, err = f.number()
+		if err == nil {
+			scan.Number, scan.CopyNumber = spaced(scan.Number), true
+		}
+		scan.Account = &web.Account{Name: account.Name, ID: account.ID}
+		if account.QRCode != "" && !f.OnPhone && err == nil {
+			scan.Code, err = qr.Draw(account.QRCode)
+		}
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.showDesktop(w, r, f, page)
+}
+
+// showDesktop adds the fields that all pages of a desktop's sign-in have, and renders the page.
+func (h *Handler) showDesktop(w http.ResponseWriter, r *http.Request, f *desktopFlow, p web.Page) {
+	p.App = h.pageApp(r, f)
+	if p.Scan != nil { // the page runs scan.js, which needs these two addresses
+		p.Scan.Self, p.Scan.Poll = h.flowURL(pathDesktop, f), h.flowURL(pathState, f)
+	}
+	p.Forms = append(p.Forms, web.Form{Action: h.flowURL(pathCancel, f), Label: web.LabelCancel, Quiet: true})
+	h.cfg.Site.Show(w, r, p)
+}
+
+// stateGone is the response of the long poll if the browser has nothing to wait for. The page then
+// reloads and shows the reason.
+const stateGone = gateway.ChatState("gone")
+
+// state serves /chat/state, a long poll. The response contains the state only. The script then requests
+// the page again.
+func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
+	f := h.flowOf(r)
+	if f == nil || f.CreatedAt == 0 || f.Completed { // CreatedAt 0: no row is stored yet
+		longpoll.Write(w, stateGone)
+		return
+	}
+	key, _, err := f.hashes()
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.watcher.Serve(w, r, key, h.cfg.Stopping)
+}
+
+// codePNG serves the QR code of the method follow as a picture. On a phone, users save it with a long
+// press and scan it from their album in WeChat.
+func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
+	f := h.flowOf(r)
+	if f == nil || f.QRCode == "" || f.Completed {
+		http.NotFound(w, r)
+		return
+	}
+	body, err := h.pictures.PNG(f.QRCode)
+	if err != nil {
+		h.fail(w, r, fmt.Errorf("chat: draw the code: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", "image/png")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(body) // fails when the browser has disconnected
+}
+
+// maxRounds bounds the numbers of one sign-in.
+const maxRounds = 50
+
+// renew serves /chat/renew: it cancels the row of this round, and creates the row of the next round.
+func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
+	f := h.readFlow(w, r)
+	if f == nil {
+		return
+	}
+	completed, err := f.Completed, error(nil)
+	if !completed && f.CreatedAt != 0 {
+		completed, err = h.cancelRow(r, f)
+	}
+	switch {
+	case err != nil:
+		h.fail(w, r, err)
+		return
+	case completed:
+		route.SeeOther(w, h.flowURL(pathDesktop, f))
+		return
+	case f.Round >= maxRounds:
+		h.showEnded(w, r, f)
+		return
+	}
+	f.Round, f.Attempt, f.QRCode, f.CreatedAt, f.ActiveAt = f.Round+1, 0, "", 0, h.cfg.Now().Unix()
+	if err := h.storeRow(w, r, f); err != nil {
+		h.showError(w, r, f, err)
+		return
+	}
+	route.SeeOther(w, h.flowURL(pathDesktop, f))
+}
+
+// continueDelay is how long the page with the name of the signed-in user is shown.
+const continueDelay = 2 * time.Second
