@@ -97,9 +97,8 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	if s.requests, err = a.newAccessRequests(c, s); err != nil {
 		return nil, nil, err
 	}
-	// Packages signin and scan need each other. signin redirects desktop browsers to the QR code page
-	// of scan. scan creates the session of a desktop browser through signin. So scan is built first.
-	// It gets the handler of signin later, when Mount registers its routes.
+	// signin redirects desktop browsers to the pages of scan and chat, which create sessions through
+	// signin. So these are built first, and get the handler of signin when Mount registers their routes.
 	scanHandler, err := a.newScan(c, s)
 	if err != nil {
 		return nil, nil, err
