@@ -155,7 +155,8 @@ func TestMetricNamesExist(t *testing.T) {
 	f.floodOfCookies()
 	f.get("/verify", "")
 	f.get("/connect/oauth2/authorize?appid=wx00000000000000ff", "")
-	// Package app calls these for deliveries, and package cli for a certificate.
+	// Package app calls these for deliveries and pushes, and package cli for a certificate.
+	f.metrics.Push("text", "handled")
 	f.metrics.Delivery(gateway.DeliverNotification, "ops", "sent")
 	f.metrics.Certificate("files", time.Now())
 	f.metrics.CertificateProblem("files", "not_loaded")
