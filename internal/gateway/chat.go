@@ -133,7 +133,7 @@ type ChatSignIns interface {
 	CancelChatSignIn(ctx context.Context, key, desktop [32]byte, now time.Time) error
 }
 
-// ErrMismatch: the typed code is not the confirmation code.
+// ErrMismatch means that the typed code is not the confirmation code.
 var ErrMismatch = errors.New("the code does not match")
 
 // IsCode reports whether the typed code is the confirmation code. It takes the same time for every
