@@ -244,18 +244,8 @@ func (b Base) CompleteChatSignIn(ctx context.Context, c gateway.ChatCompletion) 
 func (b Base) finishChat(q Querier, c gateway.ChatCompletion, user gateway.User, joinEvents []gateway.Event) error {
 	signedIn, _, event := c.Decide(user)
 	if signedIn {
-		first, err := renewedFirst(q, c.Previous, user.ID)
-		if err != nil {
+		if err := b.replaceSession(q, c.Session, c.Previous, user.ID, c.Now); err != nil {
 			return err
-		}
-		c.Session.First = first
-		if err := b.putSession(q, c.Session, user.ID, c.Now); err != nil {
-			return err
-		}
-		if c.Previous != ([32]byte{}) {
-			if _, err := b.endSessions(q, c.Now, `hash = $1`, c.Previous[:]); err != nil {
-				return err
-			}
 		}
 	}
 	return appendEvents(q, append([]gateway.Event{event}, joinEvents...))

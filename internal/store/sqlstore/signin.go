@@ -177,24 +177,31 @@ func (b Base) CompleteSignIn(ctx context.Context, c gateway.Completion) (user ga
 func (b Base) finishCompletion(q Querier, c gateway.Completion, user gateway.User, joinEvents []gateway.Event) error {
 	signedIn, out, event := c.Decide(user)
 	if signedIn {
-		first, err := renewedFirst(q, c.Previous, user.ID)
-		if err != nil {
+		if err := b.replaceSession(q, c.Session, c.Previous, user.ID, c.Now); err != nil {
 			return err
-		}
-		c.Session.First = first
-		if err := b.putSession(q, c.Session, user.ID, c.Now); err != nil {
-			return err
-		}
-		if c.Previous != ([32]byte{}) {
-			if _, err := b.endSessions(q, c.Now, `hash = $1`, c.Previous[:]); err != nil {
-				return err
-			}
 		}
 	}
 	if err := writeOutcome(q, c.AttemptKey, c.Owner, out, c.Now); err != nil {
 		return err
 	}
 	return appendEvents(q, append([]gateway.Event{event}, joinEvents...))
+}
+
+// replaceSession stores the session of a completed sign-in, and ends the session previous that the
+// browser had before; zero = none.
+func (b Base) replaceSession(q Querier, s gateway.Session, previous [32]byte, userID string, now time.Time) error {
+	first, err := renewedFirst(q, previous, userID)
+	if err != nil {
+		return err
+	}
+	s.First = first
+	if err := b.putSession(q, s, userID, now); err != nil {
+		return err
+	}
+	if previous != ([32]byte{}) {
+		_, err = b.endSessions(q, now, `hash = $1`, previous[:])
+	}
+	return err
 }
 
 // renewedFirst returns the value of Session.First for a session that replaces the session previous in
