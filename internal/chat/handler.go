@@ -288,24 +288,10 @@ func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 		"GET " + pathCancel: h.redirectToDesktop,
 	} {
 		method, path, _ := strings.Cut(pattern, " ")
-		mux.HandleFunc(method+" "+h.path+path, protect(handler), route.Limited)
+		mux.HandleFunc(method+" "+h.path+path, route.Unshared(handler), route.Limited)
 	}
 	notFound := func(w http.ResponseWriter, r *http.Request) { h.cfg.Site.Fail(w, r, web.NotFound) }
 	mux.HandleFunc(h.path+pathDesktop+"/", notFound, route.Limited)
-}
-
-// protect sets headers that keep responses out of caches, and their URLs out of the Referer header.
-// It responds to a HEAD request itself. Link previews send HEAD.
-func protect(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Referrer-Policy", "no-referrer")
-		if r.Method == http.MethodHead {
-			w.WriteHeader(http.StatusOK)
-			return
-		}
-		next(w, r)
-	}
 }
 
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {

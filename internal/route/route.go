@@ -369,6 +369,21 @@ func (b *trackedBody) Read(p []byte) (int, error) {
 // Unwrap is called by http.ResponseController.
 func (w *trackedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// Unshared returns a handler that sets headers which keep responses out of caches, and their URLs out of
+// the Referer header. It responds to a HEAD request itself: link previews send HEAD, and next would treat
+// it as GET, which may complete a sign-in.
+func Unshared(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		if r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+		next(w, r)
+	}
+}
+
 // SeeOther redirects with status 303. The browser then requests address by GET, even after a POST
 // request. Unlike http.Redirect, it writes no body and sends the address unchanged.
 func SeeOther(w http.ResponseWriter, address string) {

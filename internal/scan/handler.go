@@ -278,26 +278,11 @@ func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 		"GET " + pathUndo:     h.redirectToPhone,
 	} {
 		method, path, _ := strings.Cut(pattern, " ")
-		mux.HandleFunc(method+" "+h.path+path, protect(handler), route.Limited)
+		mux.HandleFunc(method+" "+h.path+path, route.Unshared(handler), route.Limited)
 	}
-	mux.HandleFunc("GET "+h.path+pathDesktop+"/{ticket}", protect(h.serveLink), route.Limited, route.Private)
+	mux.HandleFunc("GET "+h.path+pathDesktop+"/{ticket}", route.Unshared(h.serveLink), route.Limited, route.Private)
 	notFound := func(w http.ResponseWriter, r *http.Request) { h.cfg.Site.Fail(w, r, web.NotFound) }
 	mux.HandleFunc(h.path+pathDesktop+"/", notFound, route.Limited, route.Private)
-}
-
-// protect sets headers that keep responses out of caches, and their URLs out of the Referer header.
-// It responds to a HEAD request itself. Link previews send HEAD. next would treat HEAD as GET, and
-// a GET request may complete a sign-in.
-func protect(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Referrer-Policy", "no-referrer")
-		if r.Method == http.MethodHead {
-			w.WriteHeader(http.StatusOK)
-			return
-		}
-		next(w, r)
-	}
 }
 
 // fail responds when the gateway or its store has failed. The path may contain a ticket's id.
