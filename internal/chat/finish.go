@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -153,10 +152,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, f *desktopFlow,
 // startURL returns the address that starts the sign-in again: the address of the app's own request, or
 // /sign-in if no app required the sign-in.
 func (h *Handler) startURL(p pendingRequest) string {
-	if restart := session.ExpandRestart(p.Return, p.Restart); restart != "" {
-		return restart
-	}
-	return h.path + pathSignIn + "?return=" + url.QueryEscape(p.Return)
+	return session.StartURL(h.path, p.Return, p.Restart)
 }
 
 // continueSignedIn sets the session cookie, and renders the page with the name of the signed-in user.

@@ -266,7 +266,6 @@ const (
 	pathCode    = "/chat/code"
 	pathRenew   = "/chat/renew"
 	pathCancel  = "/chat/cancel"
-	pathSignIn  = "/sign-in" // of package signin: starts an app's request from the beginning
 )
 
 // Mount registers the routes. signIn finds and creates the sessions of browsers. The order is: chat.New

@@ -244,7 +244,6 @@ const (
 	pathContinue = "/scan/continue"
 	pathAnswer   = "/scan/answer"
 	pathUndo     = "/scan/undo"
-	pathSignIn   = "/sign-in" // of package signin: starts an app's request from the beginning
 )
 
 // Mount registers the routes. signIn finds and creates the sessions of browsers.

@@ -283,7 +283,7 @@ func (h *Handler) connector(name string) *connector {
 
 // Paths below the path of Config.URL.
 const (
-	pathSignIn    = "/sign-in"
+	pathSignIn    = session.SignInPath
 	pathLost      = "/sign-in/lost"
 	pathEnded     = "/sign-in/ended"
 	pathConsent   = "/sign-in/consent"
