@@ -262,16 +262,28 @@ func (s *Server) cgiUser(r *request) response {
 	b.str("nickname", "")
 	b.num("sex", 0)
 	b.str("language", "")
-	b.num("subscribe_time", int(s.now().Unix()))
+	follow, found := s.state.push.follows[appUser{appID: a.AppID, person: p.ID}]
+	if !found {
+		follow = earlierFollower()
+	}
+	b.num("subscribe_time", int(follow.since.Unix()))
 	if platform := a.platform(); platform != "" {
 		b.str("unionid", s.ids.unionID(platform, p.ID, notVirtual))
 	}
 	b.str("remark", "")
 	b.num("groupid", 0)
 	b.list("tagid_list", nil)
-	b.str("subscribe_scene", "ADD_SCENE_QR_CODE")
-	b.num("qr_scene", 0)
-	b.str("qr_scene_str", "")
+	scene, number := "ADD_SCENE_SEARCH", 0
+	if follow.scene != "" {
+		scene = "ADD_SCENE_QR_CODE"
+		number, _ = strconv.Atoi(follow.scene) // 0 for a scene that is a text
+	}
+	b.str("subscribe_scene", scene)
+	b.num("qr_scene", number)
+	if number != 0 {
+		follow.scene = ""
+	}
+	b.str("qr_scene_str", follow.scene)
 	return s.cgiResponse(b.String())
 }
 

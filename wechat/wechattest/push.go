@@ -131,7 +131,10 @@ func (s *Server) follow(ctx context.Context, person, appID string, follows bool)
 	s.mu.Lock()
 	p := s.person(person)
 	same := p != nil && p.follows(appID) == follows
-	err := s.setFollows(appID, person, follows)
+	err := s.checkPush(appID)
+	if err == nil {
+		err = s.setFollows(appID, person, follows)
+	}
 	keep := !s.quirks.PushNoEventKey
 	s.mu.Unlock()
 	if err != nil || same {
@@ -144,6 +147,17 @@ func (s *Server) follow(ctx context.Context, person, appID string, follows bool)
 		return s.event(ctx, person, appID, "subscribe")
 	}
 	return s.event(ctx, person, appID, "subscribe", element{name: "EventKey"})
+}
+
+// checkPush returns an error unless the account has message push. The caller holds the lock.
+func (s *Server) checkPush(appID string) error {
+	switch a := s.app(appID); {
+	case a == nil:
+		return s.unknownApp(appID)
+	case a.Push.URL == "":
+		return fmt.Errorf("wechattest: app %s: %w", appID, ErrNoPush)
+	}
+	return nil
 }
 
 // PressMenu makes a follower press an entry of the account's menu, and pushes CLICK with a key. An
@@ -194,8 +208,14 @@ func (s *Server) ScanQR(ctx context.Context, person, link string) (Delivery, err
 		return Delivery{}, fmt.Errorf("wechattest: %q: %w", link, ErrNoQRCode)
 	}
 	appID, follower := code.appID, p.follows(code.appID)
-	err := s.setFollows(appID, person, true)
 	scene, ticket := code.scene, code.ticket
+	err := s.checkPush(appID)
+	if err == nil {
+		err = s.setFollows(appID, person, true)
+	}
+	if err == nil && !follower {
+		s.state.push.follows[appUser{appID: appID, person: person}] = following{since: s.now(), scene: scene}
+	}
 	s.mu.Unlock()
 	if err != nil {
 		return Delivery{}, err
@@ -230,14 +250,19 @@ func (s *Server) Chat(person, appID string) []ChatMessage {
 // act sends a message of a follower. shown is the line in the chat.
 func (s *Server) act(ctx context.Context, person, appID, kind, shown string, els ...element) (Delivery, error) {
 	s.mu.Lock()
-	p := s.person(person)
-	if p != nil && s.app(appID) != nil && !p.follows(appID) {
+	p, err := s.person(person), s.checkPush(appID)
+	switch {
+	case err != nil:
+	case p == nil:
+		err = s.unknownPerson(person)
+	case !p.follows(appID):
+		err = fmt.Errorf("wechattest: %s, app %s: %w", person, appID, ErrNotFollowing)
+	}
+	if err != nil {
 		defer s.mu.Unlock()
-		return Delivery{}, fmt.Errorf("wechattest: %s, app %s: %w", person, appID, ErrNotFollowing)
+		return Delivery{}, err
 	}
-	if p != nil && s.app(appID) != nil {
-		s.say(appUser{appID: appID, person: person}, ChatMessage{From: "person", Text: shown})
-	}
+	s.say(appUser{appID: appID, person: person}, ChatMessage{From: "person", Text: shown})
 	id := strconv.FormatUint(s.messageID(), 10)
 	if kind == "text" {
 		els = append(els, element{name: "MsgId"})

@@ -49,14 +49,26 @@ type pushState struct {
 	openUntil map[string]time.Time // when the breaker of an appid closes
 	tokens    map[string]*interfaceToken
 	scenes    map[string]*sceneCode // by ticket
+	follows   map[appUser]following // who has followed since the start
 	calls     map[string]int        // of token and stable_token in a day, by appid and kind
+}
+
+// following is how a person follows an account.
+type following struct {
+	since time.Time
+	scene string // of the QR code by which they followed; "" = found by search
+}
+
+// earlierFollower is how the people of [Config.People] follow: before the start, by search.
+func earlierFollower() following {
+	return following{since: time.Date(2020, time.January, 1, 0, 0, 0, 0, time.UTC)}
 }
 
 func newPushState() pushState {
 	return pushState{
 		chats: map[appUser][]ChatMessage{}, last: map[appUser]PushPost{}, failures: map[string]int{},
 		openUntil: map[string]time.Time{}, tokens: map[string]*interfaceToken{}, scenes: map[string]*sceneCode{},
-		calls: map[string]int{},
+		calls: map[string]int{}, follows: map[appUser]following{},
 	}
 }
 
@@ -265,6 +277,11 @@ func (s *Server) post(ctx context.Context, o outgoing, request pushRequest) (out
 		out.Problem = "no answer within 5 seconds"
 		return out, ""
 	case err != nil:
+		// The text of a *url.Error has the query, with the signatures and the openid.
+		var failed *url.Error
+		if errors.As(err, &failed) {
+			err = failed.Err
+		}
 		out.Problem = "no connection: " + err.Error()
 		return out, ""
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -139,6 +140,12 @@ func TestInterfaceTokensAndScenes(t *testing.T) {
 	if info["subscribe"] != 1.0 || info["unionid"] != sim.UnionID(id, "bob") {
 		t.Errorf("user info: %v", info)
 	}
+	earlier := call("GET", "/cgi-bin/user/info?access_token="+token+"&openid="+sim.OpenID(id, "alice"), "")
+	if info["subscribe_scene"] != "ADD_SCENE_QR_CODE" || info["qr_scene_str"] == "" ||
+		earlier["subscribe_scene"] != "ADD_SCENE_SEARCH" || earlier["qr_scene_str"] != "" ||
+		info["subscribe_time"] == earlier["subscribe_time"] {
+		t.Errorf("how they follow: %v, %v", info, earlier)
+	}
 	sim.Advance(5 * time.Minute)
 	if _, err := sim.ScanQR(t.Context(), "alice", link); !errors.Is(err, wechattest.ErrNoQRCode) {
 		t.Errorf("expired code: %v", err)
@@ -150,5 +157,42 @@ func TestInterfaceTokensAndScenes(t *testing.T) {
 	sim.Advance(2 * time.Hour)
 	if got := call("POST", create, "{}"); got["errcode"] != 42001.0 {
 		t.Errorf("expired token: %v", got)
+	}
+}
+
+// A failed push tells why, and neither the signatures nor the openid of its address.
+func TestFailedPushDoesNotTellItsSignature(t *testing.T) {
+	t.Parallel()
+	sim, err := wechattest.New(wechattest.Config{Apps: []wechattest.App{{
+		Kind: wechattest.SubscriptionAccount, AppID: "wx00000000000000c3", Secret: leaktest.Secret, Name: "A",
+		Push: wechattest.Push{URL: "http://127.0.0.1:1/push", Token: "pushtoken1", AESKey: strings.Repeat("a", 43)},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sim.Close()
+	d, err := sim.SendText(t.Context(), "alice", "wx00000000000000c3", "hello")
+	if err != nil || !strings.Contains(d.Failure, "no connection") {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	for _, leaked := range []string{"signature", sim.OpenID("wx00000000000000c3", "alice")} {
+		if strings.Contains(d.Failure, leaked) {
+			t.Errorf("the failure has %q: %s", leaked, d.Failure)
+		}
+	}
+	// Without push nothing changes: no message is in the chat, and nobody follows.
+	if err := sim.UpdateApp("wx00000000000000c3", func(a *wechattest.App) { a.Push.URL = "" }); err != nil {
+		t.Fatal(err)
+	}
+	lines := len(sim.Chat("alice", "wx00000000000000c3"))
+	if _, err := sim.SendText(t.Context(), "alice", "wx00000000000000c3", "hello"); !errors.Is(err, wechattest.ErrNoPush) ||
+		len(sim.Chat("alice", "wx00000000000000c3")) != lines {
+		t.Errorf("without push: %v", err)
+	}
+	if _, err := sim.Follow(t.Context(), "bob", "wx00000000000000c3"); !errors.Is(err, wechattest.ErrNoPush) {
+		t.Errorf("without push: %v", err)
+	}
+	if state, err := sim.UserState("wx00000000000000c3", "bob"); err != nil || state.Follows {
+		t.Errorf("%+v, %v", state, err)
 	}
 }

@@ -148,8 +148,10 @@ func (s *Server) setFollows(appID, person string, follows bool) error {
 		return nil
 	case follows:
 		p.Follows = append(p.Follows, appID)
+		s.state.push.follows[appUser{appID: appID, person: person}] = following{since: s.now()}
 		return nil
 	}
+	delete(s.state.push.follows, appUser{appID: appID, person: person})
 	if slices.Contains(p.Follows, "*") { // "*" is every app: keep all but this one
 		p.Follows = s.appIDs()
 	}
