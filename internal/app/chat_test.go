@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"regexp"
 	"strings"
@@ -281,5 +282,44 @@ func TestOtherMessagesOfTheAccount(t *testing.T) {
 	}
 	if reply := w.sends("alice", "hello"); reply != "" {
 		t.Errorf("got %q", reply)
+	}
+}
+
+// A browser that loses the response of the right code is signed in by its next request, with the same
+// session, also after the number has expired. After a sign-out it is not.
+func TestLostResponseOfTheRightCode(t *testing.T) {
+	t.Parallel()
+	for name, wait := range map[string]time.Duration{"at once": 0, "after the number has expired": 10 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newFixture(t, withPush(wechattest.SubscriptionAccount, true))
+			desk := w.plainBrowser(uaDesktop)
+			code := w.codeIn(w.sends("alice", desk.open(w.authorize("sample")).shownNumber()))
+			jar, err := cookiejar.New(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at, err := url.Parse(desk.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			jar.SetCookies(at, desk.jar.Cookies(at))
+			lost := *desk
+			lost.jar = jar
+			lost.types(code).want("scan_signed_in", http.StatusOK)
+			w.clock.Advance(wait)
+			desk.reloaded().want("scan_signed_in", http.StatusOK)
+			users, _ := w.users()
+			sessions, err := w.store.UserSessions(t.Context(), users[0].ID, w.clock.Now())
+			if err != nil || len(sessions) != 1 {
+				t.Errorf("%d sessions, %v", len(sessions), err)
+			}
+			if err := w.store.DeleteSession(t.Context(), sessions[0].Hash, w.clock.Now()); err != nil {
+				t.Fatal(err)
+			}
+			if desk.reloaded(); strings.Contains(desk.body, "scan_signed_in") {
+				t.Error("the sign-out was undone")
+			}
+		})
 	}
 }

@@ -201,6 +201,9 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, f *desktopFl
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Busy, Go: h.flowURL(pathDesktop, f)})
 	case errors.Is(err, errBusy):
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Busy, Go: h.flowURL(pathDesktop, f)})
+	case (errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrExpired)) && h.hasStoredSession(r, f):
+		// The row was completed, and has expired since. The browser has lost the response.
+		h.answerCompleted(w, r, f)
 	case errors.Is(err, gateway.ErrNotFound), errors.Is(err, gateway.ErrExpired):
 		h.showDesktop(w, r, f, web.Page{Kind: web.ChatExpired, Forms: []web.Form{h.renewForm(f)}})
 	default:

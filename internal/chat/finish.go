@@ -211,6 +211,15 @@ func (h *Handler) answerCompleted(w http.ResponseWriter, r *http.Request, f *des
 	}
 }
 
+// hasStoredSession reports whether the store has a session of this round.
+func (h *Handler) hasStoredSession(r *http.Request, f *desktopFlow) bool {
+	hash, err := h.sessionHash(f)
+	if err == nil {
+		_, _, err = h.cfg.Sessions.Find(r.Context(), hash, h.cfg.Now())
+	}
+	return err == nil
+}
+
 // showEnded renders the page for a sign-in whose session has ended.
 func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request, f *desktopFlow) {
 	h.tabs.Clear(w, f.key)

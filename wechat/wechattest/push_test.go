@@ -185,8 +185,8 @@ func TestFailedPushDoesNotTellItsSignature(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := len(sim.Chat("alice", "wx00000000000000c3"))
-	if _, err := sim.SendText(t.Context(), "alice", "wx00000000000000c3", "hello"); !errors.Is(err, wechattest.ErrNoPush) ||
-		len(sim.Chat("alice", "wx00000000000000c3")) != lines {
+	_, err = sim.SendText(t.Context(), "alice", "wx00000000000000c3", "hello")
+	if !errors.Is(err, wechattest.ErrNoPush) || len(sim.Chat("alice", "wx00000000000000c3")) != lines {
 		t.Errorf("without push: %v", err)
 	}
 	if _, err := sim.Follow(t.Context(), "bob", "wx00000000000000c3"); !errors.Is(err, wechattest.ErrNoPush) {
