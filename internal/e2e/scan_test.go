@@ -33,6 +33,7 @@ type gatewayFixture struct {
 	addresses
 	account, website wechattest.App
 	api              string // the address of WeChat's API
+	wx               *fixture.WeChat
 }
 
 func newGatewayFixture(t *testing.T) gatewayFixture {
@@ -43,7 +44,7 @@ func newGatewayFixture(t *testing.T) gatewayFixture {
 	wx, pages := fixture.NewWeChatAt(t, wechatHost, wechattest.Config{
 		Apps: []wechattest.App{f.account, f.website}, Quirks: wechattest.Quirks{BaseUnionID: true},
 	})
-	f.api, f.wechat = wx.URL, pages
+	f.api, f.wechat, f.wx = wx.URL, pages, wx
 	return f
 }
 
