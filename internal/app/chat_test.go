@@ -323,3 +323,36 @@ func TestLostResponseOfTheRightCode(t *testing.T) {
 		})
 	}
 }
+
+// A user of a personal account waits for approval, is approved by an invitation, and then enters an
+// OpenID Connect app and a site behind a reverse proxy, each without another message.
+func TestPersonalAccountWithInvitationAndForwardAuth(t *testing.T) {
+	t.Parallel()
+	g := behindProxy(t, gateway.AccessApproved, withPush(wechattest.SubscriptionAccount, true))
+	desk := g.plainBrowser(uaDesktop)
+	desk.open(g.authorize("closed")).want("chat_number", http.StatusOK)
+	desk.types(g.codeIn(g.sends("alice", desk.shownNumber()))).want("scan_signed_in", http.StatusOK)
+	desk.open(desk.link("go"))
+	if strings.HasPrefix(desk.url, g.app.URL) {
+		t.Fatalf("the app was reached without approval: %s", desk.url)
+	}
+	link := g.invite(gateway.Invitation{Kind: gateway.InviteUser, MaxUses: 1})
+	desk.open(link).want("invite", http.StatusOK)
+	desk.submit("/invite/", url.Values{"do": {"accept"}}).want("invite_done", http.StatusOK)
+	if g.gatewayFixture.uses(link) != 1 {
+		t.Errorf("the invitation was used %d times", g.gatewayFixture.uses(link))
+	}
+	if desk.open(g.authorize("closed")); !strings.HasPrefix(desk.url, g.app.URL+"/closed?") {
+		t.Errorf("the app was not reached: %s %s", desk.url, desk.body)
+	}
+	if desk.open(g.origin + "/page"); !strings.HasPrefix(desk.url, g.origin+"/page") || desk.status != http.StatusOK {
+		t.Errorf("the site was not reached: %d %s", desk.status, desk.url)
+	}
+	users, _ := g.users()
+	if len(users) != 1 || users[0].Status != gateway.Active {
+		t.Errorf("%+v", users)
+	}
+	if n := len(g.wechat.Chat("alice", personalID)); n != 2 {
+		t.Errorf("%d lines in the chat, want the number and its answer", n)
+	}
+}
