@@ -111,7 +111,7 @@ func TestSignInInTheChat(t *testing.T) {
 			code = codeIn(t, d, err)
 			w.waits("main#chat_answered")
 			w.typesCode(code)
-			w.waits("main#own") // the page with the name continues by itself
+			w.waits("main#own") // the page with the name continues automatically
 		})
 	}
 }
