@@ -160,8 +160,9 @@ func requestCases() []ruleCase {
 		{alert: "WeigateServerErrors",
 			fires: []series{counter(requests, `route="/oauth2/token",method="POST",status="500"`, "1")},
 			quiet: []series{counter(requests, `route="/oauth2/token",method="POST",status="400"`, "1")}},
-		// The page with the QR code waits for the phone.
-		{alert: "WeigateSlow", fires: slow("/oauth2/token", "8", "10"), quiet: slow("/scan/state", "1", "10")},
+		// The pages of scan and chat wait for the phone.
+		{alert: "WeigateSlow", fires: slow("/oauth2/token", "8", "10"),
+			quiet: append(slow("/scan/state", "1", "10"), slow("/chat/state", "1", "10")...)},
 		{alert: "WeigateLimitReached", fires: []series{counter(limited, `limit="sign_in_address"`, "20")},
 			quiet: []series{counter(limited, `limit="sign_in_address"`, "2")}},
 		{alert: "WeigateCapacityReached", fires: []series{appears(limited, `limit="connections"`)},
