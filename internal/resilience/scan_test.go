@@ -21,16 +21,27 @@ type device struct {
 	agent   string
 	replica atomic.Pointer[process]
 	at      string // the address of its page
+	stop    string // open returns at a redirect whose address contains this; "" = follows every redirect
+
+	interrupt *interruption // of its next request; nil = none
+}
+
+// dial connects to the replica of the device.
+func (d *device) dial(ctx context.Context, network string) (net.Conn, error) {
+	var dial net.Dialer
+	replica := d.replica.Load()
+	conn, err := dial.DialContext(ctx, network, replica.host)
+	if err != nil || d.interrupt == nil {
+		return conn, err
+	}
+	return &interruptedConn{Conn: conn, d: d, replica: replica, by: d.interrupt}, nil
 }
 
 func (w *clusterFixture) device(i int, agent string, replica *process) *device {
 	d := &device{agent: agent}
 	d.replica.Store(replica)
 	d.user = w.newUser(i, &http.Transport{DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			var dial net.Dialer
-			return dial.DialContext(ctx, network, d.replica.Load().host)
-		}})
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) { return d.dial(ctx, network) }})
 	return d
 }
 
@@ -68,6 +79,10 @@ func (d *device) open(ctx context.Context, method, address string, form url.Valu
 				return answer{}, err
 			}
 			address = to.String()
+			if d.stop != "" && strings.Contains(address, d.stop) {
+				d.at = address
+				return a, nil
+			}
 		}
 		method, form = http.MethodGet, nil
 	}

@@ -29,7 +29,8 @@ func newWeChat(t *testing.T, users int) *wechat {
 		all[i] = wechattest.Person{ID: userID(i), Nickname: fmt.Sprint("User ", i)}
 	}
 	wx := &wechat{appID: account.AppID, sent: map[string]int{}}
-	config := wechattest.Config{Seed: 11, Apps: []wechattest.App{account}, People: all}
+	config := wechattest.Config{Seed: 11, Apps: []wechattest.App{account}, People: all,
+		HTTPClient: &http.Client{Transport: &http.Transport{DialContext: dialDevice, DisableKeepAlives: true}}}
 	wx.WeChat = fixture.NewWeChatBehind(t, config, wx.record)
 	return wx
 }
