@@ -20,10 +20,11 @@ func Encrypt(t testing.TB, key, random, message, appID string) string {
 	return out
 }
 
-// ReadFields and Decrypt are for the fuzz targets.
+// ReadMessage and Decrypt are for the fuzz targets, Signature for the vectors.
 var (
 	ReadMessage = readMessage
 	Decrypt     = decrypt
+	Signature   = sign
 )
 
 // MaxRemembered is how many answers a Handler keeps.

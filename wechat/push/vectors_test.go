@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -115,6 +116,8 @@ func TestVectorsOfSignatures(t *testing.T) {
 			signature: "eef9a7798349ab9473dc8ea661ccabc3ed47778d"},
 		{token: "GreedIsGood", timestamp: 1669640884, nonce: "1062497198",
 			signature: "6aab228cf5918017b302463a355bf4b4a1d97321"},
+		{token: "token1234567890", timestamp: 1458864389, nonce: "2066297436", // chanxuehong/wechat
+			signature: "f9c725922f6844701ba71e98031978e40023c09f"},
 		{token: "weixin", timestamp: 1414387151, nonce: "917222494",
 			signature: "e3203b6433eb554dd2fcba78fa48cb948fcb4801"},
 	} {
@@ -142,25 +145,74 @@ func TestVectorsOfSignatures(t *testing.T) {
 	}
 }
 
-// V2: Tencent's sample for Java, with a Chinese text. The key has spare bits that are not zero.
-func TestVectorOfTencentsSample(t *testing.T) {
+// Messages that are encrypted with a known random value: Tencent's samples for Java
+// (binarywang/WxJava, WxCryptUtilTest.java), WeChat's documents, and wechatpy/wechatpy
+// tests/test_crypto.py. The keys of all but WeChat's documents have spare bits that are not zero.
+func TestVectorsOfEncryption(t *testing.T) {
 	t.Parallel()
-	const want = "jn1L23DB+6ELqJ+6bruv21Y6MD7KeIfP82D6gU39rmkgczbWwt5+3bnyg5K55bgVtVzd832WzZGMhkP72vVOfg=="
-	if got := encryptMessage(t, testKey, "aaaabbbbccccdddd", "我是中文abcd123", testAppID); got != want {
-		t.Errorf("the tests' own encrypter: %s", got)
-	}
-	if got := push.Encrypt(t, testKey, "aaaabbbbccccdddd", "我是中文abcd123", testAppID); got != want {
-		t.Errorf("got %s", got)
-	}
-	// The official reply: 63 bytes, so the padding is one byte.
-	const reply = "ELGduP2YcVatjqIS+eZbp80MNLoAUWvzzyJxgGzxZO/5sAvd070Bs6qrLARC9nVHm48Y4hyRbtzve1L32tmxSQ=="
 	const zero = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-	if got := push.Encrypt(t, zero, "707722b803182950", `{"demo_resp":"good luck"}`,
-		"wxba5fad812f8e6fb9"); got != reply {
-		t.Errorf("got %s", got)
+	for _, c := range []struct{ key, random, message, appID, want string }{
+		{testKey, "aaaabbbbccccdddd", "我是中文abcd123", testAppID,
+			"jn1L23DB+6ELqJ+6bruv21Y6MD7KeIfP82D6gU39rmkgczbWwt5+3bnyg5K55bgVtVzd832WzZGMhkP72vVOfg=="},
+		{testKey, "aaaabbbbccccdddd",
+			"<xml><ToUserName><![CDATA[oia2Tj我是中文jewbmiOUlr6X-1crbLOvLw]]></ToUserName><FromUserName><![CDATA" +
+				"[gh_7f083739789a]]></FromUserName><CreateTime>1407743423</CreateTime><MsgType><![CDATA[video]]><" +
+				"/MsgType><Video><MediaId><![CDATA[eYJ1MbwPRJtOvIEabaxHs7TX2D-HV71s79GUxqdUkjm6Gs2Ed1KF3ulAOA9H1x" +
+				"G0]]></MediaId><Title><![CDATA[testCallBackReplyVideo]]></Title><Description><![CDATA[testCallBa" +
+				"ckReplyVideo]]></Description></Video></xml>", testAppID,
+			"jn1L23DB+6ELqJ+6bruv23M2GmYfkv0xBh2h+XTBOKVKcgDFHle6gqcZ1cZrk3e1qjPQ1F4RsLWzQRG9udbKWesxlkupqcEc" +
+				"W7ZQweImX9+wLMa0GaUzpkycA8+IamDBxn5loLgZpnS7fVAbExOkK5DYHBmv5tptA9tklE/fTIILHR8HLXa5nQvFb3tYPKAl" +
+				"HF3rtTeayNf0QuM+UW/wM9enGIDIJHF7CLHiDNAYxr+r+OrJCmPQyTy8cVWlu9iSvOHPT/77bZqJucQHQ04sq7KZI27OcqpQ" +
+				"NSto2OdHCoTccjggX5Z9Mma0nMJBU+jLKJ38YB1fBIz+vBzsYjrTmFQ44YfeEuZ+xRTQwr92vhA9OxchWVINGC50qE/6lmkw" +
+				"WTwGX9wtQpsJKhP+oS7rvTY8+VdzETdfakjkwQ5/Xka042OlUb1/slTwo4RscuQ+RdxSGvDahxAJ6+EAjLt9d8igHngxIbf6" +
+				"YyqqROxuxqIeIch3CssH/LqRs+iAcILvApYZckqmA7FNERspKA5f8GoJ9sv8xmGvZ9Yrf57cExWtnX8aCMMaBropU/1k+hKP" +
+				"5LVdzbWCG0hGwx/dQudYR/eXp3P0XxjlFiy+9DMlaFExWUZQDajPkdPrEeOwofJb"},
+		// 63 bytes, so the padding is one byte.
+		{zero, "707722b803182950", `{"demo_resp":"good luck"}`, "wxba5fad812f8e6fb9",
+			"ELGduP2YcVatjqIS+eZbp80MNLoAUWvzzyJxgGzxZO/5sAvd070Bs6qrLARC9nVHm48Y4hyRbtzve1L32tmxSQ=="},
+		{"kWxPEV2UEDyxWpmPdKC3F4dgPDmOvfKX1HGnEUDS1aR", "1234567890123456",
+			"<xml>\n<MsgType><![CDATA[text]]></MsgType>\n<Content><![CDATA[test]]></Content>\n<FromUserName><" +
+				"![CDATA[wx49f0ab532d5d035a]]></FromUserName>\n<ToUserName><![CDATA[messense]]></ToUserName>\n<Ag" +
+				"entID>1</AgentID>\n<CreateTime>1411525903</CreateTime>\n</xml>", "wx49f0ab532d5d035a",
+			"9s4gMv99m88kKTh/H8IdkOiMg6bisoy3ypwy9H4hvSPe9nsGaqyw5hhSjdYbcrKk+j3nba4HMOTzHrluLBYqxgNcBqGsL8Gq" +
+				"xlhZgURnAtObvesEl5nZ+uBE8bviY0LWke8Zy9V/QYKxNV2FqllNXcfmstttyIkMKCCmVbCFM2JTF5wY0nFhHZSjPUL2Q1qv" +
+				"SUCUld+/WIXrx0oyKQmpB6o8NRrrNrsDf03oxI1p9FxUgMnwKKZeOA/uu+2IEvEBtb7muXsVbwbgX05UPPJvFurDXafG0RQy" +
+				"PR+mf1nDnAtQmmNOuiR5MIkdQ39xn1vWwi1O5oazPoQJz0nTYjxxEE8kv3kFxtAGVRe3ypD3WeK2XeFYFMNMpatF9XiKzHo3"},
+	} {
+		if got := encryptMessage(t, c.key, c.random, c.message, c.appID); got != c.want {
+			t.Errorf("the tests' own encrypter: %s", got)
+		}
+		if got := push.Encrypt(t, c.key, c.random, c.message, c.appID); got != c.want {
+			t.Errorf("got %s", got)
+		}
 	}
-	if got := signature("AAAAA", "1713424427", "415670741", reply); got != "1b9339964ed2e271e7c7b6ff2b0ef902fc94dea1" {
-		t.Errorf("got %s", got)
+}
+
+// Signatures of answers: WeChat's documents, wechatpy/wechatpy tests/test_crypto.py, and
+// chanxuehong/wechat internal/util/sign_test.go.
+func TestVectorsOfSignedAnswers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ token, timestamp, nonce, encrypted, want string }{
+		{"AAAAA", "1713424427", "415670741",
+			"ELGduP2YcVatjqIS+eZbp80MNLoAUWvzzyJxgGzxZO/5sAvd070Bs6qrLARC9nVHm48Y4hyRbtzve1L32tmxSQ==",
+			"1b9339964ed2e271e7c7b6ff2b0ef902fc94dea1"},
+		{"123456", "1411525903", "461056294",
+			"9s4gMv99m88kKTh/H8IdkOiMg6bisoy3ypwy9H4hvSPe9nsGaqyw5hhSjdYbcrKk+j3nba4HMOTzHrluLBYqxgNcBqGsL8Gq" +
+				"xlhZgURnAtObvesEl5nZ+uBE8bviY0LWke8Zy9V/QYKxNV2FqllNXcfmstttyIkMKCCmVbCFM2JTF5wY0nFhHZSjPUL2Q1qv" +
+				"SUCUld+/WIXrx0oyKQmpB6o8NRrrNrsDf03oxI1p9FxUgMnwKKZeOA/uu+2IEvEBtb7muXsVbwbgX05UPPJvFurDXafG0RQy" +
+				"PR+mf1nDnAtQmmNOuiR5MIkdQ39xn1vWwi1O5oazPoQJz0nTYjxxEE8kv3kFxtAGVRe3ypD3WeK2XeFYFMNMpatF9XiKzHo3",
+			"407518b7649e86ef23978113f92d27afa9296533"},
+		{"123456", "1411443780", "437374425",
+			"4ByGGj+sVCYcvGeQYhaKIk1o0pQRNbRjxybjTGblXrBaXlTXeOo1+bXFXDQQb1o6co6Yh9Bv41n7hOchLF6p+Q==",
+			"dd6b9c95b495b3f7e2901bfbc76c664930ffdb96"},
+	} {
+		values := []string{c.token, c.timestamp, c.nonce, c.encrypted}
+		if got := signature(slices.Clone(values)...); got != c.want {
+			t.Errorf("the tests' own signature: %s", got)
+		}
+		if got := push.Signature(values...); got != c.want {
+			t.Errorf("got %s", got)
+		}
 	}
 }
 
