@@ -1,8 +1,12 @@
 package resilience_test
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -35,6 +39,43 @@ var program = sync.OnceValues(func() (string, error) {
 	}
 	return fixture.Program(dir)
 })
+
+// nextProgram returns the path of a program of the next version: the same with one more migration of SQLite.
+var nextProgram = sync.OnceValues(func() (string, error) {
+	dir, err := buildDir()
+	if err != nil {
+		return "", err
+	}
+	migrations, err := filepath.Abs("../store/sqlite/migrations")
+	if err != nil {
+		return "", err
+	}
+	existing, err := filepath.Glob(filepath.Join(migrations, "*.sql"))
+	if err != nil {
+		return "", err
+	}
+	added, overlay := filepath.Join(dir, "next.sql"), filepath.Join(dir, "overlay.json")
+	name := fmt.Sprintf("%04d_next.sql", len(existing)+1)
+	text, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(migrations, name): added}})
+	if err != nil {
+		return "", err
+	}
+	err = errors.Join(os.WriteFile(added, []byte(nextMigration), 0o600), os.WriteFile(overlay, text, 0o600))
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "weigate-next")
+	build := exec.Command("go", "build", "-overlay", overlay, "-ldflags=-s", "-o", path,
+		"github.com/weigate/weigate/cmd/weigate")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// nextMigration adds a table and changes every user.
+const nextMigration = `CREATE TABLE next_version (id INTEGER PRIMARY KEY) STRICT;
+UPDATE users SET note = 'of the next version';`
 
 // signIns returns the number of sign-ins of a test under load.
 func signIns(t *testing.T) int {

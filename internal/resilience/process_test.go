@@ -35,6 +35,12 @@ func serve(t *testing.T, config string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveWith(t, path, config)
+}
+
+// serveWith is serve with the program at path.
+func serveWith(t *testing.T, path, config string) *process {
+	t.Helper()
 	p := &process{t: t, cmd: exec.Command(path, "serve", "-c", config), done: make(chan error, 1)}
 	mortal(p.cmd)
 	p.cmd.Stderr = &p.log
