@@ -23,7 +23,7 @@ var (
 	// ErrWritable: users other than the owner may change the file.
 	ErrWritable = errors.New("file is writable by other users")
 
-	// ErrReadable: every user may read a file that contains secrets.
+	// ErrReadable: users other than the owner and the group may read a file that contains secrets.
 	ErrReadable = errors.New("file is readable by other users")
 )
 

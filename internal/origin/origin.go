@@ -153,8 +153,11 @@ func CheckPath(address string) (decoded string, err error) {
 		decoded = address[:end]
 	}
 	for round := 0; ; round++ {
-		if strings.HasPrefix(decoded, "//") || strings.Contains(decoded, `\`) {
+		if strings.HasPrefix(decoded, "//") {
 			return "", errors.New("its path names a host")
+		}
+		if strings.Contains(decoded, `\`) { // browsers read it as a slash
+			return "", errors.New("its path contains a backslash")
 		}
 		for _, c := range []byte(decoded) {
 			if c < ' ' || c == 0x7f {

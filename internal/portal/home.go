@@ -17,7 +17,7 @@ import (
 // Limits of the lists of the home page.
 const (
 	maxSignIns = 10
-	maxWaiting = 100 // users who wait are counted up to this number
+	maxWaiting = 100 // users who wait for approval are counted up to this number
 )
 
 // home is the data of the home page.
@@ -26,14 +26,14 @@ type home struct {
 	User     gateway.User
 	Session  string // session.FormID of this browser, for the forms
 	Done     string // key of the text about what the user has just done; "" = nothing
-	Link     bool   // an administrator's link created the session: apps do not accept it
+	Link     bool   // an administrator's link created the session: apps do not accept such a session
 	Admin    string // address of the administrators' pages; "" = the user is not an administrator
-	Waiting  int    // with Admin: how many users wait
+	Waiting  int    // with Admin: how many users wait for an administrator's approval
 	Profile  string // address at which the user shares nickname and avatar; "" = not possible
 	Known    bool   // nickname and avatar are known
 	Apps     []tile
-	Partly   bool // an app is left out, because the store failed
-	Wishes   []wish
+	Partly   bool   // an app is left out, because the store failed
+	Wishes   []wish // apps that the user wants to use, and may not yet
 	Sessions []listedSession
 	Others   bool // there are other sessions than this one
 	Used     []usedApp
@@ -159,7 +159,7 @@ func listSession(s gateway.Session, current bool) listedSession {
 // usedApps returns the apps that the user has signed in to, the last used first. An app that was
 // removed from the configuration is listed by its id, since it may still have data of the user.
 func (h *Handler) usedApps(ctx context.Context, userID string, now time.Time) ([]usedApp, error) {
-	pins, err := h.cfg.Store.UserSubjects(ctx, userID)
+	subjects, err := h.cfg.Store.UserSubjects(ctx, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -174,8 +174,8 @@ func (h *Handler) usedApps(ctx context.Context, userID string, now time.Time) ([
 		}
 		return byID[id]
 	}
-	for _, p := range pins {
-		of(p.App).Since = p.CreatedAt
+	for _, s := range subjects { // a subject is created at the first sign-in to its app
+		of(s.App).Since = s.CreatedAt
 	}
 	for _, g := range grants {
 		app := of(g.App)

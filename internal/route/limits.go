@@ -7,9 +7,8 @@ import (
 	"github.com/weigate/weigate/internal/limit"
 )
 
-// rates are the rates that a policy applies to each network, address and browser. The zero browser
-// means that browsers are not told apart. The network comes first: when its bucket is empty, no
-// buckets are created for its addresses.
+// rates are the rates that a policy applies to each network, address and browser. If the rate
+// browser is zero, browsers are not counted.
 type rates struct {
 	policy                    Policy
 	network, address, browser limit.Rate
@@ -28,6 +27,7 @@ var ratesByPolicy = []rates{
 		policy: LimitedApp, network: limit.AppPerNetwork, address: limit.AppPerAddress,
 	},
 	{
+		// The endpoint /verify of forward auth.
 		policy: LimitedVerify, network: limit.VerifyPerNetwork, address: limit.VerifyPerAddress,
 	},
 	{
@@ -46,7 +46,8 @@ func (rt *Router) limited(r *http.Request, policy Policy) bool {
 }
 
 // buckets returns the token buckets that count a request: of its network, its address and its
-// browser.
+// browser. The network's bucket is the first of them. A request that finds a bucket empty creates no
+// later buckets, so a network over its rate creates no buckets for its addresses.
 //
 // A proxy's address has no buckets, since it would count all clients together. There are two cases:
 //   - A loopback address belongs to a proxy that is missing in the configuration of trusted
@@ -99,9 +100,9 @@ func (rt *Router) keepOwnCookies(r *http.Request) {
 	}
 }
 
-func (rt *Router) isOwnCookie(name string) bool {
+func (rt *Router) isOwnCookie(cookie string) bool {
 	for _, prefix := range rt.cfg.CookiePrefixes {
-		if strings.HasPrefix(name, prefix) {
+		if strings.HasPrefix(cookie, prefix) {
 			return true
 		}
 	}

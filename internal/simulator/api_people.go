@@ -18,7 +18,7 @@ func (c *control) peopleRoutes() []route {
 			serve: c.apiPerson},
 		{method: "PATCH", path: "/api/people/{person}", does: "changes fields of a person", serve: c.apiChangePerson},
 		{method: "DELETE", path: "/api/people/{person}", does: "removes a person", serve: c.apiRemovePerson},
-		{method: "POST", path: "/api/people/{person}/reset", does: "returns a person to the start",
+		{method: "POST", path: "/api/people/{person}/reset", does: "resets a person to the state at the start",
 			serve: c.apiResetPerson},
 		{method: "POST", path: "/api/people/{person}/expire", does: "expires codes, tokens or consents of a person",
 			serve: c.apiExpire},
@@ -36,7 +36,7 @@ type personJSON struct {
 	Follows      []string `json:"follows"`
 	Frozen       bool     `json:"frozen"`
 	Deregistered bool     `json:"deregistered"`
-	Snapshot     bool     `json:"snapshot"`
+	Snapshot     bool     `json:"snapshot"` // authorize pages open in snapshot mode (快照页)
 	Privileges   []string `json:"privileges"`
 }
 
@@ -53,11 +53,11 @@ type userJSON struct {
 	UnionID           string     `json:"unionid"` // "" if the app has none
 	Follows           bool       `json:"follows"`
 	Consent           bool       `json:"consent"`
-	ConsentUntil      *time.Time `json:"consentUntil"` // null for no consent
-	FullService       bool       `json:"fullService"`
+	ConsentUntil      *time.Time `json:"consentUntil"`     // null for no consent
+	FullService       bool       `json:"fullService"`      // the person has left snapshot mode (使用完整服务)
 	AccessTokenUntil  *time.Time `json:"accessTokenUntil"` // null before the first sign-in
 	RefreshTokenUntil *time.Time `json:"refreshTokenUntil"`
-	Revoked           int        `json:"revoked"` // errcode of calls with the tokens; 0 if they are not revoked
+	Revoked           int        `json:"revoked"` // errcode that calls with revoked tokens get; 0 = not revoked
 }
 
 func newPersonJSON(p *wechattest.Person) personJSON {
@@ -243,8 +243,8 @@ func (c *control) apiResetPerson(r *http.Request) (any, error) {
 	return c.wholePerson(id)
 }
 
-// apiExpire expires codes, tokens or consents of a person, as the field what of the request lists.
-// It expires those at one app, or at all apps if the request has no appid.
+// apiExpire expires codes, tokens or consents of a person. The request's field "what" lists which.
+// Its field "appid" limits them to one app; without it, those at all apps expire.
 func (c *control) apiExpire(r *http.Request) (any, error) {
 	id := r.PathValue("person")
 	var body struct {

@@ -84,7 +84,7 @@ func (e *AuthorizeError) Error() string {
 // Authorize returns the authorization that an app receives after a person has consented on WeChat's
 // page. It is for tests without a browser. It checks the request as WeChat's pages do. If such a
 // page would be an error page, Authorize returns an [AuthorizeError]. It does not record the
-// consent, so the next page asks again. It does not send the second callback of
+// consent, so the next page asks again. It does not send the extra callback of
 // [Quirks.DoubleCallback].
 func (s *Server) Authorize(req AuthorizationRequest) (Authorization, error) {
 	r, website, err := s.authorizePageRequest(&req)

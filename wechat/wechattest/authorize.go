@@ -55,7 +55,7 @@ func (s *Server) authorizePage(r *request) response {
 	switch {
 	case !hasScope(req.scope, scopeUserInfo): // snsapi_base needs no consent
 		return s.redirectWithCode(user, req)
-	case s.snapshotMode(req.app, person, req.forceSnapshot): // even with forcePopup, by a field report
+	case s.snapshotMode(req.app, person, req.forceSnapshot): // forcePopup changes nothing (a field report)
 		user.virtual = true
 		resp := s.redirectWithCode(user, req)
 		resp.header.Set(snapshotHeader, modeSnapshot)
@@ -119,7 +119,7 @@ func (s *Server) checkAuthorize(r *request, req *authorizeRequest) *problem {
 		return &problem{code: 10004, text: "text-banned", hint: "hint-banned", args: []any{"appid", app.AppID}}
 	case app.Kind == WebsiteApp:
 		return &problem{code: 10016, text: "text-wrong-kind", hint: "hint-wrong-kind", args: []any{"appid", app.AppID}}
-	case r.params.Get("component_appid") != "":
+	case r.params.Get("component_appid") != "": // sign-in through a third-party platform (第三方平台)
 		return &problem{code: 10015, text: "text-no-component", hint: "hint-component"}
 	}
 	for scope := range strings.SplitSeq(req.scope, ",") {
@@ -192,6 +192,7 @@ func (s *Server) consented(user appUser) bool {
 // notify the app (many reports from 2019 to 2024, and WeChat's staff).
 func (s *Server) authorizeReply(r *request) response {
 	page := s.state.consentPages[r.params.Get("uuid")]
+	// WeChat's client sends uin and key with every page: who the person is, and the proof.
 	person := s.ids.person(r.params.Get("uin"), r.params.Get("key"))
 	if page == nil || !s.now().Before(page.expires) || person != page.person {
 		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-old-page"})
@@ -212,10 +213,12 @@ func (s *Server) authorizeReply(r *request) response {
 
 func (s *Server) recordConsent(user appUser) { s.state.consents[user] = s.now().Add(consentLife) }
 
-// redirectWithCode redirects to the app's callback with a code. It also sends or schedules the
-// second callback of [Quirks.DoubleCallback] (the server itself requests the callback). The caller
-// holds the lock. redirectWithCode releases the lock while it waits for the app's response to the
-// second callback: the app may call this server first.
+// redirectWithCode redirects the browser to the app's callback with a code.
+//
+// WeChat sometimes requests the callback too, besides the browser: see [Quirks.DoubleCallback].
+// redirectWithCode sends or schedules this extra callback. The caller holds the lock.
+// redirectWithCode releases the lock while it waits for the app's response to the extra callback,
+// because the app may call this server before it responds.
 func (s *Server) redirectWithCode(user appUser, req authorizeRequest) response {
 	newCallback := func() string {
 		return appendQuery(req.redirectURI, "code="+s.issueCode(user, req.scope)+"&state="+req.state)
@@ -223,12 +226,12 @@ func (s *Server) redirectWithCode(user appUser, req authorizeRequest) response {
 	address := newCallback()
 	switch s.quirks.DoubleCallback {
 	case DoubleFirst:
-		s.unlocked(func() { s.sendSecondCallback(address) })
+		s.unlocked(func() { s.sendExtraCallback(address) })
 	case DoubleOtherCode:
 		other := newCallback()
-		s.unlocked(func() { s.sendSecondCallback(other) })
+		s.unlocked(func() { s.sendExtraCallback(other) })
 	case DoubleTogether:
-		s.background.Go(func() { s.sendSecondCallback(address) })
+		s.background.Go(func() { s.sendExtraCallback(address) })
 	case DoubleLate:
 		late := lateCallback{address: address, due: s.now().Add(lateAfter)}
 		s.state.lateCallbacks = append(s.state.lateCallbacks, late)
@@ -286,13 +289,13 @@ func inWeChat(r *http.Request) bool {
 // lateAfter is the delay of [DoubleLate]. Field reports name three to four hours.
 const lateAfter = 3*time.Hour + 30*time.Minute
 
-// The user agent and the IP address of second callbacks, as captured from machines of Tencent
+// The user agent and the IP address of extra callbacks, as captured from machines of Tencent
 // (WeChat's company). The address is sent in X-Forwarded-For, where an app behind a reverse proxy
 // finds it.
 const (
-	secondUserAgent = "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/537.36 (KHTML, like Gecko) " +
+	extraUserAgent = "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/537.36 (KHTML, like Gecko) " +
 		"Chrome/53.0.2785.116 Safari/537.36 QBCore/4.0.1301.400 QQBrowser/9.0.2524.400"
-	secondAddress = "101.226.66.173"
+	extraAddress = "101.226.66.173"
 )
 
 // callbackClient returns a copy of c without cookies and redirects; nil means a default client.
@@ -306,14 +309,14 @@ func callbackClient(c *http.Client) *http.Client {
 	return out
 }
 
-// sendSecondCallback requests a callback address and discards the response.
-func (s *Server) sendSecondCallback(address string) {
+// sendExtraCallback requests a callback address and discards the response.
+func (s *Server) sendExtraCallback(address string) {
 	req, err := http.NewRequestWithContext(s.closing, http.MethodGet, address, nil)
 	if err != nil {
 		return
 	}
-	req.Header.Set("User-Agent", secondUserAgent)
-	req.Header.Set("X-Forwarded-For", secondAddress)
+	req.Header.Set("User-Agent", extraUserAgent)
+	req.Header.Set("X-Forwarded-For", extraAddress)
 	if res, err := s.client.Do(req); err == nil {
 		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
 		_ = res.Body.Close()
@@ -330,6 +333,6 @@ func (s *Server) sendDueCallbacks() {
 		return
 	}
 	for _, address := range s.state.takeDueCallbacks(s.now()) {
-		s.background.Go(func() { s.sendSecondCallback(address) })
+		s.background.Go(func() { s.sendExtraCallback(address) })
 	}
 }

@@ -47,7 +47,7 @@ type Config struct {
 	// "app.example.com". "*" allows every host. This machine and private addresses are always
 	// allowed. See [ErrHost].
 	PhoneHosts []string
-	// HTTPClient sends the second callbacks of [Quirks.DoubleCallback] (repeated requests of the
+	// HTTPClient sends the extra callbacks of [Quirks.DoubleCallback] (repeated requests of the
 	// app's callback address). Its cookie jar is not used, and redirects are not followed. Nil
 	// means a default client.
 	HTTPClient *http.Client

@@ -18,9 +18,9 @@ import (
 type Server struct {
 	cfg    Config       // with Apps, People and Quirks as at the start, see Reset
 	hosts  []string     // Config.Hosts and the host of Config.OpenURL, see acceptsHost
-	client *http.Client // for second callbacks, see Quirks.DoubleCallback
+	client *http.Client // for extra callbacks, see Quirks.DoubleCallback
 
-	background sync.WaitGroup     // second callbacks that are being sent
+	background sync.WaitGroup     // extra callbacks that are being sent
 	closing    context.Context    // canceled by Close
 	close      context.CancelFunc // cancels closing
 
@@ -70,9 +70,9 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Close ends long polls and subscriptions ([Server.Subscribe]). It cancels second callbacks
+// Close ends long polls and subscriptions ([Server.Subscribe]). It cancels extra callbacks
 // ([Quirks.DoubleCallback]) and waits for their end. A server without polls, subscriptions and
-// second callbacks need not be closed. A closed server still answers requests.
+// extra callbacks need not be closed. A closed server still answers requests.
 func (s *Server) Close() {
 	s.close()
 	s.background.Wait()
@@ -106,7 +106,7 @@ func (s *Server) Advance(d time.Duration) {
 		s.deliver(s.closing, h.outgoing)
 	}
 	for _, address := range due {
-		s.sendSecondCallback(address)
+		s.sendExtraCallback(address)
 	}
 }
 

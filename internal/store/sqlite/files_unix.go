@@ -33,8 +33,8 @@ func lockFile(path string) (*os.File, error) {
 	return nil, fmt.Errorf("sqlite: %w: lock %s: %w", gateway.ErrUnavailable, path, err)
 }
 
-// ownAsFolder gives a file that root has created to the owner of its folder. Otherwise a gateway that
-// runs as another user could not open the file.
+// ownAsFolder makes the owner of a folder the owner of a file in it, if this process is root.
+// Otherwise a gateway that runs as another user could not open a file that root has created.
 func ownAsFolder(path string) error {
 	info, err := os.Stat(filepath.Dir(path))
 	if err != nil {

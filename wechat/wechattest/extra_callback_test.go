@@ -27,7 +27,7 @@ func newCallbacks(t *testing.T) *callbacks {
 		defer c.mu.Unlock()
 		c.seen = append(c.seen, r)
 		c.came <- struct{}{}
-		http.Redirect(w, r, "/elsewhere", http.StatusFound) // a second callback follows no redirect
+		http.Redirect(w, r, "/elsewhere", http.StatusFound) // a extra callback follows no redirect
 	}))
 	t.Cleanup(c.Close)
 	return c
@@ -85,20 +85,20 @@ func TestDoubleCallback(t *testing.T) {
 			theirs := r.URL.Query()
 			if r.Header.Get("Cookie") != "" || r.Header.Get("X-Forwarded-For") == "" ||
 				theirs.Get("state") != "State123" {
-				t.Errorf("the second callback sent %v to %s", r.Header, r.URL)
+				t.Errorf("the extra callback sent %v to %s", r.Header, r.URL)
 			}
 			if (theirs.Get("code") != mine.Query().Get("code")) != tt.other {
 				t.Errorf("code %s, the person's %s", theirs.Get("code"), mine.Query().Get("code"))
 			}
 			if f, _ := s.exchange(s.oa, theirs.Get("code")); tt.when != afterHours &&
 				f.OpenID != s.OpenID(s.oa.AppID, "alice") {
-				t.Errorf("the code of the second callback: %+v", f)
+				t.Errorf("the code of the extra callback: %+v", f)
 			}
 		})
 	}
 }
 
-// The app may call the simulator before it answers the second callback, which happens during a
+// The app may call the simulator before it answers the extra callback, which happens during a
 // request of the person.
 func TestSecondCallbackUsesUpTheCode(t *testing.T) {
 	t.Parallel()
