@@ -1,13 +1,8 @@
 package cli_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	fixtures "github.com/weigate/weigate/internal/fixture"
 )
 
 // tlsHost is the host of the gateway that serves TLS.
@@ -25,29 +22,8 @@ const tlsHost = "login.example.com"
 // returns a pool with the certificate.
 func (g *fixture) writePair(key string) *x509.CertPool {
 	g.t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	template := x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{tlsHost}, IsCA: true,
-		BasicConstraintsValid: true,
-		NotBefore:             time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, private.Public(), private)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	g.write("cert.pem", string(cert))
-	g.write(key, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})))
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(cert)
-	return pool
+	return fixtures.WriteCertificate(g.t, filepath.Join(g.dir, "cert.pem"), filepath.Join(g.dir, key), tlsHost,
+		time.Now().Add(89*24*time.Hour))
 }
 
 // secureGet sends a request over a new connection with TLS. It follows no redirect.

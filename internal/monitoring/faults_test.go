@@ -1,15 +1,21 @@
 package monitoring
 
 import (
+	"database/sql"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	_ "modernc.org/sqlite" // a test locks the database from outside
+
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -20,8 +26,7 @@ import (
 //
 // These alerts need something else than a fault that a test can cause: a process that ends or is
 // missing (WeigateDown, WeigateAbsent, WeigateRestarting, WeigateFileDescriptors), or days
-// (WeigateSigningKeyOld, WeigateNoSignIns, WeigateCertificateExpires). WeigateStoreSlow and
-// WeigateDeliveriesGivenUp have no fault here yet. TestEachAlertFires has the series of all these.
+// (WeigateSigningKeyOld, WeigateNoSignIns). TestEachAlertFires has the series of all these.
 func TestFaultsFireTheirAlerts(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -73,6 +78,14 @@ func TestFaultsFireTheirAlerts(t *testing.T) {
 		{"a flood of cookies", func() { f.floodOfCookies() }, []string{"WeigateLimitReached"}},
 		{"the limit of calls to WeChat is reached", func() { f.exhaustCalls() },
 			[]string{"WeigateCapacityReached", "WeigateSignInsTurnedAway"}},
+		{"an app refuses the logout token", func() { f.signOut("xiaoming") }, []string{"WeigateDeliveriesGivenUp"}},
+		{"the certificate file is broken", func() { f.replaceCertificate(func(cert, _ string) { f.write(cert, "broken") }) },
+			[]string{"WeigateCertificateProblem"}},
+		{"the certificate was not renewed", func() {
+			f.replaceCertificate(func(cert, key string) {
+				fixture.WriteCertificate(t, cert, key, "127.0.0.1", time.Now().Add(9*24*time.Hour))
+			})
+		}, []string{"WeigateCertificateExpires", "WeigateCertificateProblem"}},
 		{"the clock is wrong", func() { f.clock.Set(90 * time.Second) }, []string{"WeigateClockWrong"}},
 		{"the database fails", func() { f.failStore() },
 			[]string{"WeigateStoreUnavailable", "WeigateEventsNotStored"}},
@@ -82,7 +95,36 @@ func TestFaultsFireTheirAlerts(t *testing.T) {
 		scenarios = append(scenarios, scenario{name: c.name, step: "1m", at: "15m", alerts: c.fires, only: c.fires,
 			series: continued(before, f.scrape())})
 	}
-	checkScenarios(t, "1m", scenarios)
+	slow := []string{"WeigateStoreSlow"}
+	checkScenarios(t, "1m", append(scenarios, scenario{name: "another program locks the database", step: "1m",
+		at: "15m", alerts: slow, only: slow, series: lockedStore(t)}))
+}
+
+// lockedStore returns the series of a gateway with a user who signs in three times, while another
+// program writes to the database for 600 ms each time.
+func lockedStore(t *testing.T) []series {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "weigate.db")
+	f := newFixtureOn(t, path)
+	before := f.scrape()
+	other, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate&_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	for range 3 {
+		tx, err := other.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		time.AfterFunc(600*time.Millisecond, func() { ended <- tx.Rollback() })
+		f.signIn("bob")
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	}
+	return continued(before, f.scrape())
 }
 
 // floodOfCookies sends requests with more cookies than the limit.
@@ -108,6 +150,46 @@ func (f *gatewayFixture) exhaustCalls() {
 	f.signIn("bob")
 	f.wechat.ClearFaults()
 	if err := f.gateway.Reload(f.config); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// signOut signs a user out, and waits until the gateway has told the app, or has given up.
+func (f *gatewayFixture) signOut(user string) {
+	f.t.Helper()
+	f.signIn(user)
+	r, err := http.NewRequestWithContext(f.t.Context(), http.MethodPost, f.config.URL+"/sign-out", nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	r.Header.Set("Origin", f.config.URL)
+	for _, c := range f.wechat.Phone(user).Cookies(f.config.URL) {
+		r.AddCookie(c)
+	}
+	f.send(r)
+	const delivered = "weigate_deliveries_total"
+	ended := func(name string) bool { return strings.HasPrefix(name, delivered) }
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for late := time.After(time.Minute); !slices.ContainsFunc(slices.Collect(maps.Keys(f.scrape())), ended); {
+		select {
+		case <-look.C:
+		case <-late:
+			f.t.Fatal("the app was not told")
+		}
+	}
+}
+
+// replaceCertificate changes the files of the certificate, and makes the gateway read them.
+func (f *gatewayFixture) replaceCertificate(change func(cert, key string)) {
+	f.t.Helper()
+	change(f.path("cert.pem"), f.path("key.pem"))
+	f.gateway.Certificate().Reload(f.t.Context())
+}
+
+func (f *gatewayFixture) write(path, text string) {
+	f.t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		f.t.Fatal(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -24,9 +25,10 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// gatewayFixture is a gateway with metrics, a simulated WeChat, and an app.
+// gatewayFixture is a gateway with metrics, a simulated WeChat, and an app that refuses logout tokens.
 type gatewayFixture struct {
 	t       *testing.T
+	dir     string // of the certificate and its key
 	wechat  *fixture.WeChat
 	app     *fixture.App
 	store   gateway.Store
@@ -36,12 +38,19 @@ type gatewayFixture struct {
 	gateway *app.App
 }
 
+// newFixture starts a gateway with a database in memory.
 func newFixture(t *testing.T) *gatewayFixture {
 	t.Helper()
-	f := &gatewayFixture{t: t, app: fixture.NewApp(t), metrics: metrics.New()}
+	return newFixtureOn(t, ":memory:")
+}
+
+// newFixtureOn starts a gateway with the SQLite database at path.
+func newFixtureOn(t *testing.T, path string) *gatewayFixture {
+	t.Helper()
+	f := &gatewayFixture{t: t, dir: t.TempDir(), app: fixture.NewApp(t), metrics: metrics.New()}
 	account := fixture.OfficialAccount()
 	f.wechat = fixture.NewWeChat(t, wechattest.Config{Seed: 7, Apps: []wechattest.App{account}})
-	store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{Observe: f.metrics.Store})
+	store, err := sqlite.Open(t.Context(), path, sqlite.Options{Observe: f.metrics.Store})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,9 +62,16 @@ func newFixture(t *testing.T) *gatewayFixture {
 		handler.Load().Handler().ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+	}))
+	t.Cleanup(refuses.Close)
+	fixture.WriteCertificate(t, f.path("cert.pem"), f.path("key.pem"), "127.0.0.1", time.Now().Add(60*24*time.Hour))
 	f.config = &config.Config{
 		URL: server.URL, Session: config.Session{Idle: 24 * time.Hour, Max: 720 * time.Hour},
 		ProfileMaxAge: 720 * time.Hour, Events: config.Events{Keep: time.Hour},
+		TLS:      config.TLS{Certificate: f.path("cert.pem"), Key: f.path("key.pem")},
+		Outgoing: config.Outgoing{PrivateApps: true},
 		WeChat: []config.Connector{{
 			Name: "main", Kind: config.OfficialAccount, AppID: account.AppID, Secret: wechat.Secret(account.Secret),
 			API: f.wechat.URL, Open: f.wechat.URL,
@@ -64,7 +80,7 @@ func newFixture(t *testing.T) *gatewayFixture {
 			App: gateway.App{ID: "wiki", Kind: gateway.AppOIDC, Name: "Wiki",
 				Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
 			Secrets: []wechat.Secret{appSecret}, RedirectURIs: []string{f.app.URL + "/callback"},
-			IDTokenAlg: keys.ES256, Subject: "user",
+			IDTokenAlg: keys.ES256, Subject: "user", BackchannelLogoutURI: refuses.URL,
 		}, {
 			App: gateway.App{ID: "shop", Kind: gateway.AppRelay, Name: "Shop",
 				Access: gateway.AccessRule{Rule: gateway.AccessSignedIn}},
@@ -83,6 +99,9 @@ func newFixture(t *testing.T) *gatewayFixture {
 	handler.Store(f.gateway)
 	return f
 }
+
+// path returns the path of a file of the gateway.
+func (f *gatewayFixture) path(name string) string { return filepath.Join(f.dir, name) }
 
 const appSecret = leaktest.Secret + " of the app"
 
