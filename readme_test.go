@@ -245,3 +245,30 @@ func TestCodeInDocsRuns(t *testing.T) {
 	}
 	goTool(t, args...)
 }
+
+// The documents name the version of Go that go.mod requires.
+func TestDocsNameTheVersionOfGo(t *testing.T) {
+	t.Parallel()
+	module, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindSubmatch(module)[1]
+	found := 0
+	for _, file := range []string{"README.md", "README.zh-CN.md", "CONTRIBUTING.md", "docs/en/install.md",
+		"docs/zh-CN/install.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, version := range regexp.MustCompile(`Go (\d+\.\d+)`).FindAllSubmatch(text, -1) {
+			found++
+			if !bytes.Equal(version[1], want) {
+				t.Errorf("%s names Go %s, go.mod requires %s", file, version[1], want)
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("only %d versions were found", found)
+	}
+}
