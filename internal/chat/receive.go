@@ -53,6 +53,9 @@ func (h *Handler) answer(ctx context.Context, account *Account, m push.Message, 
 	if h.cfg.Limits.Exhausted(h.cfg.Now(), wrongNumbers(account, m)) {
 		return push.Reply{}, nil // the person has guessed numbers: also a right one is not answered now
 	}
+	if !h.cfg.Limits.Allow(h.cfg.Now(), limit.Bucket{Rate: limit.ChatNumbers, Key: personKey(account, m)}) {
+		return push.Reply{Text: text(account, "often")}, nil
+	}
 	row, err := h.cfg.SignIns.AnswerChatSignIn(ctx, gateway.ChatAnswer{
 		Key: rowKey(account.Connector, method, identifier), OpenID: m.OpenID, Code: newCode(), SentAt: m.CreatedAt,
 	}, h.cfg.Now())
@@ -73,8 +76,11 @@ func (h *Handler) answer(ctx context.Context, account *Account, m push.Message, 
 
 // wrongNumbers returns the rate limit for the wrong numbers of a person.
 func wrongNumbers(account *Account, m push.Message) limit.Bucket {
-	return limit.Bucket{Rate: limit.WrongChatNumbers, Key: account.Connector + "\x00" + m.OpenID}
+	return limit.Bucket{Rate: limit.WrongChatNumbers, Key: personKey(account, m)}
 }
+
+// personKey identifies a person in a rate limit. An openid belongs to one account.
+func personKey(account *Account, m push.Message) string { return account.Connector + "\x00" + m.OpenID }
 
 // wrong counts a wrong number, and returns a reply that explains it. After several wrong numbers the
 // account is silent: a person who guesses numbers learns nothing.
@@ -230,6 +236,7 @@ var chinese = map[string]string{
 	"mistyped":  "这个数字不对，请对照登录页面再发送一次。",
 	"unknown":   "没有找到这个数字：可能已经过期。请在登录页面更换数字后再发送。",
 	"used":      "这个数字已经被别人使用。请在登录页面更换数字后再发送。",
+	"often":     "登录次数过多，请过几分钟再试。",
 	"completed": "已经用这个数字登录了。",
 	"ended":     "这次登录已经结束。请在登录页面更换数字后再发送。",
 	"declined":  "已取消，没有登录。",
@@ -244,6 +251,7 @@ var english = map[string]string{
 	"mistyped":  "This number is wrong. Compare it with the sign-in page and send it again.",
 	"unknown":   "This number is not in use; it may have expired. Get a new number on the sign-in page and send it.",
 	"used":      "Somebody else has used this number. Get a new number on the sign-in page and send it.",
+	"often":     "Too many sign-ins. Try again in a few minutes.",
 	"completed": "You have signed in with this number.",
 	"ended":     "This sign-in has ended. Get a new number on the sign-in page and send it.",
 	"declined":  "Cancelled. You were not signed in.",

@@ -163,6 +163,10 @@ var (
 	// Wrong numbers that one person sends to an account. Then the account is silent.
 	WrongChatNumbers = Rate{Name: "wrong_chat_numbers", PerSecond: 5.0 / 600, Burst: 5}
 
+	// Numbers and scans of one person, right or wrong. A sign-in that a person has answered is never
+	// replaced, so a person who answers many of them would fill ChatSignIns.
+	ChatNumbers = Rate{Name: "chat_numbers", PerSecond: 20.0 / 600, Burst: 20}
+
 	// QR codes with a scene that WeChat makes for the method follow. WeChat makes 100,000 a day for an
 	// account.
 	ChatQRCodes           = Rate{Name: "chat_qr_codes", PerSecond: 1, Burst: 5000}
@@ -243,7 +247,8 @@ func Table() []Row {
 		AppPerAddress, AppPerNetwork, VerifyPerAddress, VerifyPerNetwork, OtherPerAddress, OtherPerNetwork,
 		APIPerKey, WrongSecrets, WrongInvitations, RecentRefusals, RefusedCodesPerNetwork, RefusedCodes,
 		NewUsersPerNetwork,
-		WrongNumberPerUser, WrongChatNumbers, ChatQRCodes, ChatQRCodesPerNetwork, NewSavedRequestsPerNetwork,
+		WrongNumberPerUser, WrongChatNumbers, ChatNumbers, ChatQRCodes, ChatQRCodesPerNetwork,
+		NewSavedRequestsPerNetwork,
 		LogLines, LogLinesPerCause,
 		NoticesPerReceiver, MessagesPerRobot,
 	} {
