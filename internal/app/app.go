@@ -50,6 +50,7 @@ type Options struct {
 	Transport http.RoundTripper // for calls to WeChat; nil = the default, which honours HTTPS_PROXY
 
 	ticketLimits gateway.TicketLimits // zero = those of package limit; a test lowers them
+	chatLimits   gateway.ChatLimits   // the same for sign-ins in the chat
 	deliveryPoll time.Duration        // zero = the default of package delivery; a test lowers it
 	onNotice     func(gateway.Notice) // called for each notice about a user; nil = not called; tests set it
 }

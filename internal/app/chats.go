@@ -31,6 +31,7 @@ func (a *App) newChats(c *config.Config, s *services) (*chats, error) {
 	out := &chats{pushes: map[string]*push.Handler{}}
 	cfg := chat.Config{
 		URL: c.URL, Keys: a.options.Sealer.Derive("scan"), SignIns: a.store, Limits: a.limits, Users: a.store,
+		Total:  a.options.chatLimits,
 		Events: a.store, Sessions: s.sessions, Apps: appsByID(c.Apps), Site: s.site, Zone: c.Site.TimeZone,
 		Address: route.Address, Stopping: a.draining, RequestID: route.RequestID, Observe: a.observeChat,
 		Logger: a.options.Logger, Now: a.options.Now,

@@ -10,6 +10,9 @@ import (
 // SetTicketLimits sets lower limits than those of package limit.
 func (o *Options) SetTicketLimits(l gateway.TicketLimits) { o.ticketLimits = l }
 
+// SetChatLimits sets lower limits than those of package limit.
+func (o *Options) SetChatLimits(l gateway.ChatLimits) { o.chatLimits = l }
+
 // SetDeliveryPoll sets how often the store is asked for deliveries.
 func (o *Options) SetDeliveryPoll(d time.Duration) { o.deliveryPoll = d }
 
