@@ -25,8 +25,8 @@ func (r *reader) secretPath(name string) string {
 	return r.path(name)
 }
 
-// missingCredential reports whether name can only be meant as a credential, and systemd passes none
-// with this name.
+// missingCredential reports whether systemd passes credentials and name is a bare name, but there is
+// neither a credential nor a file with this name.
 func (r *reader) missingCredential(name string) bool {
 	return r.credentials(name) != "" && !exists(r.secretPath(name))
 }
@@ -45,7 +45,7 @@ func exists(path string) bool {
 }
 
 // credentialName matches a name of words that may be shown in an error: wechat-secret, db_password.
-// It does not match a secret that was written into the key of the file name by mistake.
+// It does not match a secret that somebody has written in place of the file name by mistake.
 var credentialName = regexp.MustCompile(`^[a-z]{1,16}([._-][a-z]{1,16}){0,3}$`)
 
 // credentialAdvice returns what to add to the unit so that systemd passes a credential.

@@ -1,5 +1,5 @@
-// Package cookie names, creates and reads the cookies of a server. Browsers send these cookies to
-// no other host.
+// Package cookie creates and reads the cookies of a server, and determines their names. Browsers send
+// these cookies to no other host.
 //
 // [For] returns the [Set] for the server's base URL. [Sent] reads cookies from a request. The
 // package imports the standard library only, so that the public packages of this module may use it.
@@ -49,9 +49,9 @@ func For(base *url.URL, program string) Set {
 // Name returns the full name of the cookie called name, with the prefix.
 func (s Set) Name(name string) string { return s.prefix + name }
 
-// HostOnly reports whether the names begin with "__Host-", so that no other host can set a cookie
+// HasHostPrefix reports whether the names begin with "__Host-", so that no other host can set a cookie
 // of the Set.
-func (s Set) HostOnly() bool { return strings.HasPrefix(s.prefix, "__Host-") }
+func (s Set) HasHostPrefix() bool { return strings.HasPrefix(s.prefix, "__Host-") }
 
 // New returns a cookie that expires after age, at least one second.
 func (s Set) New(name, value string, age time.Duration) *http.Cookie {
@@ -102,7 +102,7 @@ func Sent(r *http.Request, prefix string) iter.Seq[*http.Cookie] {
 }
 
 // Named returns the cookies called name, in the order of the header. When another host of the
-// domain has set a cookie with this name too, there are several. This cannot happen when HostOnly
+// domain has set a cookie with this name too, there are several. This cannot happen when HasHostPrefix
 // is true.
 func (s Set) Named(r *http.Request, name string) iter.Seq[*http.Cookie] {
 	return func(yield func(*http.Cookie) bool) {
@@ -137,7 +137,7 @@ func (s Set) Has(r *http.Request, name string) bool {
 
 // Value returns the value of the cookie called name, or "". When the browser sent two different
 // values, another host of the domain has set one of the cookies. The server cannot know which value
-// is its own, so Value returns "". This cannot happen when HostOnly is true.
+// is its own, so Value returns "". This cannot happen when HasHostPrefix is true.
 func (s Set) Value(r *http.Request, name string) string {
 	value := ""
 	for c := range s.Named(r, name) {

@@ -39,7 +39,7 @@ func TestNamesAndAttributes(t *testing.T) {
 		s := setFor(t, address)
 		c := s.New("s", "v", time.Hour)
 		if c.Name != want.name || s.Name("s") != want.name || c.Path != want.path || c.Secure != want.secure ||
-			s.HostOnly() != want.hostOnly ||
+			s.HasHostPrefix() != want.hostOnly ||
 			c.Value != "v" || c.MaxAge != 3600 || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Domain != "" {
 			t.Errorf("%s: %+v", address, c)
 		}

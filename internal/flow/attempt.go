@@ -173,7 +173,7 @@ func (e *Engine) beginAttempt(b Browser, want Attempt, now time.Time) (Attempt, 
 // The attacker cannot set a cookie with the prefix "__Host-" from another host. Without the prefix,
 // the browser must have sent the session cookie already. Otherwise the flow starts again.
 func (e *Engine) acceptsOtherCode(b Browser, f *Flow) bool {
-	if e.cookies.HostOnly() {
+	if e.cookies.HasHostPrefix() {
 		return true
 	}
 	id, err := f.SessionID()

@@ -104,7 +104,7 @@ func (t *redirectable) checkResponseMode(mode string) error {
 		return nil
 	case !slices.Contains(t.client.ResponseModes, mode):
 		return badRequest("response_mode must be " + strings.Join(t.client.ResponseModes, " or "))
-	case mode != t.mode:
+	case mode != t.mode: // t.mode is ModeQuery, because the redirect URI has the scheme of a native app
 		return badRequest("response_mode form_post requires a redirect_uri with http or https")
 	}
 	return nil
@@ -124,8 +124,10 @@ func (h *Handler) respond(w http.ResponseWriter, r *http.Request, t *redirectabl
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.FormPost, App: t.client.Name, Post: form})
 }
 
-// redirectsAfterForm returns the origins to which the app may redirect after form_post. They are
-// the origins of the app and those of a sign-in, because the app may start another sign-in at once.
+// redirectsAfterForm returns the origins to which the app may redirect after form_post. The page's
+// Content-Security-Policy has to name them in form-action, which browsers apply to redirects after
+// the form too. They are the origins of the app and those of a sign-in, because the app may start
+// another sign-in at once.
 func (h *Handler) redirectsAfterForm(c *Client) []string {
 	origins := slices.Concat(c.Origins, h.cfg.SignInOrigins)
 	for _, uri := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs) {

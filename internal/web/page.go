@@ -99,7 +99,7 @@ type Page struct {
 	Contact       bool          // the page says whom to ask: Names.Contact
 	Invitation    *Invitation   // on the pages of an invitation
 	Secret        bool          // the address of the page is a secret, which no Referer header may contain
-	Opens         string        // for Consent: what the app will open, its own scheme or an address of this device
+	Opens         string        // for Consent: scheme of the native app, or loopback address, that opens after it
 	RequestID     string        // of the request that the page is about; "" = of this request
 	Refusal       Refusal       // for the log line of a page with a status of 4xx
 	Logged        bool          // the caller has written the log line
@@ -138,7 +138,7 @@ func (s *Site) addNextStep(r *http.Request, p *Page) {
 			return
 		}
 		p.Home = s.cfg.Home
-	case BadRequest, ForeignForm, NotFound, MethodNotAllowed: // their button is "Back to home"
+	case BadRequest, ForeignForm, NotFound, MethodNotAllowed: // the main button of these pages is "Back to home"
 		p.Go = s.cfg.Home
 	default:
 		p.Home = s.cfg.Home
@@ -222,8 +222,9 @@ func hasOnlyParametersAdded(address, uri string) bool {
 
 // href returns the attribute href with an address, byte for byte: package html/template would
 // percent-encode parentheses and apostrophes, which deep links of dashboards contain
-// (elastic/kibana#8359). address is a string or an AppLink. The attribute of an address whose scheme
-// could run a script, or open another program, leads nowhere. ToApp has checked an AppLink.
+// (elastic/kibana#8359). address is a string or an AppLink. A string with a scheme other than
+// http and https could run a script or open another program: its attribute is href="#". An AppLink of
+// a native app keeps its scheme, because ToApp has checked it.
 func href(address any) template.HTMLAttr {
 	text, checked := "", false
 	switch a := address.(type) {
@@ -259,7 +260,7 @@ type Scan struct {
 	Number string // the two digits that the desktop shows, for the user to type on the phone
 
 	Opened string // where the script of the phone's page reports that a user sees the request; "" = it does not
-	Ticket string // with Opened: identifies the ticket in the form
+	Ticket string // with Opened: id of the ticket (the stored state of one QR code), for the form
 
 	Facts  *Facts      // about the desktop, on a page of the phone
 	Answer *NumberForm // on a page of the phone

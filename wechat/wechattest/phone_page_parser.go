@@ -47,7 +47,7 @@ func (p *pageParser) token(t *htmlToken) {
 	switch t.kind {
 	case textToken:
 		p.text.WriteString(html.UnescapeString(t.text))
-	case contentToken:
+	case contentToken: // the whole text of a title or textarea, in which tags are text
 		switch t.name {
 		case "title":
 			if p.page.Title == "" {

@@ -64,7 +64,7 @@ type Header struct {
 	Format    string    `json:"format"`  // always "weigate-backup"
 	Version   int       `json:"version"` // of the format
 	CreatedAt time.Time `json:"created_at"`
-	Store     string    `json:"store"`  // the archive is from: "sqlite" or "postgres"
+	Store     string    `json:"store"`  // kind of database that the archive was made from: "sqlite" or "postgres"
 	Schema    int       `json:"schema"` // number of the database's last migration
 	Migration string    `json:"migration"`
 	MasterKey string    `json:"master_key"` // id of the master key
@@ -159,7 +159,9 @@ func (w *Writer) Row(values []any) error {
 			if v {
 				values[i] = 1
 			}
-		case []byte: // of length 0, the driver of SQLite returns a nil slice; null is nil without a type
+		case []byte:
+			// For bytes of length 0, the driver of SQLite returns a nil []byte. NULL is nil without a type.
+			// Empty tells the two apart.
 			values[i] = encodedBytes{Bytes: v, Empty: len(v) == 0}
 		case string:
 			if !utf8.ValidString(v) { // JSON would replace the invalid bytes

@@ -9,8 +9,8 @@ import (
 )
 
 // This file implements gateway.Keys. Do runs one operation of the store. Exec changes rows, Get
-// reads one row, list reads all, and Tx runs a transaction. Micros and NullHash convert arguments;
-// Time, Hash and jsonList convert results.
+// reads one row, list reads all, and Tx runs a transaction. Micros converts arguments; Time
+// converts results.
 
 // keyColumns are the columns of a gateway.Key. slot is its use, algorithm and generation; only one
 // key has a slot. sealed is its secret, encrypted with the master key.

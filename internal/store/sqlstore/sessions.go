@@ -9,8 +9,8 @@ import (
 )
 
 // This file implements gateway.Sessions. Do runs one operation of the store. Exec changes rows, Get
-// reads one row, list reads all, and Tx runs a transaction. Micros and NullHash convert arguments;
-// Time, Hash and jsonList convert results.
+// reads one row, list reads all, and Tx runs a transaction. Micros converts arguments; Time and
+// Hash convert results.
 
 const sessionColumns = `hash, first_hash, user_id, connector, app_id, open_id, method, auth_time, ` +
 	`created_at, seen_at, expires_at, data`
@@ -48,7 +48,8 @@ func sessionArgs(s gateway.Session, userID string, now time.Time) []any {
 }
 
 // PutSession implements gateway.Sessions. Usually one statement is enough. When it stores
-// nothing, a transaction determines the error.
+// nothing, a transaction looks for the user again: the user may have been joined to an older one. It
+// stores the session, or returns the reason why it cannot.
 func (b Base) PutSession(ctx context.Context, s gateway.Session, now time.Time) error {
 	return b.db.Do(ctx, "put_session", func(c Conn) error {
 		if n, err := c.Exec(b.insertSession(), sessionArgs(s, s.UserID, now)...); err != nil || n == 1 {
@@ -95,9 +96,9 @@ func (b Base) Session(ctx context.Context, h [32]byte, now time.Time) (s gateway
 	return s, err
 }
 
-// The columns of a user and of a session, in a statement that calls the tables u and s. The
-// statement can use user_id as it is stored, without a search for the older user. After a join, the
-// younger user has no sessions and no grants.
+// The columns of a user and of a session, in a statement that calls the tables u and s. After
+// the join of two users, the younger one has no sessions and no grants. So user_id is never the id of
+// a user who was joined to another.
 const (
 	prefixedUserColumns = `u.id, u.nickname, u.avatar_url, u.locale, u.profile_at, u.status, u.admin, u.groups, ` +
 		`u.old_id, u.created_at, u.updated_at, u.real_name, u.note, u.allowed_apps, u.refused_apps`
@@ -160,11 +161,12 @@ func (b Base) DeleteUserSessions(ctx context.Context, userID string, now time.Ti
 	err = b.db.Do(ctx, "delete_user_sessions", func(c Conn) error {
 		return c.Tx(func(q Querier) error {
 			u, err := readUser(q, userID)
-			if n = 0; errors.Is(err, gateway.ErrNotFound) {
+			n = 0 // the transaction may run again
+			if errors.Is(err, gateway.ErrNotFound) {
 				return nil
 			}
 			if err == nil {
-				err = refuseTickets(q, u.ID)
+				err = refuseTickets(q, u.ID) // sign-ins by scan that the user has confirmed create no session any more
 			}
 			if err == nil {
 				n, err = b.endSessions(q, now, `user_id = $1`, u.ID)

@@ -12,8 +12,7 @@ import (
 
 // This file writes sign-ins: gateway.Attempts, and the methods RecordSignIn and CompleteSignIn of
 // gateway.Users. Do runs one operation of the store. Exec changes rows, Get reads one row, list
-// reads all, and Tx runs a transaction. Micros and NullHash convert arguments; Time, Hash and
-// jsonList convert results.
+// reads all, and Tx runs a transaction. Micros converts arguments; Time and Hash convert results.
 
 // beginAttempt stores an attempt (the exclusive right to exchange one code of WeChat), unless an
 // attempt with the same key is stored. The stored attempt is replaced in two cases:

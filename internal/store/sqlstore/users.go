@@ -11,7 +11,7 @@ import (
 
 // This file implements gateway.Users (but sign-ins and imports) and gateway.Subjects. Do runs one
 // operation of the store. Exec changes rows, Get reads one row, list reads all, and Tx runs a
-// transaction. Micros and NullHash convert arguments; Time, Hash and jsonList convert results.
+// transaction. Micros converts arguments; Time and jsonList convert results.
 
 const userColumns = `id, nickname, avatar_url, locale, profile_at, status, admin, groups, old_id, ` +
 	`created_at, updated_at, real_name, note, allowed_apps, refused_apps`

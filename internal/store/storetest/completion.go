@@ -23,7 +23,7 @@ func newCompletion(signIn gateway.SignIn, key, owner, sessionID string) gateway.
 	}
 }
 
-// beginAttempt begins the attempt key for owner at noon; its lease is 15 seconds.
+// beginAttempt begins the attempt with this key and owner at noon. Its lease is 15 seconds.
 func (f *fixture) beginAttempt(key, owner string) {
 	f.t.Helper()
 	f.wantAttemptWon(newAttempt(key, "code", owner, 0), 0)
@@ -87,7 +87,7 @@ var completionCases = []testCase{
 	},
 	{
 		name:   "a user who signs in again renews the session",
-		reason: "for apps nothing has ended: their tokens and the claim sid belong to the first of the sessions",
+		reason: "apps must not notice it: their tokens and the claim sid refer to the first session, so First stays the same",
 		run: func(t *testing.T, f *fixture) {
 			for i, c := range []struct {
 				previous, session, openID string
@@ -206,7 +206,7 @@ var completionCases = []testCase{
 		name:   "a completion joins users by unionid",
 		reason: "the session must belong to the older user, which remains",
 		run: func(t *testing.T, f *fixture) {
-			older, younger := f.addTwoUsers() // of two connectors, without a common unionid yet
+			older, younger := f.addTwoUsers() // older has the unionid u1, younger the openid s1 and no unionid
 			f.addSession(younger.ID, "young session")
 			f.beginAttempt("k", "one")
 			completion := newCompletion(siteConnector.signIn(after(2*time.Second), "s1", "u1"), "k", "one", "s1")
@@ -305,7 +305,7 @@ var completionCases = []testCase{
 		reason: "a blocked user would get a new user through a second official account",
 		run: func(t *testing.T, f *fixture) {
 			known := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1")).ID
-			imported := f.addUser("o2").ID
+			withoutUnionID := f.addUser("o2").ID
 			for i, c := range []struct {
 				signIn gateway.SignIn
 				userID string // "" = refused
@@ -314,8 +314,8 @@ var completionCases = []testCase{
 				{mainConnector.signIn(noon, "o2", ""), ""}, // the user exists, but its unionid is unknown
 				{mainConnector.signIn(noon, "o1", ""), known},
 				{siteConnector.signIn(noon, "new", "u1"), known},
-				{mainConnector.signIn(noon, "o2", "u2"), imported},
-				{mainConnector.signIn(noon, "o2", ""), imported},
+				{mainConnector.signIn(noon, "o2", "u2"), withoutUnionID},
+				{mainConnector.signIn(noon, "o2", ""), withoutUnionID},
 			} {
 				name := fmt.Sprint("sign-in ", i)
 				f.beginAttempt(name, "one")
@@ -336,7 +336,7 @@ var completionCases = []testCase{
 	},
 	{
 		name:   "no user is created where only known users may sign in",
-		reason: "otherwise one network could create an unlimited number of users",
+		reason: "the gateway sets KnownOnly when one network has created too many users",
 		run: func(t *testing.T, f *fixture) {
 			known := f.recordSignIn(mainConnector.signIn(noon, "o1", "u1")).ID
 			for name, c := range map[string]struct {
