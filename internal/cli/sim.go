@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,8 @@ type simCmd struct {
 	ControlAddr string   `default:"127.0.0.1:8091" placeholder:"HOST:PORT" help:"Address of the control page (${default})."`
 	App         []string `sep:"none" placeholder:"APPID:SECRET:DOMAIN[,DOMAIN]" help:"An official account with its callback domains; an IP address makes it a test account. Repeatable. Without apps there are three examples."`
 	WebsiteApp  []string `sep:"none" placeholder:"APPID:SECRET:DOMAIN" help:"A website app of the open platform. Repeatable."`
+	Account     []string `name:"subscription-account" sep:"none" placeholder:"APPID:SECRET" help:"An unverified subscription account (公众号), as private persons have: only its chat. Repeatable."`
+	Push        []string `sep:"none" placeholder:"APPID:TOKEN:AESKEY:URL" help:"Message push of an account to your server, in secure mode. An empty AESKEY means plaintext mode. Repeatable."`
 	ConsentAs   string   `placeholder:"PERSON" help:"Every sign-in succeeds at once as this person (alice, xiaoming, …), without a consent page."`
 	AnyBrowser  bool     `help:"Show the pages of official accounts to every browser, not only to WeChat."`
 	TLSAddr     string   `name:"tls-addr" and:"tls" placeholder:"HOST:PORT" help:"Also serve TLS as open.weixin.qq.com and api.weixin.qq.com here, for programs with fixed host names."`
@@ -76,7 +79,7 @@ func (c *simCmd) Run(s *invocation) error {
 		listeners = append(listeners, l)
 		started.TLS, started.CA, started.Ports["tls"] = l.Addr().String(), c.CAOut, port(l)
 	}
-	started.addRegistered(wx, apps == nil)
+	started.addRegistered(wx, len(c.App)+len(c.WebsiteApp)+len(c.Account) == 0)
 	if c.JSON {
 		err = started.printJSON(s.out)
 	} else {
@@ -126,8 +129,8 @@ func writePEM(name string, certificate []byte) error {
 	return os.WriteFile(name, certificate, 0o644) // a certificate is not secret
 }
 
-// apps parses --app and --website-app. Without both it returns nil, which means the simulator's
-// example apps.
+// apps parses the flags of apps. Without them it returns nil, which means the simulator's example apps,
+// or the example apps with the push of --push.
 func (c *simCmd) apps() ([]wechattest.App, error) {
 	var apps []wechattest.App
 	for _, each := range c.App {
@@ -150,8 +153,41 @@ func (c *simCmd) apps() ([]wechattest.App, error) {
 		a.Kind = wechattest.WebsiteApp
 		apps = append(apps, a)
 	}
+	for _, each := range c.Account {
+		parts := strings.SplitN(each, ":", 2)
+		if len(parts) != 2 || parts[0] == "" || parts[1] == "" {
+			return nil,
+				lang.Errorf("--subscription-account: expected APPID:SECRET, such as wx0123456789abcdef:any-secret")
+		}
+		apps = append(apps, wechattest.App{Kind: wechattest.SubscriptionAccount, AppID: parts[0], Secret: parts[1]})
+	}
 	for i := range apps {
 		apps[i].OpenPlatform = "sim" // one open platform account: a user has one unionid at all apps
+	}
+	return c.addPush(apps)
+}
+
+// addPush parses --push and adds it to the apps, or to the example apps if apps is nil.
+func (c *simCmd) addPush(apps []wechattest.App) ([]wechattest.App, error) {
+	if apps == nil && len(c.Push) > 0 {
+		apps = wechattest.DefaultApps()
+	}
+	for _, each := range c.Push {
+		parts := strings.SplitN(each, ":", 4)
+		if len(parts) != 4 || parts[0] == "" || parts[1] == "" || parts[3] == "" {
+			// The value is not in the error: it may contain the token and key of a real account.
+			return nil, lang.Errorf("--push: expected APPID:TOKEN:AESKEY:URL, " +
+				"such as wx0123456789abcdef:pushtoken::http://127.0.0.1:8080/wechat/push")
+		}
+		i := slices.IndexFunc(apps, func(a wechattest.App) bool { return a.AppID == parts[0] })
+		if i < 0 {
+			return nil, lang.Errorf("--push: no app has the appid %s", parts[0])
+		}
+		p := wechattest.Push{Token: parts[1], AESKey: parts[2], URL: parts[3]}
+		if p.AESKey == "" {
+			p.Mode = wechattest.PushPlaintext
+		}
+		apps[i].Push = p
 	}
 	return apps, nil
 }

@@ -32,13 +32,15 @@ type simApp struct {
 	Domains []string `json:"domains"`
 
 	kind wechattest.AppKind
+	push string // address of message push
 }
 
 // addRegistered adds the apps and people of the simulator. examples reports whether the apps are
 // the example apps.
 func (s *simStart) addRegistered(wx *wechattest.Server, examples bool) {
 	for _, a := range wx.Apps() {
-		app := simApp{AppID: a.AppID, Kind: simulator.KindName(a.Kind), Name: a.Name, Domains: a.Domains, kind: a.Kind}
+		app := simApp{AppID: a.AppID, Kind: simulator.KindName(a.Kind), Name: a.Name,
+			Domains: append([]string{}, a.Domains...), kind: a.Kind, push: a.Push.URL}
 		if examples {
 			app.Secret = a.Secret
 		}
@@ -69,12 +71,24 @@ func (s *simStart) print(out printer) {
 		out.printf("  TLS       %s   as open.weixin.qq.com and api.weixin.qq.com; trust %s", s.TLS, s.CA)
 	}
 	out.printf("  seed      %s\n", s.Seed)
+	width := len("official account")
+	for _, a := range s.Apps {
+		width = max(width, len(a.kind.String()))
+	}
 	for _, a := range s.Apps {
 		secret := lang.Text("%s", a.Secret)
 		if a.Secret == "" {
 			secret = lang.Text("as given")
 		}
-		out.printf("  %-16s  %s   secret %s   callbacks to %s", a.kind, a.AppID, secret, strings.Join(a.Domains, ", "))
+		if len(a.Domains) == 0 {
+			out.printf("  %-*s  %s   secret %s", width, a.kind, a.AppID, secret)
+		} else {
+			out.printf("  %-*s  %s   secret %s   callbacks to %s", width, a.kind, a.AppID, secret,
+				strings.Join(a.Domains, ", "))
+		}
+		if a.push != "" {
+			out.printf("  %-*s  pushes to %s", width, "", a.push)
+		}
 	}
 	out.printf("  people            %s\n\nCtrl-C stops it.", strings.Join(s.People, ", "))
 }

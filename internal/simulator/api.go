@@ -29,7 +29,7 @@ func (c *control) apiRoutes() []route {
 	return slices.Concat([]route{
 		{method: "GET", path: "/api/state", does: "returns everything", serve: c.apiState},
 		{method: "POST", path: "/api/reset", does: "returns to the state at the start", serve: c.apiReset},
-	}, c.peopleRoutes(), c.appRoutes(), c.codeRoutes(), c.behaviourRoutes())
+	}, c.peopleRoutes(), c.appRoutes(), c.codeRoutes(), c.chatRoutes(), c.behaviourRoutes())
 }
 
 // mountAPI adds the JSON API, for scripts and for tests in any language.
@@ -138,7 +138,8 @@ func (e *apiError) Error() string { return e.Message }
 
 // invalid returns the error for a field of the request.
 func invalid(field, message string) *apiError {
-	return &apiError{status: http.StatusBadRequest, Name: "invalid_value", Field: field, Message: field + ": " + message}
+	return &apiError{status: http.StatusBadRequest, Name: "invalid_value", Field: field, Message: field + ": " +
+		message}
 }
 
 func writeError(w http.ResponseWriter, e *apiError) { writeJSON(w, e.status, e) }
@@ -167,6 +168,9 @@ func asAPIError(err error) *apiError {
 		out.status, out.Name = http.StatusConflict, "not_on_page"
 	case errors.As(err, &phone):
 		out.status, out.Name, out.Reason = http.StatusBadGateway, "not_opened", phone.Reason
+	}
+	if status, name := chatError(err); status != 0 {
+		out.status, out.Name = status, name
 	}
 	return out
 }
@@ -221,12 +225,18 @@ func jsonType(t reflect.Type) string {
 	return "an object"
 }
 
-// fieldNames returns the JSON names of the fields of a struct, given a pointer to it.
+// fieldNames returns the JSON names of the fields of a struct, given a pointer to it. The fields of an
+// inner struct follow as OUTER.INNER.
 func fieldNames(pointer any) (names []string) {
 	t := reflect.TypeOf(pointer).Elem()
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 		names = append(names, name)
+		if inner := t.Field(i).Type; inner.Kind() == reflect.Pointer && inner.Elem().Kind() == reflect.Struct {
+			for _, each := range fieldNames(reflect.New(inner.Elem()).Interface()) {
+				names = append(names, name+"."+each)
+			}
+		}
 	}
 	return names
 }

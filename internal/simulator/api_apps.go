@@ -49,14 +49,38 @@ type appJSON struct {
 	Scopes       []string `json:"scopes"`
 	Banned       bool     `json:"banned"`
 	Snapshot     bool     `json:"snapshot"`
+	Push         pushJSON `json:"push"`
+	OriginalID   string   `json:"originalID"` // gh_…; "" for a website app
+	QRCode       string   `json:"qrCode"`     // content of the account's own QR code; "" for a website app
 }
 
-func newAppJSON(a *wechattest.App) appJSON {
-	return appJSON{
+// pushJSON is the message push of an account in the answers of the API.
+type pushJSON struct {
+	URL    string `json:"url"` // "" means that push is off
+	Token  string `json:"token"`
+	AESKey string `json:"aesKey"`
+	Mode   string `json:"mode"`
+}
+
+// pushModes returns the JSON names of the modes of message push. The index of a name is the
+// wechattest.PushMode.
+func pushModes() []string {
+	return []string{
+		wechattest.PushSecure: "secure", wechattest.PushCompatible: "compatible", wechattest.PushPlaintext: "plaintext",
+	}
+}
+
+func (c *control) newAppJSON(a *wechattest.App) appJSON {
+	out := appJSON{
 		AppID: a.AppID, Secret: a.Secret, Kind: KindName(a.Kind), Name: a.Name, Domains: list(a.Domains),
 		OpenPlatform: a.OpenPlatform, IPList: list(a.IPList), Scopes: list(a.PermittedScopes()), Banned: a.Banned,
 		Snapshot: a.Snapshot,
+		Push:     pushJSON{URL: a.Push.URL, Token: a.Push.Token, AESKey: a.Push.AESKey, Mode: pushModes()[a.Push.Mode]},
 	}
+	if a.Kind != wechattest.WebsiteApp {
+		out.OriginalID, out.QRCode = c.server.OriginalID(a.AppID), c.server.AccountQR(a.AppID)
+	}
+	return out
 }
 
 // findApp returns an app. An unknown appid is an error that lists the known appids.
@@ -75,7 +99,7 @@ func (c *control) findApp(appID string) (*wechattest.App, error) {
 func (c *control) apps() []appJSON {
 	out := []appJSON{}
 	for _, a := range c.server.Apps() {
-		out = append(out, newAppJSON(&a))
+		out = append(out, c.newAppJSON(&a))
 	}
 	return out
 }
@@ -89,7 +113,7 @@ func (c *control) oneApp(appID string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newAppJSON(a), nil
+	return c.newAppJSON(a), nil
 }
 
 // appFields are the fields of an app in a request. A field that is missing or null keeps its value.
@@ -104,6 +128,16 @@ type appFields struct {
 	Scopes       *[]string `json:"scopes"`
 	Banned       *bool     `json:"banned"`
 	Snapshot     *bool     `json:"snapshot"`
+
+	Push *pushFields `json:"push"`
+}
+
+// pushFields are the fields of an account's message push in a request.
+type pushFields struct {
+	URL    *string `json:"url"`
+	Token  *string `json:"token"`
+	AESKey *string `json:"aesKey"`
+	Mode   *string `json:"mode"`
 }
 
 // apply sets the fields of an app that have a value in the request.
@@ -119,11 +153,22 @@ func (f *appFields) apply(a *wechattest.App) {
 	assign(&a.Scopes, f.Scopes)
 	assign(&a.Banned, f.Banned)
 	assign(&a.Snapshot, f.Snapshot)
+	if p := f.Push; p != nil {
+		assign(&a.Push.URL, p.URL)
+		assign(&a.Push.Token, p.Token)
+		assign(&a.Push.AESKey, p.AESKey)
+		if p.Mode != nil {
+			a.Push.Mode = wechattest.PushMode(slices.Index(pushModes(), *p.Mode))
+		}
+	}
 }
 
 func (f *appFields) check() error {
 	if f.Kind != nil && !slices.Contains(appKinds(), *f.Kind) {
 		return invalid("kind", strconv.Quote(*f.Kind)+" is not one of "+strings.Join(appKinds(), ", "))
+	}
+	if f.Push != nil && f.Push.Mode != nil && !slices.Contains(pushModes(), *f.Push.Mode) {
+		return invalid("push.mode", strconv.Quote(*f.Push.Mode)+" is not one of "+strings.Join(pushModes(), ", "))
 	}
 	return nil
 }
@@ -143,7 +188,7 @@ func (c *control) apiAddApp(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newAppJSON(&added), nil
+	return c.newAppJSON(&added), nil
 }
 
 func (c *control) apiChangeApp(r *http.Request) (any, error) {

@@ -28,7 +28,8 @@ func (c *control) apiState(*http.Request) (any, error) {
 	s := c.server
 	apps, phones := c.apps(), []phoneJSON{}
 	for i := range apps {
-		apps[i].Secret = "" // users copy the state into bug reports
+		// Users copy the state into bug reports.
+		apps[i].Secret, apps[i].Push.Token, apps[i].Push.AESKey = "", "", ""
 	}
 	for _, p := range s.People() {
 		phones = append(phones, newPhoneJSON(s.Phone(p.ID)))

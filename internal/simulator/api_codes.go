@@ -95,7 +95,26 @@ func (c *control) qrCodes() []qrCodeJSON {
 }
 
 func (c *control) apiQRCodes(*http.Request) (any, error) {
-	return map[string]any{"qrCodes": c.qrCodes()}, nil
+	return map[string]any{"qrCodes": c.qrCodes(), "sceneCodes": c.sceneCodesJSON()}, nil
+}
+
+// sceneCodeJSON is a QR code with a scene in the answers of the API.
+type sceneCodeJSON struct {
+	Link    string     `json:"link"` // the content, for the action scan of a phone or chat
+	AppID   string     `json:"appid"`
+	AppName string     `json:"appName"`
+	Scene   string     `json:"scene"`
+	Made    time.Time  `json:"made"`
+	Expires *time.Time `json:"expires"` // null for a permanent code
+}
+
+func (c *control) sceneCodesJSON() []sceneCodeJSON {
+	out := []sceneCodeJSON{}
+	for _, s := range c.server.SceneCodes() {
+		out = append(out, sceneCodeJSON{Link: s.Link, AppID: s.AppID, AppName: s.AppName, Scene: s.Scene,
+			Made: s.Made.UTC(), Expires: timeOrNull(s.Expires)})
+	}
+	return out
 }
 
 // phoneJSON is a phone in the answers of the API.
@@ -145,7 +164,8 @@ func newPhoneJSON(p *wechattest.Phone) phoneJSON {
 			Buttons: elements(page.Buttons), Redirects: []redirectJSON{}, Refresh: page.RefreshURL,
 		}
 		for _, hop := range page.Hops {
-			out.Page.Redirects = append(out.Page.Redirects, redirectJSON{Status: hop.Status, From: hop.From, To: hop.To})
+			out.Page.Redirects = append(out.Page.Redirects, redirectJSON{Status: hop.Status, From: hop.From,
+				To: hop.To})
 		}
 	}
 	return out

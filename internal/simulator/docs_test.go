@@ -1,8 +1,11 @@
 package simulator_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"regexp"
 	"sort"
@@ -47,11 +50,17 @@ func TestDocumentedRequests(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t, wechattest.Config{Seed: 42})
 	d.openQRPage("http://127.0.0.1:9/cb", "x")
+	receiver := serve(t, func(w http.ResponseWriter, r *http.Request) { // accepts every push
+		echo := r.FormValue("echostr")
+		_, _ = io.WriteString(w, cmp.Or(echo, "success"))
+	})
 	sent, token := map[string]bool{}, map[string]any{}
 	for _, r := range documentedRequests(t) {
-		body, path := strings.ReplaceAll(r.body, "http://127.0.0.1:8090", d.base), r.path
+		body, path := strings.NewReplacer("http://127.0.0.1:8090", d.base,
+			"http://127.0.0.1:8080/wechat/push", receiver).Replace(r.body), r.path
 		if strings.HasPrefix(path, "/sns/") {
-			path = d.base + strings.NewReplacer("=CODE", "="+d.code(), "=ACCESS_TOKEN", fmt.Sprint("=", token["access_token"]),
+			path = d.base + strings.NewReplacer("=CODE", "="+d.code(), "=ACCESS_TOKEN", fmt.Sprint("=",
+				token["access_token"]),
 				"=OPENID", fmt.Sprint("=", token["openid"])).Replace(path)
 		}
 		_, text := d.send(r.method, path, body, "Content-Type", "application/json")
@@ -76,7 +85,8 @@ func TestDocumentedRequests(t *testing.T) {
 		t.Fatalf("GET /api: %v %s", err, text)
 	}
 	for _, e := range index.Endpoints {
-		pattern := regexp.MustCompile("^" + e.Method + " " + regexp.MustCompile(`\{\w+\}`).ReplaceAllString(e.Path, `[^/]+`) +
+		pattern := regexp.MustCompile("^" + e.Method + " " +
+			regexp.MustCompile(`\{\w+\}`).ReplaceAllString(e.Path, `[^/]+`) +
 			`(\?.*)?$`)
 		found := false
 		for request := range sent {

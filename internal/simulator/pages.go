@@ -167,7 +167,8 @@ func (c *control) recentCalls(n int, person string) []wechattest.Call {
 
 func (c *control) peoplePage(w http.ResponseWriter, r *http.Request) {
 	c.render(w, r, http.StatusOK, "people", c.texts(r).MustText("nav-people"), map[string]any{
-		"People": c.personCards(), "Codes": c.server.QRCodes(), "Calls": c.recentCalls(8, ""),
+		"People": c.personCards(), "Codes": c.server.QRCodes(), "Scenes": c.sceneCodes(""),
+		"Calls": c.recentCalls(8, ""),
 	})
 }
 

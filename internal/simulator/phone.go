@@ -34,6 +34,9 @@ type phonePage struct {
 	Browsers []string            // choices of the form
 	Codes    []wechattest.QRCode // QR codes that the phone can scan
 	Calls    []wechattest.Call   // latest requests of the person
+	Accounts []wechattest.App    // accounts whose chat the phone can open
+	Scenes   []wechattest.SceneCode
+	Note     string // key of a text; "" for none
 }
 
 // phonePage serves GET /phones/{person}: a phone, its buttons and its latest requests.
@@ -59,6 +62,9 @@ func (c *control) phonePage(w http.ResponseWriter, r *http.Request) {
 		Browser:    phone.Browser().String(),
 		Codes:      c.server.QRCodes(),
 		Calls:      c.recentCalls(6, id),
+		Accounts:   c.accounts(),
+		Scenes:     c.sceneCodes(""),
+		Note:       noteKey(r.FormValue("note")),
 	}
 	for _, b := range browsers() {
 		data.Browsers = append(data.Browsers, b.String())
@@ -126,6 +132,10 @@ func (c *control) pressButton(w http.ResponseWriter, r *http.Request, person, ac
 		c.errorPage(w, r, http.StatusNotFound, "error-missing")
 		return
 	}
+	if at := strings.TrimSpace(r.FormValue("at")); action == "scan" && wechattest.IsAccountQR(at) {
+		c.scanAccount(w, r, person, at)
+		return
+	}
 	phone := c.server.Phone(person)
 	// A phone whose language was not chosen uses the language of the control page.
 	phone.SetDefaultLanguage(c.texts(r).Lang)
@@ -149,6 +159,10 @@ func (c *control) doAction(ctx context.Context, p *wechattest.Phone, a phoneActi
 	case "open":
 		_, err = p.Open(ctx, withScheme(a.at))
 	case "scan":
+		if at := strings.TrimSpace(a.at); wechattest.IsAccountQR(at) { // WeChat opens a chat, not a page
+			_, err = c.server.ScanQR(ctx, p.Person(), at)
+			break
+		}
 		_, err = p.Scan(ctx, a.at)
 	case "allow":
 		_, err = p.Allow(ctx)

@@ -16,6 +16,9 @@
 //	                              (presses 使用完整服务 on a snapshot page), clear (deletes cookies),
 //	                              language, browser (at: the new one), password (changes the WeChat
 //	                              password) and revoke (revokes consent to all apps)
+//	GET  /phones/{person}/chats/{appid}  the chat of a person with an account
+//	POST /phones/{person}/chats/{appid}  do=ACTION text=… at=… label=…, see chatActions
+//	GET  /chat?person=&account=   redirects to that chat
 //	POST /scan                    person=, at=LINK: scans a QR code with the person's phone
 //	GET  /apps                    appids, secrets, callback domains
 //	GET  /quirks  POST            every quirk with its meaning and default
@@ -114,6 +117,9 @@ func (c *control) routes() http.Handler {
 	mux.HandleFunc("GET /phone", c.redirectToPhone)
 	mux.HandleFunc("GET /phones/{person}", c.phonePage)
 	mux.HandleFunc("POST /phones/{person}", c.pressPhone)
+	mux.HandleFunc("GET /chat", c.redirectToChat)
+	mux.HandleFunc("GET /phones/{person}/chats/{appid}", c.chatPage)
+	mux.HandleFunc("POST /phones/{person}/chats/{appid}", c.actInChat)
 	mux.HandleFunc("POST /scan", c.scan)
 	mux.HandleFunc("GET /people/{person}/picture", c.picture)
 	mux.HandleFunc("GET /apps", c.appsPage)

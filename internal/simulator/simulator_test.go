@@ -31,6 +31,8 @@ func TestPagesInBothLanguages(t *testing.T) {
 			d.sim.UpdateQuirks(func(s *wechattest.Quirks) { s.Suffix = wechattest.SuffixNone })
 		}
 		for path, status := range map[string]int{"/": 200, "/phones/alice": 200, "/phones/markup": 200, "/apps": 200,
+			"/phones/markup/chats/wx5f1e0a7b3c2d4e61": 200, "/phones/alice/chats/wx7e57acc000000002?note=no_menu": 200,
+			"/phones/alice/chats/wx3eb517e000000003": 404, "/phones/nobody/chats/wx5f1e0a7b3c2d4e61": 404,
 			"/quirks": 200,
 			"/faults": 200, "/log": 200, "/nothing": 404, "/phones/nobody": 404} {
 			for _, lang := range []string{"en", "zh-CN,zh;q=0.9,en;q=0.8"} {
@@ -182,7 +184,7 @@ func TestFormsChangeTheSimulator(t *testing.T) {
 
 // composedKeys matches the keys that code or templates compose, such as "choice-" and a name. The
 // test cannot find their uses.
-var composedKeys = regexp.MustCompile(`^(browser|choice|failure|faults|kind|quirk)-`)
+var composedKeys = regexp.MustCompile(`^(browser|chat-note|choice|failure|faults|kind|quirk)-`)
 
 func TestEveryTextIsUsedAndExists(t *testing.T) {
 	t.Parallel()

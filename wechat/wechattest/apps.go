@@ -80,7 +80,7 @@ type App struct {
 	// [Quirks.Snapshot] does it for all apps.
 	Snapshot bool
 	// Push is the server that receives the account's messages and events (消息推送). An empty URL
-	// means that pushes are off.
+	// means that pushes are off. A website app cannot have it.
 	Push Push
 }
 
@@ -139,6 +139,8 @@ func (a *App) check() error {
 	}
 	if problem := a.Push.problem(); problem != "" {
 		bad("push: %s", problem)
+	} else if a.Kind == WebsiteApp && a.Push != (Push{}) {
+		bad("push: a website app has no chat, so nothing is pushed; push belongs to an account")
 	}
 	return errors.Join(errs...)
 }

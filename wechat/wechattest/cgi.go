@@ -16,28 +16,38 @@ type interfaceToken struct {
 	expires time.Time
 }
 
-// sceneCode is a QR code with a scene (参数二维码).
-type sceneCode struct {
-	appID, scene, ticket, url string
-	expires                   time.Time // zero for a permanent code
-}
-
-// sceneCode returns the code of a link or ticket; nil for an unknown one.
-func (st *pushState) sceneCode(link string) *sceneCode {
-	for _, c := range st.scenes {
-		if c.url == link || c.ticket == link {
-			return c
-		}
-	}
-	return nil
-}
-
 const (
-	maxTokenCalls = 2_000 // of cgi-bin/token in a day, by WeChat's documents
-	maxForced     = 20    // forced renewals of stable_token in a day
-	dailyQuota    = 45009
-	badAction     = 40053 // invalid action info
+	dailyQuota       = 45009
+	tooManyPermanent = 45029 // qrcode count out of limit
+	badAction        = 40053 // invalid action info
+
+	maxPermanent = 100_000          // permanent codes of an account
+	forcedGap    = 30 * time.Second // between two forced renewals of stable_token
 )
+
+// Calls below /cgi-bin/ that have a quota.
+const (
+	callToken  = "token"
+	callStable = "stable_token"
+	callForced = "stable_token with force_refresh"
+	callQR     = "qrcode/create"
+	callUser   = "user/info"
+)
+
+// dailyCalls returns how often an account may make a call in a day, by WeChat's documents.
+func dailyCalls(kind AppKind, call string) int {
+	normal := map[string]int{
+		callToken: 2_000, callStable: 500_000, callForced: 20, callQR: 100_000, callUser: 5_000_000,
+	}
+	test := map[string]int{callToken: 200, callQR: 10_000, callUser: 500_000}
+	if n, found := test[call]; found && kind == TestAccount {
+		return n
+	}
+	return normal[call]
+}
+
+// maxStableMinute is the number of calls of stable_token in a minute, by WeChat's documents.
+const maxStableMinute = 10_000
 
 // cgiToken serves GET /cgi-bin/token. Each call ends the former token after five minutes.
 func (s *Server) cgiToken(r *request) response {
@@ -46,8 +56,8 @@ func (s *Server) cgiToken(r *request) response {
 		return s.cgiError(r, snsFailure{code: codeBadGrantType})
 	}
 	a, f := s.checkAccount(r, get("appid"), get("secret"))
-	if f.code == 0 && s.countCall(a.AppID+" token") > maxTokenCalls {
-		f.code = dailyQuota
+	if f.code == 0 {
+		f = s.countCall(a, callToken)
 	}
 	if f.code != 0 {
 		return s.cgiError(r, f)
@@ -71,8 +81,8 @@ func (s *Server) cgiStableToken(r *request) response {
 		return s.cgiError(r, snsFailure{code: codeBadGrantType})
 	}
 	a, f := s.checkAccount(r, in.AppID, in.Secret)
-	if f.code == 0 && in.ForceRefresh && s.countCall(a.AppID+" forced") > maxForced {
-		f.code = dailyQuota
+	if f.code == 0 {
+		f = s.countStable(a, in.ForceRefresh)
 	}
 	if f.code != 0 {
 		return s.cgiError(r, f)
@@ -108,11 +118,45 @@ func (s *Server) sendToken(r *request, value string) response {
 	return s.cgiResponse(b.String())
 }
 
-// countCall counts a call of the day.
-func (s *Server) countCall(name string) int {
-	key := s.now().UTC().Format(time.DateOnly) + " " + name
-	s.state.push.calls[key]++
-	return s.state.push.calls[key]
+// countCall counts a call of the day, and returns 45009 if there were too many.
+func (s *Server) countCall(a *App, call string) snsFailure {
+	st := &s.state.push
+	if day := s.now().UTC().Format(time.DateOnly); day != st.callsDay {
+		st.callsDay = day
+		clear(st.calls)
+	}
+	limit := dailyCalls(a.Kind, call)
+	if n := s.quirks.DailyQuota; n > 0 {
+		limit = min(limit, n)
+	}
+	st.calls[a.AppID+" "+call]++
+	if st.calls[a.AppID+" "+call] > limit {
+		return snsFailure{code: dailyQuota}
+	}
+	return snsFailure{}
+}
+
+// countStable counts a call of stable_token. Forced renewals need a gap of 30 seconds. That the error
+// for a shorter gap is 45011 is an assumption: the documents name the gap only.
+func (s *Server) countStable(a *App, force bool) snsFailure {
+	if f := s.countCall(a, callStable); f.code != 0 {
+		return f
+	}
+	if s.overMinute(a.AppID+" "+callStable, maxStableMinute) {
+		return snsFailure{code: codeMinuteQuota}
+	}
+	if !force {
+		return snsFailure{}
+	}
+	last, found := s.state.push.forced[a.AppID]
+	if found && s.now().Sub(last) < forcedGap {
+		return snsFailure{code: codeMinuteQuota}
+	}
+	if f := s.countCall(a, callForced); f.code != 0 {
+		return f
+	}
+	s.state.push.forced[a.AppID] = s.now()
+	return snsFailure{}
 }
 
 // checkAccount returns the account of an appid and secret.
@@ -171,6 +215,9 @@ var sceneFormat = regexp.MustCompile(`^[ -~]{1,64}$`)
 // may call it.
 func (s *Server) cgiCreateQR(r *request) response {
 	a, f := s.checkToken(r, OfficialAccount, TestAccount)
+	if f.code == 0 {
+		f = s.countCall(a, callQR)
+	}
 	if f.code != 0 {
 		return s.cgiError(r, f)
 	}
@@ -196,13 +243,16 @@ func (s *Server) cgiCreateQR(r *request) response {
 			scene = "0"
 		}
 	default:
-		return s.cgiError(r, snsFailure{code: 40053, errmsg: "invalid action info"})
+		return s.cgiError(r, snsFailure{code: badAction, errmsg: "invalid action info"})
 	}
 	if !sceneFormat.MatchString(scene) || in.Seconds < 0 || in.Seconds > 2_592_000 {
 		return s.cgiError(r, snsFailure{code: badAction, errmsg: "invalid action info"})
 	}
+	if permanent && s.state.push.permanentScenes(a.AppID) >= maxPermanent {
+		return s.cgiError(r, snsFailure{code: tooManyPermanent, errmsg: "qrcode count out of limit"})
+	}
 	code := &sceneCode{appID: a.AppID, scene: scene, ticket: "gQ" + s.ids.random(94, base64url),
-		url: "http://weixin.qq.com/q/02" + s.ids.random(20, base64url)}
+		url: sceneQRPrefix + "02" + s.ids.random(20, base64url), made: s.now()}
 	var b jsonObject
 	b.str("ticket", code.ticket)
 	if !permanent {
@@ -213,7 +263,9 @@ func (s *Server) cgiCreateQR(r *request) response {
 		b.num("expire_seconds", in.Seconds)
 	}
 	b.str("url", code.url)
-	s.state.push.scenes[code.ticket] = code
+	if !s.state.push.addScene(code, s.now()) {
+		return s.cgiError(r, snsFailure{code: dailyQuota})
+	}
 	r.call.Answer = "QR code with a scene"
 	return s.cgiResponse(b.String())
 }
@@ -238,6 +290,9 @@ func (s *Server) cgiShowQR(r *request) response {
 // cgiUser serves GET /cgi-bin/user/info. It has no nickname and no picture since 2021-12-27.
 func (s *Server) cgiUser(r *request) response {
 	a, f := s.checkToken(r, OfficialAccount, TestAccount, VerifiedSubscriptionAccount)
+	if f.code == 0 {
+		f = s.countCall(a, callUser)
+	}
 	if f.code != 0 {
 		return s.cgiError(r, f)
 	}

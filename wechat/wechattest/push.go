@@ -73,6 +73,8 @@ var (
 	ErrNoMenu = errors.New("the account has no menu")
 	// ErrNoQRCode: the link is not a QR code of an account, or the code has expired.
 	ErrNoQRCode = errors.New("not a QR code of an account, or expired")
+	// ErrNoWebSignIn: WeChat pushes changes of a consent only to accounts that can ask for one.
+	ErrNoWebSignIn = errors.New("the account has no web sign-in")
 )
 
 // ChatMessage is one line of the chat between a person and an account, as the person sees it.
@@ -89,32 +91,6 @@ type ChatMessage struct {
 // pushFailure is the grey line that a person sees after a failed push (field reports of 2022 and
 // later). WeChat's documents have another wording.
 const pushFailure = "该公众号提供的服务出现故障，请稍后再试"
-
-// SendText sends a text of a person to an account and pushes it. The Delivery has the reply. A
-// failed push is not an error: see [Delivery.Failure]. The text of a person who does not follow the
-// account is not sent: [ErrNotFollowing].
-func (s *Server) SendText(ctx context.Context, person, appID, text string) (Delivery, error) {
-	return s.act(ctx, person, appID, "text", text, element{name: "Content", value: text})
-}
-
-// SendVoice sends a voice message. Its Recognition is empty, as at WeChat since 2023.
-func (s *Server) SendVoice(ctx context.Context, person, appID string) (Delivery, error) {
-	return s.act(ctx, person, appID, "voice", "[语音]", element{name: "MediaId", value: s.mediaID()},
-		element{name: "Format", value: "amr"}, element{name: "MsgId"}, element{name: "Recognition"})
-}
-
-// SendImage sends a picture.
-func (s *Server) SendImage(ctx context.Context, person, appID string) (Delivery, error) {
-	return s.act(ctx, person, appID, "image", "[图片]",
-		element{name: "PicUrl", value: "http://mmbiz.qpic.cn/mmbiz_jpg/simulator/0"}, element{name: "MsgId"},
-		element{name: "MediaId", value: s.mediaID()})
-}
-
-func (s *Server) mediaID() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ids.random(64, base64url)
-}
 
 // Follow makes a person follow an account that was found by search or by its own QR code, and
 // pushes subscribe with an empty EventKey. A follower follows again without an event.
@@ -203,7 +179,7 @@ func (s *Server) ScanQR(ctx context.Context, person, link string) (Delivery, err
 		s.mu.Unlock()
 		return s.Follow(ctx, person, appID)
 	}
-	if code == nil || !code.expires.IsZero() && !s.now().Before(code.expires) {
+	if code == nil || !code.usable(s.now()) {
 		s.mu.Unlock()
 		return Delivery{}, fmt.Errorf("wechattest: %q: %w", link, ErrNoQRCode)
 	}
@@ -232,7 +208,7 @@ func (s *Server) ScanQR(ctx context.Context, person, link string) (Delivery, err
 func (s *Server) AccountQR(appID string) string { return s.accountQR(appID) }
 
 func (s *Server) accountQR(appID string) string {
-	return "http://weixin.qq.com/r/" + s.ids.derive(22, base64url, "account QR code", appID)
+	return accountQRPrefix + s.ids.derive(22, base64url, "account QR code", appID)
 }
 
 // OriginalID returns the original id (原始ID) of an account: gh_ and 12 hex digits.
@@ -245,6 +221,16 @@ func (s *Server) Chat(person, appID string) []ChatMessage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.state.push.chats[appUser{appID: appID, person: person}])
+}
+
+// LastDelivery returns what became of the last push of a person to an account. The zero value means
+// that there was none.
+func (s *Server) LastDelivery(person, appID string) Delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.state.push.last[appUser{appID: appID, person: person}]
+	d.Posts = slices.Clone(d.Posts)
+	return d
 }
 
 // act sends a message of a follower. shown is the line in the chat.

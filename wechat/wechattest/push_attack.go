@@ -31,24 +31,15 @@ const (
 func (s *Server) AttackPush(ctx context.Context, attack PushAttack, person, victim, appID, text string) (PushPost,
 	error) {
 	s.mu.Lock()
-	a, last := s.app(appID), s.state.push.last[appUser{appID: appID, person: person}]
-	var err error
-	switch {
-	case a == nil:
-		err = s.unknownApp(appID)
-	case s.person(person) == nil:
-		err = s.unknownPerson(person)
-	case a.Push.URL == "":
-		err = fmt.Errorf("wechattest: app %s: %w", appID, ErrNoPush)
-	case attack == AttackReplay && last.URL == "":
+	o, err := s.outgoing(person, appID)
+	posts := s.state.push.last[o.user].Posts
+	if err == nil && attack == AttackReplay && len(posts) == 0 {
 		err = fmt.Errorf("wechattest: %s has sent no push to %s that could be repeated", person, appID)
 	}
 	if err != nil {
-		s.mu.Unlock()
+		defer s.mu.Unlock()
 		return PushPost{}, err
 	}
-	o := outgoing{app: a.clone(), user: appUser{appID: appID, person: person}, quirks: s.quirks, created: s.now(),
-		openID: s.ids.openID(appID, person, notVirtual), gh: s.OriginalID(appID)}
 	claimed, id := s.ids.openID(appID, victim, notVirtual), strconv.FormatUint(s.messageID(), 10)
 	s.mu.Unlock()
 
@@ -69,7 +60,7 @@ func (s *Server) AttackPush(ctx context.Context, attack PushAttack, person, vict
 		{name: "MsgType", value: "text"}, {name: "Content", value: text}, {name: "MsgId", value: id, bare: true}}
 	request := s.seal(o, 0)
 	if attack == AttackReplay {
-		request = pushRequest{url: last.URL, body: last.Body}
+		request = pushRequest{url: posts[0].URL, body: posts[0].Body}
 	}
 	o.app = receiver
 	post, _ := s.post(ctx, o, request)

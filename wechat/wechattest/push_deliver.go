@@ -3,7 +3,6 @@ package wechattest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -20,7 +19,8 @@ type Delivery struct {
 	Reply string
 	// Failure is why the person sees the failure line; "" for none.
 	Failure string
-	// Held reports whether [Quirks.PushDelay] holds the push until [Server.Advance].
+	// Held reports whether [Quirks.PushDelay] or [Quirks.PushHeldRetries] holds the push until
+	// [Server.Advance].
 	Held bool
 	// Lost reports whether the push was not sent, because WeChat's breaker was open
 	// ([Quirks.PushBreaker]).
@@ -44,13 +44,17 @@ const pushAnswerTime = 5 * time.Second
 type pushState struct {
 	chats     map[appUser][]ChatMessage
 	held      []heldPush
-	last      map[appUser]PushPost // the last request of each person and account, see Replay
+	last      map[appUser]Delivery // the last push of each person and account
 	failures  map[string]int       // consecutive failed pushes of each appid
 	openUntil map[string]time.Time // when the breaker of an appid closes
 	tokens    map[string]*interfaceToken
 	scenes    map[string]*sceneCode // by ticket
 	follows   map[appUser]following // who has followed since the start
-	calls     map[string]int        // of token and stable_token in a day, by appid and kind
+	calls     map[string]int        // of the calls that have a quota, by appid and call; see callsDay
+	callsDay  string                // the day that calls counts
+	forced    map[string]time.Time  // the last forced renewal of stable_token of each appid
+
+	sweepScenes int // addScene deletes no expired codes while there are fewer
 }
 
 // following is how a person follows an account.
@@ -66,9 +70,9 @@ func earlierFollower() following {
 
 func newPushState() pushState {
 	return pushState{
-		chats: map[appUser][]ChatMessage{}, last: map[appUser]PushPost{}, failures: map[string]int{},
+		chats: map[appUser][]ChatMessage{}, last: map[appUser]Delivery{}, failures: map[string]int{},
 		openUntil: map[string]time.Time{}, tokens: map[string]*interfaceToken{}, scenes: map[string]*sceneCode{},
-		calls: map[string]int{}, follows: map[appUser]following{},
+		calls: map[string]int{}, follows: map[appUser]following{}, forced: map[string]time.Time{},
 	}
 }
 
@@ -76,11 +80,16 @@ func newPushState() pushState {
 type outgoing struct {
 	app     App
 	user    appUser
-	openID  string
+	openID  string // FromUserName
 	gh      string
 	message []element
 	quirks  Quirks
 	created time.Time
+	// posts and request are the earlier requests of a held retry.
+	posts   []PushPost
+	request pushRequest
+	// outsideChat: neither a reply nor a failure appears in the chat.
+	outsideChat bool
 }
 
 type heldPush struct {
@@ -91,31 +100,49 @@ type heldPush struct {
 // push sends a message or event of a person to the account's server. els follow CreateTime.
 func (s *Server) push(ctx context.Context, person, appID string, els []element) (Delivery, error) {
 	s.mu.Lock()
-	a := s.app(appID)
-	var err error
-	switch {
-	case a == nil:
-		err = s.unknownApp(appID)
-	case s.person(person) == nil:
-		err = s.unknownPerson(person)
-	case a.Push.URL == "":
-		err = fmt.Errorf("wechattest: app %s: %w", appID, ErrNoPush)
-	}
+	o, err := s.outgoing(person, appID)
+	s.mu.Unlock()
 	if err != nil {
-		s.mu.Unlock()
 		return Delivery{}, err
 	}
-	o := outgoing{app: a.clone(), user: appUser{appID: appID, person: person}, quirks: s.quirks, created: s.now(),
-		openID: s.ids.openID(appID, person, notVirtual), gh: s.OriginalID(appID)}
+	return s.send(ctx, o, els), nil
+}
+
+// outgoing returns a push without its message. The caller holds the lock.
+func (s *Server) outgoing(person, appID string) (outgoing, error) {
+	err := s.checkPush(appID)
+	if err == nil && s.person(person) == nil {
+		err = s.unknownPerson(person)
+	}
+	if err != nil {
+		return outgoing{}, err
+	}
+	return outgoing{
+		app: s.app(appID).clone(), user: appUser{appID: appID, person: person}, quirks: s.quirks, created: s.now(),
+		openID: s.ids.openID(appID, person, notVirtual), gh: s.OriginalID(appID),
+	}, nil
+}
+
+// send sends a push, or holds it ([Quirks.PushDelay]). els follow CreateTime.
+func (s *Server) send(ctx context.Context, o outgoing, els []element) Delivery {
 	o.message = append([]element{{name: "ToUserName", value: o.gh}, {name: "FromUserName", value: o.openID},
 		{name: "CreateTime", value: strconv.FormatInt(o.created.Unix(), 10), bare: true}}, els...)
 	if o.quirks.PushDelay > 0 {
-		s.state.push.held = append(s.state.push.held, heldPush{outgoing: o, due: s.now().Add(o.quirks.PushDelay)})
-		s.mu.Unlock()
-		return Delivery{Held: true}, nil
+		return s.hold(o, Delivery{Held: true}, o.quirks.PushDelay)
 	}
-	s.mu.Unlock()
-	return s.deliver(ctx, o), nil
+	return s.deliver(ctx, o)
+}
+
+// hold holds a push until the clock has moved.
+func (s *Server) hold(o outgoing, d Delivery, delay time.Duration) Delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.push.held = append(s.state.push.held, heldPush{outgoing: o, due: s.now().Add(delay)})
+	if len(d.Posts) > 0 {
+		s.state.push.last[o.user] = d
+	}
+	d.Posts = slices.Clone(d.Posts)
+	return d
 }
 
 // takeHeldPushes removes the held pushes that are due. The caller holds the lock.
@@ -148,20 +175,23 @@ func (s *Server) deliver(ctx context.Context, o outgoing) Delivery {
 	if o.quirks.PushFourPosts {
 		posts = 4
 	}
-	var d Delivery
-	var request pushRequest
-	for i := range posts {
+	d := Delivery{Posts: o.posts}
+	for i := len(o.posts); i < posts; i++ {
 		if i == 0 || o.quirks.PushFreshRetries {
-			request = s.seal(o, time.Duration(i)*pushAnswerTime)
+			o.request = s.seal(o, time.Duration(i)*pushAnswerTime)
 		}
-		post, reply := s.post(ctx, o, request)
+		post, reply := s.post(ctx, o, o.request)
 		d.Posts, d.Reply, d.Failure = append(d.Posts, post), reply, post.Problem
 		if post.Status != 0 || ctx.Err() != nil {
 			break
 		}
+		if o.quirks.PushHeldRetries && i+1 < posts {
+			o.posts, d.Held = d.Posts, true
+			return s.hold(o, d, pushAnswerTime)
+		}
 	}
 	if d.Failure == "" && o.quirks.PushRepeat {
-		post, _ := s.post(ctx, o, request)
+		post, _ := s.post(ctx, o, o.request)
 		d.Posts = append(d.Posts, post)
 	}
 	if d.Failure == "" && o.quirks.PushSecondPlatform {
@@ -175,12 +205,13 @@ func (s *Server) finish(o outgoing, d Delivery) Delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := &s.state.push
-	if len(d.Posts) > 0 {
-		st.last[o.user] = d.Posts[0]
-	}
-	switch {
-	case d.Failure != "":
+	if d.Failure != "" {
 		d.Reply = ""
+	}
+	st.last[o.user] = d
+	switch {
+	case o.outsideChat:
+	case d.Failure != "":
 		s.say(o.user, ChatMessage{From: "system", Text: pushFailure, Cause: d.Failure})
 	case d.Reply != "":
 		s.say(o.user, ChatMessage{From: "account", Text: d.Reply})

@@ -69,6 +69,11 @@ type Quirks struct {
 	// Quota is the number of calls per minute that each app may make to each sns endpoint. Further
 	// calls get 45011. 0 means 50,000.
 	Quota int
+	// DailyQuota is the number of calls in a day that each account may make to each endpoint below
+	// /cgi-bin/, if it is less than WeChat's number. Further calls get 45009. 0 means WeChat's numbers:
+	// 2,000 for token, 500,000 for stable_token, 100,000 for qrcode/create and 5,000,000 for
+	// user/info; less for a test account.
+	DailyQuota int
 	// ResultHeaders adds the headers RetKey and LogicRet to sns responses, as seen on similar
 	// endpoints. Off: no such headers.
 	ResultHeaders bool
@@ -86,6 +91,9 @@ type Quirks struct {
 	// PushFreshRetries signs each retry with a new timestamp and nonce. Off: a retry is the same
 	// request.
 	PushFreshRetries bool
+	// PushHeldRetries sends a retry of a push when [Server.Advance] has moved the clock five seconds, so
+	// that a test can restart the receiver in between. Off: retries follow at once.
+	PushHeldRetries bool
 	// PushRepeat sends each push once more after a good answer, as reported in 2024.
 	PushRepeat bool
 	// PushDelay holds pushes until [Server.Advance] has moved the clock this far. 0 sends at once.

@@ -66,7 +66,9 @@ func (st *state) forget(match func(appUser) bool) {
 	maps.DeleteFunc(st.fullService, func(user appUser, _ bool) bool { return match(user) })
 	maps.DeleteFunc(st.consentPages, func(_ string, p *consentPage) bool { return match(p.appUser) })
 	maps.DeleteFunc(st.push.chats, func(user appUser, _ []ChatMessage) bool { return match(user) })
-	maps.DeleteFunc(st.push.last, func(user appUser, _ PushPost) bool { return match(user) })
+	maps.DeleteFunc(st.push.last, func(user appUser, _ Delivery) bool { return match(user) })
+	maps.DeleteFunc(st.push.follows, func(user appUser, _ following) bool { return match(user) })
+	st.push.held = slices.DeleteFunc(st.push.held, func(h heldPush) bool { return match(h.user) })
 	maps.DeleteFunc(st.push.scenes, func(_ string, c *sceneCode) bool { return match(appUser{appID: c.appID}) })
 	maps.DeleteFunc(st.push.tokens, func(_ string, t *interfaceToken) bool { return match(appUser{appID: t.appID}) })
 	maps.DeleteFunc(st.qrCodes, func(_ string, q *qrCode) bool {

@@ -201,15 +201,20 @@ func (st *state) takeDueCallbacks(now time.Time) []string {
 // overQuota counts a call, and reports whether the app has exceeded the endpoint's quota for this
 // minute.
 func (s *Server) overQuota(app, endpoint string) bool {
+	limit := s.quirks.Quota
+	if limit == 0 {
+		limit = 50_000
+	}
+	return s.overMinute(app+" "+endpoint, limit)
+}
+
+// overMinute counts a call, and reports whether there were more than limit in this minute.
+func (s *Server) overMinute(call string, limit int) bool {
 	minute := s.now().Unix() / 60
 	if minute != s.state.quotaMinute {
 		s.state.quotaMinute = minute
 		clear(s.state.quota)
 	}
-	limit := s.quirks.Quota
-	if limit == 0 {
-		limit = 50_000
-	}
-	s.state.quota[app+" "+endpoint]++
-	return s.state.quota[app+" "+endpoint] > limit
+	s.state.quota[call]++
+	return s.state.quota[call] > limit
 }
