@@ -36,9 +36,10 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 	case len(l.ReturnURL) > session.MaxReturn || len(l.CancelURL) > session.MaxReturn:
 		return errors.New("chat: the login request does not fit into the cookie")
 	}
+	agent := useragent.Of(r)
 	f := &desktopFlow{
-		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: useragent.Of(r).Handheld(), Method: method,
-		Connector: connector, key: tabs.NewKey(),
+		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: agent.Handheld(),
+		InWeChat: agent.Client == useragent.WeChat, Method: method, Connector: connector, key: tabs.NewKey(),
 		LoginRequest: pendingRequest{ID: l.ID, Return: l.ReturnURL, App: l.App.ID,
 			Cancel:  session.CompactRestart(l.ReturnURL, l.CancelURL),
 			Restart: session.CompactRestart(l.ReturnURL, l.RestartURL)},
@@ -219,7 +220,7 @@ func (h *Handler) showRow(w http.ResponseWriter, r *http.Request, f *desktopFlow
 		h.showWaiting(w, r, f, row, form)
 	case gateway.ChatAnswered:
 		renew := h.renewForm(f)
-		renew.Label, renew.Quiet = web.LabelNotMe, true
+		renew.Quiet = true
 		form.Action = h.flowURL(pathCode, f)
 		h.showDesktop(w, r, f, web.Page{Kind: web.ChatAnswered, Forms: []web.Form{renew},
 			Scan: &web.Scan{State: string(row.State), CodeForm: &form}})
@@ -245,33 +246,62 @@ func (h *Handler) renewForm(f *desktopFlow) web.Form {
 // showWaiting shows the number or the QR code, and the field for the confirmation code.
 func (h *Handler) showWaiting(w http.ResponseWriter, r *http.Request, f *desktopFlow, row gateway.ChatSignIn,
 	form web.CodeForm) {
-	account := h.accounts[f.Connector]
 	form.Action = h.flowURL(pathCode, f)
-	scan := &web.Scan{State: string(row.State), CodeForm: &form}
-	page := web.Page{Kind: web.ChatNumber, Scan: scan}
+	page := web.Page{Scan: &web.Scan{State: string(row.State), CodeForm: &form}}
 	var err error
 	if f.Method == gateway.MethodFollow {
-		switch page.Kind = web.ChatFollow; {
-		case f.OnPhone:
-			page.Kind, scan.Image = web.ChatFollowPhone, h.flowURL(pathPNG, f)
-		default:
-			scan.Code, err = qr.Draw(f.QRCode)
-		}
+		err = h.drawQRCode(&page, f)
 	} else {
-		scan.Number, err = f.number()
-		if err == nil {
-			scan.Number, scan.CopyNumber = spaced(scan.Number), true
-		}
-		scan.Account = &web.Account{Name: account.Name, ID: account.ID}
-		if account.QRCode != "" && !f.OnPhone && err == nil {
-			scan.Code, err = qr.Draw(account.QRCode)
-		}
+		err = h.drawNumber(&page, f)
 	}
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
 	h.showDesktop(w, r, f, page)
+}
+
+// drawQRCode adds the QR code of the method follow to a page. On a phone it is a picture: users save
+// it, or press it in WeChat.
+func (h *Handler) drawQRCode(p *web.Page, f *desktopFlow) (err error) {
+	switch {
+	case f.OnPhone && f.InWeChat:
+		p.Kind, p.Scan.Image = web.ChatFollowWeChat, h.flowURL(pathPNG, f)
+	case f.OnPhone:
+		p.Kind, p.Scan.Image = web.ChatFollowPhone, h.flowURL(pathPNG, f)
+	default:
+		p.Kind = web.ChatFollow
+		p.Scan.Code, err = qr.Draw(f.QRCode)
+	}
+	return err
+}
+
+// drawNumber adds the number of the method message, and the account, to a page.
+func (h *Handler) drawNumber(p *web.Page, f *desktopFlow) error {
+	account := h.accounts[f.Connector]
+	number, err := f.number()
+	if err != nil {
+		return err
+	}
+	p.Kind, p.Scan.Number, p.Scan.CopyNumber = web.ChatNumber, spaced(number), true
+	p.Scan.Account = &web.Account{Name: account.Name, ID: account.ID}
+	if f.OnPhone && f.InWeChat {
+		p.Kind = web.ChatNumberWeChat
+	}
+	p.Scan.OpenWeChat = f.OnPhone && !f.InWeChat
+	if account.QRCode == "" {
+		return nil
+	}
+	switch {
+	case f.OnPhone && f.InWeChat:
+		p.Scan.CodeHint, p.Scan.Image = web.HintPress, h.flowURL(pathPNG, f)
+	case f.OnPhone:
+		p.Scan.CodeHint, p.Scan.Image = web.HintSave, h.flowURL(pathPNG, f)
+	default:
+		p.Scan.CodeHint = web.HintScan
+		p.Scan.Code, err = qr.Draw(account.QRCode)
+	}
+	return err
 }
 
 // showDesktop adds the fields that all pages of a desktop's sign-in have, and renders the page.
@@ -304,15 +334,24 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	h.watcher.Serve(w, r, key, h.cfg.Stopping)
 }
 
-// codePNG serves the QR code of the method follow as a picture. On a phone, users save it with a long
-// press and scan it from their album in WeChat.
+// codePNG serves a QR code as a picture: that of the method follow, or the account's own. On a phone,
+// users save it with a long press and scan it from their album in WeChat. In WeChat's own browser, the
+// long press opens the account.
 func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
 	f := h.flowOf(r)
-	if f == nil || f.QRCode == "" || f.Completed {
+	if f == nil || f.Completed {
 		http.NotFound(w, r)
 		return
 	}
-	body, err := h.pictures.PNG(f.QRCode)
+	content := f.QRCode
+	if f.Method == gateway.MethodMessage {
+		content = h.accounts[f.Connector].QRCode
+	}
+	if content == "" {
+		http.NotFound(w, r)
+		return
+	}
+	body, err := h.pictures.PNG(content)
 	if err != nil {
 		h.fail(w, r, fmt.Errorf("chat: draw the code: %w", err))
 		return

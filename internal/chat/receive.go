@@ -68,6 +68,8 @@ func (h *Handler) answer(ctx context.Context, account *Account, m push.Message, 
 		return push.Reply{Text: text(account, "completed")}, nil
 	case errors.Is(err, gateway.ErrConflict) && row.OpenID == m.OpenID:
 		return push.Reply{Text: text(account, "ended")}, nil
+	case errors.Is(err, gateway.ErrConflict) && row.State == gateway.ChatCancelled:
+		return h.wrong(account, m, "ended"), nil // the page has a new number, or was closed
 	case errors.Is(err, gateway.ErrConflict):
 		return h.wrong(account, m, "used"), nil
 	}

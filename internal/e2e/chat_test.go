@@ -18,7 +18,7 @@ const (
 	chatKey   = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 )
 
-// startChat starts a gateway whose only account signs users in through its chat.
+// startChat starts a gateway whose account signs users in through its chat.
 func startChat(t *testing.T, language, kind string) *inProcessGateway {
 	t.Helper()
 	g := startInProcess(t, func(c *config.Config) {
@@ -29,7 +29,11 @@ func startChat(t *testing.T, language, kind string) *inProcessGateway {
 		if kind == config.OfficialAccount {
 			conn.Secret = leaktest.Secret
 		}
+		site := c.WeChat[1]
 		c.WeChat, c.Apps = []config.Connector{conn}, nil
+		if kind == config.OfficialAccount { // with the website app, the user has the choice of all methods
+			c.WeChat = append(c.WeChat, site)
+		}
 	})
 	account := wechattest.App{Kind: wechattest.SubscriptionAccount, AppID: chatAppID, Secret: leaktest.Secret,
 		Name: "Example",

@@ -31,9 +31,10 @@ import (
 // proxy that admits nobody. Tests may change the configuration.
 type inProcessGateway struct {
 	gatewayFixture
-	clock fixture.Clock
-	store *sqlite.Store
-	wiki  string // the address of the site
+	clock    fixture.Clock
+	store    *sqlite.Store
+	wiki     string // the address of the site
+	settings *config.Config
 }
 
 const (
@@ -58,8 +59,16 @@ func startInProcess(t *testing.T, change ...func(*config.Config)) *inProcessGate
 	for _, each := range change {
 		each(c)
 	}
+	g.settings = c
+	g.serveOn(t, served)
+	return g
+}
+
+// serveOn starts a gateway with the configuration and the store of g: the first, or a replica.
+func (g *inProcessGateway) serveOn(t *testing.T, served *httptest.Server) {
+	t.Helper()
 	a, err := app.New(t.Context(), app.Options{
-		Config: c, Store: g.store, Sealer: sqlitetest.Sealer(),
+		Config: g.settings, Store: g.store, Sealer: sqlitetest.Sealer(),
 		Logger: leaktest.Logger(t), Now: g.clock.Now,
 	})
 	if err != nil {
@@ -74,7 +83,6 @@ func startInProcess(t *testing.T, change ...func(*config.Config)) *inProcessGate
 	served.Start()
 	t.Cleanup(served.Close)
 	t.Cleanup(a.Drain)
-	return g
 }
 
 func (g *inProcessGateway) config(wiki string) *config.Config {

@@ -319,6 +319,8 @@ func (m methodsAvailable) choose(preferred string) (method string, several []str
 		return MethodWeChat, nil
 	case m.agent.Client == useragent.WeChat && m.message != nil:
 		return MethodMessage, nil
+	case m.agent.Client == useragent.WeChat && m.follow != nil:
+		return MethodFollow, nil // the user presses the picture of the code for a moment
 	case m.agent.Client == useragent.WeChat:
 		// The other methods do not work inside WeChat. A phone cannot scan a QR code on its own
 		// screen, and WeChat's page for website apps does not work there.

@@ -30,7 +30,7 @@ func chat(w http.ResponseWriter, r *http.Request, _ session.LoginRequest, connec
 }
 
 // The methods message and follow work in every browser outside WeChat. In WeChat, message is for
-// accounts without web sign-in.
+// accounts without web sign-in, and follow for apps that take nothing else.
 func TestWhichMethodWithChat(t *testing.T) {
 	t.Parallel()
 	type setting = []func(*fixture, *signin.Config)
@@ -45,7 +45,7 @@ func TestWhichMethodWithChat(t *testing.T) {
 			onPhone: "choose"},
 		"app takes message": {with: setting{withChat, withBoth}, methods: "message", inWeChat: "message main",
 			desktop: "message main", onPhone: "message main"},
-		"app takes follow": {with: setting{withChat, withBoth}, methods: "follow", inWeChat: "no_method",
+		"app takes follow": {with: setting{withChat, withBoth}, methods: "follow", inWeChat: "follow main",
 			desktop: "follow main", onPhone: "follow main"},
 		"an account without web sign-in": {with: setting{chatAlone}, inWeChat: "message personal",
 			desktop: "message personal", onPhone: "message personal"},

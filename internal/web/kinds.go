@@ -66,11 +66,16 @@ const (
 	ChatNumber      Kind = "chat_number"       // the number to send to the account, and a field for its answer
 	ChatFollow      Kind = "chat_follow"       // the QR code that follows the account, and the field
 	ChatFollowPhone Kind = "chat_follow_phone" // the same on a phone: a picture of the code to save
-	ChatAnswered    Kind = "chat_answered"     // the account has answered: asks for the confirmation code
-	ChatExpired     Kind = "chat_expired"      // the number or code has expired
-	ChatWrong       Kind = "chat_wrong"        // another code was typed
-	ChatRefused     Kind = "chat_refused"      // the person declined in the chat
-	ChatNoUnionID   Kind = "chat_no_unionid"   // the user must sign in in WeChat once
+
+	// The same two inside WeChat, whose browser closes the page when the user opens a chat.
+	ChatNumberWeChat Kind = "chat_number_wechat"
+	ChatFollowWeChat Kind = "chat_follow_wechat"
+
+	ChatAnswered  Kind = "chat_answered"   // the account has answered: asks for the confirmation code
+	ChatExpired   Kind = "chat_expired"    // the number or code has expired
+	ChatWrong     Kind = "chat_wrong"      // another code was typed
+	ChatRefused   Kind = "chat_refused"    // the person declined in the chat
+	ChatNoUnionID Kind = "chat_no_unionid" // the user must sign in in WeChat once
 )
 
 // The pages of the phone in a sign-in by scan.
@@ -189,7 +194,8 @@ var styles = map[Kind]pageStyle{
 	ScanNone: {http.StatusNotFound, bad},
 
 	ChatNumber: {200, plain}, ChatFollow: {200, plain}, ChatFollowPhone: {200, plain}, ChatAnswered: {200, good},
-	ChatExpired: {200, plain}, ChatWrong: {200, bad}, ChatRefused: {200, bad},
+	ChatNumberWeChat: {200, plain}, ChatFollowWeChat: {200, plain}, ChatExpired: {200, plain},
+	ChatWrong: {200, bad}, ChatRefused: {200, bad},
 	ChatNoUnionID: {http.StatusForbidden, bad},
 
 	UnknownApp: {http.StatusBadRequest, bad}, RedirectURI: {http.StatusBadRequest, bad},
@@ -227,8 +233,8 @@ func shared() []string {
 		"method.website", "method.website.text", "method.message", "method.message.text", "method.follow",
 		"method.follow.text",
 		LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelWithout, LabelAgree,
-		LabelNewCode, LabelNewNumber, "chat.number", "chat.copy", "chat.account", "chat.id", "chat.code.label",
-		"chat.code.send", "chat.reload", ProblemCodeEarly, ProblemCodeMalformed, LabelNotMe, LabelCancel,
+		LabelNewCode, LabelNewNumber, "chat.number", "chat.copy", "chat.open", HintScan, HintSave, HintPress,
+		"chat.account", "chat.id", "chat.code.label", "chat.code.send", "chat.reload", ProblemCodeEarly, ProblemCodeMalformed, LabelNotMe, LabelCancel,
 		LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image",
 		"scan.number", "scan.number.label", "scan.number.malformed", "scan.number.send", "scan.app", "scan.browser",
 		"scan.browser.unknown", "scan.ip", "scan.network", "scan.network.same", "scan.network.other",

@@ -266,7 +266,9 @@ type Scan struct {
 	Answer *NumberForm // on a page of the phone
 
 	CopyNumber bool      // Number is to be sent to the account: the page has a button that copies it
+	OpenWeChat bool      // the page is on a phone outside WeChat: it has a link that opens WeChat
 	Account    *Account  // the official account to which the number is sent
+	CodeHint   string    // what to do with the account's QR code: HintScan, HintSave, HintPress; "" = no line
 	CodeForm   *CodeForm // the field for the confirmation code that the account answers
 }
 
@@ -281,6 +283,13 @@ type CodeForm struct {
 	Action  string
 	Problem string // why the code that was sent is not used: ProblemCodeEarly, ProblemCodeMalformed; "" = nothing
 }
+
+// Values of Scan.CodeHint: keys of the catalogues.
+const (
+	HintScan  = "chat.hint.scan"  // on a desktop
+	HintSave  = "chat.hint.save"  // on a phone: save the picture, and scan it from the album
+	HintPress = "chat.hint.press" // in WeChat: press the picture for a moment
+)
 
 // Problems of CodeForm: keys of the catalogues.
 const (

@@ -140,6 +140,17 @@ func TestJSONIsLogged(t *testing.T) {
 	newFixture(t, nil).ignored(r, "choose XML")
 }
 
+// A POST is never answered with echostr (silenceper/wechat answers it, and its message is not read).
+func TestEchoStringOfAPush(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	r := secure(t, alice, text(alice, "1", 1))
+	r.query.Set("echostr", "4375120948345356249")
+	if _, body := f.send(r); strings.Contains(body, "4375120948345356249") || len(f.received()) != 1 {
+		t.Errorf("%s, %d messages", body, len(f.received()))
+	}
+}
+
 func TestOtherMethods(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
@@ -194,7 +205,8 @@ func TestConfigurationErrorsNameTheField(t *testing.T) {
 	}
 }
 
-// No token, key, openid or text is in a log line.
+// No token, key, openid or text is in a log line, nor the signature that would have been right
+// (chanxuehong/wechat logs it, and readers of the log could sign).
 func TestNoSecretsInTheLog(t *testing.T) {
 	t.Parallel()
 	const secret = leaktest.Secret
@@ -207,9 +219,10 @@ func TestNoSecretsInTheLog(t *testing.T) {
 	} {
 		f := newFixture(t, nil)
 		r := secure(t, alice, text(alice, secret, 1))
+		right := r.query.Get("msg_signature")
 		change(&r)
 		_, body := f.send(r)
-		for _, leaked := range []string{secret, testToken, testKey, alice} {
+		for _, leaked := range []string{secret, testToken, testKey, alice, right} {
 			if strings.Contains(f.log.String()+body, leaked) {
 				t.Errorf("%q is in %s %s", leaked, f.log, body)
 			}
