@@ -5,15 +5,18 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/fixture"
@@ -86,9 +89,26 @@ func newFixture(t *testing.T, options ...option) *gatewayFixture {
 	if w.store == nil {
 		w.store = sqlitetest.New(t)
 	}
+	t.Cleanup(w.checkEvents)
 	w.config.URL = w.url
 	w.start()
 	return w
+}
+
+// checkEvents compares all stored events with the descriptions of their kinds, which are in the documents.
+// It leaves out events that tests have stored themselves, with changes of the store: they have no outcome
+// and no request.
+func (w *gatewayFixture) checkEvents() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	events, err := w.store.Events(ctx, gateway.EventQuery{Limit: 1000})
+	if err == nil {
+		events = slices.DeleteFunc(events, func(e gateway.Event) bool { return e.Outcome == "" && e.RequestID == "" })
+		err = administration.CheckEvents(events)
+	}
+	if err != nil && !errors.Is(err, gateway.ErrUnavailable) { // some tests stop their store
+		w.t.Error(err)
+	}
 }
 
 // start adds a replica.

@@ -102,7 +102,7 @@ func (h *Handler) decline(ctx context.Context, account *Account, m push.Message)
 	if n == 0 {
 		return h.other(ctx, account, m)
 	}
-	h.recordPerson(ctx, EventRefuse, account, "")
+	h.recordPerson(ctx, EventRefuse, "refused", account, "")
 	return push.Reply{Text: text(account, "declined")}, nil
 }
 
@@ -205,7 +205,7 @@ func (h *Handler) deleteProfile(ctx context.Context, kind string, account *Accou
 		if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 			return fmt.Errorf("chat: delete the profile: %w", err)
 		}
-		h.recordPerson(ctx, kind, account, user.ID)
+		h.recordPerson(ctx, kind, "ok", account, user.ID)
 	}
 	return nil
 }
@@ -220,8 +220,8 @@ func hasIdentity(all []gateway.Identity, appID, openID string) bool {
 }
 
 // recordPerson stores an event about a person in the chat.
-func (h *Handler) recordPerson(ctx context.Context, kind string, account *Account, userID string) {
-	h.events.Record(ctx, gateway.Event{Kind: kind, Outcome: "ok", UserID: userID, Connector: account.Connector})
+func (h *Handler) recordPerson(ctx context.Context, kind, outcome string, account *Account, userID string) {
+	h.events.Record(ctx, gateway.Event{Kind: kind, Outcome: outcome, UserID: userID, Connector: account.Connector})
 }
 
 // text returns an answer of the account in its language.

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"regexp"
+	"strings"
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
@@ -124,13 +125,19 @@ func describeAddress(masked string) lang.Message {
 
 func (c *eventsCmd) printKinds(s *invocation) error {
 	type entry struct {
-		Kind     string `json:"kind"`
-		Category string `json:"category"`
-		Meaning  string `json:"meaning"`
+		Kind     string   `json:"kind"`
+		Category string   `json:"category"`
+		Outcomes []string `json:"outcomes"`
+		Fields   []string `json:"fields"`
+		Meaning  string   `json:"meaning"`
 	}
-	return printList(s, c.JSON, administration.EventKinds(), "", "KIND | CATEGORY | MEANING",
-		func(k administration.EventKind) any { return entry{k.Kind, string(k.Category), k.Meaning} },
+	return printList(s, c.JSON, administration.EventKinds(), "", "KIND | CATEGORY | OUTCOMES | MEANING",
+		func(k administration.EventKind) any {
+			return entry{
+				Kind: k.Kind, Category: string(k.Category), Outcomes: k.Outcomes, Fields: k.Fields, Meaning: k.Meaning,
+			}
+		},
 		func(k administration.EventKind) row {
-			return cells(k.Kind, k.Category, k.Meaning)
+			return cells(k.Kind, k.Category, strings.Join(k.Outcomes, ", "), lang.Text(k.Meaning))
 		})
 }

@@ -120,7 +120,8 @@ func (c *keyRotateCmd) Run(s *invocation) error {
 			return err
 		}
 		event := gateway.Event{
-			At: time.Now(), Kind: eventKeyRotated, Outcome: "ok", Detail: "algorithm " + alg,
+			At: time.Now(), Kind: eventKeyRotated, Outcome: "ok", Actor: gateway.ActorCommand,
+			Detail: "algorithm " + alg,
 		}
 		if err := store.AppendEvents(s.ctx, event); err != nil {
 			return lang.Errorf("%s key created, but event not recorded: %w", alg, err)

@@ -22,6 +22,7 @@ import (
 // translated are the packages whose texts a terminal shows. Each of their texts has a translation.
 var translated = []string{
 	".", "../config", "../filemode", "../brand", "../keys/sealer.go", "../administration/errors.go",
+	"../administration/kinds.go",
 }
 
 // partly are packages of which some errors reach a terminal. Their texts may have a translation.
@@ -34,7 +35,7 @@ var textArguments = map[string][]int{
 	"printf": {0}, "warnf": {0}, "hintf": {0}, "prompt": {0}, "withHint": {1}, "Errorf": {0}, "New": {0}, "Text": {0},
 	"Count": {1, 2}, "printList": {3, 4}, "printTable": {0}, "printChecked": {1}, "report": {0}, "field": {0},
 	"line": {0, 1}, "always": {0}, "reject": {0}, "warn": {0}, "fail": {0}, "Translate": {0}, "Sprintf": {0},
-	"problem": {0}, "Description": {0}, "text": {0}, "newProgress": {1},
+	"problem": {0}, "Description": {0}, "text": {0}, "newProgress": {1}, "newKind": {3},
 }
 
 // textFields are the fields of structs that have a text.
