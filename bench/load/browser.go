@@ -25,7 +25,8 @@ var Client = &http.Client{Transport: transport}
 
 // Browser is the browser of a desktop, or WeChat's browser on a phone, with its own cookies.
 type Browser struct {
-	At string // the address of the last page
+	At      string // the address of the last page
+	Address string // the IP address from which it comes, if Config.Push is set; "" = loopback
 
 	gateway *Gateway
 	agent   string
@@ -51,6 +52,9 @@ func (b *Browser) Open(ctx context.Context, method, address string, form url.Val
 		}
 		r.Header.Set("User-Agent", b.agent)
 		r.Header.Set("Accept", "text/html")
+		if b.Address != "" {
+			r.Header.Set("X-Forwarded-For", b.Address)
+		}
 		if method == http.MethodPost {
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		}

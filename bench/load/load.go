@@ -5,6 +5,7 @@ package load
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -46,6 +47,7 @@ type Config struct {
 	Store   string // as in the configuration: postgres://… is an empty database; "" = SQLite
 	Users   int    // the number of users that the simulated WeChat knows: UserID(0) to UserID(Users-1)
 	Apps    string // the value of the key apps
+	Push    bool   // the account has message push, and all users follow it
 }
 
 // UserID returns the id of a user at the simulated WeChat.
@@ -65,7 +67,7 @@ func Start(dir string, c Config) (*Gateway, error) {
 	account := wechattest.App{AppID: "wx00000000000000f1", Secret: Secret, Name: "Bench", Domains: []string{"127.0.0.1"}}
 	users := make([]wechattest.Person, c.Users)
 	for i := range users {
-		users[i] = wechattest.Person{ID: UserID(i), Nickname: UserID(i)}
+		users[i] = wechattest.Person{ID: UserID(i), Nickname: UserID(i), Follows: []string{account.AppID}}
 	}
 	g := &Gateway{appID: account.AppID}
 	var err error
@@ -78,10 +80,13 @@ func Start(dir string, c Config) (*Gateway, error) {
 listen: 127.0.0.1:0
 metrics: ''
 store: %q
-wechat: [{name: main, kind: official_account, appid: %s, secret: %s, api: %s, open: %s}]
+wechat: [{name: main, kind: official_account, appid: %s, secret: %s, api: %s, open: %s%s}]
 apps: %s
 `,
-		c.Store, account.AppID, Secret, front.URL, front.URL, c.Apps)
+		c.Store, account.AppID, Secret, front.URL, front.URL, pushOf(c), c.Apps)
+	if c.Push {
+		text += "trusted_proxies: [127.0.0.1]\n"
+	}
 	if err := os.WriteFile(filepath.Join(dir, "weigate.yaml"), []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -111,7 +116,44 @@ apps: %s
 		g.Stop()
 		return nil, errors.New("weigate serve ended before it listened")
 	}
-	return g, nil
+	if c.Push {
+		err = g.wechat.UpdateApp(g.appID, func(a *wechattest.App) {
+			a.Push = wechattest.Push{URL: g.URL + "/wechat/push/main", Token: pushToken, AESKey: pushKey}
+		})
+	}
+	return g, err
+}
+
+const (
+	pushToken = "pushtoken1"
+	pushKey   = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+)
+
+// pushOf returns the key push of the connector.
+func pushOf(c Config) string {
+	if !c.Push {
+		return ""
+	}
+	return fmt.Sprintf(", push: {token: %s, aes_key: %s, account_name: Bench, language: en}", pushToken, pushKey)
+}
+
+// SendText sends a text of a user to the account, and returns the reply.
+func (g *Gateway) SendText(ctx context.Context, user, text string) (reply string, err error) {
+	d, err := g.wechat.SendText(ctx, user, g.appID, text)
+	return replyOf(d, err)
+}
+
+// ScanQR makes a user scan a QR code of the account, and returns the reply.
+func (g *Gateway) ScanQR(ctx context.Context, user, link string) (reply string, err error) {
+	d, err := g.wechat.ScanQR(ctx, user, link)
+	return replyOf(d, err)
+}
+
+func replyOf(d wechattest.Delivery, err error) (string, error) {
+	if err == nil && d.Failure != "" {
+		err = errors.New(d.Failure)
+	}
+	return d.Reply, err
 }
 
 func build(program string) error {
