@@ -161,7 +161,7 @@ func TestFaultyFilesAtTheStart(t *testing.T) {
 		"a passphrase":         {cert: cert, key: []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), want: "openssl pkey"},
 		"DER":                  {cert: []byte{0x30, 0x82}, key: key, want: "cert.pem: not in PEM form"},
 		"missing":              {key: key, want: "cert.pem: file does not exist", is: fs.ErrNotExist},
-		"readable by everyone": {cert: cert, key: key, mode: 0o644, want: "readable by other users: chmod 600"},
+		"readable by everyone": {cert: cert, key: key, mode: 0o644, want: "readable by other users: chmod o-rwx"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

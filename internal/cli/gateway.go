@@ -32,8 +32,18 @@ func defaultConfig(getenv func(string) string) string {
 	if name := getenv("WEIGATE_CONFIG"); name != "" {
 		return name
 	}
+	return existingConfig(os.Stat)
+}
+
+// existingConfig returns the configuration file in the working directory, or that of the Debian package.
+// A working directory that this user may not enter has no configuration for this user: that of root, for
+// example, when root runs a command as the user weigate.
+func existingConfig(stat func(name string) (fs.FileInfo, error)) string {
 	system := filepath.Join(systemFolder, configName)
-	if exists(configName) || !exists(system) {
+	if _, err := stat(configName); err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return configName
+	}
+	if _, err := stat(system); errors.Is(err, fs.ErrNotExist) {
 		return configName
 	}
 	return system

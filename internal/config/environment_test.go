@@ -99,10 +99,10 @@ func TestSecretFiles(t *testing.T) {
 		{"nothing", "", 0o600, "empty file"},
 		{"only a newline", "\n", 0o600, "empty file"},
 		{"far too large", strings.Repeat("x", 20<<10), 0o600, "too large for a secret"},
-		{"readable by all", leaktest.Secret, 0o644, "file is readable by other users: chmod 600"},
+		{"readable by all", leaktest.Secret, 0o644, "file is readable by other users: chmod o-rwx"},
 		{"readable by the group", leaktest.Secret, 0o640, ""},
-		{"writable by all", leaktest.Secret, 0o666, "file is writable by other users: chmod 600"},
-		{"writable by the group", leaktest.Secret, 0o660, "file is writable by other users: chmod 600"},
+		{"writable by all", leaktest.Secret, 0o666, "file is writable by other users: chmod go-w"},
+		{"writable by the group", leaktest.Secret, 0o660, "file is writable by other users: chmod go-w"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

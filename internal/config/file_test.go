@@ -39,8 +39,8 @@ func configFile(t *testing.T, text string, mode os.FileMode) string {
 func TestConfigurationOfOtherUsersIsRejected(t *testing.T) {
 	t.Parallel()
 	const (
-		writable = "file is writable by other users: chmod 600 "
-		readable = "file is readable by other users: chmod 600 "
+		writable = "file is writable by other users: chmod go-w "
+		readable = "file is readable by other users: chmod o-rwx "
 		password = head + "store: postgres://weigate:password@db.example.com/weigate\n" + connector
 	)
 	for _, tt := range []struct {

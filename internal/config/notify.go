@@ -73,7 +73,7 @@ func readCAFile(_ *section, v value, o *Outgoing) {
 	}
 	text, err := os.ReadFile(v.reader.path(name))
 	if err != nil {
-		v.reject("cannot read the file: check its permissions")
+		v.reject("cannot read the file: its group must be the gateway's (Debian package: chgrp weigate, then chmod 640)")
 		return
 	}
 	if !hasCertificate(text) {

@@ -182,7 +182,8 @@ func readSecretFile(name string) (string, error) {
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return "", errors.New("cannot open the file: check its permissions")
+		return "",
+			errors.New("cannot read the file: its group must be the gateway's (Debian package: chgrp weigate, then chmod 640)")
 	}
 	defer f.Close()
 	if info, err = f.Stat(); err != nil { // of the file that was opened: name may be replaced meanwhile

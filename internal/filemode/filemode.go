@@ -33,7 +33,8 @@ const hasPermissionBits = runtime.GOOS != "windows"
 // Check returns an error if the group or all users may write to a file. If the file has secrets,
 // Check also returns an error if all users may read it. The group may read secrets: root can then
 // own the file, and the service reads it through its group. The error wraps [ErrWritable] or
-// [ErrReadable]. It ends with the command that corrects the mode, without the name of the file.
+// [ErrReadable]. It ends with the command that corrects the mode, without the name of the file. The
+// command leaves the rights of the owner and the group as they are: the service may need them.
 //
 // All users may read files below /run/secrets. Container platforms mount secrets there, and only
 // the users of the container can reach the folder.
@@ -43,9 +44,9 @@ func Check(path string, info fs.FileInfo, hasSecrets bool) error {
 	case !hasPermissionBits:
 		return nil
 	case mode&0o022 != 0:
-		return lang.Errorf("%w: chmod 600", ErrWritable)
+		return lang.Errorf("%w: chmod go-w", ErrWritable)
 	case hasSecrets && mode&0o004 != 0 && !inContainerSecrets(path):
-		return lang.Errorf("%w: chmod 600", ErrReadable)
+		return lang.Errorf("%w: chmod o-rwx", ErrReadable)
 	}
 	return nil
 }

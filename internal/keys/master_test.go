@@ -164,6 +164,7 @@ func TestMasterKeyOfOtherUsersIsRejected(t *testing.T) {
 	if _, _, err := keys.LoadOrCreate(path); err != nil {
 		t.Fatal(err)
 	}
+	command := map[error]string{filemode.ErrReadable: ": chmod o-rwx ", filemode.ErrWritable: ": chmod go-w "}
 	for mode, want := range map[os.FileMode]error{
 		0o600: nil, 0o640: nil, 0o644: filemode.ErrReadable, 0o660: filemode.ErrWritable, 0o602: filemode.ErrWritable,
 	} {
@@ -171,7 +172,7 @@ func TestMasterKeyOfOtherUsersIsRejected(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := keys.Load(path)
-		if !errors.Is(err, want) || err != nil && !strings.HasSuffix(err.Error(), ": chmod 600 "+path) {
+		if !errors.Is(err, want) || err != nil && !strings.HasSuffix(err.Error(), command[want]+path) {
 			t.Errorf("mode %v: got %v, want %v", mode, err, want)
 		}
 	}
