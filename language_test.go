@@ -68,7 +68,8 @@ type exception struct {
 
 // wordList is the content of language.txt.
 type wordList struct {
-	avoid  []avoided
+	avoid  []avoided // in English
+	zh     []avoided // in Chinese
 	allow  []*regexp.Regexp
 	except []exception
 }
@@ -84,7 +85,7 @@ func parseWordList(text string) (wordList, error) {
 		where, instead := "", ""
 		ok := true
 		switch kind {
-		case "avoid":
+		case "avoid", "avoid-zh":
 			value, instead, ok = strings.Cut(value, " => ")
 		case "except":
 			where, value, ok = strings.Cut(value, ": ")
@@ -100,12 +101,17 @@ func parseWordList(text string) (wordList, error) {
 			return wordList{}, fmt.Errorf("language.txt:%d: %w", i+1, err)
 		}
 		switch kind {
-		case "avoid":
+		case "avoid", "avoid-zh":
 			parsed, err := syntax.Parse("(?i)"+value, syntax.Perl)
 			if err != nil {
 				return wordList{}, fmt.Errorf("language.txt:%d: %w", i+1, err)
 			}
-			l.avoid = append(l.avoid, avoided{phrase: phrase, literals: literalsOf(parsed), instead: instead})
+			a := avoided{phrase: phrase, literals: literalsOf(parsed), instead: instead}
+			if kind == "avoid-zh" {
+				l.zh = append(l.zh, a)
+			} else {
+				l.avoid = append(l.avoid, a)
+			}
 		case "except":
 			l.except = append(l.except, exception{path: where, phrase: phrase})
 		case "allow":
@@ -138,7 +144,11 @@ func (p *passage) add(line string, number int) {
 func (l wordList) find(file string, p passage) (out []string) {
 	lower := strings.ToLower(p.text)
 	contains := func(literal string) bool { return strings.Contains(lower, literal) }
-	for _, a := range l.avoid {
+	phrases := l.avoid
+	if strings.Contains(file, "zh-CN") {
+		phrases = l.zh
+	}
+	for _, a := range phrases {
 		if a.literals != nil && !slices.ContainsFunc(a.literals, contains) {
 			continue
 		}
@@ -222,10 +232,10 @@ func textPassages(src []byte) (out []passage) {
 	return append(out, p)
 }
 
-// searchable reports whether a file has English prose. Chinese pages, recorded inputs of fuzzing
-// and the word list itself have none.
+// searchable reports whether a file has prose. Recorded inputs of fuzzing and the word list itself
+// have none. A name with zh-CN is a Chinese file.
 func searchable(name string) bool {
-	if strings.Contains(name, "zh-CN") || strings.Contains(name, "testdata/fuzz/") || strings.Contains(name, "axe") {
+	if strings.Contains(name, "testdata/fuzz/") || strings.Contains(name, "axe") {
 		return false
 	}
 	return slices.Contains([]string{".go", ".md", ".json", ".yaml", ".sql", ".txtar", ".html"}, path.Ext(name))
@@ -308,7 +318,11 @@ func TestLanguageFindsPhrases(t *testing.T) {
 			`a/a_test.go:3: "is no error": say "is not a …"`},
 		{"a document", "docs/en/a.md", "# Title\n\nOne.\n\n- Sign in\n  anew.\n",
 			`docs/en/a.md:6: "anew": say "again", "from the beginning"`},
-		{"a Chinese document", "docs/zh-CN/a.md", "anew\n", ""},
+		{"a Chinese document", "docs/zh-CN/a.md", "anew，拉黑用户。\n", `docs/zh-CN/a.md:1: "拉黑": say 停用`},
+		{"a Chinese catalogue", "web/files/zh-CN.json", "{\n  \"a\": \"登出「Wiki」\"\n}\n",
+			"web/files/zh-CN.json:2: \"登出\": say 退出登录\n" +
+				"web/files/zh-CN.json:2: \"「\": say “”\nweb/files/zh-CN.json:2: \"」\": say “”"},
+		{"Chinese in an English file", "docs/en/a.md", "In Chinese: 拉黑.\n", ""},
 		{"a catalogue", "web/en.json", "{\n  \"a\": \"This request makes no sense\"\n}\n",
 			`web/en.json:2: "makes no sense": say "is invalid"`},
 		{"a migration", "store/1.sql", "-- one row\n-- for each door\n", `store/1.sql:2: "door": say sign-in method`},
@@ -331,7 +345,8 @@ func TestLanguageFindsPhrases(t *testing.T) {
 			}
 		})
 	}
-	for _, broken := range []string{"avoid: a", "avoid: ( => b", "forbid: a => b", "except: a", "allow: "} {
+	for _, broken := range []string{"avoid: a", "avoid: ( => b", "avoid-zh: a", "forbid: a => b", "except: a",
+		"allow: "} {
 		if _, err := parseWordList(broken); err == nil {
 			t.Errorf("the line %q is accepted", broken)
 		}

@@ -133,7 +133,7 @@ func wrap(text string, width int) (lines []string) {
 
 // breakable matches what a line break must not divide: a word, or a Chinese character with the punctuation
 // before and after it.
-var breakable = regexp.MustCompile(`[（「《]*(\p{Han}|[^\p{Han}\s，。；：、？！）」》（「《]+)[，。；：、？！）」》]* *|\S *| +`)
+var breakable = regexp.MustCompile(`[（“《]*(\p{Han}|[^\p{Han}\s，。；：、？！）”》（“《]+)[，。；：、？！）”》]* *|\S *| +`)
 
 // kongTexts are the errors of kong for a command line. Kong has no formats that can be translated: it returns
 // finished texts.

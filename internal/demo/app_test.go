@@ -173,7 +173,7 @@ func TestPages(t *testing.T) {
 	}{
 		{"/sample/", "en", "en", 200, []string{"Go package “login”", "Sign in with name and picture", "QR code",
 			"Open the simulator"}},
-		{"/sample/", "zh-CN", "zh-CN", 200, []string{"Go 包「login」", "模拟", "用头像昵称登录", "扫码登录", "打开模拟器"}},
+		{"/sample/", "zh-CN", "zh-CN", 200, []string{"Go 包“login”", "模拟", "用头像昵称登录", "扫码登录", "打开模拟器"}},
 		{"/nothing/here", "en", "en", 404, []string{"Page not found"}},
 		{"/nothing/here", "zh", "zh-CN", 404, []string{"页面不存在"}},
 	} {

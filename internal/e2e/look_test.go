@@ -43,7 +43,7 @@ const faults = `((width) => {
 	for (const e of document.querySelectorAll("main.card :is(h1, p, .button):not(.copy, .skip)")) {
 		const texts = document.createTreeWalker(e, NodeFilter.SHOW_TEXT);
 		for (let node; (node = texts.nextNode());)
-			for (const word of node.data.matchAll(/[A-Za-z]{2,18}|「[^」\s]{1,10}」/g))
+			for (const word of node.data.matchAll(/[A-Za-z]{2,18}|“[^”\s]{1,10}”/g))
 				if (broken(node, word.index, word.index + word[0].length)) out.push("broken within: " + word[0]);
 	}
 	return out.join("\n");

@@ -45,7 +45,7 @@ func textsOfPage(language string) pageTexts {
 			pages: "## 微信页面上的错误码\n\n微信把这些错误码显示给用户，网关收不到。因此它们不在指标中，" +
 				"要由用户告知。",
 			columns: "| errcode | 发生了什么 | 问题所在 | 如何处理 |\n|---|---|---|---|\n",
-			users:   "其他 errcode：请在微信官方文档「全局返回码」中查询。",
+			users:   "其他 errcode：请在微信官方文档“全局返回码”中查询。",
 		}
 	}
 	return pageTexts{

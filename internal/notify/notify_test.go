@@ -35,7 +35,7 @@ func TestNoticesOfAMinuteAreOneMessage(t *testing.T) {
 			if failures := f.send(); len(failures) > 0 {
 				t.Fatal(failures[0])
 			}
-			const want = "登录 示例登录\n· 「张三」申请使用「Wiki」，等待批准（2026-11-29 16:00 +08:00）\n" +
+			const want = "登录 示例登录\n· “张三”申请使用“Wiki”，等待批准（2026-11-29 16:00 +08:00）\n" +
 				"共有 12 个申请等待处理。\nhttps://login.example.com/admin/waiting"
 			if got := r.accepted(); len(got) != 1 || got[0] != want {
 				t.Fatalf("accepted %q\nwant %q", got, want)
@@ -153,7 +153,7 @@ func TestHostileNames(t *testing.T) {
 					continue
 				}
 				// After the colon of the time nothing of the name follows, so that only it may have one.
-				name, _, _ := strings.Cut(strings.TrimPrefix(lines[1], "· 「"), "」")
+				name, _, _ := strings.Cut(strings.TrimPrefix(lines[1], "· “"), "”")
 				if strings.ContainsAny(name, "<>@[]()*`/:&\u202e\x1b") || strings.Contains(name, "evil.example") {
 					t.Errorf("a name is not plain text: %q", name)
 				}

@@ -82,7 +82,7 @@ func TestReceiversOfEvents(t *testing.T) {
 	}
 	const fault = "应用 wiki 访问网关失败：invalid＿client。应用使用了错误的"
 	if got := first.accepted(); len(got) != 1 || strings.Contains(got[0], "Wiki") || strings.Contains(got[0], "93000") ||
-		!strings.Contains(got[0], "「Bob」没有使用微信") || !strings.Contains(got[0], fault) {
+		!strings.Contains(got[0], "“Bob”没有使用微信") || !strings.Contains(got[0], fault) {
 		t.Errorf("the first receiver: %q", got)
 	}
 	if got := second.accepted(); len(got) != 1 || !strings.Contains(got[0], "“Alice” waits for approval for Wiki") ||

@@ -63,7 +63,7 @@ func TestPagesSpeakChinese(t *testing.T) {
 	desktop.open("/begin").want(web.ScanCode).shows("微信扫码登录")
 	phone := w.phone("alice")
 	phone.lang = "zh-CN"
-	phone.open(desktop.link()).want(web.ScanAsk).shows("在另一台设备上登录「Notes」？", "与此手机相同", "刚刚")
+	phone.open(desktop.link()).want(web.ScanAsk).shows("在另一台设备上登录“Notes”？", "与此手机相同", "刚刚")
 	phone.press("继续").want(web.ScanNumber).press("拒绝").want(web.ScanDeclined)
 	// The app's wish for a language counts for the desktop, wherever its page leads.
 	other := w.browser(uaDesktop).open("/begin?ui_locales=zh-CN").shows("微信扫码登录")

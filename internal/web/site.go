@@ -279,13 +279,13 @@ func mayContinue(p Page) bool {
 
 // textsFor returns a function that looks up a text and inserts two names: app, and site, which is
 // the name of the gateway. If app is "", the function inserts "the app" (该应用). In Chinese it then
-// removes the quotation marks 「」, which belong around a name only.
+// removes the quotation marks “”, which belong around a name only.
 func (v view) textsFor(app, site string) (func(key string) (string, error), error) {
 	unnamed, err := v.texts.Text("app")
 	return func(key string) (string, error) {
 		text, err := v.texts.Text(key, "app", cmp.Or(app, unnamed), "site", site)
 		if app == "" {
-			text = strings.ReplaceAll(text, "「"+unnamed+"」", unnamed)
+			text = strings.ReplaceAll(text, "“"+unnamed+"”", unnamed)
 		}
 		return text, err
 	}, err
