@@ -10,7 +10,8 @@
 //
 //   - A request is recorded before its page is shown, once for each user and app, and administrators
 //     are notified once.
-//   - Users change nothing but their own name, and only until an administrator has approved them.
+//   - Users change nothing but their own name. The name by which administrators know them changes only
+//     until an administrator has approved them, the name for apps only if WeChat sent none.
 //   - A request never approves anybody. Only an administrator decides.
 package accessrequest
 
@@ -72,7 +73,7 @@ type Requests struct {
 // Kinds of the events of this package.
 const (
 	EventRequested = "access_requested" // a user waits for approval, or asked for access to an app
-	EventNameGiven = "name_given"       // a user who waits gave a name
+	EventNameGiven = "name_given"       // a user gave a name: while waiting, or for apps
 )
 
 // New validates the configuration.
@@ -111,7 +112,7 @@ func New(cfg Config) (*Requests, error) {
 
 // The paths of the package, relative to the path of Config.URL.
 const (
-	pathName  = "/access/name"
+	pathName  = session.NamePath
 	pathAsk   = "/access/ask"
 	pathState = "/access/state"
 )

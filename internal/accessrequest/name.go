@@ -1,6 +1,7 @@
 package accessrequest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -34,13 +35,20 @@ func mayGiveName(u gateway.User) bool {
 	return mayChangeName(u) || u.RealName == "" && u.Status != gateway.Blocked
 }
 
+// mayNameInApps reports whether a user may give or change the name that apps get. Apps get the nickname
+// at WeChat instead, if WeChat sent one.
+func mayNameInApps(u gateway.User) bool { return !u.NameFromWeChat() && u.Status != gateway.Blocked }
+
 // asksName reports whether the waiting page asks a user for a name.
 func asksName(b session.Browser) bool {
 	return mayChangeName(b.User) && b.User.RealName == "" && !session.ReadData(b.Data).NameDeclined
 }
 
-// errApproved is the error for a user whose name only administrators change.
+// errApproved is the error for a user whose name only administrators, or WeChat, change.
 var errApproved = errors.New("accessrequest: the user is approved")
+
+// paramProfile is the parameter of a page and the field of a form: the name is for apps.
+const paramProfile = "profile"
 
 // giveName stores the name that a user gives. It keeps what the user typed if the name is rejected.
 func (q *Requests) giveName(w http.ResponseWriter, r *http.Request) {
@@ -49,6 +57,11 @@ func (q *Requests) giveName(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	app, continueAt, typed := form.Get("app"), form.Get("return"), form.Get("name")
+	forApps := form.Get(paramProfile) == "1"
+	if form.Has("decline") && forApps {
+		q.continueAt(w, r, continueAt, q.cfg.Sessions.DeclineProfile(r.Context(), browser.Hash))
+		return
+	}
 	if form.Has("decline") {
 		err := q.cfg.Sessions.DeclineName(r.Context(), browser.Hash)
 		q.cfg.Named(r.Context(), browser.User.ID)
@@ -64,22 +77,28 @@ func (q *Requests) giveName(w http.ResponseWriter, r *http.Request) {
 		problem = web.ProblemLongName
 	}
 	if problem != "" {
-		q.showNameForm(w, r, browser, app, continueAt, typed, problem)
+		q.showNameForm(w, r, browser, app, continueAt, typed, problem, forApps)
 		return
 	}
 	now := q.cfg.Now()
 	_, err := q.cfg.Store.UpdateUser(r.Context(), browser.User.ID, now, func(u *gateway.User) error {
-		if !mayGiveName(*u) {
+		switch {
+		case forApps && mayNameInApps(*u):
+			u.Nickname = name
+		case !forApps && mayGiveName(*u):
+			u.RealName = name
+		default:
 			return errApproved
 		}
-		u.RealName = name
 		return nil
 	})
 	if err == nil {
 		q.events.Record(r.Context(), gateway.Event{
 			At: now, Kind: EventNameGiven, UserID: browser.User.ID, App: q.knownApp(app), Method: browser.Method, Outcome: "ok",
 		}) // without the name: events outlive the user's record
-		q.cfg.Named(r.Context(), browser.User.ID)
+		if !forApps {
+			q.cfg.Named(r.Context(), browser.User.ID)
+		}
 	}
 	if errors.Is(err, errApproved) {
 		err = nil // approved meanwhile: the app's request succeeds, or shows why not
@@ -100,16 +119,23 @@ func (q *Requests) askName(w http.ResponseWriter, r *http.Request) {
 		q.cfg.Site.Fail(w, r, web.BadReturn)
 		return
 	}
-	if !mayChangeName(browser.User) {
+	user := browser.User
+	switch forApps := query.Get(paramProfile) == "1"; {
+	case forApps && mayNameInApps(user):
+		q.showNameForm(w, r, browser, query.Get("app"), continueAt, cmp.Or(user.Nickname, user.RealName), "", true)
+	case !forApps && mayChangeName(user):
+		q.showNameForm(w, r, browser, query.Get("app"), continueAt, user.RealName, "", false)
+	default:
 		q.cfg.Site.Redirect(w, r, http.StatusSeeOther, continueAt)
-		return
 	}
-	q.showNameForm(w, r, browser, query.Get("app"), continueAt, browser.User.RealName, "")
 }
 
 func (q *Requests) showNameForm(w http.ResponseWriter, r *http.Request, browser session.Browser,
-	app, continueAt, typed, problem string) {
+	app, continueAt, typed, problem string, forApps bool) {
 	page := web.Page{Kind: web.YourName, Go: continueAt, User: web.UserOf(browser.User)}
+	if forApps {
+		page.Kind, page.User = web.NameInApps, nil
+	}
 	if problem != "" {
 		page.Status = http.StatusUnprocessableEntity
 		page.Refusal = web.Refusal{Request: "name", Reason: problem}
@@ -118,6 +144,10 @@ func (q *Requests) showNameForm(w http.ResponseWriter, r *http.Request, browser 
 		typed = string([]rune(gateway.CleanText(typed))[:2*maxName])
 	}
 	q.addNameForm(&page, q.knownApp(app), continueAt, gateway.CleanText(typed), problem)
+	if forApps {
+		page.Name.ForApps, page.Name.Fields[paramProfile], page.Forms[0].Fields[paramProfile] = true, "1", "1"
+		page.State = "" // nobody has to decide
+	}
 	q.cfg.Site.Show(w, r, page)
 }
 

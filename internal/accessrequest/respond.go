@@ -129,7 +129,7 @@ func (q *Requests) waiting(a Applicant) web.Page {
 
 // addNameForm adds the form for the name to a page that continues at page.Go.
 func (q *Requests) addNameForm(page *web.Page, app, continueAt, typed, problem string) {
-	fields := map[string]string{"app": app, "return": continueAt}
+	fields := map[string]string{"app": app, "return": continueAt} // of this form only: callers add to it
 	page.Name = &web.NameForm{Action: q.path + pathName, Fields: fields, Value: typed, Problem: problem}
 	page.Forms = append(page.Forms, web.Form{
 		Action: q.path + pathName, Label: web.LabelNotNow, Quiet: true,

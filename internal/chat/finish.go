@@ -90,6 +90,7 @@ func (h *Handler) completion(ctx context.Context, r *http.Request, f *desktopFlo
 	if err != nil {
 		return gateway.ChatCompletion{}, err
 	}
+	a.Browser = row.Browser
 	s, event, err := h.signIn.NewSession(a)
 	if err != nil {
 		return gateway.ChatCompletion{}, err

@@ -196,7 +196,9 @@ func (h *Handler) deleteProfile(ctx context.Context, kind string, account *Accou
 			continue
 		}
 		_, err = h.cfg.Users.UpdateUser(ctx, user.ID, h.cfg.Now(), func(u *gateway.User) error {
-			u.Nickname, u.AvatarURL, u.ProfileAt = "", "", time.Time{}
+			if u.NameFromWeChat() || end { // a name that the user gave here stays
+				u.Nickname, u.AvatarURL, u.ProfileAt = "", "", time.Time{}
+			}
 			return nil
 		})
 		if err == nil && end {

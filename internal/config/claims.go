@@ -25,7 +25,8 @@ func claimSources() []string {
 func fixedClaims() []string {
 	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "at_hash", "c_hash", "azp",
 		"acr", "amr", "sid", "events", "act", "cnf", "email", "email_verified", "phone_number_verified", "groups",
-		"picture", "locale", "updated_at", "old_id", "openid", "unionid", "appid", "_claim_names", "_claim_sources"}
+		"picture", "locale", "updated_at", "name_from_wechat", "old_id", "openid", "unionid", "appid", "_claim_names",
+		"_claim_sources"}
 }
 
 // identifiesUsers reports whether a claim has a name by which apps identify users or decide what they

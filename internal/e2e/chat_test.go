@@ -116,6 +116,13 @@ func TestSignInInTheChat(t *testing.T) {
 			w.waits("main#chat_answered")
 			w.typesCode(code)
 			w.waits("main#own") // the page with the name continues automatically
+			w.press("#change-name")
+			w.see("chat-name-in-apps")
+			w.do("typing", chromedp.SendKeys(chromedp.CSS("#name"), "<b>李雷</b>"))
+			w.press("form.give button")
+			w.waits("main#own")
+			w.says("<b>李雷</b>", "<b>李雷</b>")
+			w.see("chat-own")
 		})
 	}
 }

@@ -200,6 +200,8 @@ func Merge(older, younger User) User {
 	if younger.ProfileAt.After(older.ProfileAt) {
 		merged.Nickname, merged.AvatarURL = younger.Nickname, younger.AvatarURL
 		merged.ProfileAt = younger.ProfileAt
+	} else if !merged.NameFromWeChat() {
+		merged.Nickname = cmp.Or(merged.Nickname, younger.Nickname) // a name that the user gave
 	}
 	merged.Locale = cmp.Or(merged.Locale, younger.Locale)
 	merged.OldID = cmp.Or(merged.OldID, younger.OldID)

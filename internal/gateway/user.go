@@ -26,7 +26,7 @@ func (s Status) Valid() bool { return s == Active || s == Pending || s == Blocke
 // display and identify nobody: WeChat lets anyone choose any name.
 type User struct {
 	ID        string    // from NewID; never reused
-	Nickname  string    // as last fetched; "" = unknown
+	Nickname  string    // as last fetched; "" = unknown. Without ProfileAt: given by the user, or imported
 	AvatarURL string    // as last fetched; "" = none
 	Locale    string    // a language tag such as zh-CN; "" = unknown
 	ProfileAt time.Time // when nickname and avatar were last fetched; zero = never
@@ -48,6 +48,10 @@ type User struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
+
+// NameFromWeChat reports whether WeChat sent the nickname. Otherwise the user gave it, because WeChat
+// sends none when a user signs in in a chat, or it was imported.
+func (u User) NameFromWeChat() bool { return !u.ProfileAt.IsZero() }
 
 // DisplayName returns the name by which administrators know the user: the real name, or else the
 // nickname. "" = neither is known. Users choose both freely.

@@ -193,6 +193,10 @@ func addFurther(out map[string]any, further map[string]string, subject string) {
 	maps.Copy(out, added)
 }
 
+// claimNameFromWeChat is false if the user gave the name, or an administrator imported it. Without the
+// claim, WeChat sent the name.
+const claimNameFromWeChat = "name_from_wechat"
+
 // addProfile adds the claims of the scope profile.
 func addProfile(out map[string]any, user gateway.User, subject string) {
 	username := preferredUsername(subject)
@@ -202,6 +206,9 @@ func addProfile(out map[string]any, user gateway.User, subject string) {
 	out["name"] = username
 	if user.Nickname != "" {
 		out["name"], out["nickname"] = user.Nickname, user.Nickname
+		if !user.NameFromWeChat() {
+			out[claimNameFromWeChat] = false
+		}
 	}
 	if user.AvatarURL != "" {
 		out["picture"] = user.AvatarURL

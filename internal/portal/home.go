@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ type home struct {
 	Waiting  int    // with Admin: how many users wait for an administrator's approval
 	Profile  string // address at which the user shares nickname and avatar; "" = not possible
 	Known    bool   // nickname and avatar are known
+	Name     string // address at which the user changes the name that apps get; "" = WeChat sends it
 	Apps     []tile
 	Partly   bool   // an app is left out, because the store failed
 	Wishes   []wish // apps that the user wants to use, and may not yet
@@ -102,6 +104,9 @@ func (h *Handler) readHome(ctx context.Context, b session.Browser) (home, error)
 	now, user := h.cfg.Now(), b.User
 	d := home{Path: h.path, User: user, Session: session.FormID(b.Hash), Link: b.Method == gateway.MethodLink}
 	d.Profile, d.Known = h.cfg.SignIn.ProfileURL(b)
+	if d.Profile == "" && !d.Link && !user.NameFromWeChat() {
+		d.Name = h.path + session.NamePath + "?profile=1&return=" + url.QueryEscape(h.path+"/")
+	}
 	requests, err := h.cfg.Store.UserRequests(ctx, user.ID)
 	if err != nil {
 		return home{}, err

@@ -35,6 +35,11 @@ type LoginRequest struct {
 // gateway's URL. Its parameter return is where the browser continues.
 const ProfilePath = "/sign-in/profile"
 
+// NamePath is the path of the page that asks a signed-in user for a name, below the gateway's URL. Its
+// parameter return is where the browser continues. With the parameter profile=1, apps get the name.
+// Without it, administrators see it.
+const NamePath = "/access/name"
+
 // MaxReturn is the greatest length of LoginRequest.ReturnURL, in bytes: it is kept in a cookie.
 const MaxReturn = flow.MaxReturn
 
@@ -115,4 +120,5 @@ type Authentication struct {
 	LoginRequestID string    // ID of the LoginRequest that this answers; "" = none
 	Seed           []byte    // the session id is derived from it: the same seed gives the same session
 	Scan           *Scan     // of a sign-in by scan; nil = none
+	Browser        string    // name of the browser that signs in, for the user; "" = unknown, or in Scan
 }

@@ -220,11 +220,22 @@ func decodeFlowData(data []byte) (decoded flowData, err error) {
 //   - The user has not declined to share them in this session.
 //   - The user signed in inside WeChat, where the consent page can be shown.
 //   - returnTo is not longer than session.MaxReturn.
+//
+// WeChat sends no nickname when a user signs in in a chat. Such a user without a nickname is asked for
+// a name instead.
 func (h *Handler) AskProfile(w http.ResponseWriter, _ *http.Request, b session.Browser, returnTo string) bool {
-	if b.Method != MethodWeChat || h.freshProfile(b) || b.ProfileDeclined || len(returnTo) > session.MaxReturn {
+	var page string
+	switch {
+	case b.ProfileDeclined || len(returnTo) > session.MaxReturn:
+		return false
+	case b.Method == MethodWeChat && !h.freshProfile(b):
+		page = pathProfile + "?"
+	case (b.Method == MethodMessage || b.Method == MethodFollow) && b.User.Nickname == "":
+		page = session.NamePath + "?profile=1&"
+	default:
 		return false
 	}
-	redirectSeeOther(w, h.path+pathProfile+"?return="+url.QueryEscape(returnTo))
+	redirectSeeOther(w, h.path+page+"return="+url.QueryEscape(returnTo))
 	return true
 }
 

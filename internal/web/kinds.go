@@ -101,6 +101,7 @@ const (
 	Refused        Kind = "refused"         // the app's access policy denies the user
 	AccessRefused  Kind = "access_refused"  // an administrator has refused the app to the user
 	YourName       Kind = "your_name"       // asks a user who waits for approval for their name
+	NameInApps     Kind = "name_in_apps"    // asks a user whose nickname WeChat does not send for a name
 	WrongMethod    Kind = "wrong_method"    // the app does not accept the method of this session
 	NoOpenID       Kind = "no_openid"       // the user has no openid at the connector that the app requires
 	NoUnionID      Kind = "no_unionid"      // the app identifies users by unionid, and the user has none
@@ -200,7 +201,7 @@ var styles = map[Kind]pageStyle{
 
 	UnknownApp: {http.StatusBadRequest, bad}, RedirectURI: {http.StatusBadRequest, bad},
 	NotSignedIn:   {http.StatusForbidden, bad},
-	AccessRefused: {http.StatusForbidden, bad}, YourName: {200, plain},
+	AccessRefused: {http.StatusForbidden, bad}, YourName: {200, plain}, NameInApps: {200, plain},
 	Refused: {http.StatusForbidden, bad}, WrongMethod: {http.StatusForbidden, bad},
 	NoOpenID:  {http.StatusForbidden, bad},
 	NoUnionID: {http.StatusForbidden, bad}, SubjectTaken: {http.StatusConflict, bad},
@@ -241,6 +242,7 @@ func shared() []string {
 		"scan.browser.unknown", "scan.ip", "scan.network", "scan.network.same", "scan.network.other",
 		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours",
 		"user.copy", "contact", "refused.reason", "name.label", "name.hint", "name.send", "name.given", "name.change",
+		"name.apps.label", "name.apps.hint", "name.apps.send",
 		ProblemNoName, ProblemLongName, LabelNotNow, LabelAskAccess, LabelGiveName, LabelShareProfile,
 		"invite.apps", "invite.apps.all", "invite.for", "invite.expires", "invite.scan",
 		LabelAccept, LabelWithoutWeChat, LabelOtherUser, LabelSignInHere}

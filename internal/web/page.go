@@ -31,7 +31,7 @@ type Form struct {
 	Missed bool              // with Tick: the user has sent the form without the tick; the page asks for the tick
 }
 
-// NameForm is the form for the name of a user who waits for approval. The browser sends the name in
+// NameForm is the form for the name of a user. The browser sends the name in
 // the field "name".
 type NameForm struct {
 	Action string
@@ -41,6 +41,7 @@ type NameForm struct {
 	// ProblemLongName. "" = it was not.
 	Problem string
 	Given   bool   // the user has given a name: the page shows it instead of the form
+	ForApps bool   // apps get the name; without it, administrators see it
 	Change  string // with Given: address of the page on which the user changes the name
 }
 
