@@ -31,7 +31,7 @@ func read(t *testing.T, name string) outline {
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimRight(line, "\n")
 		switch {
-		case strings.HasPrefix(line, "```"):
+		case strings.HasPrefix(strings.TrimLeft(line, " "), "```"): // a block in a list is indented
 			if inside {
 				o.code = append(o.code, strings.Join(block, "\n"))
 				block = nil

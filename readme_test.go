@@ -33,7 +33,7 @@ func TestReadmeBeginsWithTheDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := strings.Join(strings.SplitN(string(text), "\n", 21)[:20], "\n")
-	blocks := regexp.MustCompile("(?s)```\n(.*?)```").FindAllStringSubmatch(first, -1)
+	blocks := regexp.MustCompile("(?s)```(?:sh|text)\n(.*?)```").FindAllStringSubmatch(first, -1)
 	if len(blocks) != 2 || blocks[0][1] != "go run ./cmd/weigate demo\n" {
 		t.Fatalf("the first twenty lines do not hold the command and its whole output:\n%s", first)
 	}

@@ -251,7 +251,9 @@ func TestProgramsOfTheDocuments(t *testing.T) {
 	}
 	blocks := func(language string) (found []string) {
 		for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllSubmatch(text, -1) {
-			found = append(found, string(m[1]))
+			if code := string(m[1]); !strings.HasPrefix(code, "weigate ") { // TestCommandsInDocsRun runs these
+				found = append(found, code)
+			}
 		}
 		return found
 	}

@@ -141,7 +141,7 @@ func commandsPage(language string, app *kong.Application) string {
 	cell := strings.NewReplacer("|", `\|`, "\n", " ", "<", `\<`)
 	var b strings.Builder
 	for _, c := range leaves(app.Node) {
-		fmt.Fprintf(&b, "\n## weigate %s\n\n%s\n\n```sh\nweigate %s\n```\n", c.Path(), cell.Replace(c.Help), c.Summary())
+		fmt.Fprintf(&b, "\n## weigate %s\n\n%s\n\n```text\nweigate %s\n```\n", c.Path(), cell.Replace(c.Help), c.Summary())
 		if len(c.Positional)+len(c.Flags) > 0 {
 			fmt.Fprintf(&b, "\n%s\n|---|---|\n", head)
 		}

@@ -20,7 +20,7 @@ func TestConfigurationInDocsLoads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := regexp.MustCompile("(?s)```\n(rule_files:.*?)```").FindSubmatch(text)
+		m := regexp.MustCompile("(?s)```yaml\n(rule_files:.*?)```").FindSubmatch(text)
 		if m == nil {
 			t.Fatalf("docs/%s/monitoring.md has no prometheus.yml", language)
 		}
