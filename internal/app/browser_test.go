@@ -196,7 +196,7 @@ func methods(t *testing.T, names ...string) option {
 // submit sends the form that goes to a path of the gateway, with its hidden fields.
 func (s *plainBrowser) submit(path string, fill url.Values) *plainBrowser {
 	s.w.t.Helper()
-	m := regexp.MustCompile(`(?s)<form(?: class="(?:answer|give)")? method="post" action="([^"]*` +
+	m := regexp.MustCompile(`(?s)<form(?: class="(?:answer|give|form)")? method="post" action="([^"]*` +
 		regexp.QuoteMeta(path) + `[^"]*)">(.*?)</form>`).FindStringSubmatch(s.body)
 	if m == nil {
 		s.w.t.Fatalf("no form for %s: %s", path, s.body)

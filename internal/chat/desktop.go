@@ -40,7 +40,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 	f := &desktopFlow{
 		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: agent.Handheld(),
 		InWeChat: agent.Client == useragent.WeChat, Method: method, Connector: connector, key: tabs.NewKey(),
-		LoginRequest: pendingRequest{ID: l.ID, Return: l.ReturnURL, App: l.App.ID,
+		LoginRequest: pendingRequest{ID: l.ID, Return: l.ReturnURL, App: l.App.ID, Deletion: l.Deletion,
 			Cancel:  session.CompactRestart(l.ReturnURL, l.CancelURL),
 			Restart: session.CompactRestart(l.ReturnURL, l.RestartURL)},
 	}

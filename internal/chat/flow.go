@@ -58,6 +58,9 @@ type pendingRequest struct {
 	App     string `json:"a,omitempty"` // id of the app
 	Cancel  string `json:"q,omitempty"` // where the browser continues if the user cancels, shortened
 	Lang    string `json:"l,omitempty"` // language of the pages, if the app chose one
+
+	// Deletion is set before the user is deleted: the answer in the chat names the deletion.
+	Deletion bool `json:"x,omitempty"`
 }
 
 func newSeed() []byte {
@@ -163,9 +166,16 @@ func (h *Handler) newRow(r *http.Request, f *desktopFlow, now time.Time) (gatewa
 		return gateway.ChatSignIn{}, err
 	}
 	address := h.cfg.Address(r)
+	var data []byte
+	if f.LoginRequest.Deletion {
+		data = []byte(dataDeletion)
+	}
 	return gateway.ChatSignIn{
 		Key: key, Desktop: desktop, Connector: f.Connector, Method: f.Method, App: f.LoginRequest.App,
 		Browser: useragent.Of(r).String(), MaskedIP: route.MaskedAddress(address), Network: h.networkHash(address),
-		CreatedAt: now, ExpiresAt: now.Add(life),
+		CreatedAt: now, ExpiresAt: now.Add(life), Data: data,
 	}, nil
 }
+
+// dataDeletion is gateway.ChatSignIn.Data of a sign-in before the user is deleted.
+const dataDeletion = "deletion"

@@ -134,6 +134,9 @@ func (h *Handler) question(account *Account, row gateway.ChatSignIn) string {
 	}
 	fill := strings.NewReplacer("{code}", row.Code, "{app}", short(app), "{browser}", short(from),
 		"{time}", row.CreatedAt.In(h.cfg.Zone).Format("15:04"))
+	if string(row.Data) == dataDeletion {
+		return fill.Replace(text(account, "deletion"))
+	}
 	return fill.Replace(text(account, "question"))
 }
 
@@ -237,6 +240,8 @@ func text(account *Account, name string) string {
 var chinese = map[string]string{
 	"question": "如果不是你自己打开的登录页面，请不要把确认码告诉任何人，忽略本消息即可。\n\n确认码：{code}\n\n" +
 		"应用：{app}\n浏览器：{browser}\n打开时间：{time}\n\n请在你自己打开的页面里输入确认码，两分钟内有效。取消登录请回复 0。",
+	"deletion": "有人要注销你在“{app}”的账号，注销后无法恢复。如果不是你本人操作，请不要把确认码告诉任何人，并回复 0。\n\n" +
+		"确认码：{code}\n\n浏览器：{browser}\n打开时间：{time}\n\n确定要注销的话，请在你自己打开的页面里输入确认码，两分钟内有效。",
 	"mistyped":  "这个数字不对，请对照登录页面再发送一次。",
 	"unknown":   "没有找到这个数字：可能已经过期。请在登录页面更换数字后再发送。",
 	"used":      "这个数字已经被别人使用。请在登录页面更换数字后再发送。",
@@ -252,6 +257,9 @@ var english = map[string]string{
 	"question": "If you did not open a sign-in page yourself, tell this code to nobody and ignore this message.\n\n" +
 		"Code: {code}\n\nApp: {app}\nBrowser: {browser}\nOpened at: {time}\n\n" +
 		"Type the code on the page that you opened yourself, within two minutes. To cancel, answer 0.",
+	"deletion": "Somebody wants to delete your account at {app}. This cannot be undone. If it is not you, " +
+		"tell this code to nobody, and answer 0.\n\nCode: {code}\n\nBrowser: {browser}\nOpened at: {time}\n\n" +
+		"To delete your account, type the code on the page that you opened yourself, within two minutes.",
 	"mistyped":  "This number is wrong. Compare it with the sign-in page and send it again.",
 	"unknown":   "This number is not in use; it may have expired. Get a new number on the sign-in page and send it.",
 	"used":      "Somebody else has used this number. Get a new number on the sign-in page and send it.",

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/limit"
@@ -45,6 +47,22 @@ func (h *Handler) mayDelete(u gateway.User) error {
 	return nil
 }
 
+// deletionID begins the id of a login request that precedes a deletion. Only begin makes such ids.
+const deletionID = "delete-account."
+
+// maxClockDifference is how much the clocks of two replicas may differ.
+const maxClockDifference = time.Minute
+
+// isConfirmedInChat reports whether the user of a browser has just confirmed the deletion in the chat of
+// an account, where web sign-in is not available. A sign-in in a chat is not sufficient: an attacker may
+// have given the user the number of the attacker's browser. The login request of this one is a
+// deletion, so the account has answered that somebody wants to delete the user's account.
+func (h *Handler) isConfirmedInChat(b session.Browser) bool {
+	age := h.cfg.Now().Sub(b.AuthTime)
+	return h.cfg.ChatOnly && (b.Method == gateway.MethodMessage || b.Method == gateway.MethodFollow) &&
+		strings.HasPrefix(b.LoginRequestID, deletionID) && age >= -maxClockDifference && age <= limit.AdminSignInAge.Duration
+}
+
 // readDeletion returns the page for the user of a browser.
 func (h *Handler) readDeletion(r *http.Request, b session.Browser) (deletion, error) {
 	d := deletion{
@@ -64,7 +82,7 @@ func (h *Handler) readDeletion(r *http.Request, b session.Browser) (deletion, er
 			d.Problem = "last_admin"
 		}
 	}
-	if d.Problem == "" && !b.IsFresh(h.cfg.Now(), limit.AdminSignInAge.Duration) {
+	if d.Problem == "" && !b.IsFresh(h.cfg.Now(), limit.AdminSignInAge.Duration) && !h.isConfirmedInChat(b) {
 		d.SignIn = h.path + pathDelete + "?" + paramSignIn + "=1"
 	}
 	return d, nil
@@ -83,7 +101,11 @@ func (h *Handler) showDelete(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if d.SignIn != "" && r.URL.Query().Get(paramSignIn) != "" && r.Method == http.MethodGet {
-		h.begin(w, r, h.path+pathDelete, []string{gateway.MethodWeChat, gateway.MethodWebsite}, true)
+		methods := []string{gateway.MethodWeChat, gateway.MethodWebsite}
+		if h.cfg.ChatOnly {
+			methods = []string{gateway.MethodMessage, gateway.MethodFollow}
+		}
+		h.begin(w, r, h.path+pathDelete, methods, true)
 		return
 	}
 	h.writeDelete(w, r, b, d, http.StatusOK)

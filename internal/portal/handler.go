@@ -80,6 +80,10 @@ type Config struct {
 	Site     *web.Site
 	Keys     [][]byte // the first key makes the addresses of icons
 
+	// ChatOnly is set if users sign in in the chat of an account only. They confirm the deletion of their
+	// account there.
+	ChatOnly bool
+
 	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = route.Address
 	RequestID func(context.Context) string   // optional: for events and logs
 	Logger    *slog.Logger                   // optional: nil discards
@@ -209,8 +213,12 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, page string, met
 	if again {
 		restart += "?" + paramSignIn + "=1"
 	}
+	id, deletion := strings.ToLower(rand.Text()), again && page == h.path+pathDelete
+	if deletion {
+		id = deletionID + id
+	}
 	err := h.cfg.SignIn.Begin(w, r, session.LoginRequest{
-		ID:        strings.ToLower(rand.Text()),
+		ID: id, Deletion: deletion,
 		App:       gateway.App{Name: h.cfg.Site.Title(lang.FromRequest(r)), Methods: methods},
 		ReturnURL: page, RestartURL: restart, CopyURL: page, CancelURL: h.path + "/", Reauthenticate: again,
 	})

@@ -25,6 +25,7 @@ type LoginRequest struct {
 	Reauthenticate bool        // the user must authenticate again; if they sign in by QR code, on the phone
 	Consent        bool        // WeChat must show its consent page, even after an earlier consent (forcePopup)
 	Profile        bool        // the app wants nickname and avatar, and the user may be asked for them
+	Deletion       bool        // the sign-in precedes the deletion of the user: a chat names the deletion
 	CancelURL      string      // where the user continues after cancelling: a path of this origin; "" = nowhere
 	RestartURL     string      // where the same request starts from the beginning; "" = at /sign-in
 	CopyURL        string      // RestartURL for another browser, for a user to copy; "" = RestartURL
