@@ -59,7 +59,7 @@ func TestBackupCommandsInDocs(t *testing.T) {
 		}
 		ran := 0
 		for _, line := range strings.Split(strings.Join(read(t, page).code, "\n"), "\n") {
-			line = strings.TrimPrefix(strings.TrimPrefix(line, "sudo "), "-u weigate ")
+			line = strings.TrimPrefix(line, "runuser -u weigate -- ")
 			line = strings.ReplaceAll(line, "/var/", dir+"/")
 			if line == "" || strings.HasPrefix(line, "systemctl ") || strings.HasPrefix(line, "15 3 ") ||
 				strings.HasPrefix(line, "docker ") || line == "weigate ping" { // no gateway runs here

@@ -32,6 +32,11 @@ for each in packaging/prometheus packaging/grafana; do
 	[ ! -d "$each" ] || (cd packaging && find "${each#*/}" -type f ! -name '*.go' ! -name '*_test*' -print0) |
 		while IFS= read -r -d '' file; do put 644 "packaging/$file" "usr/share/doc/weigate/examples/$file"; done
 done
+# The documents and what they name, with the folders of the repository, so that links work.
+for each in README.md README.zh-CN.md SECURITY.md compose.yaml docs/en docs/zh-CN docs/images \
+	examples/nginx examples/nginx-auth examples/caddy examples/traefik; do
+	while IFS= read -r -d '' file; do put 644 "$file" "usr/share/doc/weigate/$file"; done < <(find "$each" -type f -print0)
+done
 install -d -m 755 "$root/etc/weigate"
 put 644 CHANGELOG.md usr/share/doc/weigate/changelog
 put 644 "$notices" usr/share/doc/weigate/THIRD-PARTY-NOTICES.txt

@@ -43,6 +43,10 @@ forget() { : >"$root/tmp/systemctl.log"; }
 inside dpkg -i /tmp/old.deb
 want "the mode of /etc/weigate" "$(inside stat -c '%U:%G %a' /etc/weigate)" "root:weigate 750"
 want "the mode of /var/lib/weigate" "$(inside stat -c '%U:%G %a' /var/lib/weigate)" "weigate:weigate 700"
+want "the mode of /var/backups/weigate" "$(inside stat -c '%U:%G %a' /var/backups/weigate)" "weigate:weigate 700"
+for file in docs/en/install.md docs/zh-CN/install.md examples/nginx-auth/wiki.example.com.conf; do
+	[ -s "$root/usr/share/doc/weigate/$file" ] || fail "the package has no $file"
+done
 want "conffiles" "$(inside dpkg-query -W -f '${Conffiles}' weigate)" ""
 want "restarts at the first installation" "$(asked restart)" 0
 [ "$(ls -A "$root/etc/weigate")" = "" ] || fail "the package ships a configuration"
