@@ -230,3 +230,46 @@ func TestGuessedConfirmationCodesAtOnce(t *testing.T) {
 		t.Error("the attacker is signed in")
 	}
 }
+
+// A browser that sends "not me" again and again stores one event, and so does a person who follows and
+// unfollows the account without end.
+func TestRepeatedNotMeAndUnfollowStoreOneEvent(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t, withPush(wechattest.SubscriptionAccount, true))
+	desk := w.plainBrowser(uaDesktop)
+	desk.open(w.authorize("sample"))
+	desk.types(w.codeIn(w.sends("alice", desk.shownNumber()))).want("scan_signed_in", http.StatusOK)
+	users, _ := w.users()
+	if _, err := w.store.UpdateUser(t.Context(), users[0].ID, w.clock.Now(), func(u *gateway.User) error {
+		u.Nickname = "Alice"
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := url.Parse(desk.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookies := desk.jar.Cookies(at)
+	signedIn := *desk
+	for range 3 {
+		*desk = signedIn
+		desk.jar.SetCookies(at, cookies) // the browser keeps a copy of its cookies
+		desk.submit("/chat/cancel", nil).want("scan_undone", http.StatusOK)
+		for _, follow := range []func() (wechattest.Delivery, error){
+			func() (wechattest.Delivery, error) { return w.wechat.Unfollow(t.Context(), "alice", personalID) },
+			func() (wechattest.Delivery, error) { return w.wechat.Follow(t.Context(), "alice", personalID) },
+		} {
+			if _, err := follow(); err != nil {
+				t.Fatal(err)
+			}
+			w.clock.Advance(time.Second) // WeChat's repeats have the same time
+		}
+	}
+	for _, kind := range []string{"chat_undone", "chat_unfollowed"} {
+		events, err := w.store.Events(t.Context(), gateway.EventQuery{Kind: kind, Limit: 10})
+		if err != nil || len(events) != 1 || events[0].UserID != users[0].ID {
+			t.Errorf("%d events %s: %+v, %v", len(events), kind, events, err)
+		}
+	}
+}

@@ -290,6 +290,7 @@ func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *deskt
 		h.fail(w, r, err)
 		return
 	}
+	_, user, missing := h.cfg.Sessions.Find(ctx, hash, h.cfg.Now())
 	browser, signedIn, err := h.signIn.Session(r)
 	if err == nil {
 		err = h.cfg.Sessions.End(ctx, hash, h.cfg.Now())
@@ -301,7 +302,9 @@ func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *deskt
 		h.fail(w, r, err)
 		return
 	}
-	h.recordEvent(ctx, EventUndo, "ok", browser.User.ID, f, "")
+	if missing == nil { // the form may be sent again, any number of times
+		h.recordEvent(ctx, EventUndo, "ok", user.ID, f, "")
+	}
 	h.tabs.Clear(w, f.key)
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: h.startURL(f.LoginRequest)})
 }

@@ -198,6 +198,9 @@ func (h *Handler) deleteProfile(ctx context.Context, kind string, account *Accou
 		if !hasIdentity(identities, account.AppID, openID) {
 			continue
 		}
+		if kind == EventUnfollow && user.Nickname == "" && user.AvatarURL == "" {
+			continue // nothing to delete: a person can follow and unfollow any number of times
+		}
 		_, err = h.cfg.Users.UpdateUser(ctx, user.ID, h.cfg.Now(), func(u *gateway.User) error {
 			if u.NameFromWeChat() || end { // a name that the user gave here stays
 				u.Nickname, u.AvatarURL, u.ProfileAt = "", "", time.Time{}

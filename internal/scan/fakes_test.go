@@ -367,6 +367,16 @@ func (e ender) UserSessions(_ context.Context, user string, _ time.Time) (out []
 	return out, nil
 }
 
+func (e ender) Find(_ context.Context, hash [32]byte, _ time.Time) (gateway.Session, gateway.User, error) {
+	e.p.mu.Lock()
+	defer e.p.mu.Unlock()
+	s, found := e.p.sessions[hash]
+	if !found {
+		return gateway.Session{}, gateway.User{}, gateway.ErrNotFound
+	}
+	return s.Session, e.p.accounts[s.UserID], nil
+}
+
 func (e ender) End(_ context.Context, hash [32]byte, _ time.Time) error {
 	e.p.mu.Lock()
 	defer e.p.mu.Unlock()

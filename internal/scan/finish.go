@@ -223,6 +223,7 @@ func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *deskt
 		h.fail(w, r, err)
 		return
 	}
+	_, user, missing := h.cfg.Sessions.Find(ctx, hash, h.cfg.Now())
 	browser, signedIn, err := h.signIn.Session(r)
 	if err == nil {
 		err = h.cfg.Sessions.End(ctx, hash, h.cfg.Now())
@@ -234,7 +235,9 @@ func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *deskt
 		h.fail(w, r, err)
 		return
 	}
-	h.recordEvent(ctx, EventUndo, "ok", browser.User.ID, gateway.Ticket{App: f.LoginRequest.App})
+	if missing == nil { // the form may be sent again, any number of times
+		h.recordEvent(ctx, EventUndo, "ok", user.ID, gateway.Ticket{App: f.LoginRequest.App})
+	}
 	h.tabs.Clear(w, f.key)
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: h.startURL(f.LoginRequest)})
 }

@@ -111,6 +111,9 @@ type Sessions interface {
 	// UserSessions returns the user's sessions, the one used last first.
 	UserSessions(ctx context.Context, userID string, now time.Time) ([]gateway.Session, error)
 
+	// Find returns the session with this hash and its user, or gateway.ErrNotFound.
+	Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error)
+
 	// End ends the session and revokes its grants. A session that does not exist any more is not an
 	// error.
 	End(ctx context.Context, hash [32]byte, now time.Time) error
