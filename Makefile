@@ -4,11 +4,12 @@
 # make demo    the demo
 # make fuzz    runs every fuzz target for a minute
 # make platforms  vets what only Windows and macOS compile; minutes when cold
+# make pictures  renews the pictures of the documents from the screenshots of the last make test
 # make tidy    brings go.mod and go.sum of every module up to date
 # make release VERSION=v1.2.3  makes the files of a release in dist
 # make release-check  makes a release twice, in two folders and as two users, and compares; minutes
 
-.PHONY: test check race release release-check demo deps fuzz platforms tidy clean
+.PHONY: test check race release release-check demo deps fuzz platforms pictures tidy clean
 
 test:
 	@build/test.sh test
@@ -37,6 +38,9 @@ fuzz:
 platforms:
 	GOOS=windows go vet ./...
 	GOOS=darwin go vet ./...
+
+pictures:
+	@build/pictures.sh
 
 tidy:
 	@for mod in go.mod $$(git ls-files '*/go.mod'); do go -C "$$(dirname $$mod)" mod tidy || exit 1; done

@@ -76,8 +76,7 @@ func same(t *testing.T, en, zh string) {
 	if a.rows != b.rows {
 		t.Errorf("%s has %d number of table rows, %s has %d", en, a.rows, zh, b.rows)
 	}
-	strip := strings.NewReplacer("docs/zh-CN/", "docs/en/", "README.zh-CN.md", "README.md",
-		"demo.zh-CN.png", "demo.png")
+	strip := strings.NewReplacer("docs/zh-CN/", "docs/en/", "README.zh-CN.md", "README.md", ".zh-CN.jpg", ".jpg")
 	for i, l := range b.links {
 		b.links[i] = strip.Replace(l)
 	}
