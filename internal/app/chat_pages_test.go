@@ -53,3 +53,58 @@ func TestChatPagesOnAPhone(t *testing.T) {
 		}
 	}
 }
+
+// WeChat makes no QR code for an account without the permission (48001), or a person follows the account
+// in another way and WeChat sends no scene. The user sends a number instead, if the app accepts it.
+func TestFollowThatFailsBecomesAMessage(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t, withPush(wechattest.OfficialAccount, true))
+	w.config.Apps[0].Methods = []string{gateway.MethodFollow, gateway.MethodMessage}
+	w.config.Apps[1].Methods = []string{gateway.MethodFollow}
+	w.replicas = nil
+	w.start()
+	for page, kind := range map[string]wechattest.AppKind{
+		"busy": wechattest.UnverifiedServiceAccount, "chat_follow": wechattest.OfficialAccount,
+	} {
+		if err := w.wechat.UpdateApp(personalID, func(a *wechattest.App) { a.Kind = kind }); err != nil {
+			t.Fatal(err)
+		}
+		desk := w.plainBrowser(uaDesktop)
+		desk.open(w.authorize("sample")).want("choose", http.StatusOK)
+		desk.open(w.url + desk.link("way-follow"))
+		if !strings.Contains(desk.body, `" id="`+page+`"`) {
+			t.Errorf("%s: %d", desk.url, desk.status)
+		}
+		desk.submit("/chat/renew", nil).want("chat_number", http.StatusOK)
+		desk.types(w.codeIn(w.sends("quotes", desk.shownNumber()))).want("scan_signed_in", http.StatusOK)
+		if e := w.lastSignIn(); e.Method != gateway.MethodMessage {
+			t.Errorf("event %+v", e)
+		}
+	}
+	only := w.plainBrowser(uaDesktop).open(w.authorize("second")).want("chat_follow", http.StatusOK)
+	if strings.Contains(only.body, "/chat/renew") {
+		t.Error("the page offers a method that the app does not accept")
+	}
+	forged, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		strings.Replace(only.url, "/chat?", "/chat/renew?", 1), strings.NewReader("method=message"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	only.send(forged)
+	only.want("chat_follow", http.StatusOK)
+	d, err := w.wechat.Follow(t.Context(), "bob", personalID)
+	if err != nil || !strings.Contains(d.Reply, "scan the code on the sign-in page once more") {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+// A browser without a known name is named as unknown in the chat.
+func TestAnswerForAnUnknownBrowser(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t, withPush(wechattest.SubscriptionAccount, true))
+	s := w.plainBrowser("curl/8.0")
+	if reply := w.sends("alice", s.open(w.authorize("sample")).shownNumber()); !strings.Contains(reply,
+		"Browser: unknown") {
+		t.Errorf("the account answers %q", reply)
+	}
+}

@@ -201,7 +201,7 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, f *desktopFl
 		w.Header().Set("Retry-After", "30")
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Busy, Go: h.flowURL(pathDesktop, f)})
 	case errors.Is(err, errBusy):
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Busy, Go: h.flowURL(pathDesktop, f)})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Busy, Go: h.flowURL(pathDesktop, f), Forms: h.messageForm(f)})
 	case (errors.Is(err, gateway.ErrNotFound) || errors.Is(err, gateway.ErrExpired)) && h.hasStoredSession(r, f):
 		// The row was completed, and has expired since. The browser has lost the response.
 		h.answerCompleted(w, r, f)
@@ -250,6 +250,7 @@ func (h *Handler) showWaiting(w http.ResponseWriter, r *http.Request, f *desktop
 	page := web.Page{Scan: &web.Scan{State: string(row.State), CodeForm: &form}}
 	var err error
 	if f.Method == gateway.MethodFollow {
+		page.Forms = h.messageForm(f)
 		err = h.drawQRCode(&page, f)
 	} else {
 		err = h.drawNumber(&page, f)
@@ -360,38 +361,6 @@ func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	_, _ = w.Write(body) // fails when the browser has disconnected
-}
-
-// maxRounds bounds the numbers of one sign-in.
-const maxRounds = 50
-
-// renew serves /chat/renew: it cancels the row of this round, and creates the row of the next round.
-func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
-	f := h.readFlow(w, r)
-	if f == nil {
-		return
-	}
-	completed, err := f.Completed, error(nil)
-	if !completed && f.CreatedAt != 0 {
-		completed, err = h.cancelRow(r, f)
-	}
-	switch {
-	case err != nil:
-		h.fail(w, r, err)
-		return
-	case completed:
-		route.SeeOther(w, h.flowURL(pathDesktop, f))
-		return
-	case f.Round >= maxRounds:
-		h.showEnded(w, r, f)
-		return
-	}
-	f.Round, f.Attempt, f.QRCode, f.CreatedAt, f.ActiveAt = f.Round+1, 0, "", 0, h.cfg.Now().Unix()
-	if err := h.storeRow(w, r, f); err != nil {
-		h.showError(w, r, f, err)
-		return
-	}
-	route.SeeOther(w, h.flowURL(pathDesktop, f))
 }
 
 // continueDelay is how long the page with the name of the signed-in user is shown.

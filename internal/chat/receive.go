@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,6 +114,8 @@ func (h *Handler) other(ctx context.Context, account *Account, m push.Message) (
 		return reply, err
 	}
 	switch {
+	case m.Event == push.EventSubscribe && account.API != nil:
+		return push.Reply{Text: text(account, "welcome_follow")}, nil
 	case m.Event == push.EventSubscribe:
 		return push.Reply{Text: text(account, "welcome")}, nil
 	case m.Type == push.TypeVoice: // WeChat has sent no text of voice messages since 2023
@@ -128,7 +131,7 @@ func (h *Handler) question(account *Account, row gateway.ChatSignIn) string {
 	if app == "" {
 		app = row.App
 	}
-	from := row.Browser
+	from := cmp.Or(row.Browser, text(account, "unknown_browser"))
 	if row.MaskedIP != "" {
 		from += ", " + row.MaskedIP
 	}
@@ -245,15 +248,18 @@ var chinese = map[string]string{
 		"应用：{app}\n浏览器：{browser}\n打开时间：{time}\n\n请在你自己打开的页面里输入确认码，两分钟内有效。取消登录请回复 0。",
 	"deletion": "有人要注销你在“{app}”的账号，注销后无法恢复。如果不是你本人操作，请不要把确认码告诉任何人，并回复 0。\n\n" +
 		"确认码：{code}\n\n浏览器：{browser}\n打开时间：{time}\n\n确定要注销的话，请在你自己打开的页面里输入确认码，两分钟内有效。",
-	"mistyped":  "这个数字不对，请对照登录页面再发送一次。",
-	"unknown":   "没有找到这个数字：可能已经过期。请在登录页面更换数字后再发送。",
-	"used":      "这个数字已经被别人使用。请在登录页面更换数字后再发送。",
-	"often":     "登录次数过多，请过几分钟再试。",
-	"completed": "已经用这个数字登录了。",
-	"ended":     "这次登录已经结束。请在登录页面更换数字后再发送。",
-	"declined":  "已取消，没有登录。",
-	"welcome":   "欢迎关注。如果正在登录，请把登录页面上的数字发给我。",
-	"voice":     "无法识别语音。如果正在登录，请用文字发送登录页面上的数字。",
+	"mistyped":        "这个数字不对，请对照登录页面再发送一次。",
+	"unknown":         "没有找到这个数字：可能已经过期。请在登录页面更换数字后再发送。",
+	"used":            "这个数字已经被别人使用。请在登录页面更换数字后再发送。",
+	"often":           "登录次数过多，请过几分钟再试。",
+	"completed":       "已经用这个数字登录了。",
+	"ended":           "这次登录已经结束。请在登录页面更换数字后再发送。",
+	"declined":        "已取消，没有登录。",
+	"welcome":         "欢迎关注。如果正在登录，请把登录页面上的数字发给我。",
+	"unknown_browser": "未知浏览器",
+	// The person has scanned a code and then followed the account in another way: WeChat sends no scene.
+	"welcome_follow": "欢迎关注。如果正在登录，请再扫一次登录页面上的二维码，或把页面上的数字发给我。",
+	"voice":          "无法识别语音。如果正在登录，请用文字发送登录页面上的数字。",
 }
 
 var english = map[string]string{
@@ -263,13 +269,16 @@ var english = map[string]string{
 	"deletion": "Somebody wants to delete your account at {app}. This cannot be undone. If it is not you, " +
 		"tell this code to nobody, and answer 0.\n\nCode: {code}\n\nBrowser: {browser}\nOpened at: {time}\n\n" +
 		"To delete your account, type the code on the page that you opened yourself, within two minutes.",
-	"mistyped":  "This number is wrong. Compare it with the sign-in page and send it again.",
-	"unknown":   "This number is not in use; it may have expired. Get a new number on the sign-in page and send it.",
-	"used":      "Somebody else has used this number. Get a new number on the sign-in page and send it.",
-	"often":     "Too many sign-ins. Try again in a few minutes.",
-	"completed": "You have signed in with this number.",
-	"ended":     "This sign-in has ended. Get a new number on the sign-in page and send it.",
-	"declined":  "Cancelled. You were not signed in.",
-	"welcome":   "Welcome. If you are signing in, send me the number on the sign-in page.",
-	"voice":     "I cannot read voice messages. If you are signing in, send the number on the sign-in page as text.",
+	"mistyped":        "This number is wrong. Compare it with the sign-in page and send it again.",
+	"unknown":         "This number is not in use; it may have expired. Get a new number on the sign-in page and send it.",
+	"used":            "Somebody else has used this number. Get a new number on the sign-in page and send it.",
+	"often":           "Too many sign-ins. Try again in a few minutes.",
+	"completed":       "You have signed in with this number.",
+	"ended":           "This sign-in has ended. Get a new number on the sign-in page and send it.",
+	"declined":        "Cancelled. You were not signed in.",
+	"welcome":         "Welcome. If you are signing in, send me the number on the sign-in page.",
+	"unknown_browser": "unknown",
+	"welcome_follow": "Welcome. If you are signing in, scan the code on the sign-in page once more, or send me the " +
+		"number on it.",
+	"voice": "I cannot read voice messages. If you are signing in, send the number on the sign-in page as text.",
 }

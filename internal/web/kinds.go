@@ -234,7 +234,8 @@ func shared() []string {
 		"method.website", "method.website.text", "method.message", "method.message.text", "method.follow",
 		"method.follow.text",
 		LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelWithout, LabelAgree,
-		LabelNewCode, LabelNewNumber, "chat.number", "chat.copy", "chat.open", HintScan, HintSave, HintPress,
+		LabelNewCode, LabelNewNumber, LabelByMessage,
+		"chat.number", "chat.copy", "chat.open", HintScan, HintSave, HintPress,
 		"chat.account", "chat.id", "chat.code.label", "chat.code.send", "chat.reload", ProblemCodeEarly,
 		ProblemCodeMalformed, LabelNotMe, LabelCancel,
 		LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image",
@@ -255,6 +256,7 @@ const (
 	LabelAgree     = "do.agree"
 	LabelNewCode   = "do.new_code"
 	LabelNewNumber = "do.new_number"
+	LabelByMessage = "do.by_message" // send a number to the account instead of scanning its QR code
 	LabelNotMe     = "do.not_me"
 	LabelCancel    = "do.cancel"
 	LabelContinue  = "do.continue"

@@ -1,0 +1,66 @@
+package chat
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/web"
+)
+
+// This file contains the change to the next round of a sign-in: a new number or QR code, also by the
+// other method.
+
+// maxRounds bounds the numbers of one sign-in.
+const maxRounds = 50
+
+// renew serves /chat/renew: it cancels the row of this round, and creates the row of the next round.
+func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
+	f := h.readFlow(w, r)
+	if f == nil {
+		return
+	}
+	completed, err := f.Completed, error(nil)
+	if !completed && f.CreatedAt != 0 {
+		completed, err = h.cancelRow(r, f)
+	}
+	switch {
+	case err != nil:
+		h.fail(w, r, err)
+		return
+	case completed:
+		route.SeeOther(w, h.flowURL(pathDesktop, f))
+		return
+	case f.Round >= maxRounds:
+		h.showEnded(w, r, f)
+		return
+	}
+	if r.PostFormValue("method") == gateway.MethodMessage && h.allowsMessage(f) {
+		f.Method = gateway.MethodMessage
+	}
+	f.Round, f.Attempt, f.QRCode, f.CreatedAt, f.ActiveAt = f.Round+1, 0, "", 0, h.cfg.Now().Unix()
+	if err := h.storeRow(w, r, f); err != nil {
+		h.showError(w, r, f, err)
+		return
+	}
+	route.SeeOther(w, h.flowURL(pathDesktop, f))
+}
+
+// allowsMessage reports whether the user may send a number instead of following the account: the app
+// accepts it. Every account of this package has the method message.
+func (h *Handler) allowsMessage(f *desktopFlow) bool {
+	app, found := h.cfg.Apps(f.LoginRequest.App)
+	return f.LoginRequest.App == "" || found && (len(app.Methods) == 0 ||
+		slices.Contains(app.Methods, gateway.MethodMessage))
+}
+
+// messageForm returns the button that changes from the QR code to a number. WeChat may make no code, or
+// the person follows the account without scanning it.
+func (h *Handler) messageForm(f *desktopFlow) []web.Form {
+	if f.Method != gateway.MethodFollow || !h.allowsMessage(f) {
+		return nil
+	}
+	return []web.Form{{Action: h.flowURL(pathRenew, f), Label: web.LabelByMessage, Quiet: true,
+		Fields: map[string]string{"method": gateway.MethodMessage}}}
+}
