@@ -56,7 +56,7 @@ func TestChatPage(t *testing.T) {
 	answer = `<script>alert(1)</script> <a href="http://127.0.0.1:9/x?a=1&amp;b=2">open</a>` +
 		` <a href="weixin://bizmsgmenu?msgmenucontent=482%209153&msgmenuid=1">yes</a>`
 	_, page := d.press(path, url.Values{"do": {"text"}, "text": {`"><b>hi`}})
-	for _, want := range []string{`class="line person"`, `&#34;&gt;&lt;b&gt;hi`, `class="line account"`,
+	for _, want := range []string{`class="line of-person"`, `&#34;&gt;&lt;b&gt;hi`, `class="line of-account"`,
 		`&lt;script&gt;alert(1)`, `value="http://127.0.0.1:9/x?a=1&amp;b=2"`, `name="text" value="482 9153"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %s", want)
