@@ -44,6 +44,7 @@ func (a *App) newChats(c *config.Config, s *services) (*chats, error) {
 		account := chat.Account{
 			Connector: conn.Name, AppID: conn.AppID, OpenPlatform: conn.OpenPlatform, Group: c.AppIDsSharingUnionIDs(conn),
 			Name: conn.Push.AccountName, ID: conn.Push.AccountID, QRCode: conn.Push.QRCode, Language: conn.Push.Language,
+			Simulator: conn.Control,
 		}
 		if conn.Kind == config.OfficialAccount {
 			account.API = &wechat.StableToken{Client: a.wechatClient(conn), Now: a.options.Now}

@@ -272,6 +272,7 @@ func (h *Handler) drawQRCode(p *web.Page, f *desktopFlow) (err error) {
 		p.Kind, p.Scan.Image = web.ChatFollowPhone, h.flowURL(pathPNG, f)
 	default:
 		p.Kind = web.ChatFollow
+		p.Scan.Phone = h.accounts[f.Connector].simulatedPhone("scan", f.QRCode)
 		p.Scan.Code, err = qr.Draw(f.QRCode)
 	}
 	return err
@@ -290,6 +291,7 @@ func (h *Handler) drawNumber(p *web.Page, f *desktopFlow) error {
 		p.Kind = web.ChatNumberWeChat
 	}
 	p.Scan.OpenWeChat = f.OnPhone && !f.InWeChat
+	p.Scan.Phone = account.simulatedPhone("text", number)
 	if account.QRCode == "" {
 		return nil
 	}

@@ -136,11 +136,21 @@ type Account struct {
 	ID           string   // 微信号, by which users can search for the account; "" = not shown
 	QRCode       string   // content of the account's own QR code; "" = not shown
 	Language     string   // of its answers in the chat
+	Simulator    string   // address of the WeChat simulator, whose simulated phones open the chat; "" = none
 	API          API      // nil = the account has no secret, or may make no calls: it has the method message only
 }
 
 // needsUnionID reports whether a user of the account is identified by the unionid too.
 func (a *Account) needsUnionID() bool { return a.OpenPlatform != "" && len(a.Group) > 1 }
+
+// simulatedPhone returns the address at which the simulator shows the chat of a person with the account.
+// The person there sends the text, or scans the QR code, by a button. It returns "" without a simulator.
+func (a *Account) simulatedPhone(action, value string) string {
+	if a.Simulator == "" {
+		return ""
+	}
+	return a.Simulator + "/chat?" + url.Values{"account": {a.AppID}, action: {value}}.Encode()
+}
 
 // Config holds the settings of a [Handler]. Every field is required unless it says otherwise.
 type Config struct {

@@ -58,7 +58,10 @@ func (c *demoCmd) Run(s *invocation) (err error) {
 	d := demoServers{
 		appsURL: address(apps), gatewayURL: address(gatewayListener), wechatURL: address(wechatListener),
 		controlURL: address(control),
-		seed:       c.Seed, log: s.out.logger(),
+		seed:       c.Seed, log: s.out.logger(), language: lang.English,
+	}
+	if s.out.texts != nil {
+		d.language = lang.Chinese
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.start(s.ctx); err != nil {
@@ -77,7 +80,7 @@ func (c *demoCmd) Run(s *invocation) (err error) {
 // the simulator, the seed, and the administrator's link.
 const demoStarted = `Weigate demo: sign in with WeChat on this machine. WeChat is simulated.
 
-  tour         %[1]s   open this in a browser: five apps, and what to try
+  tour         %[1]s   open this in a browser: six apps, and what to try
   gateway      %[2]s   "weigate serve", which signs users in
   simulator    %[3]s   users, phones, quirks, log
 
@@ -91,8 +94,9 @@ Ctrl-C stops it.`
 type demoServers struct {
 	appsURL, gatewayURL, wechatURL, controlURL string
 
-	seed uint64 // of the simulator; 0 = random
-	log  *slog.Logger
+	seed     uint64 // of the simulator; 0 = random
+	log      *slog.Logger
+	language string // of the account's answers in the chat
 
 	sim     *wechattest.Server
 	store   gateway.Store
@@ -111,8 +115,10 @@ func (d *demoServers) start(ctx context.Context) error {
 	account := wechattest.App{
 		Kind: wechattest.OfficialAccount, AppID: "wx0000000000000de1", Secret: randomSecret(), Name: "Weigate",
 		Domains: domains, OpenPlatform: "demo",
+		Push: wechattest.Push{URL: d.gatewayURL + "/wechat/push/main", Token: randomSecret(), AESKey: randomAESKey()},
 	}
 	website := account
+	website.Push = wechattest.Push{}
 	website.Kind, website.AppID = wechattest.WebsiteApp, "wx0000000000000de2"
 	website.Secret = randomSecret()
 
@@ -129,7 +135,7 @@ func (d *demoServers) start(ctx context.Context) error {
 	}
 	secrets := &demo.GatewayConfig{
 		Issuer: d.gatewayURL, NotesSecret: randomSecret(), PhotosSecret: randomSecret(),
-		BoardSecret: randomSecret(), PlansSecret: randomSecret(), ShopSecret: randomSecret(),
+		BoardSecret: randomSecret(), ForumSecret: randomSecret(), PlansSecret: randomSecret(), ShopSecret: randomSecret(),
 	}
 	if err := d.startGateway(ctx, account, secrets); err != nil {
 		return lang.Errorf("gateway: %w", err)
@@ -168,6 +174,12 @@ wechat:
     open: {{.WeChatURL}}
     any_browser: true
     control: {{.ControlURL}}
+    push:
+      token: {{.Account.Push.Token}}
+      aes_key: {{.Account.Push.AESKey}}
+      account_name: Weigate
+      qr_code: {{.AccountQR}}
+      language: {{.Language}}
 apps:
   - {id: wiki, kind: forward_auth, name: Wiki 维基, hosts: ["{{.WikiHost}}"], access: signed_in}
   - id: shop
@@ -202,6 +214,7 @@ func (d *demoServers) gatewayConfig(account wechattest.App, secrets *demo.Gatewa
 		{ID: demo.NotesID, Name: "Notes 笔记", Secret: secrets.NotesSecret},
 		{ID: demo.PhotosID, Name: "Photos 相册", Secret: secrets.PhotosSecret},
 		{ID: demo.BoardID, Name: "Board 看板", Secret: secrets.BoardSecret, Methods: "scan"},
+		{ID: demo.ForumID, Name: "Forum 论坛", Secret: secrets.ForumSecret, Methods: "message, follow"},
 		{ID: demo.PlansID, Name: "Plans 计划", Secret: secrets.PlansSecret, Access: "approved"},
 	}
 	for i, c := range clients {
@@ -212,7 +225,8 @@ func (d *demoServers) gatewayConfig(account wechattest.App, secrets *demo.Gatewa
 	err := demoConfig.Execute(&text, map[string]any{
 		"GatewayURL": d.gatewayURL, "WeChatURL": d.wechatURL, "ControlURL": d.controlURL,
 		"WikiHost": demo.Host(demo.WikiURL(d.appsURL)), "ShopURL": demo.ShopURL(d.appsURL),
-		"Account": account, "ShopAppID": demo.ShopAppID, "Secrets": secrets, "Clients": clients,
+		"Account": account, "AccountQR": d.sim.AccountQR(account.AppID), "Language": d.language,
+		"ShopAppID": demo.ShopAppID, "Secrets": secrets, "Clients": clients,
 	})
 	if err != nil {
 		return nil, err
@@ -291,6 +305,9 @@ func randomSecret() string {
 	rand.Read(b)
 	return hex.EncodeToString(b)
 }
+
+// randomAESKey returns an EncodingAESKey in WeChat's format: 43 letters and digits.
+func randomAESKey() string { return (rand.Text() + rand.Text())[:43] }
 
 // listenLoopback listens on a loopback address. Other machines must not reach the demo, because
 // anyone can sign in to it as any user.

@@ -16,6 +16,7 @@ const (
 	PhotosID = "photos"
 	BoardID  = "board"
 	PlansID  = "plans" // the gateway admits approved users only
+	ForumID  = "forum" // its users sign in through the chat of the official account
 )
 
 // ShopAppID is the appid with which the shop signs in at the gateway's relay. (The relay offers
@@ -55,6 +56,7 @@ func (a *app) mountClients(mux *http.ServeMux) {
 		{oidc: &relyingParty{id: PhotosID, secret: g.PhotosSecret}, other: NotesID},
 		{oidc: &relyingParty{id: BoardID, secret: g.BoardSecret}, other: NotesID},
 		{oidc: &relyingParty{id: PlansID, secret: g.PlansSecret}, other: NotesID},
+		{oidc: &relyingParty{id: ForumID, secret: g.ForumSecret}, other: NotesID},
 	} {
 		c.app, c.sessions = a, map[string]tokens{}
 		c.oidc.issuer = g.Issuer

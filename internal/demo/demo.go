@@ -3,9 +3,9 @@
 // [New] returns all of them as one handler:
 //   - sample.go is an app that uses package login directly: one login.Config, and calls of
 //     Handler.Start and Handler.Session.
-//   - client.go and relying_party.go are four apps, Notes, Photos, Board and Plans, that sign users in
-//     at the gateway with OpenID Connect. They contain nothing about WeChat. Plans is for users whom
-//     an administrator has approved.
+//   - client.go and relying_party.go are five apps, Notes, Photos, Board, Forum and Plans, that sign
+//     users in at the gateway with OpenID Connect. They contain nothing about WeChat. Users of Forum sign
+//     in through the chat of the official account. Plans is for users whom an administrator has approved.
 //   - wiki.go is a website without a sign-in of its own, and the reverse proxy in front of the
 //     wiki. The proxy checks every request with the gateway (forward auth).
 //   - shop.go is an app that uses WeChat's own protocol. Its base URLs point to the gateway's
@@ -19,7 +19,7 @@
 //	GET  /profile                      starts a sign-in with snsapi_userinfo
 //	GET  /qr                           starts a sign-in with a website app's QR code
 //	     /sign-in …                    package login: see its route table
-//	GET  /notes/                       Notes; /photos/, /board/ and /plans/ have the same routes
+//	GET  /notes/                       Notes; /photos/, /board/, /forum/ and /plans/ have the same routes
 //	GET  /notes/sign-in                redirects to the gateway
 //	GET  /notes/callback               redirect URI
 //	POST /notes/sign-out               ends the session of Notes
@@ -80,9 +80,9 @@ type Config struct {
 type GatewayConfig struct {
 	// Issuer is the gateway's base URL.
 	Issuer string
-	// NotesSecret, PhotosSecret, BoardSecret and PlansSecret are the client secrets of [NotesID],
-	// [PhotosID], [BoardID] and [PlansID].
-	NotesSecret, PhotosSecret, BoardSecret, PlansSecret string
+	// NotesSecret, PhotosSecret, BoardSecret, ForumSecret and PlansSecret are the client secrets of
+	// [NotesID], [PhotosID], [BoardID], [ForumID] and [PlansID].
+	NotesSecret, PhotosSecret, BoardSecret, ForumSecret, PlansSecret string
 	// ShopSecret is the secret of [ShopAppID] at the gateway's relay.
 	ShopSecret string
 	// AdminURL is a link that makes the user who opens it an administrator.
@@ -328,6 +328,7 @@ func (a *app) tour(w http.ResponseWriter, r *http.Request) {
 		{App: "wiki", URL: WikiURL(a.config.URL) + "/"},
 		{App: "shop", URL: ShopURL(a.config.URL) + "/"},
 		{App: BoardID, URL: "/board/"},
+		{App: ForumID, URL: "/forum/"},
 		{App: PlansID, URL: a.phoneURL("bob", "/"+PlansID+"/sign-in"), Admin: a.config.Gateway.AdminURL},
 	}})
 }

@@ -27,7 +27,7 @@ func sites(t *testing.T, gateway string) (address string) {
 		Logger: leaktest.Logger(t),
 		Gateway: &demo.GatewayConfig{Issuer: gateway, NotesSecret: leaktest.Secret, PhotosSecret: leaktest.Secret,
 			BoardSecret: leaktest.Secret, ShopSecret: leaktest.Secret,
-			PlansSecret: leaktest.Secret, AdminURL: gateway + "/invite/x"},
+			ForumSecret: leaktest.Secret, PlansSecret: leaktest.Secret, AdminURL: gateway + "/invite/x"},
 		OfficialAccount: &wechat.Client{AppID: "wx00000000000000d1", Secret: leaktest.Secret}})
 	if err != nil {
 		t.Fatal(err)
@@ -70,12 +70,12 @@ func TestTourLinksToTheApps(t *testing.T) {
 	site := sites(t, "http://127.0.0.1:9")
 	for lang, word := range map[string]string{"en": "Ways to sign in with WeChat", "zh-CN": "微信登录的几种方式"} {
 		status, body, header := at(t, http.MethodGet, site+"/", "Accept-Language", lang)
-		if status != http.StatusOK || !strings.Contains(body, word) || strings.Count(body, "<ol>") != 5 ||
-			strings.Count(body, "<li>") < 15 {
+		if status != http.StatusOK || !strings.Contains(body, word) || strings.Count(body, "<ol>") != 6 ||
+			strings.Count(body, "<li>") < 18 {
 			t.Errorf("%s: %d\n%s", lang, status, body)
 		}
 		for id, to := range map[string]string{"notes": "/notes/", "wiki": demo.WikiURL(site) + "/",
-			"shop": demo.ShopURL(site) + "/", "board": "/board/",
+			"shop": demo.ShopURL(site) + "/", "board": "/board/", "forum": "/forum/",
 			"admin": "http://127.0.0.1:9/invite/x", "sample": "/sample/", "gateway": "http://127.0.0.1:9/"} {
 			if !strings.Contains(body, `id="`+id+`" href="`+to+`"`) {
 				t.Errorf("%s: no button %s to %s", lang, id, to)

@@ -30,10 +30,10 @@ func TestTextsMatchThePages(t *testing.T) {
 	for _, notice := range []string{"expired", "not_signed_in", "not_found", "error"} {
 		used = append(used, notice, notice+".text")
 	}
-	for _, app := range []string{NotesID, "wiki", "shop", BoardID, PlansID} {
+	for _, app := range []string{NotesID, "wiki", "shop", BoardID, ForumID, PlansID} {
 		used = append(used, app+".open", "tour."+app, "tour."+app+".note", "tour."+app+".steps")
 	}
-	used = append(used, NotesID, PhotosID, BoardID, PlansID)
+	used = append(used, NotesID, PhotosID, BoardID, ForumID, PlansID, "client.board", "client.forum")
 	for _, m := range regexp.MustCompile(`\.(?:Text|Lines) "([^"]+)"`).FindAllStringSubmatch(templates, -1) {
 		used = append(used, m[1])
 	}

@@ -112,6 +112,10 @@ func (w *window) controlPages(demo *program) {
 	w.t.Helper()
 	demo.tell("/api/phones/alice", `{"do": "open", "at": "`+demo.app+`/"}`)
 	demo.tell("/api/phones/bob", `{"do": "open", "at": "`+demo.app+`/profile"}`)
+	const chat = "/phones/alice/chats/wx0000000000000de1"
+	for _, action := range []string{`{"do": "text", "text": "1234567"}`, `{"do": "voice"}`, `{"do": "revoke"}`} {
+		demo.tell("/api"+chat, action)
+	}
 	demo.tell("/api/faults", `{"endpoint": "/sns/userinfo", "errcode": -1, "times": 2}`)
 	demo.tell("/api/quirks", `{"doubleCallback": "first"}`)
 	for _, page := range []struct{ name, path, en, zh string }{
@@ -119,6 +123,8 @@ func (w *window) controlPages(demo *program) {
 		{"control-phone", "/phones/alice", "Alice’s phone", "Alice 的手机"},
 		{"control-phone-asks", "/phones/bob", "Bob’s phone", "Bob 的手机"},
 		{"control-phone-empty", "/phones/xiaoming", "小明’s phone", "小明 的手机"},
+		{"control-chat", chat, "Alice and Weigate", "Alice 与 Weigate"},
+		{"control-chat-stranger", "/phones/bob/chats/wx0000000000000de1?note=not_following", "Follow it first", "请先关注"},
 		{"control-apps", "/apps", "wx0000000000000de1", "wx0000000000000de1"},
 		{"control-quirks", "/quirks", "doubleCallback", "doubleCallback"},
 		{"control-faults", "/faults", "/sns/userinfo", "/sns/userinfo"},

@@ -27,6 +27,8 @@ type chatPage struct {
 	People    []personCard
 	Accounts  []wechattest.App
 	Delivery  wechattest.Delivery
+	Text      string // what the field for a message contains at first
+	Scan      string // what the field for a link contains at first
 }
 
 // chatLine is a line of a chat as the page shows it.
@@ -88,9 +90,23 @@ func (c *control) accounts() []wechattest.App {
 	return slices.DeleteFunc(c.server.Apps(), func(a wechattest.App) bool { return a.Kind == wechattest.WebsiteApp })
 }
 
-// redirectToChat serves GET /chat: it redirects to the chat of a person with an account.
+// redirectToChat serves GET /chat: it redirects to the chat of a person with an account. The default
+// person is the first one. The page sends the text, or scans the link, only when the developer presses
+// the button, because every website can link to /chat.
 func (c *control) redirectToChat(w http.ResponseWriter, r *http.Request) {
-	c.redirect(w, r, chatPath(r.FormValue("person"), r.FormValue("account"), ""))
+	person := r.FormValue("person")
+	if people := c.server.People(); !c.hasPerson(person) && len(people) > 0 {
+		person = people[0].ID
+	}
+	to := url.URL{Path: "/phones/" + person + "/chats/" + r.FormValue("account")}
+	fill := url.Values{}
+	for _, name := range []string{"text", "scan"} {
+		if value := fillParam(r, name); value != "" {
+			fill.Set(name, value)
+		}
+	}
+	to.RawQuery = fill.Encode()
+	c.redirect(w, r, to.String())
 }
 
 func chatPath(person, appID, note string) string {
@@ -124,6 +140,7 @@ func (c *control) chatPage(w http.ResponseWriter, r *http.Request) {
 		Lines:     chatLines(c.server.Chat(person, appID)), Note: noteKey(r.FormValue("note")),
 		Codes: c.sceneCodes(appID), OwnCode: c.server.AccountQR(appID), People: c.personCards(), Accounts: accounts,
 		Delivery: c.server.LastDelivery(person, appID),
+		Text:     fillParam(r, "text"), Scan: fillParam(r, "scan"),
 	}
 	if a.Push.URL == "" {
 		data.Note = "chat-note-no_push"
@@ -131,6 +148,14 @@ func (c *control) chatPage(w http.ResponseWriter, r *http.Request) {
 	c.render(w, r, http.StatusOK, "chat", c.texts(r).MustText("chat-of", "person", data.Nickname, "account",
 		data.Account),
 		data)
+}
+
+// fillParam returns what another page has sent for a field; "" if it is too long.
+func fillParam(r *http.Request, name string) string {
+	if value := r.FormValue(name); len(value) <= maxLink {
+		return value
+	}
+	return ""
 }
 
 func accountName(a *wechattest.App) string {

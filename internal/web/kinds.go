@@ -238,7 +238,7 @@ func shared() []string {
 		"chat.number", "chat.copy", "chat.open", HintScan, HintSave, HintPress,
 		"chat.account", "chat.id", "chat.code.label", "chat.code.send", "chat.reload", ProblemCodeEarly,
 		ProblemCodeMalformed, LabelNotMe, LabelCancel,
-		LabelContinue, LabelRefuse, "scan.phone", "scan.link", "scan.image",
+		LabelContinue, LabelRefuse, "scan.phone", "chat.phone", "scan.link", "scan.image",
 		"scan.number", "scan.number.label", "scan.number.malformed", "scan.number.send", "scan.app", "scan.browser",
 		"scan.browser.unknown", "scan.ip", "scan.network", "scan.network.same", "scan.network.other",
 		"scan.ago", "scan.ago.now", "scan.ago.seconds", "scan.ago.minutes", "scan.ago.hours",

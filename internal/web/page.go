@@ -257,7 +257,7 @@ type Scan struct {
 
 	Code   *Code
 	Image  string // address of the QR code as a picture, to be saved
-	Phone  string // where a simulated phone opens the QR code; "" = the phones are real
+	Phone  string // where a simulated phone opens the QR code or the chat; "" = the phones are real
 	Number string // the two digits that the desktop shows, for the user to type on the phone
 
 	Opened string // where the script of the phone's page reports that a user sees the request; "" = it does not
