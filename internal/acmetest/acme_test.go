@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -39,7 +40,17 @@ func TestMain(m *testing.M) {
 	}
 	os.Setenv("PEBBLE_VA_NOSLEEP", "1")
 	os.Setenv("PEBBLE_WFE_NONCEREJECT", "10") // percent: clients have to repeat requests with a bad nonce
-	os.Exit(m.Run())
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	var err error
+	if programDir, err = os.MkdirTemp("", "weigate-acmetest-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(programDir)
+	return m.Run()
 }
 
 // authority is a certificate authority.
@@ -313,11 +324,22 @@ func TestRenewalAndFailure(t *testing.T) {
 	if strings.Contains(r.log.String(), "PRIVATE KEY") {
 		t.Errorf("log:\n%s", r.log)
 	}
+	sealer, err := newSealer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := certificate.Stored(t.Context(), store, sealer, a.directory, host)
+	if err != nil || !stored.NotAfter.Equal(last.NotAfter) || stored.Problem != problem {
+		t.Errorf("stored: %+v, %v", stored, err)
+	}
 	before := a.orders.Load()
 	again := start(t, host, a, store, listen(t), nil, renewal)
 	again.await(t, "postponed order", func() bool { return strings.Contains(again.log.String(), "order postponed") })
 	if got := again.serves(); got == nil || got.SerialNumber.Cmp(last.SerialNumber) != 0 {
 		t.Error("the new process does not serve the stored certificate")
+	}
+	if got := again.source.Status().Problem; got != problem {
+		t.Errorf("the new process has the problem %q", got)
 	}
 	if n := a.orders.Load(); n != before {
 		t.Errorf("the new process has ordered %d times", n-before)

@@ -5,8 +5,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -99,6 +102,7 @@ func NewACME(ctx context.Context, cfg ACMEConfig) (*ACME, error) {
 	a.magic.Issuers = []certmagic.Issuer{a.issuer}
 	// An error means that there is no certificate yet, or that the store is unavailable. Run tries again.
 	_, _ = a.magic.CacheManagedCertificate(ctx, cfg.Host)
+	a.problem = a.failures(ctx).Detail
 	a.report()
 	return a, nil
 }
@@ -243,7 +247,7 @@ func (a *ACME) failed(ctx context.Context, err error) {
 	a.mu.Unlock()
 	a.cfg.Hooks.Logger.Error("certificate not issued, previous one kept", "error", detail)
 	a.cfg.Hooks.problem(ProblemNotIssued, detail)
-	a.countFailure(ctx)
+	a.countFailure(ctx, detail)
 }
 
 // Explain returns why a certificate authority has issued no certificate, and what to do.
@@ -273,14 +277,15 @@ const failureFile = "weigate/failures"
 
 // failures is the content of failureFile.
 type failures struct {
-	Count int       `json:"count"`
-	Last  time.Time `json:"last"`
+	Count  int       `json:"count"`
+	Last   time.Time `json:"last"`
+	Detail string    `json:"detail"` // of the last one
 }
 
-func (a *ACME) countFailure(ctx context.Context) {
+func (a *ACME) countFailure(ctx context.Context, detail string) {
 	f := a.failures(ctx)
 	f.Count++
-	f.Last = time.Now()
+	f.Last, f.Detail = time.Now(), detail
 	content, err := json.Marshal(f)
 	if err == nil {
 		err = a.storage.Store(ctx, failureFile, content)
@@ -296,6 +301,38 @@ func (a *ACME) failures(ctx context.Context) (f failures) {
 		_ = json.Unmarshal(content, &f) // an unreadable count is none
 	}
 	return f
+}
+
+// Stored describes the certificate for a host in the store, which a directory's certificate authority
+// has issued, for commands. It orders and writes nothing.
+func Stored(
+	ctx context.Context, store gateway.ACMEFiles, sealer Sealer, directory, host string,
+) (Status, error) {
+	kept := newStorage(store, sealer, slog.New(slog.DiscardHandler))
+	out := Status{Source: FromACME, Names: []string{host}}
+	issuer := &certmagic.ACMEIssuer{CA: directory}
+	text, _, err := kept.read(ctx, certmagic.StorageKeys.SiteCert(issuer.IssuerKey(), host))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return out, err
+	default:
+		block, _ := pem.Decode(text)
+		if block == nil {
+			return out, errors.New("the stored certificate is not in PEM form")
+		}
+		leaf, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return out, err
+		}
+		out = statusOf(FromACME, leaf)
+	}
+	if text, _, err = kept.read(ctx, failureFile); err == nil {
+		var f failures
+		_ = json.Unmarshal(text, &f) // an unreadable count is none
+		out.Problem = f.Detail
+	}
+	return out, nil
 }
 
 // backoff returns how long to wait before the first order of this process: one minute after one

@@ -4,7 +4,8 @@
 // change. If a new certificate cannot be used, the source keeps the previous certificate, and reports
 // the problem once by [Hooks].
 //
-// [Load] reads a pair of files and checks it, for commands.
+// [Load] reads a pair of files and checks it, and [Stored] reads the certificate by ACME from the store,
+// for commands.
 package certificate
 
 import (

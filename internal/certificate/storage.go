@@ -67,21 +67,27 @@ func (s *storage) Store(ctx context.Context, key string, value []byte) error {
 // then ordered again. A value of an older master key in the file is sealed with the current one, so that
 // the older one can be removed after a restart.
 func (s *storage) Load(ctx context.Context, key string) ([]byte, error) {
-	f, err := s.file(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	plain, err := s.sealer.Open(sealPurpose, key, f.Sealed)
-	if err != nil {
-		s.log.Warn("stored ACME value not decrypted, it is created again", "name", key, "error", err)
-		return nil, fs.ErrNotExist
-	}
-	if !s.sealer.Current(f.Sealed) {
+	plain, current, err := s.read(ctx, key)
+	if err == nil && !current {
 		if err := s.Store(ctx, key, plain); err != nil {
 			s.log.Warn("stored ACME value not sealed again", "name", key, "error", err)
 		}
 	}
-	return plain, nil
+	return plain, err
+}
+
+// read returns a value, and whether the current master key has sealed it. It writes nothing.
+func (s *storage) read(ctx context.Context, key string) (plain []byte, current bool, err error) {
+	f, err := s.file(ctx, key)
+	if err != nil {
+		return nil, false, err
+	}
+	plain, err = s.sealer.Open(sealPurpose, key, f.Sealed)
+	if err != nil {
+		s.log.Warn("stored ACME value not decrypted, it is created again", "name", key, "error", err)
+		return nil, false, fs.ErrNotExist
+	}
+	return plain, s.sealer.Current(f.Sealed), nil
 }
 
 // file returns the row of a value, or fs.ErrNotExist.

@@ -37,7 +37,7 @@ func (c adminFlags) service(s *invocation) (svc *administration.Service, closeSt
 	options := app.AdministrationOptions{Store: store}
 	notifier, err := app.NewNotifier(conf, store)
 	if err == nil {
-		options.TestNotice, options.Certificates = notifier.Test, certificates(conf)
+		options.TestNotice, options.Certificates = notifier.Test, certificates(conf, store)
 		svc, err = app.NewAdministration(conf, options)
 	}
 	if err != nil {

@@ -10,28 +10,60 @@ import (
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/certificate"
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// certificates returns a function that reads the certificate files of the configuration. A file that
-// this user may not read is a problem of the result, not of the command.
-func certificates(conf *config.Config) func(context.Context) []administration.Certificate {
-	if conf.TLS.Certificate == "" {
-		return nil
+// certificates returns a function that describes the gateway's certificate: that of the files, or that
+// by ACME in the store. A file that this user may not read, and a missing master key, are a problem of
+// the result, not of the command.
+func certificates(conf *config.Config, store gateway.Store) func(context.Context) []administration.Certificate {
+	read := func(context.Context) (certificate.Status, error) {
+		return certificate.Load(conf.TLS.Certificate, conf.TLS.Key)
 	}
-	return func(context.Context) []administration.Certificate {
-		status, err := certificate.Load(conf.TLS.Certificate, conf.TLS.Key)
+	source := certificate.FromFiles
+	switch {
+	case !conf.TLS.Enabled():
+		return nil
+	case conf.TLS.ACME.Enabled:
+		source = certificate.FromACME
+		read = func(ctx context.Context) (certificate.Status, error) {
+			sealer, err := loadMasterKey(conf)
+			if err != nil {
+				return certificate.Status{}, err
+			}
+			return storedCertificate(ctx, conf, store, sealer)
+		}
+	}
+	return func(ctx context.Context) []administration.Certificate {
+		status, err := read(ctx)
 		if err != nil {
-			status = certificate.Status{Source: certificate.FromFiles, Problem: err.Error()}
+			status = certificate.Status{Source: source, Problem: err.Error()}
 		}
 		return []administration.Certificate{app.DescribeCertificate(status, time.Now())}
 	}
 }
 
+// storedCertificate describes the certificate by ACME in the store.
+func storedCertificate(
+	ctx context.Context, conf *config.Config, store gateway.Store, sealer *keys.Sealer,
+) (certificate.Status, error) {
+	u, err := url.Parse(conf.URL)
+	if err != nil {
+		return certificate.Status{}, err
+	}
+	return certificate.Stored(ctx, store, sealer, conf.TLS.ACME.Directory, u.Hostname())
+}
+
 // describeCertificate returns a certificate on one line.
 func describeCertificate(c certificate.Status) lang.Message {
-	if c.NotAfter.IsZero() {
+	switch {
+	case c.NotAfter.IsZero():
 		return lang.Text("none yet")
+	case c.ExpiresSoon(time.Now()):
+		return lang.Text("%s, expires %s, which is soon: renew it", strings.Join(c.Names, ", "),
+			c.NotAfter.Format("2006-01-02"))
 	}
 	return lang.Text("%s, expires %s", strings.Join(c.Names, ", "), c.NotAfter.Format("2006-01-02"))
 }
@@ -52,6 +84,32 @@ func checkCertificate(conf *config.Config) (result lang.Message, err error) {
 	if !time.Now().Before(status.NotAfter) {
 		return result, withHint(lang.Errorf("tls.certificate: expired at %s", status.NotAfter.Format(time.RFC3339)),
 			"renew it")
+	}
+	return describeCertificate(status), nil
+}
+
+// checkStoredCertificate reads the certificate by ACME from the store. Before the first start there is
+// none. sealer is nil if the master key does not exist or could not be read. The gateway's last failure to
+// order a certificate is an error.
+func checkStoredCertificate(
+	ctx context.Context, conf *config.Config, sealer *keys.Sealer,
+) (result lang.Message, err error) {
+	none := lang.Text("none yet")
+	store, err := openStore(ctx, conf, app.StoreOptions{Existing: true})
+	if err != nil || sealer == nil { // reported already by the checks of the store and of the master key
+		return none, nil
+	}
+	defer store.Close()
+	status, err := storedCertificate(ctx, conf, store, sealer)
+	if err != nil {
+		return result, lang.Errorf("tls.acme: %w", err)
+	}
+	const hint = "read the log of weigate serve, and check that this gateway is reachable on port 443 or 80"
+	switch {
+	case !status.NotAfter.IsZero() && !time.Now().Before(status.NotAfter):
+		return result, withHint(lang.Errorf("tls.acme: expired at %s", status.NotAfter.Format(time.RFC3339)), hint)
+	case status.Problem != "":
+		return result, withHint(lang.Errorf("tls.acme: %s; now: %s", status.Problem, describeCertificate(status)), hint)
 	}
 	return describeCertificate(status), nil
 }

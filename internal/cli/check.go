@@ -74,6 +74,13 @@ func (c *checkCmd) Run(s *invocation) error {
 		if result, known, err := compared.check(); known {
 			report("clock", result, err)
 		}
+		if conf.TLS.ACME.Enabled {
+			result, err := checkStoredCertificate(s.ctx, conf, sealer)
+			report("certificate", result, err)
+		}
+		checkListeners(s.ctx, conf, report)
+		result, err = checkURL(s.ctx, conf)
+		report("url", result, err)
 		checkPush(s.ctx, conf, report)
 		checkOutside(s.ctx, conf, report)
 	}

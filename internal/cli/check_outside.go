@@ -25,7 +25,7 @@ const outsideTimeout = 10 * time.Second
 // no message to any of them.
 func checkOutside(ctx context.Context, conf *config.Config, report func(string, lang.Message, error)) {
 	if conf.TLS.ACME.Enabled {
-		result, err := checkDirectory(ctx, conf)
+		result, err := checkDirectory(ctx, conf, net.DefaultResolver.LookupHost)
 		report("tls.acme", result, err)
 	}
 	for _, n := range conf.Notify {
@@ -60,7 +60,9 @@ func checkServer(conf *config.Config, name, address string, reach func() error) 
 }
 
 // checkDirectory requests the directory of the certificate authority, and resolves the gateway's host.
-func checkDirectory(ctx context.Context, conf *config.Config) (result lang.Message, err error) {
+func checkDirectory(
+	ctx context.Context, conf *config.Config, lookup func(ctx context.Context, host string) ([]string, error),
+) (result lang.Message, err error) {
 	settings := conf.TLS.ACME
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if settings.CAFile != "" {
@@ -94,12 +96,15 @@ func checkDirectory(ctx context.Context, conf *config.Config) (result lang.Messa
 	if err != nil {
 		return result, err
 	}
-	addresses, err := net.DefaultResolver.LookupHost(ctx, u.Hostname())
-	var unknown *net.DNSError
-	if errors.As(err, &unknown) {
+	addresses, err := lookup(ctx, u.Hostname())
+	var failed *net.DNSError
+	switch {
+	case errors.As(err, &failed) && failed.IsNotFound:
 		return result, withHint(lang.Errorf("tls.acme: the name %s has no address", u.Hostname()),
 			"add A or AAAA records that lead to this machine")
+	case err != nil:
+		return result, lang.Errorf("tls.acme: %w", err)
 	}
 	return lang.Text("%s is reachable; %s has the addresses %v: all of them must lead to this gateway, on port 443 or 80",
-		r.URL.Host, u.Hostname(), addresses), err
+		r.URL.Host, u.Hostname(), addresses), nil
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/origin"
@@ -36,6 +37,12 @@ func checkPush(ctx context.Context, conf *config.Config, report func(string, lan
 			err = lang.Errorf("%s: %w", name, err)
 		}
 		report(name, result, err)
+		if forward := c.Push.Forward; forward != "" {
+			result, err := checkServer(conf, name+".forward", forward, func() error {
+				return app.ReachApp(ctx, conf, forward)
+			})
+			report(name+".forward", result, err)
+		}
 		if slices.Contains(c.Methods(), config.MethodFollow) {
 			result, err := checkFollow(ctx, c)
 			report(name+".follow", result, err)

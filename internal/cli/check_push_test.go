@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -54,15 +55,20 @@ func TestCheckPush(t *testing.T) {
 			t.Parallel()
 			var asked string
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				asked = r.URL.Path
 				if tt.serve == nil {
 					panic(http.ErrAbortHandler)
 				}
+				if strings.HasPrefix(r.URL.Path, "/.well-known/") { // TestCheckURL has other answers
+					fmt.Fprintf(w, `{"issuer": "http://%s"}`, r.Host)
+					return
+				}
+				asked = r.URL.Path
 				tt.serve(w, r)
 			}))
 			defer server.Close()
 			file := filepath.Join(t.TempDir(), "weigate.yaml")
-			text := "url: " + cmp.Or(tt.url, server.URL) + "\nstore: \"sqlite::memory:\"\nmaster_key_file: " +
+			text := "url: " + cmp.Or(tt.url, server.URL) + "\nlisten: 127.0.0.1:0\nmetrics: \"\"\n" +
+				"store: \"sqlite::memory:\"\nmaster_key_file: " +
 				file + ".key\n" +
 				"wechat: [{name: main, kind: subscription_account, appid: wx0123456789abcdef,\n" +
 				" push: {token: pushtoken1, aes_key: " + strings.Repeat("a", 43) + ", account_name: Example}}]\n" +

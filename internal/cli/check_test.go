@@ -88,7 +88,8 @@ func TestCheckConnector(t *testing.T) {
 			secret := cmp.Or(tt.secret, leaktest.Secret)
 			file := checkedFile(t, kind, right, secret, srv.URL)
 			var out, told bytes.Buffer
-			err = cli.Run(t.Context(), []string{"check", "-c", file}, nil, &out, &told, func(string) string { return "" })
+			err = cli.Run(t.Context(), []string{"check", "-c", file}, nil, &out, &told,
+				func(string) string { return "" })
 			if (err == nil) != (tt.told == "") {
 				t.Errorf("the check ended with %v\n%s", err, told.String())
 			}
@@ -104,7 +105,8 @@ func TestCheckConnector(t *testing.T) {
 func checkedFile(t *testing.T, kind, appid, secret, api string) string {
 	t.Helper()
 	dir := t.TempDir()
-	text := "url: https://login.example.com\nstore: sqlite:" + filepath.Join(dir, "none.db") + "\nmaster_key_file: " +
+	text := "url: https://login.example.com\nlisten: 127.0.0.1:0\nmetrics: \"\"\nstore: sqlite:" +
+		filepath.Join(dir, "none.db") + "\nmaster_key_file: " +
 		filepath.Join(dir, "none.key") + "\n" +
 		"wechat: [{name: main, kind: " + kind + ", appid: " + appid + ", secret: " + secret + ", api: " + api + "}]\n" +
 		"apps: [{id: open, kind: oidc, public: true, access: signed_in, redirect_uris: [http://127.0.0.1/cb]}]\n"

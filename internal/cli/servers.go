@@ -58,15 +58,21 @@ func (s *servers) listenFlag(flag, addr string) (net.Listener, error) {
 // listen listens on an address. setting is the flag or configuration key of the address, for hints.
 func (s *servers) listen(addr string, setting lang.Message) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, listenError(addr, setting, err)
+	}
+	s.all = append(s.all, server{listener: l})
+	return l, nil
+}
+
+// listenError adds to an error of net.Listen what to do.
+func listenError(addr string, setting lang.Message, err error) error {
 	switch {
-	case err == nil:
-		s.all = append(s.all, server{listener: l})
-		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, withHint(lang.Errorf("listen on %s: address already in use", addr),
+		return withHint(lang.Errorf("listen on %s: address already in use", addr),
 			"stop the other program, or set another address with %s (port 0 chooses a free port)", setting)
 	case errors.Is(err, syscall.EACCES):
-		return nil, withHint(lang.Errorf("listen on %s: permission denied", addr),
+		return withHint(lang.Errorf("listen on %s: permission denied", addr),
 			"set a port above 1023 with %s, or allow lower ports: AmbientCapabilities=CAP_NET_BIND_SERVICE in the "+
 				"systemd unit", setting)
 	}
@@ -74,7 +80,7 @@ func (s *servers) listen(addr string, setting lang.Message) (net.Listener, error
 	if errors.As(err, &opErr) {
 		err = opErr.Err // omit the address: the message below has it already
 	}
-	return nil, withHint(lang.Errorf("listen on %s: %w", addr, err), "set another address with %s", setting)
+	return withHint(lang.Errorf("listen on %s: %w", addr, err), "set another address with %s", setting)
 }
 
 // handle sets the handler of a listener.

@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"time"
+
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/lang"
+)
+
+// This file checks the addresses at which the gateway listens, and the address that browsers use.
+
+// checkListeners checks that the gateway can listen on its addresses, or already does.
+func checkListeners(ctx context.Context, conf *config.Config, report func(string, lang.Message, error)) {
+	scheme := "http"
+	if conf.TLS.Enabled() {
+		scheme = "https"
+	}
+	running := false
+	for _, each := range []struct{ name, address, scheme string }{
+		{"listen", conf.Listen, scheme},
+		{"metrics", conf.Metrics, "http"},
+		{"tls.acme.listen_http", conf.TLS.ACME.ListenHTTP, ""},
+	} {
+		if each.address == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", each.address)
+		inUse := errors.Is(err, syscall.EADDRINUSE)
+		switch {
+		case err == nil:
+			_ = l.Close()
+			report(each.name, lang.Text("%s is free", each.address), nil)
+			continue
+		case errors.Is(err, syscall.EACCES):
+			report(each.name, lang.Text("%s needs a permission that this user does not have; the systemd unit can give it: "+
+				"AmbientCapabilities=CAP_NET_BIND_SERVICE", each.address), nil)
+			continue
+		case inUse && each.scheme != "":
+			_, pingErr := ping(ctx, each.address, each.scheme, "/healthz")
+			running = pingErr == nil
+		}
+		if running && inUse { // listen_http has no health check
+			report(each.name, lang.Text("%s: the gateway runs", each.address), nil)
+			continue
+		}
+		report(each.name, lang.Message{}, listenError(each.address, lang.Text("%s", each.name), err))
+	}
+}
+
+// urlTimeout is the time for the gateway's own address.
+const urlTimeout = 5 * time.Second
+
+// checkURL requests the metadata of OpenID Connect at the gateway's own address, as browsers and apps
+// do, through the reverse proxy. Their issuer tells this gateway from all others. A gateway that has not
+// started yet, and one that this machine cannot reach, are not errors.
+func checkURL(ctx context.Context, conf *config.Config) (result lang.Message, err error) {
+	ctx, cancel := context.WithTimeout(ctx, urlTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, conf.URL+"/.well-known/openid-configuration", nil)
+	if err != nil {
+		return result, err
+	}
+	response, err := http.DefaultTransport.RoundTrip(r) // follows no redirects
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &untrusted):
+		return lang.Text("%s: this machine does not trust the certificate: %s", conf.URL, untrusted.Err), nil
+	case err != nil:
+		return lang.Text("%s does not answer from here: start the gateway, then check again", conf.URL), nil
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return lang.Text("%s: the reverse proxy does not reach the gateway (status %d): start it, then check again",
+			conf.URL, response.StatusCode), nil
+	}
+	if to, err := url.Parse(response.Header.Get("Location")); err == nil && to.Host != "" {
+		return result, withHint(lang.Errorf("url: %s redirects to %s://%s", conf.URL, to.Scheme, to.Host),
+			"enter the address behind the redirect as url, or remove the redirect from the reverse proxy")
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil {
+		return result, lang.Errorf("url: %s: %w", conf.URL, err)
+	}
+	var metadata struct {
+		Issuer string `json:"issuer"`
+	}
+	switch _ = json.Unmarshal(body, &metadata); {
+	case metadata.Issuer == conf.URL:
+		return lang.Text("%s leads to this gateway", conf.URL), nil
+	case metadata.Issuer != "":
+		return result, withHint(lang.Errorf("url: %s leads to a server with the issuer %s", conf.URL, metadata.Issuer),
+			"restart the gateway after a change of url; or the reverse proxy leads to another server")
+	}
+	return result, withHint(lang.Errorf("url: %s answers with status %d, and not as this gateway", conf.URL,
+		response.StatusCode),
+		"check the reverse proxy, the CDN and the DNS records; in mainland China, a cloud answers for a host without "+
+			"an ICP filing (备案) with a page of its own")
+}
