@@ -152,13 +152,15 @@ func parseCommand(t *testing.T, args []string) error {
 	return err
 }
 
-// withoutWrapper returns the command that sudo, env, docker compose exec or "go run" runs.
+// withoutWrapper returns the command that sudo, runuser, env, docker compose exec or "go run" runs.
 func withoutWrapper(words []string) []string {
 	const assignment = `^[A-Za-z_]\w*=`
 	for len(words) > 1 {
 		switch {
 		case words[0] == "sudo" && words[1] == "-u":
 			words = words[3:]
+		case words[0] == "runuser" && len(words) > 4: // runuser -u USER -- COMMAND
+			words = words[4:]
 		case words[0] == "sudo", words[0] == "env":
 			words = words[1:]
 		case regexp.MustCompile(assignment).MatchString(words[0]):
