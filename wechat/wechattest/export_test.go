@@ -71,3 +71,13 @@ func Tokens(src string) (out []string) {
 	}
 	return out
 }
+
+// StoredScenes returns the number of QR codes with a scene that a server stores.
+func StoredScenes(s *Server) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.state.push.scenes)
+}
+
+// DailyCalls returns how often an account may make a call in a day.
+func DailyCalls(kind AppKind, call string) int { return dailyCalls(kind, call) }
