@@ -19,7 +19,7 @@ import (
 type guessFixture struct {
 	t       *testing.T
 	handler *Handler
-	store   gateway.ChatSignIns
+	store   gateway.Store
 	now     time.Time
 	random  *rand.Rand
 	sent    uint64

@@ -131,6 +131,12 @@ func TestUnsignedPushes(t *testing.T) {
 			t.Errorf("without %s: %d", name, status)
 		}
 	}
+	for _, nonce := range []string{"", strings.Repeat("1", 129)} {
+		r := plain(alice, text(alice, "1", 1))
+		r.query.Set("nonce", nonce)
+		r.query.Set("signature", signature(testToken, r.query.Get("timestamp"), nonce))
+		newFixture(t, plaintext).refused(r, "no nonce")
+	}
 	r := plain(alice, text(alice, "1", 1))
 	r.query.Add("timestamp", "1")
 	newFixture(t, plaintext).refused(r, "twice")
