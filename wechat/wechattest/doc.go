@@ -75,11 +75,12 @@
 //
 // # Message push
 //
-// An account with [App.Push] receives what people do in the chat: [Server.SendText],
-// [Server.SendVoice], [Server.SendImage], [Server.Follow], [Server.Unfollow], [Server.PressMenu] and
-// [Server.ScanQR]. Each returns a [Delivery] with the requests and the reply, or why the person sees
-// the failure line. [Server.Chat] returns the chat. [Server.AttackPush] sends a forged push.
-// [Server.CheckPush] makes the GET request that enables push. The quirks with Push in their name
+// An account with [App.Push] receives what people do in the chat: [Server.SendText] and the methods
+// for other messages, [Server.Follow], [Server.Unfollow], [Server.PressMenu] and [Server.ScanQR]. Each
+// returns a [Delivery] with the requests and the reply, or why the person sees the failure line.
+// [Server.Chat] returns the chat. [Server.ChangeAuthorization] pushes a withdrawn consent.
+// [Server.SceneCodes] returns the QR codes that accounts have made. [Server.AttackPush] sends a forged
+// push. [Server.CheckPush] makes the GET request that enables push. The quirks with Push in their name
 // change retries, delay and order.
 //
 // # Strictness
@@ -109,5 +110,6 @@
 //     loopback names and addresses are accepted too.
 //   - JPEG as the format of the QR code, and the wording and design of WeChat's pages. (WeChat does
 //     not document the pages.)
-//   - Rate limits other than the quota of 50,000 calls per minute.
+//   - Rate limits other than the quota of 50,000 calls per minute, and the quotas of calls with the
+//     interface token.
 package wechattest

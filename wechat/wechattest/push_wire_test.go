@@ -2,6 +2,8 @@ package wechattest
 
 import (
 	"encoding/base64"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -41,5 +43,41 @@ func TestPushVectors(t *testing.T) {
 		if _, err := decryptPush(sample.key(), test[0], test[1]); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// TestWireFormOfCaptures rebuilds public captures byte for byte. Their Content-Length was 283 (text),
+// 278 (subscribe), 578 (secure text) and 832 (compatible text).
+func TestWireFormOfCaptures(t *testing.T) {
+	t.Parallel()
+	file, err := os.ReadFile("../push/testdata/pushes.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^(?:<xml>| *)<(\w+)>(?:<!\[CDATA\[(.*)\]\]>|(\d+(?:\.\d+)?))</\w+>$`)
+	want := map[string]int{"text": 283, "subscribe": 278, "subscribe by a QR code": 415, "image": 488, "voice": 409,
+		"link": 792, "scan": 402, "menu view": 339, "unsubscribe": 280, "secure text": 578, "compatible text": 832}
+	for _, section := range strings.Split(string(file), "\n-- ")[1:] {
+		head, body, _ := strings.Cut(section, "\n\n")
+		name, _, _ := strings.Cut(head, "\n")
+		if want[name] == 0 {
+			continue
+		}
+		var els []element
+		for _, m := range line.FindAllStringSubmatch(body, -1) {
+			els = append(els, element{name: m[1], value: m[2] + m[3], bare: m[3] != ""})
+		}
+		build := plainXML
+		if strings.HasPrefix(body, "<xml>\n    ") {
+			build = indentedXML
+		}
+		got := build(els)
+		if len(got) != want[name] || strings.TrimRight(got, "\n") != strings.TrimRight(body, "\n") {
+			t.Errorf("%s: %d bytes, want %d\n%s", name, len(got), want[name], got)
+		}
+		delete(want, name)
+	}
+	if len(want) > 0 {
+		t.Errorf("captures that are missing: %v", want)
 	}
 }
