@@ -27,6 +27,10 @@ const (
 // a scan, the user needs time to read. After an approval, the desktop needs time to redeem.
 const TicketMinimum = time.Minute
 
+// TicketOpenedMinimum is the minimum remaining life of a ticket after a phone has opened it. The user
+// may have to sign in at WeChat first, and reads WeChat's pages.
+const TicketOpenedMinimum = 3 * time.Minute
+
 // Approver is the signed-in user of the phone that scanned a ticket. The zero value means that no
 // phone has scanned it.
 type Approver struct {
@@ -127,8 +131,9 @@ type Tickets interface {
 	// Without an error the map is not nil. Without hashes there is no query.
 	TicketStates(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]TicketState, error)
 
-	// OpenTicket moves an open ticket to TicketOpened. In every other state it changes nothing, and
-	// is not an error.
+	// OpenTicket moves an open ticket to TicketOpened, and extends it to TicketOpenedMinimum when less
+	// is left. In every other state it changes nothing, and is not an error. So a ticket is extended
+	// once, however often its QR code is opened.
 	OpenTicket(ctx context.Context, hash [32]byte, now time.Time) error
 
 	// ScanTicket makes the user of a phone the approver of an open or opened ticket, and extends it
@@ -236,6 +241,7 @@ func (t Ticket) AfterOpen(now time.Time) (next Ticket, write bool, err error) {
 		return t, false, nil
 	}
 	t.State = TicketOpened
+	t.ExpiresAt = later(t.ExpiresAt, StoredTime(now.Add(TicketOpenedMinimum)))
 	return t, true, nil
 }
 

@@ -114,7 +114,7 @@ var ticketCases = []testCase{
 			}
 			opened := open(f.addTicket("t1"))
 			want := newTicket("t1")
-			want.State = gateway.TicketOpened
+			want.State, want.ExpiresAt = gateway.TicketOpened, after(gateway.TicketOpenedMinimum)
 			if !reflect.DeepEqual(opened, want) {
 				t.Fatalf("got  %+v\nwant %+v", opened, want)
 			}
@@ -269,6 +269,10 @@ var ticketCases = []testCase{
 				wantEqual(t, what+": state and states", fmt.Sprint(got.State, len(states)), "0")
 			}
 			wantExpired("open", end)
+			wantNoError(t, f.store.OpenTicket(t.Context(), ticket.Hash, after(end-time.Second)))
+			end = end - time.Second + gateway.TicketOpenedMinimum
+			wantNoError(t, f.store.OpenTicket(t.Context(), ticket.Hash, after(end-time.Second))) // extends nothing
+			wantExpired("opened", end)
 			scanned := f.scanTicket(ticket.Hash, newApprover(userID), after(end-time.Microsecond))
 			end = end - time.Microsecond + gateway.TicketMinimum
 			wantEqual(t, "end of a scanned ticket", scanned.ExpiresAt, after(end))
