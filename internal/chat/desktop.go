@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/longpoll"
 	"github.com/weigate/weigate/internal/qr"
@@ -30,26 +29,18 @@ import (
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginRequest, connector,
 	method string) error {
 	account := h.accounts[connector]
-	switch {
-	case account == nil, method != gateway.MethodMessage && (method != gateway.MethodFollow || account.API == nil):
+	if account == nil || method != gateway.MethodMessage && (method != gateway.MethodFollow || account.API == nil) {
 		return fmt.Errorf("chat: connector %q does not have the method %q", connector, method)
-	case len(l.ReturnURL) > session.MaxReturn || len(l.CancelURL) > session.MaxReturn:
-		return errors.New("chat: the login request does not fit into the cookie")
+	}
+	request, err := session.NewPendingRequest(r, l)
+	if err != nil {
+		return err
 	}
 	agent := useragent.Of(r)
 	f := &desktopFlow{
 		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: agent.Handheld(),
-		InWeChat: agent.Client == useragent.WeChat, Method: method, Connector: connector, key: tabs.NewKey(),
-		LoginRequest: pendingRequest{ID: l.ID, Return: l.ReturnURL, App: l.App.ID, Deletion: l.Deletion,
-			Cancel:  session.CompactRestart(l.ReturnURL, l.CancelURL),
-			Restart: session.CompactRestart(l.ReturnURL, l.RestartURL)},
-	}
-	if l.UILocales != "" {
-		// If none of the app's languages is available, the browser's language is used.
-		f.LoginRequest.Lang = lang.FromHeader(r.Header, lang.English)
-		if language, found := lang.FromLocales(l.UILocales); found {
-			f.LoginRequest.Lang = language
-		}
+		InWeChat: agent.Client == useragent.WeChat, Method: method, Connector: connector,
+		LoginRequest: request, key: tabs.NewKey(),
 	}
 	if err := h.tabs.Set(w, r, f.key, f); err != nil {
 		return err
@@ -61,11 +52,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 
 // flowURL returns a path of this package with the key of this sign-in and the language of its pages.
 func (h *Handler) flowURL(path string, f *desktopFlow) string {
-	q := "?d=" + f.key
-	if f.LoginRequest.Lang != "" {
-		q += "&ui_locales=" + f.LoginRequest.Lang
-	}
-	return h.path + path + q
+	return h.path + path + f.LoginRequest.Query(f.key)
 }
 
 // readFlow returns the flow whose key is the parameter d of r. If this browser does not have the cookie

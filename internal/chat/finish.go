@@ -74,7 +74,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f *desktopFlo
 		h.cfg.Site.Fail(w, r, web.Blocked)
 	case errors.Is(err, gateway.ErrUnionIDRequired):
 		h.observe(ctx, f, "consent_missing")
-		h.showDesktop(w, r, f, web.Page{Kind: web.ChatNoUnionID, Go: h.startURL(f.LoginRequest)})
+		h.showDesktop(w, r, f, web.Page{Kind: web.ChatNoUnionID, Go: f.LoginRequest.StartURL(h.path)})
 	case errors.Is(err, gateway.ErrConflict): // the row has changed since this request read it
 		h.showRow(w, r, f, next, web.CodeForm{})
 	default:
@@ -150,12 +150,6 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, f *desktopFlow,
 	}
 }
 
-// startURL returns the address that starts the sign-in again: the address of the app's own request, or
-// /sign-in if no app required the sign-in.
-func (h *Handler) startURL(p pendingRequest) string {
-	return session.StartURL(h.path, p.Return, p.Restart)
-}
-
 // continueSignedIn sets the session cookie, and renders the page with the name of the signed-in user.
 // The page continues at the return address. It is not a redirect: the app may be on another origin, and
 // browsers block a form that is redirected there (Content-Security-Policy, form-action).
@@ -224,7 +218,7 @@ func (h *Handler) hasStoredSession(r *http.Request, f *desktopFlow) bool {
 // showEnded renders the page for a sign-in whose session has ended.
 func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request, f *desktopFlow) {
 	h.tabs.Clear(w, f.key)
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.startURL(f.LoginRequest)})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: f.LoginRequest.StartURL(h.path)})
 }
 
 // sessionHash returns the hash of the session's id, which is derived from the seed in the cookie.
@@ -256,8 +250,8 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.tabs.Clear(w, f.key)
-	page := web.Page{Kind: web.ScanCancelled, Go: h.startURL(f.LoginRequest), Home: h.path + "/"}
-	if address := session.ExpandRestart(f.LoginRequest.Return, f.LoginRequest.Cancel); address != "" {
+	page := web.Page{Kind: web.ScanCancelled, Go: f.LoginRequest.StartURL(h.path), Home: h.path + "/"}
+	if address := f.LoginRequest.CancelURL(); address != "" {
 		page = web.Page{Kind: web.Continue, Go: address, ContinueAfter: 100 * time.Millisecond}
 	}
 	h.cfg.Site.Show(w, r, page)
@@ -306,5 +300,5 @@ func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *deskt
 		h.recordEvent(ctx, EventUndo, "ok", user.ID, f, "")
 	}
 	h.tabs.Clear(w, f.key)
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: h.startURL(f.LoginRequest)})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: f.LoginRequest.StartURL(h.path)})
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/useragent"
 )
 
@@ -35,32 +36,19 @@ const (
 // desktopFlow is the content of a desktop's cookie: one sign-in in one tab. The secrets of all rounds
 // are derived from Seed.
 type desktopFlow struct {
-	Seed         []byte         `json:"s"`
-	Round        int            `json:"n,omitempty"` // 0 is the first, each renewal adds 1
-	Attempt      int            `json:"t,omitempty"` // how many numbers of this round another desktop had
-	CreatedAt    int64          `json:"m,omitempty"` // when the row of this round was stored (Unix); 0 = not yet
-	ActiveAt     int64          `json:"b"`           // when the user started, or last renewed (Unix); for package tabs
-	Completed    bool           `json:"x,omitempty"` // the browser is signed in
-	OnPhone      bool           `json:"p,omitempty"` // this browser is on a phone, so its user cannot scan the screen
-	InWeChat     bool           `json:"v,omitempty"` // this browser is WeChat's own; on a phone, a chat closes the page
-	Method       string         `json:"w"`
-	Connector    string         `json:"e"`
-	QRCode       string         `json:"q,omitempty"` // content of the QR code of this round
-	LoginRequest pendingRequest `json:"d"`
-	key          string         // part of the cookie's name; URLs contain it as the parameter d
-}
-
-// pendingRequest is a shortened session.LoginRequest: what the app requires of the sign-in.
-type pendingRequest struct {
-	ID      string `json:"i,omitempty"`
-	Return  string `json:"r"`           // where the browser continues after the sign-in
-	Restart string `json:"s,omitempty"` // address that starts the app's request again, shortened; see startURL
-	App     string `json:"a,omitempty"` // id of the app
-	Cancel  string `json:"q,omitempty"` // where the browser continues if the user cancels, shortened
-	Lang    string `json:"l,omitempty"` // language of the pages, if the app chose one
-
-	// Deletion is set before the user is deleted: the answer in the chat names the deletion.
-	Deletion bool `json:"x,omitempty"`
+	Seed         []byte                 `json:"s"`
+	Round        int                    `json:"n,omitempty"` // 0 is the first, each renewal adds 1
+	Attempt      int                    `json:"t,omitempty"` // how many numbers of this round another desktop had
+	CreatedAt    int64                  `json:"m,omitempty"` // when the row of this round was stored (Unix); 0 = not yet
+	ActiveAt     int64                  `json:"b"`           // when the user started or renewed (Unix); for package tabs
+	Completed    bool                   `json:"x,omitempty"` // the browser is signed in
+	OnPhone      bool                   `json:"p,omitempty"` // this browser is on a phone: its user cannot scan the screen
+	InWeChat     bool                   `json:"v,omitempty"` // this browser is WeChat's own, which a chat closes on a phone
+	Method       string                 `json:"w"`
+	Connector    string                 `json:"e"`
+	QRCode       string                 `json:"q,omitempty"` // content of the QR code of this round
+	LoginRequest session.PendingRequest `json:"d"`
+	key          string                 // part of the cookie's name; URLs contain it as the parameter d
 }
 
 func newSeed() []byte {

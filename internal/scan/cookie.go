@@ -9,6 +9,7 @@ import (
 
 	"github.com/weigate/weigate/internal/cookie"
 	"github.com/weigate/weigate/internal/seal"
+	"github.com/weigate/weigate/internal/session"
 )
 
 // This file contains the sealed (encrypted and authenticated) cookies of the two devices. A desktop
@@ -20,28 +21,14 @@ import (
 // replaces it. Each QR code is a round of the sign-in, with its own ticket. The secrets of all
 // rounds are derived from Seed.
 type desktopFlow struct {
-	Seed         []byte         `json:"s"`
-	Round        int            `json:"n,omitempty"` // number of the QR code: 0 is the first, each renewal adds 1
-	CreatedAt    int64          `json:"m,omitempty"` // when the ticket of this round was stored (Unix); 0 = not yet
-	ActiveAt     int64          `json:"b"`           // when the user started, or last renewed the QR code (Unix)
-	Redeemed     bool           `json:"x,omitempty"` // the ticket was redeemed: the browser is signed in
-	OnPhone      bool           `json:"p,omitempty"` // this browser is on a phone, so its page has a link to copy
-	LoginRequest pendingRequest `json:"d"`
-	key          string         // part of the cookie's name; URLs contain it as the parameter d
-}
-
-// pendingRequest is a shortened session.LoginRequest: what the app requires of the sign-in.
-type pendingRequest struct {
-	ID             string `json:"i,omitempty"`
-	Return         string `json:"r"`           // where the browser continues after the sign-in
-	Restart        string `json:"s,omitempty"` // address that starts the app's request again, shortened; see startURL
-	App            string `json:"a,omitempty"` // id of the app
-	Connector      string `json:"e,omitempty"` // name of the WeChat app that the phone must use; "" = any
-	Reauthenticate bool   `json:"f,omitempty"` // the phone must sign in again, even with a session
-	Consent        bool   `json:"c,omitempty"` // the phone must see WeChat's consent page
-	Profile        bool   `json:"p,omitempty"` // the app wants nickname and picture
-	Cancel         string `json:"q,omitempty"` // where the browser continues if the user cancels, shortened
-	Lang           string `json:"l,omitempty"` // language of the pages, if the app chose one
+	Seed         []byte                 `json:"s"`
+	Round        int                    `json:"n,omitempty"` // number of the QR code: 0 is the first, each renewal adds 1
+	CreatedAt    int64                  `json:"m,omitempty"` // when the ticket of this round was stored (Unix); 0 = not yet
+	ActiveAt     int64                  `json:"b"`           // when the user started or renewed the QR code (Unix)
+	Redeemed     bool                   `json:"x,omitempty"` // the ticket was redeemed: the browser is signed in
+	OnPhone      bool                   `json:"p,omitempty"` // this browser is on a phone, so its page has a link to copy
+	LoginRequest session.PendingRequest `json:"d"`
+	key          string                 // part of the cookie's name; URLs contain it as the parameter d
 }
 
 // phoneTicket is the content of a phone's cookie. It contains the ticket's id, so that the

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/longpoll"
 	"github.com/weigate/weigate/internal/qr"
 	"github.com/weigate/weigate/internal/route"
@@ -29,22 +28,13 @@ import (
 // cookie. So clients without cookies cannot fill the store. If Begin returns an error, it has
 // written nothing to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginRequest) error {
-	if len(l.ReturnURL) > session.MaxReturn || len(l.CancelURL) > session.MaxReturn {
-		return errors.New("scan: the login request does not fit into the cookie")
+	request, err := session.NewPendingRequest(r, l)
+	if err != nil {
+		return err
 	}
 	f := &desktopFlow{
-		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: useragent.Of(r).Handheld(), key: tabs.NewKey(),
-		LoginRequest: pendingRequest{ID: l.ID, Return: l.ReturnURL, App: l.App.ID, Connector: l.Connector,
-			Reauthenticate: l.Reauthenticate, Consent: l.Consent, Profile: l.Profile,
-			Cancel:  session.CompactRestart(l.ReturnURL, l.CancelURL),
-			Restart: session.CompactRestart(l.ReturnURL, l.RestartURL)},
-	}
-	if l.UILocales != "" {
-		// If none of the app's languages is available, the browser's language is used.
-		f.LoginRequest.Lang = lang.FromHeader(r.Header, lang.English)
-		if language, found := lang.FromLocales(l.UILocales); found {
-			f.LoginRequest.Lang = language
-		}
+		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: useragent.Of(r).Handheld(), LoginRequest: request,
+		key: tabs.NewKey(),
 	}
 	if err := h.setFlow(w, r, f); err != nil {
 		return err
@@ -54,14 +44,9 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 	return nil
 }
 
-// flowURL returns a path of this package with the key of this sign-in and the language of its
-// pages.
+// flowURL returns a path of this package with the key of this sign-in and the language of its pages.
 func (h *Handler) flowURL(path string, f *desktopFlow) string {
-	q := "?d=" + f.key
-	if f.LoginRequest.Lang != "" {
-		q += "&ui_locales=" + f.LoginRequest.Lang
-	}
-	return h.path + path + q
+	return h.path + path + f.LoginRequest.Query(f.key)
 }
 
 // readFlow returns the flow whose key is the parameter d of r. It returns nil if this browser does

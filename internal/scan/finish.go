@@ -97,12 +97,6 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, f *desktopFlow,
 	}
 }
 
-// startURL returns the address that starts the sign-in again: the address of the app's own request,
-// or /sign-in if no app required the sign-in.
-func (h *Handler) startURL(p pendingRequest) string {
-	return session.StartURL(h.path, p.Return, p.Restart)
-}
-
 // continueSignedIn sets the session cookie, and renders the page with the name of the signed-in
 // user. The page continues at the return address after continueDelay.
 func (h *Handler) continueSignedIn(
@@ -151,7 +145,7 @@ func (h *Handler) answerRedeemed(w http.ResponseWriter, r *http.Request, f *desk
 // showEnded renders the page for a sign-in whose session has ended.
 func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request, f *desktopFlow) {
 	h.tabs.Clear(w, f.key)
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.startURL(f.LoginRequest)})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: f.LoginRequest.StartURL(h.path)})
 }
 
 // sessionHash returns the hash of the session's id. The id is derived from the seed in the cookie,
@@ -185,8 +179,8 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.tabs.Clear(w, f.key)
-	page := web.Page{Kind: web.ScanCancelled, Go: h.startURL(f.LoginRequest), Home: h.path + "/"}
-	if address := session.ExpandRestart(f.LoginRequest.Return, f.LoginRequest.Cancel); address != "" {
+	page := web.Page{Kind: web.ScanCancelled, Go: f.LoginRequest.StartURL(h.path), Home: h.path + "/"}
+	if address := f.LoginRequest.CancelURL(); address != "" {
 		// The response is a page and not a redirect. The app is on another origin, and browsers block a
 		// form that is redirected to another origin (Content-Security-Policy, form-action).
 		page = web.Page{Kind: web.Continue, Go: address, ContinueAfter: 100 * time.Millisecond}
@@ -239,5 +233,5 @@ func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *deskt
 		h.recordEvent(ctx, EventUndo, "ok", user.ID, gateway.Ticket{App: f.LoginRequest.App})
 	}
 	h.tabs.Clear(w, f.key)
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: h.startURL(f.LoginRequest)})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: f.LoginRequest.StartURL(h.path)})
 }

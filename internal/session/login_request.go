@@ -3,7 +3,6 @@ package session
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -80,16 +79,6 @@ func ExpandRestart(returnURL, compact string) string {
 
 // SignInPath is the path of package signin that starts a sign-in, below the path of the gateway's URL.
 const SignInPath = "/sign-in"
-
-// StartURL returns the address that starts a sign-in again: the RestartURL for which CompactRestart
-// returned compact, or the path of a sign-in that ends at returnURL if no app required the sign-in. path
-// is the path of the gateway's URL.
-func StartURL(path, returnURL, compact string) string {
-	if restart := ExpandRestart(returnURL, compact); restart != "" {
-		return restart
-	}
-	return path + SignInPath + "?return=" + url.QueryEscape(returnURL)
-}
 
 // Authenticator finds the session of a browser, and signs users in. signin.Handler implements it.
 // Its methods are safe for concurrent use.
