@@ -43,7 +43,7 @@ type desktopFlow struct {
 	ActiveAt     int64                  `json:"b"`           // when the user started or renewed (Unix); for package tabs
 	Completed    bool                   `json:"x,omitempty"` // the browser is signed in
 	OnPhone      bool                   `json:"p,omitempty"` // this browser is on a phone: its user cannot scan the screen
-	InWeChat     bool                   `json:"v,omitempty"` // this browser is WeChat's own, which a chat closes on a phone
+	InWeChat     bool                   `json:"v,omitempty"` // this browser is WeChat's: a chat closes it on a phone
 	Method       string                 `json:"w"`
 	Connector    string                 `json:"e"`
 	QRCode       string                 `json:"q,omitempty"` // content of the QR code of this round

@@ -23,7 +23,7 @@ import (
 type desktopFlow struct {
 	Seed         []byte                 `json:"s"`
 	Round        int                    `json:"n,omitempty"` // number of the QR code: 0 is the first, each renewal adds 1
-	CreatedAt    int64                  `json:"m,omitempty"` // when the ticket of this round was stored (Unix); 0 = not yet
+	CreatedAt    int64                  `json:"m,omitempty"` // when this round's ticket was stored (Unix); 0 = not yet
 	ActiveAt     int64                  `json:"b"`           // when the user started or renewed the QR code (Unix)
 	Redeemed     bool                   `json:"x,omitempty"` // the ticket was redeemed: the browser is signed in
 	OnPhone      bool                   `json:"p,omitempty"` // this browser is on a phone, so its page has a link to copy
