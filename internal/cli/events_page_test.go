@@ -51,7 +51,7 @@ func TestEventsPages(t *testing.T) {
 func eventsTable(language string, texts lang.Formats, c administration.EventCategory) string {
 	head := "| kind | what happened | outcomes | fields |\n"
 	if language == "zh-CN" {
-		head = "| 种类 | 含义 | 结果 | 字段 |\n"
+		head = "| 类型 | 含义 | 结果 | 字段 |\n"
 	}
 	var b strings.Builder
 	b.WriteString(head + "|---|---|---|---|\n")

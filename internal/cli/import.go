@@ -18,7 +18,7 @@ import (
 // userImportCmd is "weigate user import". It imports the users of the program that the gateway
 // replaces. The old_id of a line is the id that the user had there.
 type userImportCmd struct {
-	configFlag
+	adminFlags
 	File      string `arg:"" type:"path" help:"CSV file: openid,old_id and optionally unionid,nickname,status."`
 	Connector string `placeholder:"NAME" help:"Connector of the openids; optional if there is only one."`
 	Approved  bool   `help:"Approve the users without a status in the file. Otherwise they need approval."`
@@ -57,6 +57,9 @@ func (c *userImportCmd) Run(s *invocation) error {
 		return lang.Errorf("nothing imported: %s with problems", lang.Count(len(problems), "1 line", "%d lines"))
 	}
 	if c.DryRun {
+		if c.JSON {
+			return s.out.printJSON(importEntry{Lines: len(lines), DryRun: true, Problems: []importProblemEntry{}})
+		}
 		s.out.printf("%s can be imported. Nothing was imported.", lang.Count(len(lines), "1 line", "%d lines"))
 		return nil
 	}
@@ -69,14 +72,36 @@ func (c *userImportCmd) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
-	skipped := c.store(s, store, lines)
-	return errors.Join(skipped, c.block(s, svc, lines))
+	result := importEntry{Lines: len(lines), Problems: []importProblemEntry{}}
+	skipped := c.store(s, store, lines, &result)
+	err = errors.Join(skipped, c.block(s, svc, lines, &result))
+	if c.JSON {
+		err = errors.Join(s.out.printJSON(result), err)
+	}
+	return err
+}
+
+// importEntry is the JSON object of "weigate user import --json".
+type importEntry struct {
+	Lines     int                  `json:"lines"`
+	DryRun    bool                 `json:"dry_run"`
+	Created   int                  `json:"created"`
+	Added     int                  `json:"added"` // openids added to known users
+	Updated   int                  `json:"updated"`
+	Unchanged int                  `json:"unchanged"`
+	Blocked   int                  `json:"blocked"` // users who existed before
+	Problems  []importProblemEntry `json:"problems"`
+}
+
+type importProblemEntry struct {
+	Line   int    `json:"line"`
+	Reason string `json:"reason"`
 }
 
 // block blocks the users of lines with status blocked who existed before the import. The status of a
 // line applies to a new user only; but a user who is blocked in the table must not stay able to sign
 // in. It reports the lines of users who cannot be blocked, such as the last administrator.
-func (c *userImportCmd) block(s *invocation, svc *administration.Service, lines []importLine) error {
+func (c *userImportCmd) block(s *invocation, svc *administration.Service, lines []importLine, to *importEntry) error {
 	failed, blocked := 0, 0
 	for _, l := range lines {
 		if l.user.InitialStatus != gateway.Blocked {
@@ -96,7 +121,8 @@ func (c *userImportCmd) block(s *invocation, svc *administration.Service, lines 
 		}
 		blocked++
 	}
-	if blocked > 0 {
+	to.Blocked = blocked
+	if blocked > 0 && !c.JSON {
 		s.out.printf("%s blocked who existed before", lang.Count(blocked, "1 user", "%d users"))
 	}
 	if failed > 0 {
@@ -106,7 +132,7 @@ func (c *userImportCmd) block(s *invocation, svc *administration.Service, lines 
 }
 
 // store imports the lines in batches and prints the result.
-func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []importLine) error {
+func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []importLine, to *importEntry) error {
 	var sum gateway.ImportResult
 	done := 0
 	shown := newProgress(s.out, "%d lines", len(lines))
@@ -125,7 +151,9 @@ func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []import
 			shown.done()
 		}
 		for _, p := range res.Problems {
-			s.out.error(lang.Errorf("%s:%d: skipped: %w", c.File, batch[p.Index].line, errors.New(p.Reason)))
+			line := batch[p.Index].line
+			s.out.error(lang.Errorf("%s:%d: skipped: %s", c.File, line, p.Reason))
+			to.Problems = append(to.Problems, importProblemEntry{Line: line, Reason: p.Reason.String()})
 		}
 		done += len(batch)
 		shown.add(done)
@@ -136,13 +164,21 @@ func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []import
 		sum.Problems = append(sum.Problems, res.Problems...)
 	}
 	shown.done()
-	s.out.printf("%s: %s created, %s added to users, %d updated, %d unchanged, %d skipped",
-		lang.Count(len(lines), "1 line", "%d lines"), lang.Count(sum.Created, "1 user", "%d users"),
-		lang.Count(sum.Added, "1 openid", "%d openids"), sum.Updated, sum.Unchanged, len(sum.Problems))
+	to.Created, to.Added = sum.Created, sum.Added
+	to.Updated, to.Unchanged = sum.Updated, sum.Unchanged
+	if !c.JSON {
+		c.printResult(s, lines, sum)
+	}
 	if len(sum.Problems) > 0 {
 		return lang.Errorf("%s skipped", lang.Count(len(sum.Problems), "1 line", "%d lines"))
 	}
 	return nil
+}
+
+func (c *userImportCmd) printResult(s *invocation, lines []importLine, sum gateway.ImportResult) {
+	s.out.printf("%s: %s created, %s added to users, %d updated, %d unchanged, %d skipped",
+		lang.Count(len(lines), "1 line", "%d lines"), lang.Count(sum.Created, "1 user", "%d users"),
+		lang.Count(sum.Added, "1 openid", "%d openids"), sum.Updated, sum.Unchanged, len(sum.Problems))
 }
 
 // importedUntil describes the progress of a failed import. The first done lines are stored. The
@@ -216,8 +252,8 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 			continue
 		}
 		user := readUser(record, columns, template)
-		if problem := checkUser(user); problem != "" {
-			reject("%w", errors.New(problem))
+		if problem, found := checkUser(user); found {
+			reject("%s", problem)
 			continue
 		}
 		if line := openids[user.OpenID]; line > 0 {
@@ -275,24 +311,24 @@ func readUser(record []string, columns map[string]int, template gateway.SignIn) 
 	return u
 }
 
-// checkUser returns the problem of a line, or "".
-func checkUser(u gateway.ImportedUser) string {
+// checkUser returns the problem of a line. found is false for a valid line.
+func checkUser(u gateway.ImportedUser) (problem lang.Message, found bool) {
 	invalid := func(id string) bool {
 		return len(id) > 128 || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' })
 	}
 	switch {
 	case u.OpenID == "":
-		return "missing openid"
+		return lang.Text("missing openid"), true
 	case invalid(u.OpenID):
-		return "invalid openid: must be printable ASCII without spaces, at most 128 characters"
+		return lang.Text("invalid openid: must be printable ASCII without spaces, at most 128 characters"), true
 	case invalid(u.UnionID):
-		return "invalid unionid: must be printable ASCII without spaces, at most 128 characters"
+		return lang.Text("invalid unionid: must be printable ASCII without spaces, at most 128 characters"), true
 	case u.OldID == "":
-		return "missing old_id"
+		return lang.Text("missing old_id"), true
 	case len(u.OldID) > 200 || u.OldID != printable(u.OldID):
-		return "invalid old_id: must be printable, at most 200 bytes"
+		return lang.Text("invalid old_id: must be printable, at most 200 bytes"), true
 	case !u.InitialStatus.Valid():
-		return "invalid status: must be active, pending or blocked"
+		return lang.Text("invalid status: must be active, pending or blocked"), true
 	}
 	return u.Problem()
 }

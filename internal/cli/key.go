@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"time"
 
 	"github.com/weigate/weigate/internal/administration"
@@ -71,23 +72,27 @@ type keyEntry struct {
 // printKeys prints signing keys as JSON.
 func printKeys(p printer, all []gateway.Key, master *keys.Sealer) error {
 	for _, k := range all {
-		entry := keyEntry{signingKeyItem: signingKeyItem{
-			ID: k.ID, Alg: k.Alg, State: administration.KeyState(k, all, time.Now()), CreatedAt: k.CreatedAt.UTC(),
-			ActiveAt: k.ActiveAt.UTC(), ExpiresAt: k.ExpiresAt.UTC(),
-		}}
-		if master.Current(k.Sealed) {
-			entry.MasterKey = master.IDs()[0]
-		}
-		if err := p.printJSON(entry); err != nil {
+		if err := p.printJSON(newKeyEntry(k, all, master)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func newKeyEntry(k gateway.Key, all []gateway.Key, master *keys.Sealer) keyEntry {
+	entry := keyEntry{signingKeyItem: signingKeyItem{
+		ID: k.ID, Alg: k.Alg, State: administration.KeyState(k, all, time.Now()), CreatedAt: k.CreatedAt.UTC(),
+		ActiveAt: k.ActiveAt.UTC(), ExpiresAt: k.ExpiresAt.UTC(),
+	}}
+	if master.Current(k.Sealed) {
+		entry.MasterKey = master.IDs()[0]
+	}
+	return entry
+}
+
 // keyRotateCmd is "weigate key rotate".
 type keyRotateCmd struct {
-	configFlag
+	adminFlags
 	Alg string `enum:"RS256,ES256,all" default:"all" help:"Algorithm: RS256, ES256 or all (${default})."`
 	Now bool   `help:"After a leak: use the new key in half a minute instead of a day, and reject the old ones."`
 }
@@ -126,7 +131,14 @@ func (c *keyRotateCmd) Run(s *invocation) error {
 		if err := store.AppendEvents(s.ctx, event); err != nil {
 			return lang.Errorf("%s key created, but event not recorded: %w", alg, err)
 		}
-		s.out.printf("%s  new key created, signs %s", alg, when)
+		if !c.JSON {
+			s.out.printf("%s  new key created, signs %s", alg, when)
+		}
+	}
+	if c.JSON {
+		if err := printNewKeys(s, store, master, algs); err != nil {
+			return err
+		}
 	}
 	notifier, err := app.NewNotifier(conf, store)
 	if err != nil {
@@ -138,8 +150,24 @@ func (c *keyRotateCmd) Run(s *invocation) error {
 	return nil
 }
 
+// printNewKeys prints the newest key of each algorithm as JSON.
+func printNewKeys(s *invocation, store gateway.Store, master *keys.Sealer, algs []string) error {
+	all, err := store.Keys(s.ctx)
+	if err != nil {
+		return err
+	}
+	for _, alg := range algs {
+		ofAlg := slices.DeleteFunc(slices.Clone(all), func(k gateway.Key) bool { return k.Alg != alg })
+		newest := slices.MaxFunc(ofAlg, func(x, y gateway.Key) int { return x.CreatedAt.Compare(y.CreatedAt) })
+		if err := s.out.printJSON(newKeyEntry(newest, all, master)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // keyResealCmd is "weigate key reseal".
-type keyResealCmd struct{ configFlag }
+type keyResealCmd struct{ adminFlags }
 
 // Run encrypts all signing keys again with the first master key, so that older master keys can be
 // removed. The gateway does the same when it starts.
@@ -171,6 +199,13 @@ func (c *keyResealCmd) Run(s *invocation) error {
 	if older > 0 {
 		err := lang.Errorf("%s still sealed with an older master key", lang.Count(older, "1 key", "%d keys"))
 		return withHint(err, "run it again")
+	}
+	if c.JSON {
+		return s.out.printJSON(struct {
+			MasterKey string   `json:"master_key"`
+			Older     []string `json:"older"` // can be removed when every replica has the first
+			Keys      int      `json:"keys"`
+		}{master.IDs()[0], slices.Clone(master.IDs()[1:]), len(all)})
 	}
 	s.out.printf("Everything is sealed with the master key %s.", master.IDs()[0])
 	if len(master.IDs()) > 1 {

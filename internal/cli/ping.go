@@ -16,7 +16,7 @@ import (
 // pingCmd is "weigate ping": the health check of a container. It needs no shell and no curl, and
 // follows the address of the configuration.
 type pingCmd struct {
-	configFlag
+	adminFlags
 	Live bool `help:"Ask only whether the process answers (/healthz), not whether its store is available (/readyz)."`
 }
 
@@ -43,6 +43,13 @@ func (c *pingCmd) Run(s *invocation) error {
 	text, err := ping(ctx, conf.Listen, scheme, path)
 	if err != nil {
 		return withHint(lang.Errorf("the gateway at %s: %w", conf.Listen, err), "read the log of weigate serve")
+	}
+	if c.JSON {
+		return s.out.printJSON(struct {
+			Address string `json:"address"`
+			Path    string `json:"path"`
+			Answer  string `json:"answer"`
+		}{conf.Listen, path, text})
 	}
 	s.out.printf("%s", text)
 	return nil

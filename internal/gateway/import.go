@@ -3,6 +3,8 @@ package gateway
 import (
 	"cmp"
 	"slices"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // ImportBatch is the maximum number of lines of one call of ImportUsers. A call is one transaction.
@@ -26,9 +28,9 @@ type ImportedUser struct {
 
 // ImportProblem is a line that was not imported.
 type ImportProblem struct {
-	Index  int    // of the line in the argument of ImportUsers
-	OldID  string // of the line
-	Reason string // without openid and unionid
+	Index  int          // of the line in the argument of ImportUsers
+	OldID  string       // of the line
+	Reason lang.Message // without openid and unionid
 }
 
 // ImportResult counts what an import did.
@@ -40,18 +42,18 @@ type ImportResult struct {
 	Problems  []ImportProblem
 }
 
-// Problem returns why a line is invalid, without regard to what is stored; "" when it is valid.
-func (p ImportedUser) Problem() string {
+// Problem returns why a line is invalid, without regard to what is stored. found is false when it is valid.
+func (p ImportedUser) Problem() (reason lang.Message, found bool) {
 	switch {
 	case p.OldID == "":
-		return "no old id"
+		return lang.Text("no old id"), true
 	case p.OpenID == "":
-		return "no openid: a unionid alone does not identify a user"
+		return lang.Text("no openid: a unionid alone does not identify a user"), true
 	}
 	if err := p.Check(); err != nil {
-		return err.Error()
+		return lang.Text("%w", err), true
 	}
-	return ""
+	return lang.Message{}, false
 }
 
 // PlanImport decides what one line of an import changes, and counts the line in res. write reports
@@ -60,26 +62,26 @@ func (p ImportedUser) Problem() string {
 // none. byUnionID are the users with its unionid, and newID is the id for a new user, as for Join.
 func PlanImport(p ImportedUser, index int, byOpenID, byOldID *Candidate, byUnionID []Candidate, newID string,
 	res *ImportResult) (plan Plan, write bool) {
-	problem := func(reason string) (Plan, bool) {
+	problem := func(reason lang.Message) (Plan, bool) {
 		res.Problems = append(res.Problems, ImportProblem{Index: index, OldID: p.OldID, Reason: reason})
 		return Plan{}, false
 	}
 	if byOldID != nil && byOpenID != nil && byOldID.User.ID != byOpenID.User.ID {
-		return problem("the openid belongs to user " + byOpenID.User.ID + ", the old id to user " + byOldID.User.ID)
+		return problem(lang.Text("the openid belongs to user %s, the old id to user %s", byOpenID.User.ID, byOldID.User.ID))
 	}
 	found := byOpenID
 	if found == nil && byOldID != nil {
 		imported := []Identity{{AppID: p.AppID, OpenID: p.OpenID, UnionID: p.UnionID}}
 		if differentOpenIDs(imported, byOldID.Identities) {
-			return problem("user " + byOldID.User.ID + " has this old id, and another openid of the same appid")
+			return problem(lang.Text("user %s has this old id, and another openid of the same appid", byOldID.User.ID))
 		}
 		if otherUnionID(p.SignIn, byOldID.Identities) {
-			return problem("user " + byOldID.User.ID + " has this old id, and another unionid")
+			return problem(lang.Text("user %s has this old id, and another unionid", byOldID.User.ID))
 		}
 		found = byOldID
 	}
 	if found != nil && found.User.OldID != "" && found.User.OldID != p.OldID {
-		return problem("user " + found.User.ID + " has another old id")
+		return problem(lang.Text("user %s has another old id", found.User.ID))
 	}
 	// Join must not see the profile of the table: it would replace a profile that WeChat has sent.
 	// adjustPlan adds the profile of the table when WeChat has sent none.
@@ -87,7 +89,7 @@ func PlanImport(p ImportedUser, index int, byOpenID, byOldID *Candidate, byUnion
 	withoutProfile.Profile = nil
 	plan = Join(withoutProfile, found, byUnionID, newID)
 	if plan.User.OldID != "" && plan.User.OldID != p.OldID {
-		return problem("user " + plan.User.ID + ", who has the same unionid, has another old id")
+		return problem(lang.Text("user %s, who has the same unionid, has another old id", plan.User.ID))
 	}
 	return p.adjustPlan(plan, byOpenID, res)
 }

@@ -137,7 +137,7 @@ func TestPlanImport(t *testing.T) {
 			t.Errorf("%s: %+v %+v", k.name, plan.User, plan.Identity)
 		}
 		if len(res.Problems) == 1 && (res.Problems[0].Index != 3 || res.Problems[0].OldID != "7" ||
-			res.Problems[0].Reason == "") {
+			res.Problems[0].Reason.String() == "") {
 			t.Errorf("%s: %+v", k.name, res.Problems)
 		}
 	}

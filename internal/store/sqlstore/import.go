@@ -81,7 +81,7 @@ func (im *importer) load(lines []gateway.ImportedUser) error {
 	var unionIDs, oldIDs []string
 	var signIns []gateway.SignIn
 	for _, p := range lines {
-		if p.Problem() != "" {
+		if _, found := p.Problem(); found {
 			continue
 		}
 		signIns = append(signIns, p.SignIn)
@@ -202,7 +202,7 @@ func (im *importer) candidate(id string) *gateway.Candidate {
 
 // importLine decides one line, and notes its changes or writes them.
 func (im *importer) importLine(index int, p gateway.ImportedUser) error {
-	if reason := p.Problem(); reason != "" {
+	if reason, found := p.Problem(); found {
 		im.res.Problems = append(im.res.Problems, gateway.ImportProblem{Index: index, OldID: p.OldID, Reason: reason})
 		return nil
 	}
