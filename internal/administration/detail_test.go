@@ -23,7 +23,7 @@ func TestDetailFacts(t *testing.T) {
 		},
 		{
 			"real name changed; groups: none → staff, finance",
-			"Real name changed; Groups: none → staff, finance", "修改真实姓名；用户组：无 → staff, finance",
+			"Real name changed; Groups: none → staff, finance", "修改姓名；用户组：无 → staff, finance",
 		},
 		{
 			"for all apps; reason: first sign-in; kind user; until 2026-09-01T16:30:00Z",
