@@ -345,12 +345,23 @@ func TestPersonalAccountWithInvitationAndForwardAuth(t *testing.T) {
 	if desk.open(g.authorize("closed")); !strings.HasPrefix(desk.url, g.app.URL+"/closed?") {
 		t.Errorf("the app was not reached: %s %s", desk.url, desk.body)
 	}
-	if desk.open(g.origin + "/page"); !strings.HasPrefix(desk.url, g.origin+"/page") || desk.status != http.StatusOK {
+	// The site wants the user's name, which WeChat does not send with a message.
+	desk.open(g.origin+"/page").want("name_in_apps", http.StatusOK)
+	desk.submit("/access/name", url.Values{"name": {"李雷"}}).want("continue", http.StatusOK)
+	if desk.open(desk.link("go")); !strings.HasPrefix(desk.url, g.origin+"/page") || desk.status != http.StatusOK {
 		t.Errorf("the site was not reached: %d %s", desk.status, desk.url)
 	}
 	users, _ := g.users()
 	if len(users) != 1 || users[0].Status != gateway.Active {
 		t.Errorf("%+v", users)
+	}
+	// No sign-in in the chat may accept a link for administrators: the page offers the link alone.
+	admin := g.invite(gateway.Invitation{Kind: gateway.InviteAdmin, UserID: users[0].ID, MaxUses: 1})
+	desk.open(admin).want("invite_admin_only", http.StatusOK)
+	desk.submit("/invite/", url.Values{"do": {"accept"}}).want("invite_admin_only", http.StatusOK)
+	if desk.submit("/invite/", url.Values{"do": {"without_wechat"}}); desk.status != http.StatusOK ||
+		!strings.HasSuffix(desk.url, "/admin") {
+		t.Errorf("the administration was not reached: %d %s", desk.status, desk.url)
 	}
 	if n := len(g.wechat.Chat("alice", personalID)); n != 2 {
 		t.Errorf("%d lines in the chat, want the number and its answer", n)

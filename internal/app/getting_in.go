@@ -23,7 +23,7 @@ func (a *App) newAccessRequests(c *config.Config, s *services) (*accessrequest.R
 func (a *App) newInvitations(c *config.Config, s *services) (*invitation.Handler, error) {
 	return invitation.New(invitation.Config{
 		URL: c.URL, Store: a.store, Sessions: s.sessions, SignIn: s.signIn, Apps: appsByID(c.Apps), Site: s.site,
-		InWeChat: inWeChat(c.WeChat), Notify: a.notify, Limits: a.limits, Address: route.Address,
+		InWeChat: inWeChat(c.WeChat), ChatOnly: c.ChatOnly(), Notify: a.notify, Limits: a.limits, Address: route.Address,
 		RequestID: route.RequestID, Logger: a.options.Logger, Now: a.options.Now,
 	})
 }

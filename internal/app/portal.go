@@ -1,8 +1,6 @@
 package app
 
 import (
-	"slices"
-
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/portal"
@@ -30,11 +28,8 @@ func (a *App) newPortal(c *config.Config, s *services) (*portal.Handler, error) 
 	for _, each := range c.Apps {
 		apps = append(apps, each.App)
 	}
-	chatOnly := !slices.ContainsFunc(c.WeChat, func(conn config.Connector) bool {
-		return conn.Kind != config.SubscriptionAccount
-	})
 	return portal.New(portal.Config{
-		URL: c.URL, ChatOnly: chatOnly, Apps: apps, Store: a.store, Sessions: s.sessions, SignIn: s.signIn, Site: s.site,
+		URL: c.URL, ChatOnly: c.ChatOnly(), Apps: apps, Store: a.store, Sessions: s.sessions, SignIn: s.signIn, Site: s.site,
 		Keys: a.options.Sealer.Derive("portal"), RequestID: route.RequestID, Logger: a.options.Logger, Now: a.options.Now,
 	})
 }

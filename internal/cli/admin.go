@@ -54,6 +54,11 @@ func (c *adminInviteCmd) Run(s *invocation) error {
 		}{describePopulation(found).String(), found.Admins, link, newInvitationEntry(i, time.Now())})
 	}
 	s.out.printf("%s", describePopulation(found))
+	if conf, err := c.read(s); err == nil && conf.ChatOnly() {
+		s.out.printf("Open this link in any browser, and continue without WeChat. It works once, and opens the\n" +
+			"administration for an hour: give it to nobody else.")
+		return printLink(s, link, i.ExpiresAt)
+	}
 	s.out.printf("Open this link in WeChat, or scan the code with WeChat. It works once, and makes the user who opens\n" +
 		"it an administrator: give it to nobody else.")
 	return printLink(s, link, i.ExpiresAt)

@@ -36,6 +36,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,6 +193,12 @@ func (c *Config) Connector(name string) (Connector, bool) {
 		}
 	}
 	return Connector{}, false
+}
+
+// ChatOnly reports whether users sign in in the chat of an account only: no account has web sign-in. Such
+// a sign-in does not open the administration.
+func (c *Config) ChatOnly() bool {
+	return !slices.ContainsFunc(c.WeChat, func(conn Connector) bool { return conn.Kind != SubscriptionAccount })
 }
 
 // AppIDsSharingUnionIDs returns the appids of the connectors with the same OpenPlatform as conn,

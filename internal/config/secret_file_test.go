@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Every secret can be in a file of its own, for systemd, Docker and Kubernetes. In other products the one
-// that was forgotten is found by users (pocket-id/pocket-id#799, #1452).
+// Every secret can be in a file of its own, for systemd, Docker and Kubernetes. In other products, users found
+// a secret without a file (pocket-id/pocket-id#799, #1452).
 func TestEverySecretHasAFile(t *testing.T) {
 	t.Parallel()
 	keys := config.Keys()

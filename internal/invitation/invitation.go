@@ -52,6 +52,7 @@ type Config struct {
 	Site     *web.Site
 
 	InWeChat  func(*http.Request) bool              // optional: reports whether a browser is WeChat's own; nil = none is
+	ChatOnly  bool                                  // optional: users sign in in a chat only; an administrator does not
 	Notify    func(context.Context, gateway.Notice) // optional: notifies administrators
 	Limits    *limit.Limiter                        // optional: counts wrong secrets; nil counts nothing
 	Address   func(*http.Request) netip.Addr        // optional: the client's address; nil = route.Address

@@ -81,6 +81,10 @@ func (h *Handler) page(r *http.Request, v visit) (web.Page, error) {
 		page.Invitation.For = cmp.Or(user.DisplayName(), user.ID)
 	}
 	switch {
+	case h.cfg.ChatOnly && i.Kind == gateway.InviteAdmin: // no sign-in of this gateway may accept the link
+		page.Kind = web.InviteAdminOnly
+		page.Forms = append(page.Forms, form(v, doWithoutWeChat, web.LabelWithoutWeChat, false))
+		return page, nil
 	case v.usable():
 		page.User = web.UserOf(v.browser.User)
 		page.Forms = append(page.Forms, form(v, doAccept, web.LabelAccept, false))

@@ -116,6 +116,7 @@ const (
 const (
 	Invite          Kind = "invite"            // approves the user
 	InviteAdmin     Kind = "invite_admin"      // makes the user an administrator
+	InviteAdminOnly Kind = "invite_admin_only" // opens the administration without WeChat
 	InviteMove      Kind = "invite_move"       // moves a user to the WeChat account that opens the link
 	InviteMethod    Kind = "invite_method"     // the user must sign in by another method to accept
 	InviteDone      Kind = "invite_done"       // the user was approved
@@ -208,8 +209,9 @@ var styles = map[Kind]pageStyle{
 	Scope: {http.StatusBadRequest, bad},
 	State: {http.StatusBadRequest, bad}, ParameterName: {http.StatusBadRequest, bad},
 
-	Invite: {200, plain}, InviteAdmin: {200, plain}, InviteMove: {200, plain}, InviteMethod: {200, plain},
-	InviteDone: {200, good}, InviteKnown: {200, good}, InvitePartly: {200, good}, InviteAdminDone: {200, good},
+	Invite: {200, plain}, InviteAdmin: {200, plain}, InviteAdminOnly: {200, plain}, InviteMove: {200, plain},
+	InviteMethod: {200, plain},
+	InviteDone:   {200, good}, InviteKnown: {200, good}, InvitePartly: {200, good}, InviteAdminDone: {200, good},
 	InviteMoveDone: {200, good}, InviteRefused: {http.StatusForbidden, bad},
 	InviteUnknown: {http.StatusNotFound, bad}, InviteExpired: {http.StatusGone, bad},
 	InviteUsed: {http.StatusGone, bad}, InviteRevoked: {http.StatusGone, bad}, InviteVoid: {http.StatusGone, bad},
