@@ -2,6 +2,7 @@ package administration
 
 import (
 	"context"
+	"slices"
 
 	"github.com/weigate/weigate/internal/gateway"
 )
@@ -27,7 +28,7 @@ func (s *Service) Connectors() []Connector { return s.cfg.Connectors }
 type AppDetails struct {
 	App
 	Events   []gateway.Event // the newest
-	Failures []gateway.Event // whose outcome is not "ok", among the newest gateway.MaxRead events
+	Failures []gateway.Event // refused or failed, among the newest gateway.MaxRead events
 	Waiting  []gateway.WaitingUser
 }
 
@@ -45,11 +46,13 @@ func (s *Service) App(ctx context.Context, id string) (AppDetails, error) {
 	if d.Events, err = s.store.Events(ctx, gateway.EventQuery{App: id, Limit: appEvents}); err != nil {
 		return AppDetails{}, err
 	}
-	failures, err := s.store.SearchEvents(ctx, gateway.EventQuery{App: id, Outcome: "!ok", Limit: appEvents})
+	failures, err := s.store.SearchEvents(ctx, gateway.EventQuery{App: id, Outcome: "!ok", Limit: 5 * appEvents})
 	if err != nil {
 		return AppDetails{}, err
 	}
-	d.Failures = failures.Events
+	// A request that waits for approval is not a failure.
+	d.Failures = slices.DeleteFunc(failures.Events, func(e gateway.Event) bool { return e.Outcome == "waiting" })
+	d.Failures = d.Failures[:min(len(d.Failures), appEvents)]
 	d.Waiting, err = s.store.WaitingUsers(ctx, gateway.WaitingQuery{App: id, Limit: appEvents})
 	return d, err
 }

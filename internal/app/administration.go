@@ -129,9 +129,11 @@ func oidcSnippet(c *config.Config, a config.App) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// forwardAuthSnippet returns the lines of a Caddyfile, as in examples/caddy.
+// forwardAuthSnippet returns the lines of a Caddyfile, as in examples/caddy, and what to change in the
+// example for nginx, which is too long to read on a page.
 func forwardAuthSnippet(c *config.Config, a config.App) string {
-	return fmt.Sprintf(`%[1]s {
+	return fmt.Sprintf(`# Caddy:
+%[1]s {
 	handle /.weigate/* {
 		reverse_proxy %[2]s
 	}
@@ -152,7 +154,13 @@ func forwardAuthSnippet(c *config.Config, a config.App) string {
 		}
 	}
 }
-`, strings.Join(a.Hosts, ", "), c.Listen)
+
+# nginx: copy examples/nginx-auth/wiki.example.com.conf of Weigate to /etc/nginx/conf.d, and replace
+#   wiki.example.com        %[3]s
+#   127.0.0.1:8080          %[2]s (the gateway)
+#   127.0.0.1:3000          the address of the site
+# Traefik: examples/traefik of Weigate
+`, strings.Join(a.Hosts, ", "), c.Listen, strings.Join(a.Hosts, " "))
 }
 
 func relaySnippet(c *config.Config, a config.App) string {

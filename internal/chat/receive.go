@@ -11,6 +11,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/limit"
+	"github.com/weigate/weigate/internal/useragent"
 	"github.com/weigate/weigate/wechat/push"
 )
 
@@ -131,12 +132,12 @@ func (h *Handler) question(account *Account, row gateway.ChatSignIn) string {
 	if app == "" {
 		app = row.App
 	}
-	from := cmp.Or(row.Browser, text(account, "unknown_browser"))
+	from := cmp.Or(useragent.Localize(row.Browser, account.Language), text(account, "unknown_browser"))
 	if row.MaskedIP != "" {
 		from += ", " + row.MaskedIP
 	}
 	fill := strings.NewReplacer("{code}", row.Code, "{app}", short(app), "{browser}", short(from),
-		"{time}", row.CreatedAt.In(h.cfg.Zone).Format("15:04"))
+		"{time}", lang.Clock(row.CreatedAt.In(h.cfg.Zone), account.Language))
 	if string(row.Data) == dataDeletion {
 		return fill.Replace(text(account, "deletion"))
 	}

@@ -70,8 +70,8 @@ func (c *apiKeyListCmd) Run(s *invocation) error {
 	return printList(s, c.JSON, keys, "No API keys.", "ID | NAME | STATE | SCOPES | CREATED BY | EXPIRES | LAST USED",
 		func(k gateway.APIKey) any { return newAPIKeyEntry(k, now) },
 		func(k gateway.APIKey) row {
-			return cells(k.ID, k.Name, administration.APIKeyState(k, now), strings.Join(k.Scopes, ","), k.CreatedBy,
-				s.formatTime(k.ExpiresAt), s.formatTime(k.LastUsedAt))
+			return cells(k.ID, k.Name, s.word("state", administration.APIKeyState(k, now)), strings.Join(k.Scopes, ","),
+				s.actor(k.CreatedBy), s.formatTime(k.ExpiresAt), s.formatTime(k.LastUsedAt))
 		})
 }
 

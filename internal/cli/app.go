@@ -47,7 +47,9 @@ func (c *appListCmd) Run(s *invocation) error {
 	defer closeStore()
 	return printList(s, c.JSON, svc.Apps(), "No apps are configured.", "ID | KIND | NAME | ACCESS",
 		func(a administration.App) any { return newAppEntry(a) },
-		func(a administration.App) row { return cells(a.ID, string(a.Kind), a.Name, string(a.Access.Rule)) })
+		func(a administration.App) row {
+			return cells(a.ID, s.word("app_kind", string(a.Kind)), a.Name, s.word("access", string(a.Access.Rule)))
+		})
 }
 
 // appShowCmd is "weigate app show".
@@ -82,7 +84,7 @@ func (c *appShowCmd) Run(s *invocation) error {
 		}
 		return s.out.printJSON(out)
 	}
-	rows := []row{field("kind", string(d.Kind)), field("name", d.Name)}
+	rows := []row{field("kind", s.word("app_kind", string(d.Kind))), field("name", d.Name)}
 	for _, each := range d.Settings {
 		rows = append(rows, cells(each.Key, each.Value))
 	}

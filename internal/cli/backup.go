@@ -119,9 +119,9 @@ func masterKeyPlace(conf *config.Config) lang.Message {
 
 // contents describes a backup in one line.
 func contents(a archive.Summary) lang.Message {
-	return lang.Text("%s, %s, %s, %s", lang.Count(int(a.Rows["users"]), "1 user", "%d users"),
+	return lang.Text("%s", lang.List{lang.Count(int(a.Rows["users"]), "1 user", "%d users"),
 		lang.Count(int(a.Rows["sessions"]), "1 session", "%d sessions"),
-		lang.Count(int(a.Rows["grants"]), "1 grant", "%d grants"), lang.Count(int(a.Rows["keys"]), "1 key", "%d keys"))
+		lang.Count(int(a.Rows["grants"]), "1 grant", "%d grants"), lang.Count(int(a.Rows["keys"]), "1 key", "%d keys")})
 }
 
 // backupEntry is the JSON object of a backup. It is documented in docs/en/backup.md.

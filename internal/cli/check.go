@@ -41,8 +41,8 @@ func (c *checkCmd) Run(s *invocation) error {
 		return err
 	}
 	s.out.json = c.JSON
-	printChecked(s.out, "configuration", lang.Text("%s: %s, %s", c.Config,
-		lang.Count(len(conf.WeChat), "1 connector", "%d connectors"), lang.Count(len(conf.Apps), "1 app", "%d apps")))
+	printChecked(s.out, "configuration", lang.Text("%s: %s", c.Config, lang.List{
+		lang.Count(len(conf.WeChat), "1 connector", "%d connectors"), lang.Count(len(conf.Apps), "1 app", "%d apps")}))
 	describe(s.out, conf)
 	printExposures(s.out, exposures(c.Config, conf))
 	failed := false
@@ -126,26 +126,28 @@ func printFailedCheck(p printer, name string, err error) {
 // describe prints what follows from the configuration: the sign-in methods, the addresses of apps,
 // and WeChat's ownership files. WeChat requests such a file from a domain to verify its owner.
 func describe(p printer, conf *config.Config) {
-	var methods []string
+	var seen []string
+	var methods lang.List
 	for _, c := range conf.WeChat {
 		for _, method := range c.Methods() {
-			if !slices.Contains(methods, method) {
-				methods = append(methods, method)
+			if !slices.Contains(seen, method) {
+				seen = append(seen, method)
+				methods = append(methods, p.word("method", method))
 			}
 		}
 	}
-	printChecked(p, "methods", strings.Join(methods, ", "))
+	printChecked(p, "methods", methods)
 	for _, a := range conf.Apps {
 		switch a.Kind {
 		case gateway.AppForwardAuth:
-			printChecked(p, "apps."+a.ID, lang.Text("forward_auth for %s", strings.Join(a.Hosts, ", ")))
+			printChecked(p, "apps."+a.ID, lang.Text("forward_auth for %s", lang.Words(a.Hosts)))
 		case gateway.AppRelay:
 			connectors := lang.Text("%s", a.Connector)
 			if a.WebsiteConnector != "" {
 				connectors = lang.Text("%s and %s", a.Connector, a.WebsiteConnector)
 			}
 			printChecked(p, "apps."+a.ID, lang.Text("relay with appid %s, through %s, for %s",
-				a.AppID, connectors, strings.Join(a.ReturnURLs, ", ")))
+				a.AppID, connectors, lang.Words(a.ReturnURLs)))
 		}
 	}
 	for _, a := range conf.Apps {
@@ -175,7 +177,7 @@ func checkMasterKey(conf *config.Config) (result lang.Message, sealer *keys.Seal
 	case err != nil:
 		return lang.Message{}, nil, err
 	}
-	return lang.Text("%s, %s", name, sealer.IDs()[0]), sealer, nil
+	return lang.Text("%s, id %s", name, sealer.IDs()[0]), sealer, nil
 }
 
 // checkStore opens the store, and checks that the master key can decrypt the signing keys in it.
@@ -229,6 +231,9 @@ func checkConnector(s *invocation, c config.Connector, compared *clock) (result 
 	switch {
 	case err == nil:
 		return result, fail("%s accepted an invalid code: it is not WeChat", c.API)
+	case errors.Is(err, wechat.ErrTransport):
+		return result, withHint(fail("cannot reach WeChat at %s: %w", c.API, transportCause(err)),
+			"check the DNS and the outgoing network of this machine, and its proxy if it needs one")
 	case !errors.As(err, &wechatErr):
 		return result, fail("%w", err)
 	}
@@ -238,12 +243,13 @@ func checkConnector(s *invocation, c config.Connector, compared *clock) (result 
 	}
 	switch wechatErr.Code {
 	case 40029:
-		return lang.Text("WeChat accepts %s, its secret and this IP address (answer 40029)", c.AppID), nil
+		return lang.Text("the appid %s, its AppSecret and this machine's IP address are right "+
+			"(WeChat rejected a test code with 40029, as it should)", c.AppID), nil
 	case 40013:
 		return result, withHint(fail("WeChat does not know the appid (40013)"), "compare it with %s, %s", console, page)
 	case 40125, 40001:
 		return result, withHint(fail("the AppSecret is wrong (%d)", wechatErr.Code),
-			"it changes when it is reset (重置) at %s: use the current one", console)
+			"an older AppSecret becomes invalid when it is reset (重置): copy the current one from %s", console)
 	case 40164:
 		return result, withHint(fail("WeChat rejects calls from %s (40164)", rejectedIP(wechatErr.Message)),
 			"add the IP address to the allow-list (IP白名单) of the account")

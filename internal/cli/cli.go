@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -73,7 +74,7 @@ func Run(
 	switch {
 	case errors.As(err, &problems):
 		for _, p := range problems {
-			s.out.message("error", p.Localize(s.out.texts))
+			s.out.message(lang.Text("error"), p.Localize(s.out.texts))
 		}
 		s.out.hintf("%s in the configuration; weigate.example.yaml shows every key",
 			lang.Count(len(problems), "1 problem", "%d problems"))
@@ -85,8 +86,11 @@ func Run(
 }
 
 func (s *invocation) run(args []string) error {
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help": // "weigate help user list" is "weigate user list --help"
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	parser, err := s.newParser(kong.Vars{"config": defaultConfig(s.getenv), "folder": defaultFolder()})
 	if err != nil {

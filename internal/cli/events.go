@@ -102,11 +102,11 @@ func (c *eventsCmd) userID(s *invocation, svc *administration.Service) (string, 
 }
 
 func printEvents(s *invocation, events []gateway.Event) error {
-	const head = "TIME | KIND | OUTCOME | USER | BY | APP | METHOD | FROM | DETAIL"
-	return printList(s, false, events, "No events.", head, nil,
+	return printList(s, false, events, "No events.",
+		"TIME | KIND | OUTCOME | USER | BY | APP | METHOD | FROM | DETAIL", nil,
 		func(e gateway.Event) row {
-			return cells(s.formatInstant(e.At), e.Kind, e.Outcome, e.UserID, e.Actor, e.App, e.Method,
-				describeAddress(e.Address), s.formatDetail(e.Detail))
+			return cells(s.formatInstant(e.At), s.word("event", e.Kind), s.word("outcome", e.Outcome), e.UserID,
+				s.actor(e.Actor), e.App, s.word("method", e.Method), describeAddress(e.Address), s.formatDetail(e.Detail))
 		})
 }
 
@@ -138,6 +138,7 @@ func (c *eventsCmd) printKinds(s *invocation) error {
 			}
 		},
 		func(k administration.EventKind) row {
-			return cells(k.Kind, k.Category, strings.Join(k.Outcomes, ", "), lang.Text(k.Meaning))
+			return cells(k.Kind, s.word("category", string(k.Category)), strings.Join(k.Outcomes, ", "),
+				lang.Text(k.Meaning))
 		})
 }

@@ -46,7 +46,7 @@ func (c *healthCmd) Run(s *invocation) error {
 	}
 	rows := []row{signInRow(lang.Text("all methods"), total)}
 	for _, method := range h.Methods {
-		rows = append(rows, signInRow(method, byMethod[method]))
+		rows = append(rows, signInRow(s.word("method", method), byMethod[method]))
 	}
 	s.out.printf("Since %s, as of %s. Counts are up to 10 seconds behind.\n", s.formatTime(h.From), s.formatInstant(h.To))
 	if err := s.out.printTable("SIGN-INS | BEGUN | FINISHED | FAILED", rows); err != nil {
@@ -125,10 +125,10 @@ func (s *invocation) printAges(h administration.Health) error {
 	}
 	for _, k := range h.Keys {
 		rows = append(rows, cells(lang.Text("signing key %s", k.ID),
-			lang.Text("%s, %s, signs from %s", k.Alg, k.State, s.formatTime(k.ActiveAt))))
+			lang.Text("%s, %s, signs from %s", k.Alg, s.word("key_state", k.State), s.formatTime(k.ActiveAt))))
 	}
 	for _, c := range h.Certificates {
-		text := lang.Text("%s", c.State)
+		text := lang.Text("%s", s.word("certificate_state", c.State))
 		if !c.NotAfter.IsZero() {
 			text = lang.Text("%s, until %s", text, s.formatTime(c.NotAfter))
 		}

@@ -100,8 +100,8 @@ func (c *invitationListCmd) Run(s *invocation) error {
 	return printList(s, c.JSON, all, "No invitations.", "ID | KIND | STATE | USES | EXPIRES | CREATED BY | NOTE",
 		func(i gateway.Invitation) any { return newInvitationEntry(i, now) },
 		func(i gateway.Invitation) row {
-			return cells(i.ID, string(i.Kind), string(administration.StateOf(i, now)), describeUses(i),
-				s.formatTime(i.ExpiresAt), i.CreatedBy, shorten(i.Note, 40))
+			return cells(i.ID, s.word("kind", string(i.Kind)), s.word("state", string(administration.StateOf(i, now))),
+				describeUses(i), s.formatTime(i.ExpiresAt), s.actor(i.CreatedBy), shorten(i.Note, 40))
 		})
 }
 
@@ -133,9 +133,10 @@ func (c *invitationShowCmd) Run(s *invocation) error {
 		}{newInvitationEntry(i, time.Now()), out})
 	}
 	rows := []row{
-		field("kind", string(i.Kind)), field("state", string(administration.StateOf(i, time.Now()))),
+		field("kind", s.word("kind", string(i.Kind))),
+		field("state", s.word("state", string(administration.StateOf(i, time.Now())))),
 		field("for user", i.UserID), field("apps", strings.Join(i.Apps, ", ")), field("groups", strings.Join(i.Groups, ", ")),
-		field("note", i.Note), field("created", lang.Text("%s by %s", s.formatTime(i.CreatedAt), i.CreatedBy)),
+		field("note", i.Note), field("created", lang.Text("%s by %s", s.formatTime(i.CreatedAt), s.actor(i.CreatedBy))),
 		field("expires", s.formatTime(i.ExpiresAt)), field("uses", describeUses(i)),
 	}
 	for _, u := range uses {

@@ -57,8 +57,8 @@ func (c *keyListCmd) Run(s *invocation) error {
 		if master.Current(k.Sealed) {
 			sealed = lang.Text("%s", master.IDs()[0])
 		}
-		rows = append(rows, cells(k.ID, k.Alg, administration.KeyState(k, all, time.Now()), s.formatTime(k.ActiveAt),
-			until, sealed))
+		rows = append(rows, cells(k.ID, k.Alg, s.word("key_state", administration.KeyState(k, all, time.Now())),
+			s.formatTime(k.ActiveAt), until, sealed))
 	}
 	return s.out.printTable("KEY | ALG | STATE | SIGNS FROM | PUBLISHED UNTIL | MASTER KEY", rows)
 }

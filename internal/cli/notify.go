@@ -78,16 +78,16 @@ func (c *notifyListCmd) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
-	const head = "ID | KIND | TARGET | STATE | CREATED | NEXT | ATTEMPTS | LAST ERROR"
-	return printList(s, c.JSON, all, "No deliveries.", head,
+	return printList(s, c.JSON, all, "No deliveries.",
+		"ID | KIND | TARGET | STATE | CREATED | NEXT | ATTEMPTS | LAST ERROR",
 		func(d gateway.Delivery) any { return newDeliveryEntry(d) },
 		func(d gateway.Delivery) row {
 			next := "-"
 			if d.State == gateway.DeliveryWaiting {
 				next = s.formatInstant(d.NextAt)
 			}
-			return cells(strconv.FormatInt(d.ID, 10), string(d.Kind), d.Target, string(d.State), s.formatInstant(d.CreatedAt),
-				next, strconv.Itoa(d.Attempts), shorten(d.LastError, 60))
+			return cells(strconv.FormatInt(d.ID, 10), s.word("delivery", string(d.Kind)), d.Target,
+				s.word("delivery_state", string(d.State)), s.formatInstant(d.CreatedAt), next, strconv.Itoa(d.Attempts), shorten(d.LastError, 60))
 		})
 }
 

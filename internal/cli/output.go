@@ -36,21 +36,24 @@ func (p printer) warnf(format string, args ...any) {
 		p.log.Warn("start-up warning", "warning", oneLine(fmt.Sprintf(format, args...)))
 		return
 	}
-	p.message("warning", p.texts.Sprintf(format, args...))
+	p.message(lang.Text("warning"), p.texts.Sprintf(format, args...))
 }
 
 func (p printer) error(err error) {
-	p.message("error", p.texts.Error(err))
+	p.message(lang.Text("error"), p.texts.Error(err))
 }
 
 func (p printer) hintf(format string, args ...any) {
-	p.message("hint", p.texts.Sprintf(format, args...))
+	p.message(lang.Text("hint"), p.texts.Sprintf(format, args...))
 }
 
-// message prints a message on one line. The prefix is the same in every language, because scripts and people
-// search for it.
-func (p printer) message(kind, text string) {
-	fmt.Fprintf(p.err, "weigate: %s: %s\n", kind, oneLine(text))
+// message prints a message on one line, after the name of the program and the kind of the message.
+func (p printer) message(kind lang.Message, text string) {
+	colon := ": "
+	if p.texts != nil {
+		colon = "："
+	}
+	fmt.Fprintf(p.err, "weigate: %s%s%s\n", p.texts.Text(kind), colon, oneLine(text))
 }
 
 // errorWithHint prints an error, and its hint if it has one.

@@ -88,9 +88,9 @@ func manPage(p printer, app *kong.Application, date time.Time) string {
 	b.WriteString(roff(more) + "\n")
 	heading(text("COMMANDS"))
 	for _, c := range leaves(app.Node) {
-		fmt.Fprintf(&b, ".SS %s\n%s\n", roff("weigate "+c.Summary()), roff(c.Help))
+		fmt.Fprintf(&b, ".SS %s\n%s\n", roff("weigate "+p.syntax(c.Summary())), roff(c.Help))
 		for _, a := range c.Positional {
-			fmt.Fprintf(&b, ".TP\n.I %s\n%s\n", roff(a.Summary()), roff(a.Help))
+			fmt.Fprintf(&b, ".TP\n.I %s\n%s\n", roff(p.syntax(a.Summary())), roff(a.Help))
 		}
 		for _, f := range c.Flags {
 			fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(strings.TrimSpace(flagSyntax(f))), roff(f.Help))

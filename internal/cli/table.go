@@ -52,6 +52,8 @@ func (p printer) text(value any) string {
 	switch value := value.(type) {
 	case lang.Message:
 		return p.texts.Text(value)
+	case lang.Localizer:
+		return value.Localize(p.texts)
 	case error:
 		return p.texts.Error(value)
 	}

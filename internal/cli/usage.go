@@ -40,7 +40,7 @@ func (s *invocation) printHelp(_ kong.HelpOptions, c *kong.Context) error {
 		node, usage = selected, c.Model.Name+" "+selected.Summary()
 	}
 	p, width := s.out, s.helpWidth()
-	p.printf("Usage: %s", usage)
+	p.printf("Usage: %s", p.syntax(usage))
 	for paragraph := range strings.SplitSeq(node.Help, "\n\n") {
 		p.printf("\n%s", strings.Join(wrap(paragraph, width), "\n"))
 	}
@@ -48,7 +48,7 @@ func (s *invocation) printHelp(_ kong.HelpOptions, c *kong.Context) error {
 		p.printf("\nArguments:")
 		var rows [][2]string
 		for _, a := range node.Positional {
-			rows = append(rows, [2]string{a.Summary(), a.Help})
+			rows = append(rows, [2]string{p.syntax(a.Summary()), a.Help})
 		}
 		p.printDefinitions(rows, width)
 	}
@@ -71,6 +71,17 @@ func (s *invocation) printHelp(_ kong.HelpOptions, c *kong.Context) error {
 	}
 	return nil
 }
+
+// syntax returns the usage of a command in the language of the terminal.
+func (p printer) syntax(usage string) string {
+	return usageWords.ReplaceAllStringFunc(usage, func(word string) string {
+		name := strings.Trim(word, "<>[]")
+		return strings.Replace(word, name, p.word("usage", name), 1)
+	})
+}
+
+// usageWords matches the words in the usage of a command that stand for something: <id>, [flags].
+var usageWords = regexp.MustCompile(`<[a-z]+>|\[flags\]`)
 
 // flagSyntax returns how a flag is written, such as "-c, --config=FILE".
 func flagSyntax(f *kong.Flag) string {
@@ -145,6 +156,9 @@ var kongTexts = []string{
 	"unexpected argument %s, did you mean %s?",
 	"unexpected argument %s",
 	"unexpected flag argument %s",
+	"no command %s, did you mean one of %s?",
+	"no command %s, did you mean %s?",
+	"no command %s",
 	"missing flags: %s",
 	"missing positional arguments %s",
 	"expected one of %s",
@@ -166,10 +180,10 @@ var kongPatterns = func() (patterns []*regexp.Regexp) {
 	return patterns
 }()
 
-// kongError returns an error of kong as an error that can be translated. Its English text is the same.
-func kongError(err error) error {
+// kongError returns an error of kong as an error that can be translated. message is its English text.
+func kongError(err error, message string) error {
 	for i, pattern := range kongPatterns {
-		if m := pattern.FindStringSubmatch(err.Error()); m != nil {
+		if m := pattern.FindStringSubmatch(message); m != nil {
 			var args []any
 			for _, arg := range m[1:] {
 				args = append(args, arg)
@@ -184,18 +198,22 @@ func kongError(err error) error {
 // error already suggests a flag or a command ("did you mean"), usageError adds none.
 func usageError(err error) error {
 	var parse *kong.ParseError
-	help := "weigate --help"
+	help, message := "weigate --help", err.Error()
 	if errors.As(err, &parse) && parse.Context != nil {
+		node := parse.Context.Model.Node
 		if c := parse.Context.Selected(); c != nil {
-			help = c.FullPath() + " --help"
+			node, help = c, c.FullPath()+" --help"
+		}
+		if word, found := strings.CutPrefix(message, "unexpected argument "); found && len(node.Children) > 0 {
+			message = "no command " + word
 		}
 	}
-	switch message := err.Error(); {
+	switch {
 	case strings.Contains(message, "did you mean"):
-		return kongError(err)
+		return kongError(err, message)
 	case strings.Contains(message, "(<EOL>)"): // --seed: expected int value but got "EOL" (<EOL>)
 		flag, _, _ := strings.Cut(message, ":")
 		return withHint(lang.Errorf("%s: missing value", flag), "%s", help)
 	}
-	return withHint(kongError(err), "%s", help)
+	return withHint(kongError(err, message), "%s", help)
 }

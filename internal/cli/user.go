@@ -10,6 +10,7 @@ import (
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/useragent"
 )
 
 // userCmd is "weigate user". The commands that change users are in user_changes.go and user_one.go.
@@ -79,9 +80,9 @@ func (c *userListCmd) Run(s *invocation) error {
 	err = printList(s, c.JSON, users, "No users.", "ID | STATUS | CREATED | NICKNAME | REAL NAME | GROUPS | NOTE",
 		func(u gateway.User) any { return administration.ExportUser(u) },
 		func(u gateway.User) row {
-			status := lang.Text("%s", u.Status)
+			status := lang.Text("%s", s.word("status", string(u.Status)))
 			if u.Admin {
-				status = lang.Text("%s, admin", u.Status)
+				status = lang.Text("%s, admin", status)
 			}
 			return cells(u.ID, status, s.formatTime(u.CreatedAt), u.Nickname, u.RealName, strings.Join(u.Groups, ","),
 				shorten(u.Note, 40))
@@ -155,7 +156,7 @@ func (c *userShowCmd) Run(s *invocation) error {
 	var rows []row
 	line := func(name, format string, args ...any) { rows = append(rows, field(name, lang.Text(format, args...))) }
 	u = d.User
-	line("status", "%s", u.Status)
+	line("status", "%s", s.word("status", string(u.Status)))
 	if u.Admin {
 		line("administrator", "yes")
 	}
@@ -185,18 +186,20 @@ func (s *invocation) showDetails(d administration.Details, line func(name, forma
 			i.Connector, i.AppID, short(i.OpenID), union, s.formatTime(i.SeenAt))
 	}
 	for _, each := range d.Sessions {
-		line("session", "%s, %s %s, since %s, last used %s", each.ID, each.Method, each.Browser, s.formatTime(each.Since),
-			s.formatTime(each.SeenAt))
+		line("session", "%s, %s %s, since %s, last used %s", each.ID, s.word("method", each.Method),
+			useragent.Localize(each.Browser, s.language()), s.formatTime(each.Since), s.formatTime(each.SeenAt))
 	}
 	for _, r := range d.Requests {
-		line("request", "%s: %s, since %s %s", r.App, r.State, s.formatTime(r.RequestedAt), r.Reason)
+		line("request", "%s: %s, since %s %s", r.App, s.word("request", string(r.State)),
+			s.formatTime(r.RequestedAt), r.Reason)
 	}
 	for _, e := range d.Events[:min(len(d.Events), 10)] {
 		by := lang.Text("")
 		if e.Actor != "" {
-			by = lang.Text(" by %s", e.Actor)
+			by = lang.Text(" by %s", s.actor(e.Actor))
 		}
-		line("event", "%s  %s %s %s%s %s", s.formatInstant(e.At), e.Kind, e.App, e.Outcome, by, s.formatDetail(e.Detail))
+		line("event", "%s  %s %s %s%s %s", s.formatInstant(e.At), s.word("event", e.Kind), e.App,
+			s.word("outcome", e.Outcome), by, s.formatDetail(e.Detail))
 	}
 }
 

@@ -31,8 +31,8 @@ func (c *waitingCmd) Run(s *invocation) error {
 			return waitingEntry{Request: newRequestEntry(w.Request), User: administration.ExportUser(w.User)}
 		},
 		func(w gateway.WaitingUser) row {
-			return cells(w.User.ID, w.User.RealName, w.User.Nickname, w.Request.App, w.Request.Method,
-				s.formatTime(w.Request.RequestedAt))
+			return cells(w.User.ID, w.User.RealName, w.User.Nickname, w.Request.App,
+				s.word("method", w.Request.Method), s.formatTime(w.Request.RequestedAt))
 		})
 	if err == nil && !c.JSON && len(waiting) > 0 {
 		s.out.printf("\nAnyone can choose any name. Continue with: weigate user approve USER --app APP, or refuse")

@@ -3,7 +3,6 @@ package config
 import (
 	"regexp"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -303,5 +302,5 @@ func configuredNames(names []string) lang.Message {
 	if len(names) == 0 {
 		return lang.Text("none is configured")
 	}
-	return lang.Text("configured: %s", strings.Join(names, ", "))
+	return lang.Text("configured: %s", lang.Words(names))
 }

@@ -59,7 +59,7 @@ func (v value) section(known []string) *section {
 		return s
 	}
 	if v.node.Kind != yaml.MappingNode {
-		v.reject("must be a mapping with the keys %s, not %s", strings.Join(known, ", "), typeName(v.node))
+		v.reject("must be a mapping with the keys %s, not %s", lang.Words(known), typeName(v.node))
 		return s
 	}
 	for i := 0; i+1 < len(v.node.Content); i += 2 {

@@ -10,10 +10,10 @@ import (
 // This file finds suggestions for misspelled keys and words.
 
 // nearest returns the known word that is most similar to a misspelled one, or "" if none is
-// similar.
+// similar. A word of three letters may differ in one: "foo" is not a misspelled "log".
 func nearest(word string, known []string) string {
 	word = strings.ToLower(word)
-	best, distance := "", 1+len(word)/3 // the largest distance that is still similar
+	best, distance := "", min(1+max(len(word)-1, 0)/3, 3) // the largest distance that is still similar
 	for _, k := range known {
 		if d := edits(word, strings.ToLower(k)); d < distance || d == distance && best == "" {
 			best, distance = k, d

@@ -281,5 +281,5 @@ func joinWithOr(words []string) lang.Message {
 	if len(words) < 2 {
 		return lang.Text("%s", strings.Join(words, ""))
 	}
-	return lang.Text("%s or %s", strings.Join(words[:len(words)-1], ", "), words[len(words)-1])
+	return lang.Text("%s or %s", lang.Words(words[:len(words)-1]), words[len(words)-1])
 }

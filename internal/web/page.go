@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/useragent"
 )
 
 // This file contains the data of pages. The packages that show a page fill it in.
@@ -343,7 +344,7 @@ type Fact struct{ Name, Value string }
 // Facts returns the lines of Scan.Facts, in the language of the page. The template calls it.
 func (v view) Facts() ([]Fact, error) {
 	facts := v.Scan.Facts
-	app, browser := facts.App, facts.Browser
+	app, browser := facts.App, useragent.Localize(facts.Browser, v.Lang)
 	network := ""
 	var err error
 	if app == "" {

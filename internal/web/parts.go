@@ -39,18 +39,7 @@ func (p parts) TimeText(t time.Time) string {
 	if p.own.Lang == lang.Chinese {
 		format = "2006年1月2日 15:04"
 	}
-	return t.Format(format) + " (" + zoneText(t) + ")"
-}
-
-// zoneText returns the offset of a time from UTC, such as UTC+8 or UTC-3:30.
-func zoneText(t time.Time) string {
-	_, seconds := t.Zone()
-	if seconds == 0 {
-		return "UTC"
-	}
-	offset := t.Format("-07:00")
-	offset = strings.TrimSuffix(offset, ":00")
-	return "UTC" + offset[:1] + strings.TrimPrefix(offset[1:], "0")
+	return t.Format(format) + " (" + lang.Zone(t) + ")"
 }
 
 // maxShown is how many characters of a text of a user a page shows.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/useragent"
 )
 
 // Views are the templates and the texts of a package that shows documents. Load them with
@@ -71,6 +72,9 @@ type Content struct {
 
 // Word returns a text of the package; see [lang.Texts.Text] for pairs.
 func (c Content) Word(key string, pairs ...any) (string, error) { return c.Texts.Text(key, pairs...) }
+
+// Browser returns a name of [useragent.Agent.String] in the language of the page.
+func (c Content) Browser(name string) string { return useragent.Localize(name, c.Texts.Lang) }
 
 // Lines returns the paragraphs of a text of the package.
 func (c Content) Lines(key string, pairs ...any) ([]string, error) {
