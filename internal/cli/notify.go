@@ -87,7 +87,8 @@ func (c *notifyListCmd) Run(s *invocation) error {
 				next = s.formatInstant(d.NextAt)
 			}
 			return cells(strconv.FormatInt(d.ID, 10), s.word("delivery", string(d.Kind)), d.Target,
-				s.word("delivery_state", string(d.State)), s.formatInstant(d.CreatedAt), next, strconv.Itoa(d.Attempts), shorten(d.LastError, 60))
+				s.word("delivery_state", string(d.State)), s.formatInstant(d.CreatedAt), next,
+				strconv.Itoa(d.Attempts), shorten(d.LastError, 60))
 		})
 }
 

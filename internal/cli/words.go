@@ -26,7 +26,7 @@ var chineseWords = sync.OnceValue(func() map[string]string {
 	return words
 })
 
-// word returns a value in the language of the terminal. group says what the value is, such as "status".
+// word returns a value in the language of the terminal. group is the kind of the value, such as "status".
 // Values without a translation are returned unchanged.
 func (s *invocation) word(group, value string) string { return s.out.word(group, value) }
 

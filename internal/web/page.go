@@ -328,8 +328,7 @@ const (
 	NetworkOther   Network = "other" // they are on different networks
 )
 
-// Facts are the facts about the desktop that a phone shows. For an unknown App or Browser ("") the
-// page has a general term. The page omits an unknown MaskedIP or Network.
+// Facts are the facts about the desktop that a phone shows. An unknown App or Browser has a general term.
 type Facts struct {
 	App      string
 	Browser  string
