@@ -120,7 +120,7 @@ func TestCommandsPages(t *testing.T) {
 		}
 		const mark = "<!-- generated -->\n"
 		intro, commands, found := strings.Cut(string(page), mark)
-		if want := commandsPage(s.out, language, app); !found || commands != want {
+		if want := commandsPage(language, app); !found || commands != want {
 			if !*write {
 				t.Errorf("%s is outdated: go test -run TestCommandsPages ./internal/cli -write", name)
 				continue
@@ -133,7 +133,7 @@ func TestCommandsPages(t *testing.T) {
 }
 
 // commandsPage returns a section for each command.
-func commandsPage(p printer, language string, app *kong.Application) string {
+func commandsPage(language string, app *kong.Application) string {
 	head := "| Argument or flag | Meaning |"
 	if language == "zh-CN" {
 		head = "| 参数或选项 | 含义 |"
@@ -141,13 +141,12 @@ func commandsPage(p printer, language string, app *kong.Application) string {
 	cell := strings.NewReplacer("|", `\|`, "\n", " ", "<", `\<`)
 	var b strings.Builder
 	for _, c := range leaves(app.Node) {
-		fmt.Fprintf(&b, "\n## weigate %s\n\n%s\n\n```text\nweigate %s\n```\n", c.Path(), cell.Replace(c.Help),
-			p.syntax(c.Summary()))
+		fmt.Fprintf(&b, "\n## weigate %s\n\n%s\n\n```text\nweigate %s\n```\n", c.Path(), cell.Replace(c.Help), c.Summary())
 		if len(c.Positional)+len(c.Flags) > 0 {
 			fmt.Fprintf(&b, "\n%s\n|---|---|\n", head)
 		}
 		for _, a := range c.Positional {
-			fmt.Fprintf(&b, "| `%s` | %s |\n", p.syntax(a.Summary()), cell.Replace(a.Help))
+			fmt.Fprintf(&b, "| `%s` | %s |\n", a.Summary(), cell.Replace(a.Help))
 		}
 		for _, f := range c.Flags {
 			fmt.Fprintf(&b, "| `%s` | %s |\n", strings.TrimSpace(flagSyntax(f)), cell.Replace(f.Help))
