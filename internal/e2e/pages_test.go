@@ -49,7 +49,7 @@ func (w *window) appPages(demo *program) {
 	w.visit(demo.app + "/base")
 	w.press("button[value=alice]")
 	w.visit(demo.app + "/sign-in/profile?return=/sample/")
-	w.says("Use your WeChat name and picture?", "使用你的微信头像昵称？")
+	w.says("Use your WeChat name and picture?", "是否提供微信头像昵称？")
 	w.see("profile")
 	w.press("form .button") // continue without the profile
 	w.signedIn("snsapi_base", "")

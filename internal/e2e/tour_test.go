@@ -31,7 +31,7 @@ func (w *window) visitWiki(demo *program) {
 	w.press("#wiki")
 	w.says("Whose phone is this?", "这是谁的手机？")
 	w.press("button[value=alice]")
-	w.says("Use your WeChat name and picture?", "使用你的微信头像昵称？")
+	w.says("Use your WeChat name and picture?", "是否提供微信头像昵称？")
 	w.press("#go")
 	w.press("button.allow")
 	inWiki := func(path string) {
