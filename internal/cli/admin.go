@@ -55,7 +55,7 @@ func (c *adminInviteCmd) Run(s *invocation) error {
 	}
 	s.out.printf("%s", describePopulation(found))
 	if conf, err := c.read(s); err == nil && conf.ChatOnly() {
-		s.out.printf("Open this link in any browser, and continue without WeChat. It works once, and opens the\n" +
+		s.out.printf("Open this link in any browser, and press “Emergency sign-in”. It works once, and opens the\n" +
 			"administration for an hour: give it to nobody else.")
 		return printLink(s, link, i.ExpiresAt)
 	}
