@@ -59,8 +59,8 @@ func (a *App) newChats(c *config.Config, s *services) (*chats, error) {
 	if len(cfg.Accounts) == 0 {
 		return out, nil
 	}
-	cfg.Other = func(ctx context.Context, connector string, m push.Message) (push.Reply, error) {
-		return replies[connector].Respond(ctx, m), nil
+	cfg.Other = func(ctx context.Context, connector string, m push.Message, hint string) (push.Reply, error) {
+		return replies[connector].Respond(ctx, m, hint), nil
 	}
 	var err error
 	if out.handler, err = chat.New(cfg); err != nil {

@@ -8,6 +8,7 @@ package autoreply
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -72,8 +73,9 @@ func New(cfg Config) *Responder {
 }
 
 // Respond returns the reply to a message. It never fails: a failure of the other server is logged. ctx
-// limits the time of the other server.
-func (r *Responder) Respond(ctx context.Context, m push.Message) push.Reply {
+// limits the time of the other server. hint, if not empty, is the reply to a text that neither a keyword
+// nor the other server answers: it takes the place of Fallback.
+func (r *Responder) Respond(ctx context.Context, m push.Message, hint string) push.Reply {
 	if m.Type == push.TypeText {
 		if text := r.keyword(m.Content); text != "" {
 			return push.Reply{Text: text}
@@ -88,7 +90,7 @@ func (r *Responder) Respond(ctx context.Context, m push.Message) push.Reply {
 	case m.Event == push.EventSubscribe:
 		return push.Reply{Text: r.cfg.Welcome}
 	case m.Type == push.TypeText:
-		return push.Reply{Text: r.cfg.Fallback}
+		return push.Reply{Text: cmp.Or(hint, r.cfg.Fallback)}
 	}
 	return push.Reply{}
 }

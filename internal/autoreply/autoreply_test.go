@@ -44,11 +44,11 @@ func TestReplies(t *testing.T) {
 		{push.Message{Type: push.TypeEvent, Event: push.EventClick, EventKey: "price"}, ""},
 		{push.Message{Type: push.TypeImage}, ""},
 	} {
-		if got := r.Respond(t.Context(), c.message); got.Text != c.want || got.Raw != nil {
+		if got := r.Respond(t.Context(), c.message, ""); got.Text != c.want || got.Raw != nil {
 			t.Errorf("%q: %q, want %q", c.message.Content, got.Text, c.want)
 		}
 	}
-	if got := autoreply.New(autoreply.Config{}).Respond(t.Context(), text("x")); got.Text != "" {
+	if got := autoreply.New(autoreply.Config{}).Respond(t.Context(), text("x"), ""); got.Text != "" {
 		t.Errorf("without settings: %q", got.Text)
 	}
 }
@@ -77,7 +77,7 @@ func TestForward(t *testing.T) {
 		Keywords: []autoreply.Keyword{{Words: []string{"price"}, Text: "ten"}},
 		Logger:   slog.New(slog.NewTextHandler(&log, nil)),
 	})
-	if reply := r.Respond(t.Context(), text("hello")); string(reply.Raw) != answer {
+	if reply := r.Respond(t.Context(), text("hello"), ""); string(reply.Raw) != answer {
 		t.Errorf("got %q: %s", reply.Raw, &log)
 	}
 	want := url.Values{"tenant": {"1"}, "signature": {"s"}, "nonce": {"n"}}
@@ -85,8 +85,11 @@ func TestForward(t *testing.T) {
 		body.String() != "<xml>the message</xml>" || got.Header.Get("Content-Type") != "text/xml" {
 		t.Errorf("the server got %s %s %q", got.Method, got.URL, &body)
 	}
+	if reply := r.Respond(t.Context(), text("482915"), "mistyped?"); string(reply.Raw) != answer {
+		t.Errorf("the other server's answer to a code of six digits is lost: %+v", reply)
+	}
 	got = nil
-	if reply := r.Respond(t.Context(), text("price")); reply.Text != "ten" || got != nil {
+	if reply := r.Respond(t.Context(), text("price"), ""); reply.Text != "ten" || got != nil {
 		t.Errorf("a keyword: %q, passed on: %v", reply.Text, got != nil)
 	}
 	for _, each := range []struct {
@@ -99,7 +102,7 @@ func TestForward(t *testing.T) {
 	} {
 		status, answer = each.status, each.answer
 		log.Reset()
-		reply := r.Respond(t.Context(), text("hello"))
+		reply := r.Respond(t.Context(), text("hello"), "")
 		if reply.Raw != nil || reply.Text != "fallback" || (log.Len() > 0) != each.problem {
 			t.Errorf("%d %.20q: %q, log %s", each.status, each.answer, reply.Raw, &log)
 		}
@@ -117,7 +120,10 @@ func TestForwardFails(t *testing.T) {
 	}
 	r := autoreply.New(autoreply.Config{Forward: "http://127.0.0.1:1/secret-path", Client: client, Fallback: "fallback",
 		Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	if reply := r.Respond(t.Context(), text("hello")); reply.Text != "fallback" {
+	if reply := r.Respond(t.Context(), text("482915"), "mistyped?"); reply.Text != "mistyped?" {
+		t.Errorf("%+v", reply)
+	}
+	if reply := r.Respond(t.Context(), text("hello"), ""); reply.Text != "fallback" {
 		t.Errorf("%+v", reply)
 	}
 	for _, leaked := range []string{"secret-path", "signature", "hello", "oPERSON"} {
@@ -127,7 +133,7 @@ func TestForwardFails(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if reply := r.Respond(ctx, text("hello")); reply.Text != "fallback" || !errors.Is(ctx.Err(), context.Canceled) {
+	if reply := r.Respond(ctx, text("hello"), ""); reply.Text != "fallback" || !errors.Is(ctx.Err(), context.Canceled) {
 		t.Errorf("cancelled: %+v", reply)
 	}
 }

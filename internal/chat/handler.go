@@ -166,8 +166,9 @@ type Config struct {
 	Apps     func(id string) (gateway.App, bool) // the apps of the configuration
 	Site     *web.Site
 
-	// Other answers messages that belong to no sign-in. Optional.
-	Other func(ctx context.Context, connector string, m push.Message) (push.Reply, error)
+	// Other answers messages that belong to no sign-in. hint, if not empty, is the reply to a text for which
+	// Other has no reply of its own. Optional.
+	Other func(ctx context.Context, connector string, m push.Message, hint string) (push.Reply, error)
 
 	Zone      *time.Location                           // of times in the chat; nil = the local zone
 	Address   func(*http.Request) netip.Addr           // optional: the client's IP address; zero = not known
@@ -246,7 +247,7 @@ func defaults(cfg *Config) {
 		cfg.Total = gateway.ChatLimits{Total: limit.ChatSignIns.Max, PerNetwork: limit.ChatSignInsPerNetwork.Max}
 	}
 	if cfg.Other == nil {
-		cfg.Other = func(context.Context, string, push.Message) (push.Reply, error) { return push.Reply{}, nil }
+		cfg.Other = func(context.Context, string, push.Message, string) (push.Reply, error) { return push.Reply{}, nil }
 	}
 	if cfg.Zone == nil {
 		cfg.Zone = time.Local

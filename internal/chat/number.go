@@ -49,7 +49,8 @@ type typed int
 const (
 	typedOther   typed = iota // no number
 	typedNumber               // one number
-	typedWrong                // one number with a wrong digit, or a message of a few digits only
+	typedWrong                // one number with a wrong digit
+	typedDigits               // nothing but a few digits, more or fewer than a number has
 	typedDecline              // a person wants to stop a sign-in
 )
 
@@ -72,7 +73,7 @@ func readMessage(text string) (number string, kind typed) {
 	case len(digits) == 1 && digits[0] == "0" && words == "", isDecline(words) && len(digits) == 0:
 		return "", typedDecline
 	case len(found) == 0 && len(digits) == 1 && words == "" && len(digits[0]) >= 4 && len(digits[0]) <= 9:
-		return "", typedWrong
+		return "", typedDigits
 	}
 	return "", typedOther
 }

@@ -36,17 +36,19 @@ func (h *Handler) Receive(ctx context.Context, connector string, m push.Message)
 		return h.answer(ctx, account, m, gateway.MethodFollow, scene)
 	}
 	if m.Type != push.TypeText {
-		return h.other(ctx, account, m)
+		return h.other(ctx, account, m, "")
 	}
 	switch number, kind := readMessage(m.Content); kind {
 	case typedNumber:
 		return h.answer(ctx, account, m, gateway.MethodMessage, number)
 	case typedWrong:
 		return h.wrong(account, m, "mistyped"), nil
+	case typedDigits: // a keyword or another message server may expect it, such as a code of six digits
+		return h.other(ctx, account, m, text(account, "mistyped"))
 	case typedDecline:
 		return h.decline(ctx, account, m)
 	}
-	return h.other(ctx, account, m)
+	return h.other(ctx, account, m, "")
 }
 
 // answer binds a chat sign-in to the person and returns the confirmation code.
@@ -102,19 +104,22 @@ func (h *Handler) decline(ctx context.Context, account *Account, m push.Message)
 		return push.Reply{}, fmt.Errorf("chat: decline: %w", err)
 	}
 	if n == 0 {
-		return h.other(ctx, account, m)
+		return h.other(ctx, account, m, "")
 	}
 	h.recordPerson(ctx, EventRefuse, "refused", account, "")
 	return push.Reply{Text: text(account, "declined")}, nil
 }
 
-// other returns the reply to a message that belongs to no sign-in.
-func (h *Handler) other(ctx context.Context, account *Account, m push.Message) (push.Reply, error) {
-	reply, err := h.cfg.Other(ctx, account.Connector, m)
+// other returns the reply to a message that belongs to no sign-in. hint is the reply to a text that nobody
+// else answers; "" = none.
+func (h *Handler) other(ctx context.Context, account *Account, m push.Message, hint string) (push.Reply, error) {
+	reply, err := h.cfg.Other(ctx, account.Connector, m, hint)
 	if err != nil || reply.Text != "" || len(reply.Raw) > 0 {
 		return reply, err
 	}
 	switch {
+	case hint != "":
+		return push.Reply{Text: hint}, nil
 	case m.Event == push.EventSubscribe && account.API != nil:
 		return push.Reply{Text: text(account, "welcome_follow")}, nil
 	case m.Event == push.EventSubscribe:
@@ -167,7 +172,7 @@ func (h *Handler) unfollowed(ctx context.Context, account *Account, m push.Messa
 	if err := h.deleteProfile(ctx, EventUnfollow, account, m.OpenID, false); err != nil {
 		return push.Reply{}, err
 	}
-	reply, err := h.cfg.Other(ctx, account.Connector, m) // another server may want to know
+	reply, err := h.cfg.Other(ctx, account.Connector, m, "") // another server may want to know
 	reply.Text = ""
 	return reply, err
 }
