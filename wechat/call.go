@@ -21,7 +21,7 @@ const (
 	endpointUserInfo = "userinfo"
 	endpointAuth     = "auth"
 
-	// Of the account itself, see StableToken.
+	// These act for the official account, not for a user who signs in; see StableToken.
 	endpointStableToken = "stable_token"
 	endpointQRCode      = "qrcode"
 	endpointAccountUser = "account_user"
@@ -33,7 +33,7 @@ type transport struct {
 	rt       http.RoundTripper // not an http.Client, which would follow redirects
 	timeout  time.Duration     // of one call; 0 or less means none
 	urls     map[string]string // by endpoint, without the query
-	encoding []string          // Request.TransferEncoding of an exchange, see noRewindBody
+	encoding []string          // Request.TransferEncoding of a code exchange, see noRewindBody
 	err      error             // set when APIURL is invalid
 }
 
@@ -320,20 +320,20 @@ func (q *request) redactError(err error) error {
 	}
 	text := err.Error()
 	if clean := q.redact(text); clean != text {
-		return &redactedError{text: clean, is: func(target error) bool { return errors.Is(err, target) }}
+		return &redactedError{text: clean, matches: func(target error) bool { return errors.Is(err, target) }}
 	}
 	return err
 }
 
-// redactedError has the redacted text of an original error. The function is compares the original
-// error with a target, as errors.Is does.
+// redactedError has the redacted text of an original error. The function matches reports whether
+// errors.Is finds a target in the original error.
 type redactedError struct {
-	text string
-	is   func(target error) bool
+	text    string
+	matches func(target error) bool
 }
 
 func (r *redactedError) Error() string        { return r.text }
-func (r *redactedError) Is(target error) bool { return r.is(target) }
+func (r *redactedError) Is(target error) bool { return r.matches(target) }
 
 // redact replaces the secrets of q in a text, both plain and escaped. It skips secrets under eight
 // bytes, because a short value may occur in the text by chance. WeChat's own secrets are longer.

@@ -10,8 +10,8 @@
 //
 //   - A request is recorded before its page is shown, once for each user and app, and administrators
 //     are notified once.
-//   - Users change nothing but their own name. The name by which administrators know them changes only
-//     until an administrator has approved them, the name for apps only if WeChat sent none.
+//   - Users change nothing but their own two names. They change the name that administrators see until
+//     they are approved, and the name that apps see if WeChat sent none.
 //   - A request never approves anybody. Only an administrator decides.
 package accessrequest
 

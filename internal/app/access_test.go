@@ -98,7 +98,7 @@ func TestOwnPageAndSignOutHere(t *testing.T) {
 	alice.Press()
 	page := alice.WantPage(alice.Must(alice.Allow(t.Context())), "own", 200)
 	if !strings.Contains(page.Body, "Alice") || !strings.Contains(page.Body, "此浏览器") ||
-		!strings.Contains(page.Body, ">WeChat, ") || // the name of the browser
+		!strings.Contains(page.Body, ">微信（安卓）<") || // the name of the browser
 		!strings.Contains(page.Body, `<img src="`+w.wechat.URL) {
 		t.Errorf("own page: %s", page.Body)
 	}

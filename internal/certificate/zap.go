@@ -8,8 +8,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// zapLogger returns a logger for certmagic, which writes its warnings and errors to log. Its other lines
-// are about each step of an order.
+// zapLogger returns a logger for certmagic that passes warnings and errors to log. It drops the other
+// lines: certmagic writes one for each step of ordering a certificate.
 func zapLogger(log *slog.Logger) *zap.Logger { return zap.New(zapCore{log: log}) }
 
 // zapCore implements zapcore.Core.

@@ -15,9 +15,9 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// certificates returns a function that describes the gateway's certificate: that of the files, or that
-// by ACME in the store. A file that this user may not read, and a missing master key, are a problem of
-// the result, not of the command.
+// certificates returns a function that describes the gateway's certificate. It is in the configured
+// files, or ACME has issued it and the store keeps it. If a file cannot be read, or the master key is
+// missing, the result says so and the command continues. Without TLS, certificates returns nil.
 func certificates(conf *config.Config, store gateway.Store) func(context.Context) []administration.Certificate {
 	read := func(context.Context) (certificate.Status, error) {
 		return certificate.Load(conf.TLS.Certificate, conf.TLS.Key)
@@ -45,7 +45,7 @@ func certificates(conf *config.Config, store gateway.Store) func(context.Context
 	}
 }
 
-// storedCertificate describes the certificate by ACME in the store.
+// storedCertificate returns the status of the certificate by ACME that the store keeps.
 func storedCertificate(
 	ctx context.Context, conf *config.Config, store gateway.Store, sealer *keys.Sealer,
 ) (certificate.Status, error) {
@@ -89,8 +89,8 @@ func checkCertificate(conf *config.Config) (result lang.Message, err error) {
 }
 
 // checkStoredCertificate reads the certificate by ACME from the store. Before the first start there is
-// none. sealer is nil if the master key does not exist or could not be read. The gateway's last failure to
-// order a certificate is an error.
+// none. sealer is nil if the master key does not exist or could not be read. If the gateway
+// has last failed to obtain a certificate, that failure is an error.
 func checkStoredCertificate(
 	ctx context.Context, conf *config.Config, sealer *keys.Sealer,
 ) (result lang.Message, err error) {

@@ -34,9 +34,9 @@ func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, methods stri
 // headerNames matches a list of names of headers (RFC 9110, section 5.1).
 var headerNames = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~, -]+$")
 
-// requestedHeaders returns the names of the headers that a script wants to send. Each of them may
-// be allowed, since the endpoints read only two headers of scripts. Libraries of apps add others,
-// such as X-Requested-With.
+// requestedHeaders returns the names of the headers that a script wants to send. All of them
+// are allowed. Libraries of apps add headers such as X-Requested-With, and the endpoints read only
+// Authorization and Content-Type.
 func requestedHeaders(r *http.Request) string {
 	if names := r.Header.Get("Access-Control-Request-Headers"); headerNames.MatchString(names) {
 		return names
@@ -66,7 +66,7 @@ func (c *Client) hasOrigin(origin string) bool { return slices.Contains(c.script
 
 // scriptOrigins returns the origins from which scripts may read responses to the client. They are
 // Client.Origins, and for a public client also the origins of its redirect URIs. A confidential
-// client sends no requests from scripts there, because its secret would be public.
+// client sends its requests from a server: in a script, its secret would be public.
 func (c *Client) scriptOrigins() []string {
 	origins := slices.Clone(c.Origins)
 	if !c.Public {

@@ -47,12 +47,14 @@ const authenticatedLately = 24 * time.Hour
 
 // Failures limits the wrong secrets of an app from one address, by limit.WrongSecrets. Right
 // secrets are not counted. An attacker who guesses the secret does not lock out the app at another
-// address. If the attacker shares the app's address, the app is not locked out either while its
-// last right secret from there is recent.
+// address. If the attacker shares the app's address, the app is not locked out for a day after its
+// last right secret from there. In this time the attacker is not limited either: secrets are too long
+// to be guessed.
 //
-// client is the id of a configured app, or "" for all unknown ids together. A loopback address is
-// not counted: it belongs to a proxy that is missing in the configuration of trusted proxies. All
-// clients have this address, so any client could lock out every app.
+// client is the id of a configured app, or "" for all unknown ids together. Wrong secrets from a
+// loopback address are not counted. A proxy on this machine has this address when it is missing in
+// the configuration of trusted proxies: all senders would then have it, and one of them could lock
+// out every app.
 //
 // It is safe for concurrent use.
 type Failures struct{ Limits *limit.Limiter }

@@ -15,17 +15,18 @@ type PendingRequest struct {
 	Return         string `json:"r"`           // where the browser continues after the sign-in
 	Restart        string `json:"s,omitempty"` // LoginRequest.RestartURL, shortened; see StartURL
 	App            string `json:"a,omitempty"` // id of the app
-	Connector      string `json:"e,omitempty"` // LoginRequest.Connector
+	Connector      string `json:"e,omitempty"` // name of the connector that the sign-in must use; "" = any
 	Reauthenticate bool   `json:"f,omitempty"` // the user must authenticate again, even with a session
 	Consent        bool   `json:"c,omitempty"` // the user must see WeChat's consent page
 	Profile        bool   `json:"p,omitempty"` // the app wants nickname and avatar
-	Deletion       bool   `json:"x,omitempty"` // LoginRequest.Deletion
+	Deletion       bool   `json:"x,omitempty"` // the user signs in to delete their own account
 	Cancel         string `json:"q,omitempty"` // LoginRequest.CancelURL, shortened; see CancelURL
 	Lang           string `json:"l,omitempty"` // language of the pages, if the app chose one
 }
 
-// NewPendingRequest returns l in its short form. The language is chosen for the browser that sent r. A
-// request whose addresses are too long for a cookie is an error.
+// NewPendingRequest returns l in its short form. If the app named languages, Lang is the first of
+// them that the pages have, or else the language of the browser that sent r. A request whose addresses
+// are too long for a cookie is an error.
 func NewPendingRequest(r *http.Request, l LoginRequest) (PendingRequest, error) {
 	if len(l.ReturnURL) > MaxReturn || len(l.CancelURL) > MaxReturn {
 		return PendingRequest{}, errors.New("session: the login request does not fit into the cookie")
@@ -36,7 +37,6 @@ func NewPendingRequest(r *http.Request, l LoginRequest) (PendingRequest, error) 
 		Cancel: CompactRestart(l.ReturnURL, l.CancelURL), Restart: CompactRestart(l.ReturnURL, l.RestartURL),
 	}
 	if l.UILocales != "" {
-		// If none of the app's languages is available, the browser's language is used.
 		p.Lang = lang.FromHeader(r.Header, lang.English)
 		if language, found := lang.FromLocales(l.UILocales); found {
 			p.Lang = language

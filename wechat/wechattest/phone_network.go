@@ -72,7 +72,7 @@ func (s *Server) OnPhoneChange(hook func(person string)) {
 	ps := &s.phones
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	ps.hooks = append(slices.Clip(ps.hooks), hook) // a new array: changed reads the old one without the lock
+	ps.hooks = append(slices.Clip(ps.hooks), hook) // a new array: the method changed reads the old one
 }
 
 // changed calls the hooks of OnPhoneChange, without the lock: a hook may call the server.

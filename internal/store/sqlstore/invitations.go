@@ -25,9 +25,9 @@ func invitationFields(i *gateway.Invitation) []any {
 func (b Base) CreateInvitation(ctx context.Context, i gateway.Invitation, e gateway.Event) error {
 	switch {
 	case i.ID == "" || i.Hash == [32]byte{} || i.ExpiresAt.IsZero() || i.MaxUses < 0:
-		return errors.New("an invitation needs an id, a hash, an expiry and a number of uses")
+		return errors.New("an invitation needs an id, a hash and an expiry; its number of uses must not be negative")
 	case i.Kind == gateway.InviteMove && i.UserID == "":
-		return errors.New("an invitation to move a user needs the user")
+		return errors.New("an invitation that moves a user to another WeChat account needs the user")
 	}
 	return b.db.Do(ctx, "create_invitation", func(c Conn) error {
 		return c.Tx(func(q Querier) error {
@@ -124,7 +124,7 @@ func (b Base) RevokeInvitation(ctx context.Context, id string, now time.Time, e 
 
 // Invitations implements gateway.Invitations.
 func (b Base) Invitations(ctx context.Context, q gateway.InvitationQuery) (all []gateway.Invitation, err error) {
-	where := conditions{sql: []string{`created_at >= 0`}}
+	where := conditions{sql: []string{`created_at >= 0`}} // always true, so that WHERE is never empty
 	if q.Kind != "" {
 		where.add(`kind = ?`, string(q.Kind))
 	}
@@ -133,12 +133,10 @@ func (b Base) Invitations(ctx context.Context, q gateway.InvitationQuery) (all [
 		where.args = append(where.args, Micros(q.Before), gateway.CleanText(q.BeforeID))
 		where.sql = append(where.sql, fmt.Sprintf(`(created_at, id) < ($%d, $%d)`, n+1, n+2))
 	}
-	limit := conditions{args: where.args} // as in Users
-	limit.add(`LIMIT ?`, q.Page())
 	query := `SELECT ` + invitationColumns + ` FROM invitations WHERE ` + where.where() +
-		` ORDER BY created_at DESC, id DESC ` + limit.where()
+		` ORDER BY created_at DESC, id DESC LIMIT ` + where.arg(q.Page())
 	err = b.db.Do(ctx, "invitations", func(c Conn) error {
-		all, err = list(c, query, limit.args, invitationFields)
+		all, err = list(c, query, where.args, invitationFields)
 		return err
 	})
 	return all, err

@@ -38,12 +38,12 @@ func mixedLoad(t *testing.T, f *fixture) {
 	})
 	for _, userID := range users {
 		user := f.getUser(userID)
-		openids := map[string]bool{}
+		seenAppIDs := map[string]bool{}
 		for _, identity := range f.listIdentities(user.ID) {
-			if openids[identity.AppID] || identity.UserID != user.ID {
-				t.Errorf("user %s has the identity %+v, which has another user id or the appid of another one", user.ID, identity)
+			if seenAppIDs[identity.AppID] || identity.UserID != user.ID {
+				t.Errorf("user %s has the identity %+v of another user, or two of one appid", user.ID, identity)
 			}
-			openids[identity.AppID] = true
+			seenAppIDs[identity.AppID] = true
 		}
 	}
 }
@@ -88,7 +88,7 @@ func (f *fixture) randomOperation(random *rand.Rand, userID, name string) (err e
 	case 9:
 		_, err = f.store.PinSubject(f.t.Context(), userID, []string{"wiki", "shop"}[random.IntN(2)], name, noon)
 	case 10:
-		limits := gateway.TicketLimits{Total: 15, PerNetwork: 10} // fewer than the 20 names, so that both are reached
+		limits := gateway.TicketLimits{Total: 15, PerNetwork: 10} // both below the 20 tickets, so both are reached
 		err = f.store.PutTicket(f.t.Context(), newTicket(fmt.Sprint(random.IntN(20))), noon, limits)
 	case 11:
 		ticket := newTicket(fmt.Sprint(random.IntN(20)))
@@ -98,7 +98,7 @@ func (f *fixture) randomOperation(random *rand.Rand, userID, name string) (err e
 	case 12:
 		ticket := newTicket(fmt.Sprint(random.IntN(20)))
 		_, err = f.store.RedeemTicket(f.t.Context(), newRedemption(ticket.Hash, ticket.Desktop, noon))
-		if err != nil && isExpected(err) {
+		if err != nil && isExpected(err) { // the ticket is not approved: the desktop gives up
 			err = f.store.CancelTicket(f.t.Context(), ticket.Hash, ticket.Desktop, noon)
 		}
 	}
