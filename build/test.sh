@@ -92,7 +92,9 @@ outside() { go list . ./internal/e2e ./internal/resilience; }
 # request. They run once, without the race detector, in which they would take five to ten times as
 # long. Beside them, other tests of the same packages call the same code with many goroutines and the
 # race detector, and a new test has it unless it is listed here.
-sequential='TestFloodAtEveryRouteEnds|TestWhatWasGrantedBeforeDoesNotOutliveTheRule' # internal/app
+sequential='TestCheckRejectsAWrongValueOfEveryKey|TestCommandsInDocsRun' # internal/cli
+sequential+='|TestChanceOfAGuesserWithAllSignInsPending' # internal/chat
+sequential+='|TestFloodAtEveryRouteEnds|TestWhatWasGrantedBeforeDoesNotOutliveTheRule' # internal/app
 sequential+='|TestAnswers|TestBasic|TestConfig|TestFAPI2|TestPeople' # internal/oidc
 sequential+='|TestFloodFromOneAddressIsLimited|TestFloodFromOneNetwork|TestMadeUpCookiesCountForNothing' # internal/route
 sequential+='|TestUsersBehindAProxyAreCountedOneByOne|TestFloodOfForeignFormsIsLimited' # internal/route
@@ -103,7 +105,7 @@ sequential+='|TestFloodOfLongRequestsWithoutCookiesStoresNothing' # internal/sav
 # SQLite files. They have the race detector in memory, and the stage sequential runs TestFile whole.
 sequential() {
 	tests sequential -vet=off -shuffle=on -count=1 -timeout 40m -run "^($sequential|TestFile)\$" \
-		./internal/app ./internal/oidc ./internal/route ./internal/savedrequest ./internal/store/sqlite
+		./internal/app ./internal/chat ./internal/cli ./internal/oidc ./internal/route ./internal/savedrequest ./internal/store/sqlite
 }
 
 # withRaces NAME ARGS... runs the tests of packages with the race detector. The stage vet has checked

@@ -89,7 +89,7 @@ var foreignPrograms = map[string]string{
 // program is in foreignPrograms. bash reads every block of shell.
 func TestCommandsInDocs(t *testing.T) {
 	t.Parallel()
-	used := map[string]bool{}
+	used, parse := map[string]bool{}, commandParser(t)
 	var scripts bytes.Buffer
 	makefile, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
 	if err != nil {
@@ -118,7 +118,7 @@ func TestCommandsInDocs(t *testing.T) {
 			case program == "make" && !slices.Contains(targets, words[1]):
 				t.Errorf("%s: the Makefile has no target %q", b.page, words[1])
 			case program == "weigate":
-				if err := parseCommand(t, words[1:]); err != nil {
+				if err := parse(words[1:]); err != nil {
 					t.Errorf("%s: %q: %v", b.page, words, err)
 				}
 			case strings.Contains(script, "\n"+program+"() {"): // a function of the script
@@ -140,16 +140,19 @@ func TestCommandsInDocs(t *testing.T) {
 	}
 }
 
-// parseCommand parses the arguments of weigate and runs nothing.
-func parseCommand(t *testing.T, args []string) error {
+// commandParser returns a function that parses the arguments of weigate and runs nothing. It is made once
+// for many commands, which takes most of the time.
+func commandParser(t *testing.T) func(args []string) error {
 	t.Helper()
 	s := &invocation{out: printer{out: io.Discard, err: io.Discard}, getenv: func(string) string { return "" }}
 	parser, err := s.newParser(kong.Vars{"config": configName, "folder": "."})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = parser.Parse(args)
-	return err
+	return func(args []string) error {
+		_, err := parser.Parse(args)
+		return err
+	}
 }
 
 // withoutWrapper returns the command that sudo, runuser, env, docker compose exec or "go run" runs.
@@ -296,7 +299,7 @@ var inlineCommand = regexp.MustCompile("`(weigate [^`]+)`")
 // languages. A command may lack its arguments there.
 func TestCommandsInSentences(t *testing.T) {
 	t.Parallel()
-	found := 0
+	found, parse := 0, commandParser(t)
 	for _, pattern := range []string{"*.md", "docs/*/*.md", "docs/*/*/*.md"} {
 		pages, err := fs.Glob(os.DirFS(filepath.Join("..", "..")), pattern)
 		if err != nil || len(pages) == 0 {
@@ -313,7 +316,7 @@ func TestCommandsInSentences(t *testing.T) {
 					for i, word := range words {
 						words[i] = cmp.Or(map[string]string{"ID": "1", "COMMAND": "serve", "--help": "--"}[word], word)
 					}
-					err := parseCommand(t, words[1:])
+					err := parse(words[1:])
 					if err != nil && !strings.Contains(err.Error(), "expected ") && !strings.HasPrefix(err.Error(), "missing ") ||
 						err != nil && strings.Contains(err.Error(), "unexpected ") {
 						t.Errorf("%s: `%s`: %v", page, m[1], err)
