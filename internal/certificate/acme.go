@@ -242,12 +242,12 @@ const wakeDelay = 500 * time.Millisecond
 // failed records that an order has failed. The previous certificate stays in use.
 func (a *ACME) failed(ctx context.Context, err error) {
 	detail := Explain(a.cfg.Host, err)
+	a.countFailure(ctx, detail) // first: who sees the problem here finds it in the store too
 	a.mu.Lock()
 	a.problem = detail
 	a.mu.Unlock()
 	a.cfg.Hooks.Logger.Error("certificate not issued, previous one kept", "error", detail)
 	a.cfg.Hooks.problem(ProblemNotIssued, detail)
-	a.countFailure(ctx, detail)
 }
 
 // Explain returns why a certificate authority has issued no certificate, and what to do.
