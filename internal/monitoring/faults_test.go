@@ -24,9 +24,7 @@ import (
 // scrapes its metrics before and after, and evaluates the rules as if the same happened each minute.
 // Without a fault, no alert fires.
 //
-// These alerts need something else than a fault that a test can cause: a process that ends or is
-// missing (WeigateDown, WeigateAbsent, WeigateRestarting, WeigateFileDescriptors), or days
-// (WeigateSigningKeyOld, WeigateNoSignIns). TestEachAlertFires has the series of all these.
+// Faults of a process and faults that last for days have tests of their own.
 func TestFaultsFireTheirAlerts(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -1,7 +1,10 @@
 package monitoring
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -31,6 +34,7 @@ type gatewayFixture struct {
 	dir     string // of the certificate and its key
 	wechat  *fixture.WeChat
 	app     *fixture.App
+	server  *httptest.Server // serves the gateway
 	store   gateway.Store
 	clock   fixture.Clock
 	metrics *metrics.Metrics
@@ -62,6 +66,7 @@ func newFixtureOn(t *testing.T, path string) *gatewayFixture {
 		handler.Load().Handler().ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
+	f.server = server
 	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 	}))
@@ -154,24 +159,35 @@ func (f *gatewayFixture) scrape() map[string]float64 {
 	rec := httptest.NewRecorder()
 	f.metrics.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	leaktest.Check(f.t, "the metrics", rec.Body.String())
+	samples, err := readSamples(rec.Body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
 	now := float64(time.Now().UnixMilli()) / 1000
-	samples := map[string]float64{}
-	for line := range strings.Lines(rec.Body.String()) {
-		i := strings.LastIndexByte(line, ' ')
-		if strings.HasPrefix(line, "#") || i < 0 {
-			continue
-		}
-		value, err := strconv.ParseFloat(strings.TrimSpace(line[i:]), 64)
-		if err != nil {
-			f.t.Fatalf("%s: %v", line, err)
-		}
-		name := line[:i]
+	for name := range samples {
 		if isTime(name) { // the clock of promtool begins at 0
-			value -= now
+			samples[name] -= now
 		}
-		samples[name] = value
 	}
 	return samples
+}
+
+// readSamples reads metrics in Prometheus' text format. It returns the values by series.
+func readSamples(text io.Reader) (map[string]float64, error) {
+	samples := map[string]float64{}
+	lines := bufio.NewScanner(text)
+	for lines.Scan() {
+		i := strings.LastIndexByte(lines.Text(), ' ')
+		if strings.HasPrefix(lines.Text(), "#") || i < 0 {
+			continue
+		}
+		value, err := strconv.ParseFloat(lines.Text()[i+1:], 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", lines.Text(), err)
+		}
+		samples[lines.Text()[:i]] = value
+	}
+	return samples, lines.Err()
 }
 
 // isTime reports whether the value of a series is a Unix time.
