@@ -9,13 +9,13 @@ import (
 	"sync"
 )
 
-// This file draws QR codes as images. Anybody can request a QR code, so drawing must be cheap. A PNG
-// image has one bit for each pixel.
+// This file draws QR codes as images. Anybody can request a QR code, so drawing must be cheap. The
+// PNG images have two colors, which take one bit for each pixel.
 
-// imageScale is the size of a module in the PNG image, in pixels.
+// imageScale is the width and height of a module (one square of the QR code) in pixels.
 const imageScale = 10
 
-// encoderBuffers keeps the large buffers of PNG encoders, for use with the next image.
+// encoderBuffers keeps the large buffers of the PNG encoder for the next images.
 type encoderBuffers struct{ pool sync.Pool }
 
 // Get implements png.EncoderBufferPool.
@@ -35,14 +35,14 @@ func NewPictures() *Pictures {
 	return &Pictures{&png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &encoderBuffers{}}}
 }
 
-// PNG returns the QR code of a link as a PNG image. Each row of modules has imageScale equal rows of
-// pixels. PNG draws the first row of pixels, and copies it into the next rows.
+// PNG returns the QR code of a link as a PNG image. A row of modules becomes imageScale equal rows
+// of pixels. The method draws the first of them, and copies it into the others.
 func (p *Pictures) PNG(link string) ([]byte, error) {
 	code, err := Encode(link)
 	if err != nil {
 		return nil, err
 	}
-	size := (code.Size() + 2*Quiet) * imageScale
+	size := (code.Size() + 2*Quiet) * imageScale // Quiet is the white margin, in modules
 	picture := image.NewPaletted(image.Rect(0, 0, size, size), color.Palette{color.White, color.Black})
 	for y := range code.Size() {
 		first := picture.Pix[(y+Quiet)*imageScale*picture.Stride:][:picture.Stride]

@@ -68,9 +68,10 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 	if err != nil {
 		return err
 	}
-	// A login request is a sign-in that this request requires. The browser returns from it with its
-	// id in the address, and the session that it creates has the id too. SetSession compares the
-	// two, and sets Answered. forcePopup is a parameter of WeChat: show the consent page each time.
+	// A login request is a sign-in that this request requires. The browser returns from the sign-in
+	// with the login request's id in the address, and the new session has the same id. SetSession
+	// compares the two ids and sets Answered. Confirmed means that the user has agreed to sign in
+	// again. forcePopup is a parameter of WeChat: show the consent page each time.
 	facts := admission.Facts{
 		Returned: req.loginRequestID != "", Confirmed: req.confirmed, Reauthenticate: req.forcePopup,
 		WantsProfile: wantsProfile(req.scopes) || req.app.AskProfile,
@@ -78,8 +79,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 	if signedIn {
 		facts.SetSession(browser, req.app.App, h.requestURL(req), req.loginRequestID, h.cfg.Now())
 	}
-	// Check calls a lookup only if the next step depends on its result. The second lookup also sets
-	// identity, which the code needs.
+	// Check calls a lookup only if the next step depends on its result. The lookup Subject finds the
+	// user's openid for this app. It also sets identity, which storeCode needs.
 	var identity gateway.Identity
 	next, err := admission.Check(facts, admission.Lookups{
 		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(r.Context(), browser.User, req.app.App) },
@@ -98,7 +99,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 	}
 	switch next.Step { // all steps after which the browser makes this request again
 	case admission.SignIn, admission.Reauthenticate, admission.Confirm, admission.Wait, admission.AskProfile:
-		if !h.shorten(w, r, req) {
+		if !h.shorten(w, r, req) { // shorten has written a response
 			return nil
 		}
 	}
@@ -124,7 +125,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 	return h.sendCode(w, r, req, browser, identity)
 }
 
-// explainAccess shows a user whom the access rule of the app does not admit what to do.
+// explainAccess responds to a user whom the access rule of the app does not admit. The page
+// explains what the user can do. web.Waiting, the page of a user who waits for approval, is not
+// counted as an error.
 func (h *Handler) explainAccess(w http.ResponseWriter, r *http.Request, req *request, browser session.Browser,
 	next admission.Next) error {
 	sameRequest := h.continueURL(req, paramLoginRequest, req.loginRequestID)
@@ -140,11 +143,10 @@ func (h *Handler) explainAccess(w http.ResponseWriter, r *http.Request, req *req
 	return err
 }
 
-// retryURL returns the address at which a denied user may try again. It is "" if the user would be
+// retryURL returns the address at which a denied user can try again. It is "" if the user would be
 // denied again. answered reports whether the user has just signed in for this request. If so,
-// another sign-in would use the same method and connector, and be denied too. Without
-// paramContinue, the session's method would be denied again: the parameter states that the user
-// agrees to sign in again.
+// another sign-in would use the same method and connector, and be denied too. For a session with a
+// wrong sign-in method, the address has paramContinue: the user agrees to sign in again.
 func (h *Handler) retryURL(req *request, page web.Kind, answered bool) string {
 	switch {
 	case page == web.NotSignedIn || page == web.NoOpenID && !answered:
@@ -200,7 +202,7 @@ func (h *Handler) storeCode(ctx context.Context, req *request, browser session.B
 			CreatedAt: now, ExpiresAt: now.Add(codeLifetime),
 		},
 	})
-	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) {
+	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) { // the user, since the session was read
 		return "", &pageError{kind: web.Refused, app: req.app, compared: sessionAttrs(req, browser, true)}
 	}
 	return code, err
@@ -266,7 +268,8 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, req *request
 	if known.app != nil {
 		page.App, app = known.app.Name, known.app.ID
 	}
-	if known.kind.Status() >= http.StatusInternalServerError && r.Context().Err() == nil {
+	clientGone := r.Context().Err() != nil
+	if known.kind.Status() >= http.StatusInternalServerError && !clientGone {
 		h.cfg.Logger.ErrorContext(r.Context(), "relay request failed", "error", err, "request_id",
 			h.cfg.RequestID(r.Context()))
 	}

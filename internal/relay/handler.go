@@ -127,8 +127,8 @@ const (
 	pathAuth         = "/sns/auth"
 )
 
-// Mount registers the routes, below the path of the gateway. Without an app, WeChat's paths do not
-// exist.
+// Mount registers the verification files, and WeChat's paths below the path of the gateway. Without
+// an app, WeChat's paths do not exist.
 func (h *Handler) Mount(mux *route.Mux) {
 	h.mountVerify(mux)
 	if len(h.byID) == 0 {
@@ -136,9 +136,9 @@ func (h *Handler) Mount(mux *route.Mux) {
 	}
 	mux.HandleFunc(h.path+pathAuthorize, h.authorize, route.LimitedSignedIn)
 	mux.HandleFunc(h.path+pathQRConnect, h.qrConnect, route.LimitedSignedIn)
-	for fullPath, call := range map[string]call{pathAccessToken: h.accessToken, pathRefreshToken: h.refreshToken,
+	for fullPath, run := range map[string]call{pathAccessToken: h.accessToken, pathRefreshToken: h.refreshToken,
 		pathUserInfo: h.userInfo, pathAuth: h.auth} {
-		mux.HandleFunc(h.path+fullPath, h.sns(path.Base(fullPath), call), route.LimitedApp)
+		mux.HandleFunc(h.path+fullPath, h.sns(path.Base(fullPath), run), route.LimitedApp)
 	}
 	// All other paths of WeChat's API get its error for an address that does not exist.
 	unknown := func(r *http.Request, _ url.Values) (*App, *orderedJSON, error) {
@@ -149,8 +149,9 @@ func (h *Handler) Mount(mux *route.Mux) {
 	}
 }
 
-// apiFolders are the folders of WeChat's API. Except for /sns/, their calls need the global access
-// token, which only the holder of the AppSecret has: messages, menus, JS-SDK tickets and others.
+// apiFolders are the folders of WeChat's API. The calls in the folders other than /sns/ (messages,
+// menus, JS-SDK tickets and others) need the global access token. An app behind the gateway cannot
+// get that token, because it needs the AppSecret that WeChat issued.
 var apiFolders = []string{"/sns/", "/cgi-bin/", "/card/", "/customservice/", "/datacube/", "/semantic/", "/wxa/",
 	"/wxaapi/"}
 
@@ -158,10 +159,12 @@ var apiFolders = []string{"/sns/", "/cgi-bin/", "/card/", "/customservice/", "/d
 // protocols have: id, name, access rule and allowed sign-in methods.
 type App struct {
 	gateway.App
-	AppID            string             // the appid that the app sends; assigned by the gateway, not by WeChat
-	Secrets          []route.SecretHash // one, or two while a secret is replaced
-	Connector        string             // at WeChat, whose openids the app receives; "" = the app uses qrconnect only
-	WebsiteConnector string             // used at qrconnect instead of Connector; "" = Connector is used
+	AppID   string             // the appid that the app sends; assigned by the gateway, not by WeChat
+	Secrets []route.SecretHash // one, or two while a secret is replaced
+	// Connector is the id of the official account or website app at WeChat whose openids the app
+	// receives; "" = the app uses qrconnect only
+	Connector        string
+	WebsiteConnector string // used at qrconnect instead of Connector; "" = Connector is used
 	// prefixes of the addresses to which codes may be sent: an http or https URL with an optional
 	// path; see redirectAllowed
 	ReturnURLs []string
@@ -169,7 +172,7 @@ type App struct {
 	returns []returnURL // ReturnURLs, parsed by prepare
 }
 
-// prepare validates the app. It returns all problems.
+// prepare validates the app, copies its slices, and sets returns. It returns all problems.
 func (a *App) prepare() (problems []error) {
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	a.Secrets, a.ReturnURLs = slices.Clone(a.Secrets), slices.Clone(a.ReturnURLs)
@@ -199,8 +202,8 @@ func (a *App) prepare() (problems []error) {
 	return problems
 }
 
-// secretMatches reports whether sent is a secret of the app. a is nil for an app that does not
-// exist. This takes the same time, so the response time does not reveal which appids exist.
+// secretMatches reports whether sent is a secret of the app. For an app that does not exist, a is
+// nil. The comparison then takes the same time, so the time does not reveal which appids exist.
 func (a *App) secretMatches(sent string) bool {
 	var known []route.SecretHash
 	if a != nil {
@@ -210,8 +213,8 @@ func (a *App) secretMatches(sent string) bool {
 }
 
 // verifyName matches the name of a domain verification file. WeChat requests this file to check who
-// owns a domain. Its content is the part of its name between "MP_verify_" and ".txt" (field
-// reports). The known samples of this part have 16 characters.
+// owns a domain. The content of the file is the part of the name between "MP_verify_" and ".txt"
+// (field reports). In all known names, this part has 16 characters; other lengths are accepted too.
 var verifyName = regexp.MustCompile(`^MP_verify_([A-Za-z0-9]{1,64})\.txt$`)
 
 // mountVerify registers the verification files at the root, where WeChat requests them. It also

@@ -111,7 +111,7 @@ func readAppID(q url.Values) (appID, name string) {
 	return appID, name
 }
 
-// readScope parses scope as WeChat does: a list with commas, in which empty elements are ignored.
+// readScope parses scope as WeChat does: a comma-separated list, whose empty elements are ignored.
 // It reports whether the list has a scope of this endpoint, and no unknown scopes. At qrconnect,
 // snsapi_login decides: WeChat accepts the scopes of official accounts beside it, and ignores them
 // (aspnet-contrib/AspNet.Security.OAuth.Providers#457, w7corp/easywechat#447).
@@ -167,8 +167,7 @@ func (req *request) language() string {
 
 // requestURL returns the path and query at which the browser makes this request again, after a
 // sign-in or a page. pairs are the names and values of parameters that the gateway adds. Unknown
-// parameters of the original request are dropped, so that the address often fits into a cookie. See
-// also continueURL.
+// parameters of the original request are dropped, so that the address often fits into a cookie.
 func (h *Handler) requestURL(req *request, pairs ...string) string {
 	path := pathAuthorize
 	if req.website {
@@ -275,6 +274,8 @@ var otherForms = strings.NewReplacer("\xc0\xae", ".", "\xc0\xaf", "/", "．", ".
 //   - Some remove the part of a segment after ";" (Tomcat).
 //   - Some cut a segment at a zero byte.
 //   - Windows ignores spaces at the end of a name.
+//
+// It also returns true for a path that is encoded more than twice, or has an invalid escape.
 func hasDotSegment(path string) bool {
 	for range 3 {
 		segments := strings.FieldsFuncSeq(otherForms.Replace(path), func(r rune) bool { return r == '/' || r == '\\' })
@@ -314,18 +315,18 @@ func (prefix returnURL) contains(u returnURL) bool {
 // of the app's return URLs, including scheme and path. WeChat compares only the host, and allows
 // any path and scheme ("网页授权域名", WeChat's guide to web authorization). This package is stricter for
 // two reasons:
-//   - A page of the same host may redirect to an address in its query. It would send the code to
-//     the attacker who made the link.
+//   - A page of the same host may be an open redirect. It would send the code on to the attacker
+//     who made the link.
 //   - Over plain http, the code could be read on the way.
 func (a *App) redirectAllowed(address string) bool {
 	u, ok := parseReturnURL(address)
 	return ok && slices.ContainsFunc(a.returns, func(prefix returnURL) bool { return prefix.contains(u) })
 }
 
-// withCode adds code and state to the query of an app's address, as WeChat does. They come before
-// the fragment (field reports since 2019). They are added even if the query has parameters of these
-// names already. A website app is different: WeChat's page with the QR code appends them to the
-// whole address, even after a fragment (seen in its script). Website apps read them there.
+// withCode adds code and state to the query of an app's address, as WeChat does. The two parameters
+// come before the fragment (field reports since 2019), even if the query already has parameters of
+// these names. For a website app, WeChat's page with the QR code appends them to the whole address,
+// even after a fragment (seen in the page's script). Website apps read them there.
 func withCode(address, code, state string, website bool) string {
 	fragment := ""
 	if !website {
@@ -353,8 +354,8 @@ func withEmptyFragment(address string) string {
 }
 
 // encodeState returns the state for the callback of the app. WeChat decodes the state of the
-// request once and does not encode it again, and apps depend on this. Here only the characters that
-// would end or change the parameter are encoded. WeChat does not encode them. The author of a link
+// request once and does not encode it again, and apps depend on this. Unlike WeChat, encodeState
+// encodes the characters that would end or change the parameter. Otherwise the author of a link
 // could use "&" in state to add parameters to the app's callback, for example a second code.
 func encodeState(state string) string {
 	return strings.NewReplacer("&", "%26", "#", "%23", "+", "%2B", ";", "%3B").Replace(state)

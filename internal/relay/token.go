@@ -22,7 +22,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// The lifetimes of tokens, by WeChat's documentation.
+// The lifetimes of tokens, from WeChat's documentation.
 const (
 	accessLife  = 2 * time.Hour
 	refreshLife = 30 * 24 * time.Hour // since the sign-in; a refresh does not extend it
@@ -52,7 +52,8 @@ func (h *Handler) accessToken(r *http.Request, p url.Values) (*App, *orderedJSON
 }
 
 // authenticate returns the app of a request. Wrong secrets are counted, and after too many the app
-// is refused. A right secret does not count, so that a busy app is never slowed down.
+// is refused. A right secret does not count, so that a busy app is never slowed down. If the appid
+// is known, the app is returned even with an error, for the log.
 func (h *Handler) authenticate(r *http.Request, appID, secret string) (*App, error) {
 	app := h.byAppID[appID]
 	id := ""
@@ -153,35 +154,35 @@ func (h *Handler) unionID(ctx context.Context, grant gateway.Grant) (string, err
 
 // A refresh token is the id of its grant and an HMAC of the id, in the format of WeChat's tokens.
 // The key of the HMAC is derived from the master key. A forged token is rejected before the grant
-// is read.
+// is read from the store.
 
-// purposeRefresh selects the key of the HMAC. For each purpose, Sealer.Derive returns separate
-// keys: first the key of the present master key, then the keys of previous master keys.
+// purposeRefresh selects the key of the HMAC. Sealer.Derive derives a key for this purpose from
+// each master key: first from the present one, then from the previous ones.
 const purposeRefresh = "relay refresh token"
 
 const grantIDSize = 26 // length of a result of gateway.NewID
 
-func (h *Handler) newRefreshToken(grant string) string {
-	return formatRefreshToken(h.cfg.Sealer.Derive(purposeRefresh)[0], grant)
+func (h *Handler) newRefreshToken(grantID string) string {
+	return formatRefreshToken(h.cfg.Sealer.Derive(purposeRefresh)[0], grantID)
 }
 
-func formatRefreshToken(key []byte, grant string) string {
+func formatRefreshToken(key []byte, grantID string) string {
 	mac := hmac.New(sha512.New, key)
-	mac.Write([]byte(grant))
-	return tokenText(append([]byte(grant), mac.Sum(nil)[:tokenSize-grantIDSize]...))
+	mac.Write([]byte(grantID))
+	return tokenText(append([]byte(grantID), mac.Sum(nil)[:tokenSize-grantIDSize]...))
 }
 
 // parseRefreshToken returns the grant id of a refresh token. ok is false if the HMAC is wrong. An
 // HMAC under a previous master key is accepted.
-func (h *Handler) parseRefreshToken(token string) (grant string, ok bool) {
+func (h *Handler) parseRefreshToken(token string) (grantID string, ok bool) {
 	_, text, found := strings.Cut(token, "_")
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if !found || err != nil || len(raw) != tokenSize {
 		return "", false
 	}
-	grant = string(raw[:grantIDSize])
-	return grant, slices.ContainsFunc(h.cfg.Sealer.Derive(purposeRefresh), func(key []byte) bool {
-		return hmac.Equal([]byte(formatRefreshToken(key, grant)), []byte(token))
+	grantID = string(raw[:grantIDSize])
+	return grantID, slices.ContainsFunc(h.cfg.Sealer.Derive(purposeRefresh), func(key []byte) bool {
+		return hmac.Equal([]byte(formatRefreshToken(key, grantID)), []byte(token))
 	})
 }
 
@@ -198,10 +199,10 @@ const refreshPace = 10 * time.Minute
 // derived from the master key, because the store has only its hash and cannot return the token
 // again. It expires accessLife after the end of its period, so every refresh in the period gets at
 // least accessLife.
-func (h *Handler) refreshedAccessToken(grant string, now time.Time) (string, gateway.Token, error) {
+func (h *Handler) refreshedAccessToken(grantID string, now time.Time) (string, gateway.Token, error) {
 	from := now.Truncate(refreshPace)
 	raw, err := hkdf.Key(sha512.New, h.cfg.Sealer.Derive(purposeAccess)[0], nil,
-		grant+" "+strconv.FormatInt(from.Unix(), 10), tokenSize)
+		grantID+" "+strconv.FormatInt(from.Unix(), 10), tokenSize)
 	if err != nil {
 		return "", gateway.Token{}, fmt.Errorf("relay: derive an access token: %w", err)
 	}
@@ -210,9 +211,8 @@ func (h *Handler) refreshedAccessToken(grant string, now time.Time) (string, gat
 		ExpiresAt: from.Add(refreshPace + accessLife)}, nil
 }
 
-// refreshToken serves /sns/oauth2/refresh_token: it returns another access token. By WeChat's
-// documentation, no secret is required, and the refresh token stays the same and ends after 30
-// days.
+// refreshToken serves /sns/oauth2/refresh_token: it returns another access token. WeChat documents
+// that no secret is required, and that the refresh token stays the same and ends after 30 days.
 //
 // WeChat returns the old access token with a new lifetime. This package cannot return the token
 // that was issued for the code, because only its hash is stored. It issues a derived token instead:

@@ -4,9 +4,9 @@
 //
 // The gateway runs as operators run it: "weigate serve" as processes, on a SQLite file or on a
 // PostgreSQL server of the test, behind a reverse proxy without sessions. WeChat is simulated in
-// the process of the test, which records every code that was sent to it. The app is a relying party
-// that verifies every ID token.
+// the process of the test. The simulation records every code that it receives. The app is a relying
+// party that verifies every ID token.
 //
-// Each test does 400 sign-ins (200 codes where eight requests redeem one). WEIGATE_SIGN_INS sets
-// another number.
+// The tests with killed processes and a rolling restart do 400 sign-ins each. WEIGATE_SIGN_INS sets
+// another number. The tests that send a request eight times do a fraction of it.
 package resilience

@@ -12,8 +12,8 @@ import (
 // This file compares the secrets of apps, and limits failed authentications. Packages oidc and
 // relay use it.
 
-// SecretHash is the SHA-256 of the secret of an app. Secrets are long and random, so that a fast
-// hash is enough.
+// SecretHash is the SHA-256 of the secret of an app. Secrets are long and random, so a fast hash is
+// enough.
 type SecretHash [32]byte
 
 // HashSecret hashes a secret of an app.
@@ -41,9 +41,9 @@ func secretMatches(known []SecretHash, sent []string, compare func(x, y []byte) 
 	return matches == 1
 }
 
-// authenticatedLately is how long a successful authentication protects an app from refusal at one
+// protectionTime is how long a successful authentication protects an app from refusal at one
 // address. Most apps authenticate far more often; the longest pause is the night.
-const authenticatedLately = 24 * time.Hour
+const protectionTime = 24 * time.Hour
 
 // Failures limits the wrong secrets of an app from one address, by limit.WrongSecrets. Right
 // secrets are not counted. An attacker who guesses the secret does not lock out the app at another
@@ -51,7 +51,7 @@ const authenticatedLately = 24 * time.Hour
 // last right secret from there. In this time the attacker is not limited either: secrets are too long
 // to be guessed.
 //
-// client is the id of a configured app, or "" for all unknown ids together. Wrong secrets from a
+// app is the id of a configured app, or "" for all unknown ids together. Wrong secrets from a
 // loopback address are not counted. A proxy on this machine has this address when it is missing in
 // the configuration of trusted proxies: all senders would then have it, and one of them could lock
 // out every app.
@@ -59,33 +59,34 @@ const authenticatedLately = 24 * time.Hour
 // It is safe for concurrent use.
 type Failures struct{ Limits *limit.Limiter }
 
-// Refused reports whether a client must not authenticate from address now.
-func (f Failures) Refused(address netip.Addr, client string, now time.Time) bool {
+// Refused reports whether the app must not authenticate from address now.
+func (f Failures) Refused(address netip.Addr, app string, now time.Time) bool {
 	if address.IsLoopback() {
 		return false
 	}
-	b := wrongSecrets(address, client)
-	if !f.Limits.Exhausted(now, b) || f.Limits.Remembers(now, b.Key, authenticatedLately) {
+	b := wrongSecrets(address, app)
+	if !f.Limits.Exhausted(now, b) || f.Limits.Remembers(now, b.Key, protectionTime) {
 		return false
 	}
-	f.Limits.Exceeded(b.Rate.Name)
+	f.Limits.Exceeded(b.Rate.Name) // counts the refusal, for metrics
 	return true
 }
 
 // Wrong counts a wrong secret.
-func (f Failures) Wrong(address netip.Addr, client string, now time.Time) {
+func (f Failures) Wrong(address netip.Addr, app string, now time.Time) {
 	if !address.IsLoopback() {
-		f.Limits.Allow(now, wrongSecrets(address, client))
+		f.Limits.Allow(now, wrongSecrets(address, app)) // takes a token; Refused decides
 	}
 }
 
-// Right records that the client has authenticated with a right secret.
-func (f Failures) Right(address netip.Addr, client string, now time.Time) {
+// Right records that the app has authenticated with a right secret.
+func (f Failures) Right(address netip.Addr, app string, now time.Time) {
 	if !address.IsLoopback() {
-		f.Limits.Remember(now, wrongSecrets(address, client).Key)
+		f.Limits.Remember(now, wrongSecrets(address, app).Key)
 	}
 }
 
-func wrongSecrets(address netip.Addr, client string) limit.Bucket {
-	return limit.Bucket{Rate: limit.WrongSecrets, Key: limit.Address(address) + " " + client}
+// wrongSecrets returns the token bucket for the wrong secrets of an app from an address.
+func wrongSecrets(address netip.Addr, app string) limit.Bucket {
+	return limit.Bucket{Rate: limit.WrongSecrets, Key: limit.Address(address) + " " + app}
 }

@@ -49,10 +49,11 @@ func (rt *Router) limited(r *http.Request, policy Policy) bool {
 // browser. The network's bucket is the first of them. A request that finds a bucket empty creates no
 // later buckets, so a network over its rate creates no buckets for its addresses.
 //
-// A proxy's address has no buckets, since it would count all clients together. There are two cases:
+// A proxy's address has no buckets: the same bucket would count all its clients. There are two
+// cases:
 //   - A loopback address belongs to a proxy that is missing in the configuration of trusted
 //     proxies.
-//   - The address of a peer that is a trusted proxy: the proxy has reported no client.
+//   - The peer is a trusted proxy, and has reported no client.
 func (rt *Router) buckets(r *http.Request, each rates) []limit.Bucket {
 	var buckets []limit.Bucket
 	a := Address(r)

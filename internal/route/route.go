@@ -34,9 +34,9 @@ const (
 	// Private is for paths that contain a secret. Instead of the path, the log has the route's
 	// pattern up to the first wildcard.
 	Private
-	// Subrequest is for requests that a reverse proxy derives from a request to another site. The
-	// Cookie header stays unchanged. The server does not wait for a body, because a proxy may send
-	// the Content-Length of the request without its body.
+	// Subrequest is for requests that a reverse proxy derives from a request to another site (forward
+	// auth). The Cookie header stays unchanged. The server does not wait for a body, because a proxy
+	// may send the Content-Length of the request without its body.
 	Subrequest
 
 	// Limited limits the rate of requests by network, address and browser, for routes that anyone
@@ -114,8 +114,8 @@ func (m *Mux) Policy(r *http.Request) Policy {
 	return LimitedOther
 }
 
-// loggedPath returns the path of a request for the log, at most limit.LoggedPath of it. For a route
-// with Private, it returns the pattern up to the first wildcard.
+// loggedPath returns the path of a request for the log, cut to limit.LoggedPath. For a route with
+// Private, it returns the pattern up to the first wildcard.
 func (m *Mux) loggedPath(r *http.Request) string {
 	_, pattern := m.mux.Handler(r)
 	if m.policies[pattern]&Private == 0 {
@@ -327,8 +327,8 @@ func stackLines(stack []byte) []string {
 	return out[:min(len(out), 20)]
 }
 
-// trackedWriter records whether the response has started. When it starts, and the handler has not
-// read the body of the request, the response does not wait for the body.
+// trackedWriter records whether the response has started. If the handler has not read the body of
+// the request by then, the response does not wait for the body.
 type trackedWriter struct {
 	http.ResponseWriter
 	request *http.Request

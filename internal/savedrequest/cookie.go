@@ -50,9 +50,9 @@ type browserCookies struct {
 	next   atomic.Uint32 // number of the next cookie, modulo maxCookies
 }
 
-func newBrowserCookies(own *url.URL, keys [][]byte) (*browserCookies, error) {
+func newBrowserCookies(gatewayURL *url.URL, keys [][]byte) (*browserCookies, error) {
 	sealer, err := seal.New(keys, "saved request browser")
-	return &browserCookies{set: cookie.For(own, "weigate"), sealer: sealer}, err
+	return &browserCookies{set: cookie.For(gatewayURL, "weigate"), sealer: sealer}, err
 }
 
 // read returns the content of the cookies of the browser that sent r, the newest first. It skips a

@@ -72,7 +72,7 @@ type Requests struct {
 	cfg     Config
 	path    string // of Config.URL; "" at the root
 	cookies *browserCookies
-	hashes  []byte // key of networkHash
+	hashKey []byte // key of networkHash
 }
 
 // New validates the configuration and makes Requests.
@@ -98,7 +98,7 @@ func New(cfg Config) (*Requests, error) {
 	if s.cookies, err = newBrowserCookies(u, cfg.Keys); err != nil {
 		return nil, fmt.Errorf("savedrequest: %w", err)
 	}
-	if s.hashes, err = seal.Derive(cfg.Keys[0], "weigate saved request network", sha256.Size); err != nil {
+	if s.hashKey, err = seal.Derive(cfg.Keys[0], "weigate saved request network", sha256.Size); err != nil {
 		return nil, fmt.Errorf("savedrequest: %w", err)
 	}
 	return s, nil
@@ -162,8 +162,8 @@ func (s *Requests) Shorten(w http.ResponseWriter, r *http.Request, address strin
 		return "", false
 	}
 	browser := browsers[0]
-	// If the browser is at the short address of this request already, the request stays under its
-	// cookie. It is saved again only if it expires soon.
+	// If the browser is at the short address of this request already, the request keeps the cookie
+	// under which it was saved. It is saved again only if it expires soon.
 	if opened, ok := r.Context().Value(openedKey{}).(opened); ok && opened.saved.Address == address {
 		browser = opened.browser
 		if opened.saved.ExpiresAt.Sub(now) > limit.SavedRequestTime.Duration/2 {
@@ -186,8 +186,8 @@ func (s *Requests) Shorten(w http.ResponseWriter, r *http.Request, address strin
 	return s.shortAddress(browser, saved), true
 }
 
-// shortAddress returns the address of a saved request. The digit of the cookie precedes the key,
-// because the request was saved under the secret of this cookie.
+// shortAddress returns the address of a saved request. The digit in the cookie's name precedes the
+// key, because the request was saved under the secret of this cookie.
 func (s *Requests) shortAddress(b browser, key string) string {
 	return s.path + pathContinue + strings.TrimPrefix(b.name, cookieName) + key
 }
@@ -257,9 +257,9 @@ type opened struct {
 // serve serves a saved request: it adds the parameters of the short address to it, and calls the
 // route of the feature. It does not redirect there, because a header cannot carry the address.
 //
-// Anybody can save an address of the gateway, as the return address of a sign-in. So serve calls only
-// routes that browsers open: neither one that a reverse proxy may block, such as /verify, nor another
-// saved request.
+// Anybody can save an address of the gateway, as the return address of a sign-in. So serve calls
+// only the routes of sign-in, which browsers open. It does not call a route that a reverse proxy
+// may block, such as /verify, and no other saved request.
 func (s *Requests) serve(w http.ResponseWriter, r *http.Request, mux *route.Mux) {
 	now := s.cfg.Now()
 	browsers := s.cookies.read(r, now)
@@ -319,7 +319,7 @@ func browserHash(secret string) [32]byte {
 
 // networkHash returns a keyed hash of a network, so that the store has no IP addresses.
 func (s *Requests) networkHash(network string) string {
-	mac := hmac.New(sha256.New, s.hashes)
+	mac := hmac.New(sha256.New, s.hashKey)
 	mac.Write([]byte(network))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12])
 }

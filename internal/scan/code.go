@@ -26,7 +26,7 @@ func (h *Handler) codeSVG(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, kind string,
 	draw func(link string) ([]byte, error)) {
 	f := h.readFlow(r)
-	if f == nil || f.CreatedAt == 0 || f.Redeemed {
+	if f == nil || f.CreatedAt == 0 || f.Redeemed { // CreatedAt 0: no ticket is stored yet
 		http.NotFound(w, r)
 		return
 	}

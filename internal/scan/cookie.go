@@ -52,8 +52,8 @@ type cookies struct {
 	sealer *seal.Sealer
 }
 
-func newCookies(own *url.URL, sealer *seal.Sealer) cookies {
-	return cookies{set: cookie.For(own, "weigate"), sealer: sealer}
+func newCookies(gatewayURL *url.URL, sealer *seal.Sealer) cookies {
+	return cookies{set: cookie.For(gatewayURL, "weigate"), sealer: sealer}
 }
 
 // seal returns content as the value of the cookie with this name. The name is authenticated: the

@@ -24,9 +24,9 @@ import (
 
 // Begin starts a sign-in by scan: signin.Handler calls it. It stores the login request in a sealed
 // cookie, and redirects the browser to the page with the QR code. After the sign-in the browser
-// continues at l.ReturnURL. Begin stores no ticket: the page does, when the browser has sent the
-// cookie. So clients without cookies cannot fill the store. If Begin returns an error, it has
-// written nothing to w.
+// continues at l.ReturnURL. Begin stores no ticket: the request of that page does, if the browser
+// sends the cookie. So clients without cookies cannot fill the store. If Begin returns an error, it
+// has written nothing to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginRequest) error {
 	request, err := session.NewPendingRequest(r, l)
 	if err != nil {
@@ -108,7 +108,7 @@ func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.Redeemed {
-		h.answerRedeemed(w, r, f, gateway.Ticket{}) // with Redeemed, it does not use the ticket
+		h.answerRedeemed(w, r, f, gateway.Ticket{}) // the ticket is not used, because f.Redeemed is set
 		return
 	}
 	t, err := h.ticketOf(w, r, f)
@@ -129,7 +129,7 @@ func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
 }
 
 // showFull responds when no ticket can be created. The number of tickets has reached
-// TicketLimits.Total, and phones have scanned all of them: none may be deleted.
+// TicketLimits.Total, and none may be deleted, because phones have scanned all of them.
 func (h *Handler) showFull(w http.ResponseWriter, r *http.Request, f *desktopFlow) {
 	h.cfg.Logger.WarnContext(r.Context(), "ticket limit reached, no ticket created", "limit", h.cfg.TicketLimits.Total,
 		"request_id", h.cfg.RequestID(r.Context()))
@@ -146,7 +146,7 @@ func (h *Handler) ticketPage(f *desktopFlow, t gateway.Ticket) web.Page {
 	case gateway.TicketOpen:
 		return h.codePage(f, t)
 	case gateway.TicketOpened:
-		if f.OnPhone { // the user needs the number of that page
+		if f.OnPhone { // the user still needs the number, which codePage shows
 			return h.codePage(f, t)
 		}
 		renew.Quiet = true
@@ -269,9 +269,9 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if valid {
-		// The ticket is cancelled even if a phone has approved it since it was read. The button means
-		// that the phone is not the user's. ErrConflict means that the phone has refused, or that another
-		// request has redeemed the ticket.
+		// CancelTicket also cancels a ticket that a phone has approved since this request read it: the
+		// button means that the phone is not the user's. ErrConflict means that the phone has refused, or
+		// that another request has redeemed the ticket.
 		err := h.cfg.Tickets.CancelTicket(r.Context(), t.Hash, t.Desktop, h.cfg.Now())
 		if err != nil && !errors.Is(err, gateway.ErrConflict) && !errors.Is(err, gateway.ErrNotFound) {
 			h.fail(w, r, err)

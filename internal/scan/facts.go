@@ -17,12 +17,12 @@ import (
 // the user can notice a QR code that an attacker sent. No location is shown, since GeoIP databases
 // are unreliable.
 
-// networks has the keys for keyed hashes (HMAC) of networks. The store has a hash of the desktop's
-// network, not the full address. The first key makes new hashes. compare tries every key: an older
-// key may have made the stored hash.
-type networks [][]byte
+// networkKeys has the keys for keyed hashes (HMAC) of networks. The store has a hash of the
+// desktop's network, not the full address. The first key makes new hashes. compare tries every key:
+// an older key may have made the stored hash.
+type networkKeys [][]byte
 
-func newNetworks(keys [][]byte) (out networks, err error) {
+func newNetworkKeys(keys [][]byte) (out networkKeys, err error) {
 	for _, key := range keys {
 		derived, err := hkdf.Key(sha256.New, key, nil, "weigate/scan network", 32)
 		if err != nil {
@@ -51,7 +51,7 @@ func network(a netip.Addr) (text string, ok bool) {
 // tag returns the text that the store keeps about the network of an address: the IP version ("4" or
 // "6") and the hash of the network. It returns "" if the network is not known. compare needs the
 // version: it cannot compare an IPv4 network with an IPv6 network.
-func (n networks) tag(a netip.Addr) string {
+func (n networkKeys) tag(a netip.Addr) string {
 	text, ok := network(a)
 	if !ok {
 		return ""
@@ -59,11 +59,11 @@ func (n networks) tag(a netip.Addr) string {
 	return ipVersion(a) + n.hash(0, text)
 }
 
-// share returns a hash of the network of an address, to limit the tickets of one network
+// limitHash returns a hash of the network of an address, to limit the tickets of one network
 // (gateway.TicketLimits). A ticket is the row in the store for one QR code. The network here is an
 // IPv4 address or an IPv6 /48. The hash is "" for an unknown address, and for a loopback address of
 // a proxy that is missing in trusted_proxies. All clients with the hash "" count as one network.
-func (n networks) share(a netip.Addr) string {
+func (n networkKeys) limitHash(a netip.Addr) string {
 	if !a.IsValid() || a.IsLoopback() {
 		return ""
 	}
@@ -78,7 +78,7 @@ func ipVersion(a netip.Addr) string {
 }
 
 // hash returns the hash of text under the key n[index].
-func (n networks) hash(index int, text string) string {
+func (n networkKeys) hash(index int, text string) string {
 	mac := hmac.New(sha256.New, n[index])
 	mac.Write([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12])
@@ -86,7 +86,7 @@ func (n networks) hash(index int, text string) string {
 
 // compare reports whether an address is in the network for which tag was computed. It returns
 // web.NetworkUnknown if the IP versions differ.
-func (n networks) compare(tag string, a netip.Addr) web.Network {
+func (n networkKeys) compare(tag string, a netip.Addr) web.Network {
 	text, ok := network(a)
 	if !ok || tag == "" || tag[:1] != ipVersion(a) {
 		return web.NetworkUnknown

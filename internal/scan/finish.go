@@ -39,29 +39,30 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, f *desktopFlow,
 		return
 	}
 	if browser, signedIn, err := h.signIn.Session(r); err == nil && signedIn && browser.User.ID == a.UserID {
-		s.First = browser.First // the user has signed in again
+		s.First = browser.First // the user has signed in again: for apps, both sessions are one
 	}
 	event.RequestID = h.cfg.RequestID(r.Context())
 	// The ticket is redeemed even if the user closes the page now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
-	redeemed, err := h.cfg.Tickets.RedeemTicket(ctx, gateway.Redemption{
+	current, err := h.cfg.Tickets.RedeemTicket(ctx, gateway.Redemption{
 		Hash: t.Hash, Desktop: t.Desktop, Session: s, Event: event, Now: h.cfg.Now(),
 	})
 	switch {
 	case err == nil:
 		h.observe(r.Context(), "signed_in")
-		h.resume(w, r, f, redeemed)
+		h.resume(w, r, f, current)
 	case errors.Is(err, gateway.ErrReplay):
 		// Another request of this browser has redeemed the ticket meanwhile.
-		h.answerRedeemed(w, r, f, redeemed)
+		h.answerRedeemed(w, r, f, current)
 	case errors.Is(err, gateway.ErrBlocked):
 		h.observe(r.Context(), "refused")
 		h.cfg.Site.Fail(w, r, web.Blocked)
 	case errors.Is(err, gateway.ErrConflict), errors.Is(err, gateway.ErrNotFound):
-		// The ticket has changed since this request read it. It has expired or was cancelled, the phone
-		// has withdrawn the approval, or the phone's user was blocked.
-		h.showDesktop(w, r, f, h.ticketPage(f, redeemed))
+		// The ticket has changed since this request read it, and current is its present row. It has
+		// expired or was cancelled, the phone has withdrawn the approval, or the phone's user was
+		// blocked.
+		h.showDesktop(w, r, f, h.ticketPage(f, current))
 	default:
 		h.fail(w, r, err)
 	}
@@ -217,7 +218,7 @@ func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *deskt
 		h.fail(w, r, err)
 		return
 	}
-	_, user, missing := h.cfg.Sessions.Find(ctx, hash, h.cfg.Now())
+	_, user, findErr := h.cfg.Sessions.Find(ctx, hash, h.cfg.Now())
 	browser, signedIn, err := h.signIn.Session(r)
 	if err == nil {
 		err = h.cfg.Sessions.End(ctx, hash, h.cfg.Now())
@@ -229,7 +230,7 @@ func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *deskt
 		h.fail(w, r, err)
 		return
 	}
-	if missing == nil { // the form may be sent again, any number of times
+	if findErr == nil { // the session existed: a form that is sent again records no second event
 		h.recordEvent(ctx, EventUndo, "ok", user.ID, gateway.Ticket{App: f.LoginRequest.App})
 	}
 	h.tabs.Clear(w, f.key)

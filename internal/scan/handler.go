@@ -81,8 +81,8 @@ const (
 	EventUndo   = "scan_undone"       // "not me": the session was ended
 )
 
-// Observation is the start or the end of a sign-in, for metrics. The outcomes are named as in
-// package flow. Only "wrong_number" is specific to scan.
+// Observation is the start or the end of a sign-in, for metrics. Only the outcome "wrong_number" is
+// specific to scan.
 type Observation struct {
 	Outcome string // "begun", "signed_in", "denied", "wrong_number", "refused" (the user is blocked)
 }
@@ -121,13 +121,14 @@ type Sessions interface {
 
 // Users finds users. gateway.Users implements it.
 type Users interface {
-	// User is gateway.Users.User.
+	// User returns the user with this id, or gateway.ErrNotFound. If the user was joined into another
+	// user, it returns that other user.
 	User(ctx context.Context, id string) (gateway.User, error)
 }
 
 // Events stores events. gateway.Events implements it.
 type Events interface {
-	// AppendEvents is gateway.Events.AppendEvents.
+	// AppendEvents stores events, all or none.
 	AppendEvents(ctx context.Context, events ...gateway.Event) error
 }
 
@@ -144,7 +145,7 @@ type Config struct {
 	Users        Users
 	Events       Events
 	Sessions     Sessions
-	Apps         func(id string) (gateway.App, bool) // the apps of the configuration
+	Apps         func(id string) (gateway.App, bool) // finds an app in the configuration by its id
 	Site         *web.Site
 	Phone        string // optional: address of the WeChat simulator, whose simulated phones open the QR code
 
@@ -161,11 +162,11 @@ type Handler struct {
 	cfg      Config
 	signIn   SignIn // set by Mount
 	events   audit.Recorder
-	origin   string
-	path     string // of the gateway's own address; "" at the root
+	origin   string // of Config.URL
+	path     string // of Config.URL; "" at the root
 	cookies  cookies
 	tabs     *tabs.Cookies // of the desktops
-	networks networks      // compares the network of the desktop with the network of the phone
+	networks networkKeys   // compares the network of the desktop with the network of the phone
 	watcher  *longpoll.Watcher[gateway.TicketState]
 	pictures *qr.Pictures
 }
@@ -198,14 +199,14 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	hashes, err := newNetworks(cfg.Keys)
+	netKeys, err := newNetworkKeys(cfg.Keys)
 	if err != nil {
 		return nil, err
 	}
 	h := &Handler{
 		cfg: cfg, origin: u.Scheme + "://" + u.Host, path: u.EscapedPath(), cookies: newCookies(u, sealer),
 		tabs:     tabs.New(u, tabSealer, tabs.Scan),
-		networks: hashes, pictures: qr.NewPictures(),
+		networks: netKeys, pictures: qr.NewPictures(),
 		events:  audit.Recorder{Events: cfg.Events, Logger: cfg.Logger, Now: cfg.Now, RequestID: cfg.RequestID},
 		watcher: longpoll.New(cfg.Tickets.TicketStates, "ticket", cfg.Now, cfg.Logger),
 	}

@@ -68,9 +68,9 @@ type phoneRequest struct {
 	browser session.Browser // the session of the phone
 }
 
-// authenticate returns the request with the phone's ticket and its signed-in user. If the phone is
-// not signed in as the ticket requires, authenticate writes the response and returns false. The
-// response is a redirect to sign in, or a page. The same happens if the ticket does not exist.
+// authenticate returns the request with the phone's ticket and signed-in user. If the ticket does
+// not exist, or the phone is not signed in as the ticket requires, authenticate writes the response
+// and returns false. The response is a page or a redirect to sign in.
 func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phoneRequest, ok bool) {
 	p := h.cookies.readPhone(r)
 	if p == nil {
@@ -239,7 +239,7 @@ func (h *Handler) showNumber(w http.ResponseWriter, r *http.Request, req phoneRe
 	h.cfg.Site.Show(w, r, page)
 }
 
-// wrongNumbers returns the rate limit (a token bucket) for the wrong numbers of the phone's user.
+// wrongNumbers returns the token bucket that limits the wrong numbers of the phone's user.
 func wrongNumbers(req phoneRequest) limit.Bucket {
 	return limit.Bucket{Rate: limit.WrongNumberPerUser, Key: req.browser.User.ID}
 }

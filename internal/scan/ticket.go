@@ -35,7 +35,7 @@ const (
 // ticketData is the content of gateway.Ticket.Data: the parts of the desktop's request that the
 // phone's requests need.
 type ticketData struct {
-	Network        string `json:"n,omitempty"` // of the desktop (networks.tag), compared with the phone's
+	Network        string `json:"n,omitempty"` // of the desktop (networkKeys.tag), compared with the phone's
 	Reauthenticate bool   `json:"f,omitempty"` // the phone has to sign in again, even with a session
 	Consent        bool   `json:"c,omitempty"` // the phone has to see WeChat's consent page
 	Profile        bool   `json:"p,omitempty"` // the app wants nickname and picture
@@ -127,9 +127,9 @@ func readNumber(typed string) string {
 	return out.String()
 }
 
-// isNumber reports whether the user typed the ticket's number.
-func isNumber(t gateway.Ticket, number string) bool {
-	return subtle.ConstantTimeCompare([]byte(t.Number), []byte(number)) == 1
+// isNumber reports whether typed is the ticket's number.
+func isNumber(t gateway.Ticket, typed string) bool {
+	return subtle.ConstantTimeCompare([]byte(t.Number), []byte(typed)) == 1
 }
 
 // formID returns a value that identifies the ticket with this hash. It reveals neither the id nor
@@ -158,10 +158,10 @@ func (h *Handler) newTicket(r *http.Request, f *desktopFlow, now time.Time) (gat
 	if err != nil {
 		return gateway.Ticket{}, fmt.Errorf("scan: %w", err)
 	}
-	return gateway.Ticket{ // its Network is a hash that only counts the tickets of one network
+	return gateway.Ticket{ // Network is a hash, by which the store limits the tickets of one network
 		Hash: hashID(secrets.id), Desktop: hashDesktop(secrets.desktop), App: f.LoginRequest.App,
 		Connector: f.LoginRequest.Connector,
-		Browser:   useragent.Of(r).String(), MaskedIP: route.MaskedAddress(address), Network: h.networks.share(address),
+		Browser:   useragent.Of(r).String(), MaskedIP: route.MaskedAddress(address), Network: h.networks.limitHash(address),
 		Number: number, CreatedAt: now, ExpiresAt: now.Add(ticketLife), Data: data,
 	}, nil
 }

@@ -13,8 +13,8 @@ import (
 
 // This file contains the phone's pages after the approval, and the button "not me". A ticket is the
 // row in the store for one QR code. A desktop is the browser that shows the QR code. After the
-// approval, the store has an approved ticket. When the desktop redeems the ticket, the store has a
-// session.
+// approval, the store has an approved ticket. Once the desktop has redeemed the ticket, the store
+// also has a session.
 
 // showExpired responds when the phone's ticket does not exist any more. If the ticket created a
 // session of the phone's user, and the session is still live, the page shows the browser of the
@@ -40,7 +40,8 @@ func (h *Handler) showExpired(w http.ResponseWriter, r *http.Request, hash [32]b
 }
 
 // showApproved renders the page that shows where the phone's user was signed in. The button of the
-// page ends that session. ticket is the formID of the ticket.
+// page ends that session. ticket is the ticket's formID: a hash that identifies the ticket in forms
+// and sessions.
 func (h *Handler) showApproved(w http.ResponseWriter, r *http.Request, user gateway.User, ticket string,
 	facts web.Facts) {
 	h.cfg.Site.Show(w, r, web.Page{
@@ -92,6 +93,7 @@ func (h *Handler) undoTicket(ctx context.Context, userID, ticket string) error {
 		if formID(t.Hash) != ticket {
 			continue
 		}
+		// TicketRefused withdraws the approval.
 		_, err := h.cfg.Tickets.AnswerTicket(ctx, t.Hash, userID, gateway.TicketRefused, now)
 		switch {
 		case err == nil:

@@ -5,8 +5,8 @@
 // package. [Sealer.Seal] encrypts bytes to text that is valid in a cookie and in a URL.
 // [Sealer.Open] decrypts the text. [Derive] and [Cipher] are for callers that need another format.
 //
-// The package imports the standard library only, so that the public packages of this module may use
-// it.
+// Public packages of this module import this package, and may depend on the standard library only.
+// So this package imports nothing else.
 package seal
 
 import (

@@ -20,11 +20,11 @@ type LoginRequest struct {
 	ID             string      // random; becomes Browser.LoginRequestID of the session that the sign-in creates
 	ReturnURL      string      // where the browser continues: a path and query, at most MaxReturn bytes
 	App            gateway.App // the app; zero = the gateway itself. Only ID, Name and Methods are used
-	Connector      string      // the app identifies users by their openids at this connector; "" = any
-	Reauthenticate bool        // the user must authenticate again; if they sign in by QR code, on the phone
+	Connector      string      // the connector (a WeChat app) by whose openids the app knows users; "" = any
+	Reauthenticate bool        // the user must authenticate again, even with a session; at a scan, on the phone
 	Consent        bool        // WeChat must show its consent page, even after an earlier consent (forcePopup)
 	Profile        bool        // the app wants nickname and avatar, and the user may be asked for them
-	Deletion       bool        // the sign-in precedes the deletion of the user: a chat names the deletion
+	Deletion       bool        // the user signs in to be deleted: in a chat, the gateway's message says so
 	CancelURL      string      // where the user continues after cancelling: a path of this origin; "" = nowhere
 	RestartURL     string      // where the same request starts from the beginning; "" = at /sign-in
 	CopyURL        string      // RestartURL for another browser, for a user to copy; "" = RestartURL
@@ -43,10 +43,11 @@ const NamePath = "/access/name"
 // MaxReturn is the greatest length of LoginRequest.ReturnURL, in bytes: it is kept in a cookie.
 const MaxReturn = flow.MaxReturn
 
-// CompactRestart returns a short form of LoginRequest.RestartURL or CancelURL, for a cookie that also
-// contains ReturnURL. The two URLs differ in a few parameters only. The short form is "HEAD.TAIL.TEXT". HEAD
-// is the length of the beginning that both URLs share. TAIL is the length of the end that both
-// share. TEXT is the part of RestartURL between them. [ExpandRestart] is the reverse.
+// CompactRestart returns a short form of LoginRequest.RestartURL or CancelURL, for a cookie that
+// also contains ReturnURL. The short form is "HEAD.TAIL.TEXT", because the URL and ReturnURL differ
+// in a few parameters only. HEAD is the length of the beginning that both URLs share. TAIL is the
+// length of the end that both share. TEXT is the part of the shortened URL between them.
+// [ExpandRestart] is the reverse.
 func CompactRestart(returnURL, restartURL string) string {
 	if restartURL == "" {
 		return ""
@@ -63,7 +64,8 @@ func CompactRestart(returnURL, restartURL string) string {
 	return fmt.Sprintf("%d.%d.%s", head, tail, restartURL[head:len(restartURL)-tail])
 }
 
-// ExpandRestart returns the RestartURL for which CompactRestart returned compact, or "".
+// ExpandRestart returns the URL for which CompactRestart returned compact. For "" or a malformed
+// text it returns "".
 func ExpandRestart(returnURL, compact string) string {
 	parts := strings.SplitN(compact, ".", 3)
 	if len(parts) != 3 {
@@ -110,5 +112,5 @@ type Authentication struct {
 	LoginRequestID string    // ID of the LoginRequest that this answers; "" = none
 	Seed           []byte    // the session id is derived from it: the same seed gives the same session
 	Scan           *Scan     // of a sign-in by scan; nil = none
-	Browser        string    // name of the browser that signs in, for the user; "" = unknown, or in Scan
+	Browser        string    // name of the browser that signs in, for the user; "" = unknown, or Scan has it
 }

@@ -11,7 +11,7 @@ import (
 // PendingRequest is a shortened LoginRequest: what an app requires of a sign-in. A browser keeps it in a
 // sealed cookie while its user confirms the sign-in on a phone or in a chat.
 type PendingRequest struct {
-	ID             string `json:"i,omitempty"`
+	ID             string `json:"i,omitempty"` // random id of the login request
 	Return         string `json:"r"`           // where the browser continues after the sign-in
 	Restart        string `json:"s,omitempty"` // LoginRequest.RestartURL, shortened; see StartURL
 	App            string `json:"a,omitempty"` // id of the app
@@ -57,8 +57,8 @@ func (p PendingRequest) StartURL(path string) string {
 // CancelURL returns where the browser continues after the user has cancelled; "" = nowhere.
 func (p PendingRequest) CancelURL() string { return ExpandRestart(p.Return, p.Cancel) }
 
-// Query returns the parameters of the pages of a sign-in in progress: key selects its cookie, and the
-// language is that of the app.
+// Query returns the parameters of the pages of a sign-in in progress: the key of the cookie, and
+// the language, if the app chose one.
 func (p PendingRequest) Query(key string) string {
 	if p.Lang == "" {
 		return "?d=" + key

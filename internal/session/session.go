@@ -5,7 +5,7 @@
 // [Manager] finds and ends sessions: see [Manager.Current], which returns the signed-in [Browser]
 // that sent a request, [Manager.UserSessions], [Manager.End] and [Manager.EndEverywhere]. A feature
 // requests a sign-in with a [LoginRequest] from an [Authenticator]. [Authentication] is a sign-in
-// that was not confirmed by WeChat's callback in this browser, but by a phone (scan).
+// that was not confirmed by WeChat's callback in this browser, but for example by a phone (scan).
 //
 // Every call reads the store, so that a sign-out, a block or an approval on one replica takes
 // effect on all of them at once.
@@ -194,8 +194,8 @@ func (m *Manager) NewLinkSession(now time.Time) (id string, s gateway.Session, e
 const maxClockDifference = time.Minute
 
 // IsFresh reports whether WeChat has authenticated the user of the browser within age before now,
-// at a sign-in of this browser. Acts of weight, such as making an administrator, require it. These
-// sessions are never fresh:
+// at a sign-in of this browser. Important actions, such as making a user an administrator, require
+// a fresh session. These sessions are never fresh:
 //   - a session that a link created: its holder has proven nothing at WeChat;
 //   - a session by scan, message or follow: the user may have confirmed an attacker's QR code or number;
 //   - a session from the future: the clock was wrong at its sign-in, or is wrong now.
@@ -231,20 +231,20 @@ func (m *Manager) updateData(ctx context.Context, hash [32]byte, change func(*Da
 	})
 }
 
-// End ends one session, and revokes the grants that were made in the session, and in those that it
-// renews. It revokes first. If the store then fails, the session remains and the caller can try
-// again. An ended session is not an error.
+// End ends one session. It also revokes the grants that were made in this session and in the
+// earlier sessions that it renewed. It revokes first. If the store then fails, the session remains
+// and the caller can try again. An ended session is not an error.
 func (m *Manager) End(ctx context.Context, hash [32]byte, now time.Time) error {
 	s, err := m.Sessions.Session(ctx, hash, now)
 	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 		return err
 	}
-	ofGrants := [][32]byte{hash} // values of gateway.Grant.Session
+	grantSessions := [][32]byte{hash} // values of gateway.Grant.Session
 	if err == nil && s.First != hash {
-		ofGrants = append(ofGrants, s.First)
+		grantSessions = append(grantSessions, s.First)
 	}
-	for _, of := range ofGrants {
-		if _, err := m.Grants.Revoke(ctx, gateway.Revocation{Session: of}, now); err != nil {
+	for _, grantSession := range grantSessions {
+		if _, err := m.Grants.Revoke(ctx, gateway.Revocation{Session: grantSession}, now); err != nil {
 			return err
 		}
 	}
@@ -297,10 +297,10 @@ type Data struct {
 	Scan            *Scan    `json:"scan,omitempty"`    // if a phone signed it in
 }
 
-// Scan describes a browser that a phone has signed in. Its user sees it on the phone and on their
-// own page, and can sign that browser out there.
+// Scan describes a browser that a phone has signed in. The user sees this description on the phone
+// and on their own page, and can sign the browser out there.
 type Scan struct {
-	Ticket   string `json:"ticket"`            // names the row of one sign-in by QR code
+	Ticket   string `json:"ticket"`            // identifies the ticket: the row in the store for one QR code
 	App      string `json:"app,omitempty"`     // id of the app that required the sign-in; "" = none
 	Browser  string `json:"browser,omitempty"` // name of the browser
 	MaskedIP string `json:"ip,omitempty"`      // its IP address without the last part
@@ -317,7 +317,7 @@ func FormID(hash [32]byte) string {
 func (d Data) Bytes() []byte {
 	b, err := json.Marshal(d)
 	if err != nil {
-		panic("session: " + err.Error()) // strings and a bool: cannot happen
+		panic("session: " + err.Error()) // cannot happen: Data contains only strings and booleans
 	}
 	return b
 }

@@ -95,7 +95,7 @@ func (h *Handler) start(
 	ready := c.engine.Prepare(b)
 	ready.SetCookies(w)
 	switch {
-	case ready.Kind == flow.SnapshotNotice:
+	case ready.Kind == flow.SnapshotNotice: // WeChat showed a snapshot page (快照页) with a virtual user
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Snapshot, Lang: language, Go: h.startURL(restart)})
 	case ready.Kind == flow.Loop:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Loop, Lang: language, Go: h.startURL(restart)})
@@ -144,8 +144,8 @@ func (h *Handler) startURL(t target) string {
 	return address
 }
 
-// methodURL returns the address of /sign-in that remembers a method in the browser, and then starts
-// the sign-in again as startURL does.
+// methodURL returns the address of /sign-in at which the gateway stores a method in a cookie, and
+// then starts the sign-in again as startURL does.
 func (h *Handler) methodURL(t target, method string) (string, error) {
 	if t.restart == "" {
 		return h.startURL(t) + "&method=" + method, nil

@@ -94,7 +94,7 @@ func targetOfFlow(req flow.Request) target {
 
 // answerLost responds to a lost callback: its sign-in was not started in this browser, or has
 // expired. It redirects to the page that explains this. The address of that page has no code and no
-// state. The page also tests whether the browser stores cookies, by a test cookie that the engine
+// state. The page also tests whether the browser stores cookies, with a test cookie that the engine
 // sets here. A signed-in browser gets no test cookie, and continues at the return address.
 func (h *Handler) answerLost(w http.ResponseWriter, r *http.Request, res flow.Result) {
 	if len(res.Cookies) == 0 { // no test cookie: the browser is signed in
@@ -140,14 +140,15 @@ func (h *Handler) lost(w http.ResponseWriter, r *http.Request) {
 }
 
 // showDenied renders the page for a user who declined on WeChat's consent page. If nickname and
-// avatar were requested, the page offers to continue without them.
+// avatar were requested, the page offers to continue without them. It does not if the sign-in needs
+// the consent: for the app, or for the unionid.
 func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connector, f *flow.Flow) {
 	t := targetOfFlow(f.Request)
 	page := web.Page{Kind: web.Denied, Go: h.startURL(t)}
 	_, signedIn, err := h.Session(r)
-	switch signedIn = err == nil && signedIn; {
-	case f.Scope != wechat.ScopeUserInfo:
-	case signedIn:
+	switch {
+	case f.Scope != wechat.ScopeUserInfo: // nickname and avatar were not requested
+	case err == nil && signedIn:
 		page.Forms = []web.Form{h.withoutProfile(f.ReturnTo)}
 	case !f.ForcePopup && !c.needsUnionID():
 		without := t

@@ -148,7 +148,8 @@ func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 // minutes. The cookie is not encrypted: it selects one of the methods that are available anyway.
 //
 // Its value is "METHOD.REQUEST.RANDOM". REQUEST is a hash of the address that starts the sign-in.
-// The choice therefore applies to this sign-in only. RANDOM is never read, as in agreement.
+// The choice therefore applies to this sign-in only. RANDOM makes the cookies of two browsers
+// differ, and is never read.
 type preference struct{ cookies cookie.Set }
 
 const (
@@ -179,8 +180,8 @@ func (p *preference) read(r *http.Request, request string) string {
 	return ""
 }
 
-// store sets the cookie after the user clicked the link of a method. It ignores a link on another
-// site, because another site must not choose for the user.
+// store sets the cookie after the user clicked the link of a method. For methodChoice it deletes
+// the cookie. It ignores a link on another site, because another site must not choose for the user.
 func (p *preference) store(w http.ResponseWriter, r *http.Request, request, method string) {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	// "" is a browser from before 2020 (iOS: 2023), which does not send the header. "none" is an

@@ -10,20 +10,19 @@
 //
 // Which sign-in method (登录方式) a browser gets:
 //
-//	in WeChat                   wechat: through an official account. If the app does not accept it: a page with
-//	                            a link to open in another browser
+//	in WeChat                   wechat: through an official account. If it is not available: message or follow,
+//	                            or else a page with a link to open in another browser
 //	elsewhere, on a computer    scan (the gateway shows a QR code) or website (WeChat's page shows one); the
 //	                            user chooses if both are configured and the app accepts both
 //	elsewhere, on a phone       scan; if it is not available: a page with a link to open in WeChat
-//	anywhere                    message (the user sends a number to an account) and follow (the user scans a
-//	                            QR code that follows the account) are offered beside the others outside
-//	                            WeChat; message also in WeChat, when the app accepts no other method there
+//	elsewhere                   also message (the user sends a number to an account) and follow (the user scans
+//	                            a QR code that follows the account), if they are configured
 //
 // Its addresses:
 //
 //	GET  /sign-in?return=/x     starts a sign-in that ends at /x
-//	     …&method=scan            the same with this method (or website), remembered in the browser for ten
-//	                              minutes; method=choose forgets the remembered method
+//	     …&method=scan            the same with this method, remembered in the browser for ten minutes;
+//	                              method=choose forgets the remembered method
 //	     ?method=…&restart=…      remembers or forgets the method, then redirects to the app's request
 //	GET  /wechat/callback       redeems the code, records the user, creates the session, redirects to the
 //	                            return address. It belongs to the first connector; the others have
@@ -294,8 +293,7 @@ const (
 	pathSignOut   = "/sign-out"
 )
 
-// Mount registers the routes on mux, under the path of the gateway's own base URL. The rate limit
-// applies to the routes with route.Limited.
+// Mount registers the routes on mux, under the path of the gateway's own base URL.
 func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathSignIn, h.get(h.signIn), route.Limited)
 	mux.HandleFunc(h.path+pathLost, h.get(h.lost), route.Limited)
@@ -308,7 +306,7 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathSignOut, h.getOrPost(h.askSignOut, h.signOut), route.Limited)
 	for _, c := range h.connectors {
 		if c.ChatOnly {
-			continue // WeChat sends no browser back
+			continue // no callback: WeChat sends no browser back
 		}
 		serve := func(w http.ResponseWriter, r *http.Request) { h.callback(w, r, c) }
 		mux.HandleFunc(h.path+c.callback, h.get(serve), route.Limited)

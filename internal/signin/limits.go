@@ -23,8 +23,8 @@ type limits struct {
 }
 
 // newLimits returns the limits of a connector (an official account or website app). The connector
-// sends at most perMinute codes to WeChat. newLimits returns nil, which means no limits, without a
-// limiter or without perMinute.
+// sends at most perMinute codes to WeChat in a minute. If limiter is nil or perMinute is 0,
+// newLimits returns nil: no limits.
 func newLimits(limiter *limit.Limiter, perMinute int) flow.Limits {
 	if limiter == nil || perMinute <= 0 {
 		return nil
@@ -42,8 +42,8 @@ func newLimits(limiter *limit.Limiter, perMinute int) flow.Limits {
 }
 
 // Exhausted implements flow.Limits. If package flow refuses a callback because of the limit,
-// Exhausted also counts this in the metrics. It does not count the limits of one network (the
-// client's address), because these limits alone refuse no callback.
+// Exhausted also counts this in the metrics. It does not count RecentRefusals and
+// RefusedCodesOfNetwork (limits of one client's network), because these alone refuse no callback.
 func (l limits) Exhausted(which flow.Limit, key string, now time.Time) bool {
 	b := l.bucket(which, key)
 	if !l.limiter.Exhausted(now, b) {
@@ -68,9 +68,9 @@ func (l limits) bucket(which flow.Limit, key string) limit.Bucket {
 	return limit.Bucket{Rate: l.rates[which], Key: key}
 }
 
-// network returns the network of the client that sent r. It returns "" for a loopback address. This
-// is the address of a proxy that is missing in the configuration of trusted proxies. All clients
-// share it.
+// network returns the network of the client that sent r. It returns "" for a loopback address: a
+// proxy that is missing in the configuration of trusted proxies has such an address, and all
+// clients would share it.
 func network(r *http.Request) string {
 	address := route.Address(r)
 	if !address.IsValid() || address.IsLoopback() {
@@ -79,7 +79,7 @@ func network(r *http.Request) string {
 	return limit.Network(address)
 }
 
-// tooManyNewUsers reports whether the network of r has created as many users as it may.
+// tooManyNewUsers reports whether the network of r has created as many users as the limit allows.
 func (h *Handler) tooManyNewUsers(r *http.Request) bool {
 	from := network(r)
 	return from != "" && h.cfg.Limits.Exhausted(h.cfg.Now(), limit.Bucket{Rate: limit.NewUsersPerNetwork, Key: from})

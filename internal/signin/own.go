@@ -19,7 +19,8 @@ func (h *Handler) SignInURL() string {
 
 // ProfileURL returns the address at which the user of a browser shares nickname and avatar, and
 // continues at the home page. It is "" for a session that was not created inside WeChat: WeChat's
-// consent page can be shown there only. known reports whether they are known and not too old.
+// consent page can be shown there only. known reports whether nickname and avatar are known and not
+// too old.
 func (h *Handler) ProfileURL(b session.Browser) (address string, known bool) {
 	if b.Method != MethodWeChat {
 		return "", h.freshProfile(b)
@@ -42,7 +43,8 @@ type me struct {
 	SignOut    string   `json:"sign_out"` // URL of the page that signs out
 }
 
-// me serves /sign-in/me: 200 and the user, or 401 and {"error":"signed_out"}.
+// me serves /sign-in/me: 200 and the user, or 401 if no user is signed in, or 503 if the store is
+// unavailable.
 func (h *Handler) me(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Cookie")
 	b, signedIn, err := h.Session(r)

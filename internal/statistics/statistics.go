@@ -38,7 +38,7 @@ type Collector struct {
 	problems map[fault]gateway.Problem // since the last write
 	recent   map[fault]occurrences     // for Repeated
 	lastSeen map[fault]time.Time       // when this process wrote a problem last
-	dropped  int                       // counts and problems beyond the bound, since the last write
+	dropped  int                       // counts and problems beyond limit.StatisticsInMemory, since the last write
 }
 
 // count identifies a number in the store.
@@ -118,10 +118,10 @@ func (c *Collector) Problem(p gateway.Problem) {
 // repeatedWithin is the time within which a fault must occur often enough to be a problem.
 const repeatedWithin = 10 * time.Minute
 
-// Repeated records the occurrence of a fault that also occurs in normal operation, such as a timeout.
-// The fault becomes a problem at the occurrence number often within ten minutes. Each further
-// occurrence in these minutes is recorded as a problem too.
-func (c *Collector) Repeated(p gateway.Problem, often int) {
+// Repeated records the occurrence of a fault that also occurs in normal operation, such as a
+// timeout. The fault becomes a problem when it has occurred threshold times within ten minutes.
+// Each further occurrence in these minutes is recorded as a problem too.
+func (c *Collector) Repeated(p gateway.Problem, threshold int) {
 	if c == nil {
 		return
 	}
@@ -137,7 +137,7 @@ func (c *Collector) Repeated(p gateway.Problem, often int) {
 		c.recent[key] = o
 	}
 	c.mu.Unlock()
-	if o.n >= often {
+	if o.n >= threshold {
 		c.Problem(p)
 	}
 }
@@ -185,7 +185,7 @@ func (c *Collector) write(ctx context.Context) {
 
 // store writes counts and problems, and then notifies administrators of new problems.
 func (c *Collector) store(ctx context.Context, counts map[count]int64, problems map[fault]gateway.Problem) error {
-	news, err := c.news(ctx, problems) // before the write: it compares with what the store has
+	news, err := c.news(ctx, problems) // before the write: news reads the problems in the store
 	if err != nil {
 		return err
 	}
@@ -249,7 +249,7 @@ func (c *Collector) news(ctx context.Context, problems map[fault]gateway.Problem
 	return out, nil
 }
 
-// putBack adds what could not be written to what was counted meanwhile.
+// putBack adds counts and problems that could not be written to those that were counted meanwhile.
 func (c *Collector) putBack(counts map[count]int64, problems map[fault]gateway.Problem) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
