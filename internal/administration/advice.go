@@ -17,13 +17,23 @@ var advicesOfApps = []string{"invalid_client", "invalid_redirect_uri", "invalid_
 // advicesOfCertificates are the codes of problems with the gateway's certificate.
 var advicesOfCertificates = []string{"not_loaded", "not_issued", "expiring"}
 
+// advicesOfProxies are the codes of problems with a reverse proxy.
+var advicesOfProxies = []string{ProxyNotTrusted, ProxyReportsNobody}
+
+// The codes of a reverse proxy that hides its clients. All users seem to have its address.
+const (
+	ProxyNotTrusted    = "not_trusted"    // it reports the clients, and is missing in trusted_proxies
+	ProxyReportsNobody = "reports_nobody" // it is trusted, and sends no readable X-Forwarded-For
+)
+
 // Advice returns the key of the text that advises what to do about the problem with this source and
 // code. It is one of Advices.
 func Advice(source, code string) string {
 	kind, _, _ := strings.Cut(source, ":")
 	switch {
 	case kind == "wechat" && explained(code), kind == "app" && slices.Contains(advicesOfApps, code),
-		kind == "certificate" && slices.Contains(advicesOfCertificates, code):
+		kind == "certificate" && slices.Contains(advicesOfCertificates, code),
+		kind == "proxy" && slices.Contains(advicesOfProxies, code):
 		return kind + "." + code
 	case kind == "wechat" || kind == "app" || kind == "notify":
 		return kind + ".other"
@@ -48,6 +58,9 @@ func Advices() []string {
 	}
 	for _, code := range advicesOfCertificates {
 		all = append(all, "certificate."+code)
+	}
+	for _, code := range advicesOfProxies {
+		all = append(all, "proxy."+code)
 	}
 	return all
 }

@@ -605,7 +605,7 @@ type Fault struct {
 	// RequestId of the latest occurrence
 	RequestId string `json:"request_id"`
 
-	// Source wechat:CONNECTOR, app:APP or notify:NAME
+	// Source wechat:CONNECTOR, app:APP, notify:NAME, certificate:SOURCE or proxy:ADDRESS
 	Source string `json:"source"`
 }
 

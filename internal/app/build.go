@@ -55,7 +55,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 		Origin: u.Scheme + "://" + u.Host, TrustedProxies: c.TrustedProxies, Mux: mux,
 		// The names of the gateway's cookies begin with these. The router removes all other cookies.
 		CookiePrefixes: []string{"__Host-weigate", "__Secure-weigate", "weigate"},
-		Limits:         a.limits, Browser: s.sessions.BrowserKey,
+		Limits:         a.limits, Browser: s.sessions.BrowserKey, OnHidingProxy: a.notices.hidingProxy,
 		// Strict-Transport-Security applies to the whole host. If the gateway's URL has a path, the
 		// host also serves other pages, and the gateway must not decide for them.
 		HSTS: u.Scheme == "https" && u.Path == "",

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/delivery"
 	"github.com/weigate/weigate/internal/gateway"
@@ -144,6 +145,20 @@ func (n *notices) wrongSecret(app string) {
 			Source: "app:" + app, Code: "invalid_client", Detail: "the app sends a wrong client secret",
 		}, wrongSecrets)
 	}
+}
+
+// hidingProxy records that a reverse proxy hides its clients.
+func (n *notices) hidingProxy(p route.HidingProxy) {
+	problem := gateway.Problem{
+		Source: "proxy:" + p.Address.String(), Code: administration.ProxyNotTrusted,
+		Detail: "users come through this proxy, which is missing in trusted_proxies: all seem to have its address",
+	}
+	if p.Trusted {
+		problem.Code = administration.ProxyReportsNobody
+		problem.Detail = "users come through this proxy, which sends no readable X-Forwarded-For: all seem to have " +
+			"its address"
+	}
+	n.statistics.Problem(problem)
 }
 
 // wechatProblems are the errcodes of WeChat that an administrator can correct. Errcodes such as 40029

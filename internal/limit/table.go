@@ -216,6 +216,9 @@ var (
 	// Different counts, and different problems, that are not stored yet.
 	StatisticsInMemory = Count{Name: "statistics_memory", Max: 5000}
 
+	// Reverse proxies that hide their clients, of which an hour's browsers are counted.
+	HidingProxies = Count{Name: "hiding_proxies", Max: 8}
+
 	// The time of one request with a logout token.
 	LogoutTime = Time{Name: "logout_time", Duration: 5 * time.Second}
 )
@@ -259,7 +262,7 @@ func Table() []Row {
 		ChatSignIns, ChatSignInsPerNetwork, SavedRequests, SavedRequestsPerNetwork, SavedRequestsPerBrowser,
 		SelectedRows, ExportedRows,
 		DownloadedEvents,
-		APIUsers, APIPage, APIExport, NoticesInMemory, StatisticsInMemory,
+		APIUsers, APIPage, APIExport, NoticesInMemory, StatisticsInMemory, HidingProxies,
 	} {
 		add(c.Name, c)
 	}

@@ -13,12 +13,13 @@ import (
 // address returns the client's IP address. X-Forwarded-For is read only if the peer is a trusted
 // proxy. Each proxy appends the address of its own peer, so the header is read from right to left.
 // The first address that is not a trusted proxy's is the client's: a trusted proxy has written it.
-// The client may have forged all addresses to the left of it.
-func (rt *Router) address(r *http.Request) netip.Addr {
-	from := peer(r)
+// The client may have forged all addresses to the left of it. reported is true if the address is a
+// trusted proxy's report, and false if it is the peer's.
+func (rt *Router) address(r *http.Request) (from netip.Addr, reported bool) {
+	from = peer(r)
 	header := r.Header.Values("X-Forwarded-For")
 	if len(header) == 0 {
-		return from
+		return from, false
 	}
 	if !rt.trusted(from) {
 		if rt.warned.CompareAndSwap(false, true) {
@@ -26,7 +27,7 @@ func (rt *Router) address(r *http.Request) netip.Addr {
 				from.String(),
 				"hint", "behind a proxy, add it to trusted_proxies, or all clients have its address")
 		}
-		return from
+		return from, false
 	}
 	hops := strings.Split(strings.Join(header, ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
@@ -36,14 +37,14 @@ func (rt *Router) address(r *http.Request) netip.Addr {
 			// still. The result is the peer, which the rate limits do not count: counted by an inner
 			// proxy's address, all clients would share one bucket.
 			rt.warnUnreadable(r, from)
-			return peer(r)
+			return peer(r), false
 		}
 		from = hop.Unmap()
 		if !rt.trusted(from) {
-			return from
+			break
 		}
 	}
-	return from
+	return from, true
 }
 
 // parseHop parses a value of X-Forwarded-For: an address, an IPv6 address in brackets, or an

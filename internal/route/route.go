@@ -148,7 +148,10 @@ type Config struct {
 	// Browser returns the key by which a browser is counted. It must return one key for all
 	// requests with one session, and "" for a cookie that the gateway did not issue. Otherwise a
 	// client could make up a new browser for each request. nil = browsers are not counted.
-	Browser        func(*http.Request) string
+	Browser func(*http.Request) string
+	// OnHidingProxy is called when a proxy hides the addresses of many browsers, at most once an hour
+	// for each proxy. It must not block. nil = nobody is told.
+	OnHidingProxy  func(HidingProxy)
 	CookiePrefixes []string // prefixes of the names of the gateway's cookies; handlers get no others
 
 	HSTS bool // send Strict-Transport-Security, for the whole host
@@ -165,6 +168,8 @@ type Router struct {
 	warned      atomic.Bool // the warning about X-Forwarded-For of an untrusted peer was logged
 
 	warnedUnreadable atomic.Bool // the warning of warnUnreadable was logged
+
+	hiding hidingProxies // for Config.OnHidingProxy
 }
 
 // New validates the configuration and makes a Router.
@@ -216,8 +221,8 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := strings.ToLower(rand.Text()[:10])
 		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
-		ctx = context.WithValue(ctx, addressKey{}, rt.address(r))
-		r = r.WithContext(ctx)
+		from, reported := rt.address(r)
+		r = r.WithContext(context.WithValue(ctx, addressKey{}, from))
 		tracked := &trackedWriter{ResponseWriter: w, request: r}
 		defer rt.handlePanic(tracked, r)
 		header := w.Header()
@@ -232,6 +237,7 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 		if policy&Subrequest == 0 {
 			rt.keepOwnCookies(r)
 		}
+		rt.watchProxy(r, reported)
 		if hasBody(r.Method) && policy&Subrequest == 0 {
 			tracked.body = &trackedBody{ReadCloser: http.MaxBytesReader(w, r.Body, int64(limit.RequestBody.Bytes))}
 			r.Body = tracked.body

@@ -1,0 +1,53 @@
+package app_test
+
+import (
+	"context"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/administration"
+)
+
+// TestForgottenProxyIsAProblem: ten browsers sign in behind a reverse proxy of this machine that is missing
+// in trusted_proxies. The health page shows it. With the proxy in the configuration nothing is wrong.
+func TestForgottenProxyIsAProblem(t *testing.T) {
+	t.Parallel()
+	for _, trusted := range []bool{false, true} {
+		w := newFixture(t, func(w *gatewayFixture) {
+			front, err := url.Parse(w.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			proxy := httptest.NewServer(httputil.NewSingleHostReverseProxy(front)) // adds X-Forwarded-For
+			t.Cleanup(proxy.Close)
+			w.url = proxy.URL
+			if trusted {
+				w.config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+			}
+		})
+		phone := w.phone("alice")
+		for range 10 {
+			phone.ClearCookies() // another browser, with a session of its own
+			phone.Must(phone.Open(t.Context(), w.authorize("sample")))
+		}
+		if err := w.replicas[0].Close(context.Background()); err != nil { // writes the statistics
+			t.Fatal(err)
+		}
+		problems, err := w.store.Problems(t.Context(), w.clock.Now().Add(-time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 1
+		if trusted {
+			want = 0
+		}
+		if len(problems) != want || want == 1 && (problems[0].Source != "proxy:127.0.0.1" ||
+			problems[0].Code != administration.ProxyNotTrusted || problems[0].Count != 1) {
+			t.Errorf("trusted %v: problems %+v", trusted, problems)
+		}
+	}
+}
