@@ -147,9 +147,13 @@ func checkConfiguration(t *testing.T, configuration map[string]any) error {
 	if configuration == nil {
 		return errors.New("neither an app nor a connector")
 	}
-	// "weigate init" writes this file beside the configuration.
-	if err := os.WriteFile(filepath.Join(dir, "wechat.secret"), []byte("any-secret"), 0o600); err != nil {
-		t.Fatal(err)
+	// "weigate init" writes these files beside the configuration.
+	for name, text := range map[string]string{
+		"wechat.secret": "any-secret", "wechat.token": "pushtoken1", "wechat.aes_key": strings.Repeat("A", 43),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	configuration["store"] = "sqlite:" + filepath.Join(dir, "weigate.db")
 	configuration["master_key_file"] = filepath.Join(dir, "weigate.key")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
 )
@@ -15,22 +16,41 @@ import (
 // ask asks for the answers that are missing. Each question is repeated until the answer is valid.
 func ask(s *invocation, a *answers) error {
 	in, terminal := terminalOf(s)
-	for _, q := range []question{
+	q := nextQuestion(a, terminal)
+	for ; q != nil; q = nextQuestion(a, terminal) {
+		if !terminal {
+			return withHint(lang.Errorf("%s is missing, and stdin is not a terminal to ask", q.flag),
+				"without a terminal, init needs --url, --appid, --secret-file and --access; for a personal account "+
+					"--kind subscription_account, and --account-name in place of --secret-file")
+		}
+		if err := q.ask(s, in, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nextQuestion returns the question for the first answer that is missing, or nil. The appid does not
+// tell the kind of an account. So the question for it has an answer for personal accounts.
+func nextQuestion(a *answers, terminal bool) *question {
+	questions := []question{
 		{flag: "--url", into: &a.URL, text: "Address of the gateway in browsers, such as https://login.example.com: "},
-		{flag: "--appid", into: &a.AppID, text: "Appid of your official account, such as wx0123456789abcdef: "},
+		{flag: "--appid", into: &a.AppID, text: "Appid of your account, such as wx0123456789abcdef: "},
 		{flag: "--secret-file", into: &a.secret, secret: true, text: "AppSecret of the account (not shown): "},
 		{flag: "--access", into: &a.Access, value: accessAnswer,
 			text: "Who may sign in? 1 = users whom you approve or invite, 2 = everyone with WeChat [1]: "},
-	} {
-		if *q.into != "" {
-			continue
-		}
-		if !terminal {
-			return withHint(lang.Errorf("%s is missing, and stdin is not a terminal to ask", q.flag),
-				"without a terminal, init needs --url, --appid, --secret-file and --access")
-		}
-		if err := q.ask(s, in, *a); err != nil {
-			return err
+	}
+	if a.Kind == "" && terminal {
+		questions[1] = question{flag: "--appid", into: &a.AppID, personal: true,
+			text: "Appid of your service account or test account, such as wx0123456789abcdef (p = I have a personal account): "}
+	}
+	if a.Personal() {
+		questions[2] = question{flag: "--account-name", into: &a.AccountName,
+			text: "Name of the account in WeChat, to which users send a message: "}
+	}
+	for _, q := range questions {
+		if *q.into == "" {
+			return &q
 		}
 	}
 	return nil
@@ -43,6 +63,8 @@ type question struct {
 	into   *string
 	secret bool                // the terminal does not show the answer
 	value  func(string) string // what an answer means; nil = itself
+	// personal means that the answer "p" makes the account a personal one, and leaves the question open.
+	personal bool
 }
 
 // accessAnswer returns what an answer to the last question means.
@@ -57,7 +79,7 @@ func accessAnswer(text string) string {
 }
 
 // ask repeats the question until its answer is valid.
-func (q question) ask(s *invocation, in *terminalInput, a answers) error {
+func (q question) ask(s *invocation, in *terminalInput, a *answers) error {
 	for {
 		line, err := in.line(s.ctx, q.text, q.secret)
 		switch {
@@ -67,6 +89,10 @@ func (q question) ask(s *invocation, in *terminalInput, a answers) error {
 			return err
 		}
 		*q.into = strings.TrimSpace(line)
+		if q.personal && strings.EqualFold(*q.into, "p") {
+			a.Kind, *q.into = string(config.SubscriptionAccount), ""
+			return nil
+		}
 		if q.value != nil {
 			*q.into = q.value(*q.into)
 		}
@@ -85,6 +111,10 @@ func (a answers) problemOf(flag, value string) error {
 		URL: "https://login.example.com", AppID: "wx0123456789abcdef", Access: "approved", Store: "weigate.db",
 		secret: "0123456789abcdef0123456789abcdef",
 	}
+	if a.Personal() {
+		probe.Kind, probe.AccountName, probe.secret = a.Kind, "Example", ""
+		probe.token, probe.aesKey = newPushSecrets()
+	}
 	switch flag {
 	case "--url":
 		probe.URL = value
@@ -92,6 +122,8 @@ func (a answers) problemOf(flag, value string) error {
 		probe.AppID = value
 	case "--secret-file":
 		probe.secret = value
+	case "--account-name":
+		probe.AccountName = value
 	case "--access":
 		probe.Access = value
 	}

@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/lang"
+)
+
+// answers are the values of the first configuration.
+type answers struct {
+	URL            string
+	Kind           string // of the account, as in the configuration; "" = official_account
+	AppID          string
+	AccountName    string // of a subscription_account
+	AccountID      string // its 微信号; "" = unknown
+	Access         string // signed_in or approved
+	Title, Contact string // "" = the host of URL, and none
+	Sites          []initialSite
+	Store          string // path of the database
+
+	// Each secret has a file of its own. An official_account has the first, a subscription_account the
+	// other two.
+	secret, token, aesKey string
+}
+
+// initialSite is an app of kind forward_auth.
+type initialSite struct {
+	Host string
+	Name string // that users see; "" = the app's id
+}
+
+// sitesOf reads the values of --site: HOST or HOST=NAME.
+func sitesOf(flags []string) (sites []initialSite) {
+	for _, flag := range flags {
+		host, name, _ := strings.Cut(flag, "=")
+		sites = append(sites, initialSite{Host: host, Name: strings.TrimSpace(name)})
+	}
+	return sites
+}
+
+// Personal reports whether users sign in by messages to the account only, as with a personal account
+// (个人订阅号).
+func (a answers) Personal() bool { return a.Kind == string(config.SubscriptionAccount) }
+
+// PageTitle returns the name of the sign-in pages.
+func (a answers) PageTitle() string { return cmp.Or(a.Title, a.Host()) }
+
+// Home returns the address of a site in browsers. The portal links to it.
+func (a answers) Home(host string) string {
+	scheme, _, _ := strings.Cut(a.URL, "://")
+	return scheme + "://" + host + "/"
+}
+
+// secretFiles returns the files of the secrets.
+func (a answers) secretFiles() []initialFile {
+	if a.Personal() {
+		return []initialFile{{tokenName, a.token + "\n"}, {aesKeyName, a.aesKey + "\n"}}
+	}
+	return []initialFile{{secretName, a.secret + "\n"}}
+}
+
+// Host returns the host to register at WeChat.
+func (a answers) Host() string {
+	u, err := url.Parse(a.URL)
+	if err != nil {
+		return a.URL
+	}
+	return u.Host
+}
+
+// Name returns the id of the app for a host: the first label, or the whole host if two hosts have the
+// same first label.
+func (a answers) Name(host string) string {
+	label, _, _ := strings.Cut(host, ".")
+	for _, other := range a.Sites {
+		if first, _, _ := strings.Cut(other.Host, "."); other.Host != host && first == label {
+			label = host
+		}
+	}
+	return strings.TrimLeft(notInID.ReplaceAllString(label, "-"), "-")
+}
+
+// notInID matches what the id of an app must not contain, such as the colon of a port.
+var notInID = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
+
+// text returns the configuration, with comments in a language.
+func (a answers) text(language string) ([]byte, error) {
+	var b bytes.Buffer
+	if err := initialTemplates.ExecuteTemplate(&b, language+".yaml", a); err != nil {
+		return nil, lang.Errorf("write the configuration: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// The variables of the secrets, in place of their files.
+const (
+	secretVariable = "WEIGATE_WECHAT_MAIN_SECRET"
+	tokenVariable  = "WEIGATE_WECHAT_MAIN_PUSH_TOKEN"
+	aesKeyVariable = "WEIGATE_WECHAT_MAIN_PUSH_AES_KEY"
+)
+
+// check returns the problems that the configuration will have, by the names of the questions.
+func (a answers) check(text []byte) error {
+	// The files of the secrets do not exist yet.
+	secrets := map[string]string{secretVariable: a.secret, tokenVariable: a.token, aesKeyVariable: a.aesKey}
+	_, err := config.Parse(configName, text, func(name string) string { return secrets[name] })
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	var all []error
+	for _, p := range problems {
+		all = append(all, initProblem{flag: flagOf(p.Key), text: p.Text})
+	}
+	return errors.Join(all...)
+}
+
+// initProblem is a problem of one answer.
+type initProblem struct {
+	flag string
+	text lang.Message
+}
+
+func (p initProblem) Error() string                      { return p.Localize(nil) }
+func (p initProblem) Localize(texts lang.Formats) string { return p.flag + ": " + texts.Text(p.text) }
+
+// flagOf returns the flag of init for a key of the configuration.
+func flagOf(key string) string {
+	switch key {
+	case "url":
+		return "--url"
+	case "wechat.main.kind":
+		return "--kind"
+	case "wechat.main.appid":
+		return "--appid"
+	case secretVariable:
+		return "--secret-file"
+	case "wechat.main.push.account_name":
+		return "--account-name"
+	case "wechat.main.push.account_id":
+		return "--account-id"
+	case "access":
+		return "--access"
+	case "site.title":
+		return "--title"
+	case "site.contact":
+		return "--contact"
+	}
+	if strings.HasPrefix(key, "apps") {
+		return "--site"
+	}
+	return key
+}
+
+// newPushSecrets returns a Token and an EncodingAESKey for message push. The key is Base64 of 32 bytes;
+// WeChat's console accepts only letters and digits, so keys with other characters are dropped.
+func newPushSecrets() (token, aesKey string) {
+	for key := make([]byte, 32); ; {
+		_, _ = rand.Read(key) // never fails
+		aesKey = base64.RawStdEncoding.EncodeToString(key)
+		if !strings.ContainsAny(aesKey, "+/") {
+			return rand.Text(), aesKey
+		}
+	}
+}
+
+// printNext prints what to do at WeChat and on this machine.
+func printNext(p printer, getenv func(string) string, dir string, a answers) {
+	path := filepath.Join(dir, configName)
+	flag := ""
+	if inUse, err := filepath.Abs(defaultConfig(getenv)); err != nil || inUse != path {
+		flag = " -c " + path
+	}
+	serve, invite := "weigate serve"+flag, "weigate admin invite"+flag
+	if dir == systemFolder { // of the Debian package: files of the database must belong to the service's user
+		serve, invite = "systemctl enable --now weigate", "runuser -u weigate -- "+invite
+	}
+	if a.Personal() {
+		p.printf("Wrote %s, and beside it %s, %s and the master key %s.", path, tokenName, aesKeyName, keyName)
+		p.printf("Back up the master key separately from the database.\n")
+		printNextOfPersonal(p, a, serve, "weigate check"+flag, invite)
+		return
+	}
+	p.printf("Wrote %s, and beside it %s and the master key %s.", path, secretName, keyName)
+	p.printf("Back up the master key separately from the database.\n")
+	p.printf("At mp.weixin.qq.com, below 设置与开发, register:")
+	p.printf("  callback domain (网页授权域名)  %s", a.Host())
+	p.printf("  IP allow-list (IP白名单)        the address of this machine in the internet\n")
+	p.printf("Then run:")
+	p.printf("  weigate check%s", flag)
+	p.printf("  %s", serve)
+	p.printf("  %s", invite)
+}
+
+// printNextOfPersonal prints what to do with a personal account. The gateway must run before WeChat
+// saves the address, and weigate check sends a message to the running gateway.
+func printNextOfPersonal(p printer, a answers, serve, check, invite string) {
+	p.printf("Put a reverse proxy in front, and start the gateway. WeChat checks the address when you save it:")
+	p.printf("  %s\n", serve)
+	p.printf("Then enter at WeChat, 微信开发者平台 › 我的业务 › 公众号 › 消息与事件推送 (formerly 服务器配置):")
+	p.printf("  URL             %s/wechat/push/main", a.URL)
+	p.printf("  Token           %s", a.token)
+	p.printf("  EncodingAESKey  %s", a.aesKey)
+	p.printf("  消息加解密方式  安全模式 (secure mode)")
+	p.printf("  数据格式        XML")
+	p.printf("This switches off the automatic replies and the menu that were made at WeChat.\n")
+	p.printf("Check that messages arrive:")
+	p.printf("  %s\n", check)
+	p.printf("Administer with commands, such as weigate waiting, or in a browser: open the link that this prints,\n" +
+		"and press “Emergency sign-in”.")
+	p.printf("  %s", invite)
+}
