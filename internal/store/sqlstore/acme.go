@@ -8,8 +8,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file implements gateway.ACMEFiles. Names are compared by bytes: "0" is the character after
-// "/", so that the names below the folder "a" are those from "a/" to "a0".
+// This file implements gateway.ACMEFiles: the certificates, keys and accounts of the ACME client
+// (RFC 8555), sealed with the master key, and its locks. A name is a path. Names are compared by
+// bytes, and "0" is the byte after "/". So the names below the folder "a" are at least "a/" and
+// less than "a0".
 
 const acmeColumns = `name, sealed, updated_at`
 
@@ -40,7 +42,7 @@ func (b Base) ACMEFile(ctx context.Context, name string) (f gateway.ACMEFile, er
 func (b Base) ACMEFiles(ctx context.Context, folder string) (all []gateway.ACMEFile, err error) {
 	from, to := folder+"/", folder+"0"
 	if folder == "" {
-		from, to = "", "\U0010FFFF"
+		from, to = "", "\U0010FFFF" // greater than every name
 	}
 	err = b.db.Do(ctx, "acme_files", func(c Conn) error {
 		all, err = list(c, `SELECT `+acmeColumns+` FROM acme_files WHERE name >= $1 AND name < $2 ORDER BY name`,

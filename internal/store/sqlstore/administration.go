@@ -6,10 +6,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file implements the changing methods of gateway.UserAdministration. Do runs one operation of
-// the store. Exec changes rows, Get reads one row, list reads all, and Tx runs a transaction.
-
-// ChangeUser implements gateway.UserAdministration.
+// ChangeUser implements gateway.UserAdministration. Do runs one operation of the store, and Tx runs
+// a transaction.
 func (b Base) ChangeUser(ctx context.Context, c gateway.UserChange) (user gateway.User, err error) {
 	err = b.db.Do(ctx, "change_user", func(conn Conn) error {
 		return conn.Tx(func(q Querier) error {
@@ -18,21 +16,21 @@ func (b Base) ChangeUser(ctx context.Context, c gateway.UserChange) (user gatewa
 				return err
 			}
 			if !c.Unchanged.IsZero() && !gateway.StoredTime(c.Unchanged).Equal(before.UpdatedAt) {
-				return gateway.ErrConflict
+				return gateway.ErrConflict // somebody else has changed the user since
 			}
 			edited, err := edit(before, c.Now, c.Change)
 			if err != nil {
 				return err
 			}
 			if isAdmin(before) && !isAdmin(edited) && !c.AllowNone {
-				if err := b.keepAdmin(q, before.ID); err != nil {
+				if err := b.requireOtherAdmin(q, before.ID); err != nil {
 					return err
 				}
 			}
 			if user, err = b.writeChange(q, before, edited, c.Now, c.Event.Actor); err != nil {
 				return err
 			}
-			if err := decideEdited(q, before, user, c); err != nil {
+			if err := syncRequests(q, before, user, c); err != nil {
 				return err
 			}
 			e := c.Event
@@ -52,9 +50,10 @@ func (b Base) ChangeUser(ctx context.Context, c gateway.UserChange) (user gatewa
 // isAdmin reports whether a user is an active administrator.
 func isAdmin(u gateway.User) bool { return u.Admin && u.Status == gateway.Active }
 
-// keepAdmin returns gateway.ErrLastAdmin when no active administrator besides the users with these
-// ids can sign in. It makes transactions that take administrator rights away wait for each other.
-func (b Base) keepAdmin(q Querier, ids ...string) error {
+// requireOtherAdmin returns gateway.ErrLastAdmin when no active administrator besides the users
+// with these ids can sign in. It makes transactions that take administrator rights away wait for
+// each other. Otherwise two of them could each count the administrator that the other one removes.
+func (b Base) requireOtherAdmin(q Querier, ids ...string) error {
 	if b.dialect.LockAdmins != nil {
 		if err := b.dialect.LockAdmins(q); err != nil {
 			return err

@@ -26,7 +26,7 @@ func (b Base) CreateAPIKey(ctx context.Context, k gateway.APIKey, e gateway.Even
 	return b.db.Do(ctx, "create_api_key", func(c Conn) error {
 		return c.Tx(func(q Querier) error {
 			_, err := q.Exec(`INSERT INTO api_keys (`+apiKeyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0)`,
-				k.ID, k.Hash[:], clean(k.Name), JSON(k.Scopes), indexed(k.CreatedBy), Micros(k.CreatedAt), Micros(k.ExpiresAt))
+				k.ID, k.Hash[:], fitText(k.Name), JSON(k.Scopes), fitIndex(k.CreatedBy), Micros(k.CreatedAt), Micros(k.ExpiresAt))
 			if err != nil {
 				return b.conflict(err)
 			}
@@ -35,14 +35,15 @@ func (b Base) CreateAPIKey(ctx context.Context, k gateway.APIKey, e gateway.Even
 	})
 }
 
-// APIKey implements gateway.APIKeys. It writes only when the last recorded use is a minute old.
+// APIKey implements gateway.APIKeys. It records the use, unless a use was recorded in the last
+// minute.
 func (b Base) APIKey(ctx context.Context, hash [32]byte, now time.Time) (k gateway.APIKey, err error) {
 	err = b.db.Do(ctx, "api_key", func(c Conn) error {
 		err := c.Get(`SELECT `+apiKeyColumns+` FROM api_keys WHERE hash = $1`, []any{hash[:]}, apiKeyFields(&k)...)
 		if err != nil {
 			return err
 		}
-		entitled, err := isEntitled(c, k.CreatedBy)
+		entitled, err := isEntitled(c, k.CreatedBy) // the creator still has administrator rights
 		switch {
 		case err != nil:
 			return err
@@ -61,7 +62,8 @@ func (b Base) APIKey(ctx context.Context, hash [32]byte, now time.Time) (k gatew
 	return k, err
 }
 
-// APIKeys implements gateway.APIKeys.
+// APIKeys implements gateway.APIKeys. The condition on created_at is always true. With it, the
+// database searches the index of created_at instead of scanning it.
 func (b Base) APIKeys(ctx context.Context) (all []gateway.APIKey, err error) {
 	err = b.db.Do(ctx, "api_keys", func(c Conn) error {
 		all, err = list(c, `SELECT `+apiKeyColumns+` FROM api_keys WHERE created_at >= 0
@@ -77,10 +79,11 @@ func (b Base) RevokeAPIKey(ctx context.Context, id string, now time.Time, e gate
 		revoked_at = CASE revoked_at WHEN 0 THEN $2 ELSE revoked_at END WHERE id = $1`, id, now, e)
 }
 
-// revoke revokes the row with an id, and appends the event, in one transaction. statement has the
-// parameters id and time. ErrNotFound when there is no such row.
-func (b Base) revoke(ctx context.Context, name, statement, id string, now time.Time, e gateway.Event) error {
-	return b.db.Do(ctx, name, func(c Conn) error {
+// revoke revokes the API key or invitation with an id, and appends the event, in one transaction.
+// op names the operation. statement has the parameters id and time. revoke returns
+// gateway.ErrNotFound when there is no row with this id.
+func (b Base) revoke(ctx context.Context, op, statement, id string, now time.Time, e gateway.Event) error {
+	return b.db.Do(ctx, op, func(c Conn) error {
 		return c.Tx(func(q Querier) error {
 			n, err := q.Exec(statement, gateway.CleanText(id), Micros(now))
 			if err == nil && n == 0 {

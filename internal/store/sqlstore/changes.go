@@ -7,11 +7,12 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file writes changes of users by administrators: the row, what searches use, and what follows
-// for requests, sessions and grants. Exec changes rows, and Get reads one row.
+// This file writes a changed user: the row, the tables that searches read, and the effects on
+// access requests, sessions and grants. Exec changes rows, and Get reads one row.
 
-// writeChange writes a user as an administrator changed it, and what follows from the change. The
-// caller has locked the row. by is Event.Actor of the change. It returns the user as stored.
+// writeChange writes the user after a change, and the effects of the change. The caller has locked
+// the row. by names the administrator (gateway.Event.Actor); "" = none is named. It returns the
+// user as stored.
 func (b Base) writeChange(q Querier, before, after gateway.User, now time.Time, by string) (gateway.User, error) {
 	if _, err := q.Exec(putUser, userArgs(after)...); err != nil {
 		return gateway.User{}, err
@@ -37,9 +38,9 @@ func (b Base) writeChange(q Querier, before, after gateway.User, now time.Time, 
 	return stored, b.endLostAccess(q, before, stored, now)
 }
 
-// revokeMoves revokes the links that move a user to another WeChat account. An API key may make such a
-// link for a user without administrator rights. The link must not give somebody the rights that the
-// user gets later.
+// revokeMoves revokes the links that move a user to another WeChat account. An API key can create
+// such a link for a user without administrator rights. When this user becomes an administrator, the
+// bearer of the link must not get the administrator rights.
 func revokeMoves(q Querier, userID string, now time.Time) error {
 	_, err := q.Exec(`UPDATE invitations SET revoked_at = $2
 		WHERE user_id = $1 AND user_id <> '' AND kind = 'move' AND revoked_at = 0`, userID, Micros(now))
@@ -52,7 +53,7 @@ func decideRequests(q Querier, before, after gateway.User, now time.Time, by str
 		_, err := q.Exec(`
 			UPDATE access_requests SET state = $2, reason = '', decided_at = $3, decided_by = $4
 			WHERE user_id = $1 AND state <> $2 AND `+condition,
-			append([]any{after.ID, string(state), Micros(now), indexed(by)}, args...)...)
+			append([]any{after.ID, string(state), Micros(now), fitIndex(by)}, args...)...)
 		return err
 	}
 	if before.Status == gateway.Pending && after.Status == gateway.Active {
@@ -73,10 +74,11 @@ func decideRequests(q Querier, before, after gateway.User, now time.Time, by str
 	return nil
 }
 
-// endLostAccess revokes the grants at apps that the user must not use any more, and tells the apps
-// that may have lost the user. The store does not have the access rules of apps. So when the user
-// has lost a group or the status Active, all apps are told but those that are allowed singly. The
-// user may sign in again there, if the rule of the app allows it.
+// endLostAccess revokes the user's grants at apps that are refused now, and logs the user out of
+// the apps to which the user may have lost access (back-channel logout). The store does not know
+// the access rules of apps. So when the user has lost a group or the status Active, the user is
+// logged out of all apps except those in AllowedApps. If the rule of an app allows it, the user can
+// sign in again.
 func (b Base) endLostAccess(q Querier, before, after gateway.User, now time.Time) error {
 	for _, app := range without(after.RefusedApps, before.RefusedApps) {
 		_, err := q.Exec(`UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND app = $2 AND revoked_at = 0`, after.ID,
@@ -87,7 +89,7 @@ func (b Base) endLostAccess(q Querier, before, after gateway.User, now time.Time
 	}
 	lost := append(without(after.RefusedApps, before.RefusedApps), without(before.AllowedApps, after.AllowedApps)...)
 	if len(lost) > 0 {
-		err := tellApps(q, now, func(c *conditions) {
+		err := queueLogouts(q, now, func(c *conditions) {
 			c.add(`user_id = ?`, after.ID)
 			c.add(b.dialect.In("app", "?"), b.dialect.List(lost))
 		})
@@ -95,11 +97,12 @@ func (b Base) endLostAccess(q Querier, before, after gateway.User, now time.Time
 			return err
 		}
 	}
-	approved := before.Status == gateway.Active && after.Status != gateway.Active
-	if !approved && len(without(before.Groups, after.Groups)) == 0 {
+	lostStatus := before.Status == gateway.Active && after.Status != gateway.Active
+	lostGroup := len(without(before.Groups, after.Groups)) > 0
+	if !lostStatus && !lostGroup {
 		return nil
 	}
-	return tellApps(q, now, func(c *conditions) {
+	return queueLogouts(q, now, func(c *conditions) {
 		c.add(`user_id = ?`, after.ID)
 		c.add(`NOT (`+b.dialect.In("app", "?")+`)`, b.dialect.List(nonNil(after.AllowedApps)))
 	})
@@ -113,7 +116,8 @@ func nonNil(l []string) []string {
 	return l
 }
 
-// writeSearch writes what searches use and what differs between before and after.
+// writeSearch updates the rows of a user in the tables that searches read (user_groups and
+// user_terms), if the groups, the real name or the note have changed.
 func writeSearch(q Querier, before, after gateway.User) error {
 	if !slices.Equal(before.Groups, after.Groups) {
 		if err := writeRows(q, "user_groups", "name", after.ID, groupNames(after)); err != nil {
@@ -130,12 +134,13 @@ func writeSearch(q Querier, before, after gateway.User) error {
 func groupNames(u gateway.User) []string {
 	names := make([]string, len(u.Groups))
 	for i, g := range u.Groups {
-		names[i] = indexed(g)
+		names[i] = fitIndex(g)
 	}
 	return slices.Compact(slices.Sorted(slices.Values(names)))
 }
 
-// writeRows replaces the rows of a user in table user_groups or user_terms.
+// writeRows replaces the rows of a user in table user_groups or user_terms, in which seq identifies
+// the user.
 func writeRows(q Querier, table, column, userID string, values []string) error {
 	var seq int64
 	if err := q.Get(`SELECT seq FROM users WHERE id = $1`, []any{userID}, &seq); err != nil {
@@ -151,7 +156,7 @@ func writeRows(q Querier, table, column, userID string, values []string) error {
 	return q.Insert(table, column+", seq", rows)
 }
 
-// deleteSearch deletes what searches use of a user.
+// deleteSearch deletes the rows of a user in the tables that searches read.
 func deleteSearch(q Querier, userID string) error {
 	for _, table := range []string{"user_groups", "user_terms"} {
 		_, err := q.Exec(`DELETE FROM `+table+` WHERE seq = (SELECT seq FROM users WHERE id = $1)`, userID)

@@ -20,7 +20,8 @@ func chatFields(s *gateway.ChatSignIn) []any {
 		&s.State, &s.OpenID, &s.Code, Time{&s.CreatedAt}, Time{&s.ExpiresAt}, &s.Data}
 }
 
-// insertChat stores a row, unless a limit is reached. It replaces an expired row with the key.
+// insertChat stores a row, unless a limit is reached. It replaces an expired row with the same key.
+// $12 is the time, $13 the limit of a network, and $14 the limit of a connector and method.
 const insertChat = `
 	INSERT INTO chat_sign_ins (` + chatColumns + `)
 	SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'waiting', '', '', $9, $10, $11
@@ -36,11 +37,13 @@ const insertChat = `
 		created_at = excluded.created_at, expires_at = excluded.expires_at, data = excluded.data
 	WHERE chat_sign_ins.expires_at <= $12`
 
-// unanswered selects the rows that may be deleted when a limit is reached. The first condition is the
-// one of the indexes.
+// unanswered selects the rows that may be deleted when a limit is reached: the rows without an
+// answer, and those that ended without a sign-in. Its first half is the condition of the partial
+// indexes.
 const unanswered = `state <> 'completed' AND state <> 'answered'`
 
-// PutChatSignIn implements gateway.ChatSignIns. Concurrent calls may exceed a limit by their number.
+// PutChatSignIn implements gateway.ChatSignIns. Concurrent calls can exceed a limit by their
+// number.
 func (b Base) PutChatSignIn(ctx context.Context, s gateway.ChatSignIn, now time.Time, limits gateway.ChatLimits) error {
 	if err := errors.Join(s.Check(), limits.Check()); err != nil {
 		return err
@@ -59,20 +62,21 @@ func (b Base) PutChatSignIn(ctx context.Context, s gateway.ChatSignIn, now time.
 	})
 }
 
-// replaceChat deletes older rows as gateway.ChatLimits describes, and calls insert after each step. Each
-// DELETE repeats the condition of its subquery, because a person may answer in between.
+// replaceChat deletes older rows of the network, and calls insert. If a limit is still reached, it
+// deletes older rows of all networks, and calls insert again. Each DELETE repeats the condition of
+// its subquery, because a person may answer after the subquery has selected the row.
 func (b Base) replaceChat(q Querier, s gateway.ChatSignIn, now time.Time, limits gateway.ChatLimits,
 	insert func(Querier) (bool, error)) error {
-	var other [32]byte
+	var found [32]byte
 	err := q.Get(`SELECT key FROM chat_sign_ins WHERE key = $1 AND expires_at > $2`, []any{s.Key[:], Micros(now)},
-		Hash{&other})
+		Hash{&found})
+	if err == nil {
+		return gateway.ErrConflict // a row with this key exists, and has not expired
+	}
 	if !errors.Is(err, gateway.ErrNotFound) {
-		if err == nil {
-			err = gateway.ErrConflict
-		}
 		return err
 	}
-	// SQLite requires a LIMIT before OFFSET, so the statement has one that is never reached.
+	// SQLite requires a LIMIT before OFFSET, so the statement has a LIMIT that is never reached.
 	ofNetwork := `DELETE FROM chat_sign_ins WHERE ` + unanswered + ` AND ` + b.dialect.InQuery("key", `
 		SELECT key FROM chat_sign_ins WHERE network = $1 AND `+unanswered+` AND expires_at > $2
 		ORDER BY expires_at DESC LIMIT 1000000 OFFSET $3`)
@@ -114,7 +118,7 @@ func readChat(q Querier, key [32]byte, s *gateway.ChatSignIn) error {
 	return q.Get(`SELECT `+chatColumns+` FROM chat_sign_ins WHERE key = $1`, []any{key[:]}, chatFields(s)...)
 }
 
-// updateChat writes next, unless the row has changed since was was read.
+// updateChat writes next, unless the row differs from was, the row as the caller has read it.
 func updateChat(q Querier, was, next gateway.ChatSignIn) (written bool, err error) {
 	n, err := q.Exec(`
 		UPDATE chat_sign_ins SET state = $2, open_id = $3, code = $4, expires_at = $5
@@ -123,8 +127,9 @@ func updateChat(q Querier, was, next gateway.ChatSignIn) (written bool, err erro
 	return n == 1, err
 }
 
-// changeChat applies a rule to a row and writes the result. When another caller has changed the row
-// after it was read, changeChat starts again. Rows change rarely, so this ends.
+// changeChat applies a rule to a row and writes the result. rule returns the row afterwards, and
+// whether to write it. When another caller has changed the row after it was read, changeChat starts
+// again. A row changes only a few times, so this ends.
 func (b Base) changeChat(ctx context.Context, op string, key [32]byte,
 	rule func(gateway.ChatSignIn) (gateway.ChatSignIn, bool, error)) (next gateway.ChatSignIn, err error) {
 	err = b.db.Do(ctx, op, func(c Conn) error {
@@ -146,10 +151,11 @@ func (b Base) changeChat(ctx context.Context, op string, key [32]byte,
 	return chatResult(next, err)
 }
 
-// chatResult returns the row with the errors that explain it.
+// chatResult returns the row also with the errors about its state, so that the caller can explain
+// the error. With any other error, it returns the zero value.
 func chatResult(s gateway.ChatSignIn, err error) (gateway.ChatSignIn, error) {
-	for _, explained := range []error{gateway.ErrConflict, gateway.ErrReplay, gateway.ErrBlocked, gateway.ErrMismatch} {
-		if errors.Is(err, explained) {
+	for _, ofState := range []error{gateway.ErrConflict, gateway.ErrReplay, gateway.ErrBlocked, gateway.ErrMismatch} {
+		if errors.Is(err, ofState) {
 			return s, err
 		}
 	}
@@ -188,8 +194,8 @@ func (b Base) RefuseChatSignIns(ctx context.Context, connector, openID string, n
 }
 
 // CompleteChatSignIn implements gateway.ChatSignIns. It locks the rows of the users first and changes
-// its own row afterwards, in the order of the transactions that delete users, so that no deadlock
-// occurs.
+// the row of the chat sign-in afterwards. Transactions that delete users use the same order, so no
+// deadlock occurs.
 func (b Base) CompleteChatSignIn(ctx context.Context, c gateway.ChatCompletion) (next gateway.ChatSignIn,
 	user gateway.User, events []gateway.Event, err error) {
 	if err := c.Check(); err != nil {
@@ -201,14 +207,15 @@ func (b Base) CompleteChatSignIn(ctx context.Context, c gateway.ChatCompletion) 
 			user, events, outcome = gateway.User{}, nil, nil
 			var was gateway.ChatSignIn
 			if err := readChat(q, c.Key, &was); err != nil {
-				next = was
+				next = was // not the row of an earlier run of the transaction
 				return err
 			}
 			var err error
 			if next, err = was.AfterComplete(c); err != nil && !errors.Is(err, gateway.ErrMismatch) {
 				return err
 			}
-			if outcome = err; outcome == nil {
+			outcome = err // nil or ErrMismatch
+			if outcome == nil {
 				if c.SignIn.OpenID != was.OpenID {
 					return errors.New("the completion is of another person than the answer")
 				}
@@ -251,8 +258,8 @@ func (b Base) finishChat(q Querier, c gateway.ChatCompletion, user gateway.User,
 	return appendEvents(q, append([]gateway.Event{event}, joinEvents...))
 }
 
-// ReadChatStates reads the rows of a query with the columns key and state. The stores call it with
-// their own conditions.
+// ReadChatStates returns the states that a query selects. The query has the columns key and state,
+// and the parameters $1 (keys) and $2 (now). Each store calls ReadChatStates with its own query.
 func (b Base) ReadChatStates(ctx context.Context, query string, keys any, now time.Time) (
 	map[[32]byte]gateway.ChatState, error) {
 	states := map[[32]byte]gateway.ChatState{}

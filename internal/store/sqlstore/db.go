@@ -75,12 +75,13 @@ type Dialect struct {
 	In func(column, placeholder string) string
 
 	// InQuery returns the condition that the value of a column is in the result of a query. The
-	// result has few rows.
+	// result must have few rows, because the database keeps it in memory.
 	InQuery func(column, query string) string
 
-	// IDRange returns the condition that a column of table events is equal to value, and that the id is
-	// in a range: from from to before, which is not included. order has the newest first. An index on
-	// the column and the id serves both. All are placeholders, except column.
+	// IDRange returns a condition for table events: the column is equal to value, and the id is at
+	// least from and less than before. value, from and before are placeholders. order is the text
+	// after ORDER BY for the newest events first. An index on the column and the id serves condition
+	// and order.
 	IDRange func(column, value, from, before string) (condition, order string)
 
 	// LimitFirst reports whether a search of events must read a limited number of them in a subquery
@@ -133,7 +134,8 @@ func (e CallerError) Error() string { return e.Err.Error() }
 // Unwrap returns the caller's error.
 func (e CallerError) Unwrap() error { return e.Err }
 
-// Known reports whether err is one of the errors of package gateway.
+// Known reports whether err is, or wraps, one of the errors of package gateway. ErrExpired is not
+// in the list because it wraps ErrNotFound.
 func Known(err error) bool {
 	for _, target := range []error{
 		gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay, gateway.ErrFull,
@@ -152,12 +154,12 @@ func Known(err error) bool {
 // or "postgres". advice returns, for an error of the database, what went wrong and what to do about
 // it.
 func Failure(database, op string, err error, advice func(error) string) error {
-	var own CallerError
+	var ofCaller CallerError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &own):
-		return own.Err
+	case errors.As(err, &ofCaller):
+		return ofCaller.Err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %s: %w", database, withSpaces(op), err)
 	case Known(err):

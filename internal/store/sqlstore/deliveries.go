@@ -8,7 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file implements gateway.Deliveries. Do runs one operation of the store. Exec changes rows,
+// This file implements gateway.Deliveries: the messages that the gateway has to send to other
+// servers, such as logout tokens to apps. Do runs one operation of the store. Exec changes rows,
 // Get reads one row, list reads all, and Tx runs a transaction.
 
 const deliveryColumns = `id, kind, target, user_id, session_id, subject, payload, state, created_at, next_at, attempts,
@@ -26,8 +27,8 @@ func (b Base) AddDeliveries(ctx context.Context, deliveries ...gateway.Delivery)
 	}
 	rows := make([][]any, 0, len(deliveries))
 	for _, d := range deliveries {
-		rows = append(rows, []any{indexed(string(d.Kind)), indexed(d.Target), indexed(d.UserID), clean(d.SessionID),
-			clean(d.Subject), d.Payload, Micros(d.CreatedAt), Micros(d.NextAt), d.Attempts, clean(d.LastError)})
+		rows = append(rows, []any{fitIndex(string(d.Kind)), fitIndex(d.Target), fitIndex(d.UserID), fitText(d.SessionID),
+			fitText(d.Subject), d.Payload, Micros(d.CreatedAt), Micros(d.NextAt), d.Attempts, fitText(d.LastError)})
 	}
 	return b.db.Do(ctx, "add_deliveries", func(c Conn) error {
 		return c.Tx(func(q Querier) error {
@@ -42,7 +43,9 @@ func (b Base) AddDeliveries(ctx context.Context, deliveries ...gateway.Delivery)
 // maxClaim is how many deliveries one call of ClaimDeliveries returns.
 const maxClaim = 100
 
-// ClaimDeliveries implements gateway.Deliveries. Usually nothing waits, and reading is enough.
+// ClaimDeliveries implements gateway.Deliveries. It reads first, because usually no delivery is
+// due. Otherwise a transaction postpones the deliveries until the lease ends, so no other caller
+// gets them.
 func (b Base) ClaimDeliveries(ctx context.Context, kind gateway.DeliveryKind, now time.Time, lease time.Duration,
 	limit int) (all []gateway.Delivery, err error) {
 	args := []any{string(kind), Micros(now), min(max(limit, 1), maxClaim)}
@@ -89,7 +92,7 @@ func (b Base) FinishDelivery(ctx context.Context, d gateway.Delivery, events ...
 					subject = CASE WHEN $3 = 'sent' THEN '' ELSE subject END,
 					session_id = CASE WHEN $3 = 'sent' THEN '' ELSE session_id END
 				WHERE id = $1 AND attempts = $2 AND state = 'waiting'`,
-				d.ID, d.Attempts, string(d.State), Micros(d.NextAt), clean(d.LastError))
+				d.ID, d.Attempts, string(d.State), Micros(d.NextAt), fitText(d.LastError))
 			if err == nil && n == 0 {
 				err = gateway.ErrConflict
 			}
@@ -104,14 +107,15 @@ func (b Base) FinishDelivery(ctx context.Context, d gateway.Delivery, events ...
 	})
 }
 
-// userDeleted reports whether the user of a delivery was deleted. It locks the row of the user: of a
-// deletion at the same time, one of the two sees the other. DeleteUserIf locks the user first too.
+// userDeleted reports whether the user of a delivery that is sent or has failed was deleted. It
+// locks the row of the user, as DeleteUserIf does. So of two such transactions at the same time,
+// the second sees what the first has written.
 func (b Base) userDeleted(q Querier, d gateway.Delivery) (bool, error) {
 	if d.UserID == "" || d.State == gateway.DeliveryWaiting {
 		return false, nil
 	}
 	var id string
-	err := q.Get(`SELECT id FROM users WHERE id = $1 `+b.dialect.ForShare, []any{indexed(d.UserID)}, &id)
+	err := q.Get(`SELECT id FROM users WHERE id = $1 `+b.dialect.ForShare, []any{fitIndex(d.UserID)}, &id)
 	if errors.Is(err, gateway.ErrNotFound) {
 		return true, nil
 	}
@@ -135,31 +139,34 @@ func (b Base) RetryDelivery(ctx context.Context, id int64, now time.Time, e gate
 	})
 }
 
-// HastenDeliveries implements gateway.Deliveries. A user has few deliveries: the query uses their index,
-// and no other.
+// HastenDeliveries implements gateway.Deliveries. A user has few deliveries, so the statement uses
+// the index of user_id. The expressions around kind and state keep the database from using their
+// indexes.
 func (b Base) HastenDeliveries(ctx context.Context, kind gateway.DeliveryKind, userID string, now time.Time) (
 	n int, err error) {
 	err = b.db.Do(ctx, "hasten_deliveries", func(c Conn) error {
 		count, err := c.Exec(`UPDATE deliveries SET next_at = $3
 			WHERE user_id = $1 AND user_id <> '' AND kind || '' = $2 AND state || '' = 'waiting' AND attempts = 0
-				AND next_at > $3`, indexed(userID), string(kind), Micros(now))
+				AND next_at > $3`, fitIndex(userID), string(kind), Micros(now))
 		n = int(count)
 		return err
 	})
 	return n, err
 }
 
-// Deliveries implements gateway.Deliveries. As in Events, one of the filters uses its index.
+// Deliveries implements gateway.Deliveries. The first filter that is set uses its index.
+// Expressions around the columns of the other filters keep the database from using theirs.
 func (b Base) Deliveries(ctx context.Context, q gateway.DeliveryQuery) (all []gateway.Delivery, err error) {
 	var where conditions
-	chosen := false
+	chosen := false // a filter that uses its index is in where
+	// partial repeats the condition of a partial index: the database uses the index only with it.
 	for _, filter := range []struct{ column, value, partial string }{
 		{"user_id", q.UserID, ` AND user_id <> ''`},
 		{"state", string(q.State), ` AND state <> 'sent'`},
 		{"target", q.Target, ``},
 		{"kind", string(q.Kind), ``},
 	} {
-		value := indexed(filter.value)
+		value := fitIndex(filter.value)
 		switch {
 		case value == "":
 			continue
@@ -173,15 +180,14 @@ func (b Base) Deliveries(ctx context.Context, q gateway.DeliveryQuery) (all []ga
 		}
 		chosen = true
 	}
-	where.sql = append(where.sql, `id > 0`)
+	where.sql = append(where.sql, `id > 0`) // always true, so that WHERE is never empty
 	if q.Before != 0 {
 		where.add(`id < ?`, q.Before)
 	}
-	limit := conditions{args: where.args} // as in Users
-	limit.add(`LIMIT ?`, q.Page())
-	query := `SELECT ` + deliveryColumns + ` FROM deliveries WHERE ` + where.where() + ` ORDER BY id DESC ` + limit.where()
+	query := `SELECT ` + deliveryColumns + ` FROM deliveries WHERE ` + where.where() + ` ORDER BY id DESC LIMIT ` +
+		where.arg(q.Page())
 	err = b.db.Do(ctx, "deliveries", func(c Conn) error {
-		all, err = list(c, query, limit.args, deliveryFields)
+		all, err = list(c, query, where.args, deliveryFields)
 		return err
 	})
 	return all, err
@@ -200,15 +206,15 @@ func (b Base) UserAppSessions(ctx context.Context, userID string) (all []gateway
 	return all, err
 }
 
-// putAppSession stores that an app with back-channel logout was signed in from the session of a code.
-// It locks the row of the session, so that the session cannot end at the same time: then nobody would
-// tell the app. It returns gateway.ErrNotFound when the session has ended. The code's grant is
-// stored already.
+// putAppSession stores that a user signed in to an app with back-channel logout from a session. c
+// is the code for the app, whose grant is stored already. putAppSession locks the row of the
+// session, so that the session cannot end at the same time: otherwise the app would get no logout
+// token. It returns gateway.ErrNotFound when the session has ended.
 func (b Base) putAppSession(q Querier, c gateway.Code) error {
 	g := c.Grant
 	var live [32]byte
 	err := q.Get(`SELECT hash FROM sessions WHERE hash = $1 `+b.dialect.LockRow, []any{g.Session[:]}, Hash{&live})
-	if errors.Is(err, gateway.ErrNotFound) { // another session may renew it
+	if errors.Is(err, gateway.ErrNotFound) { // a later session, with the same first_hash, may have renewed it
 		err = q.Get(`SELECT hash FROM sessions WHERE first_hash = $1 AND first_hash <> hash LIMIT 1 `+b.dialect.LockRow,
 			[]any{g.Session[:]}, Hash{&live})
 	}
@@ -219,6 +225,6 @@ func (b Base) putAppSession(q Querier, c gateway.Code) error {
 		INSERT INTO app_sessions (session, app, session_id, user_id, subject, created_at)
 		SELECT $1, app, $2, user_id, subject, $3 FROM grants WHERE id = $4
 		ON CONFLICT (session, app, session_id) DO NOTHING`,
-		g.Session[:], indexed(c.LogoutSessionID), Micros(g.CreatedAt), g.ID)
+		g.Session[:], fitIndex(c.LogoutSessionID), Micros(g.CreatedAt), g.ID)
 	return err
 }

@@ -2,12 +2,13 @@ package sqlstore
 
 import "time"
 
-// This file ends sessions and access. Whenever a session ends, the apps with back-channel logout
-// that were signed in from it are told: each of its app sessions becomes a delivery in the same
-// transaction. Exec changes rows, and list reads all.
+// This file ends sessions and access. An app session records that a user signed in from a session
+// to an app with back-channel logout. When the session ends, each of its app sessions becomes a
+// delivery (a logout token to send) in the same transaction. Exec changes rows, and list reads all.
 
-// renewed is the condition that another session has the same Session.First as the app session: then
-// the user has only signed in again. The second part repeats the condition of a partial index.
+// renewed is the condition that an app session still has a session. When the user signs in again,
+// the new session has the first_hash of the old one, and the app gets no logout token. s.first_hash
+// <> s.hash repeats the condition of a partial index.
 const renewed = `EXISTS (SELECT 1 FROM sessions s WHERE s.hash = app_sessions.session) OR
 	EXISTS (SELECT 1 FROM sessions s WHERE s.first_hash = app_sessions.session AND s.first_hash <> s.hash)`
 
@@ -18,13 +19,14 @@ func (b Base) endSessions(q Querier, now time.Time, condition string, args ...an
 	if err != nil || len(ended) == 0 {
 		return 0, err
 	}
-	return len(ended), tellApps(q, now, func(c *conditions) {
+	return len(ended), queueLogouts(q, now, func(c *conditions) {
 		c.add(b.dialect.InHashes("session", "?")+` AND NOT (`+renewed+`)`, b.dialect.Hashes(ended))
 	})
 }
 
-// tellApps turns app sessions into deliveries. filter adds the conditions that select them.
-func tellApps(q Querier, now time.Time, filter func(*conditions)) error {
+// queueLogouts turns app sessions into deliveries. filter adds the conditions that select the app
+// sessions; it is called for each of the two statements.
+func queueLogouts(q Querier, now time.Time, filter func(*conditions)) error {
 	insert := conditions{args: []any{Micros(now)}}
 	filter(&insert)
 	n, err := q.Exec(`
@@ -40,14 +42,15 @@ func tellApps(q Querier, now time.Time, filter func(*conditions)) error {
 	return err
 }
 
-// endAccess deletes the sessions of a user who was blocked, revokes the grants, and refuses the
-// tickets (sign-ins by QR code) that the user's phone has scanned or approved.
+// endAccess deletes the sessions of a user who is blocked, merged or deleted. It revokes the
+// grants, and refuses the tickets (sign-ins by QR code) that the user's phone has scanned or
+// approved.
 func (b Base) endAccess(q Querier, userID string, now time.Time) error {
 	if _, err := b.endSessions(q, now, `user_id = $1`, userID); err != nil {
 		return err
 	}
-	// An app session may be left of a session that has expired and was replaced.
-	if err := tellApps(q, now, func(c *conditions) { c.add(`user_id = ?`, userID) }); err != nil {
+	// App sessions may be left of a session that had expired and whose row another session replaced.
+	if err := queueLogouts(q, now, func(c *conditions) { c.add(`user_id = ?`, userID) }); err != nil {
 		return err
 	}
 	if err := refuseTickets(q, userID); err != nil {
@@ -58,7 +61,7 @@ func (b Base) endAccess(q Querier, userID string, now time.Time) error {
 }
 
 // refuseTickets refuses the tickets that the user's phone has scanned or approved, so that no desktop
-// gets a session of them any more.
+// gets a session from them.
 func refuseTickets(q Querier, userID string) error {
 	_, err := q.Exec(`
 		UPDATE tickets SET state = 'refused'

@@ -22,8 +22,9 @@ func appendEvents(q Querier, events []gateway.Event) error {
 	}
 	rows := make([][]any, 0, len(events))
 	for _, e := range events {
-		rows = append(rows, []any{Micros(e.At), indexed(e.Kind), indexed(e.UserID), indexed(e.App), clean(e.Connector),
-			clean(e.Method), indexed(e.Outcome), indexed(e.RequestID), clean(e.Detail), indexed(e.Actor), clean(e.Address)})
+		rows = append(rows, []any{Micros(e.At), fitIndex(e.Kind), fitIndex(e.UserID), fitIndex(e.App),
+			fitText(e.Connector), fitText(e.Method), fitIndex(e.Outcome), fitIndex(e.RequestID), fitText(e.Detail),
+			fitIndex(e.Actor), fitText(e.Address)})
 	}
 	return q.Bulk(`INSERT INTO events (`+eventColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, rows)
 }
@@ -38,14 +39,14 @@ func (b Base) AppendEvents(ctx context.Context, events ...gateway.Event) error {
 	})
 }
 
-// disorder is how many events near a time may be stored out of the order of their times, without
-// being missed by a query with Since or Until. Processes append events at the same time, and their
-// clocks differ a little.
+// disorder is how many events around a time can be stored out of the order of their times. Up to
+// this number, a query with Since or Until finds all of them. Processes append events at the same
+// time, and their clocks differ a little.
 const disorder = "1000"
 
 // eventFilter is a filter of a query. Each has an index, except outcome = 'ok', which most events
-// have. partial repeats the condition of the index: the database uses a partial index only for
-// queries that contain its condition.
+// have. The outcome "!ok" stands for every outcome except ok. partial repeats the condition of a
+// partial index: the database uses the index only for queries that contain its condition.
 type eventFilter struct{ column, value, partial string }
 
 // eventFilters returns the filters that are set. The first is likely to select the fewest events.
@@ -58,7 +59,7 @@ func eventFilters(q gateway.EventQuery) (set []eventFilter) {
 		{column: "app", value: q.App, partial: ` AND app <> ''`},
 		{column: "kind", value: q.Kind},
 	} {
-		if f.value = indexed(f.value); f.value != "" {
+		if f.value = fitIndex(f.value); f.value != "" {
 			set = append(set, f)
 		}
 	}
@@ -67,8 +68,9 @@ func eventFilters(q gateway.EventQuery) (set []eventFilter) {
 
 func (f eventFilter) hasIndex() bool { return f.column != "outcome" || f.value != "ok" }
 
-// addTo adds the condition of the filter. Only the chosen filter uses its index: an expression around
-// the columns of the others (kind || ”) keeps the database from using theirs.
+// addTo adds the condition of a filter. chosen reports whether the search reads the index of this
+// filter; addTo needs it only for "!ok". The other conditions append an empty text to the column,
+// so that the database does not use their indexes.
 func (f eventFilter) addTo(where *conditions, chosen bool) {
 	switch {
 	case f.column == "outcome" && f.value == "ok":
@@ -90,9 +92,9 @@ type eventSearch struct {
 	first, before int64 // before is not included
 }
 
-// bound sets the range of ids. Events are listed in the order of their ids, which is nearly that of
-// their times. So a range of ids lets the database skip the events outside of the times without
-// reading them.
+// bound sets the range of ids. Events are listed in the order of their ids, which is nearly the
+// order of their times. So a range of ids lets the database skip most events before Since and after
+// Until.
 func (s *eventSearch) bound(c Conn) error {
 	s.before = cmp.Or(s.Before, math.MaxInt64)
 	for _, limit := range []struct {
@@ -112,7 +114,7 @@ func (s *eventSearch) bound(c Conn) error {
 		if err := c.Get(limit.query, []any{Micros(limit.at)}, &id); err != nil {
 			return err
 		}
-		if id == 0 { // there is no event in this time
+		if id == 0 { // there is no event after Since, or none before Until
 			s.before = 0
 			return nil
 		}
@@ -122,10 +124,10 @@ func (s *eventSearch) bound(c Conn) error {
 }
 
 // choose returns the position of the filter whose index the search reads; -1 = it reads all events.
-// It returns the id at which the search must stop, because it has read maxRead events then; 0 = the
-// search reads fewer. Statistics about the values cannot help the database to choose, because a
-// statement is planned once. So choose looks where each filter has its maxRead-th event. The filter
-// whose event is the oldest selects the fewest.
+// stop is the id of the last event that the search may read, the maxRead-th; 0 = it reads fewer, or
+// every event that it reads is selected. The database cannot choose by the values of the filters,
+// because it plans a statement once for all values. So choose finds the maxRead-th newest event of
+// each filter. The filter whose maxRead-th event is the oldest selects the fewest events.
 func (s *eventSearch) choose(c Conn, maxRead int) (chosen int, stop int64, err error) {
 	chosen, stop = -1, math.MaxInt64
 	for i, f := range s.filters {
@@ -145,17 +147,18 @@ func (s *eventSearch) choose(c Conn, maxRead int) (chosen int, stop int64, err e
 			chosen, stop = i, id
 		}
 	}
-	if chosen < 0 && len(s.filters) > 0 {
-		stop, err = s.nth(c, -1, maxRead)
-	} else if chosen < 0 {
+	switch {
+	case len(s.filters) == 0:
 		stop = 0
+	case chosen < 0: // no filter has an index
+		stop, err = s.nth(c, -1, maxRead)
 	}
 	return chosen, stop, err
 }
 
-// in adds the conditions of a search with the index of the chosen filter: the condition of the filter,
-// and the ids from an id on. It returns the order of the events, the newest first.
-func (s *eventSearch) in(where *conditions, chosen int, from int64) (order string) {
+// addRange adds the condition of the chosen filter, if there is one, and the range of ids from an
+// id to s.before. It returns the text after ORDER BY for the newest events first.
+func (s *eventSearch) addRange(where *conditions, chosen int, from int64) (order string) {
 	if chosen < 0 || s.filters[chosen].value == "!ok" {
 		if chosen >= 0 {
 			s.filters[chosen].addTo(where, true)
@@ -172,7 +175,7 @@ func (s *eventSearch) in(where *conditions, chosen int, from int64) (order strin
 // nth returns the id of the n-th event that the filter at a position selects; 0 = there are fewer.
 func (s *eventSearch) nth(c Conn, position, n int) (id int64, err error) {
 	var where conditions
-	order := s.in(&where, position, s.first)
+	order := s.addRange(&where, position, s.first)
 	query := `SELECT id FROM events WHERE ` + where.where() + ` ORDER BY ` + order + ` LIMIT 1 OFFSET ` + where.arg(n-1)
 	err = c.Get(query, where.args, &id)
 	if errors.Is(err, gateway.ErrNotFound) {
@@ -181,10 +184,11 @@ func (s *eventSearch) nth(c Conn, position, n int) (id int64, err error) {
 	return id, err
 }
 
-// read returns the events from stop on that all filters select.
+// read returns the events that all filters select, newest first. It reads no event with an id less
+// than stop.
 func (s *eventSearch) read(c Conn, chosen int, stop int64, maxRead int) ([]gateway.Event, error) {
 	var where conditions
-	order := s.in(&where, chosen, max(s.first, stop))
+	order := s.addRange(&where, chosen, max(s.first, stop))
 	from := `events`
 	if s.dialect.LimitFirst && chosen >= 0 && len(s.filters) > 1 {
 		from = `(SELECT * FROM events WHERE ` + where.where() + ` ORDER BY ` + order + ` LIMIT ` +
@@ -196,7 +200,7 @@ func (s *eventSearch) read(c Conn, chosen int, stop int64, maxRead int) ([]gatew
 			f.addTo(&where, false)
 		}
 	}
-	if !s.Since.IsZero() {
+	if !s.Since.IsZero() { // at + 0 keeps the database from using the index of at
 		where.add(`at + 0 >= ?`, Micros(s.Since))
 	}
 	if !s.Until.IsZero() {

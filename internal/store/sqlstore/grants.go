@@ -33,7 +33,8 @@ func GrantFields(g *gateway.Grant) []any {
 //   - The grant has no subject ($4), and no subject is pinned, that is, stored for this user in
 //     this app before.
 //
-// It locks the user's row, so that the user cannot be blocked at the same time.
+// It locks the user's row, so that the user cannot be blocked at the same time. $13 is the end of
+// the grant, and the time from which a sweep looks at it (sweep_at).
 func (b Base) insertCode() string {
 	return `
 	INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id, method,
@@ -57,7 +58,7 @@ func (b Base) PutCode(ctx context.Context, code gateway.Code) error {
 		g.Connector, g.AppID, g.OpenID, g.Method, Micros(g.CreatedAt), Micros(code.GrantExpiry()), g.Data,
 		code.Hash[:], code.RedirectURI, code.Challenge, []byte(code.Nonce), Micros(code.ExpiresAt)}
 	return b.db.Do(ctx, "put_code", func(c Conn) error {
-		if code.LogoutSessionID == "" || code.Grant.Session == ([32]byte{}) {
+		if code.LogoutSessionID == "" || g.Session == ([32]byte{}) { // no app session has to be stored
 			n, err := c.Exec(b.insertCode(), args...)
 			if err != nil || n == 1 {
 				return b.conflict(err)
@@ -67,7 +68,8 @@ func (b Base) PutCode(ctx context.Context, code gateway.Code) error {
 	})
 }
 
-// putCode pins the subject if that is necessary, and stores a code, its grant, and the app session.
+// putCode pins the subject if that is necessary, and stores a code, its grant, and the app session
+// (the record by which an app gets a logout token when the user's session ends).
 func (b Base) putCode(q Querier, code gateway.Code, args []any) error {
 	g := code.Grant
 	id, err := b.lockAdmittedUser(q, g.UserID)
@@ -86,7 +88,7 @@ func (b Base) putCode(q Querier, code gateway.Code, args []any) error {
 	case err != nil:
 		return b.conflict(err)
 	case n == 0:
-		return gateway.ErrNotFound // no subject is pinned
+		return gateway.ErrNotFound // there is no subject: neither given nor pinned
 	case code.LogoutSessionID != "" && g.Session != ([32]byte{}):
 		return b.putAppSession(q, code)
 	}
@@ -106,9 +108,9 @@ func ReadCode(q Querier, h [32]byte) (c gateway.Code, err error) {
 	return c, nil
 }
 
-// SessionLives is the condition that the session of a grant in table grants exists, or was renewed,
-// and has not expired at $2. A grant without a session fulfills it. The last part repeats the condition
-// of a partial index.
+// SessionLives is a condition on table grants: the session of the grant, or a session that renewed
+// it, exists and has not expired at $2. A grant without a session fulfills it. s.first_hash <>
+// s.hash repeats the condition of a partial index.
 const SessionLives = `(session IS NULL OR
 	EXISTS (SELECT 1 FROM sessions s WHERE s.hash = grants.session AND s.expires_at > $2) OR
 	EXISTS (SELECT 1 FROM sessions s
@@ -237,7 +239,8 @@ func (b Base) rotate(q Querier, r gateway.Rotation) (out gateway.RotatedGrant, r
 		if err != nil || g.Session == ([32]byte{}) {
 			return out, true, err
 		}
-		return out, true, tellApps(q, r.Now, func(c *conditions) {
+		// A replay revokes the app's access, so the app gets a logout token.
+		return out, true, queueLogouts(q, r.Now, func(c *conditions) {
 			c.add(`session = ?`, g.Session[:])
 			c.add(`app = ?`, g.App)
 		})
@@ -300,8 +303,6 @@ func revocation(r gateway.Revocation, now time.Time) (query string, args []any) 
 		where.add(`session = ?`, r.Session[:])
 	}
 	where.add(`revoked_at = 0 AND expires_at > ?`, Micros(now))
-	// The SET clause is collected like a condition, so that its parameter gets the next number.
-	set := conditions{args: where.args}
-	set.add(`SET revoked_at = ?`, Micros(now))
-	return `UPDATE grants ` + set.where() + ` WHERE ` + where.where(), set.args
+	query = `UPDATE grants SET revoked_at = ` + where.arg(Micros(now)) + ` WHERE ` + where.where()
+	return query, where.args
 }

@@ -81,7 +81,7 @@ func (im *importer) load(lines []gateway.ImportedUser) error {
 	var unionIDs, oldIDs []string
 	var signIns []gateway.SignIn
 	for _, p := range lines {
-		if _, found := p.Problem(); found {
+		if _, invalid := p.Problem(); invalid {
 			continue
 		}
 		signIns = append(signIns, p.SignIn)
@@ -154,7 +154,7 @@ func (im *importer) readUsers(f found) error {
 	if err != nil {
 		return err
 	}
-	if len(users) != len(ids) {
+	if len(users) != len(ids) { // a user was joined into another or deleted
 		return ErrRepeat
 	}
 	for _, u := range users {
@@ -176,7 +176,7 @@ func (im *importer) readUsers(f found) error {
 		c.Identities = append(c.Identities, i)
 	}
 	for _, i := range f.identities {
-		if im.byOpenID[identityKey{i.AppID, i.OpenID}] != i.UserID {
+		if im.byOpenID[identityKey{i.AppID, i.OpenID}] != i.UserID { // it has moved to another user
 			return ErrRepeat
 		}
 	}
@@ -200,9 +200,9 @@ func (im *importer) candidate(id string) *gateway.Candidate {
 	return &gateway.Candidate{User: c.User, Identities: slices.Clone(c.Identities)}
 }
 
-// importLine decides one line, and notes its changes or writes them.
+// importLine decides one line. It writes the changes of the line, or remembers them for flush.
 func (im *importer) importLine(index int, p gateway.ImportedUser) error {
-	if reason, found := p.Problem(); found {
+	if reason, invalid := p.Problem(); invalid {
 		im.res.Problems = append(im.res.Problems, gateway.ImportProblem{Index: index, OldID: p.OldID, Reason: reason})
 		return nil
 	}
@@ -221,6 +221,7 @@ func (im *importer) importLine(index int, p gateway.ImportedUser) error {
 		return nil
 	}
 	if len(plan.Joined) == 0 && plan.User.Status != gateway.Blocked {
+		// true stays: a row that is not inserted yet has to be inserted, also after a second line.
 		im.unwrittenUsers[plan.User.ID] = im.unwrittenUsers[plan.User.ID] || plan.NewUser
 		key := identityKey{p.AppID, p.OpenID}
 		im.unwrittenIdentities[key] = im.unwrittenIdentities[key] || openIDUser == ""
@@ -270,8 +271,9 @@ func (im *importer) remember(plan gateway.Plan) {
 	im.index(plan.Identity)
 }
 
-// flush writes the users, the identities and the events that are not written yet. It writes rows in
-// the order of their keys. This is faster, because neighbours in an index are written together.
+// flush writes the users, identities and events that are not written yet. It writes rows in the
+// order of their keys, which is faster: the database then changes neighbouring entries of an index
+// together.
 func (im *importer) flush() error {
 	var newUsers, users, newIdentities, identities [][]any
 	for _, id := range slices.Sorted(maps.Keys(im.unwrittenUsers)) {
@@ -283,8 +285,8 @@ func (im *importer) flush() error {
 		}
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(im.unwrittenIdentities), identityKey.compare) {
-		own := im.users[im.byOpenID[key]].Identities
-		row := identityArgs(own[slices.IndexFunc(own, key.is)])
+		ofUser := im.users[im.byOpenID[key]].Identities
+		row := identityArgs(ofUser[slices.IndexFunc(ofUser, key.is)])
 		if im.unwrittenIdentities[key] {
 			newIdentities = append(newIdentities, row)
 		} else {

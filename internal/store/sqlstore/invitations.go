@@ -33,7 +33,7 @@ func (b Base) CreateInvitation(ctx context.Context, i gateway.Invitation, e gate
 		return c.Tx(func(q Querier) error {
 			_, err := q.Exec(`INSERT INTO invitations (`+invitationColumns+`)
 				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0)`,
-				i.ID, i.Hash[:], string(i.Kind), i.UserID, JSON(i.Apps), JSON(i.Groups), clean(i.Note), indexed(i.CreatedBy),
+				i.ID, i.Hash[:], string(i.Kind), i.UserID, JSON(i.Apps), JSON(i.Groups), fitText(i.Note), fitIndex(i.CreatedBy),
 				Micros(i.CreatedAt), Micros(i.ExpiresAt), i.MaxUses)
 			if err != nil {
 				return b.conflict(err)
@@ -129,9 +129,8 @@ func (b Base) Invitations(ctx context.Context, q gateway.InvitationQuery) (all [
 		where.add(`kind = ?`, string(q.Kind))
 	}
 	if !q.Before.IsZero() {
-		n := len(where.args)
-		where.args = append(where.args, Micros(q.Before), gateway.CleanText(q.BeforeID))
-		where.sql = append(where.sql, fmt.Sprintf(`(created_at, id) < ($%d, $%d)`, n+1, n+2))
+		where.sql = append(where.sql, fmt.Sprintf(`(created_at, id) < (%s, %s)`, where.arg(Micros(q.Before)),
+			where.arg(gateway.CleanText(q.BeforeID))))
 	}
 	query := `SELECT ` + invitationColumns + ` FROM invitations WHERE ` + where.where() +
 		` ORDER BY created_at DESC, id DESC LIMIT ` + where.arg(q.Page())

@@ -20,13 +20,15 @@ func (b Base) joinInto(q Querier, s gateway.SignIn, older, younger string) ([]ga
 	if err := deleteSearch(q, younger); err != nil {
 		return nil, err
 	}
-	if err := revokeMoves(q, younger, s.At); err != nil { // the older user may be an administrator
+	// A link that moves the younger user would then move the older user, perhaps an administrator.
+	if err := revokeMoves(q, younger, s.At); err != nil {
 		return nil, err
 	}
-	// Conditions such as approver_id <> '' repeat the condition of a partial index. The database
-	// uses this index only for statements that contain its condition. Each statement receives both
-	// ids, so each statement has to mention both. Of two access requests or uses of an invitation, the
-	// decided request stays, and otherwise that of the older user.
+	// Conditions such as approver_id <> '' repeat the condition of a partial index. The database uses
+	// this index only for statements that contain its condition. Each statement receives both ids, so
+	// each statement has to mention both. If both users have an access request for one app, the older
+	// user's request stays, unless only the younger user's is decided. If both have used one
+	// invitation, the older user's use stays.
 	for _, query := range []string{
 		`UPDATE identities SET user_id = $1 WHERE user_id = $2`,
 		`UPDATE grants SET user_id = $1 WHERE user_id = $2`,
@@ -52,7 +54,9 @@ func (b Base) joinInto(q Querier, s gateway.SignIn, older, younger string) ([]ga
 	return events, nil
 }
 
-// joinPins decides which subjects of two users stay, and moves or deletes the others.
+// joinPins keeps one subject (the user's id in an app) of two users for each app, as
+// gateway.JoinPins decides. It moves subjects of the younger user that stay to the older user, and
+// deletes the rest.
 func joinPins(q Querier, s gateway.SignIn, older, younger string) ([]gateway.Event, error) {
 	olderPins, err := readPins(q, older)
 	if err != nil {

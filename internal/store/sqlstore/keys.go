@@ -12,8 +12,8 @@ import (
 // reads one row, list reads all, and Tx runs a transaction. Micros converts arguments; Time
 // converts results.
 
-// keyColumns are the columns of a gateway.Key. slot is its use, algorithm and generation; only one
-// key has a slot. sealed is its secret, encrypted with the master key.
+// keyColumns are the columns of a gateway.Key. slot is its use, algorithm and generation; no two
+// keys have the same slot. sealed is the secret of the key, encrypted with the master key.
 const keyColumns = `id, slot, use, alg, sealed, created_at, active_at, retired_at, expires_at`
 
 // Keys implements gateway.Keys.

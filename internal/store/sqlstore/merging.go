@@ -49,8 +49,8 @@ func (b Base) MergeUsers(ctx context.Context, older, younger string, now time.Ti
 	return user, nil
 }
 
-// lockTwo locks two users, the smaller id first, as lockUsers does: concurrent transactions do not
-// deadlock. A deadlock would cost a second, and a repetition.
+// lockTwo locks two users, the smaller id first, as lockUsers does. So concurrent transactions do
+// not deadlock: a deadlock would cost a second and a repetition of the transaction.
 func (b Base) lockTwo(q Querier, x, y string) (ofX, ofY gateway.User, err error) {
 	if y < x {
 		ofY, ofX, err = b.lockTwo(q, y, x)
@@ -69,7 +69,7 @@ func (b Base) mergeInto(q Querier, into, from gateway.User, now time.Time) (gate
 	merged := gateway.Merge(into, from)
 	merged.UpdatedAt = now
 	if (isAdmin(into) || isAdmin(from)) && !isAdmin(merged) {
-		if err := b.keepAdmin(q, into.ID, from.ID); err != nil {
+		if err := b.requireOtherAdmin(q, into.ID, from.ID); err != nil {
 			return gateway.User{}, nil, err
 		}
 	}
@@ -139,7 +139,7 @@ func (b Base) DeleteUserIf(
 				return err
 			}
 			if isAdmin(u) {
-				if err := b.keepAdmin(q, u.ID); err != nil {
+				if err := b.requireOtherAdmin(q, u.ID); err != nil {
 					return err
 				}
 			}
@@ -149,8 +149,9 @@ func (b Base) DeleteUserIf(
 			if err := deleteSearch(q, u.ID); err != nil {
 				return err
 			}
-			// Tokens are invalid without their grant. Conditions such as approver_id <> '' repeat the
-			// condition of a partial index.
+			// Access tokens are left to the sweep: without their grant, they are invalid. joined selects
+			// rows about users who were joined into the user, and acted selects the events that they caused.
+			// Conditions such as approver_id <> '' repeat the condition of a partial index.
 			const joinedUsers = `SELECT id FROM users WHERE joined_into = $1 AND joined_into <> ''`
 			joined, acted := b.dialect.InQuery("user_id", joinedUsers), b.dialect.InQuery("actor", joinedUsers)
 			ownOpenIDs := b.dialect.InQuery("open_id", `SELECT open_id FROM identities WHERE user_id = $1`)
@@ -199,13 +200,14 @@ func (b Base) EndSessions(ctx context.Context, end gateway.SessionsEnd) (n int, 
 			if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 				return err
 			}
-			return appendEvents(q, []gateway.Event{e})
+			return appendEvents(q, []gateway.Event{e}) // also for an unknown user or session
 		})
 	})
 	return n, err
 }
 
-// endSessionsOf ends one session of a user with its grants, or all of both.
+// endSessionsOf ends the session that end selects, and its grants, or all sessions and grants of a
+// user.
 func (b Base) endSessionsOf(q Querier, userID string, end gateway.SessionsEnd) (int, error) {
 	if end.Session == ([32]byte{}) {
 		_, err := q.Exec(`UPDATE grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at = 0`, userID, Micros(end.Now))
@@ -223,6 +225,7 @@ func (b Base) endSessionsOf(q Querier, userID string, end gateway.SessionsEnd) (
 	if err != nil {
 		return 0, err
 	}
+	// Grants contain the first hash of the session, but those of forward auth contain its own hash.
 	for _, session := range [][32]byte{end.Session, first} {
 		_, err := q.Exec(`UPDATE grants SET revoked_at = $3 WHERE session = $1 AND user_id = $2 AND revoked_at = 0`,
 			session[:], userID, Micros(end.Now))

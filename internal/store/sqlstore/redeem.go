@@ -10,13 +10,15 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file uses invitations. Exec changes rows, Get reads one row, and Tx runs a transaction.
+// This file implements RedeemInvitation of gateway.Invitations: a user has opened the link of an
+// invitation. Exec changes rows, Get reads one row, and Tx runs a transaction.
 
 // RedeemInvitation implements gateway.Invitations. It locks the row of the invitation first. So of
 // concurrent calls, each finds the uses that the others have counted.
 func (b Base) RedeemInvitation(ctx context.Context, r gateway.InvitationRedemption) (user gateway.User, used bool,
 	err error) {
-	if (r.UserID == "") != (r.WithoutWeChat != nil) {
+	withoutUser, withoutWeChat := r.UserID == "", r.WithoutWeChat != nil
+	if withoutUser != withoutWeChat {
 		return user, false, errors.New("an invitation is used by a user, or without WeChat")
 	}
 	var refusal error // not an error of the transaction: that would roll back its event
@@ -26,7 +28,7 @@ func (b Base) RedeemInvitation(ctx context.Context, r gateway.InvitationRedempti
 			if err != nil {
 				return err
 			}
-			if r.WithoutWeChat != nil {
+			if withoutWeChat {
 				used = true
 				user, err = b.redeemWithoutWeChat(q, i, r)
 			} else {
@@ -75,54 +77,55 @@ func (b Base) redeemAsUser(q Querier, i gateway.Invitation, r gateway.Invitation
 	if err := checkUsable(q, i, r.Now); err != nil {
 		return user, false, err
 	}
-	var does string
+	var effect string
 	switch i.Kind {
 	case gateway.InviteUser:
-		user, does, err = b.redeemApproval(q, i, before, r)
+		user, effect, err = b.redeemApproval(q, i, before, r)
 	case gateway.InviteAdmin:
-		user, does, err = b.redeemAdmin(q, i, before, r)
+		user, effect, err = b.redeemAdmin(q, i, before, r)
 	case gateway.InviteMove:
-		user, does, err = b.redeemMove(q, i, before, r)
+		user, effect, err = b.redeemMove(q, i, before, r)
 	}
-	if err != nil || does == "" {
+	if err != nil || effect == "" {
 		return user, false, err
 	}
-	return user, true, countUse(q, i, user.ID, does, r)
+	return user, true, countUse(q, i, user.ID, effect, r)
 }
 
-// redeemApproval uses an InviteUser link. does describes what it changed; "" = nothing. Apps that an
-// administrator has refused to the user stay refused.
+// redeemApproval uses an InviteUser link. effect describes what it changed; "" = nothing. Apps that
+// an administrator has refused to the user stay refused.
 func (b Base) redeemApproval(q Querier, i gateway.Invitation, before gateway.User, r gateway.InvitationRedemption) (
-	user gateway.User, does string, err error) {
-	opened, apps := before.Status == gateway.Active, without(i.Apps, before.RefusedApps)
+	user gateway.User, effect string, err error) {
+	// Without apps, the invitation is for all apps: it makes the user Active.
+	hasAccess, apps := before.Status == gateway.Active, without(i.Apps, before.RefusedApps)
 	if len(i.Apps) > 0 {
 		if len(apps) == 0 {
 			return user, "", gateway.ErrRefused
 		}
-		opened = len(without(apps, before.AllowedApps)) == 0
+		hasAccess = len(without(apps, before.AllowedApps)) == 0
 	}
-	if opened && len(without(i.Groups, before.Groups)) == 0 {
+	if hasAccess && len(without(i.Groups, before.Groups)) == 0 {
 		return before, "", nil
 	}
 	user, err = b.decide(q, before, gateway.AccessDecision{Apps: apps, Groups: i.Groups, State: gateway.RequestApproved,
 		At: r.Now, By: i.CreatedBy})
-	does = "approved for " + cmp.Or(strings.Join(apps, ", "), "all apps")
+	effect = "approved for " + cmp.Or(strings.Join(apps, ", "), "all apps")
 	refused := before.RefusedApps
 	if len(i.Apps) > 0 {
 		refused = without(i.Apps, apps)
 	}
 	if len(refused) > 0 {
-		does += "; still refused for " + strings.Join(refused, ", ")
+		effect += "; still refused for " + strings.Join(refused, ", ")
 	}
 	if len(i.Groups) > 0 {
-		does += "; groups " + strings.Join(i.Groups, ", ")
+		effect += "; groups " + strings.Join(i.Groups, ", ")
 	}
-	return user, does, err
+	return user, effect, err
 }
 
-// redeemAdmin uses an InviteAdmin link in WeChat.
+// redeemAdmin uses an InviteAdmin link for a user who is signed in.
 func (b Base) redeemAdmin(q Querier, i gateway.Invitation, before gateway.User, r gateway.InvitationRedemption) (
-	user gateway.User, does string, err error) {
+	user gateway.User, effect string, err error) {
 	if i.UserID != "" {
 		meant, err := readUser(q, i.UserID)
 		if err != nil {
@@ -143,10 +146,10 @@ func (b Base) redeemAdmin(q Querier, i gateway.Invitation, before gateway.User, 
 	return user, "made an administrator", err
 }
 
-// redeemMove uses an InviteMove link: the WeChat account of the user from becomes that of the user
-// of the link.
+// redeemMove uses an InviteMove link. The user of the link gets the WeChat account of the user
+// from, who is then joined into the user of the link.
 func (b Base) redeemMove(q Querier, i gateway.Invitation, from gateway.User, r gateway.InvitationRedemption) (
-	user gateway.User, does string, err error) {
+	user gateway.User, effect string, err error) {
 	target, err := lockUser(q, i.UserID, b.dialect.ForUpdate)
 	switch {
 	case err != nil:
@@ -156,7 +159,7 @@ func (b Base) redeemMove(q Querier, i gateway.Invitation, from gateway.User, r g
 	case target.Status == gateway.Blocked:
 		return user, "", gateway.ErrBlocked
 	}
-	// The old WeChat account must not remain a way in, so all its identities are deleted.
+	// The old WeChat account must not sign in any more, so all its identities are deleted.
 	if _, err := q.Exec(`DELETE FROM identities WHERE user_id = $1`, target.ID); err != nil {
 		return user, "", err
 	}
@@ -177,13 +180,13 @@ func (b Base) redeemWithoutWeChat(q Querier, i gateway.Invitation, r gateway.Inv
 	if err := checkUsable(q, i, r.Now); err != nil {
 		return user, err
 	}
-	does := "signed in without WeChat"
+	effect := "signed in without WeChat"
 	if i.UserID == "" {
 		user = gateway.User{ID: gateway.NewID(), Status: gateway.Active, Admin: true, CreatedAt: r.Now, UpdatedAt: r.Now}
 		if _, err := q.Exec(putUser, userArgs(user)...); err != nil {
 			return user, err
 		}
-		does = "signed in without WeChat; new administrator"
+		effect = "signed in without WeChat; new administrator"
 	} else if user, err = lockUser(q, i.UserID, b.dialect.ForUpdate); err != nil {
 		return user, err
 	}
@@ -205,11 +208,11 @@ func (b Base) redeemWithoutWeChat(q Querier, i gateway.Invitation, r gateway.Inv
 	if user, err = readUser(q, user.ID); err != nil {
 		return user, err
 	}
-	return user, countUse(q, i, user.ID, does, r)
+	return user, countUse(q, i, user.ID, effect, r)
 }
 
 // countUse counts a use of an invitation, if one is left, and appends the event.
-func countUse(q Querier, i gateway.Invitation, userID, does string, r gateway.InvitationRedemption) error {
+func countUse(q Querier, i gateway.Invitation, userID, effect string, r gateway.InvitationRedemption) error {
 	n, err := q.Exec(`
 		UPDATE invitations SET uses = uses + 1
 		WHERE id = $1 AND (max_uses = 0 OR uses < max_uses) AND revoked_at = 0 AND expires_at > $2`, i.ID, Micros(r.Now))
@@ -227,7 +230,7 @@ func countUse(q Querier, i gateway.Invitation, userID, does string, r gateway.In
 	}
 	e := r.Event
 	e.UserID, e.At = userID, r.Now
-	e.Detail = strings.Join(slices.DeleteFunc([]string{e.Detail, does, "invitation " + i.ID, "created by " + i.CreatedBy},
-		func(s string) bool { return s == "" }), "; ")
+	details := []string{e.Detail, effect, "invitation " + i.ID, "created by " + i.CreatedBy}
+	e.Detail = strings.Join(slices.DeleteFunc(details, func(s string) bool { return s == "" }), "; ")
 	return appendEvents(q, []gateway.Event{e})
 }

@@ -10,8 +10,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file implements gateway.AccessRequests. Do runs one operation of the store. Exec changes
-// rows, Get reads one row, list reads all, and Tx runs a transaction.
+// This file implements gateway.AccessRequests: users ask for access to apps, and administrators
+// decide. Do runs one operation of the store. Exec changes rows, Get reads one row, list reads all,
+// and Tx runs a transaction.
 
 const requestColumns = `r.user_id, r.app, r.method, r.state, r.reason, r.requested_at, r.decided_at, r.decided_by`
 
@@ -20,15 +21,15 @@ func requestFields(r *gateway.AccessRequest) []any {
 		&r.DecidedBy}
 }
 
-// readRequest returns the request of a user for an app. clause is a lock clause of Dialect, or empty.
-func readRequest(q Querier, userID, app, clause string) (r gateway.AccessRequest, err error) {
-	err = q.Get(`SELECT `+requestColumns+` FROM access_requests r WHERE r.user_id = $1 AND r.app = $2 `+clause,
+// readRequest returns the access request of a user for an app.
+func readRequest(q Querier, userID, app string) (r gateway.AccessRequest, err error) {
+	err = q.Get(`SELECT `+requestColumns+` FROM access_requests r WHERE r.user_id = $1 AND r.app = $2`,
 		[]any{userID, app}, requestFields(&r)...)
 	return r, err
 }
 
-// staleApproval is how long after an approval a new request is taken for a repetition of the old
-// one: the page that sent it may have been decided before the approval.
+// staleApproval is how long after an approval a new access request counts as approved too. The
+// gateway may have read the user before the approval, and stores the request after it.
 const staleApproval = time.Minute
 
 // mustWaitAgain reports whether a user whose request was approved has to wait again: the approval
@@ -38,21 +39,22 @@ func mustWaitAgain(u gateway.User, stored, r gateway.AccessRequest) bool {
 		r.RequestedAt.After(stored.DecidedAt.Add(staleApproval))
 }
 
-// RequestAccess implements gateway.AccessRequests. Each request of a waiting user calls it, and
-// usually the access request exists already. So it reads first.
+// RequestAccess implements gateway.AccessRequests. Each HTTP request of a waiting user calls it,
+// and usually the access request exists already. So it reads first.
 func (b Base) RequestAccess(ctx context.Context, r gateway.AccessRequest) (stored gateway.AccessRequest, created bool,
 	err error) {
 	if r.App == "" {
 		return stored, false, errors.New("an access request needs an app")
 	}
-	r.App = indexed(r.App)
+	r.App = fitIndex(r.App)
 	err = b.db.Do(ctx, "request_access", func(c Conn) error {
 		u, err := readUser(c, r.UserID)
 		if err != nil {
 			return err
 		}
-		stored, err = readRequest(c, u.ID, r.App, "")
-		if created = false; err == nil && !mustWaitAgain(u, stored, r) {
+		created = false
+		stored, err = readRequest(c, u.ID, r.App)
+		if err == nil && !mustWaitAgain(u, stored, r) {
 			return nil
 		}
 		if err != nil && !errors.Is(err, gateway.ErrNotFound) {
@@ -63,15 +65,16 @@ func (b Base) RequestAccess(ctx context.Context, r gateway.AccessRequest) (store
 			if err != nil {
 				return err
 			}
-			stored, err = readRequest(q, u.ID, r.App, "")
-			if created = false; err == nil && !mustWaitAgain(u, stored, r) {
+			created = false // the transaction may run again
+			stored, err = readRequest(q, u.ID, r.App)
+			if err == nil && !mustWaitAgain(u, stored, r) {
 				return nil
 			}
 			if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 				return err
 			}
 			created = true
-			stored = gateway.AccessRequest{UserID: u.ID, App: r.App, Method: clean(r.Method), State: gateway.RequestWaiting,
+			stored = gateway.AccessRequest{UserID: u.ID, App: r.App, Method: fitText(r.Method), State: gateway.RequestWaiting,
 				RequestedAt: gateway.StoredTime(r.RequestedAt)}
 			return putRequest(q, stored)
 		})
@@ -89,8 +92,8 @@ func putRequest(q Querier, r gateway.AccessRequest) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (user_id, app) DO UPDATE SET method = $3, state = $4, reason = $5, requested_at = $6, decided_at = $7,
 			decided_by = $8`,
-		r.UserID, r.App, r.Method, string(r.State), clean(r.Reason), Micros(r.RequestedAt), Micros(r.DecidedAt),
-		indexed(r.DecidedBy))
+		r.UserID, r.App, r.Method, string(r.State), fitText(r.Reason), Micros(r.RequestedAt), Micros(r.DecidedAt),
+		fitIndex(r.DecidedBy))
 	return err
 }
 
@@ -98,20 +101,17 @@ func putRequest(q Querier, r gateway.AccessRequest) error {
 func (b Base) WaitingUsers(ctx context.Context, q gateway.WaitingQuery) (all []gateway.WaitingUser, err error) {
 	where := conditions{sql: []string{`r.state = 'waiting'`}}
 	if q.App != "" {
-		where.add(`r.app = ?`, indexed(q.App))
+		where.add(`r.app = ?`, fitIndex(q.App))
 	}
 	if !q.After.IsZero() {
-		n := len(where.args)
-		where.args = append(where.args, Micros(q.After), q.AfterUser, q.AfterApp)
-		where.sql = append(where.sql, fmt.Sprintf(`(r.requested_at, r.user_id, r.app) > ($%d, $%d, $%d)`, n+1, n+2, n+3))
+		where.sql = append(where.sql, fmt.Sprintf(`(r.requested_at, r.user_id, r.app) > (%s, %s, %s)`,
+			where.arg(Micros(q.After)), where.arg(q.AfterUser), where.arg(q.AfterApp)))
 	}
-	limit := conditions{args: where.args} // as in Users
-	limit.add(`LIMIT ?`, q.Page())
 	query := `SELECT ` + requestColumns + `, ` + prefixedUserColumns + ` FROM access_requests r
 		JOIN users u ON u.id = r.user_id AND u.status <> 'blocked'
-		WHERE ` + where.where() + ` ORDER BY r.requested_at, r.user_id, r.app ` + limit.where()
+		WHERE ` + where.where() + ` ORDER BY r.requested_at, r.user_id, r.app LIMIT ` + where.arg(q.Page())
 	err = b.db.Do(ctx, "waiting_users", func(c Conn) error {
-		all, err = list(c, query, limit.args, func(w *gateway.WaitingUser) []any {
+		all, err = list(c, query, where.args, func(w *gateway.WaitingUser) []any {
 			return append(requestFields(&w.Request), userFields(&w.User)...)
 		})
 		return err
@@ -168,12 +168,12 @@ func (b Base) DecideAccess(ctx context.Context, d gateway.AccessDecision) (user 
 	return user, nil
 }
 
-// decide writes a decision about a user whose row the caller has locked. It returns the user
-// afterwards.
+// decide writes a decision about a user whose row the caller has locked. A decision without apps is
+// about all apps that the user has requested and waits for. decide returns the user afterwards.
 func (b Base) decide(q Querier, before gateway.User, d gateway.AccessDecision) (gateway.User, error) {
 	var apps []string
 	for _, app := range d.Apps {
-		apps = append(apps, indexed(app))
+		apps = append(apps, fitIndex(app))
 	}
 	if len(apps) == 0 {
 		waiting, err := list(q, `SELECT r.app FROM access_requests r WHERE r.user_id = $1 AND r.state = 'waiting'`,
@@ -184,7 +184,7 @@ func (b Base) decide(q Querier, before gateway.User, d gateway.AccessDecision) (
 		apps = waiting
 	}
 	for _, app := range apps {
-		r, err := readRequest(q, before.ID, app, "")
+		r, err := readRequest(q, before.ID, app)
 		if errors.Is(err, gateway.ErrNotFound) {
 			r = gateway.AccessRequest{UserID: before.ID, App: app, RequestedAt: d.At}
 		} else if err != nil {
@@ -217,10 +217,11 @@ func (b Base) decide(q Querier, before gateway.User, d gateway.AccessDecision) (
 	return b.writeChange(q, before, after, d.At, d.By)
 }
 
-// decideEdited keeps the requests of a user in step with a change of the user's lists of apps. An app
-// that is now allowed or refused is decided. The request of an app that is not refused any more is
-// deleted: otherwise the user would wait, and no administrator would see it.
-func decideEdited(q Querier, before, after gateway.User, c gateway.UserChange) error {
+// syncRequests adapts the access requests of a user to a change of AllowedApps and RefusedApps. The
+// request for an app that is now allowed or refused is decided. The request for an app that is
+// neither refused any more nor allowed is deleted: otherwise the user would wait, and no
+// administrator would see the request.
+func syncRequests(q Querier, before, after gateway.User, c gateway.UserChange) error {
 	for _, list := range []struct {
 		state     gateway.RequestState
 		was, apps []string
@@ -231,7 +232,7 @@ func decideEdited(q Querier, before, after gateway.User, c gateway.UserChange) e
 		for _, app := range without(slices.Clone(list.apps), list.was) {
 			if _, err := q.Exec(`UPDATE access_requests SET state = $3, reason = '', decided_at = $4, decided_by = $5
 				WHERE user_id = $1 AND app = $2`,
-				after.ID, app, string(list.state), Micros(c.Now), indexed(c.Event.Actor)); err != nil {
+				after.ID, app, string(list.state), Micros(c.Now), fitIndex(c.Event.Actor)); err != nil {
 				return err
 			}
 		}

@@ -54,7 +54,7 @@ func (b Base) SaveRequest(ctx context.Context, r gateway.SavedRequest, now time.
 				return err
 			}
 		}
-		if !limits.Counts(r) { // only some of the requests compare the number of all rows with the limit
+		if !limits.Counts(r) { // counting all rows takes long, so only some calls do it
 			return nil
 		}
 		return b.deleteExcessRequests(c, now, limits)

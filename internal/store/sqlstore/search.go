@@ -9,12 +9,12 @@ import (
 // This file implements the reading methods of gateway.UserAdministration, except SearchUsers. Do runs
 // one operation of the store, Get reads one row, and list reads all.
 
-// countAdmins counts the active administrators with an identity other than the users $1, but at most
-// 100.
-func (b Base) countAdmins(q Querier, others []string) (n int, err error) {
+// countAdmins returns the number of active administrators with an identity, without the users whose
+// ids are in except, but at most 100. Nobody can sign in at WeChat as a user without an identity.
+func (b Base) countAdmins(q Querier, except []string) (n int, err error) {
 	err = q.Get(`SELECT count(*) FROM (SELECT 1 FROM users WHERE admin AND status = 'active' AND joined_into = ''
 		AND EXISTS (SELECT 1 FROM identities i WHERE i.user_id = users.id)
-		AND NOT (`+b.dialect.In("id", "$1")+`) LIMIT 100) counted`, []any{b.dialect.List(nonNil(others))}, &n)
+		AND NOT (`+b.dialect.In("id", "$1")+`) LIMIT 100) counted`, []any{b.dialect.List(nonNil(except))}, &n)
 	return n, err
 }
 

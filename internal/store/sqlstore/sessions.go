@@ -47,8 +47,8 @@ func sessionArgs(s gateway.Session, userID string, now time.Time) []any {
 		Micros(s.CreatedAt), Micros(s.SeenAt), Micros(s.ExpiresAt), s.Data, Micros(now), first[:]}
 }
 
-// PutSession implements gateway.Sessions. Usually one statement is enough. When it stores
-// nothing, a transaction looks for the user again: the user may have been joined to an older one. It
+// PutSession implements gateway.Sessions. Usually one statement is enough. When it stores nothing,
+// a transaction looks for the user again: the user may have been joined into an older one. It
 // stores the session, or returns the reason why it cannot.
 func (b Base) PutSession(ctx context.Context, s gateway.Session, now time.Time) error {
 	return b.db.Do(ctx, "put_session", func(c Conn) error {
@@ -98,7 +98,7 @@ func (b Base) Session(ctx context.Context, h [32]byte, now time.Time) (s gateway
 
 // The columns of a user and of a session, in a statement that calls the tables u and s. After
 // the join of two users, the younger one has no sessions and no grants. So user_id is never the id of
-// a user who was joined to another.
+// a user who was joined into another.
 const (
 	prefixedUserColumns = `u.id, u.nickname, u.avatar_url, u.locale, u.profile_at, u.status, u.admin, u.groups, ` +
 		`u.old_id, u.created_at, u.updated_at, u.real_name, u.note, u.allowed_apps, u.refused_apps`

@@ -15,7 +15,7 @@ import (
 // reads all, and Tx runs a transaction. Micros converts arguments; Time and Hash convert results.
 
 // beginAttempt stores an attempt (the exclusive right to exchange one code of WeChat), unless an
-// attempt with the same key is stored. The stored attempt is replaced in two cases:
+// attempt with the same key is stored. $6 is the time. The stored attempt is replaced in two cases:
 //
 //   - It has expired.
 //   - WeChat refused its code ($7), the new code is different, and second_code_until has not
@@ -102,12 +102,13 @@ const maxDroppedAttempts = 1000
 // DropFailedAttempts implements gateway.Attempts.
 func (b Base) DropFailedAttempts(ctx context.Context, keep int, now time.Time) (dropped int, err error) {
 	err = b.db.Do(ctx, "drop_attempts", func(c Conn) error {
-		var last int64 // the latest expiry that is dropped
+		// The attempts that expire so soon have usually failed: writeOutcome has shortened their life.
+		var last int64 // the latest expiry of the attempts to delete
 		err := c.Get(`
 			SELECT expires_at FROM attempts WHERE expires_at <= $1 ORDER BY expires_at DESC LIMIT 1 OFFSET $2`,
 			[]any{Micros(now.Add(gateway.FailedAttemptLife)), keep}, &last)
 		if errors.Is(err, gateway.ErrNotFound) {
-			return nil // there are not more than keep
+			return nil // there are at most keep of these attempts
 		}
 		if err == nil {
 			dropped, err = c.Exec(b.deleteBatch("attempts", "key", `expires_at <= $1 ORDER BY expires_at`), last,
@@ -203,10 +204,11 @@ func (b Base) replaceSession(q Querier, s gateway.Session, previous [32]byte, us
 	return err
 }
 
-// renewedFirst returns the value of Session.First for a session that replaces the session previous in
-// a browser. It returns zero when that session is missing or another user's.
+// renewedFirst returns the value of Session.First for a session that replaces the session previous
+// in a browser: apps must not notice the renewal. It returns zero when previous is missing or
+// belongs to another user.
 func renewedFirst(q Querier, previous [32]byte, userID string) (first [32]byte, err error) {
-	if previous == first {
+	if previous == ([32]byte{}) {
 		return first, nil
 	}
 	err = q.Get(`SELECT first_hash FROM sessions WHERE hash = $1 AND user_id = $2`, []any{previous[:], userID},
@@ -316,12 +318,12 @@ func (b Base) lockUsers(q Querier, ids []string) ([]gateway.User, error) {
 	return list(q, query, []any{b.dialect.List(ids)}, userFields)
 }
 
-// applyPlan writes a plan and returns its events, which the caller stores.
+// applyPlan writes a plan of gateway.Join. It returns the events, which the caller stores.
 func (b Base) applyPlan(q Querier, s gateway.SignIn, plan gateway.Plan) ([]gateway.Event, error) {
 	if _, err := q.Exec(putUser, userArgs(plan.User)...); err != nil {
 		return nil, err
 	}
-	if len(plan.Joined) > 0 { // the real name and note may be those of a younger user
+	if len(plan.Joined) > 0 { // a join keeps the groups, but may take the real name and note of a younger user
 		if err := writeSearch(q, gateway.User{ID: plan.User.ID, Groups: plan.User.Groups}, plan.User); err != nil {
 			return nil, err
 		}

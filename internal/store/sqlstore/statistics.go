@@ -20,14 +20,14 @@ func (b Base) AddStatistics(ctx context.Context, counts []gateway.Statistic, pro
 	}
 	countRows := make([][]any, 0, len(counts))
 	for _, s := range slices.SortedFunc(slices.Values(counts), compareStatistics) {
-		countRows = append(countRows, []any{Micros(s.Hour), indexed(s.Name), indexed(s.Label), s.Count})
+		countRows = append(countRows, []any{Micros(s.Hour), fitIndex(s.Name), fitIndex(s.Label), s.Count})
 	}
 	problemRows := make([][]any, 0, len(problems))
 	for _, p := range slices.SortedFunc(slices.Values(problems), func(x, y gateway.Problem) int {
 		return cmp.Or(cmp.Compare(x.Source, y.Source), cmp.Compare(x.Code, y.Code))
 	}) {
-		problemRows = append(problemRows, []any{indexed(p.Source), indexed(p.Code), Micros(p.FirstAt), Micros(p.LastAt),
-			p.Count, indexed(p.RequestID), clean(p.Detail)})
+		problemRows = append(problemRows, []any{fitIndex(p.Source), fitIndex(p.Code), Micros(p.FirstAt), Micros(p.LastAt),
+			p.Count, fitIndex(p.RequestID), fitText(p.Detail)})
 	}
 	return b.db.Do(ctx, "add_statistics", func(c Conn) error {
 		return c.Tx(func(q Querier) error {

@@ -73,7 +73,8 @@ func (b Base) Sweep(ctx context.Context, now, eventsBefore time.Time, batch int)
 	return total, err
 }
 
-// sweepSessions deletes sessions that have expired. Their apps are told in the same transaction.
+// sweepSessions deletes sessions that have expired. The same transaction stores the logout tokens
+// to send to their apps.
 func (b Base) sweepSessions(c Conn, now time.Time, batch int) (n int, err error) {
 	err = c.Tx(func(q Querier) error {
 		n, err = b.endSessions(q, now, b.batchCondition("sessions", "hash", `expires_at <= $1 ORDER BY expires_at`),
@@ -101,7 +102,7 @@ func (b Base) sweepPairs(c Conn, table, key, second, which string, until time.Ti
 	return n, err
 }
 
-// sweepStatistics deletes the counts of old hours. An hour has few rows.
+// sweepStatistics deletes the counts of at most batch old hours. An hour has few rows.
 func (b Base) sweepStatistics(c Conn, until time.Time, batch int) (n int, err error) {
 	return c.Exec(`DELETE FROM statistics WHERE `+
 		b.dialect.InQuery("hour", `SELECT hour FROM statistics WHERE hour <= $1 ORDER BY hour LIMIT $2`), Micros(until),

@@ -8,22 +8,22 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file prepares texts for the database. A text of a request must not be able to fail a sign-in
-// or an event: PostgreSQL rejects zero bytes and invalid UTF-8, and its indexes reject entries of
-// more than about 2,700 bytes.
+// This file prepares texts for the database. PostgreSQL rejects zero bytes and invalid UTF-8, and
+// its indexes reject entries of more than about 2,700 bytes. A text that a client sends must not
+// make a sign-in fail in this way, or prevent the storing of an event.
 
-// maxIndexed is the maximum length of an indexed text in bytes. Nothing that the gateway creates is
-// longer.
+// maxIndexed is the maximum length in bytes of a text in a column with an index. Nothing that the
+// gateway creates is longer.
 const maxIndexed = 500
 
-// indexed returns a text as a column with an index stores it.
-func indexed(s string) string { return cut(gateway.CleanText(s), maxIndexed) }
+// fitIndex returns a text as a column with an index stores it.
+func fitIndex(s string) string { return cut(gateway.CleanText(s), maxIndexed) }
 
-// maxText is the maximum length of any other text of an event in bytes.
+// maxText is the maximum length in bytes of a text in a column without an index.
 const maxText = 8_000
 
-// clean returns a text as a column of an event without an index stores it.
-func clean(s string) string { return cut(gateway.CleanText(s), maxText) }
+// fitText returns a text as a column without an index stores it.
+func fitText(s string) string { return cut(gateway.CleanText(s), maxText) }
 
 // cut returns the first bytes of a valid text, at most limit, without half a character.
 func cut(s string, limit int) string {
@@ -36,14 +36,16 @@ func cut(s string, limit int) string {
 	return s[:limit]
 }
 
-// Limits of the search inside of real names and notes.
+// A search finds a text anywhere in a real name or a note. So table user_terms contains a term for
+// each character of these texts: this character and those that follow it. A search by an index
+// finds the terms that begin with the text.
 const (
-	termLength = 24    // characters of an end of a text in table user_terms
-	maxTerms   = 1_500 // of a user: the ends after these characters are not found
+	termLength = 24    // maximum number of characters of a term
+	maxTerms   = 1_500 // of a user; a search does not find the rest of a longer text
 )
 
 // beginning marks the terms that consist of the first letter of a word. A search for one Latin
-// letter uses these terms, because the letter occurs in nearly every text.
+// letter uses only these terms, because the letter occurs in nearly every text.
 const beginning = "\x01"
 
 // normalize returns a text as table user_terms has it: in lower case, with one space between words.
@@ -53,7 +55,8 @@ func normalize(s string) string {
 	}), " ")
 }
 
-// searchTerm returns the beginning of the terms that a search for a text finds; "" = none.
+// searchTerm returns the beginning of the terms that a search for a text finds. It is "" for a text
+// without visible characters, which finds no terms.
 func searchTerm(s string) string {
 	runes := []rune(normalize(s))
 	if len(runes) == 1 && unicode.Is(unicode.Latin, runes[0]) {

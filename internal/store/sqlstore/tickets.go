@@ -30,7 +30,7 @@ const (
 	INSERT INTO tickets (` + ticketColumns + `)
 	SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'open', '', '', '', '', 0, 0, $9, $10, $11
 	WHERE (SELECT count(*) FROM (
-		SELECT 1 FROM tickets WHERE network = $7 AND ` + waiting + ` AND expires_at > $12
+		SELECT 1 FROM tickets WHERE network = $7 AND ` + replaceable + ` AND expires_at > $12
 		LIMIT CAST($13 AS bigint)) t) < CAST($13 AS bigint)`
 	countedTicket = `
 	AND (SELECT count(*) FROM (
@@ -38,10 +38,10 @@ const (
 		ORDER BY expires_at LIMIT CAST($14 AS bigint)) t) < CAST($14 AS bigint)`
 )
 
-// waiting is the condition of the index tickets_by_network. It selects the tickets that no phone is
-// answering, so they may be deleted. Almost all of them live equally long, so their order by
-// expires_at is the order of their creation.
-const waiting = `state IN ('open', 'opened', 'cancelled')`
+// replaceable is the condition of the index tickets_by_network. It selects the tickets that may be
+// deleted when a limit is reached, because no phone is answering them. Almost all of them live
+// equally long, so their order by expires_at is the order of their creation.
+const replaceable = `state IN ('open', 'opened', 'cancelled')`
 
 // InsertTicket stores a ticket, unless a limit is reached. Counting up to a large total takes
 // milliseconds, too long for each ticket of a flood. So the total is checked only for some tickets
@@ -61,16 +61,16 @@ func InsertTicket(q Querier, t gateway.Ticket, now time.Time, limits gateway.Tic
 // the same time. Each DELETE repeats the condition of its subquery, because a phone may scan a
 // ticket after the subquery has selected it.
 func (b Base) ReplaceTicket(q Querier, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) error {
-	// SQLite requires a LIMIT before OFFSET, so the statement has one that is never reached.
-	ofNetwork := `DELETE FROM tickets WHERE ` + waiting + ` AND ` + b.dialect.InQuery("hash", `
-		SELECT hash FROM tickets WHERE network = $1 AND `+waiting+` AND expires_at > $2
+	// SQLite requires a LIMIT before OFFSET, so the statement has a LIMIT that is never reached.
+	ofNetwork := `DELETE FROM tickets WHERE ` + replaceable + ` AND ` + b.dialect.InQuery("hash", `
+		SELECT hash FROM tickets WHERE network = $1 AND `+replaceable+` AND expires_at > $2
 		ORDER BY expires_at DESC LIMIT 1000000 OFFSET $3`)
 	// place numbers the tickets of each network, from 1 for the newest. So the greatest places
 	// belong to the oldest tickets of the networks with the most tickets.
-	ofAll := `DELETE FROM tickets WHERE ` + waiting + ` AND ` + b.dialect.InQuery("hash", `
+	ofAll := `DELETE FROM tickets WHERE ` + replaceable + ` AND ` + b.dialect.InQuery("hash", `
 		SELECT hash FROM (
 			SELECT hash, expires_at, row_number() OVER (PARTITION BY network ORDER BY expires_at DESC) AS place
-			FROM tickets WHERE `+waiting+` AND expires_at > $1) t
+			FROM tickets WHERE `+replaceable+` AND expires_at > $1) t
 		ORDER BY place DESC, expires_at LIMIT $2`)
 	for _, deleteSome := range []func() (int, error){
 		func() (int, error) { return 0, nil }, // perhaps other tickets have expired or were answered meanwhile
@@ -210,10 +210,10 @@ func (b Base) CancelTicket(ctx context.Context, h, desktop [32]byte, now time.Ti
 // it. The user is the zero User when there is none.
 type ticketRule func(gateway.Ticket, gateway.User) (next gateway.Ticket, write bool, err error)
 
-// changeTicket applies a rule to a ticket and to the user that userID resolves to, and writes the
-// result. When another caller has changed the ticket after it was read, changeTicket starts again.
-// Tickets change rarely, so this ends. With gateway.ErrConflict and gateway.ErrReplay, changeTicket
-// returns the ticket as well.
+// changeTicket applies a rule to a ticket and to the user that userID resolves to ("" = no user),
+// and writes the result. When another caller has changed the ticket after it was read, changeTicket
+// starts again. A ticket changes only a few times, so this ends. With gateway.ErrConflict and
+// gateway.ErrReplay, changeTicket returns the ticket as well.
 func (b Base) changeTicket(ctx context.Context, op string, h [32]byte, userID string,
 	rule ticketRule) (next gateway.Ticket, err error) {
 	err = b.db.Do(ctx, op, func(c Conn) error {

@@ -91,20 +91,20 @@ func (b Base) Identities(ctx context.Context, userID string) (all []gateway.Iden
 	return all, err
 }
 
-// usersWithID selects seq (see Users) of the users who have ? as their user id, old id, openid or
-// unionid. Each part of the query uses an index.
+// usersWithID selects seq (the number of a user in the order of creation) of the users who have ?
+// as their user id, old id, openid or unionid. Each part of the query uses an index.
 const usersWithID = `
 	SELECT seq FROM users WHERE id = ?
 	UNION ALL SELECT seq FROM users WHERE old_id = ? AND old_id <> '' AND joined_into = ''
 	UNION ALL SELECT u.seq FROM identities i JOIN users u ON u.id = i.user_id WHERE i.open_id = ?
 	UNION ALL SELECT u.seq FROM identities i JOIN users u ON u.id = i.user_id WHERE i.union_id = ? AND i.union_id <> ''`
 
-// nicknameBegins returns the condition that a nickname begins with ?. In the order of the index, these
-// nicknames are between the text and the text followed by the last character of Unicode. A search
-// inside of nicknames is not possible: the trigram indexes of both databases do not find Chinese
-// names of two characters.
+// nicknameBegins returns the condition that a nickname begins with the text ?. In the order of the
+// index, these nicknames are between the text and the text followed by the last character of
+// Unicode. A search for a text inside of nicknames has no index: the trigram indexes of both
+// databases do not find Chinese names of two characters.
 func (b Base) nicknameBegins() string {
-	return b.dialect.Nickname + ` >= lower(?) AND ` + b.dialect.Nickname + ` < lower(?) || '` + after + `'
+	return b.dialect.Nickname + ` >= lower(?) AND ` + b.dialect.Nickname + ` < lower(?) || '` + lastCharacter + `'
 		AND nickname <> '' AND joined_into = ''`
 }
 
@@ -130,12 +130,10 @@ func (b Base) Users(ctx context.Context, q gateway.UserQuery) (all []gateway.Use
 		where.add(b.dialect.InQuery(`seq`, usersWithID+named), gateway.CleanText(q.Text))
 	}
 	where.sql = append(where.sql, `joined_into = ''`)
-	// The LIMIT clause is collected like a condition, so that its parameter gets the next number.
-	limit := conditions{args: where.args}
-	limit.add(`LIMIT ?`, q.Page())
-	query := `SELECT ` + userColumns + ` FROM users WHERE ` + where.where() + ` ORDER BY seq DESC ` + limit.where()
+	query := `SELECT ` + userColumns + ` FROM users WHERE ` + where.where() + ` ORDER BY seq DESC LIMIT ` +
+		where.arg(q.Page())
 	err = b.db.Do(ctx, "users", func(c Conn) error {
-		all, err = list(c, query, limit.args, userFields)
+		all, err = list(c, query, where.args, userFields)
 		return err
 	})
 	return all, err
@@ -164,7 +162,8 @@ func (b Base) UpdateUser(ctx context.Context, id string, now time.Time,
 	return u, nil
 }
 
-// edit returns the user as change edits it.
+// edit returns the user as change edits it, with sorted lists. It returns an error of change, or of
+// an invalid status, as a CallerError.
 func edit(u gateway.User, now time.Time, change func(*gateway.User) error) (gateway.User, error) {
 	edited := u
 	for _, l := range []*[]string{&edited.Groups, &edited.AllowedApps, &edited.RefusedApps} {
@@ -176,7 +175,7 @@ func edit(u gateway.User, now time.Time, change func(*gateway.User) error) (gate
 	edited.ID, edited.CreatedAt, edited.UpdatedAt = u.ID, u.CreatedAt, now
 	for _, l := range []*[]string{&edited.Groups, &edited.AllowedApps, &edited.RefusedApps} {
 		for i, s := range *l {
-			(*l)[i] = indexed(s)
+			(*l)[i] = fitIndex(s)
 		}
 		*l = slices.Compact(slices.Sorted(slices.Values(*l)))
 	}
@@ -194,7 +193,7 @@ const putUser = `
 		refused_apps = $15`
 
 func userArgs(u gateway.User) []any {
-	return []any{u.ID, indexed(u.Nickname), gateway.CleanText(u.AvatarURL), gateway.CleanText(u.Locale),
+	return []any{u.ID, fitIndex(u.Nickname), gateway.CleanText(u.AvatarURL), gateway.CleanText(u.Locale),
 		Micros(u.ProfileAt), string(u.Status), u.Admin, JSON(u.Groups), u.OldID, Micros(u.CreatedAt), Micros(u.UpdatedAt),
 		gateway.CleanText(u.RealName), gateway.CleanText(u.Note), JSON(u.AllowedApps), JSON(u.RefusedApps)}
 }
@@ -215,13 +214,14 @@ func readPins(q Querier, userID string) ([]gateway.Pin, error) {
 	})
 }
 
-// insertPin stores a subject, unless one is pinned for the user in this app.
+// insertPin pins a subject for a user in an app, unless one is pinned already. The app receives the
+// pinned subject as the id of the user.
 const insertPin = `
 	INSERT INTO subjects (user_id, app, subject, created_at) VALUES ($1, $2, $3, $4)
 	ON CONFLICT (user_id, app) DO NOTHING`
 
-// PinSubject implements gateway.Subjects. Usually a subject is pinned already (stored for this user
-// in this app), and reading is enough.
+// PinSubject implements gateway.Subjects. It reads first, because usually a subject is pinned
+// already.
 func (b Base) PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (subject string,
 	err error) {
 	if candidate == "" || app == "" {

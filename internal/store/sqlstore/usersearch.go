@@ -11,19 +11,20 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file implements SearchUsers of gateway.UserAdministration. A search reads the users of its
-// most selective condition in the order of seq, the newest first, some at a time. It leaves out those
-// that the other conditions do not select. It stops when the page is full, or after MaxRead users.
-// Get reads one row, and list reads all.
+// This file implements SearchUsers of gateway.UserAdministration. The column seq numbers users in
+// the order of their creation. A search has a source: the condition that selects the fewest users.
+// It reads the users of the source in steps, the newest first, and leaves out users whom another
+// condition does not select. It stops when the page is full, or after MaxRead users. Get reads one
+// row, and list reads all.
 
-// after is the last character of Unicode. In the order of an index, the texts that begin with a text
-// are between this text and the text followed by after.
-const after = "\U0010FFFF"
+// lastCharacter is the last character of Unicode. In the order of an index, the texts that begin
+// with a text are between this text and the text followed by lastCharacter.
+const lastCharacter = "\U0010FFFF"
 
-// Bounds of a step of a search.
+// How many users the steps of a search read. Each step reads four times as many as the step before.
 const (
-	firstStep = 200   // users of the first step
-	lastStep  = 4_000 // users of a later step: each step has four times the users of the one before
+	firstStep = 200
+	lastStep  = 4_000 // the maximum
 )
 
 // userSearch is a search of users.
@@ -31,7 +32,7 @@ type userSearch struct {
 	gateway.UserSearch
 	base       Base
 	c          Conn
-	text, term string  // see indexed and searchTerm; "" = any
+	text, term string  // the typed text, as fitIndex and as searchTerm return it; "" = any
 	group      string  // "" = any
 	withID     []int64 // seq of the users who have the text as an id
 }
@@ -41,8 +42,8 @@ type userSearch struct {
 func (b Base) SearchUsers(ctx context.Context, q gateway.UserSearch) (page gateway.UserPage, err error) {
 	err = b.db.Do(ctx, "search_users", func(c Conn) error {
 		page = gateway.UserPage{}
-		s := &userSearch{UserSearch: q, base: b, c: c, text: indexed(q.Text), term: searchTerm(q.Text),
-			group: indexed(q.Group)}
+		s := &userSearch{UserSearch: q, base: b, c: c, text: fitIndex(q.Text), term: searchTerm(q.Text),
+			group: fitIndex(q.Group)}
 		found, cut, err := s.run()
 		if err != nil || len(found) == 0 && cut == 0 {
 			return err
@@ -65,19 +66,20 @@ func (b Base) SearchUsers(ctx context.Context, q gateway.UserSearch) (page gatew
 	return page, nil
 }
 
-// run returns seq of the users of a page, and where the search was cut; 0 = it was not.
+// run returns seq of the users of a page. cut is seq of the last user that the search has read, if
+// it has read MaxRead users before the page was full; 0 = it was not cut.
 func (s *userSearch) run() (found []int64, cut int64, err error) {
-	maxRead := max(cmp.Or(s.MaxRead, gateway.MaxRead), 1)
+	unread := max(cmp.Or(s.MaxRead, gateway.MaxRead), 1) // how many users the search may still read
 	before, err := s.position()
 	if err != nil {
 		return nil, 0, err
 	}
-	next, err := s.source(before, maxRead)
+	next, err := s.source(before, unread)
 	if err != nil {
 		return nil, 0, err
 	}
 	for step := firstStep; len(found) < s.Page(); step = min(4*step, lastStep) {
-		wanted := min(step, maxRead)
+		wanted := min(step, unread)
 		if wanted == 0 {
 			return found, before, nil
 		}
@@ -90,17 +92,17 @@ func (s *userSearch) run() (found []int64, cut int64, err error) {
 			return nil, 0, err
 		}
 		found = append(found, selected...)
-		if len(seqs) < wanted {
+		if len(seqs) < wanted { // the source has no more users
 			break
 		}
 		before = seqs[wanted-1]
-		maxRead -= wanted
+		unread -= wanted
 	}
 	return found[:min(len(found), s.Page())], 0, nil
 }
 
-// position returns seq of After. The position of a user who was deleted meanwhile still selects the
-// users after it. The id of such a user selects nobody.
+// position returns seq of After, which is a position or a user id. The position of a user who was
+// deleted meanwhile still selects the users after it. The id of a deleted user selects nobody.
 func (s *userSearch) position() (before int64, err error) {
 	if s.After == "" {
 		return math.MaxInt64, nil
@@ -118,17 +120,17 @@ func (s *userSearch) position() (before int64, err error) {
 // userSource returns seq of n users before a seq, the newest first.
 type userSource func(before int64, n int) ([]int64, error)
 
-// indexSource is a condition with an index in the order of seq.
+// indexSource is a condition that an index in the order of seq serves.
 type indexSource struct {
 	from, where string // where ends with AND, and has the parameter $3
 	args        []any  // the value of $3; nil = where has no parameter
 }
 
-// source returns the source that selects the fewest users.
+// source returns the source of the search: the condition that selects the fewest users.
 func (s *userSearch) source(before int64, maxRead int) (userSource, error) {
 	if s.text != "" {
-		// Few users with the text are the source. A text that many users have is compared with the users
-		// of another source instead, because its users cannot be read in the order of seq.
+		// If few users have the text, they are the source. If many have it, another condition is the
+		// source, because the indexes of texts are not in the order of seq.
 		seqs, err := s.usersWithText(maxRead/4 + 1)
 		if err != nil {
 			return nil, err
@@ -161,7 +163,7 @@ func (s *userSearch) source(before int64, maxRead int) (userSource, error) {
 		var seq int64
 		err := s.c.Get(source.query()+` LIMIT 1 OFFSET $2`, append([]any{before, maxRead - 1}, source.args...), &seq)
 		switch {
-		case errors.Is(err, gateway.ErrNotFound):
+		case errors.Is(err, gateway.ErrNotFound): // it has fewer than maxRead users
 			return s.inOrder(source), nil
 		case err != nil:
 			return nil, err
@@ -172,7 +174,7 @@ func (s *userSearch) source(before int64, maxRead int) (userSource, error) {
 	return s.inOrder(chosen), nil
 }
 
-// query returns the query of the users before $1.
+// query returns the query for seq of the users before $1.
 func (i indexSource) query() string {
 	return `SELECT seq FROM ` + i.from + ` WHERE ` + i.where + ` seq < $1 ORDER BY seq DESC`
 }
@@ -187,14 +189,15 @@ func (s *userSearch) inOrder(i indexSource) userSource {
 
 // listSource returns a source of the users of a list, the newest first.
 func listSource(seqs []int64) userSource {
+	descending := func(seq, wanted int64) int { return cmp.Compare(wanted, seq) }
 	return func(before int64, n int) ([]int64, error) {
-		from, _ := slices.BinarySearchFunc(seqs, before-1, func(seq, wanted int64) int { return cmp.Compare(wanted, seq) })
+		from, _ := slices.BinarySearchFunc(seqs, before-1, descending)
 		return seqs[from:min(from+n, len(seqs))], nil
 	}
 }
 
-// usersWithText returns seq of at most n users for each way in which the text may find them, in no
-// order, and some twice.
+// usersWithText returns seq of users whom the text finds: at most n by an id, n by their nickname,
+// and n by their real name or note. They are in no order, and some occur twice. It sets withID.
 func (s *userSearch) usersWithText(n int) (seqs []int64, err error) {
 	find := func(query, text string) (found []int64) {
 		if text == "" || err != nil {
@@ -208,11 +211,11 @@ func (s *userSearch) usersWithText(n int) (seqs []int64, err error) {
 	}
 	s.withID = find(`SELECT seq FROM (`+usersWithID+`) found`, s.text)
 	named := find(`SELECT seq FROM users WHERE `+s.base.nicknameBegins(), s.text)
-	described := find(`SELECT seq FROM user_terms WHERE term >= ? AND term < ? || '`+after+`'`, s.term)
+	described := find(`SELECT seq FROM user_terms WHERE term >= ? AND term < ? || '`+lastCharacter+`'`, s.term)
 	return slices.Concat(s.withID, named, described), err
 }
 
-// selected returns those of some users whom all conditions of the search select.
+// selected returns the users among seqs whom all conditions of the search select.
 func (s *userSearch) selected(seqs []int64) (found []int64, err error) {
 	if len(seqs) == 0 {
 		return nil, nil
@@ -234,10 +237,10 @@ func (s *userSearch) selected(seqs []int64) (found []int64, err error) {
 		var texts conditions
 		texts.args = where.args
 		texts.add(`nickname <> '' AND `+d.Nickname+` || '' >= lower(?) AND `+d.Nickname+` || '' < lower(?) || '`+
-			after+`'`, s.text)
+			lastCharacter+`'`, s.text)
 		if s.term != "" {
 			texts.add(`EXISTS (SELECT 1 FROM user_terms t WHERE t.seq = users.seq AND t.term >= ? AND
-				t.term < ? || '`+after+`')`, s.term)
+				t.term < ? || '`+lastCharacter+`')`, s.term)
 		}
 		if len(s.withID) > 0 {
 			texts.add(d.In("users.seq", "?"), d.Numbers(s.withID))
@@ -247,7 +250,7 @@ func (s *userSearch) selected(seqs []int64) (found []int64, err error) {
 	return s.seqs(`SELECT seq FROM users WHERE `+where.where()+` ORDER BY seq DESC`, where.args...)
 }
 
-// seqs returns the rows of a query for seq.
+// seqs returns the rows of a query whose only column is seq.
 func (s *userSearch) seqs(query string, args ...any) ([]int64, error) {
 	return list(s.c, query, args, func(seq *int64) []any { return []any{seq} })
 }
