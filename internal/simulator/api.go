@@ -65,6 +65,7 @@ func allowedMethods(mux *http.ServeMux, r *http.Request) (allowed []string) {
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
 		probe := r.Clone(r.Context())
 		probe.Method = method
+		// The pattern of an unknown path has no method.
 		if _, pattern := mux.Handler(probe); strings.HasPrefix(pattern, method+" /api") {
 			allowed = append(allowed, method)
 		}
@@ -98,8 +99,8 @@ func (c *control) serveAPI(w http.ResponseWriter, req *http.Request, r route) {
 // maxRequest is the maximum size of a request body, in bytes.
 const maxRequest = 1 << 20
 
-// isForeign reports whether a browser has sent a request for a page of another origin. Requests
-// without a browser have neither header.
+// isForeign reports whether a page of another origin made a browser send the request. A request of
+// a script has neither Sec-Fetch-Site nor Origin.
 func isForeign(r *http.Request) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
 		return true
@@ -131,7 +132,7 @@ type apiError struct {
 	// Errcode and Text are WeChat's code and sentence, if WeChat would show an error page.
 	Errcode int    `json:"errcode,omitempty"`
 	Text    string `json:"text,omitempty"`
-	Reason  string `json:"reason,omitempty"` // wechattest.PhoneError.Reason
+	Reason  string `json:"reason,omitempty"` // why a phone could not open an address
 }
 
 func (e *apiError) Error() string { return e.Message }

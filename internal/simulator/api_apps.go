@@ -16,7 +16,8 @@ func (c *control) appRoutes() []route {
 		{method: "GET", path: "/api/apps/{appid}", does: "returns an app", serve: c.apiApp},
 		{method: "PATCH", path: "/api/apps/{appid}", does: "changes fields of an app", serve: c.apiChangeApp},
 		{method: "DELETE", path: "/api/apps/{appid}", does: "removes an app", serve: c.apiRemoveApp},
-		{method: "POST", path: "/api/apps/{appid}/reset", does: "returns an app to the start", serve: c.apiResetApp},
+		{method: "POST", path: "/api/apps/{appid}/reset", does: "resets an app to the state at the start",
+			serve: c.apiResetApp},
 	}
 }
 
@@ -48,7 +49,7 @@ type appJSON struct {
 	IPList       []string `json:"ipList"`
 	Scopes       []string `json:"scopes"`
 	Banned       bool     `json:"banned"`
-	Snapshot     bool     `json:"snapshot"`
+	Snapshot     bool     `json:"snapshot"` // authorize pages open in snapshot mode (快照页)
 	Push         pushJSON `json:"push"`
 	OriginalID   string   `json:"originalID"` // gh_…; "" for a website app
 	QRCode       string   `json:"qrCode"`     // content of the account's own QR code; "" for a website app

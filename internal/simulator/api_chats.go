@@ -41,7 +41,7 @@ type chatMessageJSON struct {
 	Time  time.Time `json:"time"`
 	From  string    `json:"from"` // person, account or system
 	Text  string    `json:"text"`
-	Cause string    `json:"cause"` // of the line of system; WeChat does not show it
+	Cause string    `json:"cause"` // why a line of system appeared; WeChat does not show the cause
 }
 
 // deliveryJSON is a wechattest.Delivery (what became of a push).
@@ -49,8 +49,8 @@ type deliveryJSON struct {
 	Posts   []pushPostJSON `json:"posts"`
 	Reply   string         `json:"reply"`
 	Failure string         `json:"failure"`
-	Held    bool           `json:"held"`
-	Lost    bool           `json:"lost"`
+	Held    bool           `json:"held"` // a quirk delays the push until the clock is advanced
+	Lost    bool           `json:"lost"` // the push was not sent
 }
 
 type pushPostJSON struct {
@@ -107,10 +107,10 @@ func (c *control) checkChat(person, appID string) error {
 // chatAction is what a person does in a chat. It comes from a form of the control page or from the
 // JSON API.
 type chatAction struct {
-	Do    string `json:"do"`
+	Do    string `json:"do"` // a key of chatActions
 	Text  string `json:"text"`
-	At    string `json:"at"`
-	Label string `json:"label"`
+	At    string `json:"at"`    // for link and scan: the link; for menu: the key or address of the button
+	Label string `json:"label"` // for link: the title; for location: the name of the place
 }
 
 // chatActions returns the actions: the values of the field do in a request. The value is the field
@@ -141,7 +141,8 @@ func (a chatAction) check() error {
 // larger push.
 const maxChatText = 64 << 10
 
-// act performs an action in a chat. The app of the action scan is that of the code.
+// act performs an action in a chat. The action scan uses the account of the QR code instead of
+// appID.
 func (c *control) act(ctx context.Context, person, appID string, a chatAction) (wechattest.Delivery, error) {
 	s := c.server
 	switch a.Do {
@@ -173,7 +174,7 @@ func (c *control) act(ctx context.Context, person, appID string, a chatAction) (
 	case "close":
 		return s.ChangeAuthorization(ctx, wechattest.AuthorizationCancelled, person, appID)
 	}
-	return s.ChangeAuthorization(ctx, wechattest.ProfileModified, person, appID)
+	return s.ChangeAuthorization(ctx, wechattest.ProfileModified, person, appID) // "profile"
 }
 
 func (c *control) apiActInChat(r *http.Request) (any, error) {
@@ -221,7 +222,7 @@ func chatError(err error) (status int, name string) {
 }
 
 // apiCheckPush makes the GET request by which WeChat checks a push address. A failed check is an
-// answer, not an error.
+// answer, not an error. It is an error if the account has no push address.
 func (c *control) apiCheckPush(r *http.Request) (any, error) {
 	appID := r.PathValue("appid")
 	if _, err := c.findApp(appID); err != nil {

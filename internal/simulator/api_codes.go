@@ -29,8 +29,8 @@ type codeJSON struct {
 	AppID    string     `json:"appid"`
 	Scope    string     `json:"scope"`
 	OpenID   string     `json:"openid"`
-	Snapshot bool       `json:"snapshot"`
-	Expires  *time.Time `json:"expires"` // null for a refusal
+	Snapshot bool       `json:"snapshot"` // the code belongs to the virtual user of a snapshot page (快照页)
+	Expires  *time.Time `json:"expires"`  // null for a refusal
 }
 
 func (c *control) apiCode(r *http.Request) (any, error) {
@@ -98,7 +98,8 @@ func (c *control) apiQRCodes(*http.Request) (any, error) {
 	return map[string]any{"qrCodes": c.qrCodes(), "sceneCodes": c.sceneCodesJSON()}, nil
 }
 
-// sceneCodeJSON is a QR code with a scene in the answers of the API.
+// sceneCodeJSON is a QR code with a scene (参数二维码) in the answers of the API. When a person scans
+// the code, the account's push contains the scene.
 type sceneCodeJSON struct {
 	Link    string     `json:"link"` // the content, for the action scan of a phone or chat
 	AppID   string     `json:"appid"`
@@ -133,7 +134,7 @@ type pageJSON struct {
 	Text        string         `json:"text"`
 	Body        string         `json:"body"`
 	AsksConsent bool           `json:"asksConsent"`
-	Snapshot    bool           `json:"snapshot"`
+	Snapshot    bool           `json:"snapshot"` // WeChat opened it in snapshot mode (快照页)
 	Links       []elementJSON  `json:"links"`
 	Buttons     []elementJSON  `json:"buttons"`
 	Redirects   []redirectJSON `json:"redirects"`

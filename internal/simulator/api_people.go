@@ -171,7 +171,7 @@ func (f *personFields) check(c *control) error {
 	if f.Follows == nil {
 		return nil
 	}
-	known := []string{"*"}
+	known := []string{"*"} // all apps
 	for _, a := range c.server.Apps() {
 		known = append(known, a.AppID)
 	}
@@ -244,7 +244,7 @@ func (c *control) apiResetPerson(r *http.Request) (any, error) {
 }
 
 // apiExpire expires codes, tokens or consents of a person. The request's field "what" lists which.
-// Its field "appid" limits them to one app; without it, those at all apps expire.
+// Its field "appid" selects one app; without it, they expire at all apps.
 func (c *control) apiExpire(r *http.Request) (any, error) {
 	id := r.PathValue("person")
 	var body struct {

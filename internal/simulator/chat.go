@@ -17,18 +17,18 @@ type chatPage struct {
 	personCard
 	App       wechattest.App
 	Account   string // name of the account
-	Follows   bool
-	Menu      bool // the account has a menu
-	WebSignIn bool // the account can ask for a consent, so that its changes are pushed
+	Follows   bool   // the person follows the account
+	Menu      bool   // the account has a menu
+	WebSignIn bool   // the account has web sign-in, so WeChat pushes changes of a consent
 	Lines     []chatLine
 	Note      string // key of a text; "" for none
 	Codes     []wechattest.SceneCode
 	OwnCode   string // content of the account's own QR code
 	People    []personCard
 	Accounts  []wechattest.App
-	Delivery  wechattest.Delivery
-	Text      string // what the field for a message contains at first
-	Scan      string // what the field for a link contains at first
+	Delivery  wechattest.Delivery // of the last push
+	Text      string              // what the field for a message contains at first
+	Scan      string              // what the field for a link contains at first
 }
 
 // chatLine is a line of a chat as the page shows it.
@@ -76,7 +76,7 @@ func chatLines(all []wechattest.ChatMessage) []chatLine {
 	return out
 }
 
-// printableLines is printable for a text with lines.
+// printableLines replaces control characters as printable does, but keeps the line breaks.
 func printableLines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {
@@ -150,7 +150,7 @@ func (c *control) chatPage(w http.ResponseWriter, r *http.Request) {
 		data)
 }
 
-// fillParam returns what another page has sent for a field; "" if it is too long.
+// fillParam returns the parameter with which a link fills in a field; "" if it is too long.
 func fillParam(r *http.Request, name string) string {
 	if value := r.FormValue(name); len(value) <= maxLink {
 		return value
@@ -200,7 +200,7 @@ func (c *control) actInChat(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if owner := c.server.QRAccount(strings.TrimSpace(a.At)); a.Do == "scan" && owner != "" {
-		appID = owner
+		appID = owner // WeChat opens the chat with the account of the QR code
 	}
 	_, err := c.act(r.Context(), person, appID, a)
 	c.changed()

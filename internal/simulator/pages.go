@@ -115,7 +115,7 @@ func (c *control) personCard(p *wechattest.Person) personCard {
 		{"tag-deregistered", p.Deregistered},
 		{"tag-follows-none", len(p.Follows) == 0},
 		{"tag-frozen", p.Frozen},
-		{"tag-snapshot", p.Snapshot},
+		{"tag-snapshot", p.Snapshot}, // snapshot mode (快照页): apps get a virtual user
 	} {
 		if tag.on {
 			card.Tags = append(card.Tags, tag.key)
@@ -167,7 +167,7 @@ func (c *control) recentCalls(n int, person string) []wechattest.Call {
 
 func (c *control) peoplePage(w http.ResponseWriter, r *http.Request) {
 	c.render(w, r, http.StatusOK, "people", c.texts(r).MustText("nav-people"), map[string]any{
-		"People": c.personCards(), "Codes": c.server.QRCodes(), "Scenes": c.sceneCodes(""),
+		"People": c.personCards(), "Codes": c.server.QRCodes(), "Scenes": c.sceneCodes(""), // of all accounts
 		"Calls": c.recentCalls(8, ""),
 	})
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// maxLink is the longest link in the parameter open, in bytes. A longer link is ignored. The limit
-// is that of WeChat's scanner.
+// maxLink is the greatest length of a parameter that fills in a field, such as open, in bytes. A
+// longer value is ignored. WeChat's scanner has the same limit for links.
 const maxLink = 2048
 
 // phonePage is the data of phone.html.
@@ -31,12 +31,12 @@ type phonePage struct {
 	Open     string   // link that the address line contains at first, from the parameter open
 	People   []personCard
 	Browser  string
-	Browsers []string            // choices of the form
-	Codes    []wechattest.QRCode // QR codes that the phone can scan
-	Calls    []wechattest.Call   // latest requests of the person
-	Accounts []wechattest.App    // accounts whose chat the phone can open
-	Scenes   []wechattest.SceneCode
-	Note     string // key of a text; "" for none
+	Browsers []string               // choices of the form
+	Codes    []wechattest.QRCode    // QR codes of website apps that the phone can scan
+	Calls    []wechattest.Call      // latest requests of the person
+	Accounts []wechattest.App       // accounts whose chat the phone can open
+	Scenes   []wechattest.SceneCode // QR codes of accounts that the phone can scan
+	Note     string                 // key of a text; "" for none
 }
 
 // phonePage serves GET /phones/{person}: a phone, its buttons and its latest requests.
@@ -211,7 +211,8 @@ func setBrowser(p *wechattest.Phone, name string) bool {
 	return false
 }
 
-// languageTag returns a language tag, or "" when it has characters that a header must not contain.
+// languageTag returns a language tag, or "" if it is too long or has characters that a language tag
+// cannot have.
 func languageTag(s string) string {
 	if len(s) > 35 || strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return ""

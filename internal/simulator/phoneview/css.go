@@ -169,7 +169,7 @@ func cssURL(address string) string {
 	return b.String()
 }
 
-// cssSafe escapes each "<" in s. s is a string or an escape of the style sheet, unchanged.
+// cssSafe escapes each "<" in s, a string or an escape as the style sheet contains it.
 func cssSafe(s string) string {
 	if !strings.Contains(s, "<") {
 		return s

@@ -1,9 +1,9 @@
 // Package archive defines the file format of backups: a [Writer] writes an archive, and a [Reader]
 // reads it.
 //
-// An archive is a gzip file of JSON lines, so that "zcat FILE" shows it. It has no dependence on the
-// database program, and a backup of SQLite can be restored into PostgreSQL and the other way round.
-// The lines are:
+// An archive is a gzip file of JSON lines, so that "zcat FILE" shows it. It does not depend on the
+// database program: a backup of SQLite can be restored into PostgreSQL, and the reverse. The lines
+// are:
 //
 //   - the header, see [Header];
 //   - for each table one line with its name and columns, see [Table], then one line for each row: a
@@ -43,7 +43,7 @@ const (
 
 // Errors of a [Reader], to test for with errors.Is.
 var (
-	// ErrFormat: the file is not a backup, or one of an unknown format.
+	// ErrFormat: the file is not a backup, or a backup in an unknown format.
 	ErrFormat = errors.New("the file is not a backup of weigate")
 
 	// ErrDamaged: the file was cut off or changed.
@@ -68,7 +68,7 @@ type Header struct {
 	Schema    int       `json:"schema"` // number of the database's last migration
 	Migration string    `json:"migration"`
 	MasterKey string    `json:"master_key"` // id of the master key
-	Lacks     []string  `json:"lacks"`      // what is needed too, and is not in the archive
+	Lacks     []string  `json:"lacks"`      // what a restore needs besides the archive
 }
 
 // lacks is the value of Header.Lacks.
@@ -95,7 +95,8 @@ type signature struct {
 	HMAC string `json:"hmac_sha256"`
 }
 
-// encodedBytes is a value of bytes, or a text that is not valid UTF-8.
+// encodedBytes is a value of bytes (Bytes, or Empty for 0 bytes), or a text that is not valid UTF-8
+// (Text).
 type encodedBytes struct {
 	Bytes []byte  `json:"bytes,omitempty"`
 	Empty bool    `json:"empty,omitempty"`
@@ -118,7 +119,7 @@ type Writer struct {
 	total  int64
 	line   bytes.Buffer
 	encode *json.Encoder // to line
-	err    error         // of the file
+	err    error         // of the last write to the file; nil = none
 }
 
 // NewWriter returns a Writer to w. now is the time in the header.
@@ -148,8 +149,8 @@ func (w *Writer) Table(t Table) error {
 	return w.write(t)
 }
 
-// Row writes a row of the current table. It changes values. A value is nil, a bool, an integer, a
-// string or a []byte.
+// Row writes a row of the current table. It overwrites elements of values. A value is nil, a bool,
+// an integer, a string or a []byte.
 func (w *Writer) Row(values []any) error {
 	for i, v := range values {
 		switch v := v.(type) {

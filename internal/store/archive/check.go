@@ -18,9 +18,9 @@ var (
 	ErrSchema = errors.New("the tables of the backup are not those of this version of weigate")
 )
 
-// Load reads all tables of r. schema has the columns of the tables of the new database, without those
-// that a backup does not contain. load is called for each table, and must read its rows. Load returns
-// an error unless the archive has exactly the tables and columns of the schema. So no name of an
+// Load reads all tables of r. schema has the tables of the new database that a backup contains,
+// with their columns. load is called for each table, and must read its rows. Load returns an error
+// unless the archive has exactly the tables and columns of the schema. So no other name in an
 // archive can become part of a statement.
 func Load(r *Reader, schema map[string][]string, load func(Table) error) error {
 	missing := maps.Clone(schema)

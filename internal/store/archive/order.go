@@ -1,8 +1,8 @@
 package archive
 
-// Order returns the tables in an order in which each table comes after those that its rows refer to.
-// So a database can check the references while the rows are inserted. references has the tables that
-// a table refers to. Otherwise the order stays the same.
+// Order returns the tables, sorted so that each table comes after the tables that its rows refer
+// to. So a database can check the references while the rows are inserted. references has, for each
+// table, the tables that it refers to. Otherwise the order stays the same.
 func Order(tables []string, references map[string][]string) []string {
 	known := map[string]bool{}
 	for _, t := range tables {

@@ -148,7 +148,7 @@ func (r *Reader) count() {
 // decode decodes a value of a row.
 func decode(f json.RawMessage) (any, error) {
 	switch f[0] {
-	case 'n':
+	case 'n': // null
 		return nil, nil
 	case '"':
 		var text string
@@ -173,7 +173,7 @@ func decode(f json.RawMessage) (any, error) {
 	return n, err
 }
 
-// end checks the line with the numbers of rows and the line after it, the last one.
+// end checks the line with the numbers of rows, and the last line, which has the HMAC.
 func (r *Reader) end(line []byte) error {
 	r.add(line)
 	var c counts
@@ -191,14 +191,14 @@ func (r *Reader) end(line []byte) error {
 	if got, err := hex.DecodeString(s.HMAC); err != nil || !hmac.Equal(got, sum) {
 		return fmt.Errorf("%w: its HMAC differs", ErrDamaged)
 	}
-	if r.lines.Scan() || r.lines.Err() != nil { // gzip checks its own sum at the end of the file
+	if r.lines.Scan() || r.lines.Err() != nil { // the gzip reader checks its checksum at the end of the file
 		return r.broken("text after the last line")
 	}
 	return nil
 }
 
-// read returns the next line, which is valid until the next call. A row is added to the HMAC at once,
-// another line later.
+// read returns the next line, which is valid until the next call. It adds a row to the HMAC. Its
+// callers add any other line, because the last line is not part of the HMAC.
 func (r *Reader) read() ([]byte, error) {
 	if !r.lines.Scan() {
 		return nil, r.broken("it ends too early")
@@ -219,7 +219,8 @@ func (r *Reader) add(line []byte) {
 	r.mac.Write([]byte{'\n'})
 }
 
-// broken returns the error of a file that ends, or cannot be read.
+// broken returns the error of a file that cannot be read, or else the error what: a line is
+// missing, or there is one too many.
 func (r *Reader) broken(what string) error {
 	if err := r.lines.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)

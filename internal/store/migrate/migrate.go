@@ -102,8 +102,8 @@ func CheckNone(todo []Migration) error {
 	return fmt.Errorf("%w: it lacks %s", gateway.ErrOlderDatabase, strings.Join(names, ", "))
 }
 
-// Until returns the first migrations of all, up to the given one, with which a backup was made. When
-// this version of weigate does not have that migration, the error wraps gateway.ErrNewerDatabase.
+// Until returns the first migrations of all, up to last: the last migration of a backup. When this
+// version of weigate does not have that migration, the error wraps gateway.ErrNewerDatabase.
 func Until(all []Migration, last Applied) ([]Migration, error) {
 	if last.Version < 1 || last.Version > len(all) {
 		return nil, fmt.Errorf("%w: the backup has migration %d (%s), this version knows %d; use the newer version",

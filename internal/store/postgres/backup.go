@@ -16,14 +16,14 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
-// notInBackups are the tables that a backup does not contain. The table of the migrations is in the
-// header of the archive. The other tables have rows that are only locked: the schema creates them.
+// notInBackups are the tables that a backup does not contain. The header of the archive names the
+// last migration. The rows of the other tables are only locked, and migrations insert them.
 var notInBackups = []string{"migrations", "sign_in_locks", "ticket_lock", "admin_lock"}
 
-// Backup writes all rows of the database at url to an archive, as of one moment. It works while
-// gateways use the database, which are not slowed down, and for a database of an older version.
-// Tables of other programs in the schema are left out. Backup does not close w. Of o, only the
-// migrations apply.
+// Backup writes all rows of the database at url, as of one moment, to an archive. It works while
+// gateways use the database, and does not slow them down. The database may be of an older version.
+// Tables of other programs in the schema are left out. Backup does not close w. It uses only the
+// migrations of o.
 //
 // Errors: gateway.ErrNoDatabase for a database without our tables; gateway.ErrNewerDatabase;
 // gateway.ErrUnavailable with advice.
@@ -45,8 +45,8 @@ func Backup(ctx context.Context, url string, w *archive.Writer, o Options) (err 
 	return failed("backup", err)
 }
 
-// connect opens one connection for a backup or a restore, without the limit of time that the address
-// may set for statements.
+// connect opens one connection for a backup or a restore. If the address sets a time limit for
+// statements, connect removes it.
 func connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	config, err := parse(url)
 	if err != nil {
@@ -131,7 +131,7 @@ func backupTable(ctx context.Context, tx pgx.Tx, w *archive.Writer, name string)
 	if identity != "" {
 		var sequence string
 		err := q.Get(`SELECT pg_get_serial_sequence(quote_ident($1), $2)`, []any{name, identity}, &sequence)
-		if err == nil {
+		if err == nil { // is_called is false before the first number
 			err = q.Get(`SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM `+sequence, nil, &t.Last)
 		}
 		if err != nil {
@@ -178,6 +178,7 @@ func columns(q querier, table string) (all []column, err error) {
 	return all, err
 }
 
+// tableName matches the statements that create or rename a table.
 var tableName = regexp.MustCompile(`(?i)(?:CREATE TABLE|RENAME TO)\s+(?:IF NOT EXISTS\s+)?(\w+)`)
 
 // ownTables returns the names of all tables that migrations create.

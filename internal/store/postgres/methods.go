@@ -14,12 +14,15 @@ import (
 // This file contains the methods of gateway.Store whose statements differ between SQLite and
 // PostgreSQL. Package sqlstore has all others.
 
-// dialect contains the syntax of PostgreSQL for the statements of package sqlstore.
-// IDRange compares rows. With the condition column = $1, the planner could read the table backwards
-// by its primary key, in the order of the ids, until it has found enough events. It does not know the
-// value of $1, so it expects many. It would read a million events for a value that none has.
-// LimitFirst is for the contrary: with several filters, the planner expects no event, so it would
-// read all events of the first filter, in parallel, and sort them, for a page that fills at once.
+// dialect contains the syntax of PostgreSQL for the statements of package sqlstore. Two fields
+// prevent slow plans for a page of events, because PostgreSQL's planner misjudges how many events
+// match:
+//
+//   - IDRange compares rows. With the condition column = $1, the planner expects many events,
+//     because it does not know the value of $1. It could read the table backwards by its primary
+//     key until it has found enough events: a million events for a value that no event has.
+//   - LimitFirst. With several filters, the planner expects no event. It would read and sort all
+//     events of the first filter, in parallel, although the first few of them fill the page.
 var dialect = sqlstore.Dialect{
 	ForUpdate:  "FOR UPDATE OF users",
 	ForShare:   "FOR SHARE OF users",
@@ -116,7 +119,7 @@ const redeemCode = `
 // Redeem implements gateway.Grants.
 func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gateway.TokenIssue) (g gateway.Grant,
 	err error) {
-	counter := 0
+	counter := 0 // number of the refresh token; 0 = none
 	if issue.Refresh != ([32]byte{}) {
 		counter = 1
 	}
@@ -167,7 +170,7 @@ func (s *Store) replay(c sqlstore.Conn, g *gateway.Grant, h [32]byte, now time.T
 const ticketMargin = 256
 
 // PutTicket implements gateway.Tickets (a ticket is one sign-in by QR code). Concurrent statements
-// do not see each other's new tickets when they count. Far below the limit that does no harm, and
+// do not see each other's new tickets when they count. This is harmless far below the limit: there,
 // one statement counts and stores. Close to the limit, each transaction locks a row first. So
 // transactions count and store one after another.
 func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) error {
@@ -177,8 +180,8 @@ func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, 
 	}
 	return s.db.Do(ctx, "put_ticket", func(c sqlstore.Conn) error {
 		if limits.Total > ticketMargin {
-			far := gateway.TicketLimits{Total: limits.Total - ticketMargin, PerNetwork: limits.PerNetwork}
-			stored, err := sqlstore.InsertTicket(c, t, now, far)
+			reduced := gateway.TicketLimits{Total: limits.Total - ticketMargin, PerNetwork: limits.PerNetwork}
+			stored, err := sqlstore.InsertTicket(c, t, now, reduced)
 			switch {
 			case duplicate(err):
 				return gateway.ErrConflict

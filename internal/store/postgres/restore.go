@@ -14,11 +14,11 @@ import (
 	"github.com/weigate/weigate/internal/store/migrate"
 )
 
-// Restore loads an archive, which may be a backup of SQLite, into the database at url. It brings the
-// schema up to date when the archive is of an older version. The schema must have no tables of
-// the gateway, or no users. Everything is one transaction, so that an interruption or an error leaves
-// the database as it was. A gateway that starts meanwhile waits for the end. Of o, only the migrations
-// apply.
+// Restore loads an archive, which may be a backup of SQLite, into the database at url. It brings
+// the schema up to date when the archive is of an older version. The schema must have no tables of
+// the gateway, or no users. Everything is one transaction, so that an interruption or an error
+// leaves the database as it was. A gateway that starts meanwhile waits for the end. Restore uses
+// only the migrations of o.
 //
 // Errors to test for: gateway.ErrInUse (another weigate is connected), archive.ErrNotEmpty,
 // gateway.ErrNewerDatabase (the archive or the database is of a newer version), archive.ErrSchema,
@@ -71,7 +71,8 @@ func checkEmpty(q querier, all []migrate.Migration) error {
 	if _, err := migrate.Todo(all, applied); err != nil {
 		return err
 	}
-	// A gateway keeps its connections open. A user sees the names of their own connections.
+	// A gateway keeps its connections open. A user of the database can read application_name for the
+	// user's own connections.
 	var others int
 	err = q.Get(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 		AND application_name = current_setting('application_name')`, nil, &others)

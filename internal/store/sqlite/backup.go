@@ -13,13 +13,13 @@ import (
 	"github.com/weigate/weigate/internal/store/migrate"
 )
 
-// notInBackups are the tables that a backup does not contain. The table of the migrations is in the
-// header of the archive.
+// notInBackups are the tables that a backup does not contain. The header of the archive names the
+// last migration.
 var notInBackups = []string{"migrations"}
 
 // Backup writes all rows of the database at path to an archive, in one read transaction. It works
-// while a gateway serves from the database, which is not slowed down, and for a database of an older
-// or newer version. Backup does not close w.
+// while a gateway serves from the database, and does not slow it down. The database may be of an
+// older or newer version. Backup does not close w.
 //
 // Errors: gateway.ErrNoDatabase; gateway.ErrUnavailable with advice.
 func Backup(ctx context.Context, path string, w *archive.Writer) (err error) {

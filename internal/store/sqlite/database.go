@@ -18,8 +18,8 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
-// database implements sqlstore.DB, through which package sqlstore runs its statements. It reads on
-// a pool of connections, and sends writes to the writer, a goroutine with a connection of its own.
+// database implements sqlstore.DB. Package sqlstore runs its statements through it. It reads on a
+// pool of connections, and sends writes to the writer, a goroutine with a connection of its own.
 type database struct {
 	writer  *writer
 	readers *reader                                     // nil in memory, where the writer has the only connection

@@ -18,10 +18,11 @@ import (
 	"github.com/weigate/weigate/internal/store/migrate"
 )
 
-// Restore creates the database at path from an archive, which may be a backup of PostgreSQL. It brings
-// the schema up to date when the archive is of an older version. A missing file is created, and a
-// database without users is replaced. The new database gets its name when it is complete, so that an
-// interruption or an error leaves everything as it was. Of o, only the migrations apply.
+// Restore creates the database at path from an archive, which may be a backup of PostgreSQL. It
+// brings the schema up to date when the archive is of an older version. A missing file is created,
+// and a database without users is replaced. The new database gets its name when it is complete, so
+// that an interruption or an error leaves everything as it was. Restore uses only the migrations of
+// o.
 //
 // Errors to test for: gateway.ErrInUse (a gateway serves from the database), archive.ErrNotEmpty,
 // gateway.ErrNewerDatabase (the archive or the database is of a newer version), archive.ErrSchema,
@@ -163,8 +164,8 @@ func fill(ctx context.Context, path string, r *archive.Reader, known, all []migr
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	// A crash leaves a file that is discarded, so nothing is written twice, and the disk is waited for
-	// once at the end. References are checked at the end too.
+	// After a crash, the file is discarded. So there is no journal, and only syncFile waits for the
+	// disk, once at the end. References are checked at the end too.
 	for _, pragma := range []string{`journal_mode = OFF`, `synchronous = OFF`, `foreign_keys = OFF`} {
 		if _, err := conn.ExecContext(ctx, `PRAGMA `+pragma); err != nil {
 			return err
@@ -234,9 +235,9 @@ func load(ctx context.Context, conn *sql.Conn, r *archive.Reader) error {
 
 // loadTable inserts the rows of a table.
 func loadTable(ctx context.Context, conn *sql.Conn, r *archive.Reader, t archive.Table) error {
-	marks := strings.TrimSuffix(strings.Repeat("?, ", len(t.Columns)), ", ")
+	placeholders := strings.TrimSuffix(strings.Repeat("?, ", len(t.Columns)), ", ")
 	insert, err := conn.PrepareContext(ctx,
-		`INSERT INTO `+quoted([]string{t.Name})+` (`+quoted(t.Columns)+`) VALUES (`+marks+`)`)
+		`INSERT INTO `+quoted([]string{t.Name})+` (`+quoted(t.Columns)+`) VALUES (`+placeholders+`)`)
 	if err != nil {
 		return err
 	}

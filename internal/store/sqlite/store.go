@@ -1,8 +1,8 @@
 // Package sqlite is the default store of the gateway: a SQLite database in one file.
 //
-// [Open] returns a [Store], which implements gateway.Store; [Backup] writes a database that is in use
-// to an archive, and [Restore] creates a database from one. The path ":memory:"
-// opens a database in memory, which is gone after Close.
+// [Open] returns a [Store], which implements gateway.Store. [Backup] writes a database, which may
+// be in use, to an archive. [Restore] creates a database from an archive. The path ":memory:" opens
+// a database in memory, which is gone after Close.
 //
 // One goroutine writes. It takes all writes that are waiting, runs each in a savepoint of one
 // transaction, and commits them together, so that they wait for the disk once. BenchmarkCommit
@@ -100,7 +100,7 @@ var _ gateway.Store = (*Store)(nil)
 //
 // Open does not change a database that is in use, newer, or of another program.
 //
-// ctx applies to Open only: the store works after it has ended.
+// ctx applies to Open only: the store keeps working after ctx has ended.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if path == "" {
 		return nil, errors.New("sqlite: no path given")

@@ -4,6 +4,6 @@ package postgrestest
 
 import "syscall"
 
-// attributes returns no attributes. On Linux, they tell the kernel to kill the child when its
-// parent ends.
+// attributes returns no attributes. On Linux, attributes make the kernel kill the server when the
+// test process ends.
 func attributes() (*syscall.SysProcAttr, error) { return nil, nil }

@@ -27,10 +27,10 @@ import (
 
 // Cluster is a PostgreSQL server and its data folder.
 type Cluster struct {
-	dir  string
-	bin  string
+	dir  string   // folder with the data and the log
+	bin  string   // folder with the PostgreSQL programs
 	args []string // additional arguments of the server
-	port int
+	port int      // 0 = not chosen yet
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the server has ended
 }
@@ -144,8 +144,8 @@ func (c *Cluster) command(ctx context.Context, name string, args ...string) (*ex
 	return cmd, err
 }
 
-// Run starts the server, on its previous port if it had one, and waits until it
-// accepts connections.
+// Run starts the server and waits until it accepts connections. A server that ran before gets its
+// previous port.
 func (c *Cluster) Run(ctx context.Context) error {
 	var last error
 	for range 20 { // after a kill, child processes of the old server may keep the port for a moment

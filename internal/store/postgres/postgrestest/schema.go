@@ -27,8 +27,8 @@ var shared = sync.OnceValues(func() (*Cluster, error) {
 		"-c", "autovacuum=off", "-c", "jit=off", "-c", "shared_buffers=32MB")
 })
 
-// Main runs the tests of a package and stops the shared cluster if it was
-// started. TestMain passes the result to os.Exit.
+// Main runs the tests of a package and stops the shared cluster if it was started. TestMain passes
+// the result to os.Exit.
 func Main(m *testing.M) int {
 	code := m.Run()
 	if !sharedStarted.Load() {
@@ -49,9 +49,9 @@ func Main(m *testing.M) int {
 // first call starts the cluster.
 var sharedStarted atomic.Bool
 
-// URL creates an empty schema and returns its address. The schema is in the server that
-// WEIGATE_TEST_POSTGRES names, where it is dropped after the test, or else in the shared cluster,
-// which is deleted as a whole.
+// URL creates an empty schema and returns its address. If WEIGATE_TEST_POSTGRES names a server, the
+// schema is created there, and dropped after the test. Otherwise it is in the shared cluster, which
+// is deleted as a whole.
 func URL(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("WEIGATE_TEST_POSTGRES")
@@ -81,13 +81,13 @@ func URL(t testing.TB) string {
 	}
 	q := u.Query()
 	q.Set("search_path", name)
-	q.Set("application_name", name) // so that the server can tell who is connected
+	q.Set("application_name", name) // empty finds the connections to the schema by this name
 	u.RawQuery = q.Encode()
 	return u.String()
 }
 
-// left has the addresses of schemas that tests have left, with their tables and without rows.
-var left struct {
+// reusable has the addresses of schemas that no test uses any more. They have tables without rows.
+var reusable struct {
 	mu        sync.Mutex
 	addresses []string
 }
@@ -100,12 +100,12 @@ func Reused(t testing.TB) string {
 	if os.Getenv("WEIGATE_TEST_POSTGRES") != "" {
 		return URL(t)
 	}
-	left.mu.Lock()
+	reusable.mu.Lock()
 	address := ""
-	if n := len(left.addresses); n > 0 {
-		address, left.addresses = left.addresses[n-1], left.addresses[:n-1]
+	if n := len(reusable.addresses); n > 0 {
+		address, reusable.addresses = reusable.addresses[n-1], reusable.addresses[:n-1]
 	}
-	left.mu.Unlock()
+	reusable.mu.Unlock()
 	if address == "" {
 		address = URL(t)
 	}
@@ -117,9 +117,9 @@ func Reused(t testing.TB) string {
 			t.Logf("the schema is not used again: %v", err)
 			return
 		}
-		left.mu.Lock()
-		defer left.mu.Unlock()
-		left.addresses = append(left.addresses, address)
+		reusable.mu.Lock()
+		defer reusable.mu.Unlock()
+		reusable.addresses = append(reusable.addresses, address)
 	})
 	return address
 }
@@ -179,9 +179,9 @@ func Vacuum(ctx context.Context, address string) error {
 	return err
 }
 
-// Filler returns a function that fills a database in which a store has created its tables: it calls
-// its argument with a function that inserts rows. It makes the indexes again when all rows are
-// inserted.
+// Filler returns a function that fills a database in which a store has created its tables. The
+// returned function calls fill with a function that inserts rows. To be fast, it drops the indexes
+// first, and creates them again when all rows are inserted.
 func Filler(ctx context.Context, address string,
 ) func(func(func(table, columns string, rows [][]any) error) error) error {
 	return func(fill func(func(table, columns string, rows [][]any) error) error) error {
@@ -191,6 +191,7 @@ func Filler(ctx context.Context, address string,
 		}
 		defer conn.Close(context.WithoutCancel(ctx))
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			// The names of indexes that are not constraints contain "_by_".
 			const indexes = `SELECT 'DROP INDEX ' || indexname, indexdef FROM pg_indexes
 				WHERE schemaname = current_schema() AND indexname LIKE '%\_by\_%'`
 			rows, err := tx.Query(ctx, indexes)
