@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -156,8 +158,16 @@ func checkHost(pair *tls.Certificate, host string) error {
 	if pair.Leaf.VerifyHostname(host) == nil {
 		return nil
 	}
-	names := strings.Join(statusOf(FromFiles, pair.Leaf).Names, ", ")
-	return fmt.Errorf("the certificate is not valid for %s, but for %s", host, names)
+	names := statusOf(FromFiles, pair.Leaf).Names
+	switch {
+	case len(names) == 0:
+		return fmt.Errorf("the certificate is not valid for %s: it has no subjectAltName, and browsers ignore the "+
+			"common name", host)
+	case net.ParseIP(host) != nil && slices.Contains(pair.Leaf.DNSNames, host):
+		return fmt.Errorf("the certificate is not valid for %s: its subjectAltName needs the entry IP:%[1]s instead of "+
+			"DNS:%[1]s", host)
+	}
+	return fmt.Errorf("the certificate is not valid for %s, but for %s", host, strings.Join(names, ", "))
 }
 
 // load reads a pair. seen is a hash of the contents.

@@ -27,7 +27,7 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 const host = "login.example.com"
 
-// pair returns a certificate for a host, and its key, in PEM form.
+// pair returns a certificate for a host, and its key, in PEM form. A certificate for "" has a common name only.
 func pair(t *testing.T, name string, expires time.Time) (cert, key []byte) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -35,8 +35,11 @@ func pair(t *testing.T, name string, expires time.Time) (cert, key []byte) {
 		t.Fatal(err)
 	}
 	template := x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a test"}, DNSNames: []string{name},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a test"},
 		NotBefore: expires.Add(-90 * 24 * time.Hour), NotAfter: expires,
+	}
+	if name != "" {
+		template.DNSNames = []string{name}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, &template, &template, private.Public(), private)
 	if err != nil {
@@ -183,6 +186,23 @@ func TestFaultyFilesAtTheStart(t *testing.T) {
 				t.Error("Load accepts it")
 			}
 		})
+	}
+}
+
+// The names of a certificate are its subjectAltName. openssl writes none unless it is asked to, and an
+// address there has a type of its own.
+func TestCertificateOfAnotherHostIsExplained(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, host, want string }{
+		{"other.example.com", host, "not valid for " + host + ", but for other.example.com"},
+		{"", host, "not valid for " + host + ": it has no subjectAltName"},
+		{"192.0.2.7", "192.0.2.7", "needs the entry IP:192.0.2.7 instead of DNS:192.0.2.7"},
+	} {
+		f := newFixture(t)
+		f.write(pair(t, tt.name, now.Add(60*24*time.Hour)))
+		if err := certificate.CheckHost(f.cert, f.key, tt.host); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v, want %q", err, tt.want)
+		}
 	}
 }
 
