@@ -8,14 +8,15 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// This file has the JSON that scripts and programs get, where browsers get pages and redirects.
+// This file has the JSON responses for API calls: requests of scripts and programs. Browsers get
+// pages and redirects instead.
 
 // Values of errorResponse.Error. If the handler would show a browser a page, an API call gets the
 // kind of the page (PageKind) as the error instead, such as "foreign_form".
 const (
 	errorSignedOut   = "signed_out"
-	errorProfile     = "profile_required"
-	errorUnavailable = "unavailable" // the store cannot be reached
+	errorProfile     = "profile_required" // nickname and avatar are missing or too old
+	errorUnavailable = "unavailable"      // the store cannot be reached
 )
 
 // errorResponse is the JSON for an API call that is rejected.
@@ -54,8 +55,8 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, status int,
 	writeJSON(w, status, e)
 }
 
-// writeSignedOut rejects an API call of a browser that is not signed in. Scripts also call the API to
-// find out whether anybody is signed in, so the log line has the level debug.
+// writeSignedOut rejects an API call of a browser that is not signed in. Scripts also call the API
+// to find out whether anybody is signed in, so the log line has the level debug.
 func (h *Handler) writeSignedOut(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Logger.DebugContext(r.Context(), "API call without a session rejected", "route", r.Pattern,
 		"request_id", h.requestID(r))

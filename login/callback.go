@@ -149,7 +149,7 @@ func (h *Handler) serveEnded(w http.ResponseWriter, r *http.Request) {
 		if !failure.ForcePopup { // only nickname and avatar need the consent
 			p.WithoutURL = h.startURL(failure.ReturnTo, wechat.ScopeBase)
 		}
-	case PageBusy: // WeChat may be unavailable for longer than retryAfter
+	case PageBusy: // WeChat may be unavailable for longer than the store, for which showPage sets 5
 		w.Header().Set("Retry-After", "60")
 	case PageSuspect:
 		w.Header().Set("Retry-After", "5")

@@ -2,11 +2,11 @@
 // account (服务号), elsewhere by WeChat's QR code through a website app (网站应用). It stores
 // their sessions.
 //
-// The names to know are [New] with its [Config], [Handler.Mount], [Handler.Require] around the pages
-// of your program and [Handler.RequireAPI] around its API, and [FromContext] for the [Session].
-// Config.OnSignIn connects users with the program's own records, or refuses them. Without
-// Config.Store, sessions are in memory, and a restart signs all users out: package login/sqlstore
-// stores them in an SQL database.
+// The names to know are [New] with its [Config], [Handler.Mount], [Handler.Require] around the
+// pages of your program and [Handler.RequireAPI] around its API, and [FromContext] for the
+// [Session]. Config.OnSignIn connects users with the program's own records, or refuses them.
+// Without Config.Store, sessions are in memory, and a restart signs all users out: package
+// login/sqlstore stores them in an SQL database.
 //
 //	package main
 //
@@ -38,11 +38,11 @@
 //		log.Fatal(http.ListenAndServe(":8080", mux))
 //	}
 //
-// [Handler.RequireProfile] also asks for nickname and avatar (头像昵称). [Handler.Sessions] lists where a
-// user is signed in, and [Handler.SignOutUser] signs a user out everywhere. [Handler.CreateSession]
-// creates a session for a user who was authenticated by other means. Several processes can share a
-// [Store]; login/storetest tests an implementation. The modules login/ginlogin and login/echologin
-// have middleware for gin and echo.
+// [Handler.RequireProfile] also asks for nickname and avatar (头像昵称). [Handler.Sessions] lists where
+// a user is signed in, and [Handler.SignOutUser] signs a user out everywhere.
+// [Handler.CreateSession] creates a session for a user who was authenticated by other means.
+// Several processes can share a [Store]; login/storetest tests an implementation. The modules
+// login/ginlogin and login/echologin have middleware for gin and echo.
 //
 // # Addresses
 //

@@ -36,9 +36,8 @@ type Handler struct {
 	pages         *pages                     // renders the built-in pages
 }
 
-// Mount registers the handler on mux: /sign-in and everything below it, /sign-out
-// and the callback, each below the path of Config.URL. For another router, register the handler at
-// each of Paths.
+// Mount registers the handler on mux: /sign-in and everything below it, /sign-out and the callback,
+// each below the path of Config.URL. For another router, register the handler at each of Paths.
 func (h *Handler) Mount(mux *http.ServeMux) {
 	for _, path := range []string{pathStart, pathStart + "/", pathSignOut, h.cfg.CallbackPath} {
 		mux.Handle(h.returns.Prefix+path, h)
@@ -173,8 +172,8 @@ func (h *Handler) requestID(r *http.Request) string {
 	return id
 }
 
-// newRequestID is the default of Config.RequestID. It returns a random id in base32. Base32 has no
-// digits 0 and 1, because users who read an id aloud confuse them with letters.
+// newRequestID is the default of Config.RequestID. It returns a random id in base32, which has no
+// digits 0 and 1: users who read an id aloud confuse these with letters.
 func newRequestID(*http.Request) string {
 	var raw [6]byte
 	rand.Read(raw[:])

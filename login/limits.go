@@ -49,7 +49,9 @@ func newLimits(exchangesPerMinute int) *limits {
 	all := rate{float64(exchangesPerMinute) / 60, max(1, float64(exchangesPerMinute)/6)}
 	return &limits{
 		rates: map[flow.Limit]rate{
-			flow.RecentRefusals:        {1.0 / 60, 1}, // exhausted for a minute after one refused code
+			flow.RecentRefusals: {1.0 / 60, 1}, // exhausted for a minute after one refused code
+			// Networks with a recently refused code share half of the exchanges. The other half is
+			// reserved for all other networks.
 			flow.UnreservedExchanges:   {all.perSecond / 2, max(1, all.burst/2)},
 			flow.RefusedCodesOfNetwork: {0.2, 20},
 			flow.RefusedCodes:          {10, 500},
@@ -59,14 +61,14 @@ func newLimits(exchangesPerMinute int) *limits {
 	}
 }
 
-// Exhausted implements flow.Limits.
+// Exhausted implements flow.Limits: it reports whether Take would refuse an event now.
 func (l *limits) Exhausted(limit flow.Limit, key string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.bucket(bucketKey{limit, key}, now).tokens < 1
 }
 
-// Take implements flow.Limits.
+// Take implements flow.Limits: it counts an event, and reports whether the limit allows it.
 func (l *limits) Take(limit flow.Limit, key string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -221,8 +221,8 @@ func (m *MemoryStore) limit() int {
 	return m.MaxRows
 }
 
-// makeRoom removes expired rows and failed attempts. It reads all rows, so it does nothing within a
-// second after the last call that did. A full store then stays full for a second.
+// makeRoom removes expired rows and failed attempts. It reads all rows, so it does this at most
+// once a second. Other calls do nothing, and the store stays full until the second has passed.
 //
 // Removing a failed attempt is harmless. A repeated callback sends the code to WeChat again, and
 // WeChat refuses the code, because it is invalid or used.

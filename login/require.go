@@ -39,8 +39,8 @@ func (h *Handler) Require(next http.Handler) http.Handler {
 // RequireAPI is Require for an API: it never redirects and never renders a page, whatever headers
 // the request has. A request without a session gets 401 and JSON. The header WWW-Authenticate names
 // the scheme "Weigate" (RFC 9110 requires a scheme), for which browsers show no dialog. While the
-// store cannot be read, the response is 503 and JSON. The member "error" of the JSON is "signed_out"
-// or "unavailable", and "request_id" is also in the header X-Request-Id.
+// store cannot be read, the response is 503 and JSON. The member "error" of the JSON is
+// "signed_out" or "unavailable", and "request_id" is also in the header X-Request-Id.
 //
 // The session cookie has SameSite=Lax: a request of another site has no session, unless the browser
 // opens a page with GET. next must not change anything on GET. Other subdomains belong to the same

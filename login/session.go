@@ -67,8 +67,8 @@ func (r *RefusalError) Unwrap() error { return r.Err }
 // sessionKey is the key of the session in a request's context.
 type sessionKey struct{}
 
-// FromContext returns the session that Require or RequireProfile added to the request's context,
-// and whether there is one.
+// FromContext returns the session that Require, RequireAPI or RequireProfile added to the request's
+// context, and whether there is one.
 func FromContext(ctx context.Context) (*Session, bool) {
 	s, found := ctx.Value(sessionKey{}).(*Session)
 	return s, found
@@ -83,8 +83,8 @@ func (h *Handler) Session(r *http.Request) (*Session, error) {
 }
 
 // session returns the session of the browser, and the id under which the Store has it: the hash of
-// the cookie's value, also in Session.ID. It extends the session at most once in a tenth of Config.SessionIdle. Most
-// requests therefore do not write to the store.
+// the cookie's value, also in Session.ID. It extends the session at most once in a tenth of
+// Config.SessionIdle. Most requests therefore do not write to the store.
 func (h *Handler) session(r *http.Request) (*Session, string, error) {
 	value := h.cookies.Value(r, flow.CookieSession)
 	if len(value) != flow.SessionIDLength {

@@ -36,9 +36,9 @@ func (h *Handler) Sessions(ctx context.Context, subject string) ([]Session, erro
 // progress can still create a session.
 //
 // To block a user, first let Config.OnSignIn refuse the user, and then call SignOutUser. A sign-in
-// that OnSignIn accepted just before can still create its session, within 15 seconds. Therefore look
-// the user up in each request as well, as examples/users does, or call SignOutUser again after 15
-// seconds.
+// that OnSignIn accepted just before can still create its session, within 15 seconds. Therefore
+// look the user up in each request as well, as examples/users does, or call SignOutUser again after
+// 15 seconds.
 func (h *Handler) SignOutUser(ctx context.Context, subject string) error {
 	if err := h.cfg.Store.DeleteSessionsOf(ctx, subject, ""); err != nil {
 		return fmt.Errorf("login: end the sessions of a user: %w", err)
@@ -46,8 +46,8 @@ func (h *Handler) SignOutUser(ctx context.Context, subject string) error {
 	return nil
 }
 
-// SignOutOthers deletes all sessions of the user who is signed in, except the session of the browser
-// that sent r. It returns ErrNoSession when the browser is not signed in.
+// SignOutOthers deletes all sessions of the user who is signed in, except the session of the
+// browser that sent r. It returns ErrNoSession when the browser is not signed in.
 //
 // The caller must verify that the request is a POST from the program's own page, as for SignOut.
 func (h *Handler) SignOutOthers(r *http.Request) error {

@@ -163,10 +163,10 @@ func OnPhone(r *http.Request) bool {
 // else the method for this kind of browser. If there is no method, chooseMethod returns the kind of
 // the page that explains where to continue.
 //
-// Unless MethodWebsite is selected or Config.AnyBrowser is set, a phone or tablet outside WeChat gets
-// this page if an official account is configured. Users cannot scan a QR code on their own screen. A
-// mini-program always gets a page: its web view opens the hosts of its own list only, and WeChat's
-// pages cannot be in the list.
+// Unless MethodWebsite is selected or Config.AnyBrowser is set, a phone or tablet outside WeChat
+// gets this page if an official account is configured. Users cannot scan a QR code on their own
+// screen. A mini-program always gets a page: its web view opens the hosts of its own list only, and
+// WeChat's pages cannot be in the list.
 func (h *Handler) chooseMethod(r *http.Request, selected Method) (Method, PageKind) {
 	hasAccount, hasWebsite := h.cfg.OfficialAccount != nil, h.cfg.WebsiteApp != nil
 	agent := useragent.Of(r)

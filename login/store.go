@@ -36,8 +36,8 @@ func isTemporary(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrStoreFull) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Store stores sessions and attempts. All processes of one program share one Store. [MemoryStore] is
-// for one process; package login/sqlstore stores rows in the program's SQL database. Package
+// Store stores sessions and attempts. All processes of one program share one Store. [MemoryStore]
+// is for one process; package login/sqlstore stores rows in the program's SQL database. Package
 // login/storetest tests an implementation.
 //
 // Methods that depend on the time have the argument now, so that tests can control the clock. A row
@@ -47,15 +47,15 @@ func isTemporary(err error) bool {
 // All methods may be called from many goroutines and processes at once. A cancelled context ends a
 // call early with the context's error (wrapped or not). The call has then made its change
 // completely or not at all. A store copies its arguments and results, because callers may change
-// them later. Texts are valid UTF-8. Ids are SHA-256 sums in hexadecimal, so nobody can sign in with
-// a copy of the store.
+// them later. Texts are valid UTF-8. Ids are SHA-256 sums in hexadecimal, so nobody can sign in
+// with a copy of the store.
 type Store interface {
 	AttemptStore
 	SessionStore
 }
 
-// AttemptStore is the part of a [Store] for attempts. An [Attempt] is stored before a code is sent to
-// WeChat, so that each code is redeemed once, even when several processes receive the callback.
+// AttemptStore is the part of a [Store] for attempts. An [Attempt] is stored before a code is sent
+// to WeChat, so that each code is redeemed once, even when several processes receive the callback.
 type AttemptStore interface {
 	// BeginAttempt stores an attempt for the flow want.ID, in one atomic step:
 	//

@@ -29,10 +29,10 @@ var ErrScene = errors.New("invalid scene")
 // need. Create one for each [Client] and use it for the life of the program. Client is required. A
 // StableToken is safe for concurrent use. Do not copy it after its first use.
 //
-// The token is fetched at the first call, and replaced five minutes before it ends. Concurrent calls
-// wait for one request. WeChat returns the same token to every program that asks for it by this
-// method, so replicas need not share it, and they do not end each other's tokens. The other method,
-// cgi-bin/token, has tokens of its own: programs that use it are not disturbed.
+// The token is fetched at the first call, and replaced five minutes before it ends. Concurrent
+// calls wait for one request. WeChat returns the same token to every program that asks for it by
+// this method, so replicas need not share it, and they do not end each other's tokens. The other
+// method, cgi-bin/token, has tokens of its own: programs that use it are not disturbed.
 //
 // An account may make these calls only if WeChat has given it the permission. Most of them need a
 // verified service account (认证服务号).
@@ -67,12 +67,13 @@ func (r *stableTokenResponse) validate() error {
 	return nil
 }
 
-// Token returns the access_token. If WeChat cannot be reached, it returns the former token as long as
-// that is valid. Every error is an *[Error], or the error of ctx. Errors to test for: the classes,
-// mainly [ErrConfiguration].
+// Token returns the access_token. If WeChat cannot be reached, it returns the former token as long
+// as that token is valid. Every error is an *[Error]. Errors to test for: the classes, mainly
+// [ErrConfiguration].
 func (s *StableToken) Token(ctx context.Context) (Secret, error) { return s.get(ctx, "") }
 
-// get returns a token that differs from rejected.
+// get returns the stored token. If there is none, or it ends soon, get fetches a new token. It does
+// so too if WeChat has just rejected the stored token. rejected is that token, or "".
 func (s *StableToken) get(ctx context.Context, rejected Secret) (Secret, error) {
 	s.mu.Lock()
 	now := s.now()
@@ -111,7 +112,7 @@ func (s *StableToken) now() time.Time {
 	return s.Now()
 }
 
-// run makes the request f. It never sets force_refresh: that would end the tokens of other programs.
+// run fetches a token, stores it, and closes f.done.
 func (s *StableToken) run(ctx context.Context, f *tokenFetch) {
 	began := s.now()
 	r, err := s.request(ctx)
@@ -125,6 +126,8 @@ func (s *StableToken) run(ctx context.Context, f *tokenFetch) {
 	close(f.done)
 }
 
+// request fetches a token from WeChat. force_refresh is false: true would end the tokens of other
+// programs.
 func (s *StableToken) request(ctx context.Context) (*stableTokenResponse, error) {
 	c := s.Client
 	if c.Secret == "" {
@@ -193,17 +196,17 @@ func (r *qrCodeResponse) validate() error {
 	return nil
 }
 
-// CreateQRCode returns a QR code with a parameter. A person who scans it follows the account, or opens
-// its chat as a follower. WeChat pushes the scene in both cases, see package push. An account may make
-// 100,000 codes a day.
+// CreateQRCode returns a QR code with a parameter. A person who scans it follows the account, or
+// opens its chat as a follower. WeChat pushes the scene in both cases, see package push. An account
+// may make 100,000 codes a day.
 //
-// Every error is an *[Error]. Errors to test for: [ErrScene], and the classes. [ErrConfiguration] with
-// errcode 48001 means that the account is not a verified service account (认证服务号).
+// Every error is an *[Error]. Errors to test for: [ErrScene], and the classes. [ErrConfiguration]
+// with errcode 48001 means that the account is not a verified service account (认证服务号).
 func (s *StableToken) CreateQRCode(ctx context.Context, q QRCodeRequest) (*QRCode, error) {
 	life := int64(q.Life / time.Second)
+	lettersAndDigits := strings.NewReplacer("_", "", "-", "").Replace(q.Scene)
 	switch {
-	case q.Scene == "" || len(q.Scene) > maxScene || !alphanumeric(strings.NewReplacer("_", "", "-",
-		"").Replace(q.Scene)):
+	case q.Scene == "" || len(q.Scene) > maxScene || !alphanumeric(lettersAndDigits):
 		return nil, notSent(endpointQRCode, fmt.Errorf("%w: must have 1 to 64 of A-Z, a-z, 0-9, _ and -", ErrScene))
 	case life < 1 || q.Life > maxQRCodeLife:
 		return nil, notSent(endpointQRCode, fmt.Errorf("%w: the life must be 1 second to 30 days", ErrScene))
@@ -227,11 +230,11 @@ func (s *StableToken) CreateQRCode(ctx context.Context, q QRCodeRequest) (*QRCod
 	return &QRCode{URL: r.URL, Ticket: r.Ticket, ExpiresIn: seconds(r.ExpireSeconds)}, nil
 }
 
-// AccountUser is a user of an official account, as the account sees them. WeChat has sent no nickname
-// and no avatar since 2021-12-27.
+// AccountUser is a user of an official account, as the account sees them. WeChat has sent no
+// nickname and no avatar since 2021-12-27.
 type AccountUser struct {
 	OpenID   string
-	UnionID  string // set only for an account that is bound to an Open Platform account, and only of followers
+	UnionID  string // set only for a follower, and only if the account is bound to an Open Platform account
 	Follower bool   // the user follows the account
 }
 
@@ -252,8 +255,8 @@ func (r *accountUserResponse) validate() error {
 
 // AccountUser returns whether a user follows the account, and the unionid of a follower.
 //
-// Every error is an *[Error]. Errors to test for: the classes, and [ErrOtherOpenID]. Errcode 48001, of
-// class [ErrConfiguration], means that the account is not verified.
+// Every error is an *[Error]. Errors to test for: the classes, and [ErrOtherOpenID]. Errcode 48001,
+// of class [ErrConfiguration], means that the account is not verified.
 func (s *StableToken) AccountUser(ctx context.Context, openID string) (*AccountUser, error) {
 	if !validID(openID) {
 		return nil, notSent(endpointAccountUser, ErrNoOpenID)

@@ -78,7 +78,7 @@ func (c *Client) setUp() *transport {
 // privateTransport returns the transport of a Client without HTTPClient. It keeps 64 idle
 // connections per host instead of the two of net/http, because all calls go to one host. It closes
 // idle connections after 30 seconds, probably before WeChat does. If WeChat closed a connection
-// during an exchange, the exchange would fail and could not be sent again.
+// during a code exchange, the exchange would fail and could not be sent again.
 func privateTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -101,7 +101,7 @@ type request struct {
 	body       []byte    // JSON, for a POST; nil = GET
 	secrets    [2]string // one or two values that are redacted in every error
 	openID     string    // for userinfo and account_user: the openid that the response must have
-	spendsCode bool      // the call is an exchange: WeChat accepts its code only once, see retryable
+	spendsCode bool      // the call is a code exchange: WeChat accepts the code only once, see retryable
 }
 
 // notSent returns the error of a call that made no request.
@@ -343,6 +343,7 @@ func (q *request) redact(text string) string {
 			continue
 		}
 		text = strings.ReplaceAll(text, v, redacted)
+		// escape and net/url escape a space in two ways.
 		text = strings.ReplaceAll(text, escape(v), redacted)
 		text = strings.ReplaceAll(text, url.QueryEscape(v), redacted)
 	}

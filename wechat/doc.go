@@ -34,9 +34,9 @@
 // # What it does not do
 //
 // The package keeps no session and does not compare the state of the callback; package login does
-// both. It does not receive what WeChat pushes to an account; package push does. It has no calls for
-// third-party platforms, mini-programs or WeCom (企业微信). It never sends a code a second time when WeChat may
-// have accepted the first request.
+// both. It does not receive what WeChat pushes to an account; package push does. It has no calls
+// for third-party platforms, mini-programs or WeCom (企业微信). It never sends a code a second time
+// when WeChat may have accepted the first request.
 //
 // # Concurrency
 //

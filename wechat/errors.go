@@ -74,8 +74,8 @@ var (
 // errNoSecret is wrapped by the error of an exchange without a Secret.
 var errNoSecret = errors.New("the Client has no Secret")
 
-// Error is the error of every call to WeChat. It never contains a secret,
-// code or token. Show it to administrators, not to users.
+// Error is the error of every call to WeChat. It never contains a secret, code or token. Show it to
+// administrators, not to users.
 type Error struct {
 	Endpoint   string // as in Call: "access_token", "userinfo" and so on
 	Code       int    // WeChat's errcode; 0 when there was none
@@ -245,8 +245,8 @@ func meaningOf(endpoint string, code int) meaning {
 	return meaning{class: nil, problem: "unknown errcode"}
 }
 
-// accountMeaning returns the meaning of the errcodes that differ in the calls of an account itself, or
-// the zero meaning.
+// accountMeaning returns the meaning of the errcodes that mean something else in the calls of an
+// official account itself, or the zero meaning.
 func accountMeaning(endpoint string, code int) meaning {
 	switch endpoint {
 	case endpointStableToken, endpointQRCode, endpointAccountUser:

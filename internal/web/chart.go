@@ -20,9 +20,9 @@ type Chart struct {
 const (
 	chartLeft   = 44  // width of the axis with numbers
 	chartHeight = 180 // height of the bars
-	chartTop    = 10
-	chartBelow  = 24 // height of the labels
-	barStep     = 26 // from one bar to the next
+	chartTop    = 10  // space above the bars
+	chartBelow  = 24  // height of the labels, below the bars
+	barStep     = 26  // from one bar to the next
 	barWidth    = 18
 	labelWidth  = 52 // the least distance between two labels
 )
@@ -34,6 +34,8 @@ func (p parts) Chart(c Chart) (template.HTML, error) {
 	if err != nil {
 		return "", err
 	}
+	// The chart is at least ten bars wide. The labels keep 8 pixels from the axis, and 6 from the
+	// lower edge.
 	d := drawing{Chart: c, Left: chartLeft, LabelX: chartLeft - 8, Width: chartLeft + max(len(c.Labels), 10)*barStep,
 		Height: chartTop + chartHeight + chartBelow, BaseY: chartTop + chartHeight + chartBelow - 6,
 		Columns: c.Series}
@@ -50,6 +52,8 @@ func (p parts) Chart(c Chart) (template.HTML, error) {
 // drawing is the data of the template of a chart.
 type drawing struct {
 	Chart
+	// LabelX is the right end of the labels of the lines. BaseY is the baseline of the labels of the
+	// bars.
 	Left, LabelX, Width, Height, BaseY int
 	Legend                             []legend
 	Lines                              []gridLine
@@ -66,7 +70,7 @@ type legend struct {
 }
 
 type gridLine struct {
-	Y, TextY int
+	Y, TextY int // of the line, and of the baseline of its label
 	Label    string
 }
 
@@ -87,7 +91,7 @@ type chartRow struct {
 
 // draw places the bars, the lines and the labels.
 func (d *drawing) draw() {
-	greatest := 1
+	greatest := 1 // also without values: draw divides by top
 	for _, values := range d.Values {
 		greatest = max(greatest, sum(values))
 	}
@@ -97,20 +101,20 @@ func (d *drawing) draw() {
 		y := chartTop + chartHeight - n*chartHeight/top
 		d.Lines = append(d.Lines, gridLine{Y: y, TextY: y + 4, Label: strconv.Itoa(n)})
 	}
-	every := (labelWidth + barStep - 1) / barStep
+	every := (labelWidth + barStep - 1) / barStep // the first bar and every n-th after it have a label
 	for i, label := range d.Chart.Labels {
 		x := chartLeft + i*barStep + (barStep-barWidth)/2
 		if i%every == 0 {
 			d.Labels = append(d.Labels, axisLabel{X: x + barWidth/2, Label: label})
 		}
 		row := chartRow{Label: label}
-		below := 0
+		below := 0 // sum of the series below
 		for j, value := range d.Values[i] {
 			row.Values = append(row.Values, value)
 			low := below * chartHeight / top
 			below += value
 			high := below * chartHeight / top
-			if value > 0 {
+			if value > 0 { // a bar has at least one pixel
 				d.Bars = append(d.Bars, bar{
 					Series: j, X: x, Y: chartTop + chartHeight - max(high, low+1), Width: barWidth, Height: max(high-low, 1),
 					Title: fmt.Sprintf("%s · %s: %d", label, d.Series[j], value),

@@ -37,7 +37,7 @@ type Document struct {
 	Wide    bool   // has the navigation and the full width; false = one card
 	Nav     []NavItem
 	User    *User  // the signed-in user, in the header of a wide page
-	Trail   []Step // addresses above the page, such as the list to which an item belongs
+	Trail   []Step // links above the heading, such as to the list to which an item belongs
 	Notices []Notice
 	Tone    Tone    // of a card; "" = Plain
 	Refusal Refusal // for the log line of a page with a status of 4xx
@@ -49,11 +49,11 @@ type NavItem struct {
 	Label   string
 	URL     string
 	Icon    string // a key of iconPaths
-	Count   int    // a number beside the label, such as waiting users; 0 = none
+	Count   int    // a number beside the label, such as how many users wait for approval; 0 = none
 	Current bool   // the page belongs to this entry
 }
 
-// Step is an address above a page.
+// Step is a link of Document.Trail.
 type Step struct{ Label, URL string }
 
 // Notice is a message above the content of a page: the result of a form, or a warning.
@@ -72,14 +72,15 @@ const navShown = 4
 type document struct {
 	Document
 	frame
-	Lang string // hides the fields of Document and frame
+	Lang string // hides Document.Lang and frame.Lang
 	Body template.HTML
 }
 
 // HomeLink returns the address of the gateway's home page. The template calls it.
 func (d document) HomeLink() string { return cmp.Or(d.Home, "/") }
 
-// InMore reports whether a phone shows the entry with this index below "More". The template calls it.
+// InMore reports whether a phone shows the entry with this index below "More". The template calls
+// it.
 func (d document) InMore(i int) bool { return len(d.Nav) > navShown+1 && i >= navShown }
 
 // More returns the entries that a phone shows below "More". The template calls it.
@@ -128,7 +129,8 @@ func (s *Site) Write(w http.ResponseWriter, r *http.Request, views *Views, d Doc
 	}
 	header := w.Header()
 	setPageHeaders(header, language, policy)
-	// Forms need the header Origin, which a browser omits with "no-referrer"; see Show.
+	// With "no-referrer" a browser sends a form with "Origin: null". Package route would reject the
+	// form as a form of another site.
 	header.Set("Referrer-Policy", "same-origin")
 	s.logPage(r, Page{Kind: Kind(d.View), Refusal: d.Refusal}, d.Status)
 	w.WriteHeader(d.Status)
@@ -165,7 +167,7 @@ type frame struct {
 type filesOfPage struct {
 	Logo, LogoDark, Police       string // "" = none
 	Favicon, TouchIcon, Manifest string
-	OwnIcon                      bool // Favicon has the administrator's icon
+	OwnIcon                      bool // Favicon is the administrator's icon, not the built-in one
 }
 
 // frame returns the frame of a page on a host.

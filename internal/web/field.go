@@ -10,11 +10,11 @@ type Field struct {
 	Label        string
 	Value        string
 	Hint         string   // what to enter; "" = none
-	Error        string   // why the value was rejected; "" = it was not
+	Error        string   // why the value was rejected; "" = not rejected
 	Options      []Option // for select, radio and checkboxes
 	List         []string // suggestions for a text
 	Checked      bool     // for checkbox
-	Suffix       string   // for checkbox: makes the id of several checkboxes with one name different
+	Suffix       string   // for checkbox: added to the id, to distinguish checkboxes with the same Name
 	Required     bool
 	MaxLength    int    // characters; 0 = no limit in the browser
 	Min, Max     string // for numbers and dates
@@ -33,7 +33,7 @@ func (p parts) Field(f Field) (template.HTML, error) {
 	if err != nil {
 		return "", err
 	}
-	if f.Type == "search" || f.Type == "select" {
+	if f.Type == "search" || f.Type == "select" { // not marked as optional
 		optional = ""
 	}
 	return p.render("field", struct {

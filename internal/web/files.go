@@ -32,7 +32,7 @@ const (
 	pathIcon512   = "/site/icon-512.png"
 	pathLogo      = "/site/logo"
 	pathLogoDark  = "/site/logo-dark"
-	pathPolice    = "/site/police"
+	pathPolice    = "/site/police" // Look.Police
 )
 
 // FilePaths returns the paths of the site's files. [Site.ServeFile] serves them.
@@ -41,8 +41,8 @@ func FilePaths() []string {
 		pathPolice}
 }
 
-// makeFiles makes the files from the administrator's pictures. An icon is drawn when a browser first
-// requests it.
+// makeFiles makes the files from the administrator's pictures. An icon is drawn when a browser
+// first requests it.
 func (s *Site) makeFiles(defaultIcon []byte) {
 	s.files = map[string]file{}
 	icon := s.cfg.Look.Icon
@@ -143,6 +143,7 @@ func (s *Site) serveManifest(w http.ResponseWriter, r *http.Request) {
 		Theme      string `json:"theme_color"`
 		Icons      []icon `json:"icons"`
 	}{
+		// Home screens show about 12 characters.
 		Name: title, ShortName: Shown(title, 12), Lang: language, StartURL: s.base() + "/", Scope: s.base() + "/",
 		// The buttons of the browser remain: a user may have to go back from a page of WeChat.
 		Display: "minimal-ui", Background: "#f4f6f5", Theme: "#f4f6f5",

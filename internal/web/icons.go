@@ -2,7 +2,7 @@ package web
 
 import "html/template"
 
-// iconPaths are the drawings of the icons, in a square of 24 units, drawn with lines.
+// iconPaths are the drawings of the icons: SVG paths in a square of 24 units, drawn as lines.
 var iconPaths = map[string]string{
 	"home":    "M4 11l8-7 8 7v8.500a.5.5 0 0 1-.5.5H15v-6H9v6H4.500a.5.5 0 0 1-.5-.5z",
 	"waiting": "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM12 8v4.500l3 2",
@@ -39,7 +39,8 @@ var iconPaths = map[string]string{
 		"A1.800 1.800 0 0 1 5.500 16l7.300-7.200a4 4 0 0 1 1.700-2.300z",
 }
 
-// svgIcon returns an icon. It is decoration: the text beside it has its meaning.
+// svgIcon returns the icon with a name, and "other" for an unknown name. Screen readers skip icons,
+// since each has a text beside it.
 func svgIcon(name string) template.HTML {
 	path, found := iconPaths[name]
 	if !found {

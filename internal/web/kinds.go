@@ -29,7 +29,7 @@ const (
 	BadReturn     Kind = "bad_return"     // the return address was rejected
 )
 
-// The pages for a user, apart from an app.
+// The gateway's own pages before, between and after sign-ins.
 const (
 	Agreement     Kind = "agreement"      // a box to tick before signing in: consent to the privacy policy
 	Welcome       Kind = "welcome"        // the home page, without a session
@@ -47,35 +47,36 @@ const (
 // The desktop's pages in a sign-in by scan. The desktop shows a QR code and a number, and the user
 // confirms the sign-in on the phone.
 const (
-	ScanCode      Kind = "scan_code"      // the QR code to scan
-	ScanCopy      Kind = "scan_copy"      // the browser itself is on a phone: a link to copy, and the number
+	ScanCode      Kind = "scan_code"      // shows the QR code to scan
+	ScanCopy      Kind = "scan_copy"      // the browser itself is on a phone: shows a link to copy, and the number
 	ScanOpened    Kind = "scan_opened"    // a phone shows the request: the user should continue there
-	ScanScanned   Kind = "scan_scanned"   // a phone scanned the QR code: the number
+	ScanScanned   Kind = "scan_scanned"   // a phone scanned the QR code: shows the number
 	ScanExpired   Kind = "scan_expired"   // the QR code has expired; it is renewed automatically or by a button
 	ScanInactive  Kind = "scan_inactive"  // the QR code has expired without activity; only the button renews it
-	ScanRefused   Kind = "scan_refused"   // the phone declined
+	ScanRefused   Kind = "scan_refused"   // the user declined on the phone
 	ScanWrong     Kind = "scan_wrong"     // another number was typed on the phone
 	ScanCancelled Kind = "scan_cancelled" // cancelled on the desktop
-	ScanSignedIn  Kind = "scan_signed_in" // the name of the signed-in user; continues automatically
-	ScanUndone    Kind = "scan_undone"    // "not me": the session was ended; also on the phone
+	ScanSignedIn  Kind = "scan_signed_in" // shows the name of the signed-in user; continues automatically
+	ScanUndone    Kind = "scan_undone"    // the user pressed "not me", and the session was ended; also on the phone
 )
 
-// The pages of a sign-in in the chat of an official account. ScanSignedIn, ScanCancelled and ScanUndone
-// end it too.
+// The pages of a sign-in in the chat of an official account. Its last page may also be
+// ScanSignedIn, ScanCancelled or ScanUndone.
 const (
 	ChatNumber      Kind = "chat_number"       // the number to send to the account, and a field for its answer
-	ChatFollow      Kind = "chat_follow"       // the QR code that follows the account, and the field
-	ChatFollowPhone Kind = "chat_follow_phone" // the same on a phone: a picture of the code to save
+	ChatFollow      Kind = "chat_follow"       // the QR code by which users follow the account, and the field
+	ChatFollowPhone Kind = "chat_follow_phone" // ChatFollow on a phone: a picture of the QR code to save
 
-	// The same two inside WeChat, whose browser closes the page when the user opens a chat.
+	// ChatNumber and ChatFollow inside WeChat, whose browser closes the page when the user opens a
+	// chat.
 	ChatNumberWeChat Kind = "chat_number_wechat"
 	ChatFollowWeChat Kind = "chat_follow_wechat"
 
 	ChatAnswered  Kind = "chat_answered"   // the account has answered: asks for the confirmation code
 	ChatExpired   Kind = "chat_expired"    // the number or code has expired
 	ChatWrong     Kind = "chat_wrong"      // another code was typed
-	ChatRefused   Kind = "chat_refused"    // the person declined in the chat
-	ChatNoUnionID Kind = "chat_no_unionid" // the user must sign in in WeChat once
+	ChatRefused   Kind = "chat_refused"    // the user declined in the chat
+	ChatNoUnionID Kind = "chat_no_unionid" // the account got no unionid: the user must sign in in WeChat once
 )
 
 // The pages of the phone in a sign-in by scan.
@@ -100,8 +101,8 @@ const (
 	NotSignedIn    Kind = "not_signed_in"   // the user returned from sign-in without a session
 	Refused        Kind = "refused"         // the app's access policy denies the user
 	AccessRefused  Kind = "access_refused"  // an administrator has refused the app to the user
-	YourName       Kind = "your_name"       // asks a user who waits for approval for their name
-	NameInApps     Kind = "name_in_apps"    // asks a user whose nickname WeChat does not send for a name
+	YourName       Kind = "your_name"       // asks for the user's name, while the user waits for approval
+	NameInApps     Kind = "name_in_apps"    // asks for a name that apps get, if WeChat sends no nickname
 	WrongMethod    Kind = "wrong_method"    // the app does not accept the method of this session
 	NoOpenID       Kind = "no_openid"       // the user has no openid at the connector that the app requires
 	NoUnionID      Kind = "no_unionid"      // the app identifies users by unionid, and the user has none
@@ -112,7 +113,8 @@ const (
 	ParameterName  Kind = "parameter_name"  // the parameter appid has another case, such as appId (package relay)
 )
 
-// The pages of invitations (package invitation). An invitation is a link that an administrator made.
+// The pages of invitations (package invitation). An invitation is a link that an administrator
+// made.
 const (
 	Invite          Kind = "invite"            // approves the user
 	InviteAdmin     Kind = "invite_admin"      // makes the user an administrator
@@ -172,7 +174,7 @@ type pageStyle struct {
 func (k Kind) Status() int { return styles[k].status }
 
 // styles has an entry for every kind. New returns an error if a catalogue lacks the texts of a
-// kind. It also returns an error for a text that belongs neither to a kind nor to shared.
+// kind. It also returns an error for a text of no kind whose key the function shared does not list.
 var styles = map[Kind]pageStyle{
 	OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, MiniProgram: {200, plain}, Choose: {200, plain},
 	NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},

@@ -94,7 +94,7 @@ func (l Look) colors() (template.CSS, error) {
 	if err != nil {
 		return "", err
 	}
-	rule := func(p brand.Palette) string {
+	rule := func(p brand.Palette) string { // --s0 is the color of the first series of a chart
 		return ":root{--main:" + p.Main.String() + ";--main-text:" + p.Text.String() + ";--tint:" + p.Tint.String() +
 			";--s0:" + p.Main.String() + "}"
 	}

@@ -32,14 +32,13 @@ type Form struct {
 	Missed bool              // with Tick: the user has sent the form without the tick; the page asks for the tick
 }
 
-// NameForm is the form for the name of a user. The browser sends the name in
-// the field "name".
+// NameForm is the form for the name of a user. The browser sends the name in the field "name".
 type NameForm struct {
 	Action string
 	Fields map[string]string // hidden fields
 	Value  string            // what the user typed, or gave before
 	// Problem is the key of the text that says why the name was rejected: ProblemNoName or
-	// ProblemLongName. "" = it was not.
+	// ProblemLongName. "" = not rejected.
 	Problem string
 	Given   bool   // the user has given a name: the page shows it instead of the form
 	ForApps bool   // apps get the name; without it, administrators see it
@@ -48,8 +47,8 @@ type NameForm struct {
 
 // Invitation is the data of the pages of an invitation.
 type Invitation struct {
-	Apps    string    // names of the apps that it opens; "" = all apps
-	For     string    // name of the user for whom it is; "" = the user who opens it
+	Apps    string    // names of the apps that the user may use; "" = all apps
+	For     string    // name of the user for whom it is; "" = the user who opens the link
 	Expires time.Time // zero = not shown
 	Code    *Code     // QR code with the link, for a page outside WeChat
 }
@@ -72,7 +71,7 @@ type Method struct {
 
 // Link is a secondary button that leads to an address.
 type Link struct {
-	Label string // LabelByWebsite, LabelOtherMethod
+	Label string // one of the constants Label… for links
 	Go    string // where the button leads
 }
 
@@ -95,13 +94,13 @@ type Page struct {
 	UserID        *UserID
 	ContinueAfter time.Duration // after this time, the page opens Go automatically; 0 = never
 	Scan          *Scan         // on pages of sign-in by scan
-	Name          *NameForm     // the name that the user gives while they wait
+	Name          *NameForm     // for YourName, Waiting and NameInApps
 	Reason        string        // for AccessRefused: why the administrator refused, as typed; "" = not given
 	State         string        // address that responds with the state of the user's access request; see wait.js
 	Contact       bool          // the page says whom to ask: Names.Contact
 	Invitation    *Invitation   // on the pages of an invitation
 	Secret        bool          // the address of the page is a secret, which no Referer header may contain
-	Opens         string        // for Consent: scheme of the native app, or loopback address, that opens after it
+	Opens         string        // for Consent: where it leads: the scheme of a native app, or a loopback address
 	RequestID     string        // of the request that the page is about; "" = of this request
 	Refusal       Refusal       // for the log line of a page with a status of 4xx
 	Logged        bool          // the caller has written the log line
@@ -154,8 +153,8 @@ const waitingRefresh = 10 * time.Second
 func UserOf(u gateway.User) *User { return &User{Nickname: u.Nickname, Picture: u.AvatarURL} }
 
 // WaitingPage returns the page for a user who waits for an administrator's approval. It shows the
-// user id, since the administrator needs the id. requestURL is the address of the app's request. The
-// page opens requestURL at intervals: the app's request succeeds once the user is approved.
+// user id, since the administrator needs the id. requestURL is the address of the app's request.
+// The page opens requestURL at intervals: the app's request succeeds once the user is approved.
 func WaitingPage(app gateway.App, u gateway.User, requestURL string) Page {
 	return Page{
 		Kind: Waiting, App: app.Name, User: UserOf(u), UserID: &UserID{ID: u.ID}, Contact: true,
@@ -224,9 +223,9 @@ func hasOnlyParametersAdded(address, uri string) bool {
 
 // href returns the attribute href with an address, byte for byte: package html/template would
 // percent-encode parentheses and apostrophes, which deep links of dashboards contain
-// (elastic/kibana#8359). address is a string or an AppLink. A string with a scheme other than
-// http and https could run a script or open another program: its attribute is href="#". An AppLink of
-// a native app keeps its scheme, because ToApp has checked it.
+// (elastic/kibana#8359). address is a string or an AppLink. A string with a scheme other than http
+// and https could run a script or open another program: its attribute is href="#". An AppLink of a
+// native app keeps its scheme, because ToApp has checked it.
 func href(address any) template.HTMLAttr {
 	text, checked := "", false
 	switch a := address.(type) {
@@ -261,7 +260,7 @@ type Scan struct {
 	Phone  string // where a simulated phone opens the QR code or the chat; "" = the phones are real
 	Number string // the two digits that the desktop shows, for the user to type on the phone
 
-	Opened string // where the script of the phone's page reports that a user sees the request; "" = it does not
+	Opened string // where the script of the phone's page reports that a user sees the request; "" = no report
 	Ticket string // with Opened: id of the ticket (the stored state of one QR code), for the form
 
 	Facts  *Facts      // about the desktop, on a page of the phone
@@ -328,7 +327,8 @@ const (
 	NetworkOther   Network = "other" // they are on different networks
 )
 
-// Facts are the facts about the desktop that a phone shows. An unknown App or Browser has a general term.
+// Facts are the facts about the desktop that a phone shows. For App or Browser "", it shows a
+// general word.
 type Facts struct {
 	App      string
 	Browser  string

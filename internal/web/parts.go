@@ -26,8 +26,8 @@ func (p parts) render(name string, data any) (template.HTML, error) {
 	return template.HTML(out.String()), err // html/template has escaped it
 }
 
-// Time returns a time with its zone, in the zone of the operator. The script of the page shows it in
-// the zone of the browser.
+// Time returns a time with its zone, in the zone of the operator. The script of the page shows it
+// in the zone of the browser.
 func (p parts) Time(t time.Time) (template.HTML, error) {
 	return p.render("time", struct{ UTC, Text string }{t.UTC().Format(time.RFC3339), p.TimeText(t)})
 }
@@ -42,11 +42,11 @@ func (p parts) TimeText(t time.Time) string {
 	return t.Format(format) + " (" + lang.Zone(t) + ")"
 }
 
-// maxShown is how many characters of a text of a user a page shows.
+// maxShown is how many characters of a user's name a page shows.
 const maxShown = 60
 
-// Name returns the name of a user, isolated from the direction of the text around it. A long name is
-// cut, and has its full text as a title. A user without a name gets words that say so.
+// Name returns the name of a user, isolated from the direction of the text around it. A long name
+// is cut, and has its full text as a title. A user without a name gets words that say so.
 func (p parts) Name(name string) (template.HTML, error) {
 	text := Shown(name, maxShown)
 	if text == "" {
@@ -62,12 +62,12 @@ func (p parts) Name(name string) (template.HTML, error) {
 	return p.render("name", struct{ Text, Title string }{text, title})
 }
 
-// maxTitle is how many characters of a text of a user the title of an element has.
+// maxTitle is how many characters of a cut name its title shows.
 const maxTitle = 1000
 
-// Shown prepares a text from a user for a page. It replaces control characters, line breaks and
-// characters that change the direction of text, such as U+202E, and cuts the text to a number of
-// characters.
+// Shown prepares a text from a user for a page, and cuts it to a number of characters. It replaces
+// control characters and line breaks by spaces. It removes characters that change the direction of
+// text, such as U+202E.
 func Shown(text string, characters int) string {
 	var out strings.Builder
 	n := 0
@@ -79,7 +79,7 @@ func Shown(text string, characters int) string {
 		n++
 		switch {
 		case isDirection(r):
-			n--
+			n-- // removed
 		case r == utf8.RuneError, unicode.IsControl(r), r == '\u2028', r == '\u2029':
 			out.WriteRune(' ')
 		default:
@@ -101,7 +101,7 @@ func (p parts) Masked(id string) (template.HTML, error) {
 	return p.render("id", struct{ Full, Text string }{id, MaskedID(id)})
 }
 
-// MaskedID returns the first six and the last four characters of an id.
+// MaskedID returns the first six and the last four characters of an id, and a short id unchanged.
 func MaskedID(id string) string {
 	if len(id) <= 12 {
 		return id
@@ -120,7 +120,7 @@ func (p parts) Avatar(name, picture string) (template.HTML, error) {
 	return p.render("avatar", struct{ Picture, Letter string }{picture, letter})
 }
 
-// Icon returns a built-in icon: a key of iconPaths. It is decoration for the text beside it.
+// Icon returns the built-in icon with a name, which is a key of iconPaths.
 func (p parts) Icon(name string) template.HTML { return svgIcon(name) }
 
 // Badge returns a short word in a color, such as the status of a user.
@@ -131,8 +131,8 @@ func (p parts) Badge(tone Tone, text string) (template.HTML, error) {
 	}{tone, text})
 }
 
-// Empty returns the content of a list without entries. The text has the next step. url and label are an
-// optional button: "" = none.
+// Empty returns the content of a list without entries. text is the next step for the user. url and
+// label are those of an optional button: "" = none.
 func (p parts) Empty(title, text, url, label string) (template.HTML, error) {
 	return p.render("empty", struct{ Title, Text, URL, Label string }{title, text, url, label})
 }
@@ -155,7 +155,8 @@ func (p parts) Pages(first, next string) (template.HTML, error) {
 	}{first, next, words})
 }
 
-// Code returns text to be copied, such as configuration, with a button. id identifies it on the page.
+// Code returns text to be copied, such as configuration, with a button. id identifies it on the
+// page.
 func (p parts) Code(id, label, text string) (template.HTML, error) {
 	button, err := p.own.Text("code.copy")
 	if err != nil {

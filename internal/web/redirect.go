@@ -11,7 +11,7 @@ import (
 // because the server adds a few headers after Redirect.
 const maxRedirectHeaders = 3 << 10
 
-// continueAtOnce is the shortest ContinueAfter.
+// continueAtOnce is the ContinueAfter of a page that continues immediately (0 = never).
 const continueAtOnce = time.Millisecond
 
 // Redirect redirects the browser to an address with a status, such as http.StatusSeeOther. If the

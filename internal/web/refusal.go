@@ -77,8 +77,9 @@ var (
 )
 
 // LoggedURL prepares an address from a client for the log. It hides the parts that may be codes or
-// tokens: the user name, the values in the query, and the fragment. It also hides a parameter
-// without "=", since the whole parameter may be a token. The result is cut to maxLogged bytes.
+// tokens: the user name and password, the values in the query, and the fragment. It also hides a
+// parameter without "=", since the whole parameter may be a token. The result is cut to maxLogged
+// bytes.
 func LoggedURL(address string) string {
 	address, _, _ = strings.Cut(address, "#")
 	path, query := address, ""

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// This file contains the scripts of pages, and the Content-Security-Policies that allow them. A page
-// has a script only if it needs one.
+// This file contains the scripts of pages, and the Content-Security-Policies that allow them. A
+// page has a script only if it needs one.
 
 // policies are the Content-Security-Policies of pages without a script, with page.js, with page.js
 // and scan.js, and with page.js and wait.js. formPolicy returns the policy of a page with form.js.
@@ -31,7 +31,7 @@ func (e *embedded) readScripts() error {
 	return nil
 }
 
-// makePolicies composes the policies.
+// makePolicies composes the policies. The hosts of users' pictures at WeChat are *.qlogo.cn.
 func (s *Site) makePolicies() {
 	s.pictures = strings.Join(append([]string{"data: https://*.qlogo.cn", s.source()}, s.cfg.Pictures...), " ")
 	page, scan := hashSource([]byte(s.pageScript)), hashSource([]byte(s.scanScript))
@@ -64,8 +64,8 @@ func (s *Site) newPolicy(style styleSheet, scripts, images, forms string) string
 		"; form-action " + strings.TrimSpace("'self' "+forms) + "; base-uri 'none'; frame-ancestors 'none'"
 }
 
-// source returns the source expression of the gateway itself. A page on the host of an app also loads
-// the logo and the icons from the gateway.
+// source returns the source expression of the gateway. It is not 'self' if Config.Home has a host,
+// since a page on the host of an app also loads the logo and the icons from the gateway.
 func (s *Site) source() string {
 	u, err := url.Parse(s.cfg.Home)
 	if err != nil || u.Host == "" {
@@ -89,8 +89,8 @@ func (s *Site) scripts(p Page) ([]template.JS, string) {
 	return nil, s.policies.plain
 }
 
-// documentScripts returns the scripts of a document, and the Content-Security-Policy that allows them.
-// A document may load pictures from the gateway.
+// documentScripts returns the scripts of a document, and the Content-Security-Policy that allows
+// them. A document may load pictures from the gateway.
 func (s *Site) documentScripts(views *Views) ([]template.JS, string) {
 	scripts, sources := []template.JS{s.pageScript}, hashSource([]byte(s.pageScript))
 	if views.script != "" {

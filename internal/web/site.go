@@ -185,14 +185,15 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 	header := w.Header()
 	setPageHeaders(header, v.Lang, v.policy)
 	header.Set("Referrer-Policy", "no-referrer")
-	// With "no-referrer" a browser sends a form with "Origin: null". Package route would reject the
-	// form as a form of another site. An app may require the gateway's origin.
+	// With "no-referrer" a browser sends a form with "Origin: null". Package route would reject this
+	// form as a form of another site. An app that gets the form Page.Post may also require the
+	// gateway's origin.
 	if p.Post != nil {
-		header.Set("Referrer-Policy", "strict-origin") // the address has the app's state
+		header.Set("Referrer-Policy", "strict-origin") // without the query, which has the app's state
 	}
 	switch {
 	case p.Secret:
-		header.Set("Referrer-Policy", "strict-origin") // for forms, and without the path
+		header.Set("Referrer-Policy", "strict-origin") // without the path, which has the secret
 	case len(p.Forms) > 0 || p.Name != nil:
 		header.Set("Referrer-Policy", "same-origin")
 	}
@@ -219,7 +220,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	language := cmp.Or(p.Lang, lang.FromRequest(r))
 	texts := s.texts.In(language)
 	if p.ContinueAfter == 0 && !texts.Has(string(p.Kind)+".button") {
-		p.Go = "" // the page would show no button for it, and needs another next step
+		p.Go = "" // the page has no main button, so addNextStep must add another button
 	}
 	s.addNextStep(r, &p)
 	v := view{Page: p, frame: s.frame(r.Host, language, ""), Lang: language, Home: p.Home, Tone: style.tone, texts: texts}
@@ -270,8 +271,9 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 	return v, nil
 }
 
-// mayContinue reports whether a page may open its address automatically. Package html/template checks
-// the address of a link, but not the one of a refresh: data: and javascript: must not get there.
+// mayContinue reports whether a page may open its address automatically. Package html/template
+// checks the address of a link, but not of a refresh. It must not be a data: or javascript:
+// address.
 func mayContinue(p Page) bool {
 	u, err := url.Parse(p.Go)
 	return p.GoToApp != (AppLink{}) || err == nil && (u.Scheme == "" || u.Scheme == "http" || u.Scheme == "https")

@@ -59,7 +59,7 @@ func MustLoadViews(files fs.FS, dir string) *Views {
 // Texts returns the texts in a language. lang.FromRequest returns the language of a request.
 func (v *Views) Texts(language string) lang.Texts { return v.texts.In(language) }
 
-// Keys returns the keys of the texts, for tests that each text is used.
+// Keys returns the keys of the texts. Tests check with them that each text is used.
 func (v *Views) Keys() []string { return v.texts.Keys() }
 
 // Content is the data of a template of a package. In the template, $ is the Content, and $.Data has
@@ -73,7 +73,7 @@ type Content struct {
 // Word returns a text of the package; see [lang.Texts.Text] for pairs.
 func (c Content) Word(key string, pairs ...any) (string, error) { return c.Texts.Text(key, pairs...) }
 
-// Browser returns a name of [useragent.Agent.String] in the language of the page.
+// Browser translates the name of a browser, as [useragent.Agent.String] returns it.
 func (c Content) Browser(name string) string { return useragent.Localize(name, c.Texts.Lang) }
 
 // Lines returns the paragraphs of a text of the package.

@@ -48,7 +48,8 @@ func Session(c *gin.Context) *login.Session {
 	return session
 }
 
-// Wrap converts net/http middleware to gin. A request that the middleware answers itself is aborted.
+// Wrap converts net/http middleware to gin. A request that the middleware answers itself is
+// aborted.
 func Wrap(middleware func(http.Handler) http.Handler) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		passed := false

@@ -36,7 +36,7 @@ func (s *Store) beginAttempt(ctx context.Context, want login.Attempt, now time.T
 	}
 	insert := []any{want.ID, want.Code, want.Owner, micros(want.Lease), micros(want.Expires),
 		micros(want.SecondCodeUntil), micros(want.Expires)}
-	for range maxRounds {
+	for range maxRounds { // another call may change or delete the row between two statements
 		n, err := s.exec(ctx, s.statements.insertAttempt, insert...)
 		if err != nil || n > 0 {
 			return want, err == nil, err

@@ -107,9 +107,9 @@ func Schema(d Dialect) string {
 // reason is PostgreSQL: a user who may not create tables may not execute CREATE TABLE IF NOT EXISTS
 // either.
 //
-// Several processes can create the tables at once. SQLite then fails because of a lock, and PostgreSQL
-// with "duplicate key value violates unique constraint pg_type_typname_nsp_index". createTables
-// therefore checks again after a failure.
+// Several processes can create the tables at once. SQLite then fails because of a lock, and
+// PostgreSQL with "duplicate key value violates unique constraint pg_type_typname_nsp_index".
+// createTables therefore checks again after a failure.
 func (s *Store) createTables(ctx context.Context) error {
 	return repeat(ctx, func() error {
 		missing := s.probe(ctx)

@@ -72,7 +72,7 @@ func (s *statements) all() []*string {
 // processes can sweep at once. In PostgreSQL, each process skips rows that another process is
 // deleting.
 func sweep(d Dialect, table, column string) string {
-	condition := column + ` <= ? ORDER BY ` + column + ` LIMIT ` + strconv.Itoa(sweepBatch)
+	condition := column + ` <= ? ORDER BY ` + column + ` LIMIT ` + strconv.Itoa(sweepRows)
 	if d == MySQL {
 		return `DELETE FROM ` + table + ` WHERE ` + condition
 	}

@@ -23,14 +23,14 @@ const (
 	MySQL      Dialect = "mysql"      // MySQL 5.7 or later, and MariaDB 10.3 or later
 )
 
-// Store is a login.Store in an SQL database. Create it with Open. It is safe for concurrent use, and
-// many processes may use the same tables.
+// Store is a login.Store in an SQL database. Create it with Open. It is safe for concurrent use,
+// and many processes may use the same tables.
 //
 // An error wraps login.ErrUnavailable if the database cannot be reached. Users then see a page that
 // asks them to try again in a moment.
 type Store struct {
-	// Logger gets a line when expired rows cannot be deleted; nil logs nothing. Set it before the first
-	// use of the store.
+	// Logger gets a line when expired rows cannot be deleted; nil logs nothing. Set it before the
+	// first use of the store.
 	Logger *slog.Logger
 
 	db         *sql.DB
@@ -41,8 +41,8 @@ type Store struct {
 
 var _ login.Store = (*Store)(nil)
 
-// Open returns a Store in the database db. It creates the tables if they do not exist, and returns an
-// error if this is not possible or the database cannot be reached. The caller closes db.
+// Open returns a Store in the database db. It creates the tables if they do not exist, and returns
+// an error if this is not possible or the database cannot be reached. The caller closes db.
 func Open(ctx context.Context, db *sql.DB, d Dialect) (*Store, error) {
 	if schemas[d] == nil {
 		return nil, fmt.Errorf("sqlstore: unknown dialect %q: use SQLite, PostgreSQL or MySQL", d)
@@ -58,8 +58,8 @@ func Open(ctx context.Context, db *sql.DB, d Dialect) (*Store, error) {
 // Such failures are SQLite's lock, and deadlocks. The context may end the call earlier.
 const lockPatience = 5 * time.Second
 
-// repeat calls run again while it fails because of another transaction. Every statement of the store
-// is a transaction of its own, so a failed statement has changed nothing.
+// repeat calls run again while it fails because of another transaction. Every statement of the
+// store is a transaction of its own, so a failed statement has changed nothing.
 func repeat(ctx context.Context, run func() error) error {
 	deadline := time.Now().Add(lockPatience)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {

@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	sweepBatch    = 200         // rows of each table that one statement deletes
-	sweepInserts  = 100         // inserts after which a process sweeps; fewer than a batch deletes
-	sweepInterval = time.Minute // after which the next insert sweeps
-	forever       = math.MaxInt64
+	sweepRows     = 200           // rows of each table that one batch deletes
+	sweepInserts  = 100           // inserts after which a process sweeps; less than sweepRows, so tables shrink
+	sweepInterval = time.Minute   // time after which the next insert sweeps
+	forever       = math.MaxInt64 // a stored time that never passes
 )
 
 // due counts an insert, and reports whether a sweep is due.
@@ -37,7 +37,7 @@ func (s *Store) sweepSometimes(ctx context.Context, now time.Time) {
 	}
 }
 
-// sweepBatch deletes at most one batch of each table.
+// sweepBatch deletes one batch of expired rows: at most sweepRows of each table.
 func (s *Store) sweepBatch(ctx context.Context, now time.Time) (deleted int, err error) {
 	for _, statement := range []string{s.statements.sweepSessions, s.statements.sweepAttempts} {
 		n, err := s.exec(ctx, statement, micros(now))
@@ -50,7 +50,8 @@ func (s *Store) sweepBatch(ctx context.Context, now time.Time) (deleted int, err
 }
 
 // Sweep deletes all rows that have expired, in small batches, and returns how many. It also deletes
-// attempts that ended without a session more than two minutes ago. A program does not have to call it.
+// attempts that ended without a session more than two minutes ago. A program does not have to call
+// it.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (deleted int, err error) {
 	for {
 		n, err := s.sweepBatch(ctx, now)

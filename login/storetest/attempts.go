@@ -10,6 +10,9 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
+// attemptCases returns the tests of attempts. An attempt is one redemption of the code in a
+// callback. The request that begins the attempt owns it. Other requests with the same state wait
+// for the outcome.
 func attemptCases() []testCase {
 	return []testCase{
 		{name: "attempt/one of 100 wins",
@@ -150,7 +153,7 @@ func noThirdCode(t *testing.T, s login.Store) {
 	mustBegin(t, s, second, start())
 	mustFinish(t, s, "flow", "two", login.OutcomeCodeRefused, start())
 	second.SecondCodeUntil = time.Time{}
-	second.Outcome = login.Outcome{Kind: login.OutcomeCodeRefused, At: start(), Text: "让"}
+	second.Outcome = login.Outcome{Kind: login.OutcomeCodeRefused, At: start(), Text: outcomeText}
 	wantRow(t, s, attempt("flow", "third", "three"), start(), second)
 	wantRow(t, s, attempt("flow", "code", "four"), start(), second)
 }
@@ -159,7 +162,7 @@ func noLateSecondCode(t *testing.T, s login.Store) {
 	first := attempt("flow", "code", "one")
 	mustBegin(t, s, first, start())
 	mustFinish(t, s, "flow", "one", login.OutcomeCodeRefused, start())
-	first.Outcome = login.Outcome{Kind: login.OutcomeCodeRefused, At: start(), Text: "让"}
+	first.Outcome = login.Outcome{Kind: login.OutcomeCodeRefused, At: start(), Text: outcomeText}
 	late := attempt("flow", "another", "two")
 	wantRow(t, s, late, first.SecondCodeUntil, first)
 }

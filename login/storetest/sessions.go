@@ -36,7 +36,7 @@ func sessionCases() []testCase {
 			run: recreate},
 		{name: "session/update never shortens the expiry",
 			why: "two requests at once must not shorten a session",
-			run: moveEnd},
+			run: neverShorten},
 		{name: "session/update keeps other fields",
 			why: "a new expiry must not reset ProfileDeclined, and ProfileDeclined must not reset the expiry",
 			run: updateKeeps},
@@ -156,7 +156,7 @@ func recreate(t *testing.T, s login.Store) {
 	wantSession(t, s, "a", later.SignedInAt, later)
 }
 
-func moveEnd(t *testing.T, s login.Store) {
+func neverShorten(t *testing.T, s login.Store) {
 	mustCreate(t, s, "a", session(), start())
 	mustUpdate(t, s, "a", login.SessionUpdate{ExpiresAt: start().Add(3 * time.Hour)})
 	mustUpdate(t, s, "a", login.SessionUpdate{ExpiresAt: start().Add(2 * time.Hour)})
@@ -334,8 +334,8 @@ func replacedSubject(t *testing.T, s login.Store) {
 	wantSessions(t, s, "dave", 100, now, "b")
 }
 
-// clocksDiffer has two processes, of which the second has a clock that is a minute ahead. A store may
-// remove the session that has expired by the second clock. If it does not, the session is in the list.
+// clocksDiffer acts as two processes. The clock of the second one is a minute ahead. A store may
+// remove the session that has expired by this clock. If it does not, the session is in the list.
 func clocksDiffer(t *testing.T, s login.Store) {
 	first := sessionOf("alice", 0)
 	first.ExpiresAt = start().Add(30 * time.Second)

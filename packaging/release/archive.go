@@ -28,7 +28,8 @@ var shipped = []string{
 	"docs", "compose.yaml", "packaging/systemd", "packaging/prometheus", "packaging/grafana",
 }
 
-// files returns the files of the archive, sorted by name.
+// files returns the files of the archive, sorted by name. notices are the licences of the program's
+// dependencies.
 func (r release) files(notices []byte) ([]file, error) {
 	program, err := os.ReadFile(r.binary)
 	if err != nil {
@@ -59,6 +60,7 @@ func (r release) files(notices []byte) ([]file, error) {
 	return files, nil
 }
 
+// tarGz writes an archive for Unix systems with this file name.
 func (r release) tarGz(name string, files []file) error {
 	var buffer bytes.Buffer
 	compressed, err := gzip.NewWriterLevel(&buffer, gzip.BestCompression)
@@ -82,6 +84,7 @@ func (r release) tarGz(name string, files []file) error {
 	return os.WriteFile(name, buffer.Bytes(), 0o644)
 }
 
+// zip writes an archive for Windows with this file name.
 func (r release) zip(name string, files []file) error {
 	var buffer bytes.Buffer
 	archive := zip.NewWriter(&buffer)

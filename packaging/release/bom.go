@@ -12,8 +12,8 @@ import (
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// bom returns the SBOM of the program: CycloneDX 1.6 in JSON. It lists what the linker recorded in
-// the program, so it has no module that is not compiled in.
+// bom returns the SBOM of the program: CycloneDX 1.6 in JSON. It lists the modules that the linker
+// recorded in the program: only those that are compiled in.
 func (r release) bom(modules []module) ([]byte, error) {
 	program, err := os.ReadFile(r.binary)
 	if err != nil {
@@ -39,12 +39,12 @@ func (r release) bom(modules []module) ([]byte, error) {
 			BOMRef: packageURL(m.path, m.version), PackageURL: packageURL(m.path, m.version),
 			Type: cdx.ComponentTypeLibrary, Name: m.path, Version: m.version, Scope: cdx.ScopeRequired,
 		}
-		var licences cdx.Licenses
+		var licenses cdx.Licenses
 		for _, id := range m.licenses {
-			licences = append(licences, cdx.LicenseChoice{License: &cdx.License{ID: id}})
+			licenses = append(licenses, cdx.LicenseChoice{License: &cdx.License{ID: id}})
 		}
-		c.Licenses = &licences
-		if m.sum != "" { // a hash of all files of the module, which cdx.Hash cannot have
+		c.Licenses = &licenses
+		if m.sum != "" { // Go's own kind of hash, for which CycloneDX has no algorithm
 			c.Properties = &[]cdx.Property{{Name: "weigate:go:sum", Value: m.sum}}
 		}
 		components = append(components, c)

@@ -1,5 +1,6 @@
 // Command release writes the files of a release for one system: an archive with the program, its
-// documents and the licences of its dependencies, and an SBOM (CycloneDX). build/release.sh calls it.
+// documents and the licences of its dependencies, and an SBOM (CycloneDX). build/release.sh calls
+// it.
 //
 // The files depend on the flags and the source only: all times in them are the time of -epoch, and
 // files have no owner. So anyone can build a release again and compare.
@@ -42,11 +43,12 @@ func main() {
 	}
 }
 
-// name is the name of the archive without its extension, and of the folder in it.
+// name returns the name of the archive without its extension, and of the folder in it.
 func (r release) name() string {
-	return fmt.Sprintf("weigate_%s_%s_%s", r.version[1:], r.os, r.arch)
+	return fmt.Sprintf("weigate_%s_%s_%s", r.version[1:], r.os, r.arch) // the version without its "v"
 }
 
+// write writes the notices (the licences of the dependencies), the SBOM and the archive.
 func (r release) write(noticesFile string) error {
 	modules, err := readModules(r.source, r.binary)
 	if err != nil {

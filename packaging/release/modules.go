@@ -84,9 +84,9 @@ func (m *module) readLicenses(folder string) error {
 			m.texts = append(m.texts, strings.TrimSpace(string(text)))
 			switch base := filepath.Base(name); {
 			case strings.HasPrefix(base, "NOTICE"), strings.HasPrefix(base, "LICENSE-3RD-PARTY"):
-				continue // several texts, of which the notices have a copy
+				continue // has several licences; its text is in the notices, but not identified
 			case base == "LICENSE-LOGO":
-				continue // of a picture, which is not compiled in
+				continue // the licence of a picture, which is not compiled in
 			}
 			id, err := identify(string(text))
 			if err != nil {

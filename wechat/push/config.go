@@ -27,8 +27,8 @@ const (
 // defaultTimeout leaves WeChat's limit of five seconds some time for the network.
 const defaultTimeout = 4500 * time.Millisecond
 
-// Config has the settings of a [Handler]. Token and Handle are required, and AppID and AESKey unless
-// PlaintextWithoutProtection is set.
+// Config has the settings of a [Handler]. Token and Handle are required, and AppID and AESKey
+// unless PlaintextWithoutProtection is set.
 type Config struct {
 	// AppID is the appid of the account. WeChat encrypts it with each message.
 	AppID string

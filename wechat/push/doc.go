@@ -28,12 +28,12 @@
 //
 // # What it checks
 //
-// A push is handled only if WeChat has encrypted it for this account: the mode is the configured one,
-// whatever the request says; the signature covers the encrypted message; the time is at most ten
-// minutes away; the appid in the message is Config.AppID. WeChat does not escape what people write.
-// So a person can add XML elements to a message, such as a second FromUserName with another person's
-// openid. A message with a repeated element is therefore not handled, and the openid in the address
-// must be equal to the one in the message.
+// A push is handled only if WeChat has encrypted it for this account: the mode is the configured
+// one, whatever the request says; the signature covers the encrypted message; the time is at most
+// ten minutes away; the appid in the message is Config.AppID. WeChat does not escape what people
+// write. So a person can add XML elements to a message, such as a second FromUserName with another
+// person's openid. A message with a repeated element is therefore not handled, and the openid in
+// the address must be equal to the one in the message.
 //
 // In plaintext mode, which is WeChat's default, the signature does not cover the message. An
 // attacker who has seen the address of one push can send any message in the name of any person. The
@@ -41,11 +41,11 @@
 //
 // # Answers
 //
-// WeChat waits five seconds for an answer. Without a valid one it shows the person an error, pushes
-// the message again, and after many failures it stops all pushes for a minute. The Handler answers
-// "success" when Config.Handle takes longer than 4.5 seconds or fails, and for messages that it does
-// not handle. A message that WeChat pushes again gets the answer of the first push, and Handle is not
-// called again. After Handle has failed, it is called for the next push.
+// WeChat waits five seconds for an answer. Without a valid answer, it shows the person an error and
+// pushes the message again. After many failures it stops all pushes for a minute. The Handler
+// answers "success" when Config.Handle takes longer than 4.5 seconds or fails, and for messages
+// that it does not handle. A message that WeChat pushes again gets the answer of the first push,
+// and Handle is not called again. After Handle has failed, it is called for the next push.
 //
 // # What it does not do
 //

@@ -39,8 +39,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// refuse answers a request that is not from WeChat, or does not fit the configuration. The reason is in
-// the log only: the sender may be an attacker.
+// refuse answers a request that is not from WeChat, or does not fit the configuration. The reason
+// is in the log only: the sender may be an attacker.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, reason string) (outcome string) {
 	h.log.warn(r.Context(), "push refused", reason)
 	http.Error(w, "forbidden", http.StatusForbidden)
@@ -61,7 +61,7 @@ func (h *Handler) ignore(w http.ResponseWriter, r *http.Request, reason string) 
 	return "ignored"
 }
 
-// The parameters of a request that are read. WeChat sends each once.
+// parameters are the query parameters that are read. WeChat sends each at most once.
 type parameters struct{ signature, timestamp, nonce, echo, openID, encryption, messageSignature string }
 
 // readParameters returns the parameters, or a reason to refuse them.
@@ -90,7 +90,8 @@ func (h *Handler) readParameters(r *http.Request) (p parameters, reason string) 
 	return p, ""
 }
 
-// check answers the request that the console sends when the address is saved. It is never encrypted.
+// check answers the request that the console sends when the address is saved. It is never
+// encrypted.
 func (h *Handler) check(w http.ResponseWriter, r *http.Request) (outcome string) {
 	p, reason := h.readParameters(r)
 	switch {
@@ -105,7 +106,8 @@ func (h *Handler) check(w http.ResponseWriter, r *http.Request) (outcome string)
 	return "checked"
 }
 
-// isEcho reports whether a value has only letters, digits, "-" and "_". WeChat's have 19 digits.
+// isEcho reports whether a value has only letters, digits, "-" and "_". WeChat's values are numbers
+// of 19 digits.
 func isEcho(s string) bool { return alphanumeric(strings.NewReplacer("_", "", "-", "").Replace(s)) }
 
 // receive answers a push.
@@ -145,8 +147,8 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (outcome, kind
 	return h.handle(w, r, m), m.kind()
 }
 
-// open returns the message of a body, as the configured mode requires. refused is the reason why the
-// request is not from WeChat, ignored the reason why a message from WeChat cannot be read.
+// open returns the message of a body, as the configured mode requires. refused is the reason why
+// the request is not from WeChat, ignored the reason why a message from WeChat cannot be read.
 func (h *Handler) open(p parameters, body []byte) (document []byte, refused, ignored string) {
 	encrypted := p.encryption == "aes"
 	if h.cfg.PlaintextWithoutProtection {
@@ -159,12 +161,13 @@ func (h *Handler) open(p parameters, body []byte) (document []byte, refused, ign
 		return body, "", ""
 	}
 	if !encrypted {
-		// Also when somebody removes the parameter from a request, to have a plain body accepted.
+		// An attacker may also have removed encrypt_type, to have a plain body accepted.
 		return nil, "the push is not encrypted: choose 安全模式 (secure mode) in the console", ""
 	}
 	fields, err := readFields(body)
 	if err != nil || fields["Encrypt"] == "" {
-		// In compatible mode the text of a person is in the body, and may have damaged it.
+		// The request may be from WeChat, so it is not refused: in compatible mode the body contains what
+		// a person wrote, and this text may have damaged the XML.
 		return nil, "", "the body has no single element Encrypt"
 	}
 	_, hasPlain := fields["FromUserName"]

@@ -35,8 +35,8 @@ const (
 	EventProfileModified        = "user_info_modified"
 )
 
-// Message is one message or event. Fields that a type does not have are empty. Text is as the person
-// wrote it, without control characters; do not trust it.
+// Message is one message or event. Fields that a type does not have are empty. Text is as the
+// person wrote it, without control characters; do not trust it.
 type Message struct {
 	OpenID    string    // the person; identifies them in this account, as in web sign-in
 	To        string    // original id (原始ID) of the account
@@ -104,8 +104,8 @@ func (m *Message) kind() string {
 	return "other"
 }
 
-// isAboutAuthorization reports whether the message comes from a service user of WeChat, and its
-// person is in the element OpenID.
+// isAboutAuthorization reports whether the event is about a person's consent or profile. Its sender
+// (FromUserName) is a user of WeChat itself. The person is in the element OpenID.
 func (m *Message) isAboutAuthorization() bool {
 	return m.Event == EventAuthorizationRevoked || m.Event == EventAuthorizationCancelled ||
 		m.Event == EventProfileModified
@@ -128,7 +128,7 @@ func readMessage(document []byte) (m Message, err error) {
 		return Message{}, err
 	}
 	created, err := strconv.ParseInt(fields["CreateTime"], 10, 64)
-	if err != nil || created <= 0 || created > 1<<40 {
+	if err != nil || created <= 0 || created > 1<<40 { // 1<<40 is in the year 36812
 		return Message{}, errNotMessage
 	}
 	m = Message{
@@ -139,7 +139,7 @@ func readMessage(document []byte) (m Message, err error) {
 		return Message{}, errNotMessage
 	}
 	if m.Type == TypeEvent {
-		// Samples of WeChat have other capitals than its pushes, such as UnSubscribe.
+		// WeChat's documents have other capitals than its pushes, such as in UnSubscribe.
 		m.Event, m.EventKey, m.Ticket = strings.ToLower(fields["Event"]), fields["EventKey"], fields["Ticket"]
 		m.Latitude, m.Longitude = fields["Latitude"], fields["Longitude"]
 		if m.isAboutAuthorization() {
@@ -154,6 +154,6 @@ func readMessage(document []byte) (m Message, err error) {
 	m.Content, m.MenuID, m.MediaID = fields["Content"], fields["bizmsgmenuid"], fields["MediaId"]
 	m.Format, m.Recognition, m.PictureURL = fields["Format"], fields["Recognition"], fields["PicUrl"]
 	m.Latitude, m.Longitude = fields["Location_X"], fields["Location_Y"]
-	m.Label, m.LinkURL = fields["Label"]+fields["Title"], fields["Url"]
+	m.Label, m.LinkURL = fields["Label"]+fields["Title"], fields["Url"] // a message has only one of the two
 	return m, nil
 }

@@ -9,27 +9,27 @@ import (
 	"time"
 )
 
-// Repeats recognizes messages that WeChat pushes again: because no answer came in time, and sometimes
-// without a reason. It is safe for concurrent use.
+// Repeats recognizes messages that WeChat pushes again: because no answer came in time, and
+// sometimes without a reason. It is safe for concurrent use.
 type Repeats interface {
 	// Do calls handle for the first push with this key, and returns its reply. For a later push with
 	// the key it returns the reply of the first, and repeated is true; while the first is running, it
 	// waits. When handle returns an error, the key is forgotten, so the next push calls handle again.
 	//
 	// Do returns ctx.Err() when ctx ends first. handle then continues, for a later push. A panic in
-	// handle is an error. The key contains an openid.
+	// handle is an error. The key contains an openid: do not log it.
 	//
 	// A reply is remembered for at least [RepeatWindow]: within this time a copy of a push has a valid
 	// signature.
 	Do(ctx context.Context, key string, handle func() (Reply, error)) (r Reply, repeated bool, err error)
 }
 
-// RepeatWindow is how long a push can be sent again: the time in a push may be ten minutes in the past
-// or in the future.
+// RepeatWindow is how long a push can be sent again: the time in a push may be ten minutes in the
+// past or in the future.
 const RepeatWindow = 2 * maxAge
 
-// maxAge is how far the time of a push may be away. Pushes were seen with the time of the message, and
-// one second later; repeats follow within seconds. The rest is for clocks that are wrong.
+// maxAge is how far the time of a push may be away. Pushes were seen with the time of the message,
+// and one second later; repeats follow within seconds. The rest is for clocks that are wrong.
 const maxAge = 10 * time.Minute
 
 // maxRemembered limits the memory of a Handler: the oldest keys are forgotten.
@@ -44,12 +44,11 @@ type memory struct {
 	order   []*entry // the oldest first; forgotten entries stay until they are the oldest
 }
 
-// entry is one message.
+// entry is one message and its reply.
 type entry struct {
-	key  [16]byte
-	at   time.Time
-	done chan struct{} // closed when reply and err are set
-	// The fields below are set before done is closed.
+	key   [16]byte
+	at    time.Time
+	done  chan struct{} // closed when reply and err are set
 	reply Reply
 	err   error
 }
@@ -60,7 +59,7 @@ func newMemory(now func() time.Time) *memory {
 
 // Do implements Repeats.
 func (m *memory) Do(ctx context.Context, key string, handle func() (Reply, error)) (Reply, bool, error) {
-	e, repeated := m.claim(key)
+	e, repeated := m.entryOf(key)
 	if !repeated {
 		go m.run(e, handle)
 	}
@@ -72,8 +71,8 @@ func (m *memory) Do(ctx context.Context, key string, handle func() (Reply, error
 	}
 }
 
-// claim returns the entry of a key, and whether it exists already.
-func (m *memory) claim(key string) (e *entry, repeated bool) {
+// entryOf returns the entry of a key. If there is none, entryOf creates it, and repeated is false.
+func (m *memory) entryOf(key string) (e *entry, repeated bool) {
 	sum := sha256.Sum256([]byte(key))
 	hash, now := [16]byte(sum[:]), m.now()
 	m.mu.Lock()
@@ -110,7 +109,8 @@ func (m *memory) run(e *entry, handle func() (Reply, error)) {
 }
 
 // safely calls handle and returns a panic as an error. Without it, a panic in a goroutine would end
-// the program. The error does not have the value of the panic, which may contain what a person wrote.
+// the program. The error does not have the value of the panic, which may contain what a person
+// wrote.
 func safely(handle func() (Reply, error)) (r Reply, err error) {
 	defer func() {
 		if value := recover(); value != nil {

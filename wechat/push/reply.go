@@ -24,8 +24,9 @@ type Reply struct {
 // success is the answer for "nothing to say", recommended by WeChat. It is never encrypted.
 const success = "success"
 
-// MaxReplyText is the longest text of a reply, in bytes. 2,048 bytes are reported to work, and so is a
-// limit of 628 Chinese characters, which are 1,884 bytes. Longer texts show the person an error.
+// MaxReplyText is the longest text of a reply, in bytes. 2,048 bytes are reported to work, and so
+// is a limit of 628 Chinese characters, which are 1,884 bytes. Longer texts show the person an
+// error.
 const MaxReplyText = 1800
 
 // EscapeText returns text without the markup of links: in a reply, it is shown as it is.
@@ -33,7 +34,7 @@ func EscapeText(text string) string {
 	return strings.NewReplacer("<", "＜", ">", "＞").Replace(text)
 }
 
-// cut returns the text without what exceeds MaxReplyText.
+// cut cuts a text to MaxReplyText bytes, the last of which are "…".
 func cut(text string) string {
 	if len(text) <= MaxReplyText {
 		return text
@@ -46,14 +47,14 @@ func cut(text string) string {
 	return text[:end] + more
 }
 
-// cdata returns text as CDATA sections. "]]>" is divided between two of them. Characters that XML does
-// not allow are removed.
+// cdata returns text as CDATA sections. "]]>" is divided between two of them. Characters that XML
+// does not allow are removed.
 func cdata(text string) string {
 	return "<![CDATA[" + strings.ReplaceAll(string(clean([]byte(text))), "]]>", "]]]]><![CDATA[>") + "]]>"
 }
 
-// document returns the reply as the XML that WeChat expects, or "" when there is nothing to say. To and
-// From are swapped.
+// document returns the reply as the XML that WeChat expects, or "" when there is nothing to say.
+// The account and the person change places: the reply is from the account to the person.
 func (r *Reply) document(m *Message, now int64) string {
 	text := cut(r.Text)
 	if strings.TrimSpace(text) == "" {

@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// This file reads WeChat's XML. WeChat puts the text that a person wrote into a CDATA section and does
-// not escape "]]>" in it. The text can therefore end the section and add elements. Decoding into a
-// struct would take the last of two elements with one name: the text could name another sender.
+// This file reads WeChat's XML. WeChat puts the text that a person wrote into a CDATA section and
+// does not escape "]]>" in it. The text can therefore end the section and add elements. Decoding
+// into a struct would take the last of two elements with one name: the text could name another
+// sender.
 
 var (
 	errNotMessage = errors.New("the document is not a message of WeChat")
@@ -22,8 +23,8 @@ const (
 	maxDepth    = 8  // some events have lists
 )
 
-// readFields returns the elements directly below the root, by name. An element that contains elements
-// has no text. A second element with one name is an error.
+// readFields returns the elements directly below the root, by name. An element that contains
+// elements has no text. A second element with one name is an error.
 func readFields(document []byte) (map[string]string, error) {
 	d := xml.NewDecoder(bytes.NewReader(clean(document)))
 	if err := readRoot(d); err != nil {
@@ -50,8 +51,8 @@ func readFields(document []byte) (map[string]string, error) {
 	return nil, errNotMessage
 }
 
-// clean removes what people can write and XML does not allow: control characters, surrogates and
-// noncharacters, and malformed UTF-8.
+// clean removes characters that people can write and XML does not allow: control characters, U+FFFE
+// and U+FFFF. It also removes byte order marks, and replaces malformed UTF-8 by U+FFFD.
 func clean(document []byte) []byte {
 	return bytes.Map(func(c rune) rune {
 		switch {

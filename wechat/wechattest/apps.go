@@ -59,7 +59,7 @@ type App struct {
 	Secret string // not empty
 	Name   string // shown on the consent and confirm pages; "" shows the appid
 	// Domains are the callback domains. The host of a redirect_uri must be a callback domain. Its
-	// port and path may be any. An official account has at most two domains, a website app one.
+	// port and path do not matter. An official account has at most two domains, a website app one.
 	// Loopback addresses are accepted, so that local apps work. A test account may have any IP
 	// address. It may also have host:port; then the port of the redirect_uri must match too.
 	Domains []string
@@ -184,9 +184,9 @@ func (a App) PermittedScopes() []string {
 
 func (a *App) hasScope(scope string) bool { return slices.Contains(a.PermittedScopes(), scope) }
 
-// allowsRedirect reports whether the host of a redirect_uri is a callback domain. The path may be
-// any. The port may be any too, unless the domain has a port. A backslash is rejected: browsers
-// read "\" as "/", and could find another host than url.Parse.
+// allowsRedirect reports whether the host of a redirect_uri is a callback domain. The path does not
+// matter. The port does not matter either, unless the domain has a port. A backslash is rejected:
+// browsers read "\" as "/", and could find another host than url.Parse.
 func (a *App) allowsRedirect(redirectURI string) bool {
 	u, err := url.Parse(redirectURI)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||

@@ -40,7 +40,7 @@ func (s *Server) authorizePage(r *request) response {
 		return s.errorPage(r, *bad)
 	}
 	person, autoConsent := s.identify(r)
-	if person == nil && autoConsent {
+	if person == nil && autoConsent { // Quirks.ConsentAs names an unknown person
 		return s.errorPage(r, problem{text: "text-no-such-link", hint: "hint-no-person",
 			args: []any{"person", strconv.Quote(s.quirks.ConsentAs)}})
 	}
@@ -128,7 +128,7 @@ func (s *Server) checkAuthorize(r *request, req *authorizeRequest) *problem {
 				args: []any{"appid", app.AppID, "scope", strconv.Quote(scope)}}
 		}
 	}
-	strict := hasScope(req.scope, scopeUserInfo) && !s.quirks.LaxOrder
+	strict := hasScope(req.scope, scopeUserInfo) && !s.quirks.LaxOrder // the order and case of parameters matter
 	switch {
 	case strict && req.misspeltAppID:
 		return &problem{blank: true, hint: "hint-blank"}
@@ -249,13 +249,13 @@ func (s *Server) unlocked(f func()) {
 // appendQuery appends to the query of an address as WeChat does: after "?" or "&", before a
 // fragment, without encoding. Like WeChat, it therefore damages a state that contains "&" or "#".
 func appendQuery(address, query string) string {
-	rest, fragment, hash := strings.Cut(address, "#")
+	rest, fragment, hasFragment := strings.Cut(address, "#")
 	sep := "?"
 	if strings.Contains(rest, "?") {
 		sep = "&"
 	}
 	rest += sep + query
-	if hash {
+	if hasFragment {
 		rest += "#" + fragment
 	}
 	return rest

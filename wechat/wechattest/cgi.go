@@ -12,16 +12,17 @@ import (
 // interfaceToken is an access token of an account (接口调用凭据), for the calls below /cgi-bin/.
 type interfaceToken struct {
 	appID   string
-	stable  bool // of stable_token; the two kinds do not end each other
+	stable  bool // from stable_token, not from token; a new token of one kind does not end those of the other
 	expires time.Time
 }
 
 const (
-	dailyQuota       = 45009
-	tooManyPermanent = 45029 // qrcode count out of limit
-	badAction        = 40053 // invalid action info
+	codeDailyQuota     = 45009 // reach max api daily quota limit
+	codeTooManyQRCodes = 45029 // qrcode count out of limit
+	codeBadAction      = 40053 // invalid action info
+	codeBadFormat      = 47001 // data format error
 
-	maxPermanent = 100_000          // permanent codes of an account
+	maxPermanent = 100_000          // permanent QR codes of an account
 	forcedGap    = 30 * time.Second // between two forced renewals of stable_token
 )
 
@@ -75,7 +76,7 @@ func (s *Server) cgiStableToken(r *request) response {
 		ForceRefresh bool   `json:"force_refresh"`
 	}
 	if err := json.Unmarshal(r.body, &in); err != nil {
-		return s.cgiError(r, snsFailure{code: 47001, errmsg: "data format error"})
+		return s.cgiError(r, snsFailure{code: codeBadFormat, errmsg: "data format error"})
 	}
 	if in.GrantType != "client_credential" {
 		return s.cgiError(r, snsFailure{code: codeBadGrantType})
@@ -95,6 +96,7 @@ func (s *Server) cgiStableToken(r *request) response {
 	return s.sendToken(r, s.newToken(a.AppID, true))
 }
 
+// newToken makes an interface token. The account's older tokens of this kind end in five minutes.
 func (s *Server) newToken(appID string, stable bool) string {
 	now := s.now()
 	for value, t := range s.state.push.tokens {
@@ -131,13 +133,13 @@ func (s *Server) countCall(a *App, call string) snsFailure {
 	}
 	st.calls[a.AppID+" "+call]++
 	if st.calls[a.AppID+" "+call] > limit {
-		return snsFailure{code: dailyQuota}
+		return snsFailure{code: codeDailyQuota}
 	}
 	return snsFailure{}
 }
 
-// countStable counts a call of stable_token. Forced renewals need a gap of 30 seconds. That the error
-// for a shorter gap is 45011 is an assumption: the documents name the gap only.
+// countStable counts a call of stable_token. Forced renewals need a gap of 30 seconds. That the
+// error for a shorter gap is 45011 is an assumption: the documents name the gap only.
 func (s *Server) countStable(a *App, force bool) snsFailure {
 	if f := s.countCall(a, callStable); f.code != 0 {
 		return f
@@ -211,8 +213,8 @@ func (s *Server) checkToken(r *request, kinds ...AppKind) (*App, snsFailure) {
 
 var sceneFormat = regexp.MustCompile(`^[ -~]{1,64}$`)
 
-// cgiCreateQR serves POST /cgi-bin/qrcode/create. Only a verified service account and a test account
-// may call it.
+// cgiCreateQR serves POST /cgi-bin/qrcode/create. Only a verified service account and a test
+// account may call it.
 func (s *Server) cgiCreateQR(r *request) response {
 	a, f := s.checkToken(r, OfficialAccount, TestAccount)
 	if f.code == 0 {
@@ -232,24 +234,24 @@ func (s *Server) cgiCreateQR(r *request) response {
 		} `json:"action_info"`
 	}
 	if err := json.Unmarshal(r.body, &in); err != nil {
-		return s.cgiError(r, snsFailure{code: 47001, errmsg: "data format error"})
+		return s.cgiError(r, snsFailure{code: codeBadFormat, errmsg: "data format error"})
 	}
 	scene, permanent := in.Info.Scene.Str, in.Action == "QR_LIMIT_SCENE" || in.Action == "QR_LIMIT_STR_SCENE"
 	switch in.Action {
 	case "QR_SCENE", "QR_LIMIT_SCENE":
 		scene = strconv.FormatUint(uint64(in.Info.Scene.ID), 10)
 	case "QR_STR_SCENE", "QR_LIMIT_STR_SCENE":
-		if scene == "" { // WeChat accepts a wrong nesting
+		if scene == "" { // scene_str is missing, or in a wrong place of the JSON: WeChat accepts this
 			scene = "0"
 		}
 	default:
-		return s.cgiError(r, snsFailure{code: badAction, errmsg: "invalid action info"})
+		return s.cgiError(r, snsFailure{code: codeBadAction, errmsg: "invalid action info"})
 	}
-	if !sceneFormat.MatchString(scene) || in.Seconds < 0 || in.Seconds > 2_592_000 {
-		return s.cgiError(r, snsFailure{code: badAction, errmsg: "invalid action info"})
+	if !sceneFormat.MatchString(scene) || in.Seconds < 0 || in.Seconds > 2_592_000 { // 30 days
+		return s.cgiError(r, snsFailure{code: codeBadAction, errmsg: "invalid action info"})
 	}
 	if permanent && s.state.push.permanentScenes(a.AppID) >= maxPermanent {
-		return s.cgiError(r, snsFailure{code: tooManyPermanent, errmsg: "qrcode count out of limit"})
+		return s.cgiError(r, snsFailure{code: codeTooManyQRCodes, errmsg: "qrcode count out of limit"})
 	}
 	code := &sceneCode{appID: a.AppID, scene: scene, ticket: "gQ" + s.ids.random(94, base64url),
 		url: sceneQRPrefix + "02" + s.ids.random(20, base64url), made: s.now()}
@@ -257,14 +259,14 @@ func (s *Server) cgiCreateQR(r *request) response {
 	b.str("ticket", code.ticket)
 	if !permanent {
 		if in.Seconds == 0 {
-			in.Seconds = 60
+			in.Seconds = 60 // the default
 		}
 		code.expires = s.now().Add(time.Duration(in.Seconds) * time.Second)
 		b.num("expire_seconds", in.Seconds)
 	}
 	b.str("url", code.url)
 	if !s.state.push.addScene(code, s.now()) {
-		return s.cgiError(r, snsFailure{code: dailyQuota})
+		return s.cgiError(r, snsFailure{code: codeDailyQuota})
 	}
 	r.call.Answer = "QR code with a scene"
 	return s.cgiResponse(b.String())
@@ -287,7 +289,8 @@ func (s *Server) cgiShowQR(r *request) response {
 		"Content-Security-Policy": {"default-src 'none'; style-src 'unsafe-inline'"}}}
 }
 
-// cgiUser serves GET /cgi-bin/user/info. It has no nickname and no picture since 2021-12-27.
+// cgiUser serves GET /cgi-bin/user/info. The response has no nickname and no picture since
+// 2021-12-27.
 func (s *Server) cgiUser(r *request) response {
 	a, f := s.checkToken(r, OfficialAccount, TestAccount, VerifiedSubscriptionAccount)
 	if f.code == 0 {
@@ -335,7 +338,7 @@ func (s *Server) cgiUser(r *request) response {
 	}
 	b.str("subscribe_scene", scene)
 	b.num("qr_scene", number)
-	if number != 0 {
+	if number != 0 { // a scene that is a number is in qr_scene only
 		follow.scene = ""
 	}
 	b.str("qr_scene_str", follow.scene)
@@ -352,6 +355,7 @@ func (s *Server) cgiCallbackIP(r *request) response {
 	return s.cgiResponse(b.String())
 }
 
+// cgiResponse returns the response of a successful call below /cgi-bin/.
 func (s *Server) cgiResponse(body string) response {
 	out := s.snsResponse(body, 0)
 	out.header.Set("Content-Type", "application/json; encoding=utf-8")

@@ -76,12 +76,12 @@
 // # Message push
 //
 // An account with [App.Push] receives what people do in the chat: [Server.SendText] and the methods
-// for other messages, [Server.Follow], [Server.Unfollow], [Server.PressMenu] and [Server.ScanQR]. Each
-// returns a [Delivery] with the requests and the reply, or why the person sees the failure line.
-// [Server.Chat] returns the chat. [Server.ChangeAuthorization] pushes a withdrawn consent.
-// [Server.SceneCodes] returns the QR codes that accounts have made. [Server.AttackPush] sends a forged
-// push. [Server.CheckPush] makes the GET request that enables push. The quirks with Push in their name
-// change retries, delay and order.
+// for other messages, [Server.Follow], [Server.Unfollow], [Server.PressMenu] and [Server.ScanQR].
+// Each returns a [Delivery] with the requests and the reply, or why the person sees the failure
+// line. [Server.Chat] returns the chat. [Server.ChangeAuthorization] pushes a withdrawn consent.
+// [Server.SceneCodes] returns the QR codes that accounts have made. [Server.AttackPush] sends a
+// forged push. [Server.CheckPush] makes the GET request that enables push. The quirks with Push in
+// their name change retries, delay and order.
 //
 // # Strictness
 //

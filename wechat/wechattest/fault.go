@@ -31,8 +31,8 @@ type Fault struct {
 
 	// Latency delays the response, in real time. It ends early when the caller disconnects.
 	Latency time.Duration
-	// Errcode is sent in WeChat's format, with status 200 unless Status is set: as JSON, as an error
-	// page where a browser requests a page, as JavaScript to the long poll of the QR page. -1 is
+	// Errcode is sent in WeChat's format, with status 200 unless Status is set. An API call gets
+	// JSON, a browser gets an error page, and the long poll of the QR page gets JavaScript. -1 is
 	// "system error".
 	Errcode int
 	// Errmsg is the text of Errcode. "" means WeChat's text, or "error 12345" for an unknown code.
@@ -45,8 +45,8 @@ type Fault struct {
 	// ContentType is the Content-Type of Body. "" means text/html; charset=utf-8.
 	ContentType string
 	// Truncate sends only the first Truncate bytes of the body, as a complete HTTP response. With
-	// Cut, the response is incomplete: the connection is closed after these bytes. A body that is not
-	// longer is sent whole.
+	// Cut, the response is incomplete: the connection is closed after these bytes. A body that is
+	// not longer is sent whole, and the connection stays open.
 	Truncate int
 	// Cut closes the connection before the first byte, or after Truncate bytes. To do so, the
 	// handler panics with http.ErrAbortHandler; net/http then closes the connection.
@@ -162,7 +162,7 @@ func (s *Server) applyFault(f *Fault, r *request, resp response) response {
 // isWeChatPath reports whether a path is a page or an endpoint of WeChat. It returns false for
 // pictures and for the simulator's own files.
 func isWeChatPath(path string) bool {
-	if isGlobalCall(path) {
+	if isInterfaceCall(path) {
 		return true
 	}
 	for _, prefix := range []string{"/sns/", "/connect/oauth2/", "/connect/qrconnect", "/connect/l/",

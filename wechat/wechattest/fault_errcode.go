@@ -10,8 +10,8 @@ import (
 const loginScript = "/connect/zh_CN/htmledition/js/wxLogin.js"
 
 // FaultEndpoints returns the paths for [Fault.Endpoint]. Not in the list, but possible too, are the
-// paths of pictures (/connect/qrcode/UUID, /mmopen/vi_32/NAME/SIZE), and every path below /cgi-bin/,
-// /card/, /customservice/, /datacube/, /semantic/, /wxa/ and /wxaapi/.
+// paths of pictures (/connect/qrcode/UUID, /mmopen/vi_32/NAME/SIZE), and every path below
+// /cgi-bin/, /card/, /customservice/, /datacube/, /semantic/, /wxa/ and /wxaapi/.
 func FaultEndpoints() []string {
 	return []string{
 		"/sns/oauth2/access_token", "/sns/oauth2/refresh_token", "/sns/userinfo", "/sns/auth",
@@ -22,7 +22,7 @@ func FaultEndpoints() []string {
 
 // Check returns an error for a fault that cannot apply: the server has no such endpoint.
 func (f Fault) Check() error {
-	if f.Endpoint == "" || slices.Contains(FaultEndpoints(), f.Endpoint) || isGlobalCall(f.Endpoint) ||
+	if f.Endpoint == "" || slices.Contains(FaultEndpoints(), f.Endpoint) || isInterfaceCall(f.Endpoint) ||
 		strings.HasPrefix(f.Endpoint, "/connect/qrcode/") || strings.HasPrefix(f.Endpoint, "/mmopen/") {
 		return nil
 	}
@@ -62,7 +62,7 @@ func (s *Server) faultErrcode(f *Fault, r *request) response {
 	case isPage:
 		return s.errorPage(r, problem{code: f.Errcode, text: pageText(f.Errcode), sentence: f.Errmsg, hint: "hint-fault",
 			args: []any{"code", f.Errcode}})
-	case isGlobalCall(r.URL.Path):
+	case isInterfaceCall(r.URL.Path):
 		return s.cgiError(r, failure)
 	}
 	return s.snsError(r, failure)

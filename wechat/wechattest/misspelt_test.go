@@ -88,7 +88,7 @@ func TestQRConnectAcceptsScopesBesideSnsapiLogin(t *testing.T) {
 	}
 }
 
-// Most calls with the global access token are not simulated. They get WeChat's error for an unknown
+// Most calls with the interface token are not simulated. They get WeChat's error for an unknown
 // path, in the form of the paths below /cgi-bin/ (wechatpy/wechatpy#121).
 func TestGlobalTokenCallsGet40066(t *testing.T) {
 	t.Parallel()

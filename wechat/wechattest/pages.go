@@ -56,7 +56,7 @@ type problem struct {
 
 // pageData is the data of all templates. A page leaves the fields that it does not need empty.
 type pageData struct {
-	T          lang.Texts
+	T          lang.Texts // the texts in the language of the page
 	Title      string
 	Text, Hint string // see problem
 	Code       int    // WeChat's error code
@@ -213,7 +213,7 @@ func (r *request) ownPath() string {
 
 // asset serves the script, the style sheet and the home page.
 func (s *Server) asset(r *request) response {
-	name, kind := "", ""
+	name, mediaType := "", ""
 	switch p := r.URL.Path; {
 	case p == "/":
 		t := pageTexts("", r.Request)
@@ -226,14 +226,14 @@ func (s *Server) asset(r *request) response {
 	}
 	switch path.Ext(name) {
 	case ".js":
-		kind = "text/javascript; charset=utf-8"
+		mediaType = "text/javascript; charset=utf-8"
 	case ".css":
-		kind = "text/css; charset=utf-8"
+		mediaType = "text/css; charset=utf-8"
 	}
 	b, err := pageFiles.ReadFile("pages/" + name)
-	if err != nil || kind == "" {
+	if err != nil || mediaType == "" {
 		return plain(http.StatusNotFound, "wechattest: not found")
 	}
 	return response{status: http.StatusOK, body: b, header: http.Header{
-		"Content-Type": {kind}, "Cache-Control": {"max-age=300"}, "X-Content-Type-Options": {"nosniff"}}}
+		"Content-Type": {mediaType}, "Cache-Control": {"max-age=300"}, "X-Content-Type-Options": {"nosniff"}}}
 }

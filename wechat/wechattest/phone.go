@@ -301,7 +301,8 @@ func (p *Phone) repeat(ctx context.Context, old *Page, move int) (*Page, error) 
 	if err != nil {
 		return nil, p.fail(err)
 	}
-	// Only a redirect of the authorize page reports snapshot mode, and that page is not requested here.
+	// Only a redirect of the authorize page reports snapshot mode, and that page is not requested
+	// here.
 	if old.Snapshot && !page.Snapshot {
 		page.Snapshot, page.snapshotApp = true, old.snapshotApp
 	}

@@ -159,13 +159,13 @@ func (ps *phones) learnOrigin(r *http.Request) bool {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	at := origin.Of(&url.URL{Scheme: scheme, Host: r.Host})
+	requested := origin.Of(&url.URL{Scheme: scheme, Host: r.Host})
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	if ps.pending[at+r.URL.RequestURI()] == 0 {
+	if ps.pending[requested+r.URL.RequestURI()] == 0 {
 		return false
 	}
-	ps.simulatorOrigins[at] = true
+	ps.simulatorOrigins[requested] = true
 	return true
 }
 
@@ -245,12 +245,12 @@ func (f *fetcher) inProcess(req *http.Request) (resp *fetchedResponse, err error
 		in.Body = http.NoBody
 	}
 	w := httptest.NewRecorder()
-	at := origin.Of(req.URL)
+	requested := origin.Of(req.URL)
 	defer func() {
 		// A Fault with Cut panics with http.ErrAbortHandler. A real server would close the
 		// connection.
 		if v := recover(); v == http.ErrAbortHandler {
-			resp, err = nil, newPhoneError(failureBroken, at, "the simulator closed the connection: %w",
+			resp, err = nil, newPhoneError(failureBroken, requested, "the simulator closed the connection: %w",
 				io.ErrUnexpectedEOF)
 		} else if v != nil {
 			panic(v)
@@ -258,7 +258,7 @@ func (f *fetcher) inProcess(req *http.Request) (resp *fetchedResponse, err error
 	}()
 	f.simulator.ServeHTTP(w, in)
 	if err := req.Context().Err(); err != nil {
-		return nil, newPhoneError(failureTimeout, at, "wait for the simulator: %w", err)
+		return nil, newPhoneError(failureTimeout, requested, "wait for the simulator: %w", err)
 	}
 	return &fetchedResponse{status: w.Code, header: w.Result().Header, body: w.Body.String(), fromSimulator: true}, nil
 }
@@ -311,7 +311,8 @@ func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 }
 
 // isPrivate reports whether an address is loopback or in a private network. Link-local addresses
-// are excluded: cloud providers serve the metadata of a machine there, with its credentials.
+// and metadataAddresses are excluded: cloud providers serve the metadata of a machine there, with
+// its credentials.
 func isPrivate(ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
 	return ip.IsLoopback() || ip.IsPrivate() && !slices.Contains(metadataAddresses(), ip)
@@ -328,8 +329,8 @@ func metadataAddresses() []netip.Addr {
 type PhoneError struct {
 	// Reason is one of these: "host" (see [ErrHost]), "name" (host not found), "refused" (no
 	// connection), "timeout", "certificate" (not trusted), "broken" (incomplete response),
-	// "redirects" (see [ErrRedirects]), "scheme" (a redirect, not to http or https), "address" (the
-	// address to open is not http or https).
+	// "redirects" (see [ErrRedirects]), "scheme" (a redirect to an address that is not http or
+	// https), "address" (the address to open is not http or https).
 	Reason  string
 	Address string
 	Err     error

@@ -118,7 +118,8 @@ func (p *pageParser) link(t *htmlToken) {
 		return
 	}
 	p.page.Links = append(p.page.Links, Element{ID: t.value("id"), Text: collapse(t.value("alt")), URL: u.String()})
-	if i := len(p.page.Links) - 1; t.name == "a" {
+	if t.name == "a" {
+		i := len(p.page.Links) - 1
 		p.startText(func(s string) { p.page.Links[i].Text = collapse(s) })
 	}
 }

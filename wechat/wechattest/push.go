@@ -93,7 +93,7 @@ type ChatMessage struct {
 const pushFailure = "该公众号提供的服务出现故障，请稍后再试"
 
 // Follow makes a person follow an account that was found by search or by its own QR code, and
-// pushes subscribe with an empty EventKey. A follower follows again without an event.
+// pushes subscribe with an empty EventKey. If the person follows it already, nothing is pushed.
 func (s *Server) Follow(ctx context.Context, person, appID string) (Delivery, error) {
 	return s.follow(ctx, person, appID, true)
 }
@@ -111,7 +111,7 @@ func (s *Server) follow(ctx context.Context, person, appID string, follows bool)
 	if err == nil {
 		err = s.setFollows(appID, person, follows)
 	}
-	keep := !s.quirks.PushNoEventKey
+	withEventKey := !s.quirks.PushNoEventKey
 	s.mu.Unlock()
 	if err != nil || same {
 		return Delivery{}, err
@@ -119,7 +119,7 @@ func (s *Server) follow(ctx context.Context, person, appID string, follows bool)
 	if !follows {
 		return s.event(ctx, person, appID, "unsubscribe", element{name: "EventKey"})
 	}
-	if !keep {
+	if !withEventKey {
 		return s.event(ctx, person, appID, "subscribe")
 	}
 	return s.event(ctx, person, appID, "subscribe", element{name: "EventKey"})
@@ -136,8 +136,8 @@ func (s *Server) checkPush(appID string) error {
 	return nil
 }
 
-// PressMenu makes a follower press an entry of the account's menu, and pushes CLICK with a key. An
-// address as the key pushes VIEW.
+// PressMenu makes a follower press an entry of the account's menu, and pushes CLICK with a key. If
+// the key is an http or https address, it pushes VIEW instead.
 func (s *Server) PressMenu(ctx context.Context, person, appID, key string) (Delivery, error) {
 	s.mu.Lock()
 	a, p := s.app(appID), s.person(person)
@@ -233,7 +233,8 @@ func (s *Server) LastDelivery(person, appID string) Delivery {
 	return d
 }
 
-// act sends a message of a follower. shown is the line in the chat.
+// act sends a message of a follower. shown is the line in the chat. els are the elements after
+// MsgType; act sets the value of the element MsgId.
 func (s *Server) act(ctx context.Context, person, appID, kind, shown string, els ...element) (Delivery, error) {
 	s.mu.Lock()
 	p, err := s.person(person), s.checkPush(appID)
@@ -268,8 +269,8 @@ func (s *Server) event(ctx context.Context, person, appID, name string, els ...e
 		{name: "Event", value: name}}, els...))
 }
 
-// messageID returns a MsgId. Eighteen captures fit: the high 32 bits are the time divided by 300,
-// and were the time itself until about 2016.
+// messageID returns a MsgId. Its high 32 bits are the Unix time divided by 300. Until about 2016
+// they were the Unix time itself. (This form fits eighteen captures.)
 func (s *Server) messageID() uint64 {
 	high := uint64(s.now().Unix()) / 300
 	if s.quirks.PushOldMsgID {

@@ -62,7 +62,7 @@ func (s *Server) AttackPush(ctx context.Context, attack PushAttack, person, vict
 	if attack == AttackReplay {
 		request = pushRequest{url: posts[0].URL, body: posts[0].Body}
 	}
-	o.app = receiver
+	o.app = receiver // the answer is checked with the real settings of the account
 	post, _ := s.post(ctx, o, request)
 	return post, nil
 }

@@ -17,13 +17,14 @@ type Delivery struct {
 	Posts []PushPost // the requests, in order; retries carry the same message
 	// Reply is the text that the person sees; "" after an answer without a message.
 	Reply string
-	// Failure is why the person sees the failure line; "" for none.
+	// Failure is why the person sees the grey line that the account's service has failed; "" for
+	// none.
 	Failure string
 	// Held reports whether [Quirks.PushDelay] or [Quirks.PushHeldRetries] holds the push until
 	// [Server.Advance].
 	Held bool
-	// Lost reports whether the push was not sent, because WeChat's breaker was open
-	// ([Quirks.PushBreaker]).
+	// Lost reports whether the push was not sent, because WeChat had stopped all pushes of the
+	// account after failures ([Quirks.PushBreaker]).
 	Lost bool
 }
 
@@ -46,7 +47,7 @@ type pushState struct {
 	held      []heldPush
 	last      map[appUser]Delivery // the last push of each person and account
 	failures  map[string]int       // consecutive failed pushes of each appid
-	openUntil map[string]time.Time // when the breaker of an appid closes
+	openUntil map[string]time.Time // the time until which an appid gets no pushes, see Quirks.PushBreaker
 	tokens    map[string]*interfaceToken
 	scenes    map[string]*sceneCode // by ticket
 	follows   map[appUser]following // who has followed since the start
@@ -54,7 +55,7 @@ type pushState struct {
 	callsDay  string                // the day that calls counts
 	forced    map[string]time.Time  // the last forced renewal of stable_token of each appid
 
-	sweepScenes int // addScene deletes no expired codes while there are fewer
+	sweepScenes int // addScene deletes no expired codes while scenes has fewer entries
 }
 
 // following is how a person follows an account.
@@ -81,23 +82,25 @@ type outgoing struct {
 	app     App
 	user    appUser
 	openID  string // FromUserName
-	gh      string
+	gh      string // original id of the account
 	message []element
 	quirks  Quirks
 	created time.Time
-	// posts and request are the earlier requests of a held retry.
+	// posts are the earlier requests of a held retry. request is the latest of them.
 	posts   []PushPost
 	request pushRequest
 	// outsideChat: neither a reply nor a failure appears in the chat.
 	outsideChat bool
 }
 
+// heldPush is a push that is sent when [Server.Advance] has moved the clock to due.
 type heldPush struct {
 	outgoing
 	due time.Time
 }
 
-// push sends a message or event of a person to the account's server. els follow CreateTime.
+// push sends a message or event of a person to the account's server. els are the elements after
+// CreateTime.
 func (s *Server) push(ctx context.Context, person, appID string, els []element) (Delivery, error) {
 	s.mu.Lock()
 	o, err := s.outgoing(person, appID)
@@ -123,7 +126,7 @@ func (s *Server) outgoing(person, appID string) (outgoing, error) {
 	}, nil
 }
 
-// send sends a push, or holds it ([Quirks.PushDelay]). els follow CreateTime.
+// send sends a push, or holds it ([Quirks.PushDelay]). els are the elements after CreateTime.
 func (s *Server) send(ctx context.Context, o outgoing, els []element) Delivery {
 	o.message = append([]element{{name: "ToUserName", value: o.gh}, {name: "FromUserName", value: o.openID},
 		{name: "CreateTime", value: strconv.FormatInt(o.created.Unix(), 10), bare: true}}, els...)
@@ -133,7 +136,7 @@ func (s *Server) send(ctx context.Context, o outgoing, els []element) Delivery {
 	return s.deliver(ctx, o)
 }
 
-// hold holds a push until the clock has moved.
+// hold keeps a push until [Server.Advance] has moved the clock by delay.
 func (s *Server) hold(o outgoing, d Delivery, delay time.Duration) Delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,7 +203,8 @@ func (s *Server) deliver(ctx context.Context, o outgoing) Delivery {
 	return s.finish(o, d)
 }
 
-// finish writes the reply or the failure line into the chat, and counts failures for the breaker.
+// finish writes the reply or the failure line into the chat, and counts failures for
+// [Quirks.PushBreaker].
 func (s *Server) finish(o outgoing, d Delivery) Delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -256,7 +260,7 @@ func (s *Server) seal(o outgoing, age time.Duration) pushRequest {
 	}
 	encrypted := encryptPush(p.key(), random, message, o.app.AppID)
 	query += "&encrypt_type=aes&msg_signature=" + pushSignature(p.Token, timestamp, nonce, encrypted)
-	outer := []element{els[0]}
+	outer := []element{els[0]} // ToUserName
 	if p.Mode == PushCompatible {
 		outer = slices.Clone(els)
 	}

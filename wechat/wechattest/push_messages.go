@@ -73,8 +73,8 @@ func (s *Server) SendLink(ctx context.Context, person, appID string, article Art
 		element{name: "MsgId"})
 }
 
-// AuthorizationChange is what a person does to the consent that they gave an account on its web pages
-// (授权变更), see [Server.ChangeAuthorization].
+// AuthorizationChange is what a person does to the consent that they gave an account on its web
+// pages (授权变更), see [Server.ChangeAuthorization].
 type AuthorizationChange int
 
 const (
@@ -106,9 +106,9 @@ func (c AuthorizationChange) event() string {
 // invoice, 203 cards, 204 the microphone, 206 the location, 207 pictures and videos.)
 const revokedProfile = "205"
 
-// ChangeAuthorization makes a person change a consent, and pushes the event. FromUserName of this event
-// is a user of WeChat's platform; OpenID is the person. WeChat sends it only to accounts with web
-// sign-in: the push of another kind is an error ([ErrNoWebSignIn]). The person needs not follow the
+// ChangeAuthorization makes a person change a consent, and pushes the event. FromUserName of this
+// event is a user of WeChat's platform; OpenID is the person. WeChat sends it only to accounts with
+// web sign-in: for another account, the error is [ErrNoWebSignIn]. The person need not follow the
 // account. Nothing appears in the chat.
 func (s *Server) ChangeAuthorization(ctx context.Context, change AuthorizationChange, person, appID string) (
 	Delivery, error) {

@@ -48,7 +48,7 @@ func (o outgoing) readReply(body string) (string, error) {
 		return "", errors.New("FromUserName of the reply is not the account's original id " + o.gh)
 	case els["CreateTime"] == "" || strings.Trim(els["CreateTime"], "0123456789") != "":
 		return "", errors.New("CreateTime of the reply is not a number")
-	case els["MsgType"] == "transfer_customer_service":
+	case els["MsgType"] == "transfer_customer_service": // customer service answers later; the chat shows nothing
 		return "", nil
 	case els["MsgType"] == "":
 		return "", errors.New("the reply has no MsgType")

@@ -44,8 +44,8 @@ func (s *Server) SceneCodes() []SceneCode {
 
 func (c *sceneCode) usable(now time.Time) bool { return c.expires.IsZero() || now.Before(c.expires) }
 
-// IsAccountQR reports whether a link has the form of a QR code of an account, which WeChat opens as a
-// chat: the account's own code, or a code with a scene. The code may be unknown or expired.
+// IsAccountQR reports whether a link has the form of a QR code of an account, which WeChat opens as
+// a chat: the account's own code, or a code with a scene. The code may be unknown or expired.
 func IsAccountQR(link string) bool {
 	return strings.HasPrefix(link, accountQRPrefix) || strings.HasPrefix(link, sceneQRPrefix)
 }
@@ -70,10 +70,10 @@ const (
 	sceneQRPrefix   = "http://weixin.qq.com/q/"
 )
 
-// sceneCode returns the code of a link or ticket; nil for an unknown one.
-func (st *pushState) sceneCode(link string) *sceneCode {
+// sceneCode returns the code with a link or ticket; nil for an unknown one.
+func (st *pushState) sceneCode(linkOrTicket string) *sceneCode {
 	for _, c := range st.scenes {
-		if c.url == link || c.ticket == link {
+		if c.url == linkOrTicket || c.ticket == linkOrTicket {
 			return c
 		}
 	}
@@ -91,12 +91,12 @@ func (st *pushState) permanentScenes(appID string) int {
 	return n
 }
 
-// maxScenes is the number of codes of all accounts. WeChat allows an account 100,000 permanent codes
-// and makes 100,000 temporary ones a day.
+// maxScenes is the greatest number of codes that the simulator stores, for all accounts. WeChat
+// allows an account 100,000 permanent codes, and 100,000 temporary codes a day.
 const maxScenes = 200_000
 
-// addScene stores a code. It deletes the expired codes when their number has doubled since the last
-// time, so that its cost stays low. It returns false if there are maxScenes codes.
+// addScene stores a code. To stay cheap, it deletes expired codes only when the number of codes has
+// doubled since the last deletion. It returns false if there are maxScenes codes.
 func (st *pushState) addScene(c *sceneCode, now time.Time) bool {
 	if len(st.scenes) >= max(st.sweepScenes, 1024) {
 		for ticket, each := range st.scenes {

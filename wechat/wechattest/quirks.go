@@ -70,8 +70,8 @@ type Quirks struct {
 	// calls get 45011. 0 means 50,000.
 	Quota int
 	// DailyQuota is the number of calls in a day that each account may make to each endpoint below
-	// /cgi-bin/, if it is less than WeChat's number. Further calls get 45009. 0 means WeChat's numbers:
-	// 2,000 for token, 500,000 for stable_token, 100,000 for qrcode/create and 5,000,000 for
+	// /cgi-bin/, if it is less than WeChat's number. Further calls get 45009. 0 means WeChat's
+	// numbers: 2,000 for token, 500,000 for stable_token, 100,000 for qrcode/create and 5,000,000 for
 	// user/info; less for a test account.
 	DailyQuota int
 	// ResultHeaders adds the headers RetKey and LogicRet to sns responses, as seen on similar
@@ -91,14 +91,14 @@ type Quirks struct {
 	// PushFreshRetries signs each retry with a new timestamp and nonce. Off: a retry is the same
 	// request.
 	PushFreshRetries bool
-	// PushHeldRetries sends a retry of a push when [Server.Advance] has moved the clock five seconds, so
-	// that a test can restart the receiver in between. Off: retries follow at once.
+	// PushHeldRetries sends a retry of a push when [Server.Advance] has moved the clock five seconds,
+	// so that a test can restart the receiver in between. Off: retries follow at once.
 	PushHeldRetries bool
 	// PushRepeat sends each push once more after a good answer, as reported in 2024.
 	PushRepeat bool
 	// PushDelay holds pushes until [Server.Advance] has moved the clock this far. 0 sends at once.
 	PushDelay time.Duration
-	// PushReverse sends the held pushes that are due together with the newest first.
+	// PushReverse sends the newest first of the held pushes that are due at the same time.
 	PushReverse bool
 	// PushBreaker is the number of consecutive failures after which WeChat sends no pushes for one
 	// minute. Those pushes are lost. 0 means never.
@@ -108,8 +108,8 @@ type Quirks struct {
 	// PushNoEventKey leaves EventKey out of an ordinary subscribe, as the documents' sample does. Off:
 	// it is there and empty.
 	PushNoEventKey bool
-	// PushSecondPlatform makes a third-party platform fail that also receives the pushes: the person
-	// sees the failure line after a good answer (wechatpy/wechatpy#219).
+	// PushSecondPlatform simulates a failed third-party platform that also receives the pushes: the
+	// person sees the failure line even after a good answer (wechatpy/wechatpy#219).
 	PushSecondPlatform bool
 }
 

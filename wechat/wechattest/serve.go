@@ -117,7 +117,7 @@ func route(path string) (process endpoint, isPage bool) {
 	switch {
 	case strings.HasPrefix(path, "/sns/"):
 		return func(s *Server, r *request) response { return s.snsError(r, snsFailure{code: codeBadURL}) }, false
-	case isGlobalCall(path):
+	case isInterfaceCall(path):
 		return (*Server).unknownCGI, false
 	case strings.HasPrefix(path, "/connect/qrcode/"):
 		return pageMethods((*Server).qrPicture, http.MethodGet), true
@@ -185,7 +185,7 @@ func (s *Server) newRequest(hr *http.Request) *request {
 		body, _ := io.ReadAll(io.LimitReader(hr.Body, 64<<10)) // after an error: what was received so far
 		r.addParams(string(body))
 	}
-	if hr.Method == http.MethodPost && isGlobalCall(hr.URL.Path) {
+	if hr.Method == http.MethodPost && isInterfaceCall(hr.URL.Path) {
 		r.body, _ = io.ReadAll(io.LimitReader(hr.Body, 64<<10))
 	}
 	r.call.AppID = r.params.Get("appid")

@@ -94,7 +94,8 @@ func (s *Server) now() time.Time { return s.cfg.Now().Add(s.offset) }
 
 // Advance moves the server's clock. By this clock codes, tokens, consents and QR codes expire.
 // Before Advance returns, it sends the callbacks of [DoubleLate] (repeated after hours) that have
-// become due, and the pushes that [Quirks.PushDelay] holds. A negative duration moves the clock back.
+// become due, and the pushes that [Quirks.PushDelay] holds. A negative duration moves the clock
+// back.
 func (s *Server) Advance(d time.Duration) {
 	s.mu.Lock()
 	s.offset += d

@@ -112,9 +112,10 @@ func (s *Server) snsResponse(body string, code int) response {
 	return response{status: http.StatusOK, header: h, body: []byte(body)}
 }
 
-// isGlobalCall reports whether a path is one of the calls with the global access token, such as
-// /cgi-bin/token. The simulator has none of them. A [Fault] with a Body can replace one.
-func isGlobalCall(path string) bool {
+// isInterfaceCall reports whether a path belongs to the calls with the interface token (接口调用凭据), or
+// to the calls that return this token. The simulator serves a few of them (see cgiRoute). A [Fault]
+// with a Body can replace others.
+func isInterfaceCall(path string) bool {
 	for _, folder := range []string{"/cgi-bin/", "/card/", "/customservice/", "/datacube/", "/semantic/", "/wxa/",
 		"/wxaapi/"} {
 		if strings.HasPrefix(path, folder) {
@@ -124,14 +125,14 @@ func isGlobalCall(path string) bool {
 	return false
 }
 
-// unknownCGI serves the calls with the global access token: WeChat's error for a path that does not
-// exist.
+// unknownCGI serves the calls with the interface token that the simulator lacks. It returns
+// WeChat's error for a path that does not exist.
 func (s *Server) unknownCGI(r *request) response {
 	return s.cgiError(r, snsFailure{code: codeBadURL})
 }
 
-// cgiError returns an error of a call with the global access token. The request id follows without
-// a comma, and the content type has no charset but an "encoding" (wechatpy/wechatpy#121).
+// cgiError returns an error of a call with the interface token. The request id follows without a
+// comma, and the content type has no charset but an "encoding" (wechatpy/wechatpy#121).
 func (s *Server) cgiError(r *request, f snsFailure) response {
 	text := cmp.Or(f.errmsg, errmsg(f.code)) + s.ids.cgiSuffix(s.quirks.Suffix, s.now())
 	var b jsonObject

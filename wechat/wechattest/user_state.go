@@ -108,8 +108,8 @@ func (s *Server) SetFullService(appID, person string, on bool) {
 }
 
 // RevokeConsent deletes the consent of a person to an app, as people can do in WeChat's settings.
-// The next authorize page with snsapi_userinfo asks again, and snapshot mode applies again. Nothing is
-// pushed; [Server.ChangeAuthorization] also pushes the event.
+// The next authorize page with snsapi_userinfo asks again, and snapshot mode applies again. Nothing
+// is pushed; [Server.ChangeAuthorization] also pushes the event.
 func (s *Server) RevokeConsent(appID, person string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
