@@ -208,7 +208,7 @@ type cacheKey struct {
 
 type entry struct {
 	decision *decision
-	until    time.Time
+	until    time.Time // when the decision expires
 }
 
 // cache stores decisions. When several requests with one cookie arrive at the same time, only the
@@ -250,7 +250,7 @@ func (c *cache) load(ctx context.Context, k cacheKey, now time.Time, readStore r
 	c.mu.Lock()
 	if e, isStored := c.entries[k]; isStored && now.Before(e.until) {
 		c.mu.Unlock()
-		return e.decision, nil // another request has read it since this one called get
+		return e.decision, nil // another request has read the decision since this request called get
 	}
 	current, found := c.reads[k]
 	if !found {

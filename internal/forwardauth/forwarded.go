@@ -92,12 +92,12 @@ func cutURL(address string) (scheme, host, target string, ok bool) {
 // or with Config.Insecure.
 func (h *Handler) site(host, proto string) *site {
 	sites := h.sites.find(strings.ToLower(host))
-	plain := proto == "http" || proto == "ws" || proto == ""
+	plain := proto == "http" || proto == "ws" || proto == "" // "" = the proxy names no scheme
 	if plain && sites.http != nil {
 		return sites.http
 	}
-	// A request by plain http gets the https site too. Its browser sends no cookie, since the cookie
-	// is Secure, and is redirected to sign in by https.
+	// If the host has no http site, a request by plain http gets the https site. The browser sends no
+	// cookie by http, since the cookie is Secure. So the gateway redirects it to sign in by https.
 	return sites.https
 }
 

@@ -27,10 +27,10 @@ type App struct {
 	gateway.App
 	// at least one host name, in lower case, with the port if it is not 443 or 80; no host belongs to
 	// two apps. "*.apps.example.com" stands for all hosts with one label in place of the "*", except
-	// those in Config.OtherHosts and those that any app lists itself. All of them must be served by
-	// proxies of the gateway.
+	// those in Config.OtherHosts and those that any app lists itself. All of them must lead to your
+	// proxy: the server of such a host receives sign-ins of users.
 	Hosts []string
-	// lets CORS preflights pass without a session: OPTIONS requests with Origin and
+	// allows CORS preflights without a session: OPTIONS requests with Origin and
 	// Access-Control-Request-Method, which browsers send without cookies
 	Preflight bool
 	// the kind of id in the header X-Weigate-User: access.SubjectUser (or ""), access.SubjectUnionID,
@@ -49,7 +49,7 @@ type Sessions interface {
 // Config holds the settings of a [Handler]. Every field is required unless it says otherwise.
 type Config struct {
 	URL            string         // the gateway's URL; may have a path, no slash at the end
-	Insecure       bool           // optional: hosts of apps may be on plain http; loopback ones always may
+	Insecure       bool           // optional: hosts of apps may use plain http; loopback hosts always may
 	TrustedProxies []netip.Prefix // the proxies that may request /verify and whose forwarded headers are read
 	Apps           []App          // optional
 	OtherHosts     []string       // optional: names of hosts that no wildcard of an app matches
@@ -72,16 +72,17 @@ type Config struct {
 	Sealer   *keys.Sealer // derives the key that authenticates the cookies of host sessions
 
 	RequestID func(context.Context) string // optional: for events and logs
-	Observe   func(Observation)            // optional: called for every response, for metrics
+	Observe   func(Observation)            // optional: called with every Observation
 	Logger    *slog.Logger                 // optional: nil discards
 	Now       func() time.Time             // optional: nil = time.Now
 }
 
-// Observation is one response, for metrics. It contains no secret and only values from small sets.
+// Observation is one response of an endpoint, for metrics. It contains no secret and only values
+// from small sets.
 type Observation struct {
 	Endpoint string // "verify", "forward-auth", "finish"
 	App      string // id of a configured app; "" = the request identified none
-	Outcome  string // "ok", "preflight", "sign_in", or the kind of the page
+	Outcome  string // "ok", "preflight", "sign_in", the kind of the page, or why finish rejected a token
 }
 
 // Handler serves proxies and signs users in on the hosts of apps. A host session is the session of
@@ -166,7 +167,7 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc("GET "+pathFinish, h.onHost(h.finish), route.Limited)
 	mux.HandleFunc("GET "+pathSignOut, h.onHost(h.askSignOut), route.Limited)
 	mux.HandleFunc("POST "+pathSignOut, h.onHost(h.signOut), route.Limited)
-	// nginx requests it after each denied request, also of programs.
+	// nginx requests this path after each denied request, including the requests of programs.
 	mux.HandleFunc("GET "+pathRefused, h.refused, route.LimitedVerify)
 }
 

@@ -31,8 +31,8 @@ const (
 	attemptPoll = 50 * time.Millisecond
 )
 
-// Parameters of pathHandoff. The paths of a host have the parameters return and token too. Only the
-// token is a secret, and it is useless without the nonce in the browser's cookie.
+// Parameters of pathHandoff, and of the paths on a host: these have the return path and the token.
+// Only the token is a secret, and it is useless without the nonce in the browser's cookie.
 const (
 	paramTo             = "to"             // origin of the site
 	paramChallenge      = "challenge"      // PKCE challenge of the nonce in the browser's cookie on the site
@@ -40,7 +40,7 @@ const (
 	paramCompactReturn  = "compact_return" // a long path on the site, in the compact form
 	paramLoginRequest   = "login_request"  // id of the sign-in from which the browser returns
 	paramReauthenticate = "reauthenticate" // the user pressed the button that signs in again
-	paramToken          = "token"
+	paramToken          = "token"          // one-time token of a handoff; only for pathFinish
 )
 
 // A handoff transfers a session from the gateway to a site: the host of an app that forward auth
@@ -56,11 +56,11 @@ type handoff struct {
 	target         string // path on the site where the browser continues
 	loginRequestID string // "" = the browser does not return from a sign-in
 	reauthenticate bool   // the user has agreed to sign in again
-	savedAs        string // the short address of the saved request; "" = it was not saved, see admit
+	savedAs        string // the short address under which admit saved a long request; "" = not saved
 }
 
-// serveHandoff begins a handoff. An attacker may send a user an address of this path. The token
-// then goes to a host of a configured app, and without the nonce the attacker cannot use it.
+// serveHandoff begins a handoff. An attacker may send a user an address of this path. This does no
+// harm: the token goes to a host of a configured app, and is useless without the nonce.
 func (h *Handler) serveHandoff(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
@@ -85,7 +85,9 @@ func (h *Handler) serveHandoff(w http.ResponseWriter, r *http.Request) {
 	h.cfg.Observe(Observation{Endpoint: "forward-auth", App: req.site.app.ID, Outcome: outcome})
 }
 
-func (h *Handler) parseHandoff(r *http.Request) (handoff, web.Kind) {
+// parseHandoff returns the handoff that r requests. For an invalid request, it returns the kind of
+// the error page.
+func (h *Handler) parseHandoff(r *http.Request) (req handoff, problem web.Kind) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	// Other parameters are ignored: WeChat adds some to each link that a user shares.
 	for _, name := range []string{paramTo, paramChallenge, paramReturn, paramLoginRequest, paramReauthenticate} {
@@ -93,7 +95,7 @@ func (h *Handler) parseHandoff(r *http.Request) (handoff, web.Kind) {
 			return handoff{}, web.BadRequest
 		}
 	}
-	req := handoff{
+	req = handoff{
 		site: h.sites.findOrigin(q.Get(paramTo)), challenge: q.Get(paramChallenge), target: readReturn(r.URL.RawQuery),
 		loginRequestID: q.Get(paramLoginRequest), reauthenticate: q.Has(paramReauthenticate),
 	}
@@ -113,16 +115,16 @@ func (h *Handler) address(req handoff) string {
 		address = h.path + pathHandoff + "?" + paramTo + "=" + req.site.origin + "&" + paramChallenge + "=" +
 			req.challenge + "&" + returnParameter(req.target)
 	}
-	reauthenticate := ""
+	reauthenticate := "" // Join omits a parameter with an empty value
 	if req.reauthenticate {
 		reauthenticate = "1"
 	}
 	return savedrequest.Join(address, paramLoginRequest, req.loginRequestID, paramReauthenticate, reauthenticate)
 }
 
-// identity returns the address that identifies the handoff. The address has no parameters of a
+// baseAddress returns the address that identifies the handoff. The address has no parameters of a
 // sign-in, and is the same whether the handoff is saved or not.
-func (h *Handler) identity(req handoff) string {
+func (h *Handler) baseAddress(req handoff) string {
 	return h.address(handoff{site: req.site, challenge: req.challenge, target: req.target})
 }
 
@@ -150,7 +152,7 @@ func (h *Handler) problemPage(req handoff, problem *pageError) web.Page {
 		return page
 	case web.Blocked:
 		return page
-	case web.WrongMethod:
+	case web.WrongMethod: // the page's button signs in again, by another method
 		again.loginRequestID, again.reauthenticate = "", true
 	}
 	page.Go = h.address(again)
@@ -161,33 +163,33 @@ func (h *Handler) problemPage(req handoff, problem *pageError) web.Page {
 // redirects to sign in, or renders a page. When admit returns an error, nothing was written.
 // outcome is what was written, for metrics.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) (outcome string, err error) {
-	s, signedIn, err := h.cfg.SignIn.Session(r)
+	b, signedIn, err := h.cfg.SignIn.Session(r)
 	if err != nil {
 		return "", err
 	}
 	app := req.site.app
 	facts := admission.Facts{Returned: req.loginRequestID != "", Confirmed: req.reauthenticate, WantsProfile: true}
 	if signedIn {
-		facts.SetSession(s, app.App, h.identity(req), req.loginRequestID, h.cfg.Now())
+		facts.SetSession(b, app.App, h.baseAddress(req), req.loginRequestID, h.cfg.Now())
 	}
 	var subject access.Subject
 	next, err := admission.Check(facts, admission.Lookups{
-		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(r.Context(), s.User, app.App) },
+		Access: func() (access.Decision, error) { return h.cfg.Access.Decide(r.Context(), b.User, app.App) },
 		Subject: func() (admission.Subject, error) {
-			subject, err = h.subjects().Find(r.Context(), app.ID, app.Subject, s.User.ID, s.Session)
+			subject, err = h.subjects().Find(r.Context(), app.ID, app.Subject, b.User.ID, b.Session)
 			return admission.SubjectOf(err)
 		},
 	})
 	if err != nil {
 		return "", err
 	}
-	switch next.Step { // all steps after which the browser makes this request again
+	switch next.Step { // after each of these steps, the browser makes this request again
 	case admission.SignIn, admission.Reauthenticate, admission.Wait, admission.AskProfile:
-		short, ok := h.cfg.Saved.Shorten(w, r, h.identity(req))
-		if !ok {
+		short, ok := h.cfg.Saved.Shorten(w, r, h.baseAddress(req))
+		if !ok { // Shorten has written a response
 			return "sign_in", nil
 		}
-		if short != h.identity(req) {
+		if short != h.baseAddress(req) {
 			req.savedAs = short
 		}
 	}
@@ -196,15 +198,15 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) (ou
 		return "sign_in", h.beginSignIn(w, r, req, next.Step == admission.Reauthenticate)
 	case admission.Wait, admission.Deny:
 		if accessrequest.Handles(next) {
-			return h.explainAccess(w, r, req, s, next)
+			return h.explainAccess(w, r, req, b, next)
 		}
-		return "", &pageError{next.Page, userOf(s, signedIn), sessionAttrs(req.site, s, signedIn)}
+		return "", &pageError{next.Page, userOf(b, signedIn), sessionAttrs(req.site, b, signedIn)}
 	case admission.AskProfile:
-		if h.cfg.SignIn.AskProfile(w, r, s, h.address(req)) {
+		if h.cfg.SignIn.AskProfile(w, r, b, h.address(req)) {
 			return string(web.Profile), nil
 		}
 	}
-	token, err := h.newToken(r.Context(), req, s, subject)
+	token, err := h.newToken(r.Context(), req, b, subject)
 	if err != nil {
 		return "", err
 	}
@@ -213,8 +215,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) (ou
 	return "ok", nil
 }
 
-// explainAccess shows a user whom the access rule of the app does not admit what to do. It returns
-// the outcome for metrics.
+// explainAccess responds to a user whom the access rule of the app does not admit: it shows how to
+// get access. It returns the outcome for metrics.
 func (h *Handler) explainAccess(w http.ResponseWriter, r *http.Request, req handoff, b session.Browser,
 	next admission.Next) (outcome string, err error) {
 	kind, err := h.cfg.Requests.Respond(w, r, next, accessrequest.Applicant{
@@ -237,11 +239,11 @@ func sessionAttrs(s *site, b session.Browser, signedIn bool) []slog.Attr {
 		slog.String("subject", s.app.Subject))
 }
 
-func userOf(s session.Browser, signedIn bool) *gateway.User {
+func userOf(b session.Browser, signedIn bool) *gateway.User {
 	if !signedIn {
 		return nil
 	}
-	return &s.User
+	return &b.User
 }
 
 // withLoginRequest returns a copy of the handoff with another login request id. Such an id ties a
@@ -255,7 +257,7 @@ func (req handoff) withLoginRequest(loginRequestID string) handoff {
 // handoff. Another browser does not have the nonce: the link to copy leads to the start on the
 // host.
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req handoff, reauthenticate bool) error {
-	id := admission.NewLoginRequestID(h.identity(req))
+	id := admission.NewLoginRequestID(h.baseAddress(req))
 	restart := handoff{site: req.site, challenge: req.challenge, target: req.target, savedAs: req.savedAs}
 	return h.cfg.SignIn.Begin(w, r, session.LoginRequest{
 		ID:             id,
@@ -271,7 +273,7 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, req handof
 
 // newToken returns a new one-time token. It stores the token as a code, with the grant of the host
 // session. The grant is revoked like all grants: when the user is blocked or signs out everywhere.
-func (h *Handler) newToken(ctx context.Context, req handoff, s session.Browser,
+func (h *Handler) newToken(ctx context.Context, req handoff, b session.Browser,
 	subject access.Subject) (string, error) {
 	now := h.cfg.Now()
 	token := newSecret()
@@ -280,24 +282,24 @@ func (h *Handler) newToken(ctx context.Context, req handoff, s session.Browser,
 		Hash: sha256.Sum256([]byte(token)), RedirectURI: req.site.origin, Challenge: req.challenge,
 		ExpiresAt: expires,
 		Grant: gateway.Grant{
-			ID: gateway.NewID(), App: req.site.app.ID, UserID: s.User.ID, AuthTime: s.AuthTime,
-			Session: s.Hash, Connector: s.Connector, AppID: s.AppID, OpenID: s.OpenID, Method: s.Method,
+			ID: gateway.NewID(), App: req.site.app.ID, UserID: b.User.ID, AuthTime: b.AuthTime,
+			Session: b.Hash, Connector: b.Connector, AppID: b.AppID, OpenID: b.OpenID, Method: b.Method,
 			CreatedAt: now, ExpiresAt: expires,
 		},
 	}
 	if subject.Pinned {
 		c.Grant.Subject = subject.Value
 	} else {
-		// PutCode pins this subject, if none is pinned yet: the app always gets this subject for
-		// the user.
+		// PutCode pins this subject, unless a subject is pinned already. The app always gets the
+		// pinned subject for the user.
 		c.PinSubject = subject.Value
 	}
 	err := h.cfg.Grants.PutCode(ctx, c)
 	switch {
 	case errors.Is(err, gateway.ErrBlocked):
-		return "", &pageError{web.Blocked, &s.User, sessionAttrs(req.site, s, true)}
+		return "", &pageError{web.Blocked, &b.User, sessionAttrs(req.site, b, true)}
 	case errors.Is(err, gateway.ErrConflict):
-		return "", &pageError{web.SubjectTaken, &s.User, sessionAttrs(req.site, s, true)}
+		return "", &pageError{web.SubjectTaken, &b.User, sessionAttrs(req.site, b, true)}
 	case errors.Is(err, gateway.ErrNotFound):
 		return "", &pageError{kind: web.NotSignedIn}
 	}

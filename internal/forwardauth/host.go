@@ -22,9 +22,9 @@ import (
 // there. A site is one host of an app that forward auth protects. A host session is a user's
 // session on a site.
 
-// passedLifetime is how long a cookie records that start redirected a browser back to the site. A
+// sentBackLifetime is how long a cookie records that start redirected a browser back to the site. A
 // browser that requests start again within this time is in a redirect loop.
-const passedLifetime = 10 * time.Second
+const sentBackLifetime = 10 * time.Second
 
 // start begins a sign-in: it stores a nonce in a cookie of the host, and redirects to the gateway.
 // If the browser has a host session already (from another tab), start redirects it back to the
@@ -33,13 +33,13 @@ const passedLifetime = 10 * time.Second
 // never end.
 func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 	target := readReturn(r.URL.RawQuery)
-	nonce, passed := s.readNonce(r)
+	nonce, sentBack := s.readNonce(r)
 	in, err := h.signedIn(r, s)
 	switch {
 	case err != nil:
 		h.showFailure(w, r, forwardedRequest{site: s, target: target}, err)
 		return
-	case in && passed:
+	case in && sentBack:
 		if h.warnedLoop.CompareAndSwap(false, true) {
 			h.cfg.Logger.ErrorContext(r.Context(), "redirect loop detected",
 				"host", s.origin, "app", s.app.ID, "request_id", h.cfg.RequestID(r.Context()),
@@ -49,14 +49,14 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, s *site) {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Loop, App: s.app.Name, Go: s.origin + target})
 		return
 	case in:
-		s.set(w, s.nonceCookie, newSecret()+".1", passedLifetime) // the suffix: see readNonce
+		s.set(w, s.nonceCookie, newSecret()+".1", sentBackLifetime) // the suffix: see readNonce
 		h.seeOther(w, r, s.origin+target)
 		return
 	}
-	if nonce == "" || passed {
+	if nonce == "" || sentBack {
 		nonce = newSecret()
 	}
-	s.set(w, s.nonceCookie, nonce, nonceLife) // an existing nonce is kept, since several tabs share it
+	s.set(w, s.nonceCookie, nonce, nonceLifetime) // an existing nonce is kept, since several tabs share it
 	h.seeOther(w, r, h.gatewayOrigin()+h.address(handoff{site: s, challenge: challenge(nonce), target: target}))
 }
 
@@ -89,8 +89,8 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 	observation := Observation{Endpoint: "finish", App: s.app.ID, Outcome: "ok"}
 	defer func() { h.cfg.Observe(observation) }()
 	grant, err := "", error(gateway.ErrNotFound)
-	nonce, passed := s.readNonce(r)
-	if nonce != "" && !passed && isSecret(token) {
+	nonce, sentBack := s.readNonce(r)
+	if nonce != "" && !sentBack && isSecret(token) {
 		grant, err = h.redeemOnce(r.Context(), s, nonce, token)
 	}
 	switch {
@@ -110,7 +110,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, s *site) {
 		h.cfg.Logger.ErrorContext(ctx, "handoff token not spent", "app", s.app.ID, "error", err, "request_id",
 			h.cfg.RequestID(r.Context()))
 	}
-	observation.Outcome = h.logToken(r, s, nonce != "" && !passed, err)
+	observation.Outcome = h.logToken(r, s, nonce != "" && !sentBack, err)
 	if errors.Is(err, errDenied) {
 		h.seeOther(w, r, s.startURL(target)) // the gateway then shows the reason
 		return
@@ -220,7 +220,7 @@ func (h *Handler) hostToken(s *site, grant string) string {
 // this host.
 func (h *Handler) verifyCookie(s *site, value string) (grant string, hash [32]byte, ok bool) {
 	grant, token, found := strings.Cut(value, ".")
-	if !found || len(value) > 200 {
+	if !found || len(value) > 200 { // far longer than a cookie of the gateway
 		return "", hash, false
 	}
 	for _, secret := range h.cookieKeys { // keys from the current master key and from earlier master keys
@@ -279,13 +279,13 @@ func (s *site) isOwn(name string) bool {
 	return false
 }
 
-// nonceLife is longer than a sign-in takes.
-const nonceLife = time.Hour
+// nonceLifetime is longer than a sign-in takes.
+const nonceLifetime = time.Hour
 
-// readNonce returns the nonce of this browser on the site; "" = none. passed reports whether the
+// readNonce returns the nonce of this browser on the site; "" = none. sentBack reports whether the
 // cookie has the suffix ".1". start adds the suffix when it redirects a browser back to the site,
 // because the browser has a session already.
-func (s *site) readNonce(r *http.Request) (nonce string, passed bool) {
+func (s *site) readNonce(r *http.Request) (nonce string, sentBack bool) {
 	for c := range cookie.Sent(r, s.nonceCookie) {
 		value, suffix, _ := strings.Cut(c.Value, ".")
 		if c.Name == s.nonceCookie && isSecret(value) {
@@ -314,7 +314,7 @@ func newSecret() string {
 // isSecret reports whether a text has the form of a result of newSecret.
 func isSecret(text string) bool {
 	b, err := base64.RawURLEncoding.DecodeString(text)
-	return err == nil && len(b) == 32 && len(text) == 43
+	return err == nil && len(b) == 32 && len(text) == 43 // the decoder ignores line breaks in text
 }
 
 // challenge returns the challenge of a nonce, as in PKCE with S256.

@@ -7,13 +7,13 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 )
 
-// keySetCache is how long a site may cache the key set, in seconds. A new key is published for a much
-// longer time before it signs, so no site misses it.
+// keySetCache is how long a site may cache the key set, in seconds. A new key is published for a
+// much longer time before it signs, so no site misses it.
 const keySetCache = 600
 
-// serveKeySet serves the public keys that verify assertions (RFC 7517). They are not in the key set of
-// OpenID Connect: some of its clients reject a set with a key of a type that they do not know
-// (nextcloud/user_oidc#1231, envoyproxy/envoy#9426).
+// serveKeySet serves the public keys that verify assertions (signed JWTs with the user's identity).
+// They are not in the key set for OpenID Connect: some OpenID Connect clients reject a set with a
+// key of an unknown type (nextcloud/user_oidc#1231, envoyproxy/envoy#9426).
 func (h *Handler) serveKeySet(w http.ResponseWriter, r *http.Request) {
 	keySet, err := h.cfg.Keys.JWKS(r.Context(), keys.ES256)
 	if err != nil {

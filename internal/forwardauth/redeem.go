@@ -18,8 +18,9 @@ import (
 // handoff as a code.
 
 // redeemOnce redeems the token of a handoff, and returns the id of the grant of the host session.
-// It returns gateway.ErrNotFound when the token is invalid, or was made for another host or
-// browser. nonce is the random value in a cookie that identifies the browser.
+// Its error matches gateway.ErrNotFound in these cases: the token is invalid or expired, it was
+// made for another host or browser, or the user may not use the site any more. nonce is the random
+// value in a cookie that identifies the browser.
 //
 // WeChat's browser may send a request twice at the same time. An attempt is a record in the store
 // that only one of these requests can create, in all processes. That request redeems the token. The
@@ -81,7 +82,7 @@ func (h *Handler) checkGrant(ctx context.Context, s *site, grant gateway.Grant) 
 // revoked: its grant is the session of another request.
 func (h *Handler) spend(ctx context.Context, token string) error {
 	code, err := h.cfg.Grants.Code(ctx, sha256.Sum256([]byte(token)))
-	isHandoff := len(code.Grant.Scopes) == 0 // codes of OpenID Connect and of the relay have scopes
+	isHandoff := len(code.Grant.Scopes) == 0 // the codes of other protocols have scopes
 	switch {
 	case errors.Is(err, gateway.ErrNotFound):
 		return nil

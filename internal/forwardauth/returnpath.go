@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// This file reads and writes return paths. A return path is the path of the site at which the browser
-// continues after sign-in, with its query.
+// This file reads and writes return paths. A return path is a path with its query: the browser
+// continues there on the site after sign-in.
 //
 // Each step of a sign-in carries the return path in its address. The steps are start, serveHandoff
 // and finish. By default nginx accepts request lines of 8 kB. Percent-encoding would triple a path
@@ -24,8 +24,8 @@ const (
 	// paramReturn. A longer path is sent in compact form, in the parameter paramCompactReturn.
 	maxEscapedReturn = 1000
 
-	// maxLocation is the greatest length of the header Location in a response of /verify, see
-	// Handler.redirect.
+	// maxLocation is the greatest length of the header Location in a response of /verify: a proxy may
+	// not accept longer headers.
 	maxLocation = 3000
 )
 

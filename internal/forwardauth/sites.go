@@ -40,8 +40,8 @@ func sameSite(a, b *site) bool {
 	return a.origin == b.origin
 }
 
-// wildcard is a host of an app that begins with "*.", such as "*.apps.example.com". It stands for all
-// hosts with one label in place of the "*".
+// wildcard is a host of an app that begins with "*.", such as "*.apps.example.com". It stands for
+// all hosts with one label in place of the "*".
 type wildcard struct {
 	app         *App
 	suffix      string // what follows the "*", with the port if it is not the default one
@@ -114,10 +114,10 @@ func newSiteIndex(cfg Config, gatewayHost string) (*siteIndex, error) {
 	return x, errors.Join(problems...)
 }
 
-// add adds a host of an app. A proxy may send a host with or without the default port of its scheme.
-// Therefore add adds both forms of the host.
+// add adds a host of an app. A proxy may send a host with or without the default port of its
+// scheme. Therefore add adds both forms of the host.
 func (x *siteIndex) add(app *App, name string, insecure bool) error {
-	suffix, isWildcard := strings.CutPrefix(name, "*")
+	suffix, isWildcard := strings.CutPrefix(name, "*") // without a "*", suffix is the whole name
 	u, err := url.Parse("https://" + name)
 	if err != nil || u.Host != name || u.Hostname() == "" || name != strings.ToLower(name) ||
 		strings.Contains(suffix, "*") || isWildcard && (!strings.HasPrefix(suffix, ".") || suffix == ".") {

@@ -35,12 +35,12 @@ type WaitingUser struct {
 	User    User
 }
 
-// WaitingQuery selects the requests that wait, the oldest first. The zero value selects the oldest
-// 50. Requests of blocked users do not wait.
+// WaitingQuery selects the requests that wait, the oldest first, without those of blocked users.
+// The zero value selects the oldest 50.
 type WaitingQuery struct {
 	App string // "" = any
-	// After, AfterUser and AfterApp are RequestedAt, UserID and App of the last request of the previous
-	// page; zero = start with the oldest.
+	// After, AfterUser and AfterApp are RequestedAt, UserID and App of the last request of the
+	// previous page; zero = start with the oldest.
 	After     time.Time
 	AfterUser string
 	AfterApp  string
@@ -66,17 +66,18 @@ type AccessDecision struct {
 type AccessRequests interface {
 	// RequestAccess records that a user waits. It stores r with the state RequestWaiting, unless the
 	// user has a request for this app already. It returns the stored request, and whether it was
-	// created now. The user id is resolved as by Users.User; ErrNotFound when there is no such user.
+	// created now. The id of a user who was joined into an older user is resolved to the older id.
+	// ErrNotFound when there is no such user.
 	//
-	// A request that was approved waits again, and counts as created, when the app is not among the
-	// user's AllowedApps and the approval is more than a minute older than r.RequestedAt: the caller
-	// found that the approval is not enough, or was taken back.
+	// An approved request waits again, and counts as created, when two conditions are met: the app is
+	// not among the user's AllowedApps, and the approval is more than a minute older than
+	// r.RequestedAt. The approval was then not enough, or was taken back.
 	RequestAccess(ctx context.Context, r AccessRequest) (stored AccessRequest, created bool, err error)
 
 	// WaitingUsers returns the requests that wait, with their users, by one query.
 	WaitingUsers(ctx context.Context, q WaitingQuery) ([]WaitingUser, error)
 
-	// CountWaiting returns the number of requests that wait, but at most limit: counting stops there.
+	// CountWaiting returns the number of requests that wait, but at most limit.
 	CountWaiting(ctx context.Context, limit int) (int, error)
 
 	// UserRequests returns all access requests of a user, the newest first. The id is resolved; an
@@ -84,12 +85,12 @@ type AccessRequests interface {
 	UserRequests(ctx context.Context, userID string) ([]AccessRequest, error)
 
 	// DecideAccess writes a decision in one transaction. It changes the user (AllowedApps,
-	// RefusedApps, Groups, Status), the user's requests, and appends d.Event. Approval without Apps
+	// RefusedApps, Groups, Status) and the user's requests, and appends d.Event. Approval without Apps
 	// makes a Pending user Active, and decides every waiting request. Refusal without Apps decides
-	// every waiting request. Refusal for apps revokes the user's grants there. A decision for an app
-	// that the user has not asked for is stored too.
+	// every waiting request. Refusal for apps revokes the user's grants at these apps. A decision for
+	// an app that the user has not requested is stored too.
 	//
-	// It returns the user afterwards. ErrNotFound when there is no such user; ErrBlocked when the
-	// user is blocked, also by a concurrent call: nothing but unblocking changes a blocked user.
+	// It returns the changed user. ErrNotFound when there is no such user; ErrBlocked when the user is
+	// blocked, also by a concurrent call: a blocked user must be unblocked before any other change.
 	DecideAccess(ctx context.Context, d AccessDecision) (User, error)
 }

@@ -12,8 +12,8 @@ type ACMEFile struct {
 	UpdatedAt time.Time
 }
 
-// ACMEFiles stores what the ACME client (RFC 8555) keeps. All replicas share it, so that they have one
-// account and one certificate.
+// ACMEFiles stores what the ACME client (RFC 8555) keeps. All replicas share it, so that they have
+// one account and one certificate.
 type ACMEFiles interface {
 	// PutACMEFile stores a value, and replaces an older value with the same name.
 	PutACMEFile(ctx context.Context, f ACMEFile) error
@@ -24,13 +24,14 @@ type ACMEFiles interface {
 	// ACMEFiles returns the values below a folder, sorted by name. "" is the root.
 	ACMEFiles(ctx context.Context, folder string) ([]ACMEFile, error)
 
-	// DeleteACMEFiles deletes the value with this name, and all values below the folder with this name.
+	// DeleteACMEFiles deletes the value with this name, and all values below the folder with this
+	// name.
 	DeleteACMEFiles(ctx context.Context, name string) error
 
-	// LockACME takes a lock until a time, or extends it for its owner. It returns ErrConflict while
-	// another owner has the lock.
+	// LockACME gives owner the lock with this name until the time until. If owner has the lock
+	// already, LockACME extends it. It returns ErrConflict while another owner has the lock.
 	LockACME(ctx context.Context, name, owner string, now, until time.Time) error
 
-	// UnlockACME ends the lock of an owner. It does nothing if another owner has the lock.
+	// UnlockACME releases the lock of owner. It does nothing if another owner has the lock.
 	UnlockACME(ctx context.Context, name, owner string) error
 }

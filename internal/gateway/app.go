@@ -14,7 +14,7 @@ const (
 // The settings that only one kind of app has (redirect URIs, hosts) are in the package of its
 // protocol.
 type App struct {
-	ID      string // in tokens, subjects (see Pin) and events; never reused for another app
+	ID      string // in tokens, stored grants and events; never reused for another app
 	Kind    AppKind
 	Name    string // for display
 	Access  AccessRule
@@ -27,8 +27,8 @@ type App struct {
 	Description string
 	Hidden      bool // not on the portal, though it has a HomeURL
 
-	// AskProfile is set if users are asked for nickname and avatar before they enter, and before they
-	// wait for approval. Apps whose protocol asks for a profile do not need it.
+	// AskProfile is set if users are asked for nickname and avatar before they use the app or wait for
+	// approval. An app whose protocol requests a profile does not need this setting.
 	AskProfile bool
 }
 
@@ -48,7 +48,8 @@ func AppIcons() []string {
 // Access names an access rule: which users may use an app.
 type Access string
 
-// The access rules.
+// The access rules. An administrator can also allow or refuse an app to a single user: see
+// User.AllowedApps and User.RefusedApps.
 const (
 	AccessSignedIn Access = "signed_in" // all users except blocked ones
 	AccessApproved Access = "approved"  // Active users only

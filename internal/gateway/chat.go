@@ -10,8 +10,8 @@ import (
 // ChatState is the state of a chat sign-in. It only moves forward.
 type ChatState string
 
-// The states of a chat sign-in. It is waiting, then answered, then completed. The other states,
-// like completed, are final.
+// The states of a chat sign-in. It is waiting, then answered, then completed. All states after
+// ChatAnswered are final.
 const (
 	ChatWaiting   ChatState = "waiting"    // the desktop shows the number or the QR code
 	ChatAnswered  ChatState = "answered"   // a person has sent the number or scanned, and got the confirmation code
@@ -66,7 +66,7 @@ type ChatLimits struct {
 	// Total is the maximum number per connector and method of chat sign-ins that have not expired,
 	// except completed ones. It bounds the chance that a guessed number belongs to somebody.
 	Total int
-	// PerNetwork is the maximum number of these with one ChatSignIn.Network.
+	// PerNetwork is the maximum number of such chat sign-ins with the same ChatSignIn.Network.
 	PerNetwork int
 }
 
@@ -94,8 +94,8 @@ type ChatCompletion struct {
 type ChatSignIns interface {
 	// PutChatSignIn stores a chat sign-in in state ChatWaiting without an answer. ErrConflict when
 	// another one with this key has not expired: the caller then derives another number. When a
-	// limit is reached, PutChatSignIn deletes older ones that nobody has answered, in the network
-	// first. ErrFull when the total is reached by answered ones.
+	// limit is reached, PutChatSignIn deletes older chat sign-ins that nobody has answered, first
+	// those of the same network. ErrFull when the answered ones alone reach the total.
 	PutChatSignIn(ctx context.Context, p ChatSignIn, now time.Time, limits ChatLimits) error
 
 	// ChatSignIn returns the chat sign-in with this key, in any state.
@@ -114,7 +114,8 @@ type ChatSignIns interface {
 	AnswerChatSignIn(ctx context.Context, a ChatAnswer, now time.Time) (ChatSignIn, error)
 
 	// RefuseChatSignIns moves all chat sign-ins that the person has answered at a connector to
-	// ChatRefused, and returns how many: the person declined, or stopped following the account.
+	// ChatRefused, and returns their number. Call it when the person has declined, or has stopped
+	// following the account.
 	RefuseChatSignIns(ctx context.Context, connector, openID string, now time.Time) (int, error)
 
 	// CompleteChatSignIn completes an answered chat sign-in with the right code: in one transaction
@@ -151,7 +152,7 @@ func (l ChatLimits) Check() error {
 }
 
 // KeepOfNetwork returns how many chat sign-ins of a network remain when it has reached its limit.
-// Several are deleted at once. Otherwise each one of a flood would cause a deletion.
+// Several are deleted at once. Otherwise each new chat sign-in of a flood would cause a deletion.
 func (l ChatLimits) KeepOfNetwork() int { return l.PerNetwork - max(1, l.PerNetwork/8) }
 
 // Excess returns how many chat sign-ins are deleted when the total is reached.
@@ -173,12 +174,12 @@ func (s ChatSignIn) CheckExpiry(now time.Time) error {
 	return nil
 }
 
-// maxEarly is how much earlier than the row a message may have been sent: CreateTime has seconds, and
-// WeChat's clock may differ.
+// maxEarly is how much earlier than CreatedAt a message may have been sent: WeChat's CreateTime is
+// in whole seconds, and WeChat's clock may differ.
 const maxEarly = 2 * time.Second
 
-// AfterAnswer decides the result of ChatSignIns.AnswerChatSignIn. write reports whether the store has
-// to write next.
+// AfterAnswer decides the result of ChatSignIns.AnswerChatSignIn. write reports whether the store
+// must store the row next.
 func (s ChatSignIn) AfterAnswer(a ChatAnswer, now time.Time) (next ChatSignIn, write bool, err error) {
 	if err := s.CheckExpiry(now); err != nil {
 		return ChatSignIn{}, false, err
@@ -197,7 +198,7 @@ func (s ChatSignIn) AfterAnswer(a ChatAnswer, now time.Time) (next ChatSignIn, w
 }
 
 // AfterComplete decides the result of ChatSignIns.CompleteChatSignIn before the user is known. With
-// ErrMismatch the store has to write next, with any other error nothing.
+// ErrMismatch, the store must store the row next. With any other error, it stores nothing.
 func (s ChatSignIn) AfterComplete(c ChatCompletion) (next ChatSignIn, err error) {
 	if err := s.checkDesktop(c.Desktop, c.Now); err != nil {
 		return ChatSignIn{}, err
@@ -215,8 +216,8 @@ func (s ChatSignIn) AfterComplete(c ChatCompletion) (next ChatSignIn, err error)
 	return s, nil
 }
 
-// AfterCancel decides the result of ChatSignIns.CancelChatSignIn. write reports whether the store has
-// to write next.
+// AfterCancel decides the result of ChatSignIns.CancelChatSignIn. write reports whether the store
+// must store the row next.
 func (s ChatSignIn) AfterCancel(desktop [32]byte, now time.Time) (next ChatSignIn, write bool, err error) {
 	if err := s.checkDesktop(desktop, now); err != nil {
 		return ChatSignIn{}, false, err
@@ -253,8 +254,8 @@ func (c ChatCompletion) Check() error {
 	return nil
 }
 
-// Decide returns the state and the event that a store writes after it has recorded the user. signedIn
-// reports whether it stores the session: a blocked user gets no session.
+// Decide returns the state and the event that a store writes after it has recorded the user.
+// signedIn reports whether it stores the session: a blocked user gets no session.
 func (c ChatCompletion) Decide(user User) (signedIn bool, state ChatState, event Event) {
 	event = c.Event
 	event.At, event.UserID, event.Outcome, event.Detail = c.Now, user.ID, "ok", ""

@@ -24,8 +24,9 @@ const (
 	DeliveryFailed  DeliveryState = "failed" // given up; an administrator can send it again
 )
 
-// Delivery is something that the gateway has to send to another server. The duty is stored in the
-// transaction that causes it, so that a crash loses none. A delivery may be sent more than once.
+// Delivery is something that the gateway has to send to another server. It is stored in the
+// transaction that causes it, so that a crash loses no delivery. A delivery may be sent more than
+// once.
 type Delivery struct {
 	ID        int64 // assigned by the store, ascending
 	Kind      DeliveryKind
@@ -44,7 +45,7 @@ type Delivery struct {
 // AppSession records that an app which supports back-channel logout was signed in from a session.
 // It outlives the app's tokens.
 type AppSession struct {
-	Session   [32]byte // Session.First of the session of the gateway
+	Session   [32]byte // hash of the gateway's session; after renewals, of the first one (Session.First)
 	App       string
 	SessionID string // the claim sid in the app's ID tokens
 	UserID    string
@@ -73,17 +74,17 @@ func (q DeliveryQuery) Page() int { return pageSize(q.Limit) }
 // Session.First: then the user has only signed in again. The same happens to the app sessions
 // of a user and an app whose access is taken away: by DecideAccess, by a change of AllowedApps or
 // RefusedApps, and by a replay of a refresh token. When the user loses a group or is no longer
-// Active, the store cannot know which apps that concerns. Then all apps are told but those in
-// AllowedApps.
+// Active, the store does not know which apps the user can no longer use. Then all apps are notified
+// except those in AllowedApps.
 type Deliveries interface {
 	// AddDeliveries stores deliveries, all or none. It ignores their ids, and sets State to
 	// DeliveryWaiting.
 	AddDeliveries(ctx context.Context, deliveries ...Delivery) error
 
 	// ClaimDeliveries returns waiting deliveries of a kind whose NextAt is not after now, the earliest
-	// first, at most limit (1 to 100). It sets their NextAt to now + lease and increments Attempts: of
-	// concurrent callers, in any number of processes, one gets a delivery. When the caller does not
-	// finish it, it is claimed again after the lease.
+	// first, at most limit (1 to 100). It sets their NextAt to now + lease and increments Attempts:
+	// only one of several concurrent callers, in any number of processes, gets a delivery. If this
+	// caller does not finish the delivery, another call returns it after the lease.
 	ClaimDeliveries(
 		ctx context.Context, kind DeliveryKind, now time.Time, lease time.Duration, limit int,
 	) ([]Delivery, error)
@@ -91,21 +92,22 @@ type Deliveries interface {
 	// FinishDelivery writes State, NextAt and LastError of a claimed delivery, and appends events in
 	// the same transaction. It changes nothing and returns ErrConflict when Attempts differs from the
 	// stored value: another caller has claimed the delivery since. A delivery that is sent loses
-	// SessionID and Subject. One that is sent or failed is deleted when its user was deleted.
+	// SessionID and Subject. A sent or failed delivery of a deleted user is deleted.
 	FinishDelivery(ctx context.Context, d Delivery, events ...Event) error
 
 	// RetryDelivery makes a failed delivery wait again, due at now, with Attempts 0, and appends e in
 	// the same transaction. ErrNotFound when there is no failed delivery with this id.
 	RetryDelivery(ctx context.Context, id int64, now time.Time, e Event) error
 
-	// HastenDeliveries makes the waiting deliveries of a kind about a user due at now, if they have not
-	// been tried yet and are due later, and returns their number.
+	// HastenDeliveries makes the waiting deliveries of a kind about a user due at now, if they have
+	// not been tried yet and are due later, and returns their number.
 	HastenDeliveries(ctx context.Context, kind DeliveryKind, userID string, now time.Time) (int, error)
 
 	// Deliveries returns deliveries, newest first. A sweep deletes them 30 days after CreatedAt.
 	Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, error)
 
-	// UserAppSessions returns the app sessions of a user. The id is resolved; an unknown user has none.
+	// UserAppSessions returns the app sessions of a user. userID may be the id of a user who was
+	// joined into this user. An unknown user has none.
 	UserAppSessions(ctx context.Context, userID string) ([]AppSession, error)
 }
 
@@ -115,7 +117,7 @@ type NoticeKind string
 // The kinds of notices.
 const (
 	NoticeWaiting    NoticeKind = "waiting"     // a user waits for approval
-	NoticeFault      NoticeKind = "fault"       // an app's secret or WeChat's answers fail: see Problem
+	NoticeFault      NoticeKind = "fault"       // a Problem, such as a wrong secret or an error of WeChat
 	NoticeKeyRotated NoticeKind = "key_rotated" // a signing key was replaced
 	NoticeAdminLink  NoticeKind = "admin_link"  // an administrator signed in by a link, without WeChat
 )
@@ -125,8 +127,8 @@ func NoticeKinds() []NoticeKind {
 	return []NoticeKind{NoticeWaiting, NoticeFault, NoticeKeyRotated, NoticeAdminLink}
 }
 
-// Notice is something that administrators are notified of. It has no openid, no address of a
-// network, and no secret: notices go to chat groups.
+// Notice is something that administrators are notified of. It has no openid, no IP address and no
+// secret: notices go to chat groups.
 type Notice struct {
 	Kind   NoticeKind
 	At     time.Time
@@ -136,7 +138,7 @@ type Notice struct {
 	Source string // Problem.Source
 	Code   string // Problem.Code
 
-	// NameFollows is set if a page asks the user for a name now. The notice then waits for the name, for
-	// a limited time.
+	// NameFollows is set if a page asks the user for a name now. The notice then waits for the name,
+	// for a limited time.
 	NameFollows bool
 }

@@ -21,8 +21,8 @@ type Event struct {
 	Address   string // IP address of the client, without its last part; "" = unknown
 }
 
-// Values of Event.Actor, and of the fields CreatedBy and DecidedBy. An administrator is named by the
-// user id.
+// Values of Event.Actor, and of the fields CreatedBy and DecidedBy. An administrator is named by
+// the user id.
 const (
 	ActorCommand   = "command" // the command line, on the server
 	ActorKeyPrefix = "key:"    // an API key: its id follows
@@ -35,7 +35,7 @@ const (
 	EventUserCreated    = "user_created"    // first sign-in
 	EventIdentityAdded  = "identity_added"  // sign-in at a new connector by a user who was found by unionid
 	EventUsersJoined    = "users_joined"    // two users were joined; Detail names the younger
-	EventJoinConflict   = "join_conflict"   // another openid of the appid: not joined; or another imported id: dropped
+	EventJoinConflict   = "join_conflict"   // two openids of one appid: not joined; or two imported ids: one dropped
 	EventUnionIDChanged = "unionid_changed" // the unionid differs from the stored one; not joined
 	EventSubjectDropped = "subject_dropped" // both users had a subject in an app; the later subject was deleted
 )
@@ -57,15 +57,15 @@ type EventQuery struct {
 	Until     time.Time // zero = any; before
 	Before    int64     // id of the last event of the previous page; 0 = start with the newest
 	Limit     int       // 0 = 50; more than 500 counts as 500
-	MaxRead   int       // rows that SearchEvents reads at most; 0 = MaxRead
+	MaxRead   int       // rows that SearchEvents reads at most; 0 = the constant MaxRead
 }
 
 // Page returns the number of rows that q selects at most.
 func (q EventQuery) Page() int { return pageSize(q.Limit) }
 
 // MaxRead is how many rows one search of events or users reads at most. A search with several
-// conditions may have to read all rows with one of them to find the rows with all. So it stops here,
-// and the next search continues.
+// conditions may have to read all rows that meet one condition to find the rows that meet all. So
+// it stops after MaxRead rows, and the next search continues.
 const MaxRead = 5_000
 
 // EventPage is the result of a search of events.
@@ -84,7 +84,7 @@ type Events interface {
 	// SearchEvents returns events, newest first. It reads at most q.MaxRead events.
 	SearchEvents(ctx context.Context, q EventQuery) (EventPage, error)
 
-	// Events returns events, newest first. It reads as many as are necessary to fill the page, so it is
-	// for queries of few events, such as those of one user.
+	// Events returns events, newest first. It reads as many as are necessary to fill the page, so it
+	// is for queries of few events, such as those of one user.
 	Events(ctx context.Context, q EventQuery) ([]Event, error)
 }

@@ -13,14 +13,14 @@ type Grant struct {
 	ID        string // opaque
 	App       string
 	UserID    string // when the user is joined into an older one, the store sets the older id
-	Subject   string // the sub claim, fixed for a user at an app (see Pin); PutCode fills in an empty one
+	Subject   string // the sub claim, always the same for a user at an app (see Pin); "" = PutCode sets it
 	Scopes    []string
 	AuthTime  time.Time // when WeChat authenticated the user
-	Session   [32]byte  // Session.First of the user's session; with forward auth Session.Hash; zero = none
+	Session   [32]byte  // of the user's session: Session.First; with forward auth Session.Hash; zero = none
 	Connector string    // connector and identity of the user's sign-in
 	AppID     string
 	OpenID    string
-	Method    string // sign-in method of that sign-in; see Session.Method
+	Method    string // method of this sign-in, as in Session.Method
 	CreatedAt time.Time
 	ExpiresAt time.Time // end of the grant and of all its tokens
 	RevokedAt time.Time // zero = not revoked
@@ -43,7 +43,7 @@ type Code struct {
 	Nonce       string
 	ExpiresAt   time.Time
 	RedeemedAt  time.Time // zero = not redeemed
-	PinSubject  string    // PutCode pins this subject if the user has no pinned one; not stored
+	PinSubject  string    // for PutCode, which pins this subject if none is pinned for the user and app
 
 	// LogoutSessionID is the claim sid of an app with back-channel logout: PutCode then stores an
 	// AppSession for Grant.Session, once for each session and app. "" = none.
@@ -63,7 +63,7 @@ type TokenIssue struct {
 	Access          Token     // Grant is filled in by the store
 	Refresh         [32]byte  // hash of the first refresh token; zero = none
 	GrantExpires    time.Time // new end of the grant; zero = Access.ExpiresAt
-	ReplayTolerated bool      // a second redemption revokes nothing: for apps of kind relay, whose libraries repeat it
+	ReplayTolerated bool      // a second redemption revokes nothing: libraries of apps of kind relay may repeat it
 }
 
 // Rotation is a request to replace a refresh token: the client presents one, and gets its successor
@@ -91,7 +91,7 @@ type RotatedGrant struct {
 type Revocation struct {
 	Grant   string   // id of the grant
 	UserID  string   // also the id of a user who was joined into the user (see Users.User)
-	App     string   // of the selected grants; not sufficient alone
+	App     string   // only grants at this app; not sufficient alone
 	Session [32]byte // equals Grant.Session
 	Token   [32]byte // hash of an access token; its grant stays valid
 }
@@ -115,9 +115,9 @@ type Grants interface {
 	// blocked. ErrConflict when the hash of the code or the id of the grant exists already.
 	//
 	// When Grant.Subject is empty, PutCode stores the subject that is pinned for the user in this
-	// app (see Subjects). When none is pinned, it pins c.PinSubject in the same transaction:
-	// ErrConflict when that is pinned for another user in this app, ErrNotFound when c.PinSubject
-	// is empty too.
+	// app (see Subjects). When none is pinned, it pins c.PinSubject in the same transaction.
+	// ErrConflict when c.PinSubject is pinned for another user in this app; ErrNotFound when
+	// c.PinSubject is empty too.
 	PutCode(ctx context.Context, c Code) error
 
 	// Code returns a code without redeeming it, so that the caller can verify client, redirect URI
@@ -132,8 +132,8 @@ type Grants interface {
 	// same transaction, unless i.ReplayTolerated is set. Call Redeem only after authenticating the
 	// client of the code. Otherwise anybody with a copy of the code could revoke the grant.
 	// ErrNotFound when there is no such code; ErrExpired when the code or the grant had expired or
-	// was revoked before the first redemption, or when Grant.Session has ended since: a sign-out reaches
-	// the codes that no app has redeemed.
+	// was revoked before the first redemption, or when Grant.Session has ended since: a sign-out
+	// invalidates the codes that no app has redeemed.
 	Redeem(ctx context.Context, code [32]byte, now time.Time, i TokenIssue) (Grant, error)
 
 	// Token returns an access token that is valid at now, and its grant. ErrNotFound when there is
@@ -157,7 +157,7 @@ type Grants interface {
 	// When r.Presented is the previous refresh token, and was replaced less than r.Grace ago, the
 	// refresh token does not change. Rotate returns the current refresh token and stores the new
 	// access token, so a client that retries gets the same successor. Of concurrent callers with
-	// one token, one increments the counter. The other callers are within the grace period.
+	// one token, one increments the counter. For the others, the token is then the previous one.
 	//
 	// Any other token is a replay: the token was replaced earlier, so somebody has a copy. Rotate
 	// revokes the grant in the same transaction, and returns ErrReplay with the grant. Before the
@@ -267,8 +267,7 @@ func (g Grant) ExpiryAfter(r Rotation) time.Time {
 	return later(later(g.ExpiresAt, r.Expires), r.Access.ExpiresAt)
 }
 
-// StoredTime returns t as a store returns it after storing it: in UTC, truncated to the
-// microsecond.
+// StoredTime returns t as a store returns a stored time: in UTC, truncated to the microsecond.
 func StoredTime(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}

@@ -10,8 +10,8 @@ type InvitationKind string
 
 // The kinds of invitations.
 const (
-	InviteUser  InvitationKind = "user"  // approves the user, into Groups and for Apps
-	InviteAdmin InvitationKind = "admin" // makes the user an administrator, or lets UserID in without WeChat
+	InviteUser  InvitationKind = "user"  // approves the user for Apps, and adds the user to Groups
+	InviteAdmin InvitationKind = "admin" // makes the user an administrator, or signs UserID in without WeChat
 	InviteMove  InvitationKind = "move"  // moves the user UserID to the WeChat account in which the link is opened
 )
 
@@ -34,7 +34,7 @@ type Invitation struct {
 	ExpiresAt time.Time // required
 	MaxUses   int       // 0 = no limit
 	Uses      int       // how many users have used it
-	RevokedAt time.Time
+	RevokedAt time.Time // zero = not revoked
 }
 
 // InvitationUse is one use of an invitation.
@@ -46,8 +46,8 @@ type InvitationUse struct {
 // InvitationUseQuery selects uses of an invitation, the latest first.
 type InvitationUseQuery struct {
 	ID string // of the invitation
-	// Before and BeforeUser are At and UserID of the last use of the previous page; zero = start with the
-	// latest.
+	// Before and BeforeUser are At and UserID of the last use of the previous page; zero = start with
+	// the latest.
 	Before     time.Time
 	BeforeUser string
 	Limit      int // 0 = 50; more than 500 counts as 500
@@ -59,8 +59,8 @@ func (q InvitationUseQuery) Page() int { return pageSize(q.Limit) }
 // InvitationQuery selects invitations, newest first. The zero value selects the newest 50.
 type InvitationQuery struct {
 	Kind InvitationKind // "" = any
-	// Before and BeforeID are CreatedAt and ID of the last invitation of the previous page; zero = start
-	// with the newest.
+	// Before and BeforeID are CreatedAt and ID of the last invitation of the previous page; zero =
+	// start with the newest.
 	Before   time.Time
 	BeforeID string
 	Limit    int // 0 = 50; more than 500 counts as 500
@@ -76,7 +76,8 @@ type InvitationRedemption struct {
 	Now    time.Time
 	Event  Event // appended in the same transaction; UserID, At and Detail are completed by the store
 	// WithoutWeChat redeems an InviteAdmin link in a browser in which nobody signed in at WeChat. The
-	// session is stored for Invitation.UserID, or for a new user when that is empty.
+	// session is stored for Invitation.UserID, or for a new user when Invitation.UserID is empty.
+	// nil = UserID has signed in.
 	WithoutWeChat *Session
 }
 
@@ -92,25 +93,25 @@ type Invitations interface {
 	// invitation is returned too.
 	Invitation(ctx context.Context, hash [32]byte, now time.Time) (Invitation, error)
 
-	// RedeemInvitation uses an invitation, in one transaction, and returns the user afterwards. used
-	// is false when the invitation gives the user nothing new, or when the user has used it before:
-	// then no use is counted and nothing changes. Of any number of concurrent calls, at most MaxUses
-	// are counted.
+	// RedeemInvitation uses an invitation, in one transaction, and returns the changed user. used is
+	// false when the invitation gives the user nothing new, or when the user has used it before: then
+	// no use is counted and nothing changes. Concurrent calls do not exceed MaxUses either.
 	//
 	// InviteUser approves the user as DecideAccess does, but never for an app in User.RefusedApps: a
-	// refusal is the decision of an administrator about this user, and a link is not. InviteAdmin makes
-	// the user Active and an administrator. InviteMove moves the identities of the user to
-	// Invitation.UserID: the identities of that user are deleted, because they are those of the old
-	// WeChat account. The user is joined into it, and all sessions and grants of both end.
+	// refusal is the decision of an administrator about this user, and a link is not. InviteAdmin
+	// makes the user Active and an administrator. InviteMove joins the user into the user
+	// Invitation.UserID and moves the identities. Earlier identities of Invitation.UserID are deleted,
+	// because they belong to the old WeChat account. All sessions and grants of both users end.
 	//
-	// ErrBlocked when the user is blocked, or for InviteMove when one of the two is. ErrRefused when all
-	// apps of the invitation are refused to the user. Both append an event of the kind
-	// EventInvitationRefused; nothing else is stored. ErrConflict when an InviteAdmin link for UserID is
-	// used by another user. ErrLastAdmin as for ChangeUser. The errors of Invitation apply. With any
-	// other error, nothing is stored. No error counts a use.
+	// ErrBlocked when the user is blocked, or for InviteMove when one of the two is. ErrRefused when
+	// all apps of the invitation are refused to the user. Both append an event of the kind
+	// EventInvitationRefused; nothing else is stored. ErrConflict when an InviteAdmin link for UserID
+	// is used by another user. ErrLastAdmin as for ChangeUser. The errors of Invitation apply. With
+	// any other error, nothing is stored. No error counts a use.
 	RedeemInvitation(ctx context.Context, r InvitationRedemption) (user User, used bool, err error)
 
-	// InvitationByID returns an invitation, usable or not. ErrNotFound when there is none with this id.
+	// InvitationByID returns an invitation, usable or not. ErrNotFound when there is none with this
+	// id.
 	InvitationByID(ctx context.Context, id string) (Invitation, error)
 
 	// RevokeInvitation makes an invitation unusable, and appends e in the same transaction. Revoking

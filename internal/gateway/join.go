@@ -47,8 +47,8 @@ type Plan struct {
 //     sign in through another connector.
 //   - If none is blocked and one is approved (Active), the joined user is approved, because an
 //     approval is given to the human.
-//   - A refusal for an app refuses the joined user, and an approval for an app that neither refuses
-//     counts, for the same reasons.
+//   - An app that is refused to one of the users is refused to the joined user. An app that is
+//     allowed to one and refused to none is allowed. The reasons are the same.
 //   - Admin and groups are those of the older user: joining grants no right that an administrator
 //     did not give to the user who stays.
 func Join(s SignIn, byOpenID *Candidate, byUnionID []Candidate, newID string) Plan {
@@ -160,8 +160,8 @@ func (p *Plan) joinUser(other User) {
 	}
 }
 
-// hasSameUnionID reports whether one of the identities has the unionid of the sign-in and is in its
-// group. Stores select candidates by this condition, and Join tests it again.
+// hasSameUnionID reports whether one of the identities has the unionid of the sign-in, at an appid
+// of the sign-in's group. Stores select candidates by this condition, and Join tests it again.
 func (s SignIn) hasSameUnionID(identities []Identity) bool {
 	return slices.ContainsFunc(identities, func(id Identity) bool {
 		return id.UnionID == s.UnionID && s.sharesUnionID(id.AppID)

@@ -8,10 +8,10 @@ import (
 // Session is one signed-in browser.
 type Session struct {
 	Hash [32]byte // SHA-256 of the session id in the cookie
-	// First is the hash of the session that this one renews, or, when that renewed another, of the
-	// first of them. A session renews the previous one of the same browser and user: the user signed
-	// in again. It equals Hash when nothing was renewed; stores set it then. For apps the sessions
-	// are one: tokens and the claim sid survive a renewal.
+	// First is the hash of the first session in a series of renewals. When the user signs in again,
+	// the new session renews the previous session of the same browser. A session that renews none
+	// has First equal to Hash; stores set it. Grants and the claim sid refer to First, so that apps
+	// do not notice a renewal.
 	First     [32]byte
 	UserID    string
 	Connector string // name of the connector (an app at WeChat) of the sign-in, and the identity there
@@ -33,7 +33,7 @@ const (
 	MethodScan    = "scan"    // in another browser: the user scans the gateway's QR code with a phone (公众号扫码)
 	MethodWebsite = "website" // in another browser: the user scans the QR code of WeChat's page (网站应用扫码)
 	MethodMessage = "message" // in any browser: the user sends a number to the official account (发消息)
-	MethodFollow  = "follow"  // in any browser: the user scans a QR code that follows the official account (扫码关注)
+	MethodFollow  = "follow"  // in any browser: the user follows the official account by its QR code (扫码关注)
 	MethodLink    = "link"
 )
 
@@ -69,12 +69,12 @@ type Sessions interface {
 	// errors of Session.
 	UpdateSession(ctx context.Context, hash [32]byte, now time.Time, change func(*Session) error) error
 
-	// DeleteSession deletes one session. A missing session is not an error. Apps are told: see
+	// DeleteSession deletes one session. A missing session is not an error. Apps are notified: see
 	// Deliveries.
 	DeleteSession(ctx context.Context, hash [32]byte, now time.Time) error
 
 	// DeleteUserSessions deletes every session of the user and returns their number. The id is
-	// resolved; an unknown user has none. Apps are told: see Deliveries.
+	// resolved; an unknown user has none. Apps are notified: see Deliveries.
 	DeleteUserSessions(ctx context.Context, userID string, now time.Time) (int, error)
 
 	// UserSessions returns the user's sessions that have not expired at now, the last used one

@@ -101,7 +101,8 @@ type SignIn struct {
 	// group. Without the unionid, a blocked user of another connector could not be recognized.
 	UnionIDRequired bool
 
-	// KnownOnly refuses, with ErrFull, a sign-in that would create a user.
+	// KnownOnly refuses, with ErrFull, a sign-in that would create a user. The caller sets it when
+	// one network has created too many users.
 	KnownOnly bool
 }
 

@@ -6,11 +6,11 @@ import (
 )
 
 // Statistic is a count of something in one hour. Processes count in memory and add their counts to
-// the store a few times a minute, so that a sign-in writes nothing for them.
+// the store a few times a minute. So a sign-in itself writes no counts.
 type Statistic struct {
 	Hour  time.Time // the beginning of the hour, UTC
-	Name  string    // what is counted: StatSignInBegan …
-	Label string    // sign-in method, connector and errcode as in "main 40164", or app
+	Name  string    // what is counted: one of the names below
+	Label string    // depends on Name, such as "main 40164" (connector and errcode)
 	Count int64
 }
 
@@ -38,8 +38,8 @@ type Problem struct {
 
 // Statistics stores counts and problems.
 type Statistics interface {
-	// AddStatistics adds counts, and records problems: FirstAt of a new problem, LastAt, RequestID and
-	// Detail of the later one, and the sum of Count. All or none.
+	// AddStatistics adds counts and problems, all or none. For a problem that is stored already, it
+	// keeps FirstAt, adds Count, and takes LastAt, RequestID and Detail of the later occurrence.
 	AddStatistics(ctx context.Context, counts []Statistic, problems []Problem) error
 
 	// Statistics returns the counts of hours in [from, to), sorted by hour, name and label. A sweep

@@ -2,13 +2,14 @@
 // The data are users, identities, apps, sessions, grants, tickets (sign-ins by QR code), saved
 // requests, keys and events.
 //
-// The contracts are interfaces: [Users], [Subjects], [Sessions], [Attempts], [Grants], [Tickets], [ChatSignIns],
-// [SavedRequests], [Keys], [Events], and for administrators [AccessRequests], [UserAdministration],
-// [Invitations], [APIKeys], [Deliveries] and [Statistics]. A package that uses a store takes the one or two that it
-// needs. [Store] combines them for the composition root, the package that creates the store and
-// passes it to the others. [Join] decides, as a pure function, which user a sign-in belongs to.
+// The contracts are interfaces: [Users], [Subjects], [Sessions], [Attempts], [Grants], [Tickets],
+// [ChatSignIns], [SavedRequests], [Keys], [Events], and for administrators [AccessRequests],
+// [UserAdministration], [Invitations], [APIKeys], [Deliveries] and [Statistics]. A package that
+// uses a store takes the one or two contracts that it needs. [Store] combines them for the
+// composition root, the package that creates the store and passes it to the others. [Join] decides,
+// as a pure function, which user a sign-in belongs to.
 //
-// The package does no I/O and imports only the standard library.
+// The package does no I/O. It imports only the standard library, and package lang for messages.
 //
 // # Guarantees of every contract
 //

@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// CleanLine removes from a text of one line, such as a name, what must not reach a page, a terminal
-// or a chat message: control characters, bytes that are not UTF-8, and the characters that change
-// the reading direction. It also removes spaces around the text.
+// CleanLine cleans a text of one line, such as a name, for pages, terminals and chat messages. It
+// replaces line breaks with spaces, and bytes that are not UTF-8 with U+FFFD. It removes control
+// characters, characters that change the reading direction, and spaces around the text.
 func CleanLine(s string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		switch {
@@ -21,7 +21,8 @@ func CleanLine(s string) string {
 	}, CleanText(s)))
 }
 
-// CleanParagraph is CleanLine for a text of several lines, such as a note: line breaks stay.
+// CleanParagraph is CleanLine for a text of several lines, such as a note. It keeps the line breaks
+// inside the text.
 func CleanParagraph(s string) string {
 	lines := strings.Split(strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n"), "\n")
 	for i, line := range lines {
@@ -44,7 +45,7 @@ func InvitationHash(secret string) [32]byte {
 }
 
 // APIKeyPrefix is the beginning of every API key, so that a scanner for leaked secrets recognizes
-// one.
+// the key.
 const APIKeyPrefix = "weigate_key_"
 
 // APIKeyHash returns the hash by which the store finds an API key (APIKey.Hash).

@@ -10,11 +10,11 @@ import (
 // TicketState is the state of a ticket. It only moves forward.
 type TicketState string
 
-// The states of a ticket. A ticket is open, perhaps then opened, then scanned, approved and redeemed.
-// The other states, like redeemed, are final.
+// The states of a ticket. A ticket is open, then perhaps opened, then scanned, approved and
+// redeemed. All states after TicketApproved are final.
 const (
 	TicketOpen      TicketState = "open"         // the desktop shows the QR code
-	TicketOpened    TicketState = "opened"       // a signed-in user sees the request on a phone; it has no approver
+	TicketOpened    TicketState = "opened"       // a user sees the request on a phone, and has not continued
 	TicketScanned   TicketState = "scanned"      // a user has continued on a phone and not answered
 	TicketApproved  TicketState = "approved"     // the phone approved; the desktop has not redeemed it
 	TicketRedeemed  TicketState = "redeemed"     // the desktop is signed in
@@ -27,8 +27,8 @@ const (
 // a scan, the user needs time to read. After an approval, the desktop needs time to redeem.
 const TicketMinimum = time.Minute
 
-// TicketOpenedMinimum is the minimum remaining life of a ticket after a phone has opened it. The user
-// may have to sign in at WeChat first, and reads WeChat's pages.
+// TicketOpenedMinimum is the minimum remaining life of a ticket after a phone has opened it. The
+// user may have to sign in at WeChat first, and reads WeChat's pages.
 const TicketOpenedMinimum = 3 * time.Minute
 
 // Approver is the signed-in user of the phone that scanned a ticket. The zero value means that no
@@ -45,10 +45,10 @@ type Approver struct {
 // as a QR code. The phone, whose user is signed in, scans it and answers: the user types the number
 // that the desktop shows, or refuses. Then the desktop redeems the ticket and is signed in as that
 // user. The number protects against an attacker who sends somebody the QR code of the attacker's
-// desktop: that user does not see its number.
+// desktop: the phone's user does not see the number there.
 type Ticket struct {
 	Hash      [32]byte // SHA-256 of the ticket's id, which everybody can read in the QR code
-	Desktop   [32]byte // SHA-256 of the secret in the desktop's cookie, without which nobody can redeem it
+	Desktop   [32]byte // SHA-256 of the secret in the desktop's cookie; redeeming the ticket requires it
 	App       string   // the requesting app; "" = the gateway's own page
 	Connector string   // connector that the phone must use; "" = any
 	Browser   string   // name of the desktop's browser, shown on the phone
@@ -72,8 +72,8 @@ type TicketLimits struct {
 	// their oldest tickets.
 	Total int
 
-	// PerNetwork is the maximum number of open, opened and cancelled tickets with one Ticket.Network. When
-	// it is reached, the oldest of these tickets are deleted.
+	// PerNetwork is the maximum number of open, opened and cancelled tickets with one Ticket.Network.
+	// When it is reached, the oldest of these tickets are deleted.
 	PerNetwork int
 }
 
@@ -118,9 +118,9 @@ type Tickets interface {
 	// already, expired or not. An invalid limit or ticket (see their Check methods) is an error.
 	//
 	// Concurrent calls together do not exceed the total, except for a few tickets when the total is
-	// large (see TicketLimits.Counts). In PostgreSQL this is guaranteed for fewer than 256 calls at
-	// once: far below the total it counts without a lock. Concurrent calls may exceed the limit of
-	// a network by their number.
+	// large (see TicketLimits.Counts). The store for PostgreSQL guarantees this for fewer than 256
+	// calls at once: while there are far fewer tickets than the total, it counts without a lock.
+	// Concurrent calls can exceed the limit of a network by their number.
 	PutTicket(ctx context.Context, t Ticket, now time.Time, limits TicketLimits) error
 
 	// Ticket returns the ticket with this hash, in any state.
@@ -137,11 +137,11 @@ type Tickets interface {
 	OpenTicket(ctx context.Context, hash [32]byte, now time.Time) error
 
 	// ScanTicket makes the user of a phone the approver of an open or opened ticket, and extends it
-	// to TicketMinimum when less is left. The user id is resolved as by Users.User. ErrNotFound
-	// when there is no such user, ErrBlocked when the user is blocked, even when that happens
-	// concurrently. A ticket that this user has scanned already is returned unchanged, because
-	// users sometimes scan twice. ErrConflict when another user has scanned it, or when it is neither
-	// open nor opened.
+	// to TicketMinimum when less is left. The user id is resolved as by Users.User: the id of a user
+	// who was joined into an older user becomes the older id. ErrNotFound when there is no such user,
+	// ErrBlocked when the user is blocked, also by a concurrent call. A ticket that this user has
+	// scanned already is returned unchanged, because users sometimes scan twice. ErrConflict when
+	// another user has scanned it, or when it is neither open nor opened.
 	ScanTicket(ctx context.Context, hash [32]byte, a Approver, now time.Time) (Ticket, error)
 
 	// AnswerTicket moves a scanned ticket to the state answer: TicketApproved, TicketRefused or
@@ -163,9 +163,9 @@ type Tickets interface {
 	// when the approver is blocked.
 	RedeemTicket(ctx context.Context, r Redemption) (Ticket, error)
 
-	// CancelTicket cancels a ticket that is open, opened, scanned or approved, for the desktop that created
-	// it. A ticket that is cancelled already is not an error. ErrNotFound when desktop differs from
-	// Ticket.Desktop; ErrConflict when the phone has refused, or the ticket was redeemed.
+	// CancelTicket cancels a ticket that is open, opened, scanned or approved, for the desktop that
+	// created it. A ticket that is cancelled already is not an error. ErrNotFound when desktop differs
+	// from Ticket.Desktop; ErrConflict when the phone has refused, or the ticket was redeemed.
 	CancelTicket(ctx context.Context, hash, desktop [32]byte, now time.Time) error
 }
 
@@ -231,8 +231,8 @@ func (t Ticket) AfterRead(now time.Time) (Ticket, error) {
 	return t, nil
 }
 
-// AfterOpen decides the result of Tickets.OpenTicket. write reports whether the store has to write
-// next.
+// AfterOpen decides the result of Tickets.OpenTicket. write reports whether the store must store
+// the ticket next.
 func (t Ticket) AfterOpen(now time.Time) (next Ticket, write bool, err error) {
 	if err := t.CheckExpiry(now); err != nil {
 		return Ticket{}, false, err
@@ -247,8 +247,8 @@ func (t Ticket) AfterOpen(now time.Time) (next Ticket, write bool, err error) {
 
 // AfterScan decides the result of Tickets.ScanTicket. The caller has resolved a.UserID and found
 // the user not blocked. AfterScan truncates times by StoredTime, so that the caller gets the ticket
-// as it is stored. write reports whether the store has to write next. It is false when this user
-// has scanned the ticket already, and with an error.
+// as it is stored. write reports whether the store must store the ticket next. It is false when
+// this user has scanned the ticket already, and with an error.
 func (t Ticket) AfterScan(a Approver, now time.Time) (next Ticket, write bool, err error) {
 	if err := t.CheckExpiry(now); err != nil {
 		return Ticket{}, false, err
@@ -265,8 +265,8 @@ func (t Ticket) AfterScan(a Approver, now time.Time) (next Ticket, write bool, e
 	return t, false, ErrConflict
 }
 
-// AfterAnswer decides the result of Tickets.AnswerTicket. userID is resolved. With an error the
-// store writes nothing.
+// AfterAnswer decides the result of Tickets.AnswerTicket. The caller has resolved userID. With an
+// error the store writes nothing.
 func (t Ticket) AfterAnswer(userID string, answer TicketState, now time.Time) (Ticket, error) {
 	if err := t.CheckExpiry(now); err != nil {
 		return Ticket{}, err
@@ -300,8 +300,8 @@ func (t Ticket) AfterRedeem(desktop [32]byte, now time.Time) (Ticket, error) {
 	return t, ErrConflict
 }
 
-// AfterCancel decides the result of Tickets.CancelTicket. write reports whether the store has to
-// write next.
+// AfterCancel decides the result of Tickets.CancelTicket. write reports whether the store must
+// store the ticket next.
 func (t Ticket) AfterCancel(desktop [32]byte, now time.Time) (next Ticket, write bool, err error) {
 	if err := t.checkDesktop(desktop, now); err != nil {
 		return Ticket{}, false, err

@@ -26,10 +26,10 @@ func (s Status) Valid() bool { return s == Active || s == Pending || s == Blocke
 // display and identify nobody: WeChat lets anyone choose any name.
 type User struct {
 	ID        string    // from NewID; never reused
-	Nickname  string    // as last fetched; "" = unknown. Without ProfileAt: given by the user, or imported
-	AvatarURL string    // as last fetched; "" = none
+	Nickname  string    // from WeChat, or with ProfileAt zero from the user or an import; "" = unknown
+	AvatarURL string    // as last fetched from WeChat, or imported; "" = none
 	Locale    string    // a language tag such as zh-CN; "" = unknown
-	ProfileAt time.Time // when nickname and avatar were last fetched; zero = never
+	ProfileAt time.Time // when nickname and avatar were last fetched from WeChat; zero = never
 	Status    Status
 	Admin     bool
 	Groups    []string // sorted, without duplicates
@@ -49,8 +49,8 @@ type User struct {
 	UpdatedAt time.Time
 }
 
-// NameFromWeChat reports whether WeChat sent the nickname. Otherwise the user gave it, because WeChat
-// sends none when a user signs in in a chat, or it was imported.
+// NameFromWeChat reports whether WeChat sent the nickname. Otherwise it was imported, or the user
+// gave it: WeChat sends none when a user signs in in a chat.
 func (u User) NameFromWeChat() bool { return !u.ProfileAt.IsZero() }
 
 // DisplayName returns the name by which administrators know the user: the real name, or else the
@@ -73,8 +73,8 @@ type Identity struct {
 func NewID() string { return strings.ToLower(rand.Text()) }
 
 // NewIDs returns a function for an import: it returns ids like those of NewID, but all of them
-// begin with the same random half. An index stores ids with one beginning next to each other. So
-// writing thousands of ids at once changes few pages.
+// begin with the same random half. A database index stores ids with the same beginning next to each
+// other. So writing thousands of ids at once changes few pages of the index.
 func NewIDs() func() string {
 	shared := NewID()[:13]
 	return func() string { return shared + NewID()[13:] }
@@ -120,10 +120,10 @@ type Users interface {
 	RecordSignIn(ctx context.Context, s SignIn) (User, []Event, error)
 
 	// CompleteSignIn writes a completed sign-in in one transaction. It records c.SignIn exactly as
-	// RecordSignIn does, stores c.Session for the user as PutSession does, deletes the session
-	// c.Previous (if it is the same user's, c.Session renews it: see Session.First), writes c.Outcome
-	// into the attempt (the right to exchange the code, see Attempt), and appends c.Event
-	// with outcome "ok" before the events of Join. For a blocked user it stores and deletes no
+	// RecordSignIn does, and stores c.Session for the user as PutSession does. It deletes the session
+	// c.Previous; if that session is the same user's, c.Session renews it (see Session.First). It
+	// writes c.Outcome into the attempt (the right to exchange the code, see Attempt), and appends
+	// c.Event with outcome "ok" before the events of Join. For a blocked user it stores and deletes no
 	// session, writes c.Refused, and appends c.Event with outcome "refused".
 	//
 	// It returns the user as stored afterwards, also a blocked one, and the events of Join. It
@@ -164,9 +164,9 @@ type Users interface {
 	ImportUsers(ctx context.Context, lines []ImportedUser) (ImportResult, error)
 }
 
-// CleanText removes from s what a database may reject in a text: zero bytes, and bytes that are not
-// UTF-8. Users choose their nicknames, and a nickname that cannot be stored must not prevent the
-// sign-in.
+// CleanText returns s without what a database may reject in a text: it removes zero bytes, and
+// replaces bytes that are not UTF-8 with U+FFFD. Users choose their nicknames, and a nickname that
+// cannot be stored must not prevent the sign-in.
 func CleanText(s string) string {
 	if utf8.ValidString(s) && !strings.Contains(s, "\x00") {
 		return s

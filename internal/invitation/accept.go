@@ -16,7 +16,7 @@ import (
 // The fields of the forms.
 const (
 	fieldDo      = "do"
-	fieldSession = "session" // session.FormID of the session that the page showed
+	fieldSession = "session" // session.FormID: identifies the session of the user whom the page named
 )
 
 // Values of fieldDo.
@@ -25,8 +25,8 @@ const (
 	doWithoutWeChat = "without_wechat"
 )
 
-// storeTimeout limits how long a redemption waits for the store. It is completed even if the user
-// closes the page.
+// storeTimeout limits how long a redemption waits for the store. The redemption is completed even
+// if the user closes the page.
 const storeTimeout = 10 * time.Second
 
 // accept serves POST: the user has pressed a button.

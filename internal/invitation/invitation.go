@@ -1,7 +1,8 @@
 // Package invitation serves the links that administrators make: /invite/SECRET.
 //
-// A link has one of three kinds (gateway.InvitationKind). It approves the user who accepts it, makes
-// the user an administrator, or moves a user to another WeChat account. [New] makes a [Handler].
+// A link has one of three kinds (gateway.InvitationKind). It approves the user who accepts it,
+// makes the user an administrator, or moves a user to another WeChat account. [New] makes a
+// [Handler].
 //
 // What the package guarantees:
 //
@@ -52,7 +53,7 @@ type Config struct {
 	Site     *web.Site
 
 	InWeChat  func(*http.Request) bool              // optional: reports whether a browser is WeChat's own; nil = none is
-	ChatOnly  bool                                  // optional: users sign in in a chat only; an administrator does not
+	ChatOnly  bool                                  // optional: all sign-ins are by chat, so none fits a link for admins
 	Notify    func(context.Context, gateway.Notice) // optional: notifies administrators
 	Limits    *limit.Limiter                        // optional: counts wrong secrets; nil counts nothing
 	Address   func(*http.Request) netip.Addr        // optional: the client's address; nil = route.Address
@@ -115,7 +116,8 @@ const (
 func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc("GET "+h.path+pathInvite+"{secret}", h.show, route.Limited, route.Private)
 	mux.HandleFunc("POST "+h.path+pathInvite+"{secret}", h.accept, route.Limited, route.Private)
-	// Other paths and methods, such as a link with a slash at its end: the log must not have them.
+	// Other paths and methods, such as a link with a slash at its end. They are private too: the log
+	// must not contain their secrets.
 	mux.HandleFunc(h.path+pathInvite, h.unknown, route.Limited, route.Private)
 }
 
@@ -149,8 +151,8 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) (v visit, ok bool
 	case v.invalid:
 	case errors.Is(err, gateway.ErrNotFound):
 		// The secrets have 130 random bits, so nobody guesses one. Only wrong secrets are counted and
-		// refused: many users may share an address, and somebody else's wrong secrets must not refuse
-		// the right one.
+		// refused: many users may share an address, and one user's wrong secrets must not affect another
+		// user's right secret.
 		if wrong, counted := h.wrongSecrets(r); counted && !h.cfg.Limits.Allow(now, wrong) {
 			h.cfg.Site.Fail(w, r, web.TooMany)
 			return v, false
@@ -174,8 +176,8 @@ func isSecret(text string) bool {
 	return len(text) == 26 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz234567") == ""
 }
 
-// wrongSecrets returns the bucket that counts the wrong secrets of a client. A loopback address is not
-// counted. It means that trusted_proxies lacks the proxy, so all clients share the address.
+// wrongSecrets returns the bucket that counts the wrong secrets of a client. A loopback address is
+// not counted. It means that trusted_proxies lacks the proxy, so all clients share the address.
 func (h *Handler) wrongSecrets(r *http.Request) (bucket limit.Bucket, counted bool) {
 	a := h.cfg.Address(r)
 	return limit.Bucket{Rate: limit.WrongInvitations, Key: limit.Address(a)}, a.IsValid() && !a.IsLoopback()

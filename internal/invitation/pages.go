@@ -111,8 +111,8 @@ func (h *Handler) page(r *http.Request, v visit) (web.Page, error) {
 // again returns the address that signs the browser in again.
 func (v visit) again() string { return v.address + "?" + paramContinue + "=" + continueAgain }
 
-// form returns a button of the page. The button is valid only for the session of the user whom the page
-// names.
+// form returns a button of the page. The button that accepts is valid only for the session of the
+// user whom the page names.
 func form(v visit, do, label string, quiet bool) web.Form {
 	fields := map[string]string{fieldDo: do}
 	if v.signedIn {
@@ -144,8 +144,8 @@ func (h *Handler) appNames(ids []string) string {
 	return strings.Join(names, ", ")
 }
 
-// showInvalid shows why an invitation cannot be used, and whom to ask. It has a link to the home page
-// for users who have accepted the invitation already.
+// showInvalid shows why an invitation cannot be used, and whom to ask. It has a link to the home
+// page for users who have accepted the invitation already.
 func (h *Handler) showInvalid(w http.ResponseWriter, r *http.Request, v visit) {
 	i, now := v.invitation, h.cfg.Now()
 	kind := web.InviteVoid
@@ -165,8 +165,8 @@ func (h *Handler) showInvalid(w http.ResponseWriter, r *http.Request, v visit) {
 	h.cfg.Site.Show(w, r, page)
 }
 
-// refusedPart reports whether an administrator has refused a part of what an invitation gives to the
-// user.
+// refusedPart reports whether an administrator has refused a part of what an invitation gives to
+// the user.
 func refusedPart(i gateway.Invitation, u gateway.User) bool {
 	if len(i.Apps) == 0 {
 		return len(u.RefusedApps) > 0

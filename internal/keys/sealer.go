@@ -240,6 +240,7 @@ func Load(path string) (*Sealer, error) {
 		return nil, lang.Errorf("keys: master key file: %w", err)
 	}
 	if err := filemode.Check(path, info, true); err != nil {
+		// err ends with a command for the shell, which path completes.
 		return nil, lang.Errorf("keys: master key %s: %w %s", path, err, path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxMasterFile+1))

@@ -27,7 +27,7 @@ type SetConfig struct {
 	Logger *slog.Logger     // nil discards
 
 	// Replaced is called when this process has created a key that will replace another one. It must
-	// not call methods of the Set. nil = nobody.
+	// not call methods of the Set. nil = no call.
 	Replaced func(context.Context)
 }
 
@@ -160,9 +160,9 @@ func (s *Set) Maintain(ctx context.Context) error {
 // begins to sign, and the old key is no longer published. By then every replica has read the new
 // key, even if reading the store failed once.
 //
-// An earlier change would make apps reject valid tokens. A replica might sign with the new key
-// while another replica publishes a key set without it. Or a replica might sign with the old key
-// while another replica no longer publishes it.
+// With a shorter delay, apps could reject valid tokens. A replica might sign with the new key while
+// another replica publishes a key set without it. Or a replica might sign with the old key while
+// another replica no longer publishes it.
 func (s *Set) ActivationDelay() time.Duration { return 3 * s.cfg.Reload }
 
 // Rotate creates a new key for alg. Without atOnce, the new key signs after SetConfig.Lead. atOnce

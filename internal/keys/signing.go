@@ -34,8 +34,8 @@ const (
 	TypeAssertion = "weigate-assertion+jwt" // signed user data for an app behind forward auth
 )
 
-// ErrToken means that a string is not a valid token of this gateway. It may be malformed, or have
-// another type than required. Or the gateway does not publish its key (any more).
+// ErrToken means that a string is not a valid token of this gateway. It may be malformed, have
+// another type than required, or be signed with a key that the gateway does not publish (any more).
 var ErrToken = errors.New("keys: not a token of this gateway")
 
 const (
@@ -108,9 +108,11 @@ func (s *Set) Verify(ctx context.Context, typ, token string) ([]byte, error) {
 	return claims, nil
 }
 
-// JWKS returns the published keys of some algorithms as a JSON Web Key Set: public members only, with
-// kid, alg and use. Without algorithms it returns all keys. RSA keys come first, because some apps
-// use the first key. An app requests the set when a token has a kid that it does not know. Another replica may
+// JWKS returns the published keys of some algorithms as a JSON Web Key Set: public members only,
+// with kid, alg and use. Without algorithms it returns all keys. RSA keys come first, because some
+// apps use the first key.
+//
+// An app requests the set when a token has a kid that the app does not know. Another replica may
 // have created this key a moment ago. So JWKS reads the store again if the keys in memory are older
 // than five seconds.
 func (s *Set) JWKS(ctx context.Context, algs ...string) ([]byte, error) {

@@ -18,7 +18,8 @@ func Text(format string, args ...any) Message {
 	return Message{format: format, args: args}
 }
 
-// Count returns the message for a number of things: one, such as "1 line", or many, such as "%d lines".
+// Count returns the message for n things. For 1 thing the message is one, such as "1 line".
+// Otherwise it has the format many, such as "%d lines".
 func Count(n int, one, many string) Message {
 	if n == 1 {
 		return Message{format: one}
@@ -43,15 +44,16 @@ type messageError struct {
 func (e *messageError) Error() string { return e.err.Error() }
 func (e *messageError) Unwrap() error { return e.err }
 
-// Errorf is [fmt.Errorf] for an error that a person reads: [Formats.Error] translates it. Its method
-// Error returns English.
+// Errorf is [fmt.Errorf] for an error that a person reads: [Formats.Error] translates it. Its
+// method Error returns English.
 func Errorf(format string, args ...any) error {
 	return &messageError{message: Message{format: format, args: args}, err: fmt.Errorf(format, args...)}
 }
 
-// Formats has the messages of a program in another language than English. It maps the English format,
-// exactly as the code has it, to a format with the same verbs. Where the order of the arguments differs,
-// the verbs have indexes, such as %[2]s. A format without an entry stays English, and nil is English.
+// Formats has the messages of a program in another language than English. It maps the English
+// format, exactly as the code has it, to a format with the same verbs. Where the order of the
+// arguments differs, the verbs have indexes, such as %[2]s. A format without an entry stays
+// English, and nil is English.
 type Formats map[string]string
 
 // Translate returns the translation of a text without arguments.
@@ -62,7 +64,7 @@ func (f Formats) Translate(text string) string {
 	return text
 }
 
-// Sprintf formats a message like [fmt.Sprintf].
+// Sprintf translates the format and the arguments, and formats them like [fmt.Sprintf].
 func (f Formats) Sprintf(format string, args ...any) string {
 	if f == nil {
 		return fmt.Sprintf(format, args...)
@@ -74,7 +76,7 @@ func (f Formats) Sprintf(format string, args ...any) string {
 	return fmt.Sprintf(wrapVerbs.Replace(f.Translate(format)), values...)
 }
 
-// wrapVerbs replaces the verb %w, which only fmt.Errorf has.
+// wrapVerbs replaces the verb %w, which only fmt.Errorf has. With an index the verb is %[1]w.
 var wrapVerbs = strings.NewReplacer("%w", "%v", "]w", "]v")
 
 // value translates an argument.
@@ -103,8 +105,9 @@ type Localizer interface {
 	Localize(Formats) string
 }
 
-// Error returns the text of an error in the language of the formats. It translates errors of [Errorf], errors
-// whose whole text has an entry, such as those of [errors.New], and errors that these are wrapped in.
+// Error returns the text of an error in the language of the formats. It translates errors of
+// [Errorf], and errors whose whole text has an entry, such as those of [errors.New]. If another
+// error wraps or joins such errors, it translates the inner errors.
 func (f Formats) Error(err error) string {
 	if f == nil {
 		return err.Error()

@@ -14,8 +14,10 @@ import (
 const summaryDelay = 10 * time.Second
 
 // LogHandler is a [slog.Handler] that passes log lines to another handler, at most [LogLines] of
-// each message. It counts the lines that it drops. Later it logs one line "log lines dropped" for
-// each message, with the count. Values longer than [LoggedValue] are cut.
+// each message. Beyond LogLines, it still passes [LogLinesPerCause] lines of each message and cause
+// (the attributes app, reason and outcome). It counts the lines that it drops. Later it logs one
+// line "log lines dropped" for each message, with the count. Values longer than [LoggedValue] are
+// cut.
 //
 // It keeps a count for each message. Messages are constants of the code, so the counts need little
 // memory. Make one with [NewLogHandler].

@@ -78,14 +78,14 @@ var (
 	// one address count together too.
 	WrongSecrets = Rate{Name: "wrong_secrets", PerSecond: 1.0 / 3, Burst: 20}
 
-	// Wrong secrets of invitations from one address. A secret has 130 random bits: this stops floods of
-	// guesses before they reach the store.
+	// Wrong secrets of invitations from one address. A secret has 130 random bits: this stops floods
+	// of guesses before they reach the store.
 	WrongInvitations = Rate{Name: "wrong_invitations", PerSecond: 1.0 / 6, Burst: 20}
 
 	// Request bodies. Forms and token requests are far shorter.
 	RequestBody = Size{Name: "request_body", Bytes: 32 << 10}
 
-	// A path that is logged; the rest is cut off.
+	// The path of a request in the log. The rest of a longer path is cut off.
 	LoggedPath = Size{Name: "logged_path", Bytes: 200}
 
 	// Lines of each message in the log. Further lines are dropped and counted.
@@ -99,8 +99,8 @@ var (
 	// Connections of the listener for metrics, which few programs use.
 	MetricsConnections = Count{Name: "metrics_connections", Max: 64}
 
-	// Connections of the listener for plain http, which answers certificate authorities and redirects to
-	// https.
+	// Connections of the listener for plain http, which answers certificate authorities and redirects
+	// to https.
 	PlainConnections = Count{Name: "plain_connections", Max: 256}
 
 	// Requests at a time on one connection with HTTP/2, which the gateway serves if it has TLS.
@@ -120,7 +120,7 @@ var (
 	// first, and never sends a request on a connection that the gateway is closing.
 	IdleTime = Time{Name: "idle_time", Duration: 130 * time.Second}
 
-	// Any other value of a log line; the rest is cut off.
+	// A value in the log that is not a path. The rest of a longer value is cut off.
 	LoggedValue = Size{Name: "logged_value", Bytes: 1 << 10}
 
 	// Cookies of the gateway in one request. A browser has about ten.
@@ -148,27 +148,27 @@ var (
 	// the number on that screen, and guesses right once in ninety times.
 	WrongNumberPerUser = Rate{Name: "wrong_number_user", PerSecond: 0.1 / 60, Burst: 3}
 
-	// Tickets are the rows of QR codes for sign-in by scan, until a phone has answered. There may
-	// be more than users in front of a screen, in total and in one office. A new ticket beyond a
-	// bound replaces older tickets.
+	// Tickets are the rows of QR codes for sign-in by scan, until a phone has answered. The bounds are
+	// far above the number of users who sign in at the same time, in total and in one office. A new
+	// ticket beyond a bound replaces older tickets.
 	Tickets           = Count{Name: "tickets", Max: 20_000}
 	TicketsPerNetwork = Count{Name: "tickets_network", Max: 2000}
 
-	// ChatSignIns are the numbers, and the QR codes, of one account that wait for a message. They bound
-	// the chance that a guessed number is somebody's: 5,000 of 1,000,000. A new one beyond a bound
-	// replaces older ones that nobody has answered.
+	// ChatSignIns are the sign-ins of one official account whose numbers wait for a message, or whose
+	// QR codes wait for a scan. The bound limits the chance that a guessed number is somebody's: 5,000
+	// of 1,000,000. A new sign-in beyond a bound replaces older ones that nobody has answered.
 	ChatSignIns           = Count{Name: "chat_sign_ins", Max: 5000}
 	ChatSignInsPerNetwork = Count{Name: "chat_sign_ins_network", Max: 500}
 
-	// Wrong numbers that one person sends to an account. Then the account is silent.
+	// Wrong numbers that one person sends to an account. To further ones, the account does not reply.
 	WrongChatNumbers = Rate{Name: "wrong_chat_numbers", PerSecond: 5.0 / 600, Burst: 5}
 
 	// Numbers and scans of one person, right or wrong. A sign-in that a person has answered is never
 	// replaced, so a person who answers many of them would fill ChatSignIns.
 	ChatNumbers = Rate{Name: "chat_numbers", PerSecond: 20.0 / 600, Burst: 20}
 
-	// QR codes with a scene that WeChat makes for the method follow. WeChat makes 100,000 a day for an
-	// account.
+	// QR codes with a scene that WeChat makes for the method follow. WeChat makes at most 100,000 a
+	// day for an account.
 	ChatQRCodes           = Rate{Name: "chat_qr_codes", PerSecond: 1, Burst: 5000}
 	ChatQRCodesPerNetwork = Rate{Name: "chat_qr_codes_network", PerSecond: 0.5, Burst: 300}
 
@@ -189,8 +189,9 @@ var (
 	SavedRequestsPerBrowser = Count{Name: "saved_requests_browser", Max: 20}
 	// How long a request is kept after it was saved or used.
 	SavedRequestTime = Time{Name: "saved_request_time", Duration: time.Hour}
-	// On the pages of administrators: how old the sign-in may be for an act of weight, how many rows of
-	// a list an action changes, and how many rows an export has.
+
+	// On the pages of administrators: how old the sign-in may be for a serious change, such as making
+	// an administrator; how many rows of a list an action changes; how many rows an export has.
 	AdminSignInAge = Time{Name: "admin_sign_in_age", Duration: 10 * time.Minute}
 	SelectedRows   = Count{Name: "selected_rows", Max: 200}
 	ExportedRows   = Count{Name: "exported_rows", Max: 200_000}
@@ -201,13 +202,13 @@ var (
 	// How many requests clients of one network may save.
 	NewSavedRequestsPerNetwork = Rate{Name: "new_saved_requests_network", PerSecond: 20, Burst: 400}
 
-	// Requests that the gateway sends to webhooks and to apps: the time of one request, and the part
-	// of the response that is read, its headers and its body.
+	// Requests that the gateway sends to webhooks and to apps: the time of one request, and how many
+	// bytes of the response it reads, of the headers and of the body.
 	OutgoingTime     = Time{Name: "outgoing_time", Duration: 10 * time.Second}
 	OutgoingResponse = Size{Name: "outgoing_response", Bytes: 16 << 10}
 
-	// Notices to administrators. Users cause them, by waiting for approval. MessagesPerRobot allows 15
-	// messages in any minute. The platforms allow about 20.
+	// Notices to administrators. Users cause them, by waiting for approval. A robot posts messages in
+	// a chat group. MessagesPerRobot allows 15 messages in any minute. The platforms allow about 20.
 	NoticesPerReceiver = Rate{Name: "notices_receiver", PerSecond: 1, Burst: 300}
 	MessagesPerRobot   = Rate{Name: "messages_robot", PerSecond: 10.0 / 60, Burst: 5}
 	// Notices that are not stored yet.
@@ -228,8 +229,8 @@ var (
 // appid (WeChat's documentation, api_snsaccesstoken).
 const WeChatCalls = 20_000
 
-// Exchanges returns the rate at which codes are sent to WeChat. Its burst is the number of ten
-// seconds.
+// Exchanges returns the rate at which codes are sent to WeChat. Its burst is the number of codes
+// for ten seconds.
 func Exchanges(perMinute int) Rate {
 	return Rate{Name: "wechat_calls", PerSecond: float64(perMinute) / 60, Burst: max(1, perMinute/6)}
 }

@@ -21,13 +21,13 @@ const (
 	watchBatch = 5_000                  // rows in one query
 )
 
-// Expired is the state of a row that does not exist any more. scan.js only compares it with the state
-// that the page shows, so any unused value works.
+// Expired is the state of a row that does not exist any more. The page's script only compares it
+// with the state that the page shows, so any unused value works.
 const Expired = "expired"
 
-// Watcher reads the states of rows for all long polls of this process together, every half second. So
-// the polls do not query the store one by one. The goroutine of a Watcher runs only while polls wait.
-// S is the type of the states. Make a Watcher with [New]; it is safe for concurrent use.
+// Watcher reads the states of rows for all long polls of this process together, every half second.
+// So the polls do not query the store one by one. The goroutine of a Watcher runs only while polls
+// wait. S is the type of the states. Make a Watcher with [New]; it is safe for concurrent use.
 type Watcher[S ~string] struct {
 	states States[S]
 	name   string // of the rows, for the log
@@ -57,9 +57,9 @@ func New[S ~string](states States[S], name string, now func() time.Time, l *slog
 	return &Watcher[S]{states: states, name: name, now: now, logger: l, waiters: map[*waiter[S]]struct{}{}}
 }
 
-// Serve responds to r when the row with this hash has another state than the query parameter seen, or
-// after 25 seconds, or when stopping is closed. The response contains the state only. A nil stopping
-// is never closed.
+// Serve responds to r when the row with this hash has another state than the query parameter seen,
+// or after 25 seconds, or when stopping is closed. The response contains the state only. A nil
+// stopping is never closed.
 func (w *Watcher[S]) Serve(rw http.ResponseWriter, r *http.Request, hash [32]byte, stopping <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(r.Context(), life)
 	defer cancel()

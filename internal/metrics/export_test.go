@@ -20,7 +20,7 @@ func (m *Metrics) Type(name string) string {
 		{m.wechatTime, "histogram"}, {m.oidcResponses, "counter"}, {m.relayed, "counter"},
 		{m.forwardAuth, "counter"}, {m.tokens, "counter"}, {m.storeCalls, "counter"}, {m.storeTime, "histogram"},
 		{m.limited, "counter"}, {m.deliveries, "counter"}, {m.requests, "counter"}, {m.requestTime, "histogram"},
-		{m.state, "gauge"}, {m.certificate, "gauge"}, {m.certificates, "counter"},
+		{m.state, "gauge"}, {m.certificateExpiry, "gauge"}, {m.certificateProblems, "counter"},
 	} {
 		descs := make(chan *prometheus.Desc, 10)
 		c.collector.Describe(descs)

@@ -11,7 +11,7 @@
 //	weigate_wechat_calls_total{endpoint,result}    calls to WeChat; result: ok, an errcode, a problem
 //	weigate_wechat_call_seconds{endpoint}
 //	weigate_oidc_answers_total{endpoint,grant,app,outcome}
-//	weigate_pushes_total{type,outcome}  requests to the address of message push
+//	weigate_pushes_total{type,outcome}             requests of WeChat's message push (消息推送)
 //	weigate_relay_answers_total{endpoint,app,outcome}
 //	weigate_forward_auth_answers_total{endpoint,app,outcome}
 //	weigate_tokens_issued_total{kind}              codes, access tokens, refresh tokens
@@ -29,8 +29,9 @@
 // In the names, "answers" means responses. The Prometheus client library adds the metrics of the
 // process and of the Go runtime.
 //
-// Prometheus cannot see the first increment of a series that did not exist before: the series begins
-// at 1. [New] therefore creates the series of the outcomes that alerts watch, with the value 0.
+// Prometheus cannot see the first increment of a series that did not exist before: the series
+// begins at 1. [New] therefore creates the series of the outcomes that alerts watch, with the value
+// 0.
 //
 // Every label has few values, since each combination of values is a time series in Prometheus. This
 // package has lists of the known values. A value from a request that is not in its list counts as
@@ -60,24 +61,24 @@ type Metrics struct {
 	registry *prometheus.Registry
 	names    []string // of all metrics, with their labels: "weigate_limited_total{limit}"
 
-	signInsBegun  *prometheus.CounterVec
-	signInsEnded  *prometheus.CounterVec
-	wechatCalls   *prometheus.CounterVec
-	wechatTime    *prometheus.HistogramVec
-	oidcResponses *prometheus.CounterVec
-	relayed       *prometheus.CounterVec
-	forwardAuth   *prometheus.CounterVec
-	pushes        *prometheus.CounterVec
-	tokens        *prometheus.CounterVec
-	storeCalls    *prometheus.CounterVec
-	storeTime     *prometheus.HistogramVec
-	limited       *prometheus.CounterVec
-	deliveries    *prometheus.CounterVec
-	requests      *prometheus.CounterVec
-	requestTime   *prometheus.HistogramVec
-	certificate   *prometheus.GaugeVec
-	certificates  *prometheus.CounterVec
-	state         *stateCollector
+	signInsBegun        *prometheus.CounterVec
+	signInsEnded        *prometheus.CounterVec
+	wechatCalls         *prometheus.CounterVec
+	wechatTime          *prometheus.HistogramVec
+	oidcResponses       *prometheus.CounterVec
+	relayed             *prometheus.CounterVec
+	forwardAuth         *prometheus.CounterVec
+	pushes              *prometheus.CounterVec
+	tokens              *prometheus.CounterVec
+	storeCalls          *prometheus.CounterVec
+	storeTime           *prometheus.HistogramVec
+	limited             *prometheus.CounterVec
+	deliveries          *prometheus.CounterVec
+	requests            *prometheus.CounterVec
+	requestTime         *prometheus.HistogramVec
+	certificateExpiry   *prometheus.GaugeVec
+	certificateProblems *prometheus.CounterVec
+	state               *stateCollector
 }
 
 // other replaces the value of a label that is not in the list of known values.
@@ -137,12 +138,12 @@ func New() *Metrics {
 			"Requests and other events beyond a limit, by the name of the limit.", "limit"),
 		requests:    counter("http_requests_total", "HTTP requests by route.", "route", "method", "status"),
 		requestTime: histogram("http_request_seconds", "Duration of an HTTP request.", networkBuckets, "route"),
-		certificate: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weigate_certificate_expiry_seconds",
+		certificateExpiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weigate_certificate_expiry_seconds",
 			Help: "Unix time at which the gateway's certificate expires."}, []string{"source"}),
-		certificates: counter("certificate_problems_total", "Problems with the gateway's certificate.",
+		certificateProblems: counter("certificate_problems_total", "Problems with the gateway's certificate.",
 			"source", "code"),
 	}
-	registry.MustRegister(m.certificate)
+	registry.MustRegister(m.certificateExpiry)
 	addName("certificate_expiry_seconds", []string{"source"})
 	addName("clock_seconds", nil)
 	addName("signing_key_active_since_seconds", []string{"alg"})
@@ -259,7 +260,7 @@ type namedError struct {
 	name string
 }
 
-// nameOf returns the name of the first error in the list that err is, otherwise "other".
+// nameOf returns the name of the first error in the list that err matches (errors.Is), or "other".
 func nameOf(err error, list []namedError) string {
 	for _, each := range list {
 		if errors.Is(err, each.err) {
@@ -323,7 +324,8 @@ func relayOutcomes() []string {
 		"41003", "41004", "41008", "41009", "42001", "43001", "45011", "48001"}
 }
 
-// Push counts one request to the address of message push: Event.Type and Event.Outcome of package push.
+// Push counts one request of WeChat's message push, by Event.Type and Event.Outcome of package
+// push.
 func (m *Metrics) Push(kind, outcome string) {
 	if m == nil {
 		return
@@ -362,7 +364,7 @@ func (m *Metrics) Delivery(kind gateway.DeliveryKind, target, outcome string) {
 // Certificate records when the certificate of the gateway expires. source is "files" or "acme".
 func (m *Metrics) Certificate(source string, expires time.Time) {
 	if m != nil {
-		m.certificate.WithLabelValues(source).Set(float64(expires.Unix()))
+		m.certificateExpiry.WithLabelValues(source).Set(float64(expires.Unix()))
 	}
 }
 
@@ -370,7 +372,7 @@ func (m *Metrics) Certificate(source string, expires time.Time) {
 // certificate.
 func (m *Metrics) CertificateProblem(source, code string) {
 	if m != nil {
-		m.certificates.WithLabelValues(source, code).Inc()
+		m.certificateProblems.WithLabelValues(source, code).Inc()
 	}
 }
 

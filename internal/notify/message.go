@@ -21,8 +21,8 @@ var files embed.FS
 // texts has the texts of messages.
 var texts = lang.MustLoad(files, "files")
 
-// maxBytes are the greatest lengths of messages. WeCom accepts 2,048 bytes. The other platforms accept
-// more than 4,000, but nobody would read such a message.
+// maxBytes are the greatest lengths of messages. WeCom accepts 2,048 bytes. The other platforms
+// accept more than 4,000, but nobody would read a longer message.
 var maxBytes = map[string]int{WeCom: 2048, Feishu: 4000, DingTalk: 4000, Slack: 4000}
 
 const (
@@ -30,7 +30,8 @@ const (
 	maxName  = 32 // characters of the name of a user
 )
 
-// message returns the request for notices.
+// message returns the request that sends notices to a receiver. A receiver of kind JSON gets a
+// request for each notice (see Notifier.Sender), so notices then has one element.
 func (n *Notifier) message(ctx context.Context, r Receiver, notices []payload) (wireMessage, error) {
 	now := n.cfg.Now()
 	if r.Kind == JSON {
@@ -40,8 +41,8 @@ func (n *Notifier) message(ctx context.Context, r Receiver, notices []payload) (
 	if n.cfg.Waiting != nil && slices.ContainsFunc(notices, isWaiting) {
 		waiting, _ = n.cfg.Waiting(ctx) // without the number, the message is still useful
 	}
-	reserved := 0
-	switch r.Kind { // the mentions are part of the text
+	reserved := 0 // bytes of the mentions, which are part of the text
+	switch r.Kind {
 	case Feishu:
 		reserved = len(mentionsBefore(feishuMentions(r.Mention), ""))
 	case Slack:
@@ -70,8 +71,8 @@ func feishuMentions(ids []string) (out []string) {
 	return out
 }
 
-// dingTalkMentions returns the ids that the text must contain: DingTalk notifies only users whose ids
-// are both in the field "at" and in the text.
+// dingTalkMentions returns the ids that the text must contain: DingTalk notifies only users whose
+// ids are both in the field "at" and in the text.
 func dingTalkMentions(ids []string) (out []string) {
 	for _, id := range ids {
 		if id != "all" {
@@ -84,7 +85,8 @@ func dingTalkMentions(ids []string) (out []string) {
 func isWaiting(p payload) bool { return p.Kind == gateway.NoticeWaiting }
 
 // digest returns one text for notices, of at most limit bytes. It has a line for each of the first
-// notices, the number of the others, and links to the pages where an administrator continues.
+// notices, the number of the remaining notices, and links to the pages where an administrator
+// continues.
 func digest(s Settings, r Receiver, notices []payload, waiting, limit int) string {
 	t := texts.In(r.Language)
 	head := cut(plain(gateway.CleanLine(s.Title)), 100)
@@ -103,7 +105,7 @@ func digest(s Settings, r Receiver, notices []payload, waiting, limit int) strin
 		seen[same] = true
 	}
 	shown := min(len(lines), maxLines)
-	for ; shown > 0; shown-- {
+	for ; shown > 0; shown-- { // shows fewer lines until the text fits
 		if text := assemble(t, head, lines[:shown], len(lines)-shown, tail); len(text) <= limit {
 			return text
 		}
@@ -137,8 +139,8 @@ func tailOf(t lang.Texts, s Settings, notices []payload, waiting int) (tail []st
 	return tail
 }
 
-// pageOf returns the page of the administration for a kind of notice. The page requires a sign-in, so
-// that no link in a chat group approves anybody.
+// pageOf returns the page of the administration for a kind of notice. The page requires a sign-in,
+// so that no link in a chat group approves anybody.
 func pageOf(kind gateway.NoticeKind) string {
 	switch kind {
 	case gateway.NoticeWaiting:
@@ -187,8 +189,8 @@ func fault(t lang.Texts, p payload) string {
 	return what
 }
 
-// advice returns what happened and what to do, or "" for an unknown code. Package errcode has the texts
-// about WeChat's errcodes.
+// advice returns what happened and what to do, or "" for an unknown code. Package errcode has the
+// texts about WeChat's errcodes.
 func advice(t lang.Texts, p payload) string {
 	kind, _, _ := strings.Cut(p.Source, ":")
 	key := "fault." + kind + "." + p.Code
@@ -248,7 +250,8 @@ func shortName(name string) string {
 }
 
 // plain replaces the characters that a platform could take for a mention, a link or formatting with
-// wide characters that look alike. Otherwise a user whose nickname is <@all> would notify everybody.
+// wide characters that look alike. Otherwise a user whose nickname is <@all> would notify
+// everybody.
 func plain(text string) string {
 	text = wide.Replace(text)
 	// A dot between letters would make a link of a host name.
@@ -266,8 +269,8 @@ var wide = strings.NewReplacer(
 	"~", "～", "`", "｀", "|", "｜", "!", "！", ":", "：", "/", "／", "\\", "＼",
 )
 
-// cut returns the beginning of a text, at most n bytes, with "…" if it was longer. It does not split
-// a character.
+// cut returns the beginning of a text, at most n bytes, with "…" if it was longer. It does not
+// split a character.
 func cut(text string, n int) string {
 	const mark = "…"
 	if len(text) <= n {

@@ -23,8 +23,8 @@ const noticeTest gateway.NoticeKind = "test"
 // Config is the configuration of a [Notifier]. Store is required.
 type Config struct {
 	Store   gateway.Deliveries
-	Waiting func(context.Context) (int, error) // number of users who wait; nil = not shown
-	User    ReadUser                           // for names given after the notice; nil = not read
+	Waiting func(context.Context) (int, error) // number of users who wait for approval; nil = not shown
+	User    ReadUser                           // reads a name that the user gave after the notice; nil = not read
 	Wake    func(time.Time)                    // called after notices were stored, with the time to send them
 	Problem func(target, code, detail string)  // called when messages to a receiver fail for some minutes
 	Limits  *limit.Limiter                     // nil = no limits
@@ -46,13 +46,13 @@ type Settings struct {
 // Receiver is a receiver of notices.
 type Receiver struct {
 	Name     string
-	Kind     string // one of Kinds
-	URL      string // a credential
-	Secrets  []string
-	Events   []gateway.NoticeKind
-	Keyword  string   // at the beginning of each message; "" = none
-	Mention  []string // ids of users at the receiver; "all" = everybody
-	Language string
+	Kind     string               // one of the kinds below
+	URL      string               // a credential
+	Secrets  []string             // sign the requests, Feishu and DingTalk with the first only; empty = no signature
+	Events   []gateway.NoticeKind // the kinds of notices that it gets
+	Keyword  string               // at the beginning of each message; "" = none
+	Mention  []string             // ids of users at the receiver; "all" = everybody
+	Language string               // of the messages
 	Client   *outgoing.Client
 }
 
@@ -79,14 +79,14 @@ type Notifier struct {
 type queued struct {
 	notice gateway.Notice
 	target string // name of the only receiver; "" = all that want the kind
-	named  string // id of a user whose name is known now; "" = this is a notice
+	named  string // instead of a notice: id of a user whose name is known now; "" = this is a notice
 }
 
 // receiverState is what this process remembers of a receiver.
 type receiverState struct {
-	window time.Time // when the latest message of the receiver is due
-	held   time.Time // the platform rejects messages before this time
-	gone   bool      // the receiver answered 410
+	latestDue time.Time // when the latest message of the receiver is due
+	heldUntil time.Time // the platform rejects messages before this time
+	gone      bool      // the receiver answered 410
 }
 
 // payload is the stored form of a notice.
@@ -249,8 +249,8 @@ func (n *Notifier) write(ctx context.Context, batch []gateway.Delivery) {
 	}
 }
 
-// hasten makes the notices about users due now. A failure is only logged: the notices are sent after
-// nameWait then.
+// hasten makes the notices about users due now. A failure is only logged: then the notices are sent
+// after nameWait.
 func (n *Notifier) hasten(ctx context.Context, userIDs []string) {
 	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
@@ -314,12 +314,12 @@ func (n *Notifier) due(r Receiver, kind gateway.NoticeKind, now time.Time) time.
 	defer n.mu.Unlock()
 	state := n.stateOf(r.Name)
 	switch {
-	case !now.Before(state.window.Add(window - firstPause)):
-		state.window = now.Add(firstPause)
-	case now.After(state.window):
-		state.window = state.window.Add(window)
-	}
-	return state.window
+	case !now.Before(state.latestDue.Add(window - firstPause)): // the latest message is old enough
+		state.latestDue = now.Add(firstPause)
+	case now.After(state.latestDue): // it was sent less than a window ago
+		state.latestDue = state.latestDue.Add(window)
+	} // otherwise it is not sent yet, and this notice joins it
+	return state.latestDue
 }
 
 // stateOf returns the state of a receiver. The caller holds n.mu.
@@ -336,7 +336,9 @@ func (n *Notifier) isGone(name string) bool {
 	return n.stateOf(name).gone
 }
 
-// Sender returns the sender of notices for package delivery.
+// Sender returns the sender of notices for package delivery, which passes deliveries with equal
+// Group to send together. So a robot gets one message for several notices, and a receiver of kind
+// JSON a request for each.
 func (n *Notifier) Sender() delivery.Sender {
 	return delivery.Sender{
 		Kind: gateway.DeliverNotification, Send: n.send, Timeout: 2 * limit.OutgoingTime.Duration,
@@ -346,7 +348,7 @@ func (n *Notifier) Sender() delivery.Sender {
 		},
 		Group: func(d gateway.Delivery) string {
 			if r, found := n.receiver(d.Target); found && r.Kind == JSON {
-				return d.Target + "\x00" + string(d.Payload) // alone
+				return d.Target + "\x00" + string(d.Payload)
 			}
 			return d.Target
 		},

@@ -57,22 +57,22 @@ var permanent = map[string]map[int]bool{
 	},
 }
 
-// judge returns an error if a receiver did not accept a message, with the error code or HTTP status.
-// The text of the error has no other part of the response.
-func judge(kind string, r outgoing.Response) (code string, err error) {
+// checkResponse returns an error if a receiver did not accept a message, with the error code or
+// HTTP status. The text of the error has no other part of the response.
+func checkResponse(kind string, r outgoing.Response) (code string, err error) {
 	switch {
 	case r.Status < 200 || r.Status > 299:
-		return judgeStatus(kind, r)
+		return statusError(kind, r)
 	case kind == JSON || kind == Slack:
 		return "", nil
 	}
-	// Feishu and WeCom respond with HTTP 200 to errors too.
+	// The platforms respond with HTTP 200 to errors too.
 	var body struct {
 		Errcode    *int `json:"errcode"`    // WeCom, DingTalk
 		Code       *int `json:"code"`       // Feishu
 		StatusCode *int `json:"StatusCode"` // Feishu, older responses
 	}
-	result := &body.Errcode
+	result := &body.Errcode // the field with the error code, which Unmarshal sets
 	if kind == Feishu {
 		result = &body.Code
 	}
@@ -80,7 +80,7 @@ func judge(kind string, r outgoing.Response) (code string, err error) {
 		result = &body.StatusCode
 	}
 	if *result == nil {
-		// Such as the page of a firewall or of a proxy.
+		// The body may be the page of a firewall or of a proxy.
 		return "not_json", &delivery.Error{Text: kind + ": the response is not from the platform"}
 	}
 	number := **result
@@ -93,8 +93,8 @@ func judge(kind string, r outgoing.Response) (code string, err error) {
 	}
 }
 
-// judgeStatus returns the error for a status other than 2xx, such as a redirect: it is not followed.
-func judgeStatus(kind string, r outgoing.Response) (code string, err error) {
+// statusError returns the error for a status other than 2xx. Redirects are not followed.
+func statusError(kind string, r outgoing.Response) (code string, err error) {
 	code = strconv.Itoa(r.Status)
 	failure := &delivery.Error{Text: fmt.Sprintf("%s: HTTP status %d", kind, r.Status)}
 	switch {
@@ -103,14 +103,15 @@ func judgeStatus(kind string, r outgoing.Response) (code string, err error) {
 	case r.Status == http.StatusGone:
 		failure.Permanent = true
 	case r.Status == http.StatusRequestTimeout || kind == JSON:
-		// Receivers of signed JSON may be broken for some time in any way.
+		// Not permanent: a receiver of signed JSON may respond with any status while it is broken.
 	case r.Status >= 400 && r.Status < 500:
 		failure.Permanent = true
 	}
 	return code, failure
 }
 
-// retryAfter returns the pause that a receiver asks for, between a minute and an hour.
+// retryAfter returns the pause that a receiver requires, between a minute and an hour. Without a
+// valid header, it returns a minute.
 func retryAfter(h http.Header) time.Duration {
 	seconds, err := strconv.Atoi(strings.TrimSpace(h.Get("Retry-After")))
 	if err != nil || seconds < 0 || seconds > 3600 {

@@ -23,7 +23,7 @@ func (n *Notifier) send(ctx context.Context, together []gateway.Delivery) error 
 	if err != nil {
 		return err
 	}
-	n.name(ctx, notices)
+	n.setNames(ctx, notices)
 	isTest := len(notices) == 1 && notices[0].Kind == noticeTest
 	if err := n.maySend(r, isTest); err != nil {
 		return err
@@ -50,7 +50,7 @@ func (n *Notifier) remember(name, code string, failure *delivery.Error) {
 	defer n.mu.Unlock()
 	state := n.stateOf(name)
 	if failure.After > 0 {
-		state.held = n.cfg.Now().Add(failure.After)
+		state.heldUntil = n.cfg.Now().Add(failure.After)
 	}
 	state.gone = state.gone || code == codeGone
 }
@@ -66,8 +66,9 @@ func decode(together []gateway.Delivery) (notices []payload, err error) {
 	return notices, nil
 }
 
-// name sets the names of users who wait: they may have given them after the notices were stored.
-func (n *Notifier) name(ctx context.Context, notices []payload) {
+// setNames sets the names of users who wait for approval: a user may have given a name after the
+// notice was stored.
+func (n *Notifier) setNames(ctx context.Context, notices []payload) {
 	if n.cfg.User == nil {
 		return
 	}
@@ -91,8 +92,8 @@ func (n *Notifier) maySend(r Receiver, isTest bool) error {
 	switch {
 	case state.gone && !isTest:
 		return &delivery.Error{Text: "switched off by status 410 until the next reload", Permanent: true}
-	case now.Before(state.held):
-		return &delivery.Error{Text: "the platform refuses more messages for some minutes", After: state.held.Sub(now)}
+	case now.Before(state.heldUntil):
+		return &delivery.Error{Text: "the platform refuses more messages for some minutes", After: state.heldUntil.Sub(now)}
 	case r.Kind == JSON:
 		return nil
 	case !n.cfg.Limits.Allow(now, limit.Bucket{Rate: limit.MessagesPerRobot, Key: r.Name}):
@@ -101,8 +102,9 @@ func (n *Notifier) maySend(r Receiver, isTest bool) error {
 	return nil
 }
 
-// post sends one message. After a failure it returns an *delivery.Error, and the code of the failure
-// for administrators: an error code of the platform, an HTTP status, or a kind of package outgoing.
+// post sends one message. After a failure it returns a *delivery.Error, and the code of the failure
+// for administrators: an error code of the platform, an HTTP status, or the kind of an
+// outgoing.Error.
 func (n *Notifier) post(ctx context.Context, r Receiver, notices []payload) (code string, err error) {
 	m, err := n.message(ctx, r, notices)
 	if err != nil {
@@ -116,5 +118,5 @@ func (n *Notifier) post(ctx context.Context, r Receiver, notices []payload) (cod
 	case err != nil: // ctx has ended
 		return "cancelled", &delivery.Error{Text: "interrupted"}
 	}
-	return judge(r.Kind, response)
+	return checkResponse(r.Kind, response)
 }

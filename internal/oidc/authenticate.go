@@ -63,7 +63,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 }
 
 // credentials are the client id and the secret of a request. Some clients form-encode the secret in
-// the Authorization header, and some do not. So secrets has each value that the client may mean.
+// the Authorization header, and some do not. So secrets has each value that the client can mean.
 type credentials struct {
 	id      string
 	secrets []string // as sent, and form-decoded if that differs; at least one, perhaps ""
@@ -92,7 +92,7 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	}
 	switch {
 	case secret == "":
-	case password == "" || slices.Contains(c.secrets, secret): // not a stored secret: its timing reveals nothing
+	case password == "" || slices.Contains(c.secrets, secret): // both are from the request: no timing attack
 		c.secrets = []string{secret}
 	default:
 		return credentials{}, badRequest("client_secret differs from the one in the Authorization header")

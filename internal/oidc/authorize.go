@@ -23,8 +23,8 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// authorize serves the authorize endpoint. One sign-in calls it at least twice: when the app sends
-// the browser to it, and when the browser returns from the sign-in to the same address.
+// authorize serves the authorize endpoint. One sign-in requests it at least twice: when the app
+// sends the browser to it, and when the browser returns from the sign-in to the same address.
 func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) {
 	setPrivate(w)
 	switch r.Method {
@@ -150,10 +150,10 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 	if err != nil {
 		return err
 	}
-	switch next.Step { // all steps after which the browser makes this request again
+	switch next.Step { // after each of these steps, the browser makes this request again
 	case admission.SignIn, admission.Reauthenticate, admission.Confirm, admission.Wait, admission.AskProfile:
 		if !h.shorten(w, r, req) {
-			return nil
+			return nil // shorten has responded
 		}
 	}
 	sameRequest := h.continueURL(req, paramLoginRequest, req.loginRequestID)
@@ -189,7 +189,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 	code, err := h.newCode(r.Context(), req, browser, subject)
 	switch {
 	case errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound):
-		// the user was blocked or deleted just now
+		// The user was blocked or deleted after Session returned the user.
 		return &pageError{kind: web.Refused, client: req.client, compared: sessionAttrs(req.client, browser, true)}
 	case errors.Is(err, gateway.ErrConflict):
 		return &pageError{kind: web.SubjectTaken, client: req.client,
@@ -202,8 +202,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 	return nil
 }
 
-// explainAccess shows a user whom the access rule of the app does not admit what to do. The button
-// back to the app sends it the error access_denied.
+// explainAccess responds to a user whom the access rule of the app does not admit: it shows how to
+// get access. The page's button back to the app sends the error access_denied to the app.
 func (h *Handler) explainAccess(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest,
 	browser session.Browser, next admission.Next) error {
 	sameRequest := h.continueURL(req, paramLoginRequest, req.loginRequestID)
@@ -250,10 +250,10 @@ func (h *Handler) facts(r *http.Request, t *redirectable, req *authorizeRequest)
 	return browser, f, err
 }
 
-// findSubject returns the sub of the user in this app, and whether the app accepts the user. The
-// app may expect another user, by an id_token_hint. Then the second result is
-// admission.SubjectOther, and findSubject sets req.prompt to "login" for the sign-in that
-// follows: WeChat shows its consent page, where the user can choose another account.
+// findSubject returns the sub of the user in this app, and whether the app accepts the user. If the
+// app expects another user (id_token_hint), the second result is admission.SubjectOther. Then
+// findSubject sets req.prompt to "login" for the sign-in that follows: WeChat shows its consent
+// page, where the user can choose another account.
 func (h *Handler) findSubject(ctx context.Context, req *authorizeRequest, browser session.Browser) (access.Subject,
 	admission.Subject, error) {
 	subjects := access.Subjects{Identities: h.cfg.Users, Pins: h.cfg.Subjects, AppIDs: h.cfg.AppIDs}
@@ -337,9 +337,9 @@ func newToken() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// authorizeFailed responds to a request that failed. Errors of the protocol are sent to the app. Page
-// errors and failures of the server are shown to the user, on a page with a link back to the app.
-// With prompt=none no page may be shown, so all errors are sent to the app.
+// authorizeFailed responds to a request that failed. Errors of the protocol are sent to the app.
+// Page errors and failures of the server are shown to the user, on a page with a link back to the
+// app. With prompt=none no page may be shown, so all errors are sent to the app.
 func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest,
 	err error) {
 	e := protocolError(err)

@@ -61,7 +61,7 @@ type Client struct {
 	// The response modes that requests may use: ModeQuery, ModeFormPost. A request without
 	// response_mode gets the first. Empty = both, ModeQuery first.
 	ResponseModes []string
-	OmitIss       bool // authorization responses have no iss (RFC 9207), for clients that mistake it
+	OmitIss       bool // authorization responses have no iss (RFC 9207), for clients that cannot handle it
 
 	// Further origins of the app, in the form of the Origin header. Scripts from there may read
 	// responses (CORS), and the app may redirect there after form_post.

@@ -61,8 +61,8 @@ func (h *Handler) metadata() metadata {
 		ResponseTypesSupported: []string{"code"},
 		ResponseModesSupported: clients.responseModes(),
 		GrantTypesSupported:    []string{grantCode, grantRefresh},
-		// In "public", all apps receive the same sub for a user (OpenID Connect Core, section 8).
-		// Here, all apps with the same Client.Subject do.
+		// With "public", all apps receive the same sub for a user (OpenID Connect Core, section 8).
+		// At this provider, all apps with the same Client.Subject receive the same sub.
 		SubjectTypesSupported:    []string{"public"},
 		IDTokenAlgs:              idTokenAlgs(clients.algorithms()),
 		TokenAuthMethods:         all,
@@ -81,8 +81,8 @@ func (h *Handler) metadata() metadata {
 	}
 }
 
-// idTokenAlgs returns the algorithms of the metadata: those that some app uses, and RS256, which
-// OpenID Connect Discovery, section 3, requires there.
+// idTokenAlgs returns the algorithms for the metadata: those that apps use, and RS256, which OpenID
+// Connect Discovery, section 3, requires in the metadata.
 func idTokenAlgs(used []string) []string {
 	if slices.Contains(used, keys.RS256) {
 		return used

@@ -13,7 +13,7 @@ import (
 
 // Error is an error response of the protocol (RFC 6749, section 5.2).
 type Error struct {
-	Status      int    // HTTP status, where the response is not a redirect
+	Status      int    // HTTP status, if the response is not a redirect
 	Code        string // the parameter "error"
 	Description string // error_description: for the developer of the client; contains no data of the server
 
@@ -181,9 +181,9 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, endpoint st
 	writeJSON(w, e.Status, map[string]string{"error": e.Code, "error_description": e.Description})
 }
 
-// logRefusal writes the one log line of a request that gets an error. A client that disconnects
-// may cause a failure of the server, so a failure is not logged after the client has
-// disconnected.
+// logRefusal writes the one log line of a request that gets an error. It does not log a failure of
+// the server after the client has disconnected: the disconnection cancels the context, which can
+// cause the failure.
 func (h *Handler) logRefusal(r *http.Request, endpoint string, client *Client, err error) {
 	e := protocolError(err)
 	if e.Status >= http.StatusInternalServerError {

@@ -63,14 +63,14 @@ type Config struct {
 
 	Address   func(*http.Request) netip.Addr // optional: returns the client's IP address; nil = route.Address
 	RequestID func(context.Context) string   // optional: for events and logs
-	Observe   func(Observation)              // optional: called for every response, for metrics
+	Observe   func(Observation)              // optional: called with every Observation
 	Limits    *limit.Limiter                 // optional: counts wrong secrets; nil counts nothing
 	Logger    *slog.Logger                   // optional: nil discards
 	Now       func() time.Time               // optional: nil = time.Now
 }
 
-// Observation describes one response, for metrics. It contains no secret and only values from small
-// sets.
+// Observation describes one response of an endpoint, for metrics. It contains no secret and only
+// values from small sets.
 type Observation struct {
 	Endpoint string // "authorize", "token", "userinfo", "revoke", "introspect", "logout"
 	Grant    string // the grant_type at the token endpoint: "authorization_code", "refresh_token"

@@ -36,10 +36,11 @@ import (
 const purposeRefresh = "oidc refresh token"
 
 // graceAfterRotation is how long a replaced refresh token can still be exchanged, and yields the
-// same successor. After that, its use is a replay, and revokes the grant.
+// same successor. A later use is a replay, and revokes the grant.
 const graceAfterRotation = 30 * time.Second
 
-// refreshToken returns the refresh token of a grant with this counter, under the current master key.
+// refreshToken returns the refresh token of a grant with this counter, under the current master
+// key.
 func (h *Handler) refreshToken(grantID string, counter int) string {
 	return formatRefreshToken(h.cfg.Sealer.Derive(purposeRefresh)[0], grantID, counter)
 }
@@ -65,7 +66,7 @@ func (h *Handler) possibleRefreshTokens(grantID string, counter int) []string {
 // issue it.
 func (h *Handler) parseRefreshToken(token string) (grantID string, counter int, ok bool) {
 	parts := strings.Split(token, ".")
-	if len(parts) != 3 || len(token) > 256 {
+	if len(parts) != 3 || len(token) > 256 { // longer than any refresh token
 		return "", 0, false
 	}
 	counter, err := strconv.Atoi(parts[1])

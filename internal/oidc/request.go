@@ -57,9 +57,9 @@ const (
 )
 
 // authorizeParameters are the parameters that have a meaning at the authorize endpoint. A second
-// value of one of them is an error (RFC 6749, section 3.1). Others are ignored, however often they
-// are sent. WeChat adds from and isappinstalled to each link that a user shares, also to a link
-// that has them already (bangbang93/lmbtfy.cn#2).
+// value of one of them is an error (RFC 6749, section 3.1). Other parameters are ignored, even if
+// they are repeated. WeChat adds from and isappinstalled to each link that a user shares, also to a
+// link that has them already (bangbang93/lmbtfy.cn#2).
 func authorizeParameters() []string {
 	return []string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
 		"code_challenge", "code_challenge_method", "prompt", "max_age", "ui_locales", "id_token_hint",
@@ -99,7 +99,7 @@ type authorizeRequest struct {
 	confirmed      bool   // paramContinue: the user has agreed to sign in again
 	cancel         bool   // paramCancel
 	consent        string // paramConsent
-	savedAs        string // the short address of this request; "" = it was not saved, see shorten
+	savedAs        string // the short address under which shorten saved a long request; "" = not saved
 }
 
 // parseClient validates client_id and redirect_uri, before any other parameter is read. Its errors
@@ -161,7 +161,7 @@ func (t *redirectable) parse(q url.Values) (*authorizeRequest, error) {
 	if slices.Contains(req.prompt, "none") && len(req.prompt) > 1 {
 		return nil, badRequest("prompt=none cannot be combined with another value")
 	}
-	if strings.Contains(q.Get("prompt"), ",") { // ignored, it would weaken prompt=login
+	if strings.Contains(q.Get("prompt"), ",") { // if "login,consent" were ignored, the user would not sign in again
 		return nil, badRequest("prompt was understood as " + quoted(req.prompt) + ", since spaces separate its values")
 	}
 	req.maxAge = -1
@@ -240,8 +240,7 @@ func (req *authorizeRequest) reauthenticates() bool {
 
 // requestURL returns the path and query at which the browser makes this request again, after a
 // sign-in or a page. pairs are the names and values of parameters that the gateway adds. Unknown
-// parameters of the original request are dropped, so that the address often fits into a cookie. See
-// also continueURL.
+// parameters of the original request are dropped, so that the address often fits into a cookie.
 func (h *Handler) requestURL(req *authorizeRequest, pairs ...string) string {
 	q := url.Values{"response_type": {"code"}, "client_id": {req.client.ID}, "redirect_uri": {req.redirectURI},
 		"scope": {strings.Join(req.scopes, " ")}}

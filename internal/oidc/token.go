@@ -285,14 +285,14 @@ func (h *Handler) idToken(ctx context.Context, client *Client, grant gateway.Gra
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
-// maxCachedCodes is how many codes are cached. Apps redeem a code within seconds, and even under high
-// load fewer codes than this are issued in that time.
+// maxCachedCodes is how many codes are cached. Apps redeem a code within seconds, and even under
+// high load fewer codes than this are issued in that time.
 const maxCachedCodes = 1024
 
 // codeCache has codes that this process issued and that are not redeemed yet. It saves a read of
 // the store at each redemption. Only the store decides whether a code is valid. Some codes are not
-// in the cache: codes of other processes, and codes that were sent before. They are read from the
-// store.
+// in the cache: codes of other processes, and codes that a client has sent before. They are read
+// from the store.
 //
 // The zero value is ready to use. It is safe for concurrent use.
 type codeCache struct {

@@ -26,7 +26,7 @@ type Config struct {
 	CAs    []byte // further certificate authorities in PEM form; nil = those of the system only
 
 	// Proxy returns the proxy for an https request, or nil, as http.ProxyFromEnvironment does. The
-	// proxy resolves host names. The policy then judges only IP addresses in the URL. nil = no proxy.
+	// proxy resolves host names. The policy then checks only IP addresses in the URL. nil = no proxy.
 	Proxy func(*http.Request) (*url.URL, error)
 
 	Timeout  time.Duration // of one request; 0 = limit.OutgoingTime
@@ -64,8 +64,8 @@ func New(c Config) (*Client, error) {
 	return out, nil
 }
 
-// certificateAuthorities returns the certificate authorities of the system together with further ones
-// in PEM form. It returns nil when further is nil: package tls then uses those of the system.
+// certificateAuthorities returns the certificate authorities of the system together with further
+// ones in PEM form. It returns nil when further is nil: package tls then uses those of the system.
 func certificateAuthorities(further []byte) (*x509.CertPool, error) {
 	if further == nil {
 		return nil, nil
@@ -80,8 +80,8 @@ func certificateAuthorities(further []byte) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// newTransport returns a transport whose sockets connect only to addresses that the policy allows. A
-// transport follows no redirects: only http.Client does.
+// newTransport returns a transport whose sockets connect only to addresses that the policy allows.
+// plain is true for plain http. A transport follows no redirects: only http.Client does.
 func newTransport(c Config, roots *x509.CertPool, plain bool) *http.Transport {
 	dialer := &net.Dialer{Resolver: c.Resolver}
 	// Control is called for each address, after the name was resolved and before the socket connects.
@@ -95,15 +95,15 @@ func newTransport(c Config, roots *x509.CertPool, plain bool) *http.Transport {
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		DisableKeepAlives:      true, // each request has its own connection, so the policy judges its address
+		DisableKeepAlives:      true, // each request has its own connection, so the policy checks its address
 		DisableCompression:     true, // a small compressed response can become a huge one
 		MaxResponseHeaderBytes: int64(limit.OutgoingResponse.Bytes),
 	}
 }
 
-// Post sends body to a URL, with the content type and further headers. A response of any status is not
-// an error, and a redirect is returned like every other response. Every error is an *[Error], except
-// context.Canceled when ctx was cancelled.
+// Post sends body to a URL, with the content type and further headers. A response of any status is
+// not an error, and a redirect is returned like every other response. Every error is an *[Error],
+// except context.Canceled when ctx was cancelled.
 func (c *Client) Post(
 	ctx context.Context, target, contentType string, body []byte, header http.Header,
 ) (Response, error) {
@@ -146,8 +146,9 @@ func (c *Client) send(r *http.Request) (Response, error) {
 	return Response{Status: response.StatusCode, Header: response.Header, Body: body}, nil
 }
 
-// Reach connects to the server of a URL under the same rules as [Client.Post], and sends no request. A
-// server behind a proxy is not contacted: then Reach checks the URL only. Every error is an *[Error].
+// Reach connects to the server of a URL under the same rules as [Client.Post], and sends no
+// request. A server behind a proxy is not contacted: then Reach checks the URL only. Every error is
+// an *[Error].
 func (c *Client) Reach(ctx context.Context, target string) error {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.config.Timeout, limit.OutgoingTime.Duration))
 	defer cancel()
@@ -203,9 +204,9 @@ func (c *Client) transport(r *http.Request) (*http.Transport, error) {
 	return c.proxied, c.checkHost(r.URL.Hostname())
 }
 
-// checkHost judges the host of a request through a proxy, which resolves the host. Many resolvers take
-// a host whose last label is a number, such as 127.1 or 0x7f000001, for an IP address (WHATWG URL,
-// "ends in a number"). Such hosts are refused.
+// checkHost applies the policy to the host of a request through a proxy, which resolves the host.
+// Many resolvers take a host whose last label is a number, such as 127.1 or 0x7f000001, for an IP
+// address (WHATWG URL, "ends in a number"). Such hosts are refused.
 func (c *Client) checkHost(host string) error {
 	if address, err := netip.ParseAddr(host); err == nil {
 		return c.config.Policy.check(address, false)

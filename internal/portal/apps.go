@@ -43,9 +43,9 @@ const (
 	maxDescription = 140
 )
 
-// addTiles prepares the tiles of all apps that have an address. The address of an app is checked here
-// again: it must be a web address, or have the scheme of a native app. An app with another address is
-// left out, and does not prevent the others (pocket-id/pocket-id#739).
+// addTiles prepares the tiles of all apps that have an address. The address of an app is checked
+// here again: it must be a web address, or have the scheme of a native app. An app with another
+// address gets no tile, and does not prevent the tiles of other apps (pocket-id/pocket-id#739).
 func (h *Handler) addTiles() {
 	h.names, h.icons = map[string]string{}, map[string]gateway.Picture{}
 	for _, app := range h.cfg.Apps {
@@ -139,15 +139,16 @@ func (h *Handler) apps(ctx context.Context, rules access.Rules, user gateway.Use
 	return open, incomplete
 }
 
-// wish is an app that the user asked for and may not use now.
+// wish is an app that the user has requested and may not use now.
 type wish struct {
 	Name    string
 	Refused bool
-	Reason  string // why an administrator refused
+	Reason  string // why an administrator refused; "" = no reason given, or not refused
 	request gateway.AccessRequest
 }
 
-// Since returns when the user asked, or when an administrator refused. The template calls it.
+// Since returns when the user requested the app, or when an administrator refused it. The template
+// calls it.
 func (w wish) Since() time.Time {
 	if w.Refused && !w.request.DecidedAt.IsZero() {
 		return w.request.DecidedAt
@@ -155,8 +156,9 @@ func (w wish) Since() time.Time {
 	return w.request.RequestedAt
 }
 
-// wishes returns the apps that the user asked for and may not use now. A request without a method is
-// not the user's: an administrator has decided without it, and the user does not learn of the app.
+// wishes returns the apps that the user has requested and may not use now. A request without a
+// sign-in method does not come from the user: an administrator has decided without being asked. Its
+// app is left out, because the user must not learn of it.
 func (h *Handler) wishes(
 	ctx context.Context, rules access.Rules, user gateway.User, requests []gateway.AccessRequest,
 ) (out []wish) {

@@ -37,8 +37,8 @@ func (h *Handler) readDataPage(r *http.Request, b session.Browser) dataPage {
 		Path: h.path, Session: session.FormID(b.Hash), Link: b.Method == gateway.MethodLink,
 		Inside: useragent.Of(r).Client != useragent.Other, Copy: h.cfg.URL + pathData,
 	}
-	// A browser that was left open must not hand out the data. A sign-in by scan is sufficient: with it
-	// the same browser reads most of the data on the home page.
+	// A browser that was left open must not hand out the data, so a recent sign-in is required. A
+	// sign-in by scan is sufficient: it shows most of the data on the home page too.
 	recent := slices.Contains(dataMethods(), b.Method) && !b.AuthTime.IsZero() &&
 		h.cfg.Now().Sub(b.AuthTime) <= limit.AdminSignInAge.Duration
 	if !recent {
@@ -103,9 +103,9 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request) {
 	_, _ = body.WriteTo(w) // fails when the browser has disconnected
 }
 
-// userData is the file that users download. It has what the gateway has about the user. It leaves out
-// notes by administrators, who decided what, and apps that the user neither uses nor asked for: those
-// are data of others. Texts are exact, also those that pages show changed.
+// userData is the file that users download. It has what the gateway has about the user. It leaves
+// out data of others: notes by administrators, who decided what, and apps that the user neither
+// uses nor has requested. It has the texts unchanged, while pages shorten and clean some of them.
 type userData struct {
 	Issuer         string           `json:"issuer"`
 	CreatedAt      time.Time        `json:"created_at"`
@@ -178,7 +178,7 @@ type dataRequest struct {
 type dataEvent struct {
 	At      time.Time `json:"at"`
 	Kind    string    `json:"kind"`
-	By      string    `json:"by"` // you, or administrator
+	By      string    `json:"by"` // byUser or byAdministrator
 	App     string    `json:"app,omitempty"`
 	Method  string    `json:"method,omitempty"`
 	Outcome string    `json:"outcome,omitempty"`
@@ -250,7 +250,7 @@ func (h *Handler) addApps(ctx context.Context, d *userData, now time.Time) error
 	requests, err := h.cfg.Store.UserRequests(ctx, id)
 	for _, r := range requests {
 		if r.Method == "" {
-			continue // see wishes
+			continue // an administrator has decided without a request of the user
 		}
 		d.Requests = append(d.Requests, dataRequest{App: r.App, State: string(r.State), Reason: r.Reason,
 			RequestedAt: r.RequestedAt, DecidedAt: optional(r.DecidedAt)})
@@ -273,8 +273,9 @@ const (
 )
 
 // ownEvents returns the events of a user, newest first for each of the user's ids, at most
-// limit.DownloadedEvents. An event that an administrator has caused is without detail, app and address:
-// the detail may quote a note, and the address is the administrator's.
+// limit.DownloadedEvents. An event that an administrator has caused has no app, method and address:
+// the address is the administrator's, and the user may not know the app. No event has its detail,
+// which may quote a note.
 func (h *Handler) ownEvents(ctx context.Context, ids []string) (out []dataEvent, complete bool, err error) {
 	for _, id := range ids {
 		q := gateway.EventQuery{UserID: id, Limit: 500}

@@ -20,7 +20,7 @@ type deletion struct {
 	SignIn  string // address of the sign-in that has to come first; "" = the form can be sent
 	// Problem is why the user cannot be deleted: last_admin, refused or link. "" = they can.
 	Problem string
-	Missed  bool // the form was sent without the tick
+	Missed  bool // the form was sent without the tick in its checkbox
 	Late    bool // the form was sent too late after the sign-in
 	Name    string
 	ID      string
@@ -29,12 +29,13 @@ type deletion struct {
 // paramSignIn is the query parameter with which the button of a page begins a sign-in.
 const paramSignIn = "sign-in"
 
-// errRefused is the error for a user who must not escape from a refusal by deleting themselves.
+// errRefused is the error for a user who could escape from a refusal by deleting themselves.
 var errRefused = errors.New("portal: the user is refused an app that every user may use")
 
 // mayDelete returns an error for a user who cannot delete themselves: a blocked user, and a user to
 // whom an administrator has refused an app that all other users may use. Both could otherwise sign in
-// again as a new user, and enter. New users wait for approval, so other refusals do not prevent a deletion.
+// again as a new user, and use the app. For an app with another access rule, an administrator admits
+// each user, so a refusal there does not prevent a deletion.
 func (h *Handler) mayDelete(u gateway.User) error {
 	if u.Status == gateway.Blocked {
 		return gateway.ErrBlocked
@@ -53,10 +54,11 @@ const deletionID = "delete-account."
 // maxClockDifference is how much the clocks of two replicas may differ.
 const maxClockDifference = time.Minute
 
-// isConfirmedInChat reports whether the user of a browser has just confirmed the deletion in the chat of
-// an account, where web sign-in is not available. A sign-in in a chat is not sufficient: an attacker may
-// have given the user the number of the attacker's browser. The login request of this one is a
-// deletion, so the account has answered that somebody wants to delete the user's account.
+// isConfirmedInChat reports whether the user of a browser has just confirmed the deletion in the
+// chat of an official account. It is for a gateway without any other sign-in. An ordinary sign-in
+// in a chat is not sufficient: an attacker may have given the user the number of the attacker's
+// browser. So the login request of the sign-in must be for a deletion: then the chat has warned the
+// user of it.
 func (h *Handler) isConfirmedInChat(b session.Browser) bool {
 	age := h.cfg.Now().Sub(b.AuthTime)
 	return h.cfg.ChatOnly && (b.Method == gateway.MethodMessage || b.Method == gateway.MethodFollow) &&

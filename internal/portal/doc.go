@@ -19,9 +19,9 @@
 //
 // What the package guarantees:
 //
-//   - A page has the data of the signed-in user only. Every change names the user of the session; no
-//     field of a form can name another.
-//   - An app that the user may not use is not shown and not counted, unless the user asked for it.
+//   - A page has the data of the signed-in user only. Every change is for the user of the session; no
+//     field of a form can name another user.
+//   - An app that the user may not use is not shown and not counted, unless the user has requested it.
 //   - GET changes nothing.
 //   - A deletion needs a sign-in at WeChat in this browser, at most ten minutes old. A session that an
 //     administrator's link created neither downloads nor deletes.

@@ -10,8 +10,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file ends sessions and authorizations. All forms are about the user of the session that sent
-// them.
+// This file ends sessions and authorizations, always those of the user whose session sent the form.
 
 // Kinds of the events that this package appends.
 const (
@@ -80,8 +79,9 @@ func (h *Handler) endOthers(w http.ResponseWriter, r *http.Request) {
 	route.SeeOther(w, h.path+"/?done=others")
 }
 
-// end ends the sessions of the user of b that selected reports, each with an event. A session that
-// cannot be ended does not stop the others (pocket-id 2.13: one orphan row stopped "end all").
+// end ends the sessions of the user of b for which selected returns true, and records an event for
+// each. If one session cannot be ended, the others are ended nevertheless (pocket-id 2.13: one
+// orphan row stopped "end all").
 func (h *Handler) end(r *http.Request, b session.Browser, kind string, selected func(gateway.Session) bool) error {
 	ctx, cancel := lasting(r)
 	defer cancel()
@@ -110,8 +110,8 @@ func (h *Handler) end(r *http.Request, b session.Browser, kind string, selected 
 }
 
 // withdraw serves POST /withdraw. It revokes the user's grants of one app: the tokens of the app
-// become invalid. The id by which the app knows the user stays, so that a later sign-in leads to the
-// same account there.
+// become invalid. The id by which the app knows the user stays, so that a later sign-in leads to
+// the same account there.
 func (h *Handler) withdraw(w http.ResponseWriter, r *http.Request) {
 	b, ok := h.form(w, r, "/")
 	if !ok {
@@ -129,7 +129,7 @@ func (h *Handler) withdraw(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	if revoked > 0 { // otherwise the id may be any text
+	if revoked > 0 { // otherwise app may be any text, and not the id of an app
 		event := h.event(r, EventWithdrawn, b)
 		event.App = app
 		h.events.Record(ctx, event)

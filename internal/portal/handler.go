@@ -63,8 +63,8 @@ type SignIn interface {
 
 	// SignInURL returns the address of the button that signs in and continues at the home page.
 	SignInURL() string
-	// ProfileURL returns the address at which the user shares nickname and avatar; "" = not possible in
-	// this session. known reports whether they are known and not too old.
+	// ProfileURL returns the address at which the user shares nickname and avatar; "" = not possible
+	// in this session. known reports whether they are known and not too old.
 	ProfileURL(b session.Browser) (address string, known bool)
 	// End signs this browser out: it deletes the session and sets headers that clear the cookies.
 	End(w http.ResponseWriter, r *http.Request) error
@@ -80,8 +80,8 @@ type Config struct {
 	Site     *web.Site
 	Keys     [][]byte // the first key makes the addresses of icons
 
-	// ChatOnly is set if users sign in in the chat of an account only. They confirm the deletion of their
-	// account there.
+	// ChatOnly is set if users can sign in only in the chat of an official account. They confirm their
+	// own deletion there.
 	ChatOnly bool
 
 	Address   func(*http.Request) netip.Addr // optional: the client's address; nil = route.Address
@@ -165,23 +165,24 @@ func (h *Handler) Mount(mux *route.Mux) {
 }
 
 // methods serves GET and HEAD with the handler get, and POST with the handler post. A method whose
-// handler is nil gets status 405. Package route has already rejected POST requests from other sites.
+// handler is nil gets status 405. Package route has already rejected POST requests from other
+// sites.
 func (h *Handler) methods(get, post http.HandlerFunc) http.HandlerFunc {
-	serve := map[string]http.HandlerFunc{}
+	handlers := map[string]http.HandlerFunc{}
 	var allow []string
 	if get != nil {
-		serve[http.MethodGet], serve[http.MethodHead] = get, get
+		handlers[http.MethodGet], handlers[http.MethodHead] = get, get
 		allow = append(allow, http.MethodGet, http.MethodHead)
 	}
 	if post != nil {
-		serve[http.MethodPost] = post
+		handlers[http.MethodPost] = post
 		allow = append(allow, http.MethodPost)
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Referrer-Policy", "no-referrer") // for redirects; pages set their own
 		w.Header().Add("Vary", "Cookie")
-		serve, found := serve[r.Method]
+		serve, found := handlers[r.Method]
 		if !found {
 			w.Header().Set("Allow", strings.Join(allow, ", "))
 			h.cfg.Site.Fail(w, r, web.MethodNotAllowed)
@@ -191,8 +192,8 @@ func (h *Handler) methods(get, post http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// signedIn returns the signed-in browser that sent r. Without one it writes the response and returns
-// false: a page begins a sign-in, and a form is rejected.
+// signedIn returns the signed-in browser that sent r. Without one it writes the response and
+// returns false: a page begins a sign-in, and a form is rejected.
 func (h *Handler) signedIn(w http.ResponseWriter, r *http.Request) (b session.Browser, ok bool) {
 	b, found, err := h.cfg.SignIn.Session(r)
 	switch {
@@ -206,8 +207,8 @@ func (h *Handler) signedIn(w http.ResponseWriter, r *http.Request) (b session.Br
 	return b, err == nil && found
 }
 
-// begin begins a sign-in by one of the methods (nil = any), after which the browser returns to a page.
-// again requires a new sign-in of a user who is signed in already.
+// begin begins a sign-in by one of the methods (nil = any), after which the browser returns to a
+// page. again requires a new sign-in of a user who is signed in already.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, page string, methods []string, again bool) {
 	restart := page
 	if again {
@@ -227,9 +228,9 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, page string, met
 	}
 }
 
-// form returns the signed-in browser that sent a form, which must be a form of a page of this session.
-// The field session proves it. So a form is not accepted for another user who has signed in since the
-// page was opened. If the form is invalid, form writes the response and returns false.
+// form returns the signed-in browser that sent a form, which must be a form of a page of this
+// session. The field session proves it. So a form is not accepted for another user who has signed
+// in since the page was opened. If the form is invalid, form writes the response and returns false.
 func (h *Handler) form(w http.ResponseWriter, r *http.Request, page string) (b session.Browser, ok bool) {
 	if b, ok = h.signedIn(w, r); !ok {
 		return b, false
@@ -245,10 +246,11 @@ func (h *Handler) form(w http.ResponseWriter, r *http.Request, page string) (b s
 	return b, true
 }
 
-// storeTimeout limits how long a change waits for the store. It is completed even if the user closes
-// the page.
+// storeTimeout limits how long a change waits for the store.
 const storeTimeout = 10 * time.Second
 
+// lasting returns the context for a change: the change is completed even if the user closes the
+// page.
 func lasting(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(r.Context()), storeTimeout)
 }
@@ -274,7 +276,7 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request, d web.Document, 
 	h.cfg.Site.Write(w, r, h.views, d)
 }
 
-// trail is the way back to the home page.
+// trail returns the breadcrumb of a page: a link to the home page.
 func (h *Handler) trail(r *http.Request) []web.Step {
 	return []web.Step{{Label: h.texts(r).MustText("apps"), URL: h.path + "/"}}
 }

@@ -31,11 +31,11 @@ type home struct {
 	Admin    string // address of the administrators' pages; "" = the user is not an administrator
 	Waiting  int    // with Admin: how many users wait for an administrator's approval
 	Profile  string // address at which the user shares nickname and avatar; "" = not possible
-	Known    bool   // nickname and avatar are known
+	Known    bool   // nickname and avatar are known and not too old
 	Name     string // address at which the user changes the name that apps get; "" = WeChat sends it
 	Apps     []tile
 	Partly   bool   // an app is left out, because the store failed
-	Wishes   []wish // apps that the user wants to use, and may not yet
+	Wishes   []wish // apps that the user has requested, and may not use now
 	Sessions []listedSession
 	Others   bool // there are other sessions than this one
 	Used     []usedApp
@@ -88,6 +88,7 @@ func (h *Handler) home(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	data.Done = doneText(r.URL.Query().Get("done"))
+	// "own" is the id of the page's main element, and "apps" is the key of its title.
 	h.write(w, r, web.Document{View: "home", ID: "own", Wide: true, User: web.UserOf(b.User), Data: data}, "apps")
 }
 
@@ -173,17 +174,17 @@ func (h *Handler) usedApps(ctx context.Context, userID string, now time.Time) ([
 		return nil, err
 	}
 	byID := map[string]*usedApp{}
-	of := func(id string) *usedApp {
+	entry := func(id string) *usedApp { // of the app with this id
 		if byID[id] == nil {
 			byID[id] = &usedApp{ID: id, Name: cmp.Or(h.names[id], web.Shown(id, maxName))}
 		}
 		return byID[id]
 	}
 	for _, s := range subjects { // a subject is created at the first sign-in to its app
-		of(s.App).Since = s.CreatedAt
+		entry(s.App).Since = s.CreatedAt
 	}
 	for _, g := range grants {
-		app := of(g.App)
+		app := entry(g.App)
 		app.Last, app.Live = g.LastAt, g.Live > 0
 	}
 	var out []usedApp
