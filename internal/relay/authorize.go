@@ -197,7 +197,7 @@ func (h *Handler) storeCode(ctx context.Context, req *request, browser session.B
 		Hash: sha256.Sum256([]byte(code)), ExpiresAt: now.Add(codeLifetime),
 		Grant: gateway.Grant{
 			ID: gateway.NewID(), App: req.app.ID, UserID: browser.User.ID, Subject: identity.OpenID, Scopes: req.scopes,
-			AuthTime: browser.AuthTime, Session: browser.First,
+			AuthTime: browser.AuthTime, Session: browser.First, // the first: a renewed session keeps its grants
 			Connector: identity.Connector, AppID: identity.AppID, OpenID: identity.OpenID, Method: browser.Method,
 			CreatedAt: now, ExpiresAt: now.Add(codeLifetime),
 		},

@@ -14,14 +14,15 @@
 //	GET POST /sns/userinfo                access token → nickname and picture
 //	GET POST /sns/auth                    is the token valid for this openid
 //	         /cgi-bin/… and others        calls with the global access token: errcode 40066
-//	GET      /MP_verify_….txt             proves to WeChat who owns the domain; also without the path of the gateway
+//	GET      /MP_verify_….txt             proves to WeChat who owns the domain; also at the root of the host
 //
 // The gateway issues the codes and tokens itself ([gateway.Grants]), and each belongs to one app.
 // An app has a connector: an official account or website app at WeChat. The app receives the
 // openids of its connector, so the openids in the app's existing database stay valid.
 //
-// The authorize endpoints store nothing in the database until a user with access to the app is
-// signed in. A request completes only in the browser that made it.
+// Until a user with access to the app is signed in, the authorize endpoints store nothing in the
+// database, except for requests that are too long for a cookie. A request completes only in the
+// browser that made it.
 //
 // An app never receives a code from WeChat. With a code, the app could sign in as the user at every
 // other app that uses the same appid.

@@ -21,8 +21,8 @@ const (
 )
 
 // Parameters that the gateway itself adds to the address of an authorize request. The browser
-// brings them back when it returns from the sign-in or from a page. They only restrict the request,
-// so a link in which an attacker sets them is harmless.
+// brings them back when it returns from the sign-in or from a page. They grant nothing, so a link
+// in which an attacker sets them is harmless.
 const (
 	paramLoginRequest = "weigate_login_request" // ID of the sign-in (session.LoginRequest) that this request has required
 	paramContinue     = "weigate_continue"      // the user pressed "Continue" on the page that asks to sign in again
@@ -82,12 +82,12 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	case !req.readScope(q.Get("scope")) || req.connector() == "":
 		return refuse(web.Scope, slog.String("scope", web.LoggedText(q.Get("scope"))),
 			slog.String("connector", req.connector()))
-	case spelling != "appid" && !slices.Equal(req.scopes, []string{scopeBase}):
+	case spelling != "appid" && !slices.Equal(req.scopes, []string{scopeBase}): // as at WeChat, see readAppID
 		return refuse(web.ParameterName, slog.String("sent", spelling), slog.String("want", "appid"))
 	case !website && len(req.state) > maxState:
 		return refuse(web.State, slog.Int("length", len(req.state)), slog.Int("longest", maxState))
 	}
-	popup := q.Get("forcePopup")
+	popup := q.Get("forcePopup") // only snsapi_userinfo has a consent page
 	req.forcePopup = (popup == "true" || popup == "1") && slices.Contains(req.scopes, scopeUserInfo)
 	return req, nil
 }
@@ -133,7 +133,7 @@ func (req *request) readScope(list string) bool {
 }
 
 // connector returns the connector (an official account or website app at WeChat) whose openids the
-// app receives.
+// app receives. It returns "" if the app has none for this endpoint.
 func (req *request) connector() string {
 	if req.website && req.app.WebsiteConnector != "" {
 		return req.app.WebsiteConnector

@@ -33,9 +33,9 @@ func (rt *Router) address(r *http.Request) (from netip.Addr, reported bool) {
 	for i := len(hops) - 1; i >= 0; i-- {
 		hop, ok := parseHop(strings.TrimSpace(hops[i]))
 		if !ok {
-			// The proxy wrote something other than an address. Values to the left are less reliable
-			// still. The result is the peer, which the rate limits do not count: counted by an inner
-			// proxy's address, all clients would share one bucket.
+			// The proxy wrote something other than an address. Values to the left are less reliable still.
+			// The result is the peer, because the rate limits do not count its address. They would count the
+			// address of an inner proxy, and all clients would share its bucket.
 			rt.warnUnreadable(r, from)
 			return peer(r), false
 		}

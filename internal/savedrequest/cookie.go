@@ -36,14 +36,14 @@ const (
 	timeSize   = 8
 )
 
-// browser is the content of the cookie.
+// browser is the content of one of these cookies.
 type browser struct {
 	name   string // of the cookie: cookieName and a digit
 	secret string
 	setAt  time.Time
 }
 
-// browserCookies reads and sets the cookie.
+// browserCookies reads and sets the cookies.
 type browserCookies struct {
 	set    cookie.Set
 	sealer *seal.Sealer

@@ -155,6 +155,7 @@ func (h *Handler) ticketPage(f *desktopFlow, t gateway.Ticket) web.Page {
 			Scan: &web.Scan{State: string(t.State), ReloadEvery: refreshEvery},
 		}
 	case gateway.TicketScanned:
+		// "Not me" means that another person's phone has scanned the QR code: its ticket is cancelled.
 		renew.Label, renew.Quiet = web.LabelNotMe, true
 		return web.Page{
 			Kind: web.ScanScanned, Forms: []web.Form{renew},

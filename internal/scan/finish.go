@@ -211,6 +211,7 @@ func (h *Handler) cancelTicket(r *http.Request, f *desktopFlow) (redeemed bool, 
 
 // endOwnSession ends the session that this sign-in created.
 func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *desktopFlow) {
+	// The session is ended even if the user closes the page now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
 	hash, err := h.sessionHash(f)

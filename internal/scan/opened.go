@@ -9,9 +9,9 @@ import (
 
 // opened serves /scan/opened, and records that a phone has opened a sign-in request after it
 // scanned the QR code. The script of the page on the phone calls it. The desktop can then tell its
-// user to continue on the phone. It requires a POST of a signed-in user. So a crawler that follows
-// a shared link changes nothing. The phone's user does not become the approver, who decides the
-// request: another phone can still scan the QR code.
+// user to continue on the phone. opened requires a POST of a signed-in user. So a crawler that
+// follows a shared link changes nothing. The phone's user does not become the approver, who decides
+// the request: another phone can still scan the QR code.
 func (h *Handler) opened(w http.ResponseWriter, r *http.Request) {
 	req, ok := h.readForm(w, r)
 	if !ok {

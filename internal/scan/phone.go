@@ -258,9 +258,8 @@ func (h *Handler) refuseForm(req phoneRequest) web.Form {
 }
 
 // readForm parses a form of the phone, and authenticates the request. The form's field m must
-// identify the phone's present ticket. It does not if the user has scanned a second QR code, and
-// sends a form of a page for the first QR code. If readForm rejects the form, it writes the
-// response and returns false.
+// identify the phone's present ticket. So a form of a page for an earlier QR code is rejected. If
+// readForm rejects the form, it writes the response and returns false.
 func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (req phoneRequest, ok bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	if err := r.ParseForm(); err != nil {

@@ -70,6 +70,7 @@ func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, Go: h.path + "/"})
 		return
 	}
+	// The sign-in is undone even if the user closes the page now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
 	if err := h.undoTicket(ctx, browser.User.ID, r.PostForm.Get("m")); err != nil {

@@ -13,9 +13,9 @@ import (
 
 // This file defines the types of a sign-in request.
 
-// LoginRequest is what a feature requires of a sign-in. Until the sign-in is complete, the browser
-// keeps the LoginRequest in a sealed (encrypted) cookie. So anonymous clients cannot fill the
-// store.
+// LoginRequest is what a feature (a package that serves apps) requires of a sign-in. Until the
+// sign-in is complete, the browser keeps the LoginRequest in a sealed (encrypted) cookie. So
+// anonymous clients cannot fill the store.
 type LoginRequest struct {
 	ID             string      // random; becomes Browser.LoginRequestID of the session that the sign-in creates
 	ReturnURL      string      // where the browser continues: a path and query, at most MaxReturn bytes

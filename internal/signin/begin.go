@@ -28,10 +28,10 @@ func (h *Handler) Session(r *http.Request) (b session.Browser, ok bool, err erro
 // Begin starts a sign-in for a feature (a package that serves apps, such as oidc). A feature calls
 // Begin if it found no suitable session. The login request is what the app requires of the sign-in.
 // Begin chooses the sign-in method for this browser. It redirects to WeChat (methods wechat and
-// website) or to a page of the gateway (scan, message, follow). If several methods are available, it renders a
-// page on which the user chooses one. If no method is available, it renders a page that explains
-// where to continue. After the sign-in the browser continues at login.ReturnURL. An error means
-// that nothing was written to w.
+// website) or to a page of the gateway (scan, message, follow). If several methods are available,
+// it renders a page on which the user chooses one. If no method is available, it renders a page
+// that explains where to continue. After the sign-in the browser continues at login.ReturnURL. An
+// error means that nothing was written to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, login session.LoginRequest) error {
 	scope := wechat.ScopeBase
 	if login.Consent {
@@ -190,7 +190,7 @@ func encodeFlowData(login session.LoginRequest, connector string) ([]byte, error
 		LoginRequestID: login.ID, App: login.App.ID, Restart: session.CompactRestart(login.ReturnURL, login.RestartURL),
 		Connector: connector,
 	}
-	limit := flow.MaxReturn + flow.MaxData - len(login.ReturnURL) // both share the space, see flow.MaxData
+	limit := flow.MaxReturn + flow.MaxData - len(login.ReturnURL) // the same cookie contains ReturnURL
 	data, err := json.Marshal(plain)
 	if err == nil && len(data) > limit {
 		plain.Restart = ""

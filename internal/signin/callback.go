@@ -54,7 +54,8 @@ func (h *Handler) addSessionCookie(c *connector, b flow.Browser, res flow.Result
 	return res
 }
 
-// answer writes the response for a result of the engine, of a callback or of a start.
+// answer writes the response for a result of the engine: of a callback, or of the start of a
+// sign-in.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, res flow.Result) {
 	res.SetCookies(w)
 	switch res.Kind {
@@ -73,7 +74,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, r
 		h.answerLost(w, r, res)
 	case flow.Denied:
 		h.showDenied(w, r, c, res.Flow)
-	case flow.Snapshot:
+	case flow.Snapshot: // the user of a snapshot page (快照页): the start of the sign-in explains it
 		redirectSeeOther(w, h.absolute(h.startURL(targetOfFlow(res.Flow.Request))))
 	case flow.CallbackFailed:
 		redirectSeeOther(w, h.origin+h.path+pathEnded+"?page="+url.QueryEscape(res.Failure))
@@ -132,6 +133,7 @@ func (h *Handler) lost(w http.ResponseWriter, r *http.Request) {
 	t := target{returnTo: returnTo}
 	t.restart, _ = h.openRestart(r.URL.Query().Get(paramRestart))
 	page := web.Page{Kind: web.NoCookies, Go: h.startURL(t)}
+	// Any engine can read the test cookie: all use the same cookies.
 	if accepts, clearTest := h.connectors[0].engine.AcceptsCookies(r); accepts {
 		http.SetCookie(w, clearTest)
 		page.Kind = web.Lost
@@ -170,9 +172,10 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connecto
 
 // ended renders the page for a callback that failed. The parameter page contains the outcome,
 // sealed by the engine. If the parameter has expired or is forged, ended renders the page for a
-// lost callback. The page shows the request id of the callback. In the log, an administrator finds
-// the cause by this id.
+// lost callback. The page of a failed callback shows the request id of the callback. In the log, an
+// administrator finds the cause by this id.
 func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
+	// Any engine can open the parameter: all have the same keys.
 	ending, ok := h.connectors[0].engine.OpenFailure(r.URL.Query().Get("page"))
 	if !ok {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: h.startURL(target{returnTo: h.returns.Home()})})

@@ -47,6 +47,7 @@ func (h *Handler) unionIDMissing(ctx context.Context, c *connector, a flow.Autho
 // The button is necessary: /sign-in/ended must not redirect here. Without a press of a button,
 // WeChat shows a snapshot page (快照页) with a virtual user instead of its consent page.
 func (h *Handler) continueWithConsent(w http.ResponseWriter, r *http.Request) {
+	// Any engine can open the parameter: all have the same keys.
 	ending, ok := h.connectors[0].engine.OpenFailure(r.URL.Query().Get("page"))
 	data, err := decodeFlowData(ending.Data)
 	c := h.connector(data.Connector)

@@ -99,8 +99,8 @@ func (c *control) serveAPI(w http.ResponseWriter, req *http.Request, r route) {
 // maxRequest is the maximum size of a request body, in bytes.
 const maxRequest = 1 << 20
 
-// isForeign reports whether a page of another origin made a browser send the request. A request of
-// a script has neither Sec-Fetch-Site nor Origin.
+// isForeign reports whether a page of another origin made a browser send the request. A request
+// that no browser sent has neither Sec-Fetch-Site nor Origin.
 func isForeign(r *http.Request) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
 		return true
@@ -125,7 +125,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 // apiError is an error answer of the JSON API.
 type apiError struct {
 	status int
-	// Name is the kind of the error, such as not_found. It does not change; the message may.
+	// Name is the kind of the error, such as not_found. A name never changes; a message can.
 	Name    string `json:"error"`
 	Message string `json:"message"`
 	Field   string `json:"field,omitempty"` // field of the request that is invalid

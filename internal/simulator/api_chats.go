@@ -113,8 +113,8 @@ type chatAction struct {
 	Label string `json:"label"` // for link: the title; for location: the name of the place
 }
 
-// chatActions returns the actions: the values of the field do in a request. The value is the field
-// that the action needs; "" for none.
+// chatActions returns the actions: the values of the field do in a request. The map has the field
+// that an action needs; "" for none.
 func chatActions() map[string]string {
 	return map[string]string{
 		"text": "text", "voice": "", "image": "", "video": "", "shortvideo": "", "location": "", "link": "at",

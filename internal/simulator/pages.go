@@ -194,7 +194,7 @@ func (c *control) logPage(w http.ResponseWriter, r *http.Request) {
 
 // advanceClock handles the form of the clock. Every page has this form, and its field "to" is the
 // path of the page. advanceClock redirects back to the page. It ignores addresses of other hosts,
-// or it would be an open redirector.
+// or it would be an open redirect.
 func (c *control) advanceClock(w http.ResponseWriter, r *http.Request) {
 	if d, err := time.ParseDuration(r.PostFormValue("advance")); err == nil {
 		c.server.Advance(d)

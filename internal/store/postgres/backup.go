@@ -39,7 +39,7 @@ func Backup(ctx context.Context, url string, w *archive.Writer, o Options) (err 
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, conn, snapshot, func(tx pgx.Tx) error { return backup(ctx, tx, w, all) })
-	if w.Err() != nil {
+	if w.Err() != nil { // the archive could not be written: the database has not failed
 		return w.Err()
 	}
 	return failed("backup", err)

@@ -145,8 +145,8 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gat
 	return g, err
 }
 
-// replay returns why a code could not be redeemed. When it was redeemed before, replay revokes its
-// grant and returns gateway.ErrReplay.
+// replay returns why a code could not be redeemed. When it was redeemed before, replay returns
+// gateway.ErrReplay, and revokes its grant unless issue.ReplayTolerated is set.
 func (s *Store) replay(c sqlstore.Conn, g *gateway.Grant, h [32]byte, now time.Time, issue gateway.TokenIssue) error {
 	err := c.Get(`
 		UPDATE grants g SET revoked_at = CASE WHEN revoked_at = 0 AND NOT $3 THEN $2 ELSE revoked_at END

@@ -42,7 +42,7 @@ func Backup(ctx context.Context, path string, w *archive.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	err = backup(ctx, conn, w)
-	if w.Err() != nil {
+	if w.Err() != nil { // the archive could not be written: the database has not failed
 		return w.Err()
 	}
 	return failed("backup of "+path, err)

@@ -131,8 +131,8 @@ func (s *Store) replay(q sqlstore.Querier, g *gateway.Grant, now time.Time, issu
 	return err
 }
 
-// redeem marks the code as redeemed, and stores the first refresh token and the access token. It
-// returns gateway.ErrExpired when the session has ended.
+// redeem marks the code as redeemed, and stores the access token and, if there is one, the first
+// refresh token. It returns gateway.ErrExpired when the session has ended.
 func (s *Store) redeem(q sqlstore.Querier, g *gateway.Grant, now time.Time, issue gateway.TokenIssue) error {
 	g.ExpiresAt = gateway.StoredTime(issue.GrantExpiry())
 	if issue.Refresh != ([32]byte{}) {
