@@ -27,7 +27,7 @@ const (
 )
 
 const (
-	age = time.Hour
+	age = time.Hour // after which the browser deletes a cookie
 
 	// budget limits the cookies of all tabs together, in bytes. The oldest cookies are removed. Servers
 	// and proxies limit the size of all request headers, often to 8 kB.
@@ -42,7 +42,8 @@ type Cookies struct {
 	kind   Kind
 }
 
-// NewSealer returns the Sealer for [New]. Every kind must have the same keys.
+// NewSealer returns the Sealer for [New]. Both kinds must have the same keys, because [Cookies.Set]
+// opens the cookies of both.
 func NewSealer(keys [][]byte) (*seal.Sealer, error) { return seal.New(keys, "tabs") }
 
 // New returns the cookies of a kind. own is the gateway's URL.
@@ -54,8 +55,8 @@ func New(own *url.URL, sealer *seal.Sealer, kind Kind) *Cookies {
 // contain it.
 func NewKey() string { return strings.ToLower(rand.Text()[:keyChars]) }
 
-// Read reads the sign-in with this key of the browser that sent r into content. It reports whether
-// there is one. Another host may have set a cookie of the same name. Read cannot open that cookie, and
+// Read decodes the cookie of the sign-in with this key into content, and reports whether r has such
+// a cookie. Another host may have set a cookie of the same name. Read cannot open that cookie, and
 // skips it.
 func (c *Cookies) Read(r *http.Request, key string, content any) bool {
 	if len(key) != keyChars {
@@ -79,7 +80,7 @@ func (c *Cookies) open(name, value string, content any) bool {
 type tab struct {
 	name     string
 	size     int
-	activeAt int64 // 0 = the cookie cannot be opened
+	activeAt int64 // Unix time; 0 = the cookie cannot be opened
 }
 
 // Set sets the cookie of a sign-in. The JSON of content must have the field "b": when the user started
@@ -90,17 +91,17 @@ func (c *Cookies) Set(w http.ResponseWriter, r *http.Request, key string, conten
 	if err != nil {
 		return fmt.Errorf("tabs: %w", err)
 	}
-	own := string(c.kind) + key
+	current := string(c.kind) + key
 	// The name is authenticated: the value cannot be opened under another name.
-	value, err := c.sealer.Seal(c.set.Name(own), plain)
+	value, err := c.sealer.Seal(c.set.Name(current), plain)
 	if err != nil {
 		return fmt.Errorf("tabs: %w", err)
 	}
-	total := len(c.set.Name(own)) + len(value)
+	total := len(c.set.Name(current)) + len(value)
 	var others []tab
 	for _, kind := range []Kind{Scan, Chat} {
 		for name, sent := range c.set.WithPrefix(r, string(kind)) {
-			if name == own {
+			if name == current {
 				continue
 			}
 			other := tab{name: name, size: len(sent.Name) + len(sent.Value)}
@@ -123,7 +124,7 @@ func (c *Cookies) Set(w http.ResponseWriter, r *http.Request, key string, conten
 		http.SetCookie(w, c.set.Clear(other.name))
 		total -= other.size
 	}
-	http.SetCookie(w, c.set.New(own, value, age))
+	http.SetCookie(w, c.set.New(current, value, age))
 	return nil
 }
 

@@ -16,7 +16,7 @@ func Localize(name, language string) string {
 }
 
 // inChinese returns the Chinese name of a browser or system, or the name itself if Chinese readers
-// know it by that.
+// use this name.
 func inChinese(name string) string {
 	switch name {
 	case "WeChat":

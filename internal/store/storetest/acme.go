@@ -8,12 +8,14 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// acmeCases test what the ACME client of all replicas keeps.
+// acmeCases test the values that the ACME client (RFC 8555) keeps for all replicas: certificates,
+// their keys and the account. The name of a value is a path.
 var acmeCases = []testCase{
 	{
 		name:   "values are listed and deleted by folder",
 		reason: "a lost certificate is ordered again, and the authority allows five a week",
 		run: func(t *testing.T, f *fixture) {
+			// "a0" begins with the byte after "/", so it follows all names that begin with "a/".
 			for i, name := range []string{"a", "a/1", "a/b/2", "a0", "ab/3", "a/1"} {
 				wantNoError(t, f.store.PutACMEFile(t.Context(), gateway.ACMEFile{
 					Name: name, Sealed: fmt.Append(nil, "sealed ", i), UpdatedAt: after(time.Duration(i) * time.Minute),
@@ -44,7 +46,7 @@ var acmeCases = []testCase{
 	},
 	{
 		name:       "one of many replicas has the lock, until it ends",
-		reason:     "two replicas would order two certificates, and a crashed one would stop all renewals",
+		reason:     "two replicas would order two certificates, and a crashed replica would stop all renewals",
 		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
@@ -57,7 +59,7 @@ var acmeCases = []testCase{
 				return f.store.LockACME(t.Context(), "host", owner, after(at), after(at+time.Minute))
 			}
 			wantError(t, take("a", 59*time.Second), gateway.ErrConflict)
-			wantNoError(t, take("a", time.Minute)) // the other one has crashed
+			wantNoError(t, take("a", time.Minute)) // the first owner has crashed, and its lock has expired
 			wantNoError(t, take("a", 90*time.Second))
 			wantError(t, take("b", 2*time.Minute), gateway.ErrConflict)
 			wantNoError(t, f.store.UnlockACME(t.Context(), "host", "b"))

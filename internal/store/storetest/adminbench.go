@@ -17,7 +17,8 @@ import (
 // WEIGATE_BENCH_LINES is 100,000; with another number they are in proportion.
 const adminUsers, adminEvents = 100_000, 1_000_000
 
-// adminQueries are the queries of the pages, by name. n differs in each call.
+// adminQueries are the queries of the pages, by name. ids are the ids of all users, the oldest
+// first. n differs in each call.
 func adminQueries(store gateway.Store, ids []string) map[string]func(ctx context.Context, n int) error {
 	search := func(q gateway.UserSearch) func(context.Context, int) error {
 		return func(ctx context.Context, _ int) error { _, err := store.SearchUsers(ctx, q); return err }
@@ -91,12 +92,12 @@ func adminQueries(store gateway.Store, ids []string) map[string]func(ctx context
 	}
 }
 
-// eventQueries are the queries of the pages of events.
+// eventQueries are the queries of the pages of events, as adminQueries.
 func eventQueries(store gateway.Store, ids []string) map[string]func(ctx context.Context, n int) error {
 	events := func(q gateway.EventQuery) func(context.Context, int) error {
 		return func(ctx context.Context, _ int) error { _, err := store.SearchEvents(ctx, q); return err }
 	}
-	middle := int64(len(ids) * adminEvents / adminUsers / 2)
+	middle := int64(len(ids) * adminEvents / adminUsers / 2) // id of the event in the middle
 	return map[string]func(context.Context, int) error{
 		"events":                    events(gateway.EventQuery{}),
 		"events page in the middle": events(gateway.EventQuery{Before: middle}),
@@ -123,8 +124,9 @@ func eventQueries(store gateway.Store, ids []string) map[string]func(ctx context
 	}
 }
 
-// BenchmarkAdministration reports the median time of each query of the pages of administrators, with
-// as many users as BenchLines and ten times as many events.
+// BenchmarkAdministration reports the median time of each query of the pages of administrators,
+// with as many users as BenchLines and ten times as many events. It calls filled, unless filled is
+// nil, when the database is filled.
 func BenchmarkAdministration(b *testing.B, store gateway.Store, fill Fill, filled func()) {
 	ids := FillAdministration(b, store, BenchLines(), fill).UserIDs
 	slices.Reverse(ids)
@@ -143,13 +145,13 @@ func BenchmarkAdministration(b *testing.B, store gateway.Store, fill Fill, fille
 			var times []time.Duration
 			for n := 0; b.Loop(); n++ {
 				began := time.Now()
-				wantNoError(b, queries[name](b.Context(), n*7919))
+				wantNoError(b, queries[name](b.Context(), n*7919)) // users of successive calls are far apart
 				times = append(times, time.Since(began))
 			}
 			slices.Sort(times)
 			b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "median-ms")
 			b.ReportMetric(float64(times[len(times)-1].Microseconds())/1000, "max-ms")
-			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(0, "ns/op") // 0 omits it: it would be the mean
 		})
 	}
 }

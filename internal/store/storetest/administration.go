@@ -64,7 +64,7 @@ var administrationCases = []testCase{
 	},
 	{
 		name:   "requests follow a change of the lists of apps",
-		reason: "after a refusal was lifted, the user would wait, and no administrator would see it",
+		reason: "after a refusal was lifted, the user would wait, and no administrator would see the request",
 		run: func(t *testing.T, f *fixture) {
 			u := f.addUser("o1")
 			request := func(app string, minute time.Duration) (state gateway.RequestState, created bool) {
@@ -96,7 +96,7 @@ var administrationCases = []testCase{
 	},
 	{
 		name:   "a change of a stale page is refused",
-		reason: "two administrators would undo each other's changes without a word",
+		reason: "two administrators would undo each other's changes without noticing",
 		run: func(t *testing.T, f *fixture) {
 			u := f.addUser("o1")
 			c := changeUser(u.ID, func(u *gateway.User) { u.Note = "first" })
@@ -108,10 +108,10 @@ var administrationCases = []testCase{
 			wantError(t, err, gateway.ErrConflict)
 			wantEqual(t, "note", f.getUser(u.ID).Note, "first")
 			wantEqual(t, "events", len(f.listEvents(gateway.EventQuery{Kind: "changed"})), 1)
-			own := errors.New("own")
-			c.Unchanged, c.Change = time.Time{}, func(*gateway.User) error { return own }
+			ofChange := errors.New("error of the change")
+			c.Unchanged, c.Change = time.Time{}, func(*gateway.User) error { return ofChange }
 			_, err = f.store.ChangeUser(t.Context(), c)
-			wantError(t, err, own)
+			wantError(t, err, ofChange)
 		},
 	},
 	{
@@ -152,10 +152,10 @@ var administrationCases = []testCase{
 			f.makeAdmin(boss.ID)
 			f.invite(newInvitation("link", gateway.InviteAdmin, 1))
 			session := newSession("", "s1")
-			ghost, _, err := f.store.RedeemInvitation(t.Context(), gateway.InvitationRedemption{Hash: hash("link"), Now: noon,
+			byLink, _, err := f.store.RedeemInvitation(t.Context(), gateway.InvitationRedemption{Hash: hash("link"), Now: noon,
 				WithoutWeChat: &session, Event: gateway.Event{Kind: "admin_link"}})
 			wantNoError(t, err)
-			wantEqual(t, "the ghost is an administrator", ghost.Admin, true)
+			wantEqual(t, "the user of the link is an administrator", byLink.Admin, true)
 			n, err := f.store.CountAdmins(t.Context())
 			wantNoError(t, err)
 			wantEqual(t, "administrators", n, 1)
@@ -165,7 +165,7 @@ var administrationCases = []testCase{
 				changeUser(boss.ID, func(u *gateway.User) { u.Status = gateway.Blocked }))
 			wantError(t, err, gateway.ErrLastAdmin)
 			wantError(t, f.store.DeleteUser(t.Context(), boss.ID, noon, gateway.Event{}), gateway.ErrLastAdmin)
-			wantNoError(t, f.store.DeleteUser(t.Context(), ghost.ID, noon, gateway.Event{}))
+			wantNoError(t, f.store.DeleteUser(t.Context(), byLink.ID, noon, gateway.Event{}))
 		},
 	},
 	{
@@ -296,5 +296,5 @@ var administrationCases = []testCase{
 	},
 }
 
-// extremes are limits that a request may contain, and which no list may take literally.
+// extremes are limits that a request can contain. No list must use one of them as its length.
 var extremes = []int{0, -1, 1 << 31, -1 << 31, 1<<63 - 1, -1 << 63}

@@ -97,7 +97,7 @@ func (id testIdentity) expectedUser() string {
 // connectors. Openids and unionids begin with prefix.
 func drawIdentities(t *rapid.T, prefix string) (all []testIdentity) {
 	people := rapid.IntRange(1, 3).Draw(t, "people")
-	// The same unionid is another person's in another Open Platform account.
+	// In another Open Platform account, the same unionid belongs to another person.
 	unionidOf := func(person int, platform string) string {
 		shift := map[string]int{"group 1": 0, "group 2": 1, "": 2}[platform]
 		return fmt.Sprint(prefix, "u", (person+shift)%people)
@@ -105,9 +105,9 @@ func drawIdentities(t *rapid.T, prefix string) (all []testIdentity) {
 	for person := range people {
 		for _, c := range []connector{mainConnector, siteConnector, thirdConnector, foreignConnector, ungroupedConnector} {
 			// Usually one openid for an appid, as at WeChat. Two openids must not be joined.
-			weights := rapid.SampledFrom([]int{0, 0, 1, 1, 1, 1, 1, 1, 1, 2})
-			openids := weights.Draw(t, fmt.Sprint("openids of person ", person, " at ", c.name))
-			for i := range openids {
+			counts := rapid.SampledFrom([]int{0, 0, 1, 1, 1, 1, 1, 1, 1, 2})
+			count := counts.Draw(t, fmt.Sprint("openids of person ", person, " at ", c.name))
+			for i := range count {
 				id := testIdentity{connector: c, openid: fmt.Sprint(prefix, "o", person, "-", i)}
 				wrongUnionIDs := []string{unionidOf(person+1, c.platform), prefix + "new"}
 				id.drawOperations(t, unionidOf(person, c.platform), wrongUnionIDs)

@@ -115,7 +115,7 @@ func (run *anyOrderRun) checkRights(user gateway.User, expected string) {
 }
 
 // checkOnlyUser checks the status, the number of identities and the age of a user that is the only
-// one of its expected user.
+// stored user of its expected user.
 func (run *anyOrderRun) checkOnlyUser(user gateway.User, expected string, identities int) {
 	run.Helper()
 	wantStatus := gateway.Pending

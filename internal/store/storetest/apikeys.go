@@ -12,7 +12,7 @@ import (
 var apiKeyCases = []testCase{
 	{
 		name:   "a key works until it is revoked or expires, or its creator loses the rights",
-		reason: "authentik CVE-2025-53942: blocked, yet inside",
+		reason: "authentik CVE-2025-53942: a deactivated user still got access",
 		run: func(t *testing.T, f *fixture) {
 			boss := f.addUser("o1")
 			f.makeAdmin(boss.ID)

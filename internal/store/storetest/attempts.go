@@ -9,8 +9,8 @@ import (
 )
 
 // newAttempt returns an attempt by owner to redeem the code. The key stands for the state of the
-// callback. The attempt begins at a time after noon. For 15 seconds the owner may finish it, and
-// for 15 seconds one more code is accepted if WeChat has rejected this code.
+// callback. The attempt begins at noon plus at. For 15 seconds the owner may finish it. If WeChat
+// rejects the code, another code is accepted for the same 15 seconds.
 func newAttempt(key, code, owner string, at time.Duration) gateway.Attempt {
 	return gateway.Attempt{Key: key, Code: code, Owner: owner, Lease: after(at + 15*time.Second),
 		Expires: after(time.Hour), SecondCodeUntil: after(at + 15*time.Second)}

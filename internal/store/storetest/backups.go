@@ -41,7 +41,8 @@ func ReadArchive(t testing.TB, file []byte) *archive.Reader {
 }
 
 // ArchiveLines returns the tables and rows of an archive. Tables are sorted by name and rows by text,
-// because two databases may keep them in different orders. The header is left out, and the HMAC.
+// because two databases may keep them in different orders. The first line (the header) and the last
+// line (the HMAC) are left out.
 func ArchiveLines(t testing.TB, file []byte) []string {
 	t.Helper()
 	zip, err := gzip.NewReader(bytes.NewReader(file))
@@ -86,10 +87,10 @@ type Column struct {
 	Table string
 	Name  string
 	Type  string // INTEGER, TEXT or BLOB, or a type of PostgreSQL
-	Null  bool   // may be null
+	Null  bool   // can be null
 }
 
-// allowed has values of the columns that allow certain values only.
+// allowed has the values for columns in which the schema allows only certain values.
 var allowed = map[string][]any{
 	"users.status":          {"active", "pending", "blocked"},
 	"tickets.state":         {"open", "refused", "wrong_number"},
@@ -121,7 +122,7 @@ func extreme(c Column, n int) any {
 		return values[n]
 	}
 	if c.Name == "user_id" {
-		return fmt.Sprintf("id-%d", n) // of table users
+		return fmt.Sprintf("id-%d", n) // the key of a row of table users
 	}
 	key := c.Name == "id" || c.Name == "slot" || c.Name == "key" || strings.HasSuffix(c.Name, "hash")
 	switch strings.ToLower(c.Type) {
@@ -143,7 +144,7 @@ func extreme(c Column, n int) any {
 		}
 		return []string{"", "", "张三 😀\u2028\u2029<b>&amp;'\"\\\r\n\t\x01\x7f{\"a\":[1]} ١ e\u0301"}[n]
 	}
-	if key || !c.Null && n == 0 {
+	if key || !c.Null && n == 0 { // instead of null
 		return []byte{byte(n), 0, 0xff}
 	}
 	all := make([]byte, 256)

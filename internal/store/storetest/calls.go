@@ -177,9 +177,9 @@ func (f *fixture) listEvents(query gateway.EventQuery) []gateway.Event {
 	return events
 }
 
-func (f *fixture) sweep(now, eventsBefore time.Time, limit int) int {
+func (f *fixture) sweep(now, eventsBefore time.Time, batch int) int {
 	f.t.Helper()
-	deleted, err := f.store.Sweep(f.t.Context(), now, eventsBefore, limit)
+	deleted, err := f.store.Sweep(f.t.Context(), now, eventsBefore, batch)
 	wantNoError(f.t, err)
 	return deleted
 }

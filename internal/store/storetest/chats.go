@@ -30,7 +30,8 @@ func (f *fixture) addChat(name string) gateway.ChatSignIn {
 	return s
 }
 
-// answer answers a chat sign-in as a person, at noon.
+// answer answers a chat sign-in at noon, as the person with this openid. code is the confirmation
+// code that the person gets.
 func (f *fixture) answer(s gateway.ChatSignIn, openID, code string) (gateway.ChatSignIn, error) {
 	return f.store.AnswerChatSignIn(f.t.Context(),
 		gateway.ChatAnswer{Key: s.Key, OpenID: openID, Code: code, SentAt: noon}, noon)
@@ -44,7 +45,8 @@ func (f *fixture) addAnsweredChat(name string) gateway.ChatSignIn {
 	return s
 }
 
-// newChatCompletion returns the completion of a chat sign-in by the person o1.
+// newChatCompletion returns the completion of a chat sign-in by the person o1, who types code on
+// the desktop.
 func newChatCompletion(s gateway.ChatSignIn, code string) gateway.ChatCompletion {
 	session := newSession("", fmt.Sprintf("of chat %x", s.Key))
 	session.Connector, session.OpenID, session.Method = "main", "o1", gateway.MethodMessage
@@ -71,7 +73,9 @@ func (f *fixture) wantChatState(s gateway.ChatSignIn, want gateway.ChatState) {
 	}
 }
 
-// chatCases test chat sign-ins: sign-ins of a desktop through the chat of an official account.
+// chatCases test chat sign-ins. A desktop shows a number. A person sends the number in the chat
+// with an official account, gets a confirmation code there, and types the code on the desktop. The
+// desktop is then signed in as this person.
 var chatCases = []testCase{
 	{
 		name:   "the whole sign-in",
@@ -106,7 +110,7 @@ var chatCases = []testCase{
 	},
 	{
 		name:   "an openid is one user in every method",
-		reason: "who signs in by message and in WeChat would be two users",
+		reason: "a person who signs in by message and inside WeChat would be two users",
 		run: func(t *testing.T, f *fixture) {
 			known := f.recordSignIn(mainConnector.signIn(noon, "o1", ""))
 			_, user, err := f.complete(newChatCompletion(f.addAnsweredChat("c"), "4821"))
@@ -115,7 +119,7 @@ var chatCases = []testCase{
 		},
 	},
 	{
-		name:   "a wrong code ends it",
+		name:   "a wrong code ends the sign-in",
 		reason: "an attacker at the desktop could try all codes",
 		run: func(t *testing.T, f *fixture) {
 			s := f.addAnsweredChat("c")
@@ -149,7 +153,7 @@ var chatCases = []testCase{
 	},
 	{
 		name:   "the first person counts, and gets one code",
-		reason: "a second person could sign in on a desktop of another, and a repeated push would change the code",
+		reason: "a second person could sign in on the first one's desktop, and a repeated push would change the code",
 		run: func(t *testing.T, f *fixture) {
 			s := f.addAnsweredChat("c")
 			again, err := f.answer(s, "o1", "9999")
@@ -242,14 +246,14 @@ var chatCases = []testCase{
 		},
 	},
 	{
-		name:   "a flood of one network leaves the others",
-		reason: "an attacker who opens many pages would sign everybody else out of this method, or fill the numbers",
+		name:   "a flood of one network leaves the sign-ins of others",
+		reason: "an attacker who opens many pages would keep everybody else from this method, or use up the numbers",
 		run: func(t *testing.T, f *fixture) {
 			limits := gateway.ChatLimits{Total: 16, PerNetwork: 8}
 			put := func(network, name string) error {
 				s := newChat(name)
 				s.Network = network
-				s.ExpiresAt = s.ExpiresAt.Add(time.Duration(len(name)) * time.Second)
+				s.ExpiresAt = s.ExpiresAt.Add(time.Duration(len(name)) * time.Second) // some expire later
 				return f.store.PutChatSignIn(t.Context(), s, noon, limits)
 			}
 			wantNoError(t, put("honest", "honest"))
@@ -268,7 +272,7 @@ var chatCases = []testCase{
 			if alive > limits.Total {
 				t.Errorf("%d are left, more than %d", alive, limits.Total)
 			}
-			// Answered ones are never deleted: when they fill the limit, there is no place.
+			// Answered chat sign-ins are never deleted. When they reach the limit, a new one is refused.
 			few := gateway.ChatLimits{Total: 1, PerNetwork: 8}
 			s := newChat("follow")
 			s.Method = gateway.MethodFollow

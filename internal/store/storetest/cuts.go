@@ -34,7 +34,7 @@ var cutCases = []testCase{
 					}
 				}
 			}
-			if cut < 50 {
+			if cut < 50 { // otherwise the case tests too little
 				t.Errorf("%d searches were cut", cut)
 			}
 		},
@@ -82,17 +82,17 @@ var cutCases = []testCase{
 			page, err := f.store.SearchUsers(t.Context(), gateway.UserSearch{Limit: 2})
 			wantNoError(t, err)
 			wantNoError(t, f.store.DeleteUser(t.Context(), ids[3], noon, gateway.Event{}))
-			for after, want := range map[string][]string{
+			for last, want := range map[string][]string{
 				page.Positions[1]: {ids[2], ids[1], ids[0]}, ids[4]: {ids[2], ids[1], ids[0]}, ids[3]: nil, ids[0]: nil,
 			} {
-				next, err := f.store.SearchUsers(t.Context(), gateway.UserSearch{After: after})
+				next, err := f.store.SearchUsers(t.Context(), gateway.UserSearch{After: last})
 				wantNoError(t, err)
 				var got []string
 				for _, u := range next.Users {
 					got = append(got, u.ID)
 				}
 				if !slices.Equal(got, want) {
-					t.Errorf("after %s: %v, want %v", after, got, want)
+					t.Errorf("after %s: %v, want %v", last, got, want)
 				}
 			}
 		},
@@ -146,8 +146,9 @@ func cutEventQueries() (all []gateway.EventQuery) {
 	return append(all, gateway.EventQuery{UserID: "u1", Kind: "b"}, gateway.EventQuery{RequestID: "r7", App: "app1"})
 }
 
-// allEvents returns the ids of all events of a query, read page by page. cut counts the searches that
-// stopped early.
+// allEvents returns the ids of all events of a query, read page by page. It adds to cut the number
+// of searches that stopped after maxRead rows; with cut = nil, no search may stop. 0 for maxRead or
+// limit = the default.
 func (f *fixture) allEvents(q gateway.EventQuery, maxRead, limit int, cut *int) (ids []int64) {
 	f.t.Helper()
 	q.MaxRead, q.Limit = maxRead, limit
@@ -188,7 +189,7 @@ func cutUserSearches() (all []gateway.UserSearch) {
 	return all
 }
 
-// allUsers returns the ids of all users of a search, as allEvents.
+// allUsers returns the ids of all users of a search, as allEvents returns those of events.
 func (f *fixture) allUsers(q gateway.UserSearch, maxRead, limit int, cut *int) (ids []string) {
 	f.t.Helper()
 	q.MaxRead, q.Limit = maxRead, limit

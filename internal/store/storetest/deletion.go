@@ -12,8 +12,8 @@ import (
 
 // This file tests that a deletion forgets no table (pocket-id/pocket-id 0.35.2 forgot the picture).
 
-// keepsUserID has the tables that may have the id of a deleted user: what the user did as an
-// administrator, and the events about the user. No table may have anything else.
+// keepsUserID are the tables that may keep the id of a deleted user: they record what the user did
+// as an administrator, and the events about the user. They must keep nothing else about the user.
 var keepsUserID = []string{"access_requests", "api_keys", "events", "invitations"}
 
 // CheckDeletion tests that no table has the name, the openids, the unionid, the subject, the addresses
@@ -46,7 +46,7 @@ func CheckDeletion(t *testing.T, store gateway.Store, read func() map[string][]s
 		t.Fatalf("before the deletion, only %v have data of the user: the test would see nothing", all)
 	}
 	wantNoError(t, store.DeleteUser(t.Context(), u.ID, after(time.Hour), gateway.Event{Kind: "deleted"}))
-	// The app is still told. Until then, the delivery has the claims of the logout token.
+	// The apps still have to get their logout tokens. Until then, the deliveries contain the claims.
 	wantEqual(t, "until the apps are told", strings.Join(found(), " "), "deliveries")
 	due, err := store.ClaimDeliveries(t.Context(), gateway.DeliverLogout, after(time.Hour), time.Minute, 10)
 	wantNoError(t, err)
@@ -65,8 +65,8 @@ func CheckDeletion(t *testing.T, store gateway.Store, read func() map[string][]s
 	wantEqual(t, "what the user did as an administrator", len(f.listEvents(gateway.EventQuery{Actor: u.ID})), 1)
 }
 
-// addUserWithEverything stores an administrator who has joined another user, and a row of each kind
-// about this administrator. The administrator has approved other.
+// addUserWithEverything stores an administrator and a row of each kind about this administrator.
+// The user joined was merged into the administrator, and other was approved.
 func (f *fixture) addUserWithEverything(other gateway.User) (u, joined gateway.User) {
 	t := f.t
 	signIn := mainConnector.signIn(noon, "openid-of-deleted", "unionid-of-deleted")

@@ -9,11 +9,13 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// deliveryCases test what has to be sent to other servers.
+// deliveryCases test deliveries (the logout tokens and notices that have to be sent to other
+// servers), app sessions and statistics. An app session records that a user signed in from a
+// session to an app with back-channel logout; when the session ends, it becomes a delivery.
 var deliveryCases = []testCase{
 	{
 		name:   "an app session is stored once, only of a session that lives",
-		reason: "an app that is signed in after the sign-out would never hear of it",
+		reason: "an app that is signed in after the sign-out would never get a logout token",
 		run: func(t *testing.T, f *fixture) {
 			u := f.addUser("o1")
 			f.addSession(u.ID, "s1")
@@ -40,15 +42,15 @@ var deliveryCases = []testCase{
 		},
 	},
 	{
-		name:       "sign-outs and codes at once tell every app that was signed in",
-		reason:     "of two steps at once, one forgot the other",
+		name:       "every app that gets a code during a sign-out gets a logout token",
+		reason:     "the sign-out would miss an app whose code is stored at the same time",
 		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			u := f.addUser("o1")
 			stores := f.handles()
-			stored, ended := counter{}, 10
-			for s := range ended {
-				name := fmt.Sprint("s", s)
+			var stored counter
+			for round := range 10 {
+				name := fmt.Sprint("s", round)
 				f.addSession(u.ID, name)
 				f.concurrently(4, func(i int) {
 					if i == 0 {
@@ -62,9 +64,9 @@ var deliveryCases = []testCase{
 					stored.add(errorName(stores[i%2].PutCode(t.Context(), code)))
 				})
 			}
-			told, err := f.store.Deliveries(t.Context(), gateway.DeliveryQuery{Limit: 500})
+			logouts, err := f.store.Deliveries(t.Context(), gateway.DeliveryQuery{Limit: 500})
 			wantNoError(t, err)
-			wantEqual(t, "told", len(told), stored.counts["ok"])
+			wantEqual(t, "logout tokens", len(logouts), stored.counts["ok"])
 			left, err := f.store.UserAppSessions(t.Context(), u.ID)
 			wantNoError(t, err)
 			wantEqual(t, "left", len(left), 0)
@@ -90,7 +92,7 @@ var deliveryCases = []testCase{
 				t.Fatalf("claimed %+v", first)
 			}
 			stores, claims := f.handles(), counter{}
-			f.concurrently(16, func(i int) {
+			f.concurrently(16, func(i int) { // 58 of the 60 due deliveries are not claimed yet
 				for {
 					got, err := stores[i%2].ClaimDeliveries(t.Context(), gateway.DeliverNotification, noon, time.Minute, 5)
 					if err != nil {
@@ -196,7 +198,7 @@ var deliveryCases = []testCase{
 	},
 	{
 		name:   "a delivery that waits is made due, unless it was tried",
-		reason: "administrators would read of a user who waits before the user has given a name, or a minute late",
+		reason: "a notice about a waiting user waits a minute for the user's name, and is due when the name is given",
 		run: func(t *testing.T, f *fixture) {
 			add := func(kind gateway.DeliveryKind, user string, at time.Time) {
 				wantNoError(t, f.store.AddDeliveries(t.Context(), gateway.Delivery{Kind: kind, Target: "bot", UserID: user,
@@ -224,7 +226,7 @@ var deliveryCases = []testCase{
 	},
 	{
 		name:       "counts of several processes add up, and problems keep their latest occurrence",
-		reason:     "the pictures of the administrators would be wrong",
+		reason:     "the charts that administrators see would be wrong",
 		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()

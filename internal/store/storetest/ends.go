@@ -10,7 +10,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// addAppSession signs a user in at an app with back-channel logout, from the session with this name.
+// addAppSession signs a user in at an app with back-channel logout, from the session with this
+// name. The store records this as an app session, and must send the app a logout token when the
+// session ends.
 func (f *fixture) addAppSession(userID, session, app string) {
 	f.t.Helper()
 	code := newCode(userID, app, session+" "+app)
@@ -39,9 +41,10 @@ func (f *fixture) logouts(n string) string {
 	return strings.Join(all, ", ")
 }
 
-// sessionEnds are all ways in which a session, or the access to an app, ends. end ends it for the
-// user with the sessions s1 and s2. told are the logout deliveries afterwards. At s1 the user is
-// signed in to wiki and chat, at s2 to wiki. All names begin with n.
+// sessionEnds are all ways in which a session, or the access to an app, ends. From session s1 the
+// user is signed in to wiki and chat, and from session s2 to wiki. end ends something, and told
+// lists the logout tokens that have to be sent afterwards. The names of each case begin with
+// another prefix n.
 var sessionEnds = []struct {
 	name string
 	end  func(f *fixture, user gateway.User, n string) error
@@ -81,7 +84,7 @@ var sessionEnds = []struct {
 	{"the approval is taken back", func(f *fixture, u gateway.User, n string) error {
 		_, err := f.store.ChangeUser(f.t.Context(), changeUser(u.ID, func(u *gateway.User) { u.Status = gateway.Pending }))
 		return err
-	}, "s1 wiki, s2 wiki"}, // chat stays allowed singly
+	}, "s1 wiki, s2 wiki"}, // chat stays: it is in AllowedApps
 	{"an approval for one app is taken back", func(f *fixture, u gateway.User, n string) error {
 		f.updateUser(u.ID, noon, func(u *gateway.User) error { u.AllowedApps = nil; return nil })
 		return nil
@@ -157,11 +160,11 @@ var sessionEnds = []struct {
 	}, ""},
 }
 
-// sessionEndCases test that the apps are told when a session ends.
+// sessionEndCases test that the apps get logout tokens when a session ends.
 var sessionEndCases = []testCase{
 	{
-		name:   "every end of a session tells the apps, in the same step",
-		reason: "sebadob/rauthy#1031: one of the ways to end a session forgot to tell; goauthentik/authentik#25826",
+		name:   "every end of a session queues the logout tokens in the same transaction",
+		reason: "sebadob/rauthy#1031: one way to end a session sent no logout tokens; goauthentik/authentik#25826",
 		run: func(t *testing.T, f *fixture) {
 			for i, c := range sessionEnds {
 				n := fmt.Sprint("n", i, "-")

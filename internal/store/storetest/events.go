@@ -161,7 +161,8 @@ var eventCases = []testCase{
 	},
 }
 
-// hostileTexts returns texts that a database may reject, by name.
+// hostileTexts returns texts that a database may reject, by name. A column with an index keeps 500
+// bytes; in "half a character", this limit is inside of the last character.
 func hostileTexts() map[string]string {
 	random := make([]byte, 0, 64_000) // PostgreSQL's indexes compress a text that repeats
 	for i := 0; len(random) < 64_000; i++ {

@@ -26,7 +26,7 @@ type fixture struct {
 // real clock.
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// after returns the time d after noon.
+// after returns noon plus delay.
 func after(delay time.Duration) time.Time { return noon.Add(delay) }
 
 // hash returns the hash of a secret. A store contains only hashes of secrets. For example, the
@@ -41,8 +41,8 @@ func (f *fixture) concurrency() int {
 	return 100
 }
 
-// secondHandle returns another handle on the database, or nil when the database has one handle
-// only.
+// secondHandle returns another handle on the database. When the database can have only one handle,
+// it returns nil, and tests that a new database is empty.
 func (f *fixture) secondHandle() gateway.Store {
 	f.t.Helper()
 	if !f.SingleHandle {
@@ -132,7 +132,8 @@ func wantEqual[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-// concurrently is the function of this name, for the cases that are marked as concurrent.
+// concurrently calls the function concurrently. It fails the test in a case that is not marked as
+// concurrent.
 func (f *fixture) concurrently(goroutines int, call func(i int)) {
 	f.t.Helper()
 	if !f.concurrent {
@@ -141,7 +142,8 @@ func (f *fixture) concurrently(goroutines int, call func(i int)) {
 	concurrently(goroutines, call)
 }
 
-// concurrently calls f(0) to f(n-1) at once, each in its own goroutine, and waits for all of them.
+// concurrently starts a number of goroutines, which each call f with their number, from 0 on. The
+// calls begin at once. concurrently waits until all have returned.
 func concurrently(goroutines int, f func(i int)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
@@ -170,7 +172,7 @@ func (c *counter) add(result string) {
 	c.counts[result]++
 }
 
-// want fails the test unless the results and how often each occurred are as given.
+// want fails the test unless each result occurred as often as counts says.
 func (c *counter) want(t *testing.T, what string, counts map[string]int) {
 	t.Helper()
 	if !maps.Equal(c.counts, counts) {
@@ -204,7 +206,7 @@ func errorName(err error) string {
 	return err.Error()
 }
 
-// connector is an app at WeChat.
+// connector is an app at WeChat, in the Open Platform account platform; "" = in none.
 type connector struct{ name, appid, platform string }
 
 // The connectors of the suite. The first three are in one Open Platform account and so share
@@ -217,7 +219,8 @@ var (
 	ungroupedConnector = connector{"lone", "wxlone", ""}
 )
 
-// joinableConnectors are the connectors of one Open Platform account.
+// joinableConnectors are the connectors of one Open Platform account. A user who signs in through
+// two of them with one unionid is one user.
 var joinableConnectors = []connector{mainConnector, siteConnector, thirdConnector}
 
 // appidsOf returns the appids of the connectors in one Open Platform account.

@@ -20,9 +20,9 @@ func codeWithPinnedSubject(userID, app, name string) gateway.Code {
 
 // grantCases test authorization codes, the grants that they begin, and access tokens.
 // newCode(userID, app, "g1") is a code stored under hash("code g1"), with the grant "grant-g1"; it
-// expires a minute after noon, and belongs to no session. newIssue("g1") has
-// the access token "access g1", valid for 5 minutes, and a refresh token valid for 720 hours.
-// newRotation("g1", 1, d) replaces the first refresh token of the grant at noon plus d.
+// expires a minute after noon, and belongs to no session. newIssue("g1") has the access token
+// "access g1", valid for 5 minutes, and a refresh token valid for 720 hours. newRotation("g1", 1,
+// d) replaces the first refresh token of the grant at noon plus d.
 var grantCases = []testCase{
 	{
 		name:   "a stored value is returned unchanged",
@@ -52,7 +52,7 @@ var grantCases = []testCase{
 	},
 	{
 		name:   "a code is dead when its session has ended, was replaced by another user's, or the user was blocked",
-		reason: "who copied the code could redeem it for a minute after the sign-out",
+		reason: "somebody who copied the code could redeem it for a minute after the sign-out",
 		run: func(t *testing.T, f *fixture) {
 			for i, test := range []struct {
 				name string

@@ -150,11 +150,11 @@ var importBatchCases = []testCase{
 				signIns, lines := drawLines(random)
 				batch, single := f.withNewDatabase(), f.withNewDatabase()
 				for i, signIn := range signIns {
-					for _, f := range []*fixture{batch, single} {
-						user := f.recordSignIn(signIn)
-						f.pinSubject(user.ID, "wiki", user.ID, signIn.At)
+					for _, each := range []*fixture{batch, single} {
+						user := each.recordSignIn(signIn)
+						each.pinSubject(user.ID, "wiki", user.ID, signIn.At)
 						if i%5 == 0 {
-							f.block(user.ID)
+							each.block(user.ID)
 						}
 					}
 				}

@@ -20,8 +20,8 @@ func (f *fixture) invite(i gateway.Invitation) {
 	wantNoError(f.t, f.store.CreateInvitation(f.t.Context(), i, gateway.Event{At: noon, Kind: "invited"}))
 }
 
-// redeem uses the invitation with an id, and returns the user, whether a use was counted, and the
-// error.
+// redeem uses the invitation with an id as this user. It returns the user afterwards, whether a use
+// was counted, and the error.
 func (f *fixture) redeem(id, userID string) (gateway.User, bool, error) {
 	return f.store.RedeemInvitation(f.t.Context(), gateway.InvitationRedemption{Hash: hash(id), UserID: userID, Now: noon,
 		Event: gateway.Event{Kind: "invitation_used"}})
@@ -39,10 +39,11 @@ func (f *fixture) wantUses(id string, want int) {
 	}
 }
 
-// invitationCases test invitations, which let people in.
+// invitationCases test invitations: links that give users access to apps or administrator rights,
+// or move a user to another WeChat account.
 var invitationCases = []testCase{
 	{
-		name:       "fifty users at once use a link for three three times",
+		name:       "fifty users at once use a link that has three uses three times",
 		reason:     "pretalx/pretalx#2393, azrtydxb/kryton#8: a link was used more often than allowed",
 		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
@@ -66,7 +67,7 @@ var invitationCases = []testCase{
 		},
 	},
 	{
-		name:       "fifty browsers at once make one administrator of an administrator's link",
+		name:       "a link for one administrator makes one, when fifty browsers use it at once",
 		reason:     "nginx-ui CVE-2026-42221: the first visitor, or the fastest, became administrator",
 		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
@@ -85,7 +86,7 @@ var invitationCases = []testCase{
 					session.Method = gateway.MethodLink
 					r.WithoutWeChat = &session
 				}
-				_, used, err := stores[n/2%2].RedeemInvitation(t.Context(), r)
+				_, used, err := stores[n/2%2].RedeemInvitation(t.Context(), r) // both kinds of use through both handles
 				results.add(fmt.Sprint(used, " ", errorName(err)))
 			})
 			results.want(t, "uses", map[string]int{"true ok": 1, "false expired": 49})
@@ -94,7 +95,7 @@ var invitationCases = []testCase{
 	},
 	{
 		name:   "a link that cannot be used is refused at its use, with every reason",
-		reason: "authentik CVE-2025-64708: expired links worked until a cleaner came; ToolJet/ToolJet#16229",
+		reason: "authentik CVE-2025-64708: expired links worked until a cleanup ran; ToolJet/ToolJet#16229",
 		run: func(t *testing.T, f *fixture) {
 			boss, other := f.addUser("boss"), f.addUser("other")
 			f.makeAdmin(boss.ID)
@@ -135,7 +136,7 @@ var invitationCases = []testCase{
 		},
 	},
 	{
-		name:   "a link gives what its row says, once, and nothing to who has it",
+		name:   "a link gives a user its apps and groups once, and nothing to a user who has them",
 		reason: "authentik CVE-2022-23555; QuantumNous/new-api#6305: an existing account used the link up",
 		run: func(t *testing.T, f *fixture) {
 			i := newInvitation("link", gateway.InviteUser, 0)
@@ -152,14 +153,14 @@ var invitationCases = []testCase{
 			_, used, err = f.redeem("link", u.ID)
 			wantNoError(t, err)
 			wantEqual(t, "used again", used, false)
-			has := f.addUser("o2")
-			f.updateUser(has.ID, noon, func(u *gateway.User) error {
+			member := f.addUser("o2")
+			f.updateUser(member.ID, noon, func(u *gateway.User) error {
 				u.AllowedApps, u.Groups = []string{"wiki"}, []string{"guests", "staff"}
 				return nil
 			})
-			_, used, err = f.redeem("link", has.ID)
+			_, used, err = f.redeem("link", member.ID)
 			wantNoError(t, err)
-			wantEqual(t, "used by who has it", used, false)
+			wantEqual(t, "used by a user who has the app and the group", used, false)
 			blocked := f.addUser("o3")
 			f.block(blocked.ID)
 			_, _, err = f.redeem("link", blocked.ID)
@@ -245,7 +246,7 @@ var invitationCases = []testCase{
 		},
 	},
 	{
-		name:   "a user moves to another WeChat account, and the old account is out",
+		name:   "a user moves to another WeChat account, and the old account cannot sign in any more",
 		reason: "the phone with the old account may be lost",
 		run: func(t *testing.T, f *fixture) {
 			user := f.recordSignIn(mainConnector.signIn(noon, "old", "u1"))
@@ -297,7 +298,7 @@ var invitationCases = []testCase{
 				_, _, err := f.redeem(id, attacker.ID)
 				wantError(t, err, gateway.ErrExpired)
 			}
-			move("of an administrator", boss.ID) // the command, and keys with admins:write, make it
+			move("of an administrator", boss.ID) // only the command line and keys with admins:write create it
 			_, _, err = f.redeem("of an administrator", attacker.ID)
 			wantNoError(t, err)
 		},

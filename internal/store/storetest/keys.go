@@ -16,8 +16,8 @@ func newKey(id, slot string) gateway.Key {
 }
 
 // keyCases test the signing keys that all replicas of a gateway share. A key is sealed: encrypted
-// with the master key. Its slot is its purpose and generation, such as "sign/RS256/1". Only one key
-// can have a slot.
+// with the master key. Its slot is its use, algorithm and generation, such as "sign/RS256/1". No
+// two keys can have the same slot.
 var keyCases = []testCase{
 	{
 		name:       "one of two replicas stores the key of a slot",

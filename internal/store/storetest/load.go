@@ -59,7 +59,7 @@ func isExpected(err error) bool {
 	return false
 }
 
-// randomOperation executes one operation of a gateway, chosen at random.
+// randomOperation executes one operation of the store, chosen at random.
 func (f *fixture) randomOperation(random *rand.Rand, userID, name string) (err error) {
 	switch random.IntN(13) {
 	case 0:

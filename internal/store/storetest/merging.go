@@ -53,7 +53,7 @@ var mergeCases = []testCase{
 	},
 	{
 		name:   "merging keeps a block, and the last administrator",
-		reason: "go-gitea/gitea CVE-2026-58422: a blocked user came back by another act",
+		reason: "go-gitea/gitea CVE-2026-58422: another operation unblocked a user",
 		run: func(t *testing.T, f *fixture) {
 			older := f.recordSignIn(mainConnector.signIn(noon, "o1", ""))
 			boss := f.recordSignIn(foreignConnector.signIn(after(time.Minute), "o2", ""))
@@ -173,7 +173,7 @@ var mergeCases = []testCase{
 	},
 	{
 		name:   "an administrator ends one session or all, with their grants and an event",
-		reason: "a lost phone",
+		reason: "a user who has lost a phone must be signed out on it",
 		run: func(t *testing.T, f *fixture) {
 			u, other := f.addUser("o1"), f.addUser("o2")
 			end := func(userID string, session [32]byte) int {

@@ -122,18 +122,18 @@ func uses(steps []string, index string) bool {
 // notInName reports whether a character cannot be part of the name of an index.
 func notInName(c rune) bool { return c != '_' && !unicode.IsLetter(c) && !unicode.IsDigit(c) }
 
-// WithoutIndex returns the plans after an index was dropped. explain returns the plans of statements
-// now. Only the plans that used the index are made again.
+// WithoutIndex returns the plans after an index was dropped. explain returns the new plans of
+// statements. WithoutIndex calls it only for the statements whose plans used the index.
 func WithoutIndex(plans map[string][]string, index string,
 	explain func(statements []string) map[string][]string) map[string][]string {
-	var users []string
+	var affected []string
 	for query, steps := range plans {
 		if uses(steps, index) {
-			users = append(users, query)
+			affected = append(affected, query)
 		}
 	}
 	changed := maps.Clone(plans)
-	maps.Copy(changed, explain(users))
+	maps.Copy(changed, explain(affected))
 	return changed
 }
 

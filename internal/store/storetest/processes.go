@@ -187,7 +187,7 @@ var processCases = []testCase{
 	},
 	{
 		name:       "a confirmed write survives a killed process",
-		reason:     "a user who saw the page must be signed in after the crash",
+		reason:     "a user who saw the page after the sign-in must be signed in after the crash",
 		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			if f.SingleHandle {

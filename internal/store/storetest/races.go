@@ -10,11 +10,12 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// raceCases test administrators who act at once. None of their acts is stored by half.
+// raceCases test operations of administrators that happen at once. No operation may be stored in
+// part.
 var raceCases = []testCase{
 	{
-		name:       "five acts on one user at once leave one state",
-		reason:     "an approval in the instant of a block or a deletion let the user in again",
+		name:       "five operations on one user at once leave one state",
+		reason:     "an approval at the moment of a block or a deletion would let the user in again",
 		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()
@@ -24,15 +25,15 @@ var raceCases = []testCase{
 				u := f.addPending(n + "o1")
 				f.requestAccess(u.ID, "wiki", 0)
 				f.addSession(u.ID, n+"s")
-				acts := actsOnUser(t, u.ID, older.ID, n)
-				done := make([]error, len(acts))
-				f.concurrently(len(acts), func(i int) { done[i] = acts[i](stores[(i+round)%2]) })
-				for i, err := range done {
+				operations := operationsOnUser(t, u.ID, older.ID, n)
+				errs := make([]error, len(operations))
+				f.concurrently(len(operations), func(i int) { errs[i] = operations[i](stores[(i+round)%2]) })
+				for i, err := range errs {
 					if !slices.Contains([]string{"ok", "not found", "blocked"}, errorName(err)) {
-						t.Fatalf("act %d: %v", i, err)
+						t.Fatalf("operation %d: %v", i, err)
 					}
 				}
-				blocked, merged, deleted := done[2] == nil, done[3] == nil, done[4] == nil
+				blocked, merged, deleted := errs[2] == nil, errs[3] == nil, errs[4] == nil // as in operationsOnUser
 				left, err := f.store.User(t.Context(), u.ID)
 				switch {
 				case deleted:
@@ -52,12 +53,12 @@ var raceCases = []testCase{
 					wantEqual(t, "sessions", len(f.listSessions(u.ID, noon)), 0)
 				}
 				var succeeded int
-				for _, err := range done {
+				for _, err := range errs {
 					if err == nil {
 						succeeded++
 					}
 				}
-				wantEqual(t, "events", len(f.listEvents(gateway.EventQuery{Kind: n + "act"})), succeeded)
+				wantEqual(t, "events", len(f.listEvents(gateway.EventQuery{Kind: n + "operation"})), succeeded)
 			}
 		},
 	},
@@ -126,7 +127,7 @@ var raceCases = []testCase{
 					f.makeAdmin(admins[i])
 				}
 				plain := f.addUser(n + "plain").ID
-				acts := []func(s gateway.Store) error{
+				operations := []func(s gateway.Store) error{
 					func(s gateway.Store) error {
 						_, err := s.ChangeUser(t.Context(), changeUser(admins[0], func(u *gateway.User) { u.Admin = false }))
 						return err
@@ -142,8 +143,8 @@ var raceCases = []testCase{
 					},
 				}
 				var results counter
-				f.concurrently(len(acts), func(i int) { results.add(errorName(acts[i](stores[(i+round)%2]))) })
-				results.want(t, "acts", map[string]int{"ok": 3, "last admin": 1})
+				f.concurrently(len(operations), func(i int) { results.add(errorName(operations[i](stores[(i+round)%2]))) })
+				results.want(t, "operations", map[string]int{"ok": 3, "last admin": 1})
 				left, err := f.store.CountAdmins(t.Context())
 				wantNoError(t, err)
 				wantEqual(t, "administrators", left, 1)
@@ -157,10 +158,10 @@ var raceCases = []testCase{
 	},
 }
 
-// actsOnUser returns acts of administrators on a user: approve, refuse, block, merge into older, and
-// delete. Their events have the kind n + "act".
-func actsOnUser(t *testing.T, userID, older, n string) []func(gateway.Store) error {
-	e := gateway.Event{Kind: n + "act"}
+// operationsOnUser returns operations of administrators on a user: approve, refuse, block, merge
+// into older, and delete, in this order. Their events have the kind n + "operation".
+func operationsOnUser(t *testing.T, userID, older, n string) []func(gateway.Store) error {
+	e := gateway.Event{Kind: n + "operation"}
 	decide := func(state gateway.RequestState) func(gateway.Store) error {
 		return func(s gateway.Store) error {
 			_, err := s.DecideAccess(t.Context(), gateway.AccessDecision{UserID: userID, State: state, At: noon, Event: e})
@@ -184,9 +185,9 @@ func actsOnUser(t *testing.T, userID, older, n string) []func(gateway.Store) err
 	}
 }
 
-// CheckFailedRedemption tests that an invitation keeps its use when the store fails during the
-// redemption (ChronoAIProject/NyxID#214, DeliciousBuding/new-api#165). exec runs a statement on the
-// database of the store.
+// CheckFailedRedemption tests that no use of an invitation is counted when the store fails during
+// the redemption (ChronoAIProject/NyxID#214, DeliciousBuding/new-api#165). exec runs a statement on
+// the database of the store.
 func CheckFailedRedemption(t *testing.T, store gateway.Store, exec func(statement string)) {
 	f := &fixture{t: t, store: store}
 	i := newInvitation("link", gateway.InviteUser, 1)

@@ -36,7 +36,8 @@ func (f *fixture) decideAccess(d gateway.AccessDecision) gateway.User {
 	return user
 }
 
-// waiting returns the users and apps that wait, as "o1 wiki, o2 chat"; names are by user id.
+// waiting returns the users who wait and their apps, as "o1 wiki, o2 chat". names has a name for
+// each user id.
 func (f *fixture) waiting(names map[string]string, query gateway.WaitingQuery) string {
 	f.t.Helper()
 	found, err := f.store.WaitingUsers(f.t.Context(), query)
@@ -51,7 +52,7 @@ func (f *fixture) waiting(names map[string]string, query gateway.WaitingQuery) s
 	return strings.Join(all, ", ")
 }
 
-// states returns the states of a user's requests, as "wiki approved".
+// requestStates returns the states of a user's requests, as "chat refused, wiki approved".
 func (f *fixture) requestStates(userID string) string {
 	f.t.Helper()
 	requests, err := f.store.UserRequests(f.t.Context(), userID)
@@ -68,7 +69,7 @@ func (f *fixture) requestStates(userID string) string {
 var requestCases = []testCase{
 	{
 		name:   "requests wait in the order of their time, in pages",
-		reason: "who waits longest must be seen first, and nobody twice or never",
+		reason: "the user who waits longest must be listed first, and each user once",
 		run: func(t *testing.T, f *fixture) {
 			names := map[string]string{}
 			for i, openid := range []string{"o1", "o2", "o3"} {
@@ -101,8 +102,8 @@ var requestCases = []testCase{
 		},
 	},
 	{
-		name:   "a decision changes the user, the requests and the events in one step",
-		reason: "an approval that is stored by half lets nobody in, or lets somebody in without a trace",
+		name:   "a decision changes the user, the requests and the events in one transaction",
+		reason: "an approval that is stored in part lets nobody in, or lets somebody in without an event",
 		run: func(t *testing.T, f *fixture) {
 			u := f.addPending("o1")
 			f.requestAccess(u.ID, "wiki", 0)
@@ -137,7 +138,7 @@ var requestCases = []testCase{
 	},
 	{
 		name:   "a refusal for an app revokes the grants there",
-		reason: "a refresh token would keep the user in an app that refused the user",
+		reason: "a refresh token would keep the user signed in to the app",
 		run: func(t *testing.T, f *fixture) {
 			u := f.addUser("o1")
 			f.addGrant(u.ID, "wiki", "g1")
@@ -149,7 +150,7 @@ var requestCases = []testCase{
 	},
 	{
 		name:   "a blocked user neither waits nor is approved",
-		reason: "go-gitea/gitea CVE-2026-58422: another act unblocked the account",
+		reason: "go-gitea/gitea CVE-2026-58422: another operation unblocked the account",
 		run: func(t *testing.T, f *fixture) {
 			u := f.addPending("o1")
 			f.requestAccess(u.ID, "wiki", 0)
@@ -168,7 +169,7 @@ var requestCases = []testCase{
 	},
 	{
 		name:       "concurrent requests and decisions leave one request, decided once",
-		reason:     "RocketChat/Rocket.Chat#2266: a user waits and no administrator sees it",
+		reason:     "RocketChat/Rocket.Chat#2266: a user waits and no administrator sees the request",
 		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			u := f.addPending("o1")
@@ -193,7 +194,7 @@ var requestCases = []testCase{
 	},
 	{
 		name:   "a user whose approval was taken back waits again",
-		reason: "the page would say that the user waits, and no administrator would see it",
+		reason: "the page would say that the user waits, and no administrator would see the request",
 		run: func(t *testing.T, f *fixture) {
 			u := f.addPending("o1")
 			f.requestAccess(u.ID, "wiki", 0)

@@ -43,7 +43,7 @@ func (f *fixture) saved(requests ...gateway.SavedRequest) (n int) {
 var savedRequestCases = []testCase{
 	{
 		name:   "the bytes of a request come back to the browser that stored it",
-		reason: "an app would reject its own state, or another browser would continue with it",
+		reason: "an app would reject a changed state parameter, or another browser would continue the request",
 		run: func(t *testing.T, f *fixture) {
 			request := newSavedRequest("n", "alice", 1)
 			request.Address += "&state=" + strings.Repeat("%2F+~é", 1200)

@@ -155,11 +155,11 @@ var sessionCases = []testCase{
 				return nil
 			}))
 			wantEqual(t, "a later end", f.getSession(session.Hash, noon).ExpiresAt, after(10*time.Hour))
-			mine := fmt.Errorf("mine")
+			ofCallback := fmt.Errorf("error of the callback")
 			if err := f.store.UpdateSession(t.Context(), session.Hash, noon, func(stored *gateway.Session) error {
 				stored.Data = nil
-				return mine
-			}); err != mine {
+				return ofCallback
+			}); err != ofCallback {
 				t.Fatalf("the error of the callback was returned as %v", err)
 			}
 			wantEqual(t, "data after an error", len(f.getSession(session.Hash, noon).Data), (requests+1)/2)
@@ -191,7 +191,7 @@ var sessionCases = []testCase{
 var sessionUserCases = []testCase{
 	{
 		name:   "a session is returned with its user",
-		reason: "an old copy would let in a user who was blocked a moment ago",
+		reason: "a cached user would let in a user who was blocked a moment ago",
 		run: func(t *testing.T, f *fixture) {
 			user := f.addUser("o1")
 			session := f.addSession(user.ID, "s1")
@@ -217,7 +217,7 @@ var sessionUserCases = []testCase{
 	},
 	{
 		name:   "a token is returned with its user",
-		reason: "an app would get an old name, or the id of a user who was joined to another user",
+		reason: "an app would get an old name, or the id of a user who was joined into another",
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers() // a sign-in of the younger user with the unionid u1 joins the two
 			want := f.addGrant(younger.ID, "wiki", "g1")

@@ -56,8 +56,9 @@ type testCase struct {
 	run func(t *testing.T, f *fixture)
 }
 
-// Run runs the suite on the subject. A ticket is the row for one QR code of a sign-in by scan. The
-// cases of takeover stop a user who tries to get the account of another user.
+// Run runs the suite on the subject. In the names of the groups, a ticket is the row for one QR
+// code of a sign-in by scan, a pin is the subject by which an app knows a user, and a takeover is
+// an attempt to sign in as another user.
 func Run(t *testing.T, subject Subject) {
 	for _, group := range []struct {
 		name  string

@@ -41,7 +41,7 @@ var subjectCases = []testCase{
 			f.pinSubject(userA, "wiki", "same", noon)
 			_, err := f.store.PinSubject(t.Context(), userB, "wiki", "same", noon)
 			wantError(t, err, gateway.ErrConflict)
-			wantEqual(t, "in another app it may", f.pinSubject(userB, "shop", "same", noon), "same")
+			wantEqual(t, "the same subject in another app", f.pinSubject(userB, "shop", "same", noon), "same")
 			_, err = f.store.PinSubject(t.Context(), gateway.NewID(), "wiki", "x", noon)
 			wantError(t, err, gateway.ErrNotFound)
 			if _, err := f.store.PinSubject(t.Context(), userA, "shop", "", noon); err == nil {
@@ -65,7 +65,7 @@ func codeWithoutSubject(userID, id, candidate string) gateway.Code {
 var codePinCases = []testCase{
 	{
 		name:   "a first code pins the subject",
-		reason: "the app knows the user by it from then on",
+		reason: "the app knows the user by this subject from then on",
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
 			wantNoError(t, f.store.PutCode(t.Context(), codeWithoutSubject(userID, "g1", "sub-1")))

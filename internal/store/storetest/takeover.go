@@ -148,7 +148,7 @@ var takeoverCases = []testCase{
 				siteConnector.signIn(after(time.Hour), "s1", "uV"), thirdConnector.signIn(after(time.Hour), "t1", "uV"),
 				// without a unionid in between
 				siteConnector.signIn(after(2*time.Hour), "s1", ""), siteConnector.signIn(after(3*time.Hour), "s1", "uV"),
-				// step by step
+				// with another unionid in between
 				thirdConnector.signIn(after(3*time.Hour), "t1", "uX"), thirdConnector.signIn(after(4*time.Hour), "t1", "uV"),
 				siteConnector.signIn(after(5*time.Hour), "s1", "uM"), siteConnector.signIn(after(6*time.Hour), "s1", "uV"),
 			)

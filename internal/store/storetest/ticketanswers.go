@@ -10,9 +10,10 @@ import (
 )
 
 // ticketAnswerCases test who may answer, cancel and redeem a ticket, which is one sign-in by QR
-// code. The user of the phone, its approver, answers: approved, refused ("Not me") or mismatch (the
-// user chose the wrong number). The desktop cancels or redeems the ticket. To do so it needs the
-// secret in its cookie, and Ticket.Desktop is the hash of this secret.
+// code. The desktop shows a number. The approver (the user of the phone) types the number, and the
+// answer is approved or, for a wrong number, mismatch; or the approver refuses ("Not me"). The
+// desktop cancels or redeems the ticket. To do so it needs the secret in its cookie, and
+// Ticket.Desktop is the hash of this secret.
 var ticketAnswerCases = []testCase{
 	{
 		name:       "an answer counts once",

@@ -29,8 +29,8 @@ func (f *fixture) remaining(tickets []gateway.Ticket) int {
 	return len(f.ticketStates(hashes, noon))
 }
 
-// ticketLimitCases test the limits on the number of unanswered tickets, which PutTicket gets with
-// each ticket.
+// ticketLimitCases test the limits on the number of unanswered tickets. A ticket is one sign-in by
+// QR code. The caller passes the limits to PutTicket.
 var ticketLimitCases = []testCase{
 	{
 		name:       "concurrent requests do not exceed the limit",
@@ -60,8 +60,8 @@ var ticketLimitCases = []testCase{
 		},
 	},
 	{
-		name:       "the fast count far from the limit is exact near it",
-		reason:     "the fast count must not allow more than the limit",
+		name:       "the store counts exactly near the limit, though fast far from it",
+		reason:     "the fast way of counting must not allow more tickets than the limit",
 		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()

@@ -47,7 +47,7 @@ var upkeepCases = []testCase{
 				})
 			}
 			total, calls := 0, 0
-			for swept := -1; swept != 0; {
+			for swept := -1; swept != 0; { // -1 = the first sweep has not run
 				swept = f.sweep(after(2*time.Hour), time.Time{}, 250)
 				if swept > 4*250 { // of sessions, attempts, codes and grants
 					t.Errorf("one call deleted %d rows, more than 250 of each table", swept)
@@ -142,7 +142,7 @@ var upkeepCases = []testCase{
 			wantError(t, err, gateway.ErrNotFound)
 			_, err = f.store.Ticket(t.Context(), newTicket("t").Hash, noon)
 			wantError(t, err, gateway.ErrNotFound)
-			f.wantAttemptWon(newAttempt("k", "c", "two", 0), 0) // the ended BeginAttempt stored none
+			f.wantAttemptWon(newAttempt("k", "c", "two", 0), 0) // BeginAttempt with an ended context stored none
 		},
 	},
 	{
@@ -250,8 +250,8 @@ func newLongSession(userID, name string) gateway.Session {
 	return session
 }
 
-// addExpiredRows stores as many sessions, attempts and grants as rows. They expire within an hour
-// after noon. The grants have no tokens.
+// addExpiredRows stores a number of sessions, and as many attempts and grants. They expire within
+// an hour after noon. The grants have no tokens.
 func addExpiredRows(t *testing.T, f *fixture, userID string, rows int) {
 	t.Helper()
 	f.concurrently(16, func(writer int) {

@@ -47,7 +47,7 @@ var userCases = []testCase{
 	},
 	{
 		name:   "a late sign-in does not restore an old profile",
-		reason: "two sign-ins of one user may be processed in the other order",
+		reason: "two sign-ins of one user may be processed in the opposite order",
 		run: func(t *testing.T, f *fixture) {
 			newer, older := mainConnector.signIn(after(time.Minute), "o1", ""), mainConnector.signIn(noon, "o1", "")
 			newer.Profile, older.Profile = &gateway.Profile{Nickname: "new"}, &gateway.Profile{Nickname: "old"}
@@ -172,12 +172,12 @@ var userCases = []testCase{
 			if err == nil || errors.Is(err, gateway.ErrUnavailable) {
 				t.Fatalf("an invalid status: %v", err)
 			}
-			mine := errors.New("mine")
+			ofCallback := errors.New("error of the callback")
 			_, err = f.store.UpdateUser(t.Context(), userID, noon, func(stored *gateway.User) error {
 				stored.Admin = false
-				return mine
+				return ofCallback
 			})
-			if err != mine {
+			if err != ofCallback {
 				t.Fatalf("the error of the callback was returned as %v", err)
 			}
 			wantEqual(t, "admin after an error", f.getUser(userID).Admin, true)
@@ -271,7 +271,7 @@ var userCases = []testCase{
 		run: func(t *testing.T, f *fixture) {
 			var want []string
 			for i := range 7 {
-				// pairs have the same time
+				// each two users have the same time
 				signIn := mainConnector.signIn(after(time.Duration(i/2)*time.Second), fmt.Sprint("o", i), fmt.Sprint("u", i))
 				signIn.Profile = &gateway.Profile{Nickname: fmt.Sprintf("Name %d 100%%_x", i)}
 				if i%3 == 0 {
