@@ -68,7 +68,7 @@ func (r *stableTokenResponse) validate() error {
 }
 
 // Token returns the access_token. If WeChat cannot be reached, it returns the former token as long
-// as that token is valid. Every error is an *[Error]. Errors to test for: the classes, mainly
+// as that token is valid. Every error is an *[Error]. Errors to test for: its classes, mainly
 // [ErrConfiguration].
 func (s *StableToken) Token(ctx context.Context) (Secret, error) { return s.get(ctx, "") }
 
@@ -200,7 +200,7 @@ func (r *qrCodeResponse) validate() error {
 // opens its chat as a follower. WeChat pushes the scene in both cases, see package push. An account
 // may make 100,000 codes a day.
 //
-// Every error is an *[Error]. Errors to test for: [ErrScene], and the classes. [ErrConfiguration]
+// Every error is an *[Error]. Errors to test for: [ErrScene], and its classes. [ErrConfiguration]
 // with errcode 48001 means that the account is not a verified service account (认证服务号).
 func (s *StableToken) CreateQRCode(ctx context.Context, q QRCodeRequest) (*QRCode, error) {
 	life := int64(q.Life / time.Second)
@@ -255,7 +255,7 @@ func (r *accountUserResponse) validate() error {
 
 // AccountUser returns whether a user follows the account, and the unionid of a follower.
 //
-// Every error is an *[Error]. Errors to test for: the classes, and [ErrOtherOpenID]. Errcode 48001,
+// Every error is an *[Error]. Errors to test for: its classes, and [ErrOtherOpenID]. Errcode 48001,
 // of class [ErrConfiguration], means that the account is not verified.
 func (s *StableToken) AccountUser(ctx context.Context, openID string) (*AccountUser, error) {
 	if !validID(openID) {

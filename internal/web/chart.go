@@ -6,12 +6,12 @@ import (
 	"strconv"
 )
 
-// Chart is a bar chart: a group of bars for each label, stacked by series.
+// Chart is a bar chart. For each label, the bars of all series are stacked.
 type Chart struct {
 	ID     string // identifies it on the page
 	Title  string
 	Column string   // what the labels are, such as "Hour"
-	Series []string // names of the series, at most 6
+	Series []string // names of the series, at most 6: document.css has six colors
 	Labels []string // of the bars, from left to right
 	Values [][]int  // Values[i][j] is the value of series j at label i
 }
@@ -101,7 +101,7 @@ func (d *drawing) draw() {
 		y := chartTop + chartHeight - n*chartHeight/top
 		d.Lines = append(d.Lines, gridLine{Y: y, TextY: y + 4, Label: strconv.Itoa(n)})
 	}
-	every := (labelWidth + barStep - 1) / barStep // the first bar and every n-th after it have a label
+	every := (labelWidth + barStep - 1) / barStep // bars from one label to the next
 	for i, label := range d.Chart.Labels {
 		x := chartLeft + i*barStep + (barStep-barWidth)/2
 		if i%every == 0 {

@@ -132,6 +132,7 @@ func (s *Site) Write(w http.ResponseWriter, r *http.Request, views *Views, d Doc
 	// With "no-referrer" a browser sends a form with "Origin: null". Package route would reject the
 	// form as a form of another site.
 	header.Set("Referrer-Policy", "same-origin")
+	// The log line has the name of the template in place of a kind.
 	s.logPage(r, Page{Kind: Kind(d.View), Refusal: d.Refusal}, d.Status)
 	w.WriteHeader(d.Status)
 	if r.Method != http.MethodHead {
@@ -163,7 +164,8 @@ type frame struct {
 	parts
 }
 
-// filesOfPage are the addresses of the files that a page loads.
+// filesOfPage are the addresses of the files that a page loads. Police is the picture beside the
+// number of the police filing (公安备案).
 type filesOfPage struct {
 	Logo, LogoDark, Police       string // "" = none
 	Favicon, TouchIcon, Manifest string

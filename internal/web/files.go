@@ -32,7 +32,7 @@ const (
 	pathIcon512   = "/site/icon-512.png"
 	pathLogo      = "/site/logo"
 	pathLogoDark  = "/site/logo-dark"
-	pathPolice    = "/site/police" // Look.Police
+	pathPolice    = "/site/police" // picture of the police filing (公安备案)
 )
 
 // FilePaths returns the paths of the site's files. [Site.ServeFile] serves them.

@@ -108,9 +108,11 @@ const (
 	NoUnionID      Kind = "no_unionid"      // the app identifies users by unionid, and the user has none
 	SubjectTaken   Kind = "subject_taken"   // the app knows another user by this user's subject (sub)
 	RequestExpired Kind = "request_expired" // a saved request has expired, or belongs to another browser
-	Scope          Kind = "scope"           // WeChat does not have this scope at the endpoint (package relay)
-	State          Kind = "state"           // the state is longer than WeChat accepts (package relay)
-	ParameterName  Kind = "parameter_name"  // the parameter appid has another case, such as appId (package relay)
+
+	// Pages of package relay, which serves WeChat's own protocol to apps.
+	Scope         Kind = "scope"          // WeChat does not have this scope at the endpoint
+	State         Kind = "state"          // the state is longer than WeChat accepts
+	ParameterName Kind = "parameter_name" // the parameter appid has another case, such as appId
 )
 
 // The pages of invitations (package invitation). An invitation is a link that an administrator
@@ -163,19 +165,19 @@ const (
 	bad   tone = "bad"
 )
 
-// pageStyle has the HTTP status and the tone of a kind of page. A page shows the request id if its
+// kindInfo has the HTTP status and the tone of a kind of page. A page shows the request id if its
 // status is 400 or more and its tone is bad.
-type pageStyle struct {
+type kindInfo struct {
 	status int
 	tone   tone
 }
 
 // Status returns the HTTP status of the pages of a kind.
-func (k Kind) Status() int { return styles[k].status }
+func (k Kind) Status() int { return kindInfos[k].status }
 
-// styles has an entry for every kind. New returns an error if a catalogue lacks the texts of a
+// kindInfos has an entry for every kind. New returns an error if a catalogue lacks the texts of a
 // kind. It also returns an error for a text of no kind whose key the function shared does not list.
-var styles = map[Kind]pageStyle{
+var kindInfos = map[Kind]kindInfo{
 	OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, MiniProgram: {200, plain}, Choose: {200, plain},
 	NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},
 	SignOut: {200, plain}, PleaseSignIn: {http.StatusUnauthorized, plain}, Lost: {http.StatusBadRequest, bad},

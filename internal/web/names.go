@@ -45,7 +45,8 @@ func (n Names) ContactText() string {
 	return Shown(text, 200)
 }
 
-// in returns the names in a language: those of own that are set, and otherwise those of n.
+// in returns the texts in a language. own has the texts that are set for this language. They take
+// precedence over n.
 func (n Names) in(own Names) Names {
 	return Names{
 		Title: cmp.Or(own.Title, n.Title, "Weigate"), Welcome: cmp.Or(own.Welcome, n.Welcome),

@@ -96,7 +96,7 @@ type Page struct {
 	Scan          *Scan         // on pages of sign-in by scan
 	Name          *NameForm     // for YourName, Waiting and NameInApps
 	Reason        string        // for AccessRefused: why the administrator refused, as typed; "" = not given
-	State         string        // address that responds with the state of the user's access request; see wait.js
+	State         string        // address from which wait.js gets the state of the user's access request; "" = none
 	Contact       bool          // the page says whom to ask: Names.Contact
 	Invitation    *Invitation   // on the pages of an invitation
 	Secret        bool          // the address of the page is a secret, which no Referer header may contain

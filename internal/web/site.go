@@ -139,7 +139,7 @@ func loadTexts() (*lang.Catalogue, error) {
 		return nil, err
 	}
 	required, optional := shared(), []string(nil)
-	for kind := range styles {
+	for kind := range kindInfos {
 		required = append(required, string(kind)+".title", string(kind)+".text")
 		optional = append(optional, string(kind)+".button")
 	}
@@ -210,12 +210,12 @@ func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
 
 // view returns the data of the template for a page.
 func (s *Site) view(r *http.Request, p Page) (view, error) {
-	style, known := styles[p.Kind]
+	info, known := kindInfos[p.Kind]
 	if !known {
 		return view{}, fmt.Errorf("web: no page %q", p.Kind)
 	}
 	if p.Status == 0 {
-		p.Status = style.status
+		p.Status = info.status
 	}
 	language := cmp.Or(p.Lang, lang.FromRequest(r))
 	texts := s.texts.In(language)
@@ -223,7 +223,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 		p.Go = "" // the page has no main button, so addNextStep must add another button
 	}
 	s.addNextStep(r, &p)
-	v := view{Page: p, frame: s.frame(r.Host, language, ""), Lang: language, Home: p.Home, Tone: style.tone, texts: texts}
+	v := view{Page: p, frame: s.frame(r.Host, language, ""), Lang: language, Home: p.Home, Tone: info.tone, texts: texts}
 	v.Scripts, v.policy = s.scripts(p)
 	textOf, err := v.textsFor(p.App, v.Site.Title)
 	if err != nil {
@@ -265,7 +265,7 @@ func (s *Site) view(r *http.Request, p Page) (view, error) {
 		return view{}, err
 	}
 	v.AskWhom = p.Status >= http.StatusBadRequest && p.Kind != PleaseSignIn && !p.Contact
-	if p.Status >= http.StatusBadRequest && style.tone == bad {
+	if p.Status >= http.StatusBadRequest && info.tone == bad {
 		v.RequestID = cmp.Or(p.RequestID, s.cfg.RequestID(r.Context()))
 	}
 	return v, nil

@@ -10,7 +10,8 @@ import (
 	"github.com/weigate/weigate/login"
 )
 
-// schemas has the statements that create the tables and indexes, for each dialect.
+// schemas has the statements that create the tables and indexes, for each dialect. A row of
+// login_attempts is one redemption of a code ([login.Attempt]).
 //
 // An id is a hash of at most maxID bytes. subject_hash is the SHA-256 sum of the subject. So
 // subjects of any length are compared byte by byte, whatever the collation of the database is. For

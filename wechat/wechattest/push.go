@@ -169,13 +169,13 @@ func (s *Server) PressMenu(ctx context.Context, person, appID, key string) (Deli
 func (s *Server) ScanQR(ctx context.Context, person, link string) (Delivery, error) {
 	s.mu.Lock()
 	code, p := s.state.push.sceneCode(link), s.person(person)
-	account := slices.IndexFunc(s.apps, func(a *App) bool { return s.accountQR(a.AppID) == link })
+	accountIndex := slices.IndexFunc(s.apps, func(a *App) bool { return s.accountQR(a.AppID) == link })
 	if p == nil {
 		defer s.mu.Unlock()
 		return Delivery{}, s.unknownPerson(person)
 	}
-	if account >= 0 {
-		appID := s.apps[account].AppID
+	if accountIndex >= 0 {
+		appID := s.apps[accountIndex].AppID
 		s.mu.Unlock()
 		return s.Follow(ctx, person, appID)
 	}

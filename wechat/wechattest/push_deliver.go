@@ -43,17 +43,17 @@ const pushAnswerTime = 5 * time.Second
 
 // pushState is the state of the accounts' messages. The server's lock guards it.
 type pushState struct {
-	chats     map[appUser][]ChatMessage
-	held      []heldPush
-	last      map[appUser]Delivery // the last push of each person and account
-	failures  map[string]int       // consecutive failed pushes of each appid
-	openUntil map[string]time.Time // the time until which an appid gets no pushes, see Quirks.PushBreaker
-	tokens    map[string]*interfaceToken
-	scenes    map[string]*sceneCode // by ticket
-	follows   map[appUser]following // who has followed since the start
-	calls     map[string]int        // of the calls that have a quota, by appid and call; see callsDay
-	callsDay  string                // the day that calls counts
-	forced    map[string]time.Time  // the last forced renewal of stable_token of each appid
+	chats        map[appUser][]ChatMessage
+	held         []heldPush
+	last         map[appUser]Delivery // the last push of each person and account
+	failures     map[string]int       // consecutive failed pushes of each appid
+	stoppedUntil map[string]time.Time // until then an appid gets no pushes, see Quirks.PushBreaker
+	tokens       map[string]*interfaceToken
+	scenes       map[string]*sceneCode // by ticket
+	follows      map[appUser]following // who has followed since the start
+	calls        map[string]int        // of the calls that have a quota, by appid and call; see callsDay
+	callsDay     string                // the day that calls counts
+	forced       map[string]time.Time  // the last forced renewal of stable_token of each appid
 
 	sweepScenes int // addScene deletes no expired codes while scenes has fewer entries
 }
@@ -72,7 +72,7 @@ func earlierFollower() following {
 func newPushState() pushState {
 	return pushState{
 		chats: map[appUser][]ChatMessage{}, last: map[appUser]Delivery{}, failures: map[string]int{},
-		openUntil: map[string]time.Time{}, tokens: map[string]*interfaceToken{}, scenes: map[string]*sceneCode{},
+		stoppedUntil: map[string]time.Time{}, tokens: map[string]*interfaceToken{}, scenes: map[string]*sceneCode{},
 		calls: map[string]int{}, follows: map[appUser]following{}, forced: map[string]time.Time{},
 	}
 }
@@ -148,7 +148,7 @@ func (s *Server) hold(o outgoing, d Delivery, delay time.Duration) Delivery {
 	return d
 }
 
-// takeHeldPushes removes the held pushes that are due. The caller holds the lock.
+// takeHeldPushes removes and returns the held pushes that are due. The caller holds the lock.
 func (s *Server) takeHeldPushes() []heldPush {
 	var due, rest []heldPush
 	for _, h := range s.state.push.held {
@@ -169,17 +169,17 @@ func (s *Server) takeHeldPushes() []heldPush {
 // after an answer, even after an invalid one.
 func (s *Server) deliver(ctx context.Context, o outgoing) Delivery {
 	s.mu.Lock()
-	lost := s.now().Before(s.state.push.openUntil[o.app.AppID])
+	lost := s.now().Before(s.state.push.stoppedUntil[o.app.AppID])
 	s.mu.Unlock()
 	if lost {
 		return s.finish(o, Delivery{Lost: true, Failure: "pushes are stopped for one minute, after failures"})
 	}
-	posts := 3
+	maxPosts := 3
 	if o.quirks.PushFourPosts {
-		posts = 4
+		maxPosts = 4
 	}
 	d := Delivery{Posts: o.posts}
-	for i := len(o.posts); i < posts; i++ {
+	for i := len(o.posts); i < maxPosts; i++ {
 		if i == 0 || o.quirks.PushFreshRetries {
 			o.request = s.seal(o, time.Duration(i)*pushAnswerTime)
 		}
@@ -188,7 +188,7 @@ func (s *Server) deliver(ctx context.Context, o outgoing) Delivery {
 		if post.Status != 0 || ctx.Err() != nil {
 			break
 		}
-		if o.quirks.PushHeldRetries && i+1 < posts {
+		if o.quirks.PushHeldRetries && i+1 < maxPosts {
 			o.posts, d.Held = d.Posts, true
 			return s.hold(o, d, pushAnswerTime)
 		}
@@ -228,7 +228,7 @@ func (s *Server) finish(o outgoing, d Delivery) Delivery {
 	default:
 		st.failures[id]++
 		if n := o.quirks.PushBreaker; n > 0 && st.failures[id] >= n {
-			st.failures[id], st.openUntil[id] = 0, s.now().Add(time.Minute)
+			st.failures[id], st.stoppedUntil[id] = 0, s.now().Add(time.Minute)
 		}
 	}
 	return d
