@@ -14,7 +14,7 @@ type adminCmd struct {
 	List   adminListCmd   `cmd:"" help:"List the administrators."`
 }
 
-// adminInviteCmd is "weigate admin invite": the first administrator gets in with its link, and an
+// adminInviteCmd is "weigate admin invite". Its link is for the first administrator, and for an
 // administrator whose WeChat does not work.
 type adminInviteCmd struct {
 	adminFlags
@@ -54,6 +54,7 @@ func (c *adminInviteCmd) Run(s *invocation) error {
 		}{describePopulation(found).String(), found.Admins, link, newInvitationEntry(i, time.Now())})
 	}
 	s.out.printf("%s", describePopulation(found))
+	// A sign-in in the chat of an account does not open the administration.
 	if conf, err := c.read(s); err == nil && conf.ChatOnly() {
 		s.out.printf("Open this link in any browser, and press “Emergency sign-in”. It works once, and opens the\n" +
 			"administration for an hour: give it to nobody else.")
@@ -71,7 +72,7 @@ func describePopulation(p administration.Population) lang.Message {
 		return lang.Text("The store has no users yet.")
 	case p.Admins == 0:
 		return lang.Text("There are users, but no administrator who can sign in.")
-	case p.Admins >= 100:
+	case p.Admins >= 100: // the store counts no further
 		return lang.Text("There are 100 administrators or more.")
 	}
 	return lang.Count(p.Admins, "There is 1 administrator.", "There are %d administrators.")

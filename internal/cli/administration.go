@@ -15,17 +15,16 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// This file has what the commands of administration share: admin.go, user*.go, waiting.go,
-// invitation.go, events.go, api_key.go, notify.go. They call package administration, as the pages and
-// the API do.
+// This file has what the commands of administration share, such as "weigate user" and "weigate
+// events". They call package administration, as the pages for administrators and the HTTP API do.
 
-// adminFlags are the flags of these commands.
+// adminFlags are the flags of the commands of administration.
 type adminFlags struct {
 	configFlag
 	JSON bool `name:"json" help:"Print JSON, one object on each line."`
 }
 
-// byCommand is the actor of the changes that these commands make.
+// byCommand is the actor in the events of changes by a command.
 var byCommand = administration.Actor{ID: gateway.ActorCommand}
 
 // service opens the store and returns the administration of the gateway. Call closeStore at the end.
@@ -54,7 +53,8 @@ func (p printer) printJSON(v any) error {
 	return to.Encode(v)
 }
 
-// printList prints rows as JSON or as a table; none is what to print without rows.
+// printList prints each item of all: as a JSON object, or as a line of a table below head. Without
+// items it prints the text none in place of the table.
 func printList[T any](s *invocation, asJSON bool, all []T, none, head string, object func(T) any,
 	line func(T) row) error {
 	if asJSON {
@@ -76,7 +76,8 @@ func printList[T any](s *invocation, asJSON bool, all []T, none, head string, ob
 	return s.out.printTable(head, rows)
 }
 
-// adminHint adds a hint to an error of package administration.
+// adminHint names the user in an error of package administration, and adds a hint if a command
+// helps.
 func adminHint(err error, userID string) error {
 	switch {
 	case err == nil:
@@ -96,31 +97,32 @@ func adminHint(err error, userID string) error {
 	return err
 }
 
-// span is a duration on the command line. Unlike time.Duration, it has days.
+// span is a duration on the command line. Unlike a time.Duration, it can be written in days.
 type span time.Duration
 
 // UnmarshalText parses a duration such as 30m, 12h or 7d.
 func (d *span) UnmarshalText(text []byte) error {
 	s := string(text)
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		s = days + "h"
+	days, inDays := strings.CutSuffix(s, "d")
+	if inDays {
+		s = days + "h" // multiplied by 24 below
 	}
 	parsed, err := time.ParseDuration(s)
 	if err != nil || parsed <= 0 {
 		return errors.New("must be a duration such as 30m, 12h or 7d")
 	}
-	if len(s) > 0 && strings.HasSuffix(string(text), "d") {
+	if inDays {
 		parsed *= 24
 	}
 	*d = span(parsed)
 	return nil
 }
 
-// moment is a time on the command line: a date, a time with or without an offset, or a duration
+// moment is a time on the command line: a date, a time with or without a UTC offset, or a duration
 // before now. "" = no time.
 type moment string
 
-// in returns the time. zone is for a text without an offset.
+// in returns the time; "" = the zero time. A text without a UTC offset is a time in zone.
 func (m moment) in(zone *time.Location) (time.Time, error) {
 	var ago span
 	switch {
@@ -140,7 +142,7 @@ func (m moment) in(zone *time.Location) (time.Time, error) {
 		`a time must be a date such as 2026-09-01, "2026-09-01 14:30", or a duration before now such as 24h`)
 }
 
-// formatInstant formats a time to the second, in the zone of the operator, with its offset.
+// formatInstant formats a time to the second, in the zone of the operator, with the UTC offset.
 func (s *invocation) formatInstant(t time.Time) string {
 	if t.IsZero() {
 		return "-"

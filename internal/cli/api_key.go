@@ -31,7 +31,7 @@ func (c *apiKeyCreateCmd) Run(s *invocation) error {
 		return err
 	}
 	defer closeStore()
-	k, key, err := svc.CreateAPIKey(s.ctx, byCommand, administration.NewAPIKey{
+	record, key, err := svc.CreateAPIKey(s.ctx, byCommand, administration.NewAPIKey{
 		Name: c.Name, Scopes: c.Scope, Expires: time.Duration(c.Expires),
 	})
 	var field *administration.FieldError
@@ -45,10 +45,10 @@ func (c *apiKeyCreateCmd) Run(s *invocation) error {
 		return s.out.printJSON(struct {
 			Key    string      `json:"key"`
 			APIKey apiKeyEntry `json:"api_key"`
-		}{key, newAPIKeyEntry(k, time.Now())})
+		}{key, newAPIKeyEntry(record, time.Now())})
 	}
 	s.out.printf("%s", key)
-	s.out.hintf("this key is shown once; id %s, scopes %s", k.ID, strings.Join(k.Scopes, ", "))
+	s.out.hintf("this key is shown once; id %s, scopes %s", record.ID, strings.Join(record.Scopes, ", "))
 	return nil
 }
 

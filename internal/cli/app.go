@@ -15,13 +15,14 @@ type appCmd struct {
 	Show appShowCmd `cmd:"" help:"Show an app: settings, configuration for the other side, recent failures."`
 }
 
+// appEntry is the JSON object of an app.
 type appEntry struct {
 	ID       string            `json:"id"`
 	Kind     string            `json:"kind"`
 	Name     string            `json:"name"`
 	Access   string            `json:"access"`
 	Settings map[string]string `json:"settings"`
-	Snippet  string            `json:"snippet"`
+	Snippet  string            `json:"snippet"` // configuration to copy into the app or the reverse proxy
 }
 
 func newAppEntry(a administration.App) appEntry {

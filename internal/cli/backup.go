@@ -54,8 +54,8 @@ func (c *backupCmd) Run(s *invocation) error {
 	return nil
 }
 
-// toStdout writes the backup to standard output. The output cannot be read back, so the caller should
-// check it by a restore.
+// toStdout writes the backup to standard output. Unlike a file, the output is not read back and
+// checked: only a restore checks it.
 func (c *backupCmd) toStdout(s *invocation, conf *config.Config, o app.BackupOptions) error {
 	if c.JSON {
 		return &marked{err: errors.New("--json needs a file: the backup itself goes to standard output"), mark: errUsage}
@@ -66,7 +66,8 @@ func (c *backupCmd) toStdout(s *invocation, conf *config.Config, o app.BackupOpt
 	return backupError(conf, "-", app.Backup(s.ctx, o, s.out.out))
 }
 
-// loadForBackup reads the configuration and the master key, from which the HMAC of a backup is derived.
+// loadForBackup reads the configuration and the master key. The HMAC that protects a backup uses a
+// key derived from the master key.
 func (c configFlag) loadForBackup(s *invocation) (*config.Config, *keys.Sealer, error) {
 	conf, err := c.load(s)
 	if err != nil {
@@ -79,20 +80,20 @@ func (c configFlag) loadForBackup(s *invocation) (*config.Config, *keys.Sealer, 
 	return conf, sealer, err
 }
 
-// backupOptions returns the options of a backup or a restore, which show the progress in a terminal.
-// Call done at the end.
+// backupOptions returns the options of a backup or a restore. They show the progress in a terminal:
+// call done at the end.
 func backupOptions(s *invocation, conf *config.Config, sealer *keys.Sealer) (o app.BackupOptions, done func()) {
-	shown := newProgress(s.out, "%d rows", 0)
+	progress := newProgress(s.out, "%d rows", 0)
 	show := func(rows, total int64) {
 		if rows%1000 == 0 { // reading the clock for each row would take longer than the row
-			shown.total = int(total)
-			shown.add(int(rows))
+			progress.total = int(total)
+			progress.update(int(rows))
 		}
 	}
-	return app.BackupOptions{Store: conf.Store, Sealer: sealer, Progress: show}, shown.done
+	return app.BackupOptions{Store: conf.Store, Sealer: sealer, Progress: show}, progress.done
 }
 
-// backupError adds to an error of a backup what is wrong, and what to do.
+// backupError explains an error of a backup, and adds a hint if there is something to do.
 func backupError(conf *config.Config, file string, err error) error {
 	switch {
 	case err == nil:
@@ -131,9 +132,9 @@ type backupEntry struct {
 	CreatedAt time.Time        `json:"created_at"`
 	Store     string           `json:"store"`
 	Schema    int              `json:"schema"`
-	MasterKey string           `json:"master_key"` // public id
-	Lacks     []string         `json:"lacks"`
-	Rows      map[string]int64 `json:"rows"`
+	MasterKey string           `json:"master_key"` // public id of the master key
+	Lacks     []string         `json:"lacks"`      // what a restore needs besides the backup
+	Rows      map[string]int64 `json:"rows"`       // number by table
 }
 
 func newBackupEntry(file string, bytes int64, a archive.Summary) backupEntry {

@@ -15,9 +15,10 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// certificates returns a function that describes the gateway's certificate. It is in the configured
-// files, or ACME has issued it and the store keeps it. If a file cannot be read, or the master key is
-// missing, the result says so and the command continues. Without TLS, certificates returns nil.
+// certificates returns a function that describes the gateway's certificate. The certificate is in
+// the configured files, or ACME issued it and the store keeps it. If a file cannot be read, or the
+// master key is missing, the description says so and the command continues. Without TLS,
+// certificates returns nil.
 func certificates(conf *config.Config, store gateway.Store) func(context.Context) []administration.Certificate {
 	read := func(context.Context) (certificate.Status, error) {
 		return certificate.Load(conf.TLS.Certificate, conf.TLS.Key)
@@ -45,7 +46,7 @@ func certificates(conf *config.Config, store gateway.Store) func(context.Context
 	}
 }
 
-// storedCertificate returns the status of the certificate by ACME that the store keeps.
+// storedCertificate returns the status of the certificate that ACME issued and the store keeps.
 func storedCertificate(
 	ctx context.Context, conf *config.Config, store gateway.Store, sealer *keys.Sealer,
 ) (certificate.Status, error) {
@@ -56,8 +57,8 @@ func storedCertificate(
 	return certificate.Stored(ctx, store, sealer, conf.TLS.ACME.Directory, u.Hostname())
 }
 
-// describeCertificate returns a certificate on one line.
-func describeCertificate(c certificate.Status) lang.Message {
+// certificateLine returns the names and the expiry of a certificate on one line.
+func certificateLine(c certificate.Status) lang.Message {
 	switch {
 	case c.NotAfter.IsZero():
 		return lang.Text("none yet")
@@ -85,12 +86,13 @@ func checkCertificate(conf *config.Config) (result lang.Message, err error) {
 		return result, withHint(lang.Errorf("tls.certificate: expired at %s", status.NotAfter.Format(time.RFC3339)),
 			"renew it")
 	}
-	return describeCertificate(status), nil
+	return certificateLine(status), nil
 }
 
-// checkStoredCertificate reads the certificate by ACME from the store. Before the first start there is
-// none. sealer is nil if the master key does not exist or could not be read. If the gateway
-// has last failed to obtain a certificate, that failure is an error.
+// checkStoredCertificate checks the certificate that ACME issued and the store keeps. Before the
+// first start there is none. sealer is nil if the master key does not exist or could not be read.
+// If the gateway's last attempt to obtain a certificate failed, the failure is an error, even while
+// an older certificate is valid.
 func checkStoredCertificate(
 	ctx context.Context, conf *config.Config, sealer *keys.Sealer,
 ) (result lang.Message, err error) {
@@ -109,7 +111,7 @@ func checkStoredCertificate(
 	case !status.NotAfter.IsZero() && !time.Now().Before(status.NotAfter):
 		return result, withHint(lang.Errorf("tls.acme: expired at %s", status.NotAfter.Format(time.RFC3339)), hint)
 	case status.Problem != "":
-		return result, withHint(lang.Errorf("tls.acme: %s; now: %s", status.Problem, describeCertificate(status)), hint)
+		return result, withHint(lang.Errorf("tls.acme: %s; now: %s", status.Problem, certificateLine(status)), hint)
 	}
-	return describeCertificate(status), nil
+	return certificateLine(status), nil
 }

@@ -43,7 +43,7 @@ func (c *checkCmd) Run(s *invocation) error {
 	s.out.json = c.JSON
 	printChecked(s.out, "configuration", lang.Text("%s: %s", c.Config, lang.List{
 		lang.Count(len(conf.WeChat), "1 connector", "%d connectors"), lang.Count(len(conf.Apps), "1 app", "%d apps")}))
-	describe(s.out, conf)
+	printSummary(s.out, conf)
 	printExposures(s.out, exposures(c.Config, conf))
 	failed := false
 	report := func(name string, result lang.Message, err error) {
@@ -63,15 +63,15 @@ func (c *checkCmd) Run(s *invocation) error {
 	if !c.Offline {
 		result, err := checkStore(s.ctx, conf, sealer, keyErr == nil)
 		report("store", result, err)
-		compared := newClock()
+		clock := newClockTransport()
 		for _, conn := range conf.WeChat {
 			if conn.Kind == config.SubscriptionAccount {
 				continue // has no secret, and makes no calls to WeChat
 			}
-			result, err := checkConnector(s, conn, compared)
+			result, err := checkConnector(s, conn, clock)
 			report("wechat."+conn.Name, result, err)
 		}
-		if result, known, err := compared.check(); known {
+		if result, known, err := clock.check(); known {
 			report("clock", result, err)
 		}
 		if conf.TLS.ACME.Enabled {
@@ -90,14 +90,16 @@ func (c *checkCmd) Run(s *invocation) error {
 	return nil
 }
 
-// printChecked prints a result. Names that are not keys of the configuration are translated.
+// printChecked prints the result of a check. A name is a key of the configuration, or a text, which
+// is translated.
 func printChecked(p printer, name string, result any) {
 	if p.json {
 		_ = p.printJSON(checkEntry{Check: name, Outcome: "ok", Result: fmt.Sprint(result)})
 		return
 	}
 	name = p.texts.Translate(name)
-	p.printf("%s %s", name+strings.Repeat(" ", max(0, 14-displayWidth(name))), p.text(result))
+	const column = 14 // width of the names, so that the results begin below each other
+	p.printf("%s %s", name+strings.Repeat(" ", max(0, column-displayWidth(name))), p.text(result))
 }
 
 // checkEntry is a JSON object of "weigate check --json".
@@ -123,9 +125,10 @@ func printFailedCheck(p printer, name string, err error) {
 	_ = p.printJSON(entry)
 }
 
-// describe prints what follows from the configuration: the sign-in methods, the addresses of apps,
-// and WeChat's ownership files. WeChat requests such a file from a domain to verify its owner.
-func describe(p printer, conf *config.Config) {
+// printSummary prints what follows from the configuration: the sign-in methods, the addresses of
+// apps, which apps are open to everyone, the additional certificate authorities, and WeChat's
+// ownership files. WeChat requests such a file from a domain to verify its owner.
+func printSummary(p printer, conf *config.Config) {
 	var seen []string
 	var methods lang.List
 	for _, c := range conf.WeChat {
@@ -206,7 +209,7 @@ func checkStore(
 	case sealer == nil:
 		err = checkNoSealedKeys(ctx, conf, store)
 	default:
-		err = checkKeyError(keys.CheckMasterKey(ctx, store, sealer, time.Now()))
+		err = masterKeyHint(keys.CheckMasterKey(ctx, store, sealer, time.Now()))
 	}
 	if err != nil {
 		return result, err
@@ -220,9 +223,9 @@ const invalidCode = "0weigatecheckweigatecheckweigate"
 // checkConnector checks a connector (an app at WeChat): its appid, its secret, and whether WeChat
 // accepts calls from this IP address. It redeems an invalid code. WeChat checks the code last. So
 // the error 40029 (invalid code) means that everything else is right.
-func checkConnector(s *invocation, c config.Connector, compared *clock) (result lang.Message, err error) {
+func checkConnector(s *invocation, c config.Connector, clock *clockTransport) (result lang.Message, err error) {
 	client := &wechat.Client{AppID: c.AppID, Secret: c.Secret, APIURL: c.API, OpenURL: c.Open,
-		HTTPClient: &http.Client{Transport: compared}}
+		HTTPClient: &http.Client{Transport: clock}}
 	_, err = client.Exchange(s.ctx, invalidCode)
 	fail := func(format string, args ...any) error {
 		return lang.Errorf("wechat.%s: %w", c.Name, lang.Errorf(format, args...))

@@ -28,7 +28,7 @@ func checkListeners(ctx context.Context, conf *config.Config, report func(string
 	for _, each := range []struct{ name, address, scheme string }{
 		{"listen", conf.Listen, scheme},
 		{"metrics", conf.Metrics, "http"},
-		{"tls.acme.listen_http", conf.TLS.ACME.ListenHTTP, ""},
+		{"tls.acme.listen_http", conf.TLS.ACME.ListenHTTP, ""}, // no health check, so no scheme
 	} {
 		if each.address == "" {
 			continue
@@ -48,7 +48,7 @@ func checkListeners(ctx context.Context, conf *config.Config, report func(string
 			_, pingErr := ping(ctx, each.address, each.scheme, "/healthz")
 			running = pingErr == nil
 		}
-		if running && inUse { // listen_http has no health check
+		if running && inUse { // for listen_http, running is the result of the addresses before it
 			report(each.name, lang.Text("%s: the gateway runs", each.address), nil)
 			continue
 		}
@@ -56,12 +56,12 @@ func checkListeners(ctx context.Context, conf *config.Config, report func(string
 	}
 }
 
-// urlTimeout is the time for the gateway's own address.
+// urlTimeout is how long checkURL waits for the gateway.
 const urlTimeout = 5 * time.Second
 
-// checkURL requests the metadata of OpenID Connect at the gateway's own address, as browsers and apps
-// do, through the reverse proxy. Their issuer tells this gateway from all others. A gateway that has not
-// started yet, and one that this machine cannot reach, are not errors.
+// checkURL requests the OpenID Connect metadata at the gateway's public address, as apps do,
+// through the reverse proxy. The issuer in the metadata identifies this gateway. It is not an error
+// if the gateway has not started yet, or this machine cannot reach it.
 func checkURL(ctx context.Context, conf *config.Config) (result lang.Message, err error) {
 	ctx, cancel := context.WithTimeout(ctx, urlTimeout)
 	defer cancel()

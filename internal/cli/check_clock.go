@@ -12,24 +12,24 @@ import (
 // were issued in the future, and many of them allow a minute.
 const clockTolerance = 30 * time.Second
 
-// clock compares the clock of this machine with the Date header of WeChat's answers. It is the
-// transport of the calls to WeChat.
-type clock struct {
+// clockTransport compares the clock of this machine with the Date header of WeChat's answers. It is
+// the transport of the calls to WeChat.
+type clockTransport struct {
 	now  func() time.Time
 	base http.RoundTripper
 
 	mu    sync.Mutex
-	known bool
-	ahead time.Duration // of this machine; negative = behind
+	known bool          // an answer had a Date
+	ahead time.Duration // how far this machine is ahead of the last Date; negative = behind
 }
 
-func newClock() *clock {
-	return &clock{now: time.Now, base: http.DefaultTransport.(*http.Transport).Clone()}
+func newClockTransport() *clockTransport {
+	return &clockTransport{now: time.Now, base: http.DefaultTransport.(*http.Transport).Clone()}
 }
 
 // RoundTrip sends a request, and compares the Date of its response with the middle of the call. The
-// header has whole seconds.
-func (c *clock) RoundTrip(r *http.Request) (*http.Response, error) {
+// header has whole seconds, rounded down: half a second is added.
+func (c *clockTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	sent := c.now()
 	res, err := c.base.RoundTrip(r)
 	if err != nil {
@@ -48,7 +48,7 @@ func (c *clock) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // check reports the difference. known is false if no answer had a Date.
-func (c *clock) check() (result lang.Message, known bool, err error) {
+func (c *clockTransport) check() (result lang.Message, known bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ahead := c.ahead.Round(time.Second)

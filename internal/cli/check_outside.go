@@ -18,8 +18,8 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// outsideTimeout is the time for the directory of ACME.
-const outsideTimeout = 10 * time.Second
+// directoryTimeout is how long checkDirectory waits for the certificate authority and the DNS.
+const directoryTimeout = 10 * time.Second
 
 // checkOutside checks the servers that the configuration names besides WeChat and the store. It sends
 // no message to any of them.
@@ -34,17 +34,20 @@ func checkOutside(ctx context.Context, conf *config.Config, report func(string, 
 		report(name, result, err)
 	}
 	for _, a := range conf.Apps {
-		if name := "apps." + a.ID; a.BackchannelLogoutURI != "" {
-			result, err := checkServer(conf, name, a.BackchannelLogoutURI, func() error {
-				return app.ReachApp(ctx, conf, a.BackchannelLogoutURI)
-			})
-			report(name, result, err)
+		if a.BackchannelLogoutURI == "" {
+			continue
 		}
+		name := "apps." + a.ID
+		result, err := checkServer(conf, name, a.BackchannelLogoutURI, func() error {
+			return app.ReachApp(ctx, conf, a.BackchannelLogoutURI)
+		})
+		report(name, result, err)
 	}
 }
 
-// checkServer calls reach, which connects to the server of an address as the gateway will. name is of the
-// list item with the address. The address may be a credential: the result and the error have its host only.
+// checkServer calls reach, which connects to the server of address as the gateway will. name is the
+// place of the address in the configuration. The address can contain a credential, so the result
+// and the error contain only its host.
 func checkServer(conf *config.Config, name, address string, reach func() error) (result lang.Message, err error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -59,7 +62,8 @@ func checkServer(conf *config.Config, name, address string, reach func() error) 
 	return lang.Text("%s is reachable", u.Host), nil
 }
 
-// checkDirectory requests the directory of the certificate authority, and resolves the gateway's host.
+// checkDirectory requests the ACME directory (the list of a certificate authority's endpoints), and
+// resolves the gateway's host with lookup. The certificate authority has to reach that host.
 func checkDirectory(
 	ctx context.Context, conf *config.Config, lookup func(ctx context.Context, host string) ([]string, error),
 ) (result lang.Message, err error) {
@@ -77,7 +81,7 @@ func checkDirectory(
 		roots.AppendCertsFromPEM(authorities)
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
-	ctx, cancel := context.WithTimeout(ctx, outsideTimeout)
+	ctx, cancel := context.WithTimeout(ctx, directoryTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, settings.Directory, nil)
 	if err != nil {

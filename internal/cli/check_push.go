@@ -25,7 +25,8 @@ import (
 // WeChat itself cannot be asked whether it reaches the gateway.
 
 // checkPush checks the address to which WeChat pushes messages, as WeChat's console does when the
-// address is saved, and whether the account may make the QR codes of the method follow.
+// address is saved. It also checks that the address to which the gateway forwards messages is
+// reachable, and whether the account has the right to make QR codes for the sign-in method follow.
 func checkPush(ctx context.Context, conf *config.Config, report func(string, lang.Message, error)) {
 	for _, c := range conf.WeChat {
 		if !c.Push.Enabled {
@@ -99,7 +100,8 @@ func checkPushAddress(ctx context.Context, address string, c config.Connector) (
 		"check the reverse proxy: it must pass this path to the gateway")
 }
 
-// checkFollow makes a QR code with a parameter that is valid for a minute.
+// checkFollow asks WeChat for a QR code with a parameter, as the sign-in method follow needs it.
+// The code is valid for a minute.
 func checkFollow(ctx context.Context, c config.Connector) (result lang.Message, err error) {
 	account := &wechat.StableToken{Client: &wechat.Client{AppID: c.AppID, Secret: c.Secret, APIURL: c.API,
 		OpenURL: c.Open}}

@@ -56,7 +56,7 @@ type invocation struct {
 	in     io.Reader
 	out    printer
 	getenv func(string) string
-	zone   *time.Location // of printed times: site.time_zone, once the configuration was read
+	zone   *time.Location // of printed times: site.time_zone; the local zone until the configuration is read
 }
 
 // Run runs the command in args until it ends or ctx is done. An error has already been printed to

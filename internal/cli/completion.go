@@ -27,20 +27,21 @@ func (c *completionCmd) Run(s *invocation) error {
 	return err
 }
 
-// completed is a position on the command line: after the words of path, such as "user list".
-type completed struct {
-	path  string
+// position is a position on the command line: after the words of path, such as "user list".
+type position struct {
+	path  string // "" = after the name of the program
 	node  *kong.Node
-	flags []*kong.Flag
+	flags []*kong.Flag // of the command and of those above it
 }
 
-// positions returns the program, and all its commands.
-func positions(node *kong.Node, path string) []completed {
-	c := completed{path: path, node: node}
+// positions returns the position after node, whose words are path, and those after all its
+// subcommands.
+func positions(node *kong.Node, path string) []position {
+	c := position{path: path, node: node}
 	for _, level := range node.AllFlags(true) {
 		c.flags = append(c.flags, level...)
 	}
-	out := []completed{c}
+	out := []position{c}
 	for _, child := range node.Children {
 		out = append(out, positions(child, strings.TrimSpace(path+" "+child.Name))...)
 	}
@@ -56,9 +57,9 @@ func values(v *kong.Value) []string {
 }
 
 // patterns returns the shell patterns "PARENT CHILD" of all commands, joined by a separator.
-func patterns(all []completed, separator string) string {
+func patterns(all []position, separator string) string {
 	var out []string
-	for _, c := range all[1:] {
+	for _, c := range all[1:] { // the first position has no command
 		parent, name := "", c.path
 		if i := strings.LastIndexByte(c.path, ' '); i >= 0 {
 			parent, name = c.path[:i], c.path[i+1:]
@@ -68,7 +69,7 @@ func patterns(all []completed, separator string) string {
 	return strings.Join(out, separator)
 }
 
-// bashCompletion returns the script for bash.
+// bashCompletion returns the script for bash. Bash splits --flag=value into three words.
 func bashCompletion(root *kong.Node) string {
 	all := positions(root, "")
 	var actions, words strings.Builder
@@ -86,8 +87,8 @@ func bashCompletion(root *kong.Node) string {
 				continue
 			}
 			action := "compopt -o default; return" // a file name
-			if words := values(f.Value); words != nil {
-				action = fmt.Sprintf("COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return", strings.Join(words, " "))
+			if choices := values(f.Value); choices != nil {
+				action = fmt.Sprintf("COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return", strings.Join(choices, " "))
 			}
 			flag := fmt.Sprintf("'%s|--%s'", c.path, f.Name)
 			if f.Short != 0 {
@@ -146,8 +147,8 @@ func zshCompletion(root *kong.Node) string {
 				continue
 			}
 			action := "_files; return"
-			if words := values(f.Value); words != nil {
-				action = fmt.Sprintf("compadd -- %s; return", strings.Join(words, " "))
+			if choices := values(f.Value); choices != nil {
+				action = fmt.Sprintf("compadd -- %s; return", strings.Join(choices, " "))
 			}
 			fmt.Fprintf(&actions, "\t('%s|--%s') %s ;;\n", c.path, f.Name, action)
 		}

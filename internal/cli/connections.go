@@ -8,18 +8,18 @@ import (
 	"sync"
 )
 
-// connectionLimit bounds the open connections of a listener. When there are max of them, it closes
-// the connection that has been idle for the longest time, and accepts the new one. If none is idle, it
-// closes the oldest connection whose first request is incomplete, and if there is none either, the new
-// one. So clients that keep connections open without using them lock nobody out: a proxy sends its
-// request at once.
+// connectionLimit limits the open connections of a listener to max. At the limit it accepts a new
+// connection, and closes the connection that has been idle for the longest time. If no connection
+// is idle, it closes the oldest connection whose first request is incomplete. If there is no such
+// connection either, it closes the new connection. So clients that open connections without using
+// them cannot lock others out: a browser or a proxy sends its first request at once.
 type connectionLimit struct {
 	net.Listener
 	max        int
 	onExceeded func() // called for each connection that is closed because of the limit
 
 	mu   sync.Mutex
-	open int
+	open int        // number of open connections
 	idle *list.List // of *limitedConnection; the longest idle first
 	new  *list.List // of *limitedConnection without a complete request yet; the oldest first
 }
@@ -32,10 +32,10 @@ func newConnectionLimit(l net.Listener, limit int, onExceeded func()) *connectio
 // CloseWrite, with which net/http closes a connection without destroying the response.
 type limitedConnection struct {
 	*net.TCPConn
-	limit *connectionLimit
-	in    *list.List    // connectionLimit.idle or connectionLimit.new; nil while a request is in progress
-	place *list.Element // in the list
-	once  sync.Once
+	limit   *connectionLimit
+	queue   *list.List    // connectionLimit.idle or connectionLimit.new; nil while a request is in progress
+	element *list.Element // of queue
+	once    sync.Once     // subtracts the connection from connectionLimit.open
 }
 
 // Accept returns the next connection that the limit allows.
@@ -58,7 +58,8 @@ func (l *connectionLimit) Accept() (net.Conn, error) {
 	}
 }
 
-// admit reports whether the limit allows one more connection, and counts it.
+// admit reports whether one more connection is accepted, and counts it. At the limit, admit closes
+// another connection in its place.
 func (l *connectionLimit) admit() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,7 +77,7 @@ func (l *connectionLimit) admit() bool {
 	c := longest.Value.(*limitedConnection)
 	l.onExceeded()
 	c.forget()
-	c.once.Do(func() {}) // the new connection is counted instead
+	c.once.Do(func() {}) // open stays the same: the new connection is counted in place of c
 	_ = c.TCPConn.Close()
 	return true
 }
@@ -90,16 +91,16 @@ func (c *limitedConnection) Close() error {
 	return c.TCPConn.Close()
 }
 
-// forget removes the connection from its list. The caller holds connectionLimit.mu.
+// forget removes the connection from its queue. The caller holds connectionLimit.mu.
 func (c *limitedConnection) forget() {
-	if c.in != nil {
-		c.in.Remove(c.place)
-		c.in, c.place = nil, nil
+	if c.queue != nil {
+		c.queue.Remove(c.element)
+		c.queue, c.element = nil, nil
 	}
 }
 
-// wait adds the connection to a list. The caller holds connectionLimit.mu.
-func (c *limitedConnection) wait(in *list.List) { c.in, c.place = in, in.PushBack(c) }
+// wait adds the connection to a queue. The caller holds connectionLimit.mu.
+func (c *limitedConnection) wait(queue *list.List) { c.queue, c.element = queue, queue.PushBack(c) }
 
 // connectionState is the hook ConnState of http.Server. It records which connections wait for a
 // request. A connection is in StateNew until the headers of its first request are complete.

@@ -76,8 +76,8 @@ func (c *demoCmd) Run(s *invocation) (err error) {
 	return run.run(s.ctx)
 }
 
-// The output of the demo. Its arguments are the URLs of the apps, the gateway, the control page and
-// the simulator, the seed, and the administrator's link.
+// demoStarted is the output of the demo. Its arguments are the URLs of the apps, the gateway, the
+// control page and the simulator, the seed, and the administrator's link.
 const demoStarted = `Weigate demo: sign in with WeChat on this machine. WeChat is simulated.
 
   tour         %[1]s   open this in a browser: six apps, and what to try
@@ -156,9 +156,9 @@ func (d *demoServers) start(ctx context.Context) error {
 	return nil
 }
 
-// demoConfig is the configuration of the demo's gateway. The sample app Wiki uses forward auth: a
-// reverse proxy asks the gateway about every request. This proxy runs in this process, so loopback
-// addresses are trusted proxies.
+// demoConfig is the template of the gateway's configuration. The sample app Wiki uses forward auth:
+// a reverse proxy asks the gateway about every request. This proxy runs in this process, so
+// loopback addresses are trusted proxies.
 var demoConfig = template.Must(template.New("").Parse(`
 url: {{.GatewayURL}}
 store: "sqlite::memory:"
@@ -234,7 +234,8 @@ func (d *demoServers) gatewayConfig(account wechattest.App, secrets *demo.Gatewa
 	return config.Parse("demo", text.Bytes(), nil) // nil: environment variables have no effect
 }
 
-// startGateway creates the gateway with a store in memory and a new master key.
+// startGateway creates the gateway with a store in memory and a new master key, and the
+// administrator's link.
 func (d *demoServers) startGateway(ctx context.Context, account wechattest.App, secrets *demo.GatewayConfig) error {
 	conf, err := d.gatewayConfig(account, secrets)
 	if err != nil {

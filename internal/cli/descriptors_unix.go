@@ -4,8 +4,8 @@ package cli
 
 import "syscall"
 
-// maxDescriptors returns how many files and connections this process may have open; 0 = unknown. At
-// the start, Go raises the soft limit to the hard one.
+// maxDescriptors returns how many files and connections this process may have open; 0 = unknown.
+// When the process starts, Go raises the soft limit to the hard limit.
 func maxDescriptors() uint64 {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {

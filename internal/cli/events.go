@@ -76,7 +76,8 @@ func (c *eventsCmd) Run(s *invocation) error {
 	return nil
 }
 
-// printNextEvents prints how to get the events after a page, which has full events at most.
+// printNextEvents prints how to get the events after a page. full is the number of events on a full
+// page. page.Cut is the id at which the search stopped early; 0 = it did not.
 func printNextEvents(out printer, page gateway.EventPage, full int) {
 	switch {
 	case page.Cut != 0:
@@ -89,6 +90,7 @@ func printNextEvents(out printer, page gateway.EventPage, full int) {
 // searchCut is printed below a list when its search stopped early.
 const searchCut = "The search stopped after %d rows. Narrow it, or continue it"
 
+// validUserID matches the ids of users: 26 characters of base32 in lower case.
 var validUserID = regexp.MustCompile(`^[a-z2-7]{26}$`)
 
 // userID returns the user id of --user. An id is not looked up: events keep the ids of users who
@@ -116,6 +118,7 @@ func (s *invocation) formatDetail(detail string) string {
 	return administration.DescribeDetail(s.language(), detail, s.formatInstant)
 }
 
+// describeAddress marks an address of a private network. The last part of a masked address is "*".
 func describeAddress(masked string) lang.Message {
 	if administration.IsLocalAddress(masked) {
 		return lang.Text("%s (LAN)", masked)

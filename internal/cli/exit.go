@@ -47,7 +47,7 @@ func (m *marked) Unwrap() []error { return []error{m.err, m.mark} }
 func (m *marked) Localize(texts lang.Formats) string { return texts.Error(m.err) }
 
 // markConfiguration marks an error of the configuration file if the file is missing or not
-// readable. Starting the program again does not help then.
+// readable. The program then exits with exitConfiguration, because a restart does not help.
 func markConfiguration(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return &marked{err: err, mark: errConfiguration}

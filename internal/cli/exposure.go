@@ -13,9 +13,9 @@ import (
 	"github.com/weigate/weigate/internal/origin"
 )
 
-// exposure is a risky setting of the machine or the network: it gives others more access to the
-// gateway than they need. The gateway starts anyway, because a container or a firewall can make the
-// setting harmless.
+// exposure is a setting of the machine or the network that is probably wrong: it gives others more
+// access to the gateway than they need, or keeps browsers out. The gateway starts anyway, because a
+// container or a firewall can make the setting right.
 type exposure struct {
 	message string       // of the log line
 	subject string       // what is exposed: a path or an address; "" = the process
@@ -80,7 +80,7 @@ func exposedDatabase(path string) []exposure {
 		return []exposure{{
 			message: "database exposed to other users", subject: path,
 			reason: "it contains users, openids and the hashes of sessions",
-			advice: lang.Text("%s %s", err, path),
+			advice: lang.Text("%s %s", err, path), // err ends with a chmod command without the path
 		}}
 	}
 	return nil

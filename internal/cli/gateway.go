@@ -15,19 +15,19 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// openTimeout limits how long opening a store may take, including its migrations.
-const openTimeout = time.Minute
-
 // This file has what several commands need: reading the configuration and the master key, and
 // opening the store.
+
+// openTimeout limits how long openStore may take, including migrations.
+const openTimeout = time.Minute
 
 // configFlag is the flag --config, which all commands of the gateway have.
 type configFlag struct {
 	Config string `short:"c" default:"${config}" type:"path" placeholder:"FILE" help:"Configuration (${default})."`
 }
 
-// defaultConfig returns the configuration file of commands without --config: that of WEIGATE_CONFIG,
-// else the one in the working directory, else that of the Debian package if it exists.
+// defaultConfig returns the configuration file of commands without --config: the file that
+// WEIGATE_CONFIG names, else the result of existingConfig.
 func defaultConfig(getenv func(string) string) string {
 	if name := getenv("WEIGATE_CONFIG"); name != "" {
 		return name
@@ -35,12 +35,14 @@ func defaultConfig(getenv func(string) string) string {
 	return existingConfig(os.Stat)
 }
 
-// existingConfig returns the configuration file in the working directory, or that of the Debian package.
-// A working directory that this user may not enter has no configuration for this user: that of root, for
-// example, when root runs a command as the user weigate.
+// existingConfig returns the configuration file of the Debian package if it exists and the working
+// directory has no configuration file; otherwise the file in the working directory. A directory
+// that the process is not allowed to enter counts as one without the file. For example, root runs a
+// command in /root as the user weigate.
 func existingConfig(stat func(name string) (fs.FileInfo, error)) string {
 	system := filepath.Join(systemFolder, configName)
-	if _, err := stat(configName); err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+	_, err := stat(configName)
+	if missing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission); !missing {
 		return configName
 	}
 	if _, err := stat(system); errors.Is(err, fs.ErrNotExist) {
@@ -49,8 +51,8 @@ func existingConfig(stat func(name string) (fs.FileInfo, error)) string {
 	return system
 }
 
-// defaultFolder returns where "weigate init" writes: the folder of the Debian package if the process may
-// write there, else the working directory.
+// defaultFolder returns where "weigate init" writes by default: the folder of the Debian package if
+// it exists and root runs the command, else the working directory.
 func defaultFolder() string {
 	if os.Geteuid() == 0 && exists(systemFolder) {
 		return systemFolder
@@ -58,7 +60,7 @@ func defaultFolder() string {
 	return "."
 }
 
-// exists reports whether there is a file or folder, or one that this user may not see.
+// exists reports whether there is a file or folder. It returns true if the process may not look.
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
@@ -135,20 +137,21 @@ func storeError(conf *config.Config, err error) error {
 // the values in the store.
 func loadMasterKey(conf *config.Config) (*keys.Sealer, error) {
 	if conf.MasterKey != "" {
-		m, err := keys.ParseMasterKey(string(conf.MasterKey))
+		sealer, err := keys.ParseMasterKey(string(conf.MasterKey))
 		if err != nil {
 			return nil, lang.Errorf("WEIGATE_MASTER_KEY: %w", err)
 		}
-		return m, nil
+		return sealer, nil
 	}
-	m, err := keys.Load(conf.MasterKeyFile)
+	sealer, err := keys.Load(conf.MasterKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, withHint(lang.Errorf("master key %s: %w", conf.MasterKeyFile, fs.ErrNotExist), restoreKeyHint)
 	}
-	return m, permissionHint(err)
+	return sealer, permissionHint(err)
 }
 
-// permissionHint adds a hint to the error for a file that this user may not read.
+// permissionHint adds a hint to an error that wraps fs.ErrPermission. It returns any other error
+// unchanged.
 func permissionHint(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return withHint(err, "run weigate as the owner of the file, or let its group read it: chmod 640")
@@ -158,9 +161,9 @@ func permissionHint(err error) error {
 
 const restoreKeyHint = "restore the file, or set its path with master_key_file"
 
-// checkKeyError adds a hint to keys.ErrMasterKey: the store was encrypted with another master key.
-// It returns any other error unchanged.
-func checkKeyError(err error) error {
+// masterKeyHint adds a hint to keys.ErrMasterKey: the keys in the store are encrypted with another
+// master key. It returns any other error unchanged.
+func masterKeyHint(err error) error {
 	if errors.Is(err, keys.ErrMasterKey) {
 		return withHint(err, "restore the master key file of this database, or add the old key to it as another line")
 	}

@@ -18,7 +18,8 @@ type healthCmd struct {
 	Since moment `default:"24h" placeholder:"TIME" help:"Beginning of the period, at most 31 days ago (${default})."`
 }
 
-// Run prints how sign-ins, WeChat, the apps and the keys did. It reads counts, not events.
+// Run prints counts of sign-ins and of WeChat's answers, problems, and the state of the keys. The
+// gateway keeps the counts in the store, so Run need not read the events.
 func (c *healthCmd) Run(s *invocation) error {
 	svc, closeStore, err := c.service(s)
 	if err != nil {
@@ -61,7 +62,7 @@ func (c *healthCmd) Run(s *invocation) error {
 		return err
 	}
 	s.out.printf("")
-	return s.printAges(h)
+	return s.printState(h)
 }
 
 func sum(a, b administration.SignIns) administration.SignIns {
@@ -72,7 +73,8 @@ func signInRow(name any, n administration.SignIns) row {
 	return cells(name, fmt.Sprint(n.Began), fmt.Sprint(n.Finished), fmt.Sprint(n.Failed))
 }
 
-// wechatRows adds the answers of WeChat up: one row for each connector and errcode.
+// wechatRows sums the answers of WeChat over the hours: one row for each connector and errcode, the
+// most frequent first.
 func wechatRows(hours []administration.WeChatHour) []row {
 	type answer struct{ connector, errcode string }
 	counts := map[answer]int64{}
@@ -117,8 +119,9 @@ func (s *invocation) printProblems(problems []administration.Problem) error {
 	return nil
 }
 
-// printAges prints what waits, and the keys.
-func (s *invocation) printAges(h administration.Health) error {
+// printState prints how many users wait and how many deliveries failed, and the state of the keys
+// and certificates.
+func (s *invocation) printState(h administration.Health) error {
 	rows := []row{
 		field("users who wait", strconv.Itoa(h.Waiting)),
 		field("failed deliveries", strconv.Itoa(h.Undelivered)),
@@ -143,6 +146,7 @@ func (s *invocation) printAges(h administration.Health) error {
 	return s.out.printTable("STATE | ", rows)
 }
 
+// healthEntry is the JSON object of "weigate health --json".
 type healthEntry struct {
 	From        time.Time        `json:"from"`
 	To          time.Time        `json:"to"`

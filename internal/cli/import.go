@@ -26,8 +26,8 @@ type userImportCmd struct {
 }
 
 // Run checks the whole file before it stores anything. It then skips and reports each line that
-// contradicts the stored users. For example, the openid of the line may belong to another old_id.
-// Importing a file twice changes nothing.
+// contradicts the stored users: for example, if the stored user with its openid has another old_id.
+// Importing a file again changes nothing.
 func (c *userImportCmd) Run(s *invocation) error {
 	conf, err := c.load(s)
 	if err != nil {
@@ -89,7 +89,7 @@ type importEntry struct {
 	Added     int                  `json:"added"` // openids added to known users
 	Updated   int                  `json:"updated"`
 	Unchanged int                  `json:"unchanged"`
-	Blocked   int                  `json:"blocked"` // users who existed before
+	Blocked   int                  `json:"blocked"` // users who existed before the import, and are blocked now
 	Problems  []importProblemEntry `json:"problems"`
 }
 
@@ -98,10 +98,11 @@ type importProblemEntry struct {
 	Reason string `json:"reason"`
 }
 
-// block blocks the users of lines with status blocked who existed before the import. The status of a
-// line applies to a new user only; but a user who is blocked in the table must not stay able to sign
-// in. It reports the lines of users who cannot be blocked, such as the last administrator.
-func (c *userImportCmd) block(s *invocation, svc *administration.Service, lines []importLine, to *importEntry) error {
+// block blocks the users whose line has the status blocked, and who existed before the import. The
+// import gives the status of a line to a new user only, but no user whom the file blocks must stay
+// able to sign in. block reports the lines of users who cannot be blocked, such as the last
+// administrator.
+func (c *userImportCmd) block(s *invocation, svc *administration.Service, lines []importLine, out *importEntry) error {
 	failed, blocked := 0, 0
 	for _, l := range lines {
 		if l.user.InitialStatus != gateway.Blocked {
@@ -109,7 +110,7 @@ func (c *userImportCmd) block(s *invocation, svc *administration.Service, lines 
 		}
 		user, err := svc.Find(s.ctx, l.user.OpenID)
 		if errors.Is(err, gateway.ErrNotFound) || err == nil && user.Status == gateway.Blocked {
-			continue // the import skipped the line, or created the user as blocked
+			continue // the import has skipped the line, or the user is blocked already
 		}
 		if err == nil {
 			err = adminHint(svc.Block(s.ctx, byCommand, []string{user.ID}, "status in an imported file")[0].Err, user.ID)
@@ -121,7 +122,7 @@ func (c *userImportCmd) block(s *invocation, svc *administration.Service, lines 
 		}
 		blocked++
 	}
-	to.Blocked = blocked
+	out.Blocked = blocked
 	if blocked > 0 && !c.JSON {
 		s.out.printf("%s blocked who existed before", lang.Count(blocked, "1 user", "%d users"))
 	}
@@ -132,11 +133,11 @@ func (c *userImportCmd) block(s *invocation, svc *administration.Service, lines 
 }
 
 // store imports the lines in batches and prints the result.
-func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []importLine, to *importEntry) error {
+func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []importLine, out *importEntry) error {
 	var sum gateway.ImportResult
 	done := 0
-	shown := newProgress(s.out, "%d lines", len(lines))
-	defer shown.done()
+	progress := newProgress(s.out, "%d lines", len(lines))
+	defer progress.done()
 	for batch := range slices.Chunk(lines, gateway.ImportBatch) {
 		users := make([]gateway.ImportedUser, 0, len(batch))
 		for _, l := range batch {
@@ -148,24 +149,24 @@ func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []import
 				"run it again: lines that are imported already are not changed")
 		}
 		if len(res.Problems) > 0 {
-			shown.done()
+			progress.done()
 		}
 		for _, p := range res.Problems {
 			line := batch[p.Index].line
 			s.out.error(lang.Errorf("%s:%d: skipped: %s", c.File, line, p.Reason))
-			to.Problems = append(to.Problems, importProblemEntry{Line: line, Reason: p.Reason.String()})
+			out.Problems = append(out.Problems, importProblemEntry{Line: line, Reason: p.Reason.String()})
 		}
 		done += len(batch)
-		shown.add(done)
+		progress.update(done)
 		sum.Created += res.Created
 		sum.Added += res.Added
 		sum.Updated += res.Updated
 		sum.Unchanged += res.Unchanged
 		sum.Problems = append(sum.Problems, res.Problems...)
 	}
-	shown.done()
-	to.Created, to.Added = sum.Created, sum.Added
-	to.Updated, to.Unchanged = sum.Updated, sum.Unchanged
+	progress.done()
+	out.Created, out.Added = sum.Created, sum.Added
+	out.Updated, out.Unchanged = sum.Updated, sum.Unchanged
 	if !c.JSON {
 		c.printResult(s, lines, sum)
 	}
@@ -181,8 +182,8 @@ func (c *userImportCmd) printResult(s *invocation, lines []importLine, sum gatew
 		lang.Count(sum.Added, "1 openid", "%d openids"), sum.Updated, sum.Unchanged, len(sum.Problems))
 }
 
-// importedUntil describes the progress of a failed import. The first done lines are stored. The
-// next batch may be stored too, because the connection can fail after the commit of the database.
+// importedUntil describes how far a failed import came. The first done lines are stored. The next
+// batch is possibly stored too: the connection can fail after the database has committed it.
 func importedUntil(lines []importLine, done int) lang.Message {
 	if done == 0 {
 		return lang.Text("no line imported for certain")
@@ -231,7 +232,7 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 		if errors.Is(err, io.EOF) {
 			return lines, problems
 		}
-		n, _ := table.FieldPos(0)
+		n, _ := table.FieldPos(0) // the number of the line
 		reject := func(format string, args ...any) {
 			problems = append(problems, lineProblem{line: n, text: lang.Text(format, args...)})
 		}

@@ -111,7 +111,7 @@ type invitationShowCmd struct {
 	ID string `arg:"" help:"Id of the invitation, from weigate invitation list."`
 }
 
-// Run prints an invitation and its uses.
+// Run prints an invitation and the users who used it.
 func (c *invitationShowCmd) Run(s *invocation) error {
 	svc, closeStore, err := c.service(s)
 	if err != nil {
@@ -175,7 +175,7 @@ func invitationError(err error) error {
 	return err
 }
 
-// checkLimit returns an error for a limit that is not a number of rows.
+// checkLimit returns an error if limit is not a number of rows that the store can return at once.
 func checkLimit(limit int) error {
 	if limit < 1 || limit > 500 {
 		return errors.New("--limit must be between 1 and 500")

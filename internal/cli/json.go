@@ -9,8 +9,10 @@ import (
 
 // This file has the JSON objects that the commands of administration print. Their fields are stable
 // and documented in docs/en/administration.md. Users and events are the objects of an export
-// (administration.ExportedUser and ExportedEvent). Openids and unionids are shortened.
+// (administration.ExportedUser and ExportedEvent). Openids and unionids are shortened. Empty lists
+// are [], not null.
 
+// outcomeEntry is the result of a change of one user.
 type outcomeEntry struct {
 	UserID  string                       `json:"user_id"`
 	Outcome string                       `json:"outcome"` // "ok" or "failed"
@@ -38,6 +40,7 @@ type sessionEntry struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
+// requestEntry is a user's request for access to an app.
 type requestEntry struct {
 	UserID      string    `json:"user_id"`
 	App         string    `json:"app"`
@@ -49,6 +52,7 @@ type requestEntry struct {
 	DecidedBy   string    `json:"decided_by"`
 }
 
+// detailsEntry is everything about one user.
 type detailsEntry struct {
 	User       administration.ExportedUser    `json:"user"`
 	Identities []identityEntry                `json:"identities"`
@@ -59,11 +63,13 @@ type detailsEntry struct {
 	Events     []administration.ExportedEvent `json:"events"`
 }
 
+// subjectEntry is the subject (the claim sub) by which an app knows a user.
 type subjectEntry struct {
 	App     string `json:"app"`
 	Subject string `json:"subject"`
 }
 
+// waitingEntry is a request that waits for a decision, and its user.
 type waitingEntry struct {
 	Request requestEntry                `json:"request"`
 	User    administration.ExportedUser `json:"user"`
@@ -84,6 +90,7 @@ type invitationEntry struct {
 	Uses      int       `json:"uses"`
 }
 
+// useEntry is one use of an invitation.
 type useEntry struct {
 	UserID string    `json:"user_id"`
 	At     time.Time `json:"at"`
@@ -101,6 +108,7 @@ type apiKeyEntry struct {
 	RevokedAt  time.Time `json:"revoked_at,omitzero"`
 }
 
+// deliveryEntry is a message to administrators or a back-channel logout to an app.
 type deliveryEntry struct {
 	ID        int64     `json:"id"`
 	Kind      string    `json:"kind"`

@@ -19,7 +19,7 @@ type keyCmd struct {
 	Reseal keyResealCmd `cmd:"" help:"Seal everything with the first master key, so that older ones can be removed."`
 }
 
-// eventKeyRotated is the kind of the event of a rotation by this command.
+// eventKeyRotated is the kind of the event that "weigate key rotate" records.
 const eventKeyRotated = "key_rotated"
 
 // keyListCmd is "weigate key list".
@@ -41,7 +41,7 @@ func (c *keyListCmd) Run(s *invocation) error {
 		return nil
 	}
 	master, err := loadMasterKey(conf)
-	if err != nil && len(all) > 0 {
+	if err != nil && len(all) > 0 { // without signing keys, there may be no master key yet
 		return err
 	}
 	if c.JSON {
@@ -114,7 +114,7 @@ func (c *keyRotateCmd) Run(s *invocation) error {
 	}
 	set, err := keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepReplacedKeys(conf)})
 	if err != nil {
-		return checkKeyError(err)
+		return masterKeyHint(err)
 	}
 	when := lang.Text("in 24 hours")
 	if c.Now {
@@ -184,7 +184,7 @@ func (c *keyResealCmd) Run(s *invocation) error {
 	// OpenSet opens the keys that an older master key has sealed, and seals them with the first.
 	_, err = keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepReplacedKeys(conf)})
 	if err != nil {
-		return checkKeyError(err)
+		return masterKeyHint(err)
 	}
 	all, err := store.Keys(s.ctx)
 	if err != nil {

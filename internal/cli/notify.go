@@ -10,7 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// notifyCmd is "weigate notify": messages to administrators, and sign-outs to apps.
+// notifyCmd is "weigate notify". It manages deliveries: messages to administrators, and
+// back-channel logouts to apps.
 type notifyCmd struct {
 	Test  notifyTestCmd  `cmd:"" help:"Queue a test message to an entry below notify."`
 	List  notifyListCmd  `cmd:"" help:"List what was sent, or has to be sent, newest first."`

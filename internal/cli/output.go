@@ -12,8 +12,8 @@ import (
 )
 
 // printer prints the output of a command to out. It prints errors, warnings and hints to err, each
-// on one line that starts with the name of the program. With a log, errors, warnings and hints are
-// records of the log instead: "weigate serve" with log.format json writes nothing but JSON.
+// on one line that starts with the name of the program. With a log, warnings and the error that
+// ends the command are log records instead: "weigate serve" with log.format json writes only JSON.
 type printer struct {
 	out, err io.Writer
 	texts    lang.Formats // messages in the language of the terminal; nil = English
@@ -73,7 +73,7 @@ func (p printer) errorWithHint(err error) {
 	}
 }
 
-// serverLog returns the error log of the HTTP servers.
+// serverLog returns the error log of HTTP servers, for commands other than "weigate serve".
 func (p printer) serverLog() *log.Logger {
 	return log.New(p.err, "weigate: http: ", 0)
 }
@@ -115,8 +115,9 @@ func newLogHandler(to io.Writer, format string, level slog.Leveler) slog.Handler
 	return slog.NewTextHandler(to, o)
 }
 
-// serverErrors returns a log for net/http's servers that writes to the gateway's log. Some of their
-// lines are caused by clients: they have one message, so that they are sampled together.
+// serverErrors returns a log for net/http's servers that writes to the gateway's log. Clients can
+// cause many of these lines. All of them have the same message, because the gateway's log limits
+// the lines of each message.
 func serverErrors(to *slog.Logger) *log.Logger { return log.New(serverErrorWriter{to}, "", 0) }
 
 type serverErrorWriter struct{ to *slog.Logger }
@@ -135,8 +136,8 @@ func parseLevel(word string) slog.Level {
 	return l
 }
 
-// redact shortens openids and unionids. It replaces the values of attributes with names such as
-// "token". The packages should not log secrets at all: redact is a second protection.
+// redact shortens openids and unionids, and replaces the values of attributes that are named like
+// secrets. The packages should not log secrets at all: redact is a second protection.
 func redact(_ []string, a slog.Attr) slog.Attr {
 	switch strings.ToLower(a.Key) {
 	case "openid", "unionid":

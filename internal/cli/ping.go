@@ -14,17 +14,17 @@ import (
 )
 
 // pingCmd is "weigate ping": the health check of a container. It needs no shell and no curl, and
-// follows the address of the configuration.
+// reads the gateway's address from the configuration.
 type pingCmd struct {
 	adminFlags
 	Live bool `help:"Ask only whether the process answers (/healthz), not whether its store is available (/readyz)."`
 }
 
-// pingTimeout is longer than the gateway's own check of the store, and shorter than the timeout of
-// HEALTHCHECK in the Dockerfile.
+// pingTimeout is how long ping waits. It is longer than the gateway's own check of the store, and
+// shorter than the timeout of HEALTHCHECK in the Dockerfile.
 const pingTimeout = 4 * time.Second
 
-// Run asks the gateway that this configuration describes, on this machine.
+// Run requests a health check from the gateway that runs on this machine with this configuration.
 func (c *pingCmd) Run(s *invocation) error {
 	conf, err := c.read(s)
 	if err != nil {
@@ -76,7 +76,7 @@ func ping(ctx context.Context, listen, scheme, path string) (string, error) {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "", lang.Errorf("no answer in %s", pingTimeout)
 	case errors.As(err, &opErr):
-		return "", opErr.Err
+		return "", opErr.Err // without the address, which Run adds
 	case err != nil:
 		return "", err
 	}

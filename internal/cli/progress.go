@@ -10,14 +10,14 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// progress shows how far a long command has come: one line on stderr, which is replaced until the end. It shows
-// nothing if stderr is not a terminal. Call done at the end.
+// progress shows how far a long command has come, on one line of stderr that is replaced until the
+// end. It shows nothing if stderr is not a terminal. Call done at the end.
 type progress struct {
-	p       printer
+	out     printer
 	unit    string // format of a number of things, such as "%d lines"
 	total   int    // 0 = unknown
 	started time.Time
-	shown   time.Time
+	shownAt time.Time // when the line was last replaced; zero = never shown
 	now     func() time.Time
 	enabled bool
 }
@@ -32,20 +32,21 @@ const clearLine = "\r\x1b[K"
 func newProgress(p printer, unit string, total int) *progress {
 	f, isFile := p.err.(*os.File)
 	enabled := isFile && p.log == nil && term.IsTerminal(int(f.Fd()))
-	return &progress{p: p, unit: unit, total: total, started: time.Now(), now: time.Now, enabled: enabled}
+	return &progress{out: p, unit: unit, total: total, started: time.Now(), now: time.Now, enabled: enabled}
 }
 
-// add shows that n things are complete.
-func (g *progress) add(n int) {
+// update shows that n things are complete. Soon after another update, it does nothing.
+func (g *progress) update(n int) {
 	now := g.now()
-	if !g.enabled || now.Sub(g.shown) < progressInterval {
+	if !g.enabled || now.Sub(g.shownAt) < progressInterval {
 		return
 	}
-	g.shown = now
-	fmt.Fprint(g.p.err, clearLine+g.p.texts.Text(g.line(n, now.Sub(g.started))))
+	g.shownAt = now
+	fmt.Fprint(g.out.err, clearLine+g.out.texts.Text(g.line(n, now.Sub(g.started))))
 }
 
-// line returns the text after some time: the number, the share, the rate and the estimated rest.
+// line returns the text for n things after the time passed: the number and the rate, and if the
+// total is known, the percentage and the estimated time left.
 func (g *progress) line(n int, passed time.Duration) lang.Message {
 	things := lang.Text(g.unit, n)
 	rate := float64(n) / max(passed.Seconds(), 0.001)
@@ -58,7 +59,7 @@ func (g *progress) line(n int, passed time.Duration) lang.Message {
 
 // done removes the line.
 func (g *progress) done() {
-	if g.enabled && !g.shown.IsZero() {
-		fmt.Fprint(g.p.err, clearLine)
+	if g.enabled && !g.shownAt.IsZero() {
+		fmt.Fprint(g.out.err, clearLine)
 	}
 }

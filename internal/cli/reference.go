@@ -11,8 +11,8 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// This file generates the man page from the definitions of the commands. completion.go generates the
-// completion of shells, and a test the page "commands" of the documents.
+// This file creates the parser of the command line, and generates the man page from the definitions
+// of the commands.
 
 // newParser returns the parser of the command line. vars are the default values that depend on the machine.
 func (s *invocation) newParser(vars kong.Vars) (*kong.Kong, error) {
@@ -116,7 +116,7 @@ func manPage(p printer, app *kong.Application, date time.Time) string {
 	return b.String()
 }
 
-// roff escapes a text for man(7).
+// roff escapes a text for man(7), in which a line that begins with . or ' is a command.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "\n", " ").Replace(text)
 	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {

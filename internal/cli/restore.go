@@ -21,8 +21,8 @@ type restoreCmd struct {
 	JSON bool   `name:"json" help:"Print JSON: what was restored."`
 }
 
-// Run restores a backup into the store of the configuration, which must have no users. So it replaces
-// nothing, and asks nothing.
+// Run restores a backup into the store of the configuration. The store must have no users, so Run
+// replaces nothing, and need not ask for confirmation.
 func (c *restoreCmd) Run(s *invocation) error {
 	conf, sealer, err := c.loadForBackup(s)
 	if err != nil {
@@ -74,7 +74,8 @@ func (c *restoreCmd) open(s *invocation, conf *config.Config) (f *os.File, close
 	return f, closeFile, nil
 }
 
-// restoreError adds to an error of a restore what is wrong, and what to do. Nothing was changed.
+// restoreError explains an error of a restore, and adds a hint if there is something to do. A
+// restore changes the store completely or not at all.
 func restoreError(conf *config.Config, file string, err error) error {
 	ofFile := lang.Errorf("restore %s: %w; nothing was changed", file, err)
 	ofStore := lang.Errorf("%w; nothing was changed", storeError(conf, err))

@@ -36,7 +36,7 @@ type serveCmd struct {
 // stop" kills the process after ten seconds, so the whole stop must take less.
 const shutdownTimeout = 8 * time.Second
 
-// closeTimeout is how long background tasks may take after that.
+// closeTimeout is how long background tasks may take after the requests have ended.
 const closeTimeout = time.Second
 
 // runningGateway is a gateway and the values that a reload of its configuration needs.
@@ -52,7 +52,7 @@ type runningGateway struct {
 }
 
 // Run serves until the context is done, and then finishes the requests in progress. It listens
-// before it opens the store, so that a port in use changes nothing.
+// before it opens the store: if a port is in use, nothing was changed.
 func (c *serveCmd) Run(s *invocation) (err error) {
 	conf, err := c.read(s)
 	if err != nil {
@@ -95,16 +95,16 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 		path: c.Config, conf: conf, keyIDs: sealer.IDs(), getenv: s.getenv,
 		level: &slog.LevelVar{}, metrics: counters,
 	}
-	sampled := limit.NewLogHandler(newLogHandler(s.out.err, conf.Log.Format, g.level), counters.Limited)
-	defer sampled.Flush()
-	g.log = slog.New(sampled)
+	limited := limit.NewLogHandler(newLogHandler(s.out.err, conf.Log.Format, g.level), counters.Limited)
+	defer limited.Flush()
+	g.log = slog.New(limited)
 	run.errorLog = serverErrors(g.log)
 	g.level.Set(parseLevel(conf.Log.Level))
 	g.app, err = app.New(s.ctx, app.Options{
 		Config: conf, Store: store, Sealer: sealer, Metrics: g.metrics, Logger: g.log,
 	})
 	if err != nil {
-		return checkKeyError(err)
+		return masterKeyHint(err)
 	}
 	defer func() {
 		// The servers have stopped. Only short background tasks are left.
@@ -112,9 +112,12 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 		defer cancel()
 		err = errors.Join(err, g.app.Close(end))
 	}()
-	run.stopping = func() { notifyStopping(); g.app.Stopping() }
+	run.stopping = func() {
+		notifyStopping() // to systemd
+		g.app.Stopping()
+	}
 	g.handle(run, listener, plain)
-	run.limitConnections(listener, connections(s.out, conf), func() { counters.Limited(limit.Connections.Name) })
+	run.limitConnections(listener, maxConnections(s.out, conf), func() { counters.Limited(limit.Connections.Name) })
 	g.handleMonitoring(run, metricsListener)
 	// SIGHUP reloads the configuration.
 	hangup := make(chan os.Signal, 1)
@@ -126,11 +129,11 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	context.AfterFunc(ctx, g.app.Drain) // ends long polls, for which the shutdown would wait
 	logExposures(g.log, append(rootExposure(os.Geteuid()), exposures(c.Config, conf)...))
 	g.printStart(s.out, listener, metricsListener)
-	notifyReady("serving " + conf.URL)
+	notifyReady("serving " + conf.URL) // to systemd
 	return run.run(ctx)
 }
 
-// listenOptional listens on an address; nil = the address is empty.
+// listenOptional listens on an address. It returns nil if the address is empty.
 func listenOptional(run *servers, address string, setting lang.Message) (net.Listener, error) {
 	if address == "" {
 		return nil, nil
@@ -138,8 +141,8 @@ func listenOptional(run *servers, address string, setting lang.Message) (net.Lis
 	return run.listen(address, setting)
 }
 
-// handle serves the gateway on a listener, with TLS if it has a certificate. plain is the listener for
-// plain http that certificate authorities use; nil = none.
+// handle sets the gateway as the handler of a listener, with TLS if it has a certificate. plain is
+// the listener at which a certificate authority checks the host, by plain http; nil = none.
 func (g *runningGateway) handle(run *servers, l, plain net.Listener) {
 	if acme, ok := g.app.Certificate().(*certificate.ACME); ok && plain != nil {
 		run.handle(plain, route.WithoutBody(acme.Handler()))
@@ -157,9 +160,10 @@ func (g *runningGateway) handle(run *servers, l, plain net.Listener) {
 // the store, the log, the listeners, and connections to WeChat.
 const otherDescriptors = 256
 
-// connections returns the limit of connections. It is lower than the configuration's if the process
-// may not open as many descriptors: without a free descriptor, the store and calls to WeChat fail.
-func connections(p printer, conf *config.Config) int {
+// maxConnections returns the limit of connections. It is lower than limits.connections if the
+// process may not open as many descriptors: without a free descriptor, the store and calls to
+// WeChat fail.
+func maxConnections(p printer, conf *config.Config) int {
 	configured, available := conf.Limits.Connections, maxDescriptors()
 	if available == 0 || uint64(configured)+otherDescriptors <= available {
 		return configured
@@ -170,7 +174,8 @@ func connections(p printer, conf *config.Config) int {
 	return possible
 }
 
-// printStart prints the addresses of the gateway, or writes them to a log in JSON.
+// printStart prints the addresses of the gateway, or writes them to a log in JSON. It warns about
+// connectors of a simulator.
 func (g *runningGateway) printStart(p printer, listener, metricsListener net.Listener) {
 	for _, c := range g.conf.WeChat {
 		if c.AnyBrowser {
@@ -181,23 +186,23 @@ func (g *runningGateway) printStart(p printer, listener, metricsListener net.Lis
 	for _, a := range g.conf.Apps {
 		names = append(names, a.ID)
 	}
-	at, certificates := address(listener), g.app.Certificate()
+	listenURL, certificates := address(listener), g.app.Certificate()
 	if certificates != nil {
-		at = "https" + strings.TrimPrefix(at, "http")
+		listenURL = "https" + strings.TrimPrefix(listenURL, "http")
 	}
 	if p.log != nil {
-		metricsAt := ""
+		metricsURL := ""
 		if metricsListener != nil {
-			metricsAt = address(metricsListener) + "/metrics"
+			metricsURL = address(metricsListener) + "/metrics"
 		}
-		p.log.Info("gateway started", "url", g.conf.URL, "listen", at, "metrics", metricsAt,
+		p.log.Info("gateway started", "url", g.conf.URL, "listen", listenURL, "metrics", metricsURL,
 			"store", g.conf.StoreName(), "apps", names)
 		return
 	}
 	p.printf("Weigate serves %s\n", g.conf.URL)
-	p.printf("  listens on   %s", at)
+	p.printf("  listens on   %s", listenURL)
 	if certificates != nil {
-		p.printf("  certificate  %s", describeCertificate(certificates.Status()))
+		p.printf("  certificate  %s", certificateLine(certificates.Status()))
 	}
 	if metricsListener != nil {
 		p.printf("  metrics      %s/metrics", address(metricsListener))
@@ -287,10 +292,10 @@ func (g *runningGateway) reload() (ok bool) {
 // start.
 func (g *runningGateway) needRestart(next *config.Config) []string {
 	changed := config.NeedsRestart(g.conf, next)
-	switch m, err := loadMasterKey(next); {
+	switch sealer, err := loadMasterKey(next); {
 	case err != nil:
 		g.log.Warn("master key not read, restart would fail", "error", err)
-	case !slices.Equal(m.IDs(), g.keyIDs) && !slices.Contains(changed, "master_key_file"):
+	case !slices.Equal(sealer.IDs(), g.keyIDs) && !slices.Contains(changed, "master_key_file"):
 		changed = append(changed, "master_key_file (content)")
 	}
 	return changed
@@ -301,21 +306,21 @@ func (g *runningGateway) needRestart(next *config.Config) []string {
 // key could not decrypt the signing keys, so this is an error.
 func loadOrCreateMasterKey(s *invocation, conf *config.Config, store gateway.Keys) (*keys.Sealer, error) {
 	// Without fs.ErrNotExist the key exists, even if it could not be read.
-	if m, err := loadMasterKey(conf); !errors.Is(err, fs.ErrNotExist) {
-		return m, err
+	if sealer, err := loadMasterKey(conf); !errors.Is(err, fs.ErrNotExist) {
+		return sealer, err
 	}
 	if err := checkNoSealedKeys(s.ctx, conf, store); err != nil {
 		return nil, err
 	}
-	m, created, err := keys.LoadOrCreate(conf.MasterKeyFile)
+	sealer, created, err := keys.LoadOrCreate(conf.MasterKeyFile)
 	if created {
 		s.out.warnf("created the master key %s: back it up, separately from the database", conf.MasterKeyFile)
 	}
-	return m, err
+	return sealer, err
 }
 
-// checkNoSealedKeys returns an error if the store contains signing keys. It is for a missing master
-// key file: no other key can decrypt the signing keys.
+// checkNoSealedKeys returns an error if the store contains signing keys. Call it if the master key
+// file is missing: no other key can decrypt the signing keys.
 func checkNoSealedKeys(ctx context.Context, conf *config.Config, store gateway.Keys) error {
 	sealed, err := store.Keys(ctx)
 	if err != nil {

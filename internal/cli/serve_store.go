@@ -17,9 +17,9 @@ import (
 // storeRetry is the pause between two attempts to reach PostgreSQL at the start.
 const storeRetry = time.Second
 
-// openServing opens the store for "weigate serve", and migrates it. If PostgreSQL cannot be reached,
-// openServing tries again for the duration wait: after a boot, both may be starting. A migration may
-// take any time.
+// openServing opens the store for "weigate serve", and migrates it. If PostgreSQL cannot be
+// reached, openServing tries again for the duration wait, because the database may still be
+// starting after a boot. A migration has no time limit: extendStart tells systemd to wait.
 func openServing(s *invocation, conf *config.Config, o app.StoreOptions, wait time.Duration) (gateway.Store, error) {
 	defer extendStart("opening the store")()
 	o.BeforeMigrate = beforeMigration(s, conf)
@@ -30,7 +30,7 @@ func openServing(s *invocation, conf *config.Config, o app.StoreOptions, wait ti
 		case err == nil:
 			return store, nil
 		case !app.StoreMayBeStarting(err) || time.Now().After(end):
-			return nil, downgradeHint(unwritable(storeError(conf, err), conf), conf)
+			return nil, downgradeHint(unwritableHint(storeError(conf, err), conf), conf)
 		case attempt == 1:
 			s.out.warnf("%s; trying again for %s", storeError(conf, err), wait)
 		}
@@ -42,10 +42,11 @@ func openServing(s *invocation, conf *config.Config, o app.StoreOptions, wait ti
 	}
 }
 
-// unwritable adds a hint to an error of a folder in which this process may not write: which user
-// runs the process, and the command that corrects the owner of the folder. In a container, a folder
-// of the host belongs to root, and the image has another user (pocket-id/pocket-id#680, #1493).
-func unwritable(err error, conf *config.Config) error {
+// unwritableHint adds a hint to an error if this process may not write to the folder of the
+// database: which user runs the process, and the command that corrects the owner of the folder. In
+// a container, a folder of the host often belongs to root, and the image has another user
+// (pocket-id/pocket-id#680, #1493).
+func unwritableHint(err error, conf *config.Config) error {
 	file, isFile := conf.StoreFile()
 	if !isFile || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
 		return err
@@ -58,8 +59,9 @@ func unwritable(err error, conf *config.Config) error {
 		"on the host; or start the container as the owner of the folder, with --user)", uid, dir, uid, os.Getgid(), dir)
 }
 
-// warnIgnoredIDs warns if PUID or PGID are set, as for images that start as root and change their
-// user. This program does not, and the setting would be ignored silently (pocket-id/pocket-id#1000).
+// warnIgnoredIDs warns if PUID or PGID differ from the ids of the process. Images that start as
+// root and then change their user read these variables. This program ignores them, which would go
+// unnoticed (pocket-id/pocket-id#1000).
 func warnIgnoredIDs(s *invocation, uid, gid int) {
 	puid, pgid := s.getenv("PUID"), s.getenv("PGID")
 	if ignored := puid != "" && puid != strconv.Itoa(uid) || pgid != "" && pgid != strconv.Itoa(gid); !ignored {

@@ -18,13 +18,14 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// keptUpgrades is for how many upgrades of the database the backups are kept.
+// keptUpgrades is the number of upgrades of the database whose backups are kept.
 const keptUpgrades = 3
 
 // beforeMigration returns a function that writes a backup beside the SQLite file before the file is
-// migrated, with which the older version can be used again. It keeps one backup for each upgrade, the
-// newest one: if a migration fails at each start, it does not displace the backups of other upgrades.
-// In PostgreSQL a migration runs without a backup, because there may be no folder for it.
+// migrated. With the backup, the operator can return to the older version. The function keeps only
+// the newest backup of each upgrade: a migration that fails at each start does not displace the
+// backups of other upgrades. For PostgreSQL, beforeMigration returns nil, because there may be no
+// folder for a backup.
 func beforeMigration(s *invocation, conf *config.Config) func(ctx context.Context, version int) error {
 	path, isFile := conf.StoreFile()
 	if !isFile {
@@ -66,7 +67,8 @@ type upgradeBackup struct {
 	time    string
 }
 
-// upgradeBackups returns the backups of upgrades of the database at path, the newest first.
+// upgradeBackups returns the backups of upgrades of the database at path: the highest version
+// first, and the newest first of each version.
 func upgradeBackups(path string) ([]upgradeBackup, error) {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -76,9 +78,9 @@ func upgradeBackups(path string) ([]upgradeBackup, error) {
 	for _, e := range entries {
 		file := filepath.Join(filepath.Dir(path), e.Name())
 		rest, ok := strings.CutPrefix(file, upgradePrefix(path))
-		number, at, both := strings.Cut(strings.TrimSuffix(rest, ".jsonl.gz"), ".")
+		number, at, hasTime := strings.Cut(strings.TrimSuffix(rest, ".jsonl.gz"), ".")
 		version, err := strconv.Atoi(number)
-		if ok && both && err == nil && strings.HasSuffix(rest, ".jsonl.gz") {
+		if ok && hasTime && err == nil && strings.HasSuffix(rest, ".jsonl.gz") {
 			all = append(all, upgradeBackup{file: file, version: version, time: at})
 		}
 	}
@@ -88,7 +90,8 @@ func upgradeBackups(path string) ([]upgradeBackup, error) {
 	return all, nil
 }
 
-// pruneUpgrades removes all backups of upgrades but the newest of each of the last keptUpgrades.
+// pruneUpgrades removes the backups of upgrades, except the newest of each of the last
+// keptUpgrades.
 func pruneUpgrades(path string) error {
 	all, err := upgradeBackups(path)
 	errs := []error{err}
@@ -105,7 +108,7 @@ func pruneUpgrades(path string) error {
 	return errors.Join(errs...)
 }
 
-// downgradeHint adds to the error of a database of a newer version the backup with which this version
+// downgradeHint adds a hint to gateway.ErrNewerDatabase: the backup with which this older version
 // can be used again.
 func downgradeHint(err error, conf *config.Config) error {
 	path, isFile := conf.StoreFile()

@@ -30,8 +30,8 @@ type servers struct {
 	// graceful lets requests in progress finish within shutdownTimeout. Without it, a stop cancels
 	// their contexts at once.
 	graceful bool
-	// stopping is called once when a stop begins, while connections are still accepted. It may be
-	// nil.
+	// stopping is called once when a stop begins, while connections are still accepted; nil =
+	// nothing is called.
 	stopping func()
 }
 
@@ -101,8 +101,9 @@ func (s *servers) handleTLS(l net.Listener, conf *tls.Config, h http.Handler) {
 	}
 }
 
-// limitConnections limits the open connections of a listener. onExceeded is called for each that is
-// closed because of the limit. Call it after handle.
+// limitConnections limits the open connections of a listener. onExceeded is called for each
+// connection that is closed because of the limit. Call limitConnections after handle, because it
+// replaces the listener.
 func (s *servers) limitConnections(l net.Listener, limit int, onExceeded func()) {
 	for i := range s.all {
 		if s.all[i].listener == l {
@@ -178,7 +179,7 @@ func (s *servers) httpServer(requests context.Context, h http.Handler) *http.Ser
 		ReadTimeout:       limit.RequestTime.Duration, // longer than the long polls of package scan
 		IdleTimeout:       limit.IdleTime.Duration,
 		WriteTimeout:      s.writeTimeout,
-		MaxHeaderBytes:    limit.Headers.Bytes - 4<<10, // net/http reads 4 kB more
+		MaxHeaderBytes:    limit.Headers.Bytes - 4<<10, // net/http adds 4 kB to this value
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: limit.Streams.Max},
 		ErrorLog:          cmp.Or(s.errorLog, s.out.serverLog()),
 		ConnState:         connectionState,

@@ -98,7 +98,8 @@ func (c *simCmd) Run(s *invocation) error {
 	return run.run(s.ctx)
 }
 
-// serveTLS serves TLS under WeChat's host names with a certificate authority made for this run.
+// serveTLS serves TLS under WeChat's host names. The certificate authority is made for this run,
+// and written to --ca-out.
 func (c *simCmd) serveTLS(run *servers, wx *wechattest.Server) (net.Listener, error) {
 	authority, err := wechattest.NewAuthority()
 	if err != nil {
@@ -129,8 +130,8 @@ func writePEM(name string, certificate []byte) error {
 	return os.WriteFile(name, certificate, 0o644) // a certificate is not secret
 }
 
-// apps parses the flags of apps. Without them it returns nil, which means the simulator's example apps,
-// or the example apps with the push of --push.
+// apps parses the flags --app, --website-app, --subscription-account and --push. Without any of
+// them it returns nil, which means the simulator's example apps.
 func (c *simCmd) apps() ([]wechattest.App, error) {
 	var apps []wechattest.App
 	for _, each := range c.App {
@@ -139,7 +140,7 @@ func (c *simCmd) apps() ([]wechattest.App, error) {
 			return nil, err
 		}
 		for _, d := range a.Domains {
-			if isIP(d) {
+			if isIP(d) { // only a test account can have one as callback domain
 				a.Kind = wechattest.TestAccount
 			}
 		}
@@ -192,6 +193,7 @@ func (c *simCmd) addPush(apps []wechattest.App) ([]wechattest.App, error) {
 	return apps, nil
 }
 
+// parseApp parses APPID:SECRET:DOMAIN[,DOMAIN]. The app is an official account: its Kind is zero.
 func parseApp(flag, value string) (wechattest.App, error) {
 	parts := strings.SplitN(value, ":", 3)
 	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {

@@ -24,6 +24,7 @@ type simStart struct {
 	People  []string       `json:"people"`
 }
 
+// simApp is an app at the simulated WeChat.
 type simApp struct {
 	AppID   string   `json:"appid"`
 	Secret  string   `json:"secret,omitempty"` // of the example apps only: a secret that the user sets may be a real one
@@ -31,8 +32,8 @@ type simApp struct {
 	Name    string   `json:"name"`
 	Domains []string `json:"domains"`
 
-	kind wechattest.AppKind
-	push string // address of message push
+	kind wechattest.AppKind // for the text; Kind is for JSON
+	push string             // address of message push; "" = none
 }
 
 // addRegistered adds the apps and people of the simulator. examples reports whether the apps are
@@ -71,7 +72,7 @@ func (s *simStart) print(out printer) {
 		out.printf("  TLS       %s   as open.weixin.qq.com and api.weixin.qq.com; trust %s", s.TLS, s.CA)
 	}
 	out.printf("  seed      %s\n", s.Seed)
-	width := len("official account")
+	width := len("official account") // the least: the line of the people has it too
 	for _, a := range s.Apps {
 		width = max(width, len(a.kind.String()))
 	}

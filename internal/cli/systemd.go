@@ -12,8 +12,8 @@ import (
 // functions do nothing if systemd has not started the process: NOTIFY_SOCKET is then not set.
 
 const (
-	startExtension = time.Minute      // how much longer systemd waits for the start, from each report on
-	startReports   = 20 * time.Second // between two reports
+	startExtension = time.Minute      // how long systemd waits for the start after each report
+	startReports   = 20 * time.Second // time between two reports
 )
 
 // notifySystemd sends assignments such as READY=1. A report that cannot be sent is lost: systemd
@@ -22,8 +22,9 @@ func notifySystemd(assignments ...string) {
 	_, _ = daemon.SdNotify(false, strings.Join(assignments, "\n"))
 }
 
-// extendStart shows status in "systemctl status", and keeps systemd from ending the process for a
-// start that takes long, such as a migration of a large database. Call done when it has ended.
+// extendStart shows status in "systemctl status", and keeps systemd from ending the process because
+// of a slow start, such as one with a migration of a large database. Call done when status no
+// longer applies.
 func extendStart(status string) (done func()) {
 	end := make(chan struct{})
 	report := func() { notifySystemd("STATUS="+status, extendTimeout()) }
@@ -47,8 +48,8 @@ func extendTimeout() string {
 	return fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", startExtension.Microseconds())
 }
 
-// notifyReloading tells systemd that the configuration is read again. The report of the end is
-// notifyReady.
+// notifyReloading tells systemd that the gateway reads the configuration again. Call notifyReady
+// when it has done so.
 func notifyReloading() {
 	notifySystemd(daemon.SdNotifyReloading, strings.TrimSuffix(daemon.SdNotifyMonotonicUsec(), "\n"),
 		"STATUS=reloading the configuration")

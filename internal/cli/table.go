@@ -9,7 +9,8 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// row has the cells of a row of a table: strings, and messages that are translated.
+// row has the cells of a row of a table. A cell is a string, or a lang.Message, which is
+// translated.
 type row []any
 
 // cells returns a row.
@@ -18,8 +19,9 @@ func cells(cells ...any) row { return cells }
 // field returns the row of a table with a name and a value. The name is translated.
 func field(name string, value any) row { return cells(lang.Text(name), value) }
 
-// printTable prints rows below a head, and aligns them to it. The head is a row, or a text that has the titles
-// of the columns and a translation.
+// printTable prints rows below a head, in aligned columns. The head is a row, or a text with the
+// titles of the columns, such as "ID | NAME", which is translated. An empty cell of rows is printed
+// as "-".
 func (p printer) printTable(head any, rows []row) error {
 	first, isRow := head.(row)
 	if !isRow {
@@ -32,7 +34,7 @@ func (p printer) printTable(head any, rows []row) error {
 		var line []string
 		for _, cell := range r {
 			text := printable(p.text(cell))
-			if text == "" && len(table) > 0 {
+			if text == "" && len(table) > 0 { // not in the head
 				text = "-"
 			}
 			line = append(line, text)

@@ -32,12 +32,12 @@ func (t *terminalInput) line(ctx context.Context, question string, secret bool) 
 		return await(ctx, func() (string, error) { return t.lines.ReadString('\n') })
 	}
 	fd := int(t.file.Fd())
-	shown, err := term.GetState(fd)
+	before, err := term.GetState(fd)
 	if err != nil {
 		return "", err
 	}
 	defer func() {
-		_ = term.Restore(fd, shown) // after an interruption, ReadPassword has not done it
+		_ = term.Restore(fd, before) // after an interruption, ReadPassword has not done it
 		t.out.prompt("\n")
 	}()
 	return await(ctx, func() (string, error) {

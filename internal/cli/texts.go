@@ -15,6 +15,7 @@ import (
 //go:embed texts/zh-CN.json
 var chineseFile []byte
 
+// chinese returns the Chinese texts, by their English texts.
 var chinese = sync.OnceValue(func() lang.Formats {
 	formats := lang.Formats{}
 	if err := json.Unmarshal(chineseFile, &formats); err != nil {
@@ -26,7 +27,7 @@ var chinese = sync.OnceValue(func() lang.Formats {
 // language returns the language of the terminal.
 func (s *invocation) language() string { return lang.FromEnvironment(s.getenv) }
 
-// formatsOf returns the texts in the language of the terminal.
+// formatsOf returns the texts in the language of the terminal; nil = English.
 func formatsOf(getenv func(string) string) lang.Formats {
 	if lang.FromEnvironment(getenv) == lang.Chinese {
 		return chinese()

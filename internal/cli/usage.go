@@ -15,8 +15,8 @@ import (
 // This file prints the help, and the errors of the command line, in the language of the terminal. Package
 // kong has both in English only.
 
-// translateHelp translates the help of every command, argument and flag. Kong calls it before it replaces
-// variables such as ${default}.
+// translateHelp translates the help of every command, argument and flag. Kong calls translateHelp
+// before it replaces variables such as ${default}, so the translations contain the variables.
 func (s *invocation) translateHelp(k *kong.Kong) error {
 	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
 		switch node := node.(type) {
@@ -80,7 +80,7 @@ func (p printer) syntax(usage string) string {
 	})
 }
 
-// usageWords matches the words in the usage of a command that stand for something: <id>, [flags].
+// usageWords matches the placeholders in the usage of a command: <id>, [flags].
 var usageWords = regexp.MustCompile(`<[a-z]+>|\[flags\]`)
 
 // flagSyntax returns how a flag is written, such as "-c, --config=FILE".
@@ -106,7 +106,8 @@ func (s *invocation) helpWidth() int {
 	return widest
 }
 
-// printDefinitions prints terms and their explanations in two columns.
+// printDefinitions prints terms and their explanations in two columns. A term longer than
+// longestTerm is on a line of its own.
 func (p printer) printDefinitions(rows [][2]string, width int) {
 	const longestTerm = 32
 	column := 0
@@ -172,6 +173,7 @@ var kongTexts = []string{
 	"%s must be used together",
 }
 
+// kongPatterns are kongTexts with a group in place of each %s.
 var kongPatterns = func() (patterns []*regexp.Regexp) {
 	for _, text := range kongTexts {
 		pattern := strings.ReplaceAll(regexp.QuoteMeta(text), "%s", "(.+)")
@@ -205,7 +207,7 @@ func usageError(err error) error {
 			node, help = c, c.FullPath()+" --help"
 		}
 		if word, found := strings.CutPrefix(message, "unexpected argument "); found && len(node.Children) > 0 {
-			message = "no command " + word
+			message = "no command " + word // the word is in the place of a subcommand
 		}
 	}
 	switch {

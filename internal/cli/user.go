@@ -36,7 +36,7 @@ type userCmd struct {
 	Import  userImportCmd  `cmd:"" help:"Import users from a CSV file."`
 }
 
-// userFilter are the flags that select users.
+// userFilter has the flags that select users.
 type userFilter struct {
 	Status string `enum:"any,active,pending,blocked" default:"any" help:"Only active, pending or blocked users."`
 	Text   string `placeholder:"TEXT" help:"Beginning of a nickname, part of a real name or note, or a complete id."`
@@ -94,8 +94,9 @@ func (c *userListCmd) Run(s *invocation) error {
 	return nil
 }
 
-// printNext prints how to get the users after a page, which has full users at most. With --json, the
-// standard output has JSON only.
+// printNext prints how to get the users after a page. full is the number of users on a full page.
+// page.Cut is the position at which the search stopped early; "" = it did not. With --json, the
+// standard output has only JSON, so printNext prints to stderr.
 func (c *userListCmd) printNext(out printer, page gateway.UserPage, full int) {
 	switch {
 	case page.Cut != "" && c.JSON:
@@ -172,7 +173,8 @@ func (c *userShowCmd) Run(s *invocation) error {
 	return s.out.printTable(field("id", u.ID), rows)
 }
 
-// showDetails adds lines for the rows that belong to a user.
+// showDetails calls line for each joined user, identity, session, request and recent event of a
+// user.
 func (s *invocation) showDetails(d administration.Details, line func(name, format string, args ...any)) {
 	for _, id := range d.JoinedIDs {
 		line("joined", "%s", id)
@@ -218,7 +220,8 @@ func findUser(s *invocation, svc *administration.Service, id string) (gateway.Us
 	return u, err
 }
 
-// connectorNamed returns the connector with this name; without a name, the only one.
+// connectorNamed returns the connector with this name. If the name is empty and there is only one
+// connector, connectorNamed returns that connector.
 func connectorNamed(conf *config.Config, name string) (config.Connector, error) {
 	if name == "" && len(conf.WeChat) == 1 {
 		return conf.WeChat[0], nil
@@ -237,7 +240,8 @@ func short(id string) string {
 	return id[:6] + "…" + id[len(id)-2:]
 }
 
-// formatTime formats a time to the minute, in the zone of the operator, with its offset.
+// formatTime formats a time to the minute, in the zone of the operator, with the UTC offset. The
+// zero time is "never".
 func (s *invocation) formatTime(t time.Time) string {
 	if t.IsZero() {
 		return s.out.texts.Translate("never")

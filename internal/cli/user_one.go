@@ -43,10 +43,11 @@ func (c userArg) change(
 	return nil
 }
 
-// edit changes what administrators write about the user.
+// edit sets the real name, the note, the groups or the lists of apps of the user.
 func (c userArg) edit(s *invocation, e administration.Edit, describe func(gateway.User) lang.Message) error {
 	return c.change(s, func(svc *administration.Service, u gateway.User) (gateway.User, error) {
-		return svc.Edit(s.ctx, byCommand, u.ID, e, time.Time{})
+		anyVersion := time.Time{} // the user may have been changed since
+		return svc.Edit(s.ctx, byCommand, u.ID, e, anyVersion)
 	}, describe)
 }
 

@@ -13,7 +13,8 @@ import (
 	"github.com/weigate/weigate/internal/origin"
 )
 
-// This file checks URLs, hosts and listen addresses. Each check returns all errors.
+// This file checks URLs, hosts and listen addresses. The checks of URLs and hosts return all
+// errors.
 
 // Errors of several checks. The errors of url.Parse are never shown: they quote the value, and the
 // value may be a misplaced secret.
@@ -135,9 +136,9 @@ func checkRedirectURI(text string, insecure bool) (errs []error) {
 	return errs
 }
 
-// checkBackchannelLogoutURI checks the address to which the gateway sends logout tokens of an app. With
-// private, it may be an address of a private network with plain http: names such as app in a Compose
-// network have no certificates.
+// checkBackchannelLogoutURI checks the address to which the gateway sends logout tokens of an app.
+// With private, plain http is allowed: a host name of a private network, such as app in a Compose
+// network, has no certificate.
 func checkBackchannelLogoutURI(text string, private bool) (errs []error) {
 	u, err := parseAddress(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {

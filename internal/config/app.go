@@ -13,8 +13,10 @@ import (
 // This file reads the apps list: the keys that apps of all kinds have. The keys of one kind only
 // are in app_kinds.go.
 
-// appKeys declares the keys of an app; see type key in section.go. The fields of a key:
+// appKeys declares the keys of an app. The fields of a key:
 //
+//   - required: what is missing without the key, for the message; "" = the key is optional
+//   - read: the function that reads the value
 //   - kinds: the kinds of apps that have the key; none = all
 //   - noEnv: no environment variable sets the key
 //   - below: the keys inside the value
@@ -99,7 +101,7 @@ func kindNames(kinds ...gateway.AppKind) (out []string) {
 	return out
 }
 
-// apps reads the apps list. The list comes last, because its checks use the values of earlier keys,
+// apps reads the apps list. The list is read last, because its checks use the values of other keys,
 // such as the connectors (the apps at WeChat).
 func (v value) apps() (out []App) {
 	for _, item := range v.items() {
@@ -205,7 +207,7 @@ func readAccess(s *section, v value, a *App) {
 		a.Access = v.accessRule()
 	case inherited.Rule != "" && !v.present(): // an empty list inherits nothing
 		a.Access = inherited
-	case !s.reader.faultyAccess:
+	case !s.reader.faultyAccess: // otherwise the key at the top has been rejected already
 		v.reject("missing: who may use the app: signed_in, approved, or lists such as {groups: [staff]}")
 	}
 }

@@ -72,7 +72,7 @@ func (v value) redirectURIs(insecure bool) []string {
 }
 
 // someOf reads a list of some of the given words. It returns all words if the value is absent or
-// rejected. A list without elements is rejected; consequence is what it would cause.
+// rejected. A list without elements is rejected: the message gives its consequence.
 func (v value) someOf(all []string, consequence lang.Message) []string {
 	texts, at := v.texts()
 	var out []string
@@ -150,8 +150,8 @@ func readEmailVerified(s *section, v value, a *App) {
 
 // readHosts reads the hosts of a forward_auth app (an app behind a reverse proxy). Two apps must
 // not share a host name, not even with different ports. Browsers send cookies to all ports of a
-// host, so each app would receive the session cookies of the other app. A wildcard may stand for
-// the host of another app, or the gateway's: package forwardauth excludes these hosts from it.
+// host, so each app would receive the session cookies of the other app. A wildcard is allowed to
+// match the gateway's host or a host of another app: package forwardauth excludes these hosts.
 func readHosts(s *section, v value, a *App) {
 	a.Hosts = v.checkedTexts(checkSiteHost)
 	gatewayHost := ""

@@ -8,20 +8,20 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// This file reads the setting claims of an app. It maps names of further claims to existing
-// claims whose values they get, such as {role: groups}. It is for an app that reads a value only
-// from a claim with a certain name.
+// This file reads the setting claims of an app. It maps the name of each further claim to the
+// existing claim whose value it gets, such as {role: groups}. Further claims are for an app that
+// reads a value only from a claim with a certain name.
 
 var validClaimName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:/-]{0,99}$`)
 
-// claimSources returns the claims whose value an further claim may have.
+// claimSources returns the claims whose value a further claim may have.
 func claimSources() []string {
 	return []string{"groups", "sub", "preferred_username", "name", "nickname", "picture", "locale", "old_id", "openid",
 		"unionid", "appid", "email"}
 }
 
-// fixedClaims returns the names that an further claim may not have. These claims have a meaning
-// in the protocol, or come from other settings.
+// fixedClaims returns the names that a further claim must not have. These claims have a meaning in
+// the protocol, or come from other settings.
 func fixedClaims() []string {
 	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "at_hash", "c_hash", "azp",
 		"acr", "amr", "sid", "events", "act", "cnf", "email", "email_verified", "phone_number_verified", "groups",

@@ -74,7 +74,7 @@ type Config struct {
 	Outgoing Outgoing
 	Notify   []Notify // may be empty
 
-	Access gateway.AccessRule // of apps without a rule of their own, which have it in App.Access; may be zero
+	Access gateway.AccessRule // rule for apps without one of their own, copied to App.Access; zero = none
 	WeChat []Connector        // at least one
 	Apps   []App              // may be empty
 
@@ -90,7 +90,7 @@ type Session struct {
 // Limits configures bounds that depend on the size of an installation.
 type Limits struct {
 	Connections int // that are open at a time on the main listener
-	WeChatCalls int // codes that one process sends to WeChat in a minute, for each connector
+	WeChatCalls int // codes that one process sends to WeChat in a minute at most, for each connector
 }
 
 // Events configures the event log.
@@ -134,7 +134,7 @@ const (
 	MethodScan    = "scan"    // the gateway's QR code, scanned with WeChat, through an official account
 	MethodWebsite = "website" // WeChat's QR code, through a website app
 	MethodMessage = "message" // a number that the user sends to the account, through message push
-	MethodFollow  = "follow"  // a QR code that follows the account, through message push
+	MethodFollow  = "follow"  // the account's QR code: scanning it follows the account, through message push
 )
 
 // App is an app that uses the gateway. Which fields are set depends on its kind. Methods has at
@@ -144,7 +144,7 @@ type App struct {
 	Secrets []wechat.Secret // oidc and relay: one, or two during a rotation; none for a public app
 
 	// For kind oidc.
-	Public                 bool
+	Public                 bool // a public client (RFC 6749, section 2.1): it has no secret
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
 	BackchannelLogoutURI   string   // where the app receives logout tokens; "" = nowhere
@@ -195,8 +195,8 @@ func (c *Config) Connector(name string) (Connector, bool) {
 	return Connector{}, false
 }
 
-// ChatOnly reports whether users sign in in the chat of an account only: no account has web sign-in. Such
-// a sign-in does not open the administration.
+// ChatOnly reports whether the chat of an account is the only way to sign in, because no connector
+// has web sign-in. A sign-in in the chat does not open the administration.
 func (c *Config) ChatOnly() bool {
 	return !slices.ContainsFunc(c.WeChat, func(conn Connector) bool { return conn.Kind != SubscriptionAccount })
 }

@@ -17,7 +17,7 @@ import (
 // of systemd if there is one with this name. Other names are paths, relative to the folder of the
 // configuration file.
 func (r *reader) secretPath(name string) string {
-	if dir := r.credentials(name); dir != "" {
+	if dir := r.credentialFolder(name); dir != "" {
 		if path := filepath.Join(dir, name); exists(path) {
 			return path
 		}
@@ -28,11 +28,12 @@ func (r *reader) secretPath(name string) string {
 // missingCredential reports whether systemd passes credentials and name is a bare name, but there is
 // neither a credential nor a file with this name.
 func (r *reader) missingCredential(name string) bool {
-	return r.credentials(name) != "" && !exists(r.secretPath(name))
+	return r.credentialFolder(name) != "" && !exists(r.secretPath(name))
 }
 
-// credentials returns the folder of the credentials if name can be one of them, and "" otherwise.
-func (r *reader) credentials(name string) string {
+// credentialFolder returns the folder of the credentials if name can be one of them, and ""
+// otherwise.
+func (r *reader) credentialFolder(name string) string {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, `/\`) {
 		return ""
 	}

@@ -52,7 +52,7 @@ func Parse(name string, text []byte, getenv func(string) string) (*Config, error
 	return read(name, text, nil, getenv)
 }
 
-// read parses a configuration. info is of its file; nil = the configuration is not from a file.
+// read parses a configuration. info describes its file; nil = the configuration is not from a file.
 func read(name string, text []byte, info fs.FileInfo, getenv func(string) string) (*Config, error) {
 	if getenv == nil {
 		getenv = func(string) string { return "" }

@@ -145,7 +145,7 @@ func readPrivateAddresses(_ *section, v value, n *Notify) {
 	texts, at := v.texts()
 	for i, text := range texts {
 		prefix, err := parsePrefix(text)
-		if err != nil || prefix.Bits() == 0 {
+		if err != nil || prefix.Bits() == 0 { // 0.0.0.0/0 would allow every address
 			at[i].reject("must be an IP address, or a network such as 10.1.0.0/16")
 			continue
 		}
@@ -153,7 +153,8 @@ func readPrivateAddresses(_ *section, v value, n *Notify) {
 	}
 }
 
-// robotHosts are the hosts of the robots, to find an address of another kind.
+// robotHosts are the kinds of robots by the hosts of their webhooks, to reject the address of a
+// robot of another kind.
 var robotHosts = map[string]string{
 	"qyapi.weixin.qq.com": NotifyWeCom, "open.feishu.cn": NotifyFeishu, "open.larksuite.com": NotifyFeishu,
 	"oapi.dingtalk.com": NotifyDingTalk, "hooks.slack.com": NotifySlack,

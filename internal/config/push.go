@@ -11,15 +11,16 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// Push configures message push (消息推送) of an official account: WeChat sends to the gateway what
-// people write to the account. The zero value means none.
+// Push configures message push (消息推送) of an account: WeChat sends to the gateway what people write
+// to the account. The zero value means that the account has no message push.
 type Push struct {
 	Enabled bool
 
 	Token, PreviousToken   wechat.Secret // as in WeChat's console; the previous one is accepted during a change
 	AESKey, PreviousAESKey wechat.Secret // EncodingAESKey
-	Compatible             bool          // mode: compatible mode instead of secure mode
-	// PlaintextWithoutProtection accepts messages that anybody can forge, for a test account.
+	Compatible             bool          // compatible mode (兼容模式) instead of secure mode (安全模式)
+	// PlaintextWithoutProtection means plaintext mode (明文模式), for a test account: anybody can forge
+	// its messages.
 	PlaintextWithoutProtection bool
 	OriginalID                 string // 原始ID, gh_…; "" = not compared
 
@@ -35,7 +36,7 @@ type Push struct {
 // Replies are automatic replies (自动回复) of the account.
 type Replies struct {
 	Welcome  string // to a new follower; "" = the gateway's own text
-	Fallback string // to a message that is neither a number nor a keyword; "" = nothing
+	Fallback string // to a message that is neither a sign-in number nor a keyword; "" = nothing
 	Keywords []Keyword
 }
 
@@ -57,19 +58,16 @@ var (
 func pushKeys() []key[Push] {
 	return []key[Push]{
 		{name: "token", read: func(s *section, v value, p *Push) {
-			p.Token = s.pushSecret(v, validPushToken,
-				tokenRule())
+			p.Token = s.pushSecret(v, validPushToken, tokenRule())
 		}},
 		{name: "token_file"}, // read with token, like the other keys that end in _file
 		{name: "aes_key", read: func(s *section, v value, p *Push) {
-			p.AESKey = s.pushSecret(v, validAESKey,
-				aesKeyRule())
+			p.AESKey = s.pushSecret(v, validAESKey, aesKeyRule())
 		}},
 		{name: "aes_key_file"},
 		{name: "previous_token",
 			read: func(s *section, v value, p *Push) {
-				p.PreviousToken = s.pushSecret(v, validPushToken,
-					tokenRule())
+				p.PreviousToken = s.pushSecret(v, validPushToken, tokenRule())
 			}},
 		{name: "previous_token_file"},
 		{name: "previous_aes_key",
@@ -105,10 +103,8 @@ func replyKeys() []key[Replies] {
 func keywordKeys() []key[Keyword] {
 	return []key[Keyword]{
 		{name: "words", noEnv: true, required: "one or more words", read: readWords},
-		{name: "text", noEnv: true, required: "the reply", read: func(_ *section, v value,
-			k *Keyword) {
-			k.Text = v.replyText()
-		}},
+		{name: "text", noEnv: true, required: "the reply",
+			read: func(_ *section, v value, k *Keyword) { k.Text = v.replyText() }},
 	}
 }
 
@@ -120,8 +116,9 @@ func aesKeyRule() lang.Message {
 	return lang.Text("must have 43 letters and digits: it is the EncodingAESKey of 消息推送 in WeChat's console")
 }
 
-// pushSecret reads a secret of the console, or its file. It returns "" if the secret is missing or
-// does not match valid.
+// pushSecret reads a secret of WeChat's console from v, or from the file of the second key (_file).
+// It returns "" if the secret is missing or does not match valid. rule describes valid in the
+// message.
 func (s *section) pushSecret(v value, valid *regexp.Regexp, rule lang.Message) wechat.Secret {
 	all := s.secrets(v, 1)
 	if len(all) == 0 {
@@ -145,10 +142,10 @@ func readPush(s *section, v value, c *Connector) {
 		v.reject("only valid for an account: a website app has no chat")
 		return
 	}
-	problems := len(v.reader.problems)
+	problemsBefore := len(v.reader.problems)
 	c.Push.Enabled = true
 	keys := readMapping(v, pushKeys(), &c.Push)
-	if len(v.reader.problems) > problems {
+	if len(v.reader.problems) > problemsBefore {
 		return
 	}
 	if c.Push.Token == "" {
@@ -185,8 +182,8 @@ func readAccountQRCode(_ *section, v value, p *Push) {
 	p.QRCode = text
 }
 
-// readForward reads the URL of another message server. The messages have what users write, so plain
-// http is for private addresses.
+// readForward reads the URL of another message server. Plain http is rejected except on this
+// machine or with insecure, because the messages contain what users write.
 func readForward(s *section, v value, p *Push) {
 	text, ok := v.text()
 	if !ok || text == "" {

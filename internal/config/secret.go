@@ -157,12 +157,13 @@ func (v value) checkSecrets(values []string, limit int) (out []secret) {
 	return out
 }
 
-// pathLike matches the name of a file with a folder or an extension: /run/secrets/wechat, ./wechat,
-// secrets/wechat.txt. It does not match a secret that was written into the key of the file name by
-// mistake: an AppSecret is hexadecimal, and base64 does not have the form of lower-case words.
+// pathLike matches paths such as /run/secrets/wechat, ./wechat and secrets/wechat.txt. Folders must
+// be in lower case, so it matches hardly any base64 text that contains a slash.
 var pathLike = regexp.MustCompile(`^(/|\.{1,2}/|[A-Za-z]:\\)?([a-z0-9_.-]*[/\\])*[A-Za-z0-9_-]*(\.[a-z]{1,8})?$`)
 
-// looksLikePath reports whether the name of a file may be shown: it has a folder or an extension.
+// looksLikePath reports whether a file name can be shown in a message: it is a path with a folder
+// or an extension. Anything else may be a secret that someone has written by mistake in place of
+// the file name: an AppSecret has no slash and no dot.
 func looksLikePath(name string) bool {
 	return pathLike.MatchString(name) && (strings.ContainsAny(name, `/\`) || filepath.Ext(name) != "")
 }

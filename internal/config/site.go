@@ -117,27 +117,28 @@ func (v value) pageURL() string {
 	return text
 }
 
-// contact reads whom users ask. A text with the scheme of a URL must be a URL that pages may link to.
+// contact reads whom users ask. A text that looks like a URL must be an https or mailto URL,
+// because pages link to it.
 func (v value) contact() string {
 	text := v.shortText()
 	u, err := url.Parse(text)
 	switch {
 	case text == "" || err != nil || u.Scheme == "":
 	case u.Scheme == "https" && u.Host != "" && u.User == nil, u.Scheme == "mailto" && u.Opaque != "":
-	case validScheme.MatchString(text):
+	case urlLike.MatchString(text):
 		v.reject("must be a text, or an https or mailto URL such as https://www.example.com/help")
 		return ""
 	}
 	return text
 }
 
-// validScheme matches a text that a browser could take for a URL with a scheme. A text such as
-// "WeChat: admin" has a space after the colon.
-var validScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:[^ ]`)
+// urlLike matches a text that a browser could take for a URL with a scheme. It does not match a
+// text with a space after the colon, such as "WeChat: admin".
+var urlLike = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:[^ ]`)
 
 func readAgreement(_ *section, v value, into *Site) {
-	both := into.InEnglish.PrivacyURL != "" && into.InChinese.PrivacyURL != ""
-	if into.Agreement = v.boolean(); into.Agreement && into.PrivacyURL == "" && !both {
+	inBothLanguages := into.InEnglish.PrivacyURL != "" && into.InChinese.PrivacyURL != ""
+	if into.Agreement = v.boolean(); into.Agreement && into.PrivacyURL == "" && !inBothLanguages {
 		v.reject("requires privacy_url, the page that users agree to")
 	}
 }
@@ -201,7 +202,8 @@ func readPolice(_ *section, v value, s *Site) {
 // validHost matches the host of a website, without a port.
 var validHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 
-// readICPHosts reads a mapping of hosts to their numbers. Each website in China has a number of its own.
+// readICPHosts reads a mapping from hosts to their ICP numbers (备案号). Each website in China has a
+// number of its own.
 func readICPHosts(_ *section, v value, s *Site) {
 	if !v.present() {
 		return

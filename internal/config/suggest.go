@@ -9,11 +9,12 @@ import (
 
 // This file finds suggestions for misspelled keys and words.
 
-// nearest returns the known word that is most similar to a misspelled one, or "" if none is
-// similar. A word of three letters may differ in one: "foo" is not a misspelled "log".
+// nearest returns the known word that is most similar to a misspelled word, or "" if none is
+// similar. Similar words differ by at most one change for three letters, by two for four letters
+// and by three for seven: "foo" is not a misspelled "log".
 func nearest(word string, known []string) string {
 	word = strings.ToLower(word)
-	best, distance := "", min(1+max(len(word)-1, 0)/3, 3) // the largest distance that is still similar
+	best, distance := "", min(1+max(len(word)-1, 0)/3, 3) // at first, the largest distance of similar words
 	for _, k := range known {
 		if d := edits(word, strings.ToLower(k)); d < distance || d == distance && best == "" {
 			best, distance = k, d

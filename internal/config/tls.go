@@ -72,7 +72,7 @@ func readACMEEmail(_ *section, v value, a *ACME) {
 	}
 }
 
-// acmeDirectories are the words for directories.
+// acmeDirectories are the directories with a short name: name → URL.
 var acmeDirectories = map[string]string{
 	"letsencrypt":         "https://acme-v02.api.letsencrypt.org/directory",
 	"letsencrypt-staging": "https://acme-staging-v02.api.letsencrypt.org/directory",

@@ -25,10 +25,10 @@ const (
 
 // This file reads the keys at the top of the configuration file, except the lists wechat and apps.
 
-// topKeys declares these keys; see type key in section.go. Two fields of a key: noEnv means that no
-// environment variable sets the key, and below has the keys inside the value. v.duration takes the
-// default value and two bounds. v.choice takes the default value and then all valid values. The
-// order matters, because the checks of some keys use the values of earlier keys.
+// topKeys declares the keys at the top. Three fields of a key: required is what is missing without
+// the key, for the message; noEnv means that no environment variable sets the key; below has the
+// keys inside the value. v.duration takes the default value and two bounds. The order matters,
+// because the checks of some keys use the values of earlier keys.
 func topKeys() []key[Config] {
 	return []key[Config]{
 		{name: "url", required: "the base URL of this gateway, such as https://login.example.com", read: readURL},
@@ -64,7 +64,7 @@ func topKeys() []key[Config] {
 			read: func(_ *section, v value, c *Config) { readMapping(v, outgoingKeys(), &c.Outgoing) }},
 		{name: "notify", noEnv: true, below: prefixed("[].", paths(notifyKeys())),
 			read: func(_ *section, v value, c *Config) { c.Notify = v.receivers() }},
-		{name: "access", noEnv: true, read: readDefaultAccess,
+		{name: "access", noEnv: true, read: readDefaultAccess, // "": access itself, which may be a single word
 			below: append([]string{""}, prefixed(".", paths(accessKeys()))...)},
 		{name: "wechat", noEnv: true, below: prefixed("[].", paths(connectorKeys())),
 			required: "at least one connector, an official account or a website app of yours at WeChat",
@@ -142,7 +142,7 @@ func readMetrics(_ *section, v value, c *Config) {
 		return // no metrics listener
 	}
 	c.Metrics = v.listen(defaultMetrics)
-	if c.Metrics == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
+	if c.Metrics == c.Listen && !strings.HasSuffix(c.Listen, ":0") { // :0 = a free port for each
 		v.reject("must differ from listen: metrics are not public")
 	}
 }

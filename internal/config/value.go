@@ -12,9 +12,9 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// This file reads values of the YAML file or of environment variables: strings, lists, booleans and
-// durations. A method that finds a problem records the problem in the reader, and returns a default
-// value. So one run reports all problems.
+// This file reads values of the YAML file or of environment variables: strings, lists, numbers and
+// others. A method that finds a problem records it in the reader, and returns a default value. So
+// one run reports all problems.
 
 // reader reads one configuration. It collects the problems. It also keeps the facts that the checks
 // of later keys need, such as the names that are in use.
@@ -41,7 +41,7 @@ type value struct {
 	node   *yaml.Node // nil = absent or null
 	line   int        // line of the key or list item; if the key is absent, line of its mapping
 	path   string     // path of the key, such as apps.wiki.hosts
-	env    string     // variable that the value comes from; "" = the file
+	env    string     // environment variable that the value comes from; "" = the file
 }
 
 func (v value) present() bool { return v.node != nil }
