@@ -83,7 +83,7 @@ func read(in io.Reader) (*report, error) {
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			return nil, fmt.Errorf("not a line of go test -json: %.200s", lines.Text())
 		}
-		if e.ImportPath != "" { // build-output and build-fail
+		if e.ImportPath != "" { // the actions build-output and build-fail have no Package
 			e.Package = e.ImportPath
 		}
 		name := strings.TrimSuffix(e.Package+" "+e.Test, " ")
@@ -102,8 +102,8 @@ func read(in io.Reader) (*report, error) {
 			r.timed = append(r.timed, result{name: name, seconds: e.Elapsed})
 		case "fail", "build-fail":
 			// When a test fails, "go test" reports its package as failed too. That failure is not
-			// listed again. A package that fails without a failed test is listed: it may not
-			// compile.
+			// listed again. A package that fails without a failed test is listed: for example,
+			// it does not compile.
 			if e.Test != "" {
 				hasFailedTest[e.Package] = true
 			}

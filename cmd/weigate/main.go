@@ -6,16 +6,16 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	_ "time/tzdata" // time zones of site.time_zone and TZ, on machines without a database of their own
+	_ "time/tzdata" // time zones, for machines without a time zone database
 
-	_ "golang.org/x/crypto/x509roots/fallback" // certificate authorities, on machines without their own: a scratch image
+	_ "golang.org/x/crypto/x509roots/fallback" // root certificates, for machines that have none, such as a scratch image
 
 	"github.com/weigate/weigate/internal/cli"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	context.AfterFunc(ctx, stop) // signals have their default effect again: a second Ctrl-C ends the process
 	err := cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
 	os.Exit(cli.ExitCode(err))
 }

@@ -3,7 +3,7 @@
 // [Rules] is the [Policy] of the gateway. Its Decide applies the access rule of an app
 // ([gateway.AccessRule], from the configuration) to a user. [Subjects] finds the id by which an app
 // knows a user, and pins the id. A pin is a stored id: the app receives this id for the user from
-// then on. [IdentityAt] and [UnionID] find ids at WeChat.
+// then on. [IdentityAt] and [UnionID] find a user's ids at WeChat.
 //
 // The package stores only pins. Every decision is made from the current state of the user, so that
 // an approval takes effect at the next request.
@@ -22,7 +22,7 @@ import (
 // Decision reports whether a user may use an app.
 type Decision int
 
-// The decisions. The zero value denies too: callers admit on Allowed only.
+// The decisions. The zero value denies too: callers admit a user only on Allowed.
 const (
 	Undecided Decision = iota // no policy was applied
 	Denied
@@ -33,7 +33,7 @@ const (
 // Policy decides whether a user may use an app. The gateway uses [Rules]. Tests of packages that
 // serve apps use policies of their own. A Policy is safe for concurrent use.
 type Policy interface {
-	// Decide returns whether the user may use the app now. An error is the store's.
+	// Decide returns whether the user may use the app now. An error comes from the store.
 	Decide(ctx context.Context, user gateway.User, app gateway.App) (Decision, error)
 }
 
@@ -51,7 +51,7 @@ type Users interface {
 	User(ctx context.Context, id string) (gateway.User, error)
 }
 
-// Rules applies the access rules of apps. Identities is required; it is safe for concurrent use.
+// Rules applies the access rules of apps. Identities is required. Rules is safe for concurrent use.
 type Rules struct {
 	Identities Identities
 }
@@ -59,17 +59,17 @@ type Rules struct {
 // Decide returns whether the user may use the app. The first line that applies decides.
 //
 //	blocked user                           Denied, whatever the rule
-//	no rule                                Denied
+//	no rule, or an unknown rule            Denied
 //	an administrator refused the app       Denied, whatever the rule (User.RefusedApps)
-//	signed_in                              Allowed; a pending user too, since the app requires no approval
+//	rule signed_in                         Allowed; a pending user too: the app requires no approval
 //	an administrator allowed the app       Allowed (User.AllowedApps)
-//	approved, active user                  Allowed
-//	approved, pending user                 Pending
-//	listed, by user id, openid, unionid
-//	or group                               Allowed; the list is the approval
-//	listed, not on the list                Denied
+//	rule listed, user on the list by
+//	user id, openid, unionid or group      Allowed; the list is the approval
+//	rule listed, user not on the list      Denied
+//	rule approved, active user             Allowed
+//	rule approved, pending user            Pending
 //
-// An error is the store's.
+// An error comes from the store.
 func (r Rules) Decide(ctx context.Context, user gateway.User, app gateway.App) (Decision, error) {
 	if user.Status != gateway.Active && user.Status != gateway.Pending {
 		return Denied, nil
@@ -81,6 +81,7 @@ func (r Rules) Decide(ctx context.Context, user gateway.User, app gateway.App) (
 	switch {
 	case IsRefused(user, app):
 		return Denied, nil
+	// An app without an id must not match an empty entry of AllowedApps.
 	case rule == gateway.AccessSignedIn, app.ID != "" && slices.Contains(user.AllowedApps, app.ID):
 		return Allowed, nil
 	case rule == gateway.AccessListed:
@@ -127,11 +128,12 @@ func intersect(x, y []string) bool {
 // the name of a connector (an app at WeChat that the gateway uses) follows it.
 const (
 	SubjectUser    = "user"    // the user id of the gateway; "" means the same
-	SubjectUnionID = "unionid" // WeChat's id across one open platform account
+	SubjectUnionID = "unionid" // WeChat's id of the user, the same for all apps of one open platform account
 	SubjectOpenID  = "openid:" // the openid at the connector whose name follows
 )
 
-// SubjectConnector returns the connector of the kind "openid:CONNECTOR", and "" for other kinds.
+// SubjectConnector returns the connector's name in a kind "openid:CONNECTOR", and "" for other
+// kinds.
 func SubjectConnector(kind string) string {
 	connector, found := strings.CutPrefix(kind, SubjectOpenID)
 	if !found {
@@ -155,12 +157,12 @@ type Pins interface {
 	UserSubjects(ctx context.Context, userID string) ([]gateway.Pin, error)
 }
 
-// Subjects finds the id by which an app knows a user. Identities and Pins are required; it is safe
-// for concurrent use.
+// Subjects finds the id by which an app knows a user. Identities and Pins are required. Subjects is
+// safe for concurrent use.
 type Subjects struct {
 	Identities Identities
 	Pins       Pins
-	AppIDs     gateway.AppIDs // of the connectors
+	AppIDs     gateway.AppIDs // the present appid of each connector
 }
 
 // Subject is the id by which an app knows a user.
@@ -172,15 +174,15 @@ type Subject struct {
 }
 
 // Find returns a candidate: the user's id of the given kind. Without a candidate, Find returns the
-// stored id. [Subjects.Pin] returns the id that counts. in is the session of the user.
+// stored id. The caller passes the result to [Subjects.Pin], which returns the id for the app.
 //
 // The first id that an app gets for a user is permanent. It stays when users are joined, and when
-// the configuration changes. Find never tries another kind, because ids of two kinds could be equal
-// for two users.
+// the configuration changes. Find never tries another kind, because a user's id of one kind could
+// equal another user's id of another kind.
 //
-// Errors to test for: ErrNoOpenID, ErrNoUnionID. Any other error is the store's.
-func (s Subjects) Find(ctx context.Context, app, kind, userID string, in gateway.Session) (Subject, error) {
-	candidate, err := s.candidate(ctx, kind, userID, in)
+// Errors to test for: ErrNoOpenID, ErrNoUnionID. Any other error comes from the store.
+func (s Subjects) Find(ctx context.Context, app, kind, userID string, session gateway.Session) (Subject, error) {
+	candidate, err := s.candidate(ctx, kind, userID, session)
 	if errors.Is(err, ErrNoOpenID) || errors.Is(err, ErrNoUnionID) {
 		pinned, err := s.pinned(ctx, app, userID, err)
 		return Subject{Value: pinned, Pinned: true}, err
@@ -193,7 +195,7 @@ func (s Subjects) Find(ctx context.Context, app, kind, userID string, in gateway
 // found.Value.
 //
 // Errors to test for: gateway.ErrConflict (the app knows another user by this id),
-// gateway.ErrNotFound (the user does not exist any more). Any other error is the store's.
+// gateway.ErrNotFound (the user does not exist any more). Any other error comes from the store.
 func (s Subjects) Pin(ctx context.Context, app, userID string, found Subject, now time.Time) (string, error) {
 	if found.Pinned {
 		return found.Value, nil
@@ -202,21 +204,21 @@ func (s Subjects) Pin(ctx context.Context, app, userID string, found Subject, no
 }
 
 // candidate returns the user's id of the kind that the app needs.
-func (s Subjects) candidate(ctx context.Context, kind, userID string, in gateway.Session) (string, error) {
+func (s Subjects) candidate(ctx context.Context, kind, userID string, session gateway.Session) (string, error) {
 	switch connector := SubjectConnector(kind); {
 	case connector != "":
-		identity, known, err := IdentityAt(ctx, s.Identities, s.AppIDs, userID, in, connector)
+		identity, known, err := IdentityAt(ctx, s.Identities, s.AppIDs, userID, session, connector)
 		if err == nil && (!known || identity.OpenID == "") {
 			err = ErrNoOpenID
 		}
 		return identity.OpenID, err
 	case kind == SubjectUnionID:
 		all, err := s.Identities.Identities(ctx, userID)
-		union := UnionID(all, in.AppID)
-		if err == nil && union == "" {
+		unionID := UnionID(all, session.AppID)
+		if err == nil && unionID == "" {
 			err = ErrNoUnionID
 		}
-		return union, err
+		return unionID, err
 	}
 	return userID, nil
 }
@@ -257,8 +259,8 @@ func IdentityAt(ctx context.Context, users Identities, appIDs gateway.AppIDs, us
 	return gateway.Identity{}, false, nil
 }
 
-// UnionID returns a user's unionid, "" = none. It prefers the unionid of the appid of the sign-in:
-// a user may have one in each of two open platform accounts.
+// UnionID returns a user's unionid, "" = none. A user of two open platform accounts has two
+// unionids. UnionID then prefers the unionid for appID, the appid of the sign-in.
 func UnionID(identities []gateway.Identity, appID string) string {
 	found := ""
 	for _, i := range identities {

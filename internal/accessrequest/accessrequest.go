@@ -1,17 +1,18 @@
-// Package accessrequest records which users want to use which apps. It shows each user the state of the
-// request: it waits, an administrator has refused it, or the user can ask for access.
+// Package accessrequest records which users want to use which apps. It shows each user a page: the
+// request waits, an administrator has refused it, or the user can ask for access.
 //
 // [New] makes [Requests]. A feature (a package that serves apps, such as oidc) calls
-// [Requests.Respond] for a signed-in user whom the access rule of its app does not admit. The page of
-// a user who waits asks for the user's name, because nicknames at WeChat can be chosen freely. It
-// continues automatically once an administrator has decided.
+// [Requests.Respond] for a signed-in user whom the access rule of its app does not admit. The page
+// of a user who waits asks for the user's name, because nicknames at WeChat can be chosen freely.
+// The page continues automatically once an administrator has decided.
 //
 // What the package guarantees:
 //
-//   - A request is recorded before its page is shown, once for each user and app, and administrators
-//     are notified once.
-//   - Users change nothing but their own two names. They change the name that administrators see until
-//     they are approved, and the name that apps see if WeChat sent none.
+//   - A request is recorded before the user reads that it waits. It is recorded once for each user
+//     and app, and administrators are notified once.
+//   - Users change nothing but their own two names: the name that administrators see, until one
+//     has approved the user, and the name that apps see, if WeChat sent none. An invited user is
+//     approved from the beginning, and can give the name for administrators once.
 //   - A request never approves anybody. Only an administrator decides.
 package accessrequest
 
@@ -33,7 +34,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// Store is the part of gateway.Store that [Requests] use.
+// Store is the part of gateway.Store that [Requests] needs.
 type Store interface {
 	audit.Events
 
@@ -55,7 +56,7 @@ type Config struct {
 	Site     *web.Site
 
 	Notify    func(context.Context, gateway.Notice) // optional: notifies administrators
-	Named     func(ctx context.Context, id string)  // optional: a user has given a name, or declined to
+	Named     func(ctx context.Context, id string)  // optional: is called when a user gave a name, or declined
 	Address   func(*http.Request) netip.Addr        // optional: returns the client's IP address; nil = route.Address
 	RequestID func(context.Context) string          // optional: for events and logs
 	Logger    *slog.Logger                          // optional: nil discards
@@ -66,7 +67,7 @@ type Config struct {
 // concurrent use.
 type Requests struct {
 	cfg    Config
-	path   string // of Config.URL; "" at the root
+	path   string // the path of Config.URL; "" = none
 	events audit.Recorder
 }
 
@@ -76,7 +77,7 @@ const (
 	EventNameGiven = "name_given"       // a user gave a name: while waiting, or for apps
 )
 
-// New validates the configuration.
+// New validates the configuration and returns Requests.
 func New(cfg Config) (*Requests, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || strings.HasSuffix(cfg.URL, "/") {
@@ -141,7 +142,7 @@ func (q *Requests) Record(ctx context.Context, browser session.Browser, app gate
 	})
 	q.cfg.Notify(ctx, gateway.Notice{
 		Kind: gateway.NoticeWaiting, At: now, User: user.DisplayName(), UserID: user.ID, App: app.Name,
-		NameFollows: asksName(browser),
+		NameFollows: asksName(browser), // the notice waits a moment for the name
 	})
 	return stored, nil
 }

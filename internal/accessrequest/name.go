@@ -17,55 +17,56 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file serves the forms of users who wait, and the state of their requests. A form changes only
-// the signed-in user: no field selects another one.
+// This file serves the forms of users who wait, and the state of their requests. A form changes
+// only the signed-in user: no field of a form selects a user.
 
 // maxName is how many characters a name may have.
 const maxName = 100
 
-// mayChangeName reports whether a user may give or change their name. Once an administrator has
-// approved the user, the administrator knows the user by this name.
+// mayChangeName reports whether a user may give or change the name that administrators see. An
+// administrator who has approved the user knows the user by this name, so it then stays.
 func mayChangeName(u gateway.User) bool {
 	return u.Status == gateway.Pending && len(u.AllowedApps) == 0
 }
 
-// mayGiveName reports whether a user may give a name with the form. Users who were invited are approved
-// before anybody has asked them: they may give a name once.
+// mayGiveName reports whether a user may give a name with the form. An invited user is approved
+// before any page has asked for a name: such a user may give a name once.
 func mayGiveName(u gateway.User) bool {
 	return mayChangeName(u) || u.RealName == "" && u.Status != gateway.Blocked
 }
 
-// mayNameInApps reports whether a user may give or change the name that apps get. Apps get the nickname
-// at WeChat instead, if WeChat sent one.
-func mayNameInApps(u gateway.User) bool { return !u.NameFromWeChat() && u.Status != gateway.Blocked }
+// mayChangeAppName reports whether a user may give or change the name that apps get. If WeChat sent
+// a nickname, apps get the nickname, and the user cannot change it here.
+func mayChangeAppName(u gateway.User) bool { return !u.NameFromWeChat() && u.Status != gateway.Blocked }
 
 // asksName reports whether the waiting page asks a user for a name.
 func asksName(b session.Browser) bool {
 	return mayChangeName(b.User) && b.User.RealName == "" && !session.ReadData(b.Data).NameDeclined
 }
 
-// errApproved is the error for a user whose name only administrators, or WeChat, change.
-var errApproved = errors.New("accessrequest: the user is approved")
+// errNameFixed is the error for a user who may not change the name.
+var errNameFixed = errors.New("accessrequest: the user may not change the name")
 
-// paramProfile is the parameter of a page and the field of a form: the name is for apps.
+// paramProfile is a parameter of the page and a field of its form: "1" means that the name is for
+// apps.
 const paramProfile = "profile"
 
-// giveName stores the name that a user gives. It keeps what the user typed if the name is rejected.
+// giveName stores the name that a user gives. If the name is rejected, the page shows it again.
 func (q *Requests) giveName(w http.ResponseWriter, r *http.Request) {
 	browser, form, ok := q.readForm(w, r)
 	if !ok {
 		return
 	}
-	app, continueAt, typed := form.Get("app"), form.Get("return"), form.Get("name")
+	app, returnTo, typed := form.Get("app"), form.Get("return"), form.Get("name")
 	forApps := form.Get(paramProfile) == "1"
 	if form.Has("decline") && forApps {
-		q.continueAt(w, r, continueAt, q.cfg.Sessions.DeclineProfile(r.Context(), browser.Hash))
+		q.continueAt(w, r, returnTo, q.cfg.Sessions.DeclineProfile(r.Context(), browser.Hash))
 		return
 	}
 	if form.Has("decline") {
 		err := q.cfg.Sessions.DeclineName(r.Context(), browser.Hash)
 		q.cfg.Named(r.Context(), browser.User.ID)
-		q.continueAt(w, r, continueAt, err)
+		q.continueAt(w, r, returnTo, err)
 		return
 	}
 	name := gateway.CleanLine(typed)
@@ -77,18 +78,18 @@ func (q *Requests) giveName(w http.ResponseWriter, r *http.Request) {
 		problem = web.ProblemLongName
 	}
 	if problem != "" {
-		q.showNameForm(w, r, browser, app, continueAt, typed, problem, forApps)
+		q.showNameForm(w, r, browser, app, returnTo, typed, problem, forApps)
 		return
 	}
 	now := q.cfg.Now()
 	_, err := q.cfg.Store.UpdateUser(r.Context(), browser.User.ID, now, func(u *gateway.User) error {
 		switch {
-		case forApps && mayNameInApps(*u):
+		case forApps && mayChangeAppName(*u):
 			u.Nickname = name
 		case !forApps && mayGiveName(*u):
 			u.RealName = name
 		default:
-			return errApproved
+			return errNameFixed
 		}
 		return nil
 	})
@@ -100,10 +101,10 @@ func (q *Requests) giveName(w http.ResponseWriter, r *http.Request) {
 			q.cfg.Named(r.Context(), browser.User.ID)
 		}
 	}
-	if errors.Is(err, errApproved) {
-		err = nil // approved meanwhile: the app's request succeeds, or shows why not
+	if errors.Is(err, errNameFixed) {
+		err = nil // an administrator decided meanwhile: the app's request succeeds, or shows why not
 	}
-	q.continueAt(w, r, continueAt, err)
+	q.continueAt(w, r, returnTo, err)
 }
 
 // askName shows the page on which a user changes the name. The page has no refresh, so that nothing
@@ -114,25 +115,25 @@ func (q *Requests) askName(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	query := r.URL.Query()
-	continueAt := query.Get("return")
-	if !q.isOwnPath(continueAt) {
+	returnTo := query.Get("return")
+	if !q.isOwnPath(returnTo) {
 		q.cfg.Site.Fail(w, r, web.BadReturn)
 		return
 	}
 	user := browser.User
 	switch forApps := query.Get(paramProfile) == "1"; {
-	case forApps && mayNameInApps(user):
-		q.showNameForm(w, r, browser, query.Get("app"), continueAt, cmp.Or(user.Nickname, user.RealName), "", true)
+	case forApps && mayChangeAppName(user):
+		q.showNameForm(w, r, browser, query.Get("app"), returnTo, cmp.Or(user.Nickname, user.RealName), "", true)
 	case !forApps && mayChangeName(user):
-		q.showNameForm(w, r, browser, query.Get("app"), continueAt, user.RealName, "", false)
+		q.showNameForm(w, r, browser, query.Get("app"), returnTo, user.RealName, "", false)
 	default:
-		q.cfg.Site.Redirect(w, r, http.StatusSeeOther, continueAt)
+		q.cfg.Site.Redirect(w, r, http.StatusSeeOther, returnTo)
 	}
 }
 
 func (q *Requests) showNameForm(w http.ResponseWriter, r *http.Request, browser session.Browser,
-	app, continueAt, typed, problem string, forApps bool) {
-	page := web.Page{Kind: web.YourName, Go: continueAt, User: web.UserOf(browser.User)}
+	app, returnTo, typed, problem string, forApps bool) {
+	page := web.Page{Kind: web.YourName, Go: returnTo, User: web.UserOf(browser.User)}
 	if forApps {
 		page.Kind, page.User = web.NameInApps, nil
 	}
@@ -140,13 +141,13 @@ func (q *Requests) showNameForm(w http.ResponseWriter, r *http.Request, browser 
 		page.Status = http.StatusUnprocessableEntity
 		page.Refusal = web.Refusal{Request: "name", Reason: problem}
 	}
-	if utf8.RuneCountInString(typed) > 2*maxName { // a name that the user can shorten stays, a flood does not
+	if utf8.RuneCountInString(typed) > 2*maxName { // users can shorten a long name; a flood is cut
 		typed = string([]rune(gateway.CleanText(typed))[:2*maxName])
 	}
-	q.addNameForm(&page, q.knownApp(app), continueAt, gateway.CleanText(typed), problem)
+	q.addNameForm(&page, q.knownApp(app), returnTo, gateway.CleanText(typed), problem)
 	if forApps {
 		page.Name.ForApps, page.Name.Fields[paramProfile], page.Forms[0].Fields[paramProfile] = true, "1", "1"
-		page.State = "" // nobody has to decide
+		page.State = "" // nothing to poll: no administrator has to decide about this name
 	}
 	q.cfg.Site.Show(w, r, page)
 }
@@ -179,14 +180,14 @@ func (q *Requests) ask(w http.ResponseWriter, r *http.Request) {
 	q.continueAt(w, r, form.Get("return"), err)
 }
 
-// states of a request, for the script of the page.
+// The states of a request, for the script of the page.
 const (
 	stateWaiting = "waiting"
 	stateDecided = "decided" // the app's request now succeeds, or shows why not
 )
 
-// state responds with the state of the user's request for an app, as JSON. The script of the waiting
-// page polls it.
+// state responds with the state of the user's request for an app, as JSON. The script of the
+// waiting page polls it.
 func (q *Requests) state(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
@@ -214,6 +215,7 @@ func (q *Requests) waits(r *http.Request, user gateway.User, app gateway.App) (b
 	if err != nil || decision != access.Denied || access.IsRefused(user, app) {
 		return decision == access.Pending, err
 	}
+	// The app admits the users of a list, and the user is not on it, but has perhaps asked for access.
 	request, found, err := q.find(r.Context(), user.ID, app.ID)
 	return found && request.State == gateway.RequestWaiting, err
 }
@@ -222,12 +224,12 @@ func (q *Requests) stateURL(app string) string {
 	return q.path + pathState + "?" + url.Values{"app": {app}}.Encode()
 }
 
-func (q *Requests) nameURL(app, continueAt string) string {
-	return q.path + pathName + "?" + url.Values{"app": {app}, "return": {continueAt}}.Encode()
+func (q *Requests) nameURL(app, returnTo string) string {
+	return q.path + pathName + "?" + url.Values{"app": {app}, "return": {returnTo}}.Encode()
 }
 
-// signedIn returns the signed-in browser that sent r. Without one it writes the response and returns
-// false.
+// signedIn returns the browser that sent r, if a user is signed in there. Otherwise it writes the
+// response and returns false.
 func (q *Requests) signedIn(w http.ResponseWriter, r *http.Request) (b session.Browser, ok bool) {
 	w.Header().Set("Cache-Control", "no-store")
 	b, signedIn, err := q.cfg.Sessions.Current(r)
@@ -241,7 +243,7 @@ func (q *Requests) signedIn(w http.ResponseWriter, r *http.Request) (b session.B
 }
 
 // readForm parses the form of a signed-in user. Its field return must be a path of the gateway. If
-// the form is invalid, readForm writes the response and returns false.
+// nobody is signed in or the form is invalid, readForm writes the response and returns false.
 func (q *Requests) readForm(w http.ResponseWriter, r *http.Request) (b session.Browser, form url.Values, ok bool) {
 	if b, ok = q.signedIn(w, r); !ok {
 		return b, nil, false
@@ -268,8 +270,8 @@ func (q *Requests) isOwnPath(address string) bool {
 const continuePause = 100 * time.Millisecond
 
 // continueAt continues at a path of the gateway after a form, or responds to an error. The path may
-// redirect to the app. After a form, browsers block a redirect to another origin (form-action of the
-// Content-Security-Policy). So the response is a page that continues at the path.
+// redirect to the app. After a form, browsers block a redirect to another origin (form-action of
+// the Content-Security-Policy). So the response is a page that continues at the path.
 func (q *Requests) continueAt(w http.ResponseWriter, r *http.Request, address string, err error) {
 	if err != nil && !errors.Is(err, gateway.ErrNotFound) { // not found: the session has ended meanwhile
 		q.cfg.Site.Error(w, r, err)

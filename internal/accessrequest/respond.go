@@ -16,21 +16,22 @@ import (
 type Applicant struct {
 	App     gateway.App
 	Browser session.Browser
-	// Continue is the path and query of the gateway at which the app's request continues. A page
-	// opens it again, so it must not change anything.
+	// Continue is the path and query of the gateway at which the app's request continues. A waiting
+	// page opens it at intervals, so a request there must not change anything.
 	Continue string
-	// WantsProfile is set if the app wants nickname and avatar: a user who waits is asked for them.
+	// WantsProfile is set if the app wants nickname and avatar: a waiting page offers to share them.
 	WantsProfile bool
 	// Elsewhere is the address of the same page at the gateway. It is set for a page on the host of a
-	// site (an app behind forward auth). Forms work at the gateway only: the page has links instead.
+	// site (an app behind forward auth). Forms work at the gateway only, so that page has links to
+	// Elsewhere instead.
 	Elsewhere string
 	// Page has the further buttons of the page (Back, BackToApp, Home) and the values for the log
 	// (Refusal, Logged).
 	Page web.Page
 }
 
-// Responder responds to users whom the access rule of an app does not admit. [Requests] implements it.
-// Its methods are safe for concurrent use.
+// Responder responds to users whom the access rule of an app does not admit. [Requests] implements
+// it. Its methods are safe for concurrent use.
 type Responder interface {
 	// Respond is [Requests.Respond].
 	Respond(w http.ResponseWriter, r *http.Request, next admission.Next, a Applicant) (web.Kind, error)
@@ -44,8 +45,8 @@ func Handles(next admission.Next) bool {
 	return next.Step == admission.Wait || next.Step == admission.Deny && next.Page == web.Refused
 }
 
-// Respond records the request of a user who waits, and shows one of these pages. It returns the kind
-// of the page.
+// Respond records the request of a user who waits, and shows one of these pages. It returns the
+// kind of the page.
 //
 //   - The user waits: the page asks for a name, and continues automatically.
 //   - An administrator refused the app to the user: the page shows the reason.
@@ -101,19 +102,20 @@ func (q *Requests) Page(ctx context.Context, waits bool, a Applicant) (web.Page,
 	return page, nil
 }
 
-// waiting returns the page of a user who waits. It reloads at intervals. With the form for the name it
-// does not reload, since that would delete what the user types: a script polls the state instead.
+// waiting returns the page of a user who waits. It reloads at intervals. With the form for the name
+// it does not reload, since that would delete what the user types: a script polls the state
+// instead.
 func (q *Requests) waiting(a Applicant) web.Page {
 	user := a.Browser.User
 	page := web.WaitingPage(a.App, user, a.Continue)
 	page.Back, page.BackToApp, page.Home, page.Refusal = a.Page.Back, a.Page.BackToApp, a.Page.Home, a.Page.Refusal
-	if a.WantsProfile && a.Elsewhere == "" && user.ProfileAt.IsZero() && a.Browser.Method == gateway.MethodWeChat &&
-		!a.Browser.ProfileDeclined {
+	undecided := user.ProfileAt.IsZero() && !a.Browser.ProfileDeclined // neither shared nor declined
+	if a.WantsProfile && undecided && a.Elsewhere == "" && a.Browser.Method == gateway.MethodWeChat {
 		page.Links = append(page.Links, web.Link{Label: web.LabelShareProfile,
 			Go: q.path + session.ProfilePath + "?" + url.Values{"return": {a.Continue}}.Encode()})
 	}
 	switch {
-	case !mayChangeName(user) && user.RealName == "":
+	case !mayChangeName(user) && user.RealName == "": // no name to show, and none to ask for
 	case a.Elsewhere != "" && user.RealName == "":
 		page.Links = append(page.Links, web.Link{Label: web.LabelGiveName, Go: a.Elsewhere})
 	case user.RealName != "":
@@ -128,14 +130,14 @@ func (q *Requests) waiting(a Applicant) web.Page {
 }
 
 // addNameForm adds the form for the name to a page that continues at page.Go.
-func (q *Requests) addNameForm(page *web.Page, app, continueAt, typed, problem string) {
-	fields := map[string]string{"app": app, "return": continueAt} // of this form only: callers add to it
+func (q *Requests) addNameForm(page *web.Page, app, returnTo, typed, problem string) {
+	fields := map[string]string{"app": app, "return": returnTo} // not shared: callers add fields to one form
 	page.Name = &web.NameForm{Action: q.path + pathName, Fields: fields, Value: typed, Problem: problem}
 	page.Forms = append(page.Forms, web.Form{
 		Action: q.path + pathName, Label: web.LabelNotNow, Quiet: true,
-		Fields: map[string]string{"app": app, "return": continueAt, "decline": "1"},
+		Fields: map[string]string{"app": app, "return": returnTo, "decline": "1"},
 	})
-	page.ContinueAfter = 0
+	page.ContinueAfter = 0 // a reload would delete what the user types
 	if app != "" {
 		page.State = q.stateURL(app)
 	}

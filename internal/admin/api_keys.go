@@ -10,7 +10,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// keyDays are the choices for the end of an API key, in days; 0 = never.
+// keyDays are the lifetimes that the form of an API key offers, in days; 0 = the key never expires.
 var keyDays = []int{1, 30, 90, 365, 0}
 
 // keysPage is the list of API keys.
@@ -26,7 +26,7 @@ type keyRow struct {
 	State string // usable, expiring, expired, revoked
 }
 
-// expiryWarning is how long before its end the list marks a key.
+// expiryWarning is how long before its expiry a key has the state expiring.
 const expiryWarning = 7 * 24 * time.Hour
 
 func keyState(k gateway.APIKey, now time.Time) string {
@@ -59,22 +59,23 @@ func (h *Handler) apiKeys(v *visit) error {
 type keyForm struct {
 	*screen
 	Name     string
-	Scopes   []string // all
-	Chosen   []string
+	Scopes   []string // all scopes
+	Chosen   []string // selected scopes
 	Choices  []keyLifetime
 	Problems problems
 }
 
-// keyLifetime is a choice for the end of an API key.
+// keyLifetime is a lifetime that the form offers.
 type keyLifetime struct {
-	Days     int
+	Days     int       // 0 = no end
 	Ends     time.Time // zero = never
 	Selected bool
 }
 
-// keyForm reads the values of the form: from the form, or from the address after a sign-in.
+// keyForm reads the values of the form: from the form, or, after a sign-in that interrupted the
+// form, from the address.
 func (h *Handler) keyForm(v *visit) keyForm {
-	name := v.r.FormValue("name")
+	name := v.r.FormValue("name") // also parses v.r.Form
 	f := keyForm{screen: h.screen(v), Name: name, Scopes: administration.Scopes(), Chosen: v.r.Form["scopes"]}
 	selected, ok := number(v.r.FormValue("days"), 0, 3650)
 	if !ok || !slices.Contains(keyDays, selected) {

@@ -6,7 +6,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// appsPage is the list of apps and of the connectors through which users sign in.
+// appsPage is the list of apps, and of the connectors (apps at WeChat through which users sign in).
 type appsPage struct {
 	*screen
 	Apps       []administration.App
@@ -28,19 +28,19 @@ type appPage struct {
 }
 
 // app serves the page of one app: its settings, its latest sign-ins and failures, and the
-// configuration for the other side.
+// configuration to copy into the app or its proxy.
 func (h *Handler) app(v *visit) error {
 	d, err := h.cfg.Service.App(v.r.Context(), v.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	named, err := h.people(v, eventUsers(d.Events), eventUsers(d.Failures))
+	users, err := h.people(v, eventUsers(d.Events), eventUsers(d.Failures))
 	if err != nil {
 		return err
 	}
 	return h.write(v, web.Document{
 		View: "app", Title: web.Shown(d.Name, 60), Trail: h.trail(v, "apps"),
-		Data: appPage{screen: h.screen(v), AppDetails: d, People: named},
+		Data: appPage{screen: h.screen(v), AppDetails: d, People: users},
 	})
 }
 

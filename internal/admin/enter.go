@@ -19,20 +19,21 @@ import (
 	"github.com/weigate/weigate/internal/session"
 )
 
-// This file decides who may enter, and which requests are accepted.
+// This file decides who may open the pages, and which requests are accepted.
 
-// visit is a request of an administrator who may enter.
+// visit is a request, with what enter has found out about it.
 type visit struct {
 	w       http.ResponseWriter
 	r       *http.Request
-	browser session.Browser
+	browser session.Browser // zero = nobody is signed in
 	lang    string
-	waiting int // number of requests that wait, for every page
+	waiting int // number of access requests that wait; every page shows it
 	now     time.Time
 	page    page
 }
 
-// serve returns the handler of a route: it checks the caller and the form, and then calls the route.
+// serve returns the handler of a route. It checks the caller and the form, and then calls the
+// route.
 func (h *Handler) serve(p page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -48,8 +49,8 @@ func (h *Handler) serve(p page) http.HandlerFunc {
 	}
 }
 
-// fail responds to an error that a route has not handled: with the page of the reason, if the error
-// describes the input or the data, and otherwise as package web does.
+// fail responds to an error that a route has returned. If the error describes the input or the
+// data, the page names the reason. Otherwise it is the general error page of package web.
 func (h *Handler) fail(v *visit, err error) {
 	problems := h.problemsOf(v, err)
 	var refuseErr error
@@ -57,7 +58,7 @@ func (h *Handler) fail(v *visit, err error) {
 	case errors.Is(err, errInput):
 		refuseErr = h.refuse(v, http.StatusBadRequest, "input", "")
 	case len(problems) > 0:
-		for _, text := range problems {
+		for _, text := range problems { // there is only one
 			refuseErr = h.refuse(v, http.StatusBadRequest, "input", text)
 		}
 	case reason == "not_found":
@@ -73,15 +74,16 @@ func (h *Handler) fail(v *visit, err error) {
 }
 
 // enter reports whether the caller may use the route. If not, it has responded: with a sign-in, or
-// with a page that names the reason and what to do.
+// with a page that names the reason and what to do. The first line that applies decides.
 //
 //	address not in Config.Addresses      403
-//	nobody signed in                     the sign-in; a form: a page with a link to it
-//	not an administrator                 403, with a link to sign in as another user
-//	signed in by scan                    403: a scan may have been confirmed for an attacker's screen
+//	page.open                            accepted
+//	nobody signed in                     the sign-in; for a form, 403 with a link to the sign-in
+//	not an active administrator          403, with a link to sign in as another user
+//	signed in by scan                    403: the QR code may have been on an attacker's screen
 //	form without a valid token           403
-//	act of weight, sign-in too old       the sign-in; a form: the sign-in, then the form with its values
-//	act of weight, signed in by link     403, with the command for the server
+//	page.fresh, signed in by link        403, with the command for the server
+//	page.fresh, sign-in too old          the sign-in; a form is then shown again, with its values
 func (h *Handler) enter(v *visit) (entered bool, err error) {
 	if !h.addressAllowed(v.r) {
 		return false, h.refuse(v, http.StatusForbidden, "address", "")
@@ -121,7 +123,8 @@ func (h *Handler) enter(v *visit) (entered bool, err error) {
 	return err == nil, err
 }
 
-// addressAllowed reports whether the client's address is in one of the configured networks.
+// addressAllowed reports whether the client's address is in one of the configured networks, or no
+// networks are configured.
 func (h *Handler) addressAllowed(r *http.Request) bool {
 	if len(h.cfg.Addresses) == 0 {
 		return true
@@ -135,8 +138,8 @@ func (h *Handler) addressAllowed(r *http.Request) bool {
 	return false
 }
 
-// requireFresh begins the sign-in for an act of weight. Afterwards the browser continues at the
-// page of the act. The values of a form that came too late are in the address of that page.
+// requireFresh begins the sign-in that a route with page.fresh requires. Afterwards the browser
+// continues at the route's page. If the request is a form, the address of the page has its values.
 func (h *Handler) requireFresh(v *visit) error {
 	if v.browser.Method == gateway.MethodLink {
 		return h.refuse(v, http.StatusForbidden, "link", "")
@@ -149,7 +152,7 @@ func (h *Handler) requireFresh(v *visit) error {
 				typed[name] = values
 			}
 		}
-		// With this notice, the page of the act asks to send the form once more.
+		// With this notice, the page asks the administrator to send the form once more.
 		const notice = "?done=sign_in&n=0"
 		returnTo = v.r.URL.EscapedPath() + notice + "&" + typed.Encode()
 		if len(returnTo) > session.MaxReturn {
@@ -160,33 +163,36 @@ func (h *Handler) requireFresh(v *visit) error {
 }
 
 // begin redirects to the sign-in. Administrators sign in at WeChat in this browser: the method scan
-// is not accepted.
-func (h *Handler) begin(v *visit, returnTo string, again bool) error {
+// is not accepted. With reauthenticate, a user who is signed in must sign in again.
+func (h *Handler) begin(v *visit, returnTo string, reauthenticate bool) error {
 	if len(returnTo) > session.MaxReturn {
 		returnTo = h.root
 	}
 	return h.cfg.SignIn.Begin(v.w, v.r, session.LoginRequest{
 		ID: strings.ToLower(rand.Text()), ReturnURL: returnTo, RestartURL: returnTo,
 		App:            gateway.App{Methods: []string{gateway.MethodWeChat, gateway.MethodWebsite}},
-		Reauthenticate: again,
+		Reauthenticate: reauthenticate,
 	})
 }
 
-// signInAgain begins a sign-in and returns to the overview: for another user, or a recent sign-in.
+// signInAgain serves the link to sign in as another user, or once more. The sign-in then continues
+// at the overview.
 func (h *Handler) signInAgain(v *visit) error { return h.begin(v, h.root, true) }
 
-// token returns the token for the forms of a session. A form of another site, or of another session,
-// does not have it.
+// token returns the CSRF token for the forms of a session. A form of another website, or of another
+// session, does not have it.
 func (h *Handler) token(sessionHash [32]byte) string { return formToken(h.cfg.Keys[0], sessionHash) }
 
 func formToken(key []byte, sessionHash [32]byte) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("weigate admin form\x00"))
 	mac.Write(sessionHash[:])
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:18])
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:18]) // 144 bits
 }
 
-// tokenValid reports whether a form has exactly one token, and the token of this session.
+// tokenValid reports whether sent, the tokens in a form, is exactly one token: that of this
+// session. The token may be from any key of Config.Keys, so that forms stay valid when the first
+// key changes.
 func (h *Handler) tokenValid(sessionHash [32]byte, sent []string) bool {
 	if len(sent) != 1 {
 		return false
@@ -199,7 +205,7 @@ func (h *Handler) tokenValid(sessionHash [32]byte, sent []string) bool {
 	return false
 }
 
-// by returns the administrator, as the author of a change.
+// by returns the administrator as the actor of a change.
 func (h *Handler) by(v *visit) administration.Actor {
 	return administration.Actor{
 		ID: v.browser.User.ID, Address: route.MaskedAddress(route.Address(v.r)),

@@ -18,8 +18,8 @@ type eventsPage struct {
 	Filter      eventFilter
 	Rows        []gateway.Event
 	People      people
-	First, Next string // addresses; "" = no link
-	Cut         bool   // the search stopped early: Next continues it
+	First, Next string // addresses of the first and the next page; "" = no link
+	Cut         bool   // the search has read gateway.MaxRead events and stopped: Next continues it
 	Problems    problems
 	Kinds       []administration.EventKind
 	Apps        []administration.App
@@ -30,7 +30,7 @@ type eventFilter struct {
 	User, Kind, App, Actor, Outcome, RequestID, Since, Until string
 }
 
-// Any reports whether the filter selects less than all events.
+// Any reports whether a part of the filter is set.
 func (f eventFilter) Any() bool { return f != eventFilter{} }
 
 // readEventFilter reads the filter from a function such as url.Values.Get.
@@ -42,8 +42,8 @@ func readEventFilter(get func(string) string) eventFilter {
 	}
 }
 
-// query returns the query for the store. The days are days in the zone of the operator. An invalid
-// day is ignored.
+// query returns the query for the store. Since and Until are days in the operator's time zone. An
+// invalid day is ignored.
 func (f eventFilter) query(zone *time.Location) gateway.EventQuery {
 	q := gateway.EventQuery{
 		UserID: f.User, Kind: f.Kind, App: f.App, Actor: f.Actor, Outcome: f.Outcome, RequestID: f.RequestID,
@@ -68,6 +68,7 @@ func (h *Handler) events(v *visit) error {
 	if before, err := strconv.ParseInt(v.r.URL.Query().Get("before"), 10, 64); err == nil && before > 0 {
 		q.Before = before
 	}
+	// The links do not repeat done and n, the notice of an act.
 	if q.Before > 0 {
 		p.First = h.root + "/events?" + without(v.r.URL.Query(), "before", "done", "n").Encode()
 	}
@@ -96,7 +97,7 @@ func (h *Handler) events(v *visit) error {
 	return h.write(v, web.Document{View: "events", Status: status, Title: h.text(v, "events.title"), Data: p})
 }
 
-// without returns a query without some parameters.
+// without deletes parameters from query, and returns it.
 func without(query url.Values, names ...string) url.Values {
 	for _, name := range names {
 		query.Del(name)
@@ -104,7 +105,7 @@ func without(query url.Values, names ...string) url.Values {
 	return query
 }
 
-// people are the users whom a list names, by id.
+// people has the users whom a list names, by id.
 type people map[string]gateway.User
 
 // eventUsers returns the ids of the users whom events name.
@@ -119,10 +120,10 @@ func eventUsers(events []gateway.Event) []string {
 // people returns the users of a list, by one query for the whole list.
 func (h *Handler) people(v *visit, lists ...[]string) (people, error) {
 	var ids []string
-	seen := map[string]bool{"": true, gateway.ActorCommand: true}
+	seen := map[string]bool{"": true, gateway.ActorCommand: true} // not the id of a user
 	for _, list := range lists {
 		for _, id := range list {
-			if !seen[id] && len(id) == len(gateway.NewID()) {
+			if !seen[id] && len(id) == len(gateway.NewID()) { // not an API key, which has a prefix
 				ids = append(ids, id)
 			}
 			seen[id] = true
@@ -135,10 +136,12 @@ func (h *Handler) people(v *visit, lists ...[]string) (people, error) {
 	return people(users), err
 }
 
-// eventView is an event of a list, for the template that several pages use.
+// eventView is an event of a list, for the template that several pages use. A user is nil if
+// unknown: deleted, or not a user.
 type eventView struct {
 	gateway.Event
-	User, By *gateway.User // nil = unknown: deleted, or not a user
+	User *gateway.User // whom the event is about
+	By   *gateway.User // who caused the event, if it is another user
 }
 
 // Event returns an event with the users whom it names. Templates call it.
@@ -162,7 +165,8 @@ func (p people) Events(events []gateway.Event) []eventView {
 	return views
 }
 
-// Author returns who made something, by gateway.Event.Actor, for the template "author".
+// Author returns an event that has only an actor. The template "author" shows with it who made a
+// thing.
 func (p people) Author(actor string) eventView { return p.Event(gateway.Event{Actor: actor}) }
 
 // One returns a user of a list, or a user with nothing but the id.

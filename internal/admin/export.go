@@ -14,20 +14,20 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file has the exports. An export is a form, and not a link: it is an act of weight, and has an
-// event.
+// This file has the exports. An export is a form and not a link, because a GET request changes
+// nothing, and each export records an event.
 
 // exportPage asks for the format of an export.
 type exportPage struct {
 	*screen
 	What   string // users or events
-	Max    int    // rows
+	Max    int    // greatest number of rows
 	Inside bool   // the browser is WeChat's or WeCom's, which cannot save files
 	Copy   string // address of the page, for another browser
 	Fields []exportField
 }
 
-// exportField is a part of the filter of the list, which the export has too.
+// exportField is a field of the list's filter. The form of the export sends it too.
 type exportField struct{ Name, Value string }
 
 // askExport serves the page of an export. The filter of the list is in the address.
@@ -35,7 +35,7 @@ func (h *Handler) askExport(v *visit, what string, names []string) error {
 	p := exportPage{screen: h.screen(v), What: what, Max: limit.ExportedRows.Max}
 	client := useragent.Of(v.r).Client
 	p.Inside = client != useragent.Other
-	p.Copy = h.cfg.URL + v.r.URL.RequestURI()[len(h.root)-len("/admin"):]
+	p.Copy = h.cfg.URL + v.r.URL.RequestURI()[len(h.root)-len("/admin"):] // both have the path of the gateway
 	for _, name := range names {
 		if value := gateway.CleanLine(v.r.URL.Query().Get(name)); value != "" {
 			p.Fields = append(p.Fields, exportField{Name: name, Value: value})
@@ -46,7 +46,7 @@ func (h *Handler) askExport(v *visit, what string, names []string) error {
 	})
 }
 
-// The names of the filters, which an export takes from the address of its list.
+// The parameters of the filters. The address of a list has them, and the address of its export too.
 var (
 	userFilterNames  = []string{"q", "status", "group", "admin"}
 	eventFilterNames = []string{"user", "kind", "app", "actor", "outcome", "request_id", "since", "until"}
@@ -69,8 +69,8 @@ func (h *Handler) exportEvents(v *visit) error {
 	})
 }
 
-// export sends a file. An error before the first row becomes a page. After that, the connection is
-// closed, so that nobody takes a part of the rows for all of them.
+// export sends a file. An error before the first byte is sent becomes a page. A later error closes
+// the connection, so that nobody takes a part of the rows for all rows.
 func (h *Handler) export(
 	v *visit, what string, write func(context.Context, io.Writer, administration.Format) (int, error),
 ) error {
@@ -99,15 +99,16 @@ func (h *Handler) export(
 	return out.finish()
 }
 
-// exportWriter sends the headers with the first large part of an export.
+// exportWriter keeps the beginning of an export, so that an early error can still become a page. It
+// sends the beginning when it has exportBuffer bytes, and then passes on what follows.
 type exportWriter struct {
 	w       http.ResponseWriter
-	start   func()
+	start   func() // sets the headers
 	started bool
-	first   bytes.Buffer
+	first   bytes.Buffer // the beginning
 }
 
-// exportBuffer is how much of an export is kept before it is sent, for an error page instead.
+// exportBuffer is how many bytes of an export are kept before they are sent.
 const exportBuffer = 64 << 10
 
 // Write implements io.Writer.
@@ -122,7 +123,7 @@ func (e *exportWriter) Write(b []byte) (int, error) {
 	return len(b), e.finish()
 }
 
-// finish sends what is kept.
+// finish sends the beginning, if it is not sent yet.
 func (e *exportWriter) finish() error {
 	if e.started {
 		return nil

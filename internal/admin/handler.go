@@ -28,7 +28,7 @@ type Config struct {
 
 	Addresses []netip.Prefix // optional: networks from which the pages may be opened; empty = all
 
-	TimeZone  *time.Location               // optional: of the operator, for days; nil = time.Local
+	TimeZone  *time.Location               // optional: the operator's, for days and times; nil = time.Local
 	RequestID func(context.Context) string // optional
 	Logger    *slog.Logger                 // optional
 	Now       func() time.Time             // optional
@@ -78,10 +78,11 @@ func New(cfg Config) (*Handler, error) {
 	return &Handler{cfg: cfg, root: strings.TrimSuffix(u.EscapedPath(), "/") + "/admin", views: views}, nil
 }
 
-// loadViews reads the embedded templates and texts, once for all handlers: a reload makes a new one.
+// loadViews reads the embedded templates and texts. It reads them once for all handlers, because a
+// reload of the configuration makes a new handler.
 var loadViews = sync.OnceValues(func() (*web.Views, error) { return web.LoadViews(files, "files") })
 
-// appName returns the name of a configured app, and its id for an app that is not configured now.
+// appName returns the name of an app, or the id of an app that is not configured now.
 func (h *Handler) appName(id string) string {
 	for _, app := range h.cfg.Service.Apps() {
 		if app.ID == id {

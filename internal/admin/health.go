@@ -12,20 +12,20 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// healthPage is how sign-ins, WeChat, the keys and the deliveries do.
+// healthPage shows how well sign-ins, calls of WeChat, keys and deliveries work.
 type healthPage struct {
 	*screen
 	Health   administration.Health
 	Periods  []int // hours
 	Period   int
 	SignIns  web.Chart // finished sign-ins by method
-	Ends     web.Chart // begun, and what became of it
+	Ends     web.Chart // sign-ins that began: finished, failed or unfinished
 	WeChat   web.Chart // answers of WeChat that are errors
 	Total    administration.SignIns
-	Success  int64 // answers of WeChat without an error
-	Failures []errcodeRow
-	Failed   []gateway.Delivery
-	Later    []gateway.Delivery // that wait after an attempt failed
+	Success  int64              // answers of WeChat without an error
+	Failures []errcodeRow       // answers of WeChat that are errors
+	Failed   []gateway.Delivery // that were given up
+	Later    []gateway.Delivery // that wait for another attempt after one failed
 	Problems []problemRow
 }
 
@@ -49,7 +49,7 @@ type errcodeRow struct {
 // periods are the choices for the period, in hours.
 var periods = []int{24, 72, 7 * 24}
 
-// maxSeries is the number of series of a chart.
+// maxSeries is the greatest number of series in a chart.
 const maxSeries = 6
 
 // health serves the page.
@@ -58,7 +58,7 @@ func (h *Handler) health(v *visit) error {
 	if hours, ok := number(v.r.URL.Query().Get("hours"), 1, 24*31); ok && slices.Contains(periods, hours) {
 		p.Period = hours
 	}
-	// The current hour is part of the picture.
+	// The last hour of the period is the current hour.
 	from := v.now.Truncate(time.Hour).Add(-time.Duration(p.Period-1) * time.Hour)
 	var err error
 	if p.Health, err = h.cfg.Service.Health(v.r.Context(), from, v.now); err != nil {
@@ -93,8 +93,8 @@ func (h *Handler) deliveries(v *visit, state gateway.DeliveryState) ([]gateway.D
 	return h.cfg.Service.Deliveries(v.r.Context(), gateway.DeliveryQuery{State: state, Limit: pageRows})
 }
 
-// step returns how many hours one bar has, so that a picture has at most 31 bars.
-func step(period int) int {
+// hoursPerBar returns how many hours one bar stands for, so that a chart has at most 28 bars.
+func hoursPerBar(period int) int {
 	switch {
 	case period <= 24:
 		return 1
@@ -113,8 +113,8 @@ func (h *Handler) barLabel(at time.Time, period int) string {
 	return at.Format("01-02 15:04")
 }
 
-// signInCharts returns two charts: finished sign-ins by method, and what became of the sign-ins that
-// began.
+// signInCharts returns two charts: finished sign-ins by method, and what became of the sign-ins
+// that began.
 func (h *Handler) signInCharts(v *visit, health administration.Health, period int) (byMethod, ends web.Chart) {
 	methods := health.Methods[:min(len(health.Methods), maxSeries)]
 	byMethod = web.Chart{ID: "by-method", Title: h.text(v, "health.by_method"), Column: h.text(v, "health.time")}
@@ -125,9 +125,9 @@ func (h *Handler) signInCharts(v *visit, health administration.Health, period in
 		ID: "ends", Title: h.text(v, "health.ends"), Column: h.text(v, "health.time"),
 		Series: []string{h.text(v, "health.finished"), h.text(v, "health.failed"), h.text(v, "health.unfinished")},
 	}
-	for i := 0; i < len(health.Hours); i += step(period) {
+	for i := 0; i < len(health.Hours); i += hoursPerBar(period) {
 		values, total := make([]int, len(methods)), administration.SignIns{}
-		for _, hour := range health.Hours[i:min(i+step(period), len(health.Hours))] {
+		for _, hour := range health.Hours[i:min(i+hoursPerBar(period), len(health.Hours))] {
 			for j, method := range methods {
 				values[j] += int(hour.ByMethod[method].Finished)
 			}
@@ -137,15 +137,15 @@ func (h *Handler) signInCharts(v *visit, health administration.Health, period in
 		}
 		label := h.barLabel(health.Hours[i].At, period)
 		byMethod.Labels, byMethod.Values = append(byMethod.Labels, label), append(byMethod.Values, values)
-		unfinished := max(total.Began-total.Finished-total.Failed, 0)
+		unfinished := max(total.Began-total.Finished-total.Failed, 0) // a sign-in can end in another hour than it began
 		ends.Labels = append(ends.Labels, label)
 		ends.Values = append(ends.Values, []int{int(total.Finished), int(total.Failed), int(unfinished)})
 	}
 	return byMethod, ends
 }
 
-// wechatChart returns a chart of the errors that WeChat has answered with, by errcode over time, and
-// the counts of the whole period. Success is not in the picture: it would hide the errors.
+// wechatChart returns a chart of the errors that WeChat has answered with, by errcode over time. It
+// also returns the counts of the whole period. The chart has no successes: they would hide errors.
 func (h *Handler) wechatChart(
 	v *visit, health administration.Health, period int,
 ) (chart web.Chart, failures []errcodeRow, success int64) {
@@ -168,9 +168,9 @@ func (h *Handler) wechatChart(
 	for _, row := range failures[:min(len(failures), maxSeries)] {
 		chart.Series = append(chart.Series, row.Connector+" "+row.Errcode)
 	}
-	for i := 0; i < len(health.Hours); i += step(period) {
+	for i := 0; i < len(health.Hours); i += hoursPerBar(period) {
 		begin := health.Hours[i].At
-		end := begin.Add(time.Duration(step(period)) * time.Hour)
+		end := begin.Add(time.Duration(hoursPerBar(period)) * time.Hour)
 		values := make([]int, len(chart.Series))
 		for _, each := range health.WeChat {
 			j := slices.Index(chart.Series, each.Connector+" "+each.Errcode)
@@ -205,7 +205,7 @@ func (s *screen) Quiet(c web.Chart) bool {
 	return true
 }
 
-// Age returns for how many days something exists. Templates call it.
+// Age returns how many days have passed since at. Templates call it.
 func (p healthPage) Age(at time.Time) int { return int(p.Health.To.Sub(at) / (24 * time.Hour)) }
 
 // sendAgain serves the button of a delivery that was given up.
@@ -225,12 +225,12 @@ func (h *Handler) sendAgain(v *visit) error {
 type notificationsPage struct {
 	*screen
 	Names []string
-	Rows  []gateway.Delivery // the latest, of all webhooks
+	Rows  []gateway.Delivery // the latest messages of all webhooks
 }
 
-// notifications serves the page of the webhooks. It shows the state of each message, and never what
-// the other server has answered: the answer of an internal server would be readable here (Dozzle
-// CVE-2026-45298).
+// notifications serves the page of the webhooks. It shows the state of each message, but never the
+// response of the webhook: this may be an internal server, whose response must not be readable here
+// (CVE-2026-45298 of Dozzle).
 func (h *Handler) notifications(v *visit) error {
 	rows, err := h.cfg.Service.Deliveries(v.r.Context(), gateway.DeliveryQuery{
 		Kind: gateway.DeliverNotification, Limit: pageRows,

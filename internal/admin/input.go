@@ -18,18 +18,18 @@ import (
 
 // This file reads the input of pages, and turns the results of list actions into notices.
 
-// errInput is the error of a form that no page of the gateway has sent.
+// errInput is the error for a form that no page of this package sends.
 var errInput = errors.New("admin: malformed form")
 
 // pageRows is the number of rows of a list.
 const pageRows = 50
 
-// maxMicro is the latest time in an address, in microseconds: the end of the year 9999. Later times
-// would overflow in a database.
+// maxMicro is the latest time that an address may contain, in microseconds: the end of the year
+// 9999. Later times would overflow in a database.
 var maxMicro = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC).UnixMicro()
 
-// selection returns the keys of the selected rows, each once, at most limit.SelectedRows: of the
-// form, or of the address when the browser turns a page.
+// selection returns the keys of the selected rows: from the form, or, for a GET request, from the
+// address (see turnedPage). Each key is returned once, and at most limit.SelectedRows keys.
 func selection(r *http.Request) []string {
 	sent := r.URL.Query()["sel"]
 	if r.Method == http.MethodPost {
@@ -48,12 +48,12 @@ func selection(r *http.Request) []string {
 // maxKey is the greatest length of the key of a row: a user id and the id of an app.
 const maxKey = 160
 
-// turnedPage returns the address of another page of a list, with the selection, when the form was
-// sent to turn the page. Turning a page is a form, and not a link, so that the selection is kept
-// without a script.
+// turnedPage returns the address of another page of a list, with the selection, if a button to turn
+// the page has sent the form. Such a button is not a link, so that the selection is kept without a
+// script.
 func (h *Handler) turnedPage(v *visit, path string) (address string, turn bool) {
 	form := v.r.PostForm
-	after, turn := form.Get("page"), len(form["page"]) > 0
+	after, turn := form.Get("page"), len(form["page"]) > 0 // the position of the page, or "first"
 	if !turn {
 		return "", false
 	}
@@ -78,13 +78,13 @@ func splitList(text string) []string {
 	})
 }
 
-// number returns a number of a form: between lowest and highest. ok is false for anything else.
+// number parses a number from lowest to highest. ok is false for any other text.
 func number(text string, lowest, highest int) (n int, ok bool) {
 	n, err := strconv.Atoi(strings.TrimSpace(text))
 	return n, err == nil && n >= lowest && n <= highest
 }
 
-// results returns how many rows an action changed, and which rows it left, with their users.
+// results returns how many rows an action changed, and the rows that it could not change.
 func (h *Handler) results(v *visit, outcomes []administration.Outcome) (done int, left []leftRow, err error) {
 	var ids []string
 	for _, o := range outcomes {
@@ -121,7 +121,7 @@ var reasons = []struct {
 	{administration.ErrNotConfigured, "not_configured"},
 }
 
-// reasonOf returns the word for an error that describes the data; "" = another error.
+// reasonOf returns the word for an error of reasons; "" = another error.
 func reasonOf(err error) string {
 	for _, each := range reasons {
 		if errors.Is(err, each.err) {
@@ -138,7 +138,8 @@ func reasonOrOther(err error) string {
 	return "other"
 }
 
-// inputProblem returns the error of an action whose input is invalid for every row.
+// inputProblem returns the error about the input of an action, which is the same for every row; nil
+// = the input is valid.
 func inputProblem(outcomes []administration.Outcome) error {
 	var field *administration.FieldError
 	for _, o := range outcomes {
@@ -152,7 +153,7 @@ func inputProblem(outcomes []administration.Outcome) error {
 // problems are the texts of invalid fields, by the name of the field.
 type problems map[string]string
 
-// problemsOf returns the text for invalid input; nil = err is another error, or nil.
+// problemsOf returns the text for an error about invalid input. It returns nil for other errors.
 func (h *Handler) problemsOf(v *visit, err error) problems {
 	var field *administration.FieldError
 	if !errors.As(err, &field) {
@@ -161,11 +162,11 @@ func (h *Handler) problemsOf(v *visit, err error) problems {
 	return problems{field.Field: h.text(v, "invalid."+field.Key, "max", field.Max, "value", web.Shown(field.Value, 60))}
 }
 
-// redirect continues at a path of the pages.
+// redirect redirects to a path of the pages, with status 303.
 func (h *Handler) redirect(v *visit, address string) { route.SeeOther(v.w, address) }
 
-// done continues at a page, which then shows what was done. The notice is one of a fixed list, so
-// that a link cannot make the page show a text of its own.
+// done redirects to a page, which then shows what was done to n rows. The address has only the key
+// of the text, so that a link cannot make the page show a text of its own.
 func (h *Handler) done(v *visit, address, what string, n int) {
 	separator := "?"
 	if strings.Contains(address, "?") {
@@ -174,7 +175,7 @@ func (h *Handler) done(v *visit, address, what string, n int) {
 	h.redirect(v, address+separator+"done="+url.QueryEscape(what)+"&n="+strconv.Itoa(n))
 }
 
-// notice returns the text of what was done before, and "" if the address names nothing.
+// notice returns the text for the key in the address (see done); "" = the address has no valid key.
 func (h *Handler) notice(v *visit) string {
 	query := v.r.URL.Query()
 	n, ok := number(query.Get("n"), 0, limit.SelectedRows.Max)

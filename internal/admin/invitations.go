@@ -16,24 +16,25 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// moveLinkTime is how long the link is valid with which a user continues in another WeChat account.
+// moveLinkTime is how long a move link is valid. With it, a user continues in another WeChat
+// account.
 const moveLinkTime = 24 * time.Hour
 
-// lifetimes are the choices for the end of an invitation of a user, in hours.
+// lifetimes are the lifetimes of an invitation that the form offers, in hours.
 var lifetimes = []int{24, 7 * 24, 30 * 24, 90 * 24}
 
-// adminLifetimes are the choices for a link that makes an administrator, in hours.
+// adminLifetimes are the lifetimes of a link that makes its user an administrator, in hours.
 var adminLifetimes = []int{1, 4, 24}
 
-// linkLifetimes are the choices of lifetimes in a session that an administrator's link created: up to
-// administration.MaxLinkExpiry.
+// linkLifetimes are the lifetimes, in hours, that the form offers an administrator who has signed
+// in by link, without WeChat. They are at most administration.MaxLinkExpiry.
 var linkLifetimes = []int{1, 4, 24}
 
 // invitationsPage is the list of invitations.
 type invitationsPage struct {
 	*screen
 	Rows        []invitationRow
-	First, Next string // addresses; "" = no link
+	First, Next string // addresses of the first and the next page; "" = no link
 }
 
 // invitationRow is an invitation with its state.
@@ -68,8 +69,8 @@ func (h *Handler) invitations(v *visit) error {
 	return h.show(v, "invitations", "invitations.title", p)
 }
 
-// position returns the position after which a page begins, from its address: a time and the id of a
-// row at this time.
+// position returns the position after which a page begins: the time and the id of a row. The page's
+// address has it; a zero time = the list begins with the newest row.
 func position(v *visit) (at time.Time, id string) {
 	text, id, _ := strings.Cut(v.r.URL.Query().Get("after"), " ")
 	if micro, err := strconv.ParseInt(text, 36, 64); err == nil && micro > 0 && micro <= maxMicro && id != "" {
@@ -78,7 +79,7 @@ func position(v *visit) (at time.Time, id string) {
 	return time.Time{}, ""
 }
 
-// afterPosition returns the query of the address of the page that begins after a row; see position.
+// afterPosition returns the query string for the page that begins after a row; see position.
 func afterPosition(at time.Time, id string) string {
 	return "?after=" + url.QueryEscape(strconv.FormatInt(at.UnixMicro(), 36)+" "+id)
 }
@@ -89,7 +90,7 @@ type invitationPage struct {
 	invitationRow
 	UsedBy      []gateway.InvitationUse
 	People      people
-	First, Next string // addresses; "" = no link
+	First, Next string // addresses of the first and the next page; "" = no link
 }
 
 // invitation serves the page of one invitation: who has used it, and when.
@@ -134,7 +135,7 @@ type inviteForm struct {
 	*screen
 	Admin     bool // the link makes an administrator
 	Lifetimes []lifetime
-	Uses      string // "1", a number, or "0" for no limit
+	Uses      string // how often the link works, as typed; "0" = no limit
 	Scope     string // scopeAll or scopeApps
 	Apps      []administration.App
 	Chosen    []string
@@ -143,17 +144,18 @@ type inviteForm struct {
 	Problems  problems
 }
 
-// scopeApps is the scope of an invitation that opens some apps only.
+// scopeApps is the scope of an invitation to some apps only.
 const scopeApps = "apps"
 
-// lifetime is a choice for the end of an invitation.
+// lifetime is a lifetime that the form offers.
 type lifetime struct {
 	Hours    int
 	Ends     time.Time
 	Selected bool
 }
 
-// inviteForm reads the values of the form: from the form, or from the address after a sign-in.
+// inviteForm reads the values of the form: from the form, or, after a sign-in that interrupted the
+// form, from the address.
 func (h *Handler) inviteForm(v *visit, admin bool) inviteForm {
 	get := v.r.FormValue
 	f := inviteForm{
@@ -170,7 +172,7 @@ func (h *Handler) inviteForm(v *visit, admin bool) inviteForm {
 	switch {
 	case admin:
 		choices, selected = adminLifetimes, 1
-	case f.Link:
+	case f.Link: // signed in by link
 		choices, selected = linkLifetimes, 24
 	}
 	if hours, ok := number(get("hours"), 1, 24*366); ok && slices.Contains(choices, hours) {
@@ -229,6 +231,7 @@ func (h *Handler) makeInvitation(v *visit, f inviteForm) error {
 		invite = administration.Invite{
 			Kind: gateway.InviteAdmin, Note: f.Note, Expires: invite.Expires,
 		}
+		// This form has neither field.
 		delete(f.Problems, "max_uses")
 		delete(f.Problems, "apps")
 	}
@@ -264,7 +267,7 @@ func (h *Handler) showLink(v *visit, made gateway.Invitation, link string) error
 	})
 }
 
-// quietZone is the white margin that QR code readers need, in modules.
+// quietZone is the width of the white margin that QR code readers need, in modules (squares).
 const quietZone = 4
 
 // drawCode returns the QR code of a link as the path of an SVG image.

@@ -7,11 +7,12 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// overviewPage is the page of /admin: what waits, what fails, and the last day in numbers.
+// overviewPage is the page of /admin: requests that wait, problems, and the sign-ins of the last
+// day.
 type overviewPage struct {
 	*screen
 	Rows      []waitingRow
-	Count     int // requests that wait, at most 100
+	Count     int // number of requests that wait; counting stops at 100
 	Health    administration.Health
 	Total     administration.SignIns
 	Problems  []problemRow
@@ -21,7 +22,7 @@ type overviewPage struct {
 // overviewRows is how many requests and problems the overview shows.
 const overviewRows = 5
 
-// overview serves the page.
+// overview serves /admin.
 func (h *Handler) overview(v *visit) error {
 	p := overviewPage{screen: h.screen(v), Count: v.waiting}
 	ctx := v.r.Context()
@@ -34,6 +35,7 @@ func (h *Handler) overview(v *visit) error {
 			WaitingUser: row, Key: waitingKey(row.Request), AppName: h.appName(row.Request.App),
 		})
 	}
+	// The last 24 hours of the clock, the current one included.
 	if p.Health, err = h.cfg.Service.Health(ctx, v.now.Add(-23*time.Hour), v.now); err != nil {
 		return err
 	}

@@ -9,15 +9,15 @@ import (
 type page struct {
 	method string
 	path   string // below /admin; "" = the overview
-	// fresh marks what only an administrator with a recent sign-in at WeChat may open or do: acts that
-	// give rights, that cannot be undone, or that hand out data.
+	// fresh means that the route requires a recent sign-in at WeChat, because its form gives rights,
+	// cannot be undone, or hands out data.
 	fresh bool
-	open  bool // needs no rights
+	open  bool // everybody may use the route, without a sign-in
 	serve func(*Handler, *visit) error
 }
 
-// routes returns all routes. A test compares the list with the rights of each kind of caller, so that
-// no route is without a check.
+// routes returns all routes. A test compares the list with the rights of each kind of caller, so
+// that no route is without a check.
 func routes() []page {
 	const get, post = http.MethodGet, http.MethodPost
 	return []page{
@@ -77,15 +77,10 @@ func routes() []page {
 }
 
 // pattern returns the pattern of the route for net/http.
-func (p page) pattern(root string) string {
-	if p.path == "" {
-		return p.method + " " + root
-	}
-	return p.method + " " + root + p.path
-}
+func (p page) pattern(root string) string { return p.method + " " + root + p.path }
 
-// formPage returns the path of the page that has the form of a POST route, for the way back; of a page,
-// the section to which it belongs.
+// formPage returns the path for the button that goes back from a refused request. For a POST route,
+// it is the page that has the form. For a GET route, it is the list of the page's section.
 func (p page) formPage() string {
 	section, below, _ := strings.Cut(strings.TrimPrefix(p.path, "/"), "/")
 	isForm := p.method == http.MethodPost

@@ -22,9 +22,9 @@ var files embed.FS
 // screen is the data of every page. The data of a page embeds it.
 type screen struct {
 	Root   string       // path of the overview
-	Token  string       // of the forms
+	Token  string       // CSRF token of the forms
 	Me     gateway.User // the administrator
-	Link   bool         // signed in by link
+	Link   bool         // signed in by an administrator's link, without WeChat
 	Query  url.Values   // of the address
 	Action string       // path of the page
 	texts  lang.Texts
@@ -49,7 +49,7 @@ type part struct {
 // With returns the data for a template that several pages use. Templates call it.
 func (s *screen) With(c web.Content, value any) part { return part{Content: c, screen: s, V: value} }
 
-// Or returns a text, or fallback when the catalogue has none. It is for words that other packages
+// Or returns the text of a key, or fallback if there is none. It is for words that other packages
 // choose, such as the kind of an event.
 func (s *screen) Or(key, fallback string) (string, error) {
 	if !s.texts.Has(key) {
@@ -77,8 +77,8 @@ func (s *screen) Called(u gateway.User) string {
 	return u.Nickname
 }
 
-// Status returns the words for the status of a user. A user who is approved for some apps is not said to
-// wait.
+// Status returns the words for the status of a user. For a pending user whom an administrator has
+// allowed some apps, they are about these apps, not about waiting.
 func (s *screen) Status(u gateway.User) (string, error) {
 	switch n := len(u.AllowedApps); {
 	case u.Status != gateway.Pending || n == 0:
@@ -101,7 +101,7 @@ func (s *screen) StatusTone(u gateway.User) web.Tone {
 // NameOfApp returns the name of an app, or the id of an app that is not configured now.
 func (s *screen) NameOfApp(id string) string { return web.Shown(s.app(id), 60) }
 
-// MaskedID returns an openid or unionid of which the middle is left out.
+// MaskedID returns an openid or unionid without its middle.
 func (s *screen) MaskedID(id string) string {
 	if len(id) < 12 {
 		return "…"
@@ -112,7 +112,8 @@ func (s *screen) MaskedID(id string) string {
 // Has reports whether a list contains a word.
 func (s *screen) Has(list []string, word string) bool { return slices.Contains(list, word) }
 
-// Encoded returns a query string of pairs of name and value, without the empty ones.
+// Encoded returns a query string of pairs of name and value, without the pairs whose value is
+// empty.
 func (s *screen) Encoded(pairs ...string) template.URL {
 	query := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -142,10 +143,11 @@ func (s *screen) Days(n int) (string, error) {
 	return s.texts.Text("days", "n", n)
 }
 
-// Explain returns what an errcode of WeChat means, whose side it is on, and what to do.
+// Explain returns what an errcode of WeChat means, what causes it, and what to do.
 func (s *screen) Explain(code string) (string, error) { return explain(s.texts, "wechat:", code) }
 
-// explain returns the advice about a problem.
+// explain returns the advice about a problem. For a known errcode of WeChat, the key of the advice
+// is wechat.ERRCODE, and the text comes from package errcode.
 func explain(texts lang.Texts, source, code string) (string, error) {
 	advice := administration.Advice(source, code)
 	if number, found := strings.CutPrefix(advice, "wechat."); found {
@@ -187,7 +189,7 @@ func (s *screen) Tone(word string) web.Tone {
 }
 
 // sections are the entries of the navigation: the path below the root, and the icon. The key of the
-// label is nav.PATH. A phone shows the first ones in its bar.
+// label is nav.PATH. On a phone, only the first entries fit into the bar.
 var sections = []struct{ path, icon string }{
 	{"", "home"}, {"waiting", "waiting"}, {"users", "users"}, {"events", "events"}, {"invitations", "invitations"},
 	{"apps", "apps"}, {"health", "health"}, {"notifications", "other"}, {"api-keys", "keys"},
@@ -222,7 +224,7 @@ func (h *Handler) text(v *visit, key string, pairs ...any) string {
 	return text
 }
 
-// textOr returns a text, or fallback when the catalogue has none.
+// textOr returns the text of a key, or fallback if there is none.
 func (h *Handler) textOr(v *visit, key, fallback string, pairs ...any) string {
 	if !h.views.Texts(v.lang).Has(key) {
 		return web.Shown(fallback, 100)
@@ -238,7 +240,7 @@ func (h *Handler) show(v *visit, view, title string, data any) error {
 // write completes a document with what every page has, and writes it.
 func (h *Handler) write(v *visit, d web.Document) error {
 	d.Lang, d.Wide, d.Nav, d.User = v.lang, true, h.nav(v), web.UserOf(v.browser.User)
-	if v.browser.User.RealName != "" {
+	if v.browser.User.RealName != "" { // the page shows the real name instead of the nickname
 		d.User.Nickname = v.browser.User.RealName
 	}
 	if text := h.notice(v); text != "" && v.r.Method == http.MethodGet {
@@ -251,7 +253,7 @@ func (h *Handler) write(v *visit, d web.Document) error {
 	return nil
 }
 
-// trail returns the way back to a section.
+// trail returns the breadcrumb of a page: the link to its section.
 func (h *Handler) trail(v *visit, section string) []web.Step {
 	return []web.Step{{Label: h.text(v, "nav."+section), URL: h.root + "/" + section}}
 }
@@ -260,9 +262,9 @@ func (h *Handler) trail(v *visit, section string) []web.Step {
 type refusal struct {
 	*screen
 	Text    string
-	Command string // what to run on the server; "" = nothing
+	Command string // the command to run on the server; "" = none
 	SignIn  string // address of the sign-in; "" = no button
-	Back    string // "" = no button
+	Back    string // address of the page to go back to; "" = no button
 }
 
 // refuse writes the page that refuses a request. The page names the reason, and what to do. Each
@@ -272,7 +274,8 @@ func (h *Handler) refuse(v *visit, status int, reason, text string) error {
 	if text == "" {
 		p.Text = h.text(v, "refused."+reason+".text")
 	}
-	entered := v.browser.User.Admin && v.browser.User.Status == gateway.Active && reason != "scan" && reason != "address"
+	isAdmin := v.browser.User.Admin && v.browser.User.Status == gateway.Active
+	withNav := isAdmin && reason != "scan" && reason != "address" // the administrator may open other pages
 	switch reason {
 	case "signed_out", "not_admin", "scan":
 		p.SignIn = h.root + "/sign-in"
@@ -281,15 +284,15 @@ func (h *Handler) refuse(v *visit, status int, reason, text string) error {
 	case "not_admin", "scan", "link":
 		p.Command = "weigate admin invite"
 	}
-	if entered {
+	if withNav {
 		p.Back = h.formPage(v)
 	}
 	d := web.Document{
 		View: "refused", Title: h.text(v, "refused."+reason+".title"), Status: status, Data: p, Lang: v.lang,
 		Refusal: web.Refusal{Request: "admin", Reason: reason},
 	}
-	if entered { // with the navigation, and the number of users who wait
-		if v.waiting == 0 {
+	if withNav {
+		if v.waiting == 0 { // the navigation shows the number; a refused request has perhaps not read it
 			if n, err := h.cfg.Service.CountWaiting(v.r.Context()); err == nil {
 				v.waiting = n
 			}
@@ -308,8 +311,8 @@ func (h *Handler) formPage(v *visit) string {
 	return h.root + strings.ReplaceAll(path, "{id}", url.PathEscape(v.r.PathValue("id")))
 }
 
-// Input returns a field of a form. The keys of its texts are field.LABEL and hint.LABEL, if there is a
-// hint. Templates call it.
+// Input returns a field of a form. The keys of its texts are field.LABEL and hint.LABEL, if there
+// is a hint. Templates call it.
 func (s *screen) Input(name, kind, label, value string, length int, wrong problems) (web.Field, error) {
 	value = gateway.CleanParagraph(value)
 	f := web.Field{Name: name, Type: kind, Value: value, MaxLength: length, Error: wrong[name], Autocomplete: "off"}
@@ -328,6 +331,7 @@ func (s *screen) Input(name, kind, label, value string, length int, wrong proble
 func (s *screen) Choice(name, kind, label, value string, wrong problems, options ...web.Option) (web.Field, error) {
 	f, err := s.Input(name, kind, label, value, 0, wrong)
 	for _, o := range options {
+		// Of checkboxes, several can be selected: their caller sets Selected.
 		o.Selected = o.Selected || o.Value == value && kind != "checkboxes"
 		f.Options = append(f.Options, o)
 	}
@@ -339,5 +343,5 @@ func (s *screen) Option(value, label string) web.Option {
 	return web.Option{Value: value, Label: label}
 }
 
-// MaxRead is how many rows a search reads at most. Templates call it.
+// MaxRead returns how many rows a search reads at most. Templates call it.
 func (*screen) MaxRead() int { return gateway.MaxRead }

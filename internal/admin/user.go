@@ -24,11 +24,11 @@ type userPage struct {
 	Sessions   []sessionRow
 	Requests   []requestRow // that wait
 	Apps       []appRow
-	JoinedIDs  []string
-	Events     []gateway.Event
+	JoinedIDs  []string        // ids of users who were joined into this user
+	Events     []gateway.Event // the newest
 	People     people
 	LastSeen   time.Time // latest sign-in at WeChat
-	Stamp      string    // of the user as shown: see stamp
+	Stamp      string    // version of the user as shown: see stamp
 	Edit       editForm
 	Block      blockForm
 }
@@ -46,12 +46,12 @@ type requestRow struct {
 	AppName string
 }
 
-// appRow is what the user may do in an app.
+// appRow is an app, and whether the user may use it.
 type appRow struct {
 	ID, Name string
 	Decision string // key of a text: decision.DECISION
-	Own      string // the decision about this user: "", allowed or refused
-	Subject  string // that the app received; "" = never signed in there
+	Own      string // an administrator's decision about this user: allowed or refused; "" = none
+	Subject  string // id by which the app knows the user; "" = the app has never received one
 }
 
 // editForm has the editable fields of a user.
@@ -71,7 +71,8 @@ type blockForm struct {
 // stamp is the version of a user in a form: when the user was last changed.
 func stamp(u gateway.User) string { return u.UpdatedAt.UTC().Format(time.RFC3339Nano) }
 
-// readStamp is the reverse of stamp. A form without a version is not one of this page.
+// readStamp is the reverse of stamp. It returns errInput for a form without a valid version: the
+// page of the user does not send such a form.
 func readStamp(text string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil || t.IsZero() {
@@ -80,10 +81,11 @@ func readStamp(text string) (time.Time, error) {
 	return t, nil
 }
 
-// user serves the page of one user. The id of a user who was joined into another leads to the other.
+// user serves the page of one user. For the id of a user who was joined into another user, it
+// redirects to the page of that other user.
 func (h *Handler) user(v *visit) error { return h.showUser(v, http.StatusOK, v.r.PathValue("id"), nil) }
 
-// showUser writes the page of a user. change, if not nil, completes it.
+// showUser writes the page of a user. change can change the page before; nil = no change.
 func (h *Handler) showUser(v *visit, status int, id string, change func(*userPage)) error {
 	d, err := h.cfg.Service.Details(v.r.Context(), id)
 	if err != nil {
@@ -141,7 +143,7 @@ func (k knownIdentities) Identities(context.Context, string) ([]gateway.Identity
 	return k, nil
 }
 
-// appRows returns what the user may do in each app, by the rules that decide at a sign-in.
+// appRows returns whether the user may use each app, by the rules that decide at a sign-in.
 func (h *Handler) appRows(ctx context.Context, d administration.Details) ([]appRow, error) {
 	var rows []appRow
 	rules := access.Rules{Identities: knownIdentities(d.Identities)}
@@ -176,15 +178,14 @@ func (h *Handler) appRows(ctx context.Context, d administration.Details) ([]appR
 // edit serves the form of names, note, groups and apps.
 func (h *Handler) edit(v *visit) error {
 	form, id := v.r.PostForm, v.r.PathValue("id")
-	unchanged, err := readStamp(form.Get("stamp"))
+	seen, err := readStamp(form.Get("stamp")) // the version that the administrator saw
 	if err != nil {
 		return err
 	}
 	typed := editForm{
 		RealName: form.Get("real_name"), Note: form.Get("note"), Groups: form.Get("groups"), Apps: map[string]string{},
 	}
-	// Only the apps that the form had are changed: a decision about an app that is not configured now
-	// stays.
+	// The form has the configured apps. A decision about an app that is not configured now stays.
 	present, err := h.cfg.Service.Details(v.r.Context(), id)
 	if err != nil {
 		return err
@@ -207,11 +208,12 @@ func (h *Handler) edit(v *visit) error {
 	groups := splitList(typed.Groups)
 	user, err := h.cfg.Service.Edit(v.r.Context(), h.by(v), id, administration.Edit{
 		RealName: &typed.RealName, Note: &typed.Note, Groups: &groups, AllowedApps: &allowed, RefusedApps: &refused,
-	}, unchanged)
+	}, seen)
 	return h.edited(v, id, typed, user, err)
 }
 
-// edited responds to the form: with the page of the user, or with the form and what is wrong.
+// edited responds to the form of edit: with the page of the user, or with the form and its
+// problems.
 func (h *Handler) edited(v *visit, id string, typed editForm, user gateway.User, err error) error {
 	if err == nil {
 		h.done(v, h.userPath(user.ID), "edit", 1)
@@ -256,7 +258,7 @@ func (h *Handler) decideUser(v *visit) error {
 	return h.finish(v, outcomes, act)
 }
 
-// finish responds to an act on one user.
+// finish responds to an act on one user: with the page of the user, or with the error.
 func (h *Handler) finish(v *visit, outcomes []administration.Outcome, act string) error {
 	for _, o := range outcomes {
 		if o.Err != nil {
@@ -267,8 +269,8 @@ func (h *Handler) finish(v *visit, outcomes []administration.Outcome, act string
 	return nil
 }
 
-// block serves the emergency button: it blocks the user, ends all sessions and grants, and records the
-// reason, in one transaction.
+// block serves the emergency button: it blocks the user, ends all sessions and grants, and records
+// the reason, in one transaction.
 func (h *Handler) block(v *visit) error {
 	id, reason := v.r.PathValue("id"), v.r.PostForm.Get("reason")
 	outcomes := h.cfg.Service.Block(v.r.Context(), h.by(v), []string{id}, reason)
@@ -294,7 +296,7 @@ func (h *Handler) signOut(v *visit) error {
 func (h *Handler) endSession(v *visit) error {
 	id := v.r.PathValue("id")
 	err := h.cfg.Service.EndSession(v.r.Context(), h.by(v), id, v.r.PostForm.Get("session"))
-	if err != nil && !errors.Is(err, gateway.ErrNotFound) { // a session that has ended is as the page wants it
+	if err != nil && !errors.Is(err, gateway.ErrNotFound) { // not found: the session has ended already
 		return err
 	}
 	h.done(v, h.userPath(id), "end_session", 1)

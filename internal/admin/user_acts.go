@@ -11,9 +11,10 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file has the acts of weight on one user. Each has a page that explains it, and a form that does it.
+// This file has the acts on one user that need a recent sign-in. Each act has a page that explains
+// it, and a form that does it.
 
-// actPage is the page that asks whether to do an act of weight.
+// actPage is the page that explains an act.
 type actPage struct {
 	*screen
 	User     gateway.User
@@ -21,9 +22,9 @@ type actPage struct {
 	Act      string // admin, demote, merge, unlink, move, delete; selects the texts
 	Action   string // where the form is sent
 	Problems problems
-	Other    string // merge: the typed id of the other user
-	Found    *gateway.User
-	Identity *gateway.Identity // unlink
+	Other    string            // merge: the typed id of the other user
+	Found    *gateway.User     // merge: the other user; nil = not found yet
+	Identity *gateway.Identity // unlink: the identity to remove
 	Typed    string            // delete: what was typed as confirmation
 }
 
@@ -48,6 +49,7 @@ func (h *Handler) askAdmin(v *visit) error {
 	return h.showAct(v, http.StatusOK, actPage{Details: d, Act: adminAct(d.User)})
 }
 
+// adminAct returns the act that the page offers: the opposite of the user's present rights.
 func adminAct(u gateway.User) string {
 	if u.Admin {
 		return "demote"
@@ -55,8 +57,8 @@ func adminAct(u gateway.User) string {
 	return "admin"
 }
 
-// setAdmin serves the form. It names what the page showed, so that the form of an old page does not
-// do the opposite.
+// setAdmin serves the form of askAdmin. The form names the act that the page offered, so that the
+// form of an old page does not do the opposite.
 func (h *Handler) setAdmin(v *visit) error {
 	admin := v.r.PostForm.Get("act") == "admin"
 	if !admin && v.r.PostForm.Get("act") != "demote" {
@@ -77,8 +79,8 @@ func adminDone(admin bool) string {
 	return "demote"
 }
 
-// askMerge serves the page that joins another user into this one: first a field for the other user's
-// id, then both users side by side.
+// askMerge serves the page that joins another user into this one: first a field for the other
+// user's id, then both users side by side.
 func (h *Handler) askMerge(v *visit) error {
 	d, err := h.details(v)
 	if err != nil {
@@ -102,7 +104,8 @@ func (h *Handler) askMerge(v *visit) error {
 	return h.showAct(v, http.StatusOK, p)
 }
 
-// merge serves the form. The user of the page stays; the other is joined into it.
+// merge serves the form of askMerge. The user of the page stays. The other user is joined into this
+// user.
 func (h *Handler) merge(v *visit) error {
 	user, err := h.cfg.Service.Merge(v.r.Context(), h.by(v), v.r.PathValue("id"), v.r.PostForm.Get("other"))
 	if err != nil {
@@ -162,7 +165,8 @@ func (h *Handler) unlink(v *visit) error {
 	return nil
 }
 
-// askMove serves the page that makes the link with which a user continues in another WeChat account.
+// askMove serves the page that makes the link with which a user continues in another WeChat
+// account.
 func (h *Handler) askMove(v *visit) error {
 	d, err := h.details(v)
 	if err != nil {
@@ -194,8 +198,8 @@ func (h *Handler) askDelete(v *visit) error {
 	return h.showAct(v, http.StatusOK, actPage{Details: d, Act: "delete"})
 }
 
-// delete serves the form. The administrator types the end of the user's id, because a deletion cannot
-// be undone.
+// delete serves the form of askDelete. The administrator types the end of the user's id, because a
+// deletion cannot be undone.
 func (h *Handler) delete(v *visit) error {
 	d, err := h.details(v)
 	if err != nil {

@@ -16,13 +16,13 @@ type usersPage struct {
 	Statuses  []gateway.Status
 	Rows      []userRow
 	Next      string   // position of the last user; "" = this is the last page
-	Cut       bool     // the search stopped early: Next continues it
-	Elsewhere []string // selected on other pages
-	Filtered  bool
+	Cut       bool     // the search has read gateway.MaxRead users and stopped: Next continues it
+	Elsewhere []string // ids of users selected on other pages
+	Filtered  bool     // the search has a condition
 	Form      actForm
-	Left      []leftRow
-	Done      int
-	Acted     bool
+	Left      []leftRow // users whom an act could not change
+	Done      int       // how many users the act changed
+	Acted     bool      // the page shows the results of an act
 }
 
 // userRow is one user of the list.
@@ -37,11 +37,10 @@ type actForm struct {
 	Problems       problems
 }
 
-// statuses are the values of the filter.
+// statuses are the statuses that the filter offers.
 var statuses = []gateway.Status{gateway.Active, gateway.Pending, gateway.Blocked}
 
-// userSearch reads a search from a function such as url.Values.Get. The store applies every part of
-// it.
+// userSearch reads a search from a function such as url.Values.Get.
 func userSearch(get func(string) string) gateway.UserSearch {
 	q := gateway.UserSearch{
 		Text: gateway.CleanLine(get("q")), Group: gateway.CleanLine(get("group")), Admin: get("admin") == "1",

@@ -16,14 +16,14 @@ import (
 type waitingPage struct {
 	*screen
 	Rows      []waitingRow
-	App       string // of the filter; "" = all
+	App       string // the filter: requests for this app; "" = all requests
 	Apps      []administration.App
 	Next      string   // cursor of the next page; "" = this is the last
-	Elsewhere []string // selected on other pages
+	Elsewhere []string // keys of rows selected on other pages
 	Form      decisionForm
-	Left      []leftRow
-	Done      int // how many rows an action changed
-	Acted     bool
+	Left      []leftRow // rows that an action could not change
+	Done      int       // how many rows the action changed
+	Acted     bool      // the page shows the results of an action
 }
 
 // waitingRow is one request.
@@ -56,12 +56,14 @@ type leftRow struct {
 // waitingKey identifies a request in forms: user id and app.
 func waitingKey(r gateway.AccessRequest) string { return r.UserID + " " + r.App }
 
-// waitingCursor is the last request of a page, in the address of the next page.
+// waitingCursor returns the cursor that the address of the next page has. r is the last request of
+// this page.
 func waitingCursor(r gateway.AccessRequest) string {
 	return strconv.FormatInt(r.RequestedAt.UnixMicro(), 36) + " " + waitingKey(r)
 }
 
-// readWaitingCursor is the reverse of waitingCursor. An invalid cursor selects the oldest requests.
+// readWaitingCursor is the reverse of waitingCursor: it sets the position in q. With an invalid
+// cursor, the list begins with the oldest request.
 func readWaitingCursor(q *gateway.WaitingQuery, cursor string) {
 	parts := strings.SplitN(cursor, " ", 3)
 	if len(parts) != 3 {
@@ -121,7 +123,7 @@ func (h *Handler) decide(v *visit) error {
 		Groups: form.Get("groups"), Reason: form.Get("reason"), Scope: form.Get("scope"),
 	}}
 	act, keys := form.Get("act"), selection(v.r)
-	if one := form.Get("one"); one != "" { // a button of one row: "ACT USER APP"
+	if one := form.Get("one"); one != "" { // a button of one row: "ACT USER APP"; ACT may be approve_SCOPE
 		act, one, _ = strings.Cut(one, " ")
 		keys = []string{one}
 		if scope, found := strings.CutPrefix(act, "approve_"); found {
@@ -155,8 +157,8 @@ func (h *Handler) decide(v *visit) error {
 	return h.showWaiting(v, http.StatusOK, p)
 }
 
-// decideRows approves or refuses rows. It groups them by app, so that one call decides about all rows
-// with the same apps.
+// decideRows approves or refuses rows, with one call for all rows of an app. If the scope is all
+// apps, one call is enough.
 func (h *Handler) decideRows(v *visit, act string, keys []string, f decisionForm) ([]administration.Outcome, error) {
 	byApp := map[string][]string{} // app → user ids; "" = all apps
 	var order []string

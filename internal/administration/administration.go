@@ -1,6 +1,6 @@
-// Package administration implements everything that an administrator can do. The pages (/admin), the
-// HTTP API and the command line call it. An act therefore has the same rule and the same event in all
-// three.
+// Package administration implements everything that an administrator can do. The pages (/admin),
+// the HTTP API and the command line call it. An act therefore has the same rule and the same event
+// in all three.
 //
 // [New] returns a [Service]. Its methods are grouped by file:
 //
@@ -11,8 +11,8 @@
 //   - events.go, export.go: the audit log; CSV and JSON lines
 //   - health.go, apps.go, deliveries.go: counts and problems, configured apps, notifications
 //
-// The callers authenticate: by a session, an API key, or access to the server. Each change names its
-// [Actor]. If the actor is a user, the service checks that the user is an administrator now.
+// The callers authenticate: by a session, an API key, or access to the server. Each change names
+// its [Actor]. If the actor is a user, the service checks that the user is an administrator now.
 //
 // Every change appends one event in its transaction. The kinds of events are in kinds.go.
 package administration
@@ -80,7 +80,7 @@ type Connector struct {
 type Service struct {
 	store Store
 	cfg   Config
-	apps  map[string]App
+	apps  map[string]App // by id
 }
 
 // New returns a service, or an error for an incomplete Config.
@@ -118,7 +118,7 @@ type Actor struct {
 
 	// MayChange returns an error for a user whom the actor must not change. Block, Unblock, Edit and
 	// Delete call it in the transaction of the change, with the stored user: the user may have become
-	// an administrator since the caller has looked. nil = every user.
+	// an administrator after the caller's own check. nil = the actor may change every user.
 	MayChange func(gateway.User) error
 
 	// Force lets the command line take the rights of the last administrator. It has no effect for
@@ -168,7 +168,9 @@ func (s *Service) check(ctx context.Context, by Actor) error {
 		return ErrForbidden
 	case err != nil:
 		return err
-	case !user.Admin || user.Status != gateway.Active || user.ID != by.ID:
+	case user.ID != by.ID: // the actor was joined into another user
+		return ErrForbidden
+	case !user.Admin || user.Status != gateway.Active:
 		return ErrForbidden
 	}
 	return nil

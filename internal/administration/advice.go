@@ -8,10 +8,12 @@ import (
 	"github.com/weigate/weigate/internal/errcode"
 )
 
-// This file has the keys of the texts that advise what to do about a problem. Package errcode has the
-// texts about WeChat's errcodes, such as "wechat.40164". The catalogues of the pages have the others.
+// This file has the keys of the texts that advise what to do about a problem. Package errcode has
+// the texts about WeChat's errcodes (key "wechat.40164"). The catalogues of the pages have all
+// other texts.
 
-// advicesOfApps are the codes of problems at apps with a text of their own: "app.invalid_client".
+// advicesOfApps are the codes of apps' problems that have their own text, such as
+// "app.invalid_client".
 var advicesOfApps = []string{"invalid_client", "invalid_redirect_uri", "invalid_grant", "logout_failed"}
 
 // advicesOfCertificates are the codes of problems with the gateway's certificate.
@@ -26,8 +28,8 @@ const (
 	ProxyReportsNobody = "reports_nobody" // it is trusted, and sends no readable X-Forwarded-For
 )
 
-// Advice returns the key of the text that advises what to do about the problem with this source and
-// code. It is one of Advices.
+// Advice returns the key of the text that advises what to do about the problem with this source,
+// such as "wechat:main", and code. The key is one of Advices.
 func Advice(source, code string) string {
 	kind, _, _ := strings.Cut(source, ":")
 	switch {

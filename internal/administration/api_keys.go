@@ -101,11 +101,11 @@ func (s *Service) RevokeAPIKey(ctx context.Context, by Actor, id string) error {
 	return s.store.RevokeAPIKey(ctx, id, s.cfg.Now(), s.event(by, EventAPIKeyRevoked, "key "+id))
 }
 
-// Authenticate returns the API key with this text, and the actor that stands for it. ErrNotFound for
-// an unknown key. ErrExpired, with the key, for an expired or revoked key, and for a key whose creator
-// is not an administrator any more.
+// Authenticate returns the API key with this text, and the actor that stands for it. The error is
+// gateway.ErrNotFound for an unknown key. It is gateway.ErrExpired for an expired or revoked key,
+// and for a key whose creator is not an administrator any more; the key is then returned too.
 func (s *Service) Authenticate(ctx context.Context, key string) (gateway.APIKey, Actor, error) {
-	const length = len(gateway.APIKeyPrefix) + 26
+	const length = len(gateway.APIKeyPrefix) + 26 // the length of gateway.NewID
 	if len(key) != length || !strings.HasPrefix(key, gateway.APIKeyPrefix) {
 		return gateway.APIKey{}, Actor{}, gateway.ErrNotFound
 	}
@@ -113,8 +113,8 @@ func (s *Service) Authenticate(ctx context.Context, key string) (gateway.APIKey,
 	return k, ActorOfKey(k), err
 }
 
-// APIKeyState returns the state of an API key at now: usable, expired or revoked. A usable key still
-// does not work when its creator is not an administrator any more.
+// APIKeyState returns the state of an API key at now: usable, expired or revoked. A usable key
+// still does not work when its creator is not an administrator any more.
 func APIKeyState(k gateway.APIKey, now time.Time) string {
 	switch {
 	case !k.RevokedAt.IsZero():

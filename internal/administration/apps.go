@@ -11,7 +11,7 @@ import (
 type App struct {
 	gateway.App
 	Settings []Setting // what is configured, without secrets
-	Snippet  string    // configuration for the other side, to copy; it has a placeholder for the secret
+	Snippet  string    // configuration to copy into the app or its proxy; a placeholder stands for the secret
 	Logout   bool      // the gateway notifies the app of sign-outs (back-channel logout)
 }
 
@@ -46,11 +46,11 @@ func (s *Service) App(ctx context.Context, id string) (AppDetails, error) {
 	if d.Events, err = s.store.Events(ctx, gateway.EventQuery{App: id, Limit: appEvents}); err != nil {
 		return AppDetails{}, err
 	}
+	// "!ok" selects every other outcome. The limit is larger, because requests that wait are deleted.
 	failures, err := s.store.SearchEvents(ctx, gateway.EventQuery{App: id, Outcome: "!ok", Limit: 5 * appEvents})
 	if err != nil {
 		return AppDetails{}, err
 	}
-	// A request that waits for approval is not a failure.
 	d.Failures = slices.DeleteFunc(failures.Events, func(e gateway.Event) bool { return e.Outcome == "waiting" })
 	d.Failures = d.Failures[:min(len(d.Failures), appEvents)]
 	d.Waiting, err = s.store.WaitingUsers(ctx, gateway.WaitingQuery{App: id, Limit: appEvents})

@@ -6,10 +6,10 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file has the list actions on users. Approve and Refuse are in waiting.go.
+// This file has the actions on lists of users, except Approve and Refuse (waiting.go).
 
-// Block blocks users. All their sessions, tokens and API keys end, and they cannot sign in. A blocked
-// administrator loses the rights. The reason is written to the event only.
+// Block blocks users. All their sessions, tokens and API keys end, and they cannot sign in. A
+// blocked administrator loses the rights. The reason is written to the event only.
 func (s *Service) Block(ctx context.Context, by Actor, ids []string, reason string) []Outcome {
 	reason, err := cleanParagraph("reason", reason, MaxReason)
 	if err != nil {
@@ -40,8 +40,8 @@ func (s *Service) Block(ctx context.Context, by Actor, ids []string, reason stri
 	})
 }
 
-// Unblock unblocks users. They need approval again, except for apps in AllowedApps. ErrNotBlocked for
-// users who are not blocked.
+// Unblock unblocks users. They need approval again, except for apps in AllowedApps. ErrNotBlocked
+// for users who are not blocked.
 func (s *Service) Unblock(ctx context.Context, by Actor, ids []string) []Outcome {
 	return s.each(ctx, by, ids, func(id string) (gateway.User, error) {
 		return s.store.ChangeUser(ctx, gateway.UserChange{
@@ -74,8 +74,8 @@ func (s *Service) SignOut(ctx context.Context, by Actor, ids []string) []Outcome
 	})
 }
 
-// checkOther returns ErrSelf when id is an id of the actor. The id of a user who was joined into the
-// actor is one too.
+// checkOther returns ErrSelf when id is the actor's own id, or the id of a user who was joined into
+// the actor.
 func (s *Service) checkOther(ctx context.Context, by Actor, id string) error {
 	if !by.isUser() {
 		return nil

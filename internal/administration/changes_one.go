@@ -22,10 +22,10 @@ type Edit struct {
 	RefusedApps *[]string // apps that the user must not use, even while Active
 }
 
-// Edit changes a user. ErrConflict when unchanged is not zero and somebody has changed the user
-// since: unchanged is the UpdatedAt of the user that the administrator saw.
+// Edit changes a user. seen is the UpdatedAt of the user that the administrator saw; zero =
+// unknown. ErrConflict when somebody has changed the user since.
 func (s *Service) Edit(
-	ctx context.Context, by Actor, id string, e Edit, unchanged time.Time,
+	ctx context.Context, by Actor, id string, e Edit, seen time.Time,
 ) (gateway.User, error) {
 	if err := s.check(ctx, by); err != nil {
 		return gateway.User{}, err
@@ -38,7 +38,7 @@ func (s *Service) Edit(
 		return gateway.User{}, err
 	}
 	return s.store.ChangeUser(ctx, gateway.UserChange{
-		ID: id, Now: s.cfg.Now(), Unchanged: unchanged, Event: s.event(by, EventUserEdited, ""),
+		ID: id, Now: s.cfg.Now(), Unchanged: seen, Event: s.event(by, EventUserEdited, ""),
 		Change: func(u *gateway.User) error {
 			if err := by.mayChange(*u); err != nil {
 				return err
@@ -49,8 +49,8 @@ func (s *Service) Edit(
 	})
 }
 
-// cleanEdit returns the edit with cleaned values, or a FieldError. An app that is not configured any
-// more stays valid in the lists of a user who has it already.
+// cleanEdit returns the edit with cleaned values, or a FieldError for invalid values. An app that
+// is not configured any more stays valid for a user whose lists of apps have it already.
 func (s *Service) cleanEdit(e Edit, user gateway.User) (clean Edit, err error) {
 	if e.RealName != nil {
 		name, err := cleanLine("real_name", *e.RealName, MaxName)
@@ -113,11 +113,11 @@ func (e Edit) apply(u *gateway.User) error {
 	return nil
 }
 
-// describeEdit returns what changed. Events stay when a user is deleted, so they have no name and no
-// note.
+// describeEdit returns what changed. Events stay when a user is deleted, so they have no name and
+// no note.
 func describeEdit(before, after gateway.User) string {
 	var changes []string
-	list := func(name string, from, to []string) {
+	compare := func(name string, from, to []string) {
 		if !slices.Equal(from, to) {
 			changes = append(changes, fmt.Sprintf("%s: %s → %s", name, orNone(from), orNone(to)))
 		}
@@ -128,9 +128,9 @@ func describeEdit(before, after gateway.User) string {
 	if before.Note != after.Note {
 		changes = append(changes, "note changed")
 	}
-	list("groups", before.Groups, after.Groups)
-	list("allowed apps", before.AllowedApps, after.AllowedApps)
-	list("refused apps", before.RefusedApps, after.RefusedApps)
+	compare("groups", before.Groups, after.Groups)
+	compare("allowed apps", before.AllowedApps, after.AllowedApps)
+	compare("refused apps", before.RefusedApps, after.RefusedApps)
 	if len(changes) == 0 {
 		return "nothing changed"
 	}
@@ -147,9 +147,9 @@ func orNone(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// SetAdmin grants or revokes administrator rights, and returns the user. To get the rights, the user
-// must be approved (ErrPending) and not blocked (gateway.ErrBlocked). ErrSelf when administrators
-// revoke their own rights; gateway.ErrLastAdmin when no administrator would be left.
+// SetAdmin grants or revokes administrator rights, and returns the user. To get the rights, the
+// user must be approved (ErrPending) and not blocked (gateway.ErrBlocked). ErrSelf when
+// administrators revoke their own rights; gateway.ErrLastAdmin when no administrator would be left.
 func (s *Service) SetAdmin(ctx context.Context, by Actor, id string, admin bool) (gateway.User, error) {
 	if err := s.check(ctx, by); err != nil {
 		return gateway.User{}, err
@@ -180,8 +180,8 @@ func (s *Service) SetAdmin(ctx context.Context, by Actor, id string, admin bool)
 	})
 }
 
-// EndSession ends one session of a user. sessionID is Session.ID in Details. ErrNotFound when the user
-// has no such session: it has ended, or it belongs to another user.
+// EndSession ends one session of a user. sessionID is Session.ID in Details. ErrNotFound when the
+// user has no such session: it has ended, or it belongs to another user.
 func (s *Service) EndSession(ctx context.Context, by Actor, id, sessionID string) error {
 	if err := s.check(ctx, by); err != nil {
 		return err
@@ -223,7 +223,7 @@ func (s *Service) Unlink(ctx context.Context, by Actor, id, appID, openID string
 }
 
 // Merge joins the user younger into the user older: both records belong to one human, who must sign
-// in again. ErrSelf when one of the two is the actor. The rules are in
+// in again. ErrSelf when one of the two is the actor. For further errors, see
 // gateway.UserAdministration.MergeUsers.
 func (s *Service) Merge(ctx context.Context, by Actor, older, younger string) (gateway.User, error) {
 	if err := s.check(ctx, by); err != nil {

@@ -8,10 +8,10 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// This file translates the details of events for people. The audit log has one form of each detail, in
-// English and with times in UTC, so that exports do not depend on a language or a time zone: items
-// with "; " between them. An item is a phrase, or a label and a value. A reason is the last item,
-// because an administrator typed it.
+// This file translates the details of events for people. The audit log has details in English and
+// with times in UTC, so that exports do not depend on a language or a time zone. A detail is a list
+// of items with "; " between them. An item is a phrase, or a label and a value. A reason is the
+// last item: an administrator typed it, so it can contain "; " itself.
 
 //go:embed files
 var detailFiles embed.FS
@@ -49,8 +49,8 @@ var detailPhrases = map[string]string{
 	"all tokens of this grant have been revoked": "tokens_revoked",
 }
 
-// detailLabels are the beginnings of items with a value, and the keys of their labels. A beginning
-// precedes those that it begins with.
+// detailLabels are the beginnings of items with a value, and the keys of their labels. The first
+// match counts, so "groups added: " comes before "groups ".
 var detailLabels = []struct{ begins, key string }{
 	{"groups not transferred: ", "groups_not_transferred"},
 	{"groups added: ", "groups_added"},
@@ -85,8 +85,8 @@ var detailLabels = []struct{ begins, key string }{
 	{"for ", "for"},
 }
 
-// detailValues are the values that are words of this program, by the key of the label. Other values are
-// ids and names.
+// detailValues are the values that are words of this program, by the key of the label. They are
+// translated. Other values are ids and names.
 var detailValues = map[string][]string{
 	"for":          {"all apps"},
 	"approved_for": {"all apps"},
@@ -96,8 +96,8 @@ var detailValues = map[string][]string{
 	"created_by":   {"command"},
 }
 
-// DetailFacts returns the items of the detail of an event in a language. An item that it does not know
-// stays as it is.
+// DetailFacts returns the items of the detail of an event in a language. An item that it does not
+// know stays as it is.
 func DetailFacts(language, detail string) []Fact {
 	texts := detailTexts.In(language)
 	var facts []Fact

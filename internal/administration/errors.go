@@ -55,7 +55,7 @@ const (
 // Error describes the problem in English, for the command line and the API.
 func (e *FieldError) Error() string { return e.Localize(nil) }
 
-// Localize returns the error like Error, in the language of the formats.
+// Localize returns the text of Error in the language of formats; nil = English.
 func (e *FieldError) Localize(formats lang.Formats) string {
 	value := ""
 	if e.Value != "" {
@@ -83,7 +83,8 @@ const (
 	MaxGroups = 64 // groups of one user
 )
 
-// cleanLine returns a text as one line without control characters, or a FieldError if it is too long.
+// cleanLine returns a text as one line without control characters, or a FieldError if it is too
+// long.
 func cleanLine(field, text string, limit int) (string, error) {
 	return checkLength(field, gateway.CleanLine(text), limit)
 }

@@ -24,9 +24,9 @@ func checkPeriod(since, until time.Time) error {
 	return nil
 }
 
-// eachEvent calls do for the first maxRows events (0 = all), newest first, and returns their number.
-// It reads a page at a time, so that an export needs little memory. Events that are appended meanwhile
-// are not included.
+// eachEvent calls do for the first maxRows events (0 = all), newest first, and returns their
+// number. It reads a page at a time, so that an export needs little memory. Events that are
+// appended meanwhile are not included.
 func (s *Service) eachEvent(
 	ctx context.Context, q gateway.EventQuery, maxRows int, do func(gateway.Event) error,
 ) (n int, err error) {
@@ -46,9 +46,9 @@ func (s *Service) eachEvent(
 			n++
 		}
 		switch {
-		case page.Cut != 0:
+		case page.Cut != 0: // the search stopped early; the next one continues there
 			q.Before = page.Cut
-		case len(page.Events) < q.Page():
+		case len(page.Events) < q.Page(): // the last page
 			return n, nil
 		default:
 			q.Before = page.Events[len(page.Events)-1].ID
@@ -57,6 +57,7 @@ func (s *Service) eachEvent(
 }
 
 // eachUser calls do for the first maxRows users (0 = all), newest first, and returns their number.
+// It reads a page at a time.
 func (s *Service) eachUser(
 	ctx context.Context, q gateway.UserSearch, maxRows int, do func(gateway.User) error,
 ) (n int, err error) {
@@ -76,9 +77,9 @@ func (s *Service) eachUser(
 			n++
 		}
 		switch {
-		case page.Cut != "":
+		case page.Cut != "": // the search stopped early; the next one continues there
 			q.After = page.Cut
-		case len(page.Users) < q.Page():
+		case len(page.Users) < q.Page(): // the last page
 			return n, nil
 		default:
 			q.After = page.Positions[len(page.Positions)-1]
@@ -86,16 +87,17 @@ func (s *Service) eachUser(
 	}
 }
 
-// IsLocalAddress reports whether the address of an event belongs to a private network. Event.Address
-// has no last part: it ends with "*". Pages mark private addresses, because no GeoIP database has them.
+// IsLocalAddress reports whether the address of an event belongs to a private network.
+// Event.Address has no last part: it ends with "*". Pages mark private addresses, because no GeoIP
+// database has them.
 func IsLocalAddress(masked string) bool {
 	start, isMasked := strings.CutSuffix(masked, "*")
 	if !isMasked {
 		return false
 	}
-	end := "0" // of IPv4
+	end := "0" // IPv4: 192.0.2.* becomes 192.0.2.0
 	if strings.Contains(start, ":") {
-		end = ":"
+		end = ":" // IPv6: 2001:db8:1:* becomes 2001:db8:1::
 	}
 	a, err := netip.ParseAddr(start + end)
 	if err != nil {

@@ -77,8 +77,8 @@ func ExportUser(u gateway.User) ExportedUser {
 	}
 }
 
-// ExportEvents writes events to w, newest first, at most maxRows (0 = all), and returns their number.
-// The export is an event itself.
+// ExportEvents writes events to w, newest first, at most maxRows (0 = all), and returns their
+// number. It also appends an event about the export.
 func (s *Service) ExportEvents(
 	ctx context.Context, by Actor, w io.Writer, f Format, q gateway.EventQuery, maxRows int,
 ) (int, error) {
@@ -96,7 +96,7 @@ func (s *Service) ExportEvents(
 }
 
 // ExportUsers writes users to w, newest first, at most maxRows (0 = all), and returns their number.
-// It writes no openid and no unionid. The export is an event itself.
+// It writes no openid and no unionid. It also appends an event about the export.
 func (s *Service) ExportUsers(
 	ctx context.Context, by Actor, w io.Writer, f Format, q gateway.UserSearch, maxRows int,
 ) (int, error) {
@@ -128,10 +128,10 @@ func (s *Service) beginExport(ctx context.Context, by Actor, f Format, what stri
 // exporter writes rows in a format.
 type exporter struct {
 	to   io.Writer
-	csv  *csv.Writer // nil = JSON lines
-	json *json.Encoder
+	csv  *csv.Writer    // nil = JSON lines
+	json *json.Encoder  // nil = CSV
 	zone *time.Location // of times in CSV
-	err  error          // of head
+	err  error          // of head; row and finish return it
 }
 
 func newExporter(w io.Writer, f Format, zone *time.Location) *exporter {
@@ -187,8 +187,8 @@ func (o *exporter) time(t time.Time) string {
 	return t.In(o.zone).Format("2006-01-02 15:04:05 -07:00")
 }
 
-// formulaStarts are the characters that begin a formula, also in full-width form. Tab, line breaks and
-// NUL are included: some spreadsheet programs ignore them before a formula.
+// formulaStarts are the characters that begin a formula, also in full-width form. It includes tab,
+// line breaks and NUL, because some spreadsheet programs ignore them before a formula.
 const formulaStarts = "=+-@|\t\r\n\x00＝＋－＠｜"
 
 // DefuseCell puts an apostrophe before a cell that a spreadsheet program would run as a formula.

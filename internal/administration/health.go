@@ -10,7 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Health has the counts, problems and keys of a period. It is read from statistics, not from events.
+// Health has the counts, problems and keys of a period. It is read from statistics, not from
+// events.
 type Health struct {
 	From, To    time.Time
 	Hours       []Hour       // every hour of the period, the earliest first, also those without sign-ins
@@ -22,9 +23,10 @@ type Health struct {
 	Waiting     int          // access requests that wait for a decision, at most 100
 	Undelivered int          // failed deliveries, at most 100
 
-	Certificates []Certificate // with which the gateway serves TLS itself; none = a proxy has TLS
+	Certificates []Certificate // for the gateway's own TLS; none = a proxy serves TLS, or unknown
 
-	// MasterKeys and MasterKeyAt are those of Config.
+	// MasterKeys and MasterKeyAt are from Config: the ids of the keys that seal the signing keys, and
+	// when their file was written last.
 	MasterKeys  []string
 	MasterKeyAt time.Time
 }
@@ -82,7 +84,7 @@ const maxPeriod = 31 * 24 * time.Hour
 // Health returns the counts, problems and keys from one time to another, at most 31 days.
 func (s *Service) Health(ctx context.Context, from, to time.Time) (h Health, err error) {
 	from, to = from.UTC().Truncate(time.Hour), to.UTC()
-	if !from.Before(to) || to.Sub(from) > maxPeriod+time.Hour {
+	if !from.Before(to) || to.Sub(from) > maxPeriod+time.Hour { // an hour, because from was rounded down
 		return Health{}, &FieldError{Field: "from", Key: Invalid, Value: from.Format(time.RFC3339)}
 	}
 	h = Health{From: from, To: to, MasterKeys: s.cfg.MasterKeys, MasterKeyAt: s.cfg.MasterKeyAt}
@@ -164,19 +166,19 @@ func (h *Hour) add(name, method string, n int64) {
 	if h.ByMethod == nil {
 		h.ByMethod = map[string]SignIns{}
 	}
-	of := h.ByMethod[method]
+	signIns := h.ByMethod[method]
 	switch name {
 	case gateway.StatSignInBegan:
-		of.Began += n
+		signIns.Began += n
 		h.Total.Began += n
 	case gateway.StatSignInFinished:
-		of.Finished += n
+		signIns.Finished += n
 		h.Total.Finished += n
 	default:
-		of.Failed += n
+		signIns.Failed += n
 		h.Total.Failed += n
 	}
-	h.ByMethod[method] = of
+	h.ByMethod[method] = signIns
 }
 
 // keyAges describes signing keys, the newest first.
@@ -193,7 +195,7 @@ func keyAges(keys []gateway.Key, now time.Time) []KeyAge {
 }
 
 // KeyState returns the state of a key: next, active, replaced or expired. A key is replaced when a
-// newer key of its algorithm signs.
+// newer key of its algorithm is active.
 func KeyState(k gateway.Key, all []gateway.Key, now time.Time) string {
 	switch {
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):

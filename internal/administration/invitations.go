@@ -12,7 +12,7 @@ import (
 // Invite describes a new invitation.
 type Invite struct {
 	Kind    gateway.InvitationKind
-	UserID  string        // of InviteMove, and optional for InviteAdmin
+	UserID  string        // the user whom the link is for: required for InviteMove, optional for InviteAdmin
 	Apps    []string      // of InviteUser: apps that the user may use; empty = all apps
 	Groups  []string      // of InviteUser
 	Note    string        // for administrators: whom the link is for
@@ -31,13 +31,13 @@ func DefaultExpiry(kind gateway.InvitationKind) time.Duration {
 	return time.Hour
 }
 
-// MaxLinkExpiry is how long an invitation works at most that was made in a session that an
-// administrator's link created. The session ends within an hour. Without this limit, an attacker
-// who got the link could leave a way in that works for a year.
+// MaxLinkExpiry limits how long an invitation works if an administrator makes it after a sign-in by
+// link, without WeChat. The session ends within an hour. Without this limit, an attacker who got
+// the link could make an invitation that works for a year.
 const MaxLinkExpiry = 24 * time.Hour
 
-// MaxExpiry returns how long a link of a kind works at most. Links that can replace a sign-in get a
-// short time.
+// MaxExpiry returns how long a link of a kind works at most. Links for administrators and for
+// moving a user can replace a sign-in, so they work for a day at most.
 func MaxExpiry(kind gateway.InvitationKind) time.Duration {
 	if kind == gateway.InviteUser {
 		return 365 * 24 * time.Hour
@@ -103,7 +103,7 @@ func (s *Service) invitation(ctx context.Context, in Invite) (i gateway.Invitati
 		if in.UserID == "" {
 			return i, &FieldError{Field: "user_id", Key: Required}
 		}
-	case gateway.InviteAdmin:
+	case gateway.InviteAdmin: // with or without a user
 	default:
 		return i, &FieldError{Field: "kind", Key: Invalid, Value: gateway.CleanLine(string(in.Kind))}
 	}
@@ -121,8 +121,8 @@ func (s *Service) invitation(ctx context.Context, in Invite) (i gateway.Invitati
 	return i, err
 }
 
-// describeInvitation describes an invitation for an event. It leaves the note out, because a note can
-// have the name of a user, and events outlive users.
+// describeInvitation describes an invitation for an event. It leaves the note out, because a note
+// can have the name of a user, and events outlive users.
 func describeInvitation(i gateway.Invitation) string {
 	parts := []string{"invitation " + i.ID, "kind " + string(i.Kind)}
 	if i.Kind == gateway.InviteUser {
@@ -175,8 +175,8 @@ const (
 	InvitationUsedUp  InvitationState = "used_up"
 )
 
-// StateOf returns the state of an invitation at now. A usable invitation still does not work when its
-// creator is not an administrator any more.
+// StateOf returns the state of an invitation at now. A usable invitation still does not work when
+// its creator is not an administrator any more.
 func StateOf(i gateway.Invitation, now time.Time) InvitationState {
 	switch {
 	case !i.RevokedAt.IsZero():

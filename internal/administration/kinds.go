@@ -48,11 +48,11 @@ type EventKind struct {
 	Kind     string
 	Category EventCategory
 	Outcomes []string // the possible values of Event.Outcome
-	Fields   []string // what an event can have besides, by the names of an export
+	Fields   []string // further fields that an event can have, by their names in an export
 	Meaning  string   // in English, for the command line and documents
 }
 
-// newKind returns a kind of this category. outcomes and fields are words.
+// newKind returns a kind of this category. outcomes and fields are words with spaces between them.
 func (c EventCategory) newKind(kind, outcomes, fields, meaning string) EventKind {
 	return EventKind{
 		Kind: kind, Category: c, Outcomes: strings.Fields(outcomes), Fields: strings.Fields(fields), Meaning: meaning,

@@ -7,7 +7,7 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// CheckEvents returns an error for the first event that is of no known kind, or that differs from the
+// CheckEvents returns an error for the first event whose kind is unknown, or that differs from the
 // description of its kind.
 func CheckEvents(events []gateway.Event) error {
 	kinds := EventKinds()
@@ -23,8 +23,8 @@ func CheckEvents(events []gateway.Event) error {
 	return nil
 }
 
-// Check returns an error for an event that differs from the description of its kind. Tests check the
-// events that they cause, so that the documents are true.
+// Check returns an error for an event that differs from the description of its kind. Tests check
+// the events that they cause, so that the documents are true.
 func (k EventKind) Check(e gateway.Event) error {
 	if !slices.Contains(k.Outcomes, e.Outcome) {
 		return fmt.Errorf("event %s: outcome %q is not one of %v", e.Kind, e.Outcome, k.Outcomes)

@@ -28,9 +28,10 @@ func (s *Service) Search(ctx context.Context, q gateway.UserSearch) (gateway.Use
 	return s.store.SearchUsers(ctx, q)
 }
 
-// Find returns the user with this user id, openid, unionid or old id. It never finds a user by
-// nickname, because users can choose the id of another user as nickname. ErrAmbiguous when several
-// users match: two imported programs can have used one old id for two users.
+// Find returns the user with this user id, openid, unionid or old id (the id in a program whose
+// users were imported). It never finds a user by nickname, because users can choose the id of
+// another user as nickname. ErrAmbiguous when several users match: two programs can have used the
+// same old id.
 func (s *Service) Find(ctx context.Context, id string) (gateway.User, error) {
 	user, err := s.store.User(ctx, id)
 	if !errors.Is(err, gateway.ErrNotFound) {
@@ -54,11 +55,11 @@ type Details struct {
 	Identities  []gateway.Identity
 	Sessions    []Session
 	Requests    []gateway.AccessRequest
-	Pins        []gateway.Pin
-	AppSessions []gateway.AppSession
-	JoinedIDs   []string           // ids of the users who were joined into the user
-	Events      []gateway.Event    // the newest, also those of JoinedIDs
-	Deliveries  []gateway.Delivery // about the user, the newest first
+	Pins        []gateway.Pin        // the ids by which apps know the user
+	AppSessions []gateway.AppSession // sign-ins at apps that support back-channel logout
+	JoinedIDs   []string             // ids of the users who were joined into the user
+	Events      []gateway.Event      // the newest, also those of JoinedIDs
+	Deliveries  []gateway.Delivery   // about the user, the newest first
 }
 
 // Session is a session of a user, as an administrator sees it.
@@ -113,8 +114,8 @@ func (s *Service) Details(ctx context.Context, id string) (d Details, err error)
 	return d, err
 }
 
-// maxJoinedEvents limits the number of joined users whose events Details reads. Each needs a query of
-// its own.
+// maxJoinedEvents limits the number of joined users whose events Details reads. Each needs a query
+// of its own.
 const maxJoinedEvents = 5
 
 // userEvents returns the newest events of a user and of the users who were joined into that user.
