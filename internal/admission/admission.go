@@ -69,19 +69,19 @@ type Step int
 
 // The steps.
 const (
-	next Step = iota // only inside Decide: this check passed
+	passed Step = iota // only inside Decide: this check passed
 
 	LookUpAccess  // look up Facts.Access, then decide again
 	LookUpSubject // look up Facts.Subject, then decide again
 
 	Admit
-	SignIn         // send the browser to sign in; for a scan, a session on the phone is enough
+	SignIn         // send the browser to sign in; a phone that confirms a QR code may use its own session
 	Reauthenticate // send the browser to sign in; WeChat must authenticate the user again
 	Confirm        // ask the user whether to sign in again
-	Wait           // for an administrator's approval
+	Wait           // the user waits for an administrator's approval
 	AskProfile     // ask for nickname and avatar if they are unknown or old, else admit
 	Deny           // show the page Next.Page
-	Cancelled      // by the user
+	Cancelled      // the user has chosen not to sign in
 
 	// LoginRequired means the error login_required of OpenID Connect. It has two causes. The user
 	// would have to sign in, but NoPages forbids pages. Or the app expects a certain user, and another
@@ -99,7 +99,7 @@ type Next struct {
 // Decide returns what happens next. It is a pure function.
 func Decide(f Facts) Next {
 	for _, check := range []func(Facts) Next{checkBrowser, checkSession, checkAccess, checkSubject} {
-		if n := check(f); n.Step != next {
+		if n := check(f); n.Step != passed {
 			return n
 		}
 	}
@@ -109,7 +109,7 @@ func Decide(f Facts) Next {
 	return Next{Step: Admit}
 }
 
-// checkBrowser decides the step for a browser that is not signed in.
+// checkBrowser decides the step for a cancelled request, and for a browser that is not signed in.
 func checkBrowser(f Facts) Next {
 	switch {
 	case f.Cancelled:
@@ -195,7 +195,7 @@ func checkSubject(f Facts) Next {
 	return f.deny(web.NotSignedIn) // SubjectGone
 }
 
-// deny returns the step that shows a page, or InteractionRequired where no page may be shown.
+// deny returns the step that shows a page, or InteractionRequired if no page may be shown.
 func (f Facts) deny(page web.Kind) Next {
 	if f.NoPages {
 		return Next{Step: InteractionRequired, Page: page}
@@ -203,7 +203,7 @@ func (f Facts) deny(page web.Kind) Next {
 	return Next{Step: Deny, Page: page}
 }
 
-// Lookups read facts from the store. Their errors are the store's.
+// Lookups read facts from the store. Their errors come from the store.
 type Lookups struct {
 	Access  func() (access.Decision, error)
 	Subject func() (Subject, error)
@@ -257,7 +257,7 @@ func SubjectOf(err error) (Subject, error) {
 // loginRequestLifetime is how long after its sign-in a login request counts as answered.
 const loginRequestLifetime = 10 * time.Minute
 
-// requestHashSize is the length of a requestHash: 128 bits in base64url.
+// requestHashSize is the length of a requestHash in characters: 128 bits in base64url.
 const requestHashSize = 22
 
 // NewLoginRequestID returns a random id for a sign-in. request is the URL of the app's request,
@@ -288,7 +288,7 @@ func MethodAllowed(app gateway.App, method string) bool {
 
 // CheckGrant decides whether the user of a grant may still use the app. It returns "" if the user
 // may. Otherwise it returns the page that explains why not. Every use of a code or token calls
-// CheckGrant, and so does forward auth. An error is the policy's.
+// CheckGrant, and so does forward auth. An error comes from the policy.
 //
 // Since the grant was made, an administrator may have blocked the user, or taken an approval or a
 // group away. The access rule or the sign-in methods of the app may also have become stricter.
@@ -297,6 +297,7 @@ func CheckGrant(ctx context.Context, policy access.Policy, app gateway.App, gran
 	if user.Status == gateway.Blocked {
 		return web.Blocked, nil
 	}
+	// Answered: the user signed in for this grant, so the age of the sign-in does not matter.
 	next, err := Check(Facts{
 		SignedIn: true, Answered: true, MethodAllowed: MethodAllowed(app, grant.Method), Subject: SubjectKnown,
 	}, Lookups{Access: func() (access.Decision, error) { return policy.Decide(ctx, user, app) }})

@@ -16,10 +16,10 @@ import (
 // an app has no space.
 const failuresClient = "api key"
 
-// authenticate returns the API key of a request, and the actor that stands for it. The key is found by
-// its SHA-256, so the time of the search says nothing about keys that exist. Keys have 130 random bits,
-// so nobody guesses one. Only wrong keys are counted and refused: somebody else's wrong keys from a
-// shared address must not refuse the right one.
+// authenticate returns the API key of a request, and the actor that stands for it. The key is found
+// by its SHA-256, so the time of the search says nothing about keys that exist. Keys have 130
+// random bits, so nobody guesses one. Only wrong keys are counted and refused: the wrong keys of
+// another sender at the same address must not block a right key.
 func (h *Handler) authenticate(r *http.Request) (gateway.APIKey, administration.Actor, error) {
 	var nobody administration.Actor
 	sent, err := bearer(r)
@@ -30,7 +30,7 @@ func (h *Handler) authenticate(r *http.Request) (gateway.APIKey, administration.
 	key, by, err := h.cfg.Service.Authenticate(r.Context(), sent)
 	switch {
 	case errors.Is(err, gateway.ErrExpired):
-		// The caller has the key, so it may learn what has become of it.
+		// The caller has the key, so the response can say why the key does not work any more.
 		code := "ownerless_key"
 		switch {
 		case !key.RevokedAt.IsZero():
@@ -62,8 +62,8 @@ func (h *Handler) reject(r *http.Request, keyID, reason string) {
 		"request_id", h.cfg.RequestID(r.Context()))
 }
 
-// bearer returns the key in the header Authorization (RFC 6750, 2.1). A request with two such headers
-// is rejected, because a proxy and the gateway could read different ones.
+// bearer returns the key in the header Authorization (RFC 6750, 2.1). A request with two such
+// headers is rejected, because a proxy and the gateway could read different ones.
 func bearer(r *http.Request) (string, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
@@ -82,7 +82,7 @@ func bearer(r *http.Request) (string, error) {
 	return key, nil
 }
 
-// requireScope returns an error if a key lacks the scope.
+// requireScope returns an error if a key lacks the scope. "" requires none.
 func requireScope(key gateway.APIKey, scope string) error {
 	if scope == "" || slices.Contains(key.Scopes, scope) {
 		return nil

@@ -11,7 +11,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file reads parameters of a call, and turns errors of the service into problems.
+// This file reads the parameters of a call, and turns errors of the service into problems. A
+// parameter that the caller has not sent is the zero value.
 
 func (c *call) path(name string) string { return gateway.CleanText(c.request.PathValue(name)) }
 
@@ -45,7 +46,8 @@ func (c *call) limit() int {
 	return defaultPage
 }
 
-// problem returns the problem for an error, and logs a fault.
+// problem returns the problem for an error. It logs an error of the gateway itself, unless the
+// client has disconnected.
 func (h *Handler) problem(r *http.Request, err error) *Problem {
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
@@ -55,7 +57,7 @@ func (h *Handler) problem(r *http.Request, err error) *Problem {
 	return p
 }
 
-// codeOf has the code of the problem for each error of the service that needs no detail.
+// codeOf has the code of the problem for the errors of the service, except FieldError.
 var codeOf = []struct {
 	err  error
 	code string
@@ -71,8 +73,8 @@ var codeOf = []struct {
 	{gateway.ErrUnavailable, "unavailable"},
 }
 
-// problemOf returns the problem for an error. Errors that it does not know are faults, whose text
-// stays in the log.
+// problemOf returns the problem for an error. An unknown error becomes the problem "fault", without
+// the text of the error: it is for the log only.
 func problemOf(err error) *Problem {
 	if p := (*Problem)(nil); errors.As(err, &p) {
 		return p
@@ -80,7 +82,7 @@ func problemOf(err error) *Problem {
 	if f := (*administration.FieldError)(nil); errors.As(err, &f) {
 		field := f.Field
 		if field == "expires" {
-			field = "expires_in"
+			field = "expires_in" // its name in the API
 		}
 		message := strings.TrimLeft(strings.TrimPrefix(f.Error(), f.Field), ": ")
 		return fieldProblem("invalid_value", field, message)
@@ -89,7 +91,7 @@ func problemOf(err error) *Problem {
 		if !errors.Is(err, known.err) {
 			continue
 		}
-		detail := ""
+		detail := "" // distinguishes errors that share the code conflict
 		if known.code == "conflict" && !errors.Is(err, gateway.ErrConflict) {
 			detail = known.err.Error()
 		}

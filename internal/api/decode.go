@@ -14,11 +14,11 @@ import (
 	"strings"
 )
 
-// readBody decodes the body of a request into the struct that into points to. It is stricter than
-// encoding/json, so that a request does what its sender meant, or nothing: the names of fields are
-// compared exactly, and an unknown field, a repeated field and null are errors. A field that the
-// request must not have, such as "admin" in a change of a name, is therefore never ignored.
-func readBody(r *http.Request, into any) error {
+// readBody decodes the body of a request into target, a pointer to a struct. It is stricter than
+// encoding/json, so that a request does what its sender meant, or nothing. It compares the names of
+// fields exactly, and rejects unknown fields, repeated fields and null. So a field that the
+// operation does not have, such as "admin" in a change of a name, is never ignored.
+func readBody(r *http.Request, target any) error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
 		return newProblem("unsupported_media_type", "Content-Type is not application/json")
@@ -34,7 +34,7 @@ func readBody(r *http.Request, into any) error {
 	if err != nil {
 		return newProblem("invalid_json", err.Error())
 	}
-	return setFields(reflect.ValueOf(into).Elem(), members)
+	return setFields(reflect.ValueOf(target).Elem(), members)
 }
 
 // member is a field of a JSON object.
@@ -72,14 +72,14 @@ func splitObject(body []byte) ([]member, error) {
 }
 
 // setFields sets the fields of a struct by the names in their json tags.
-func setFields(into reflect.Value, members []member) error {
+func setFields(target reflect.Value, members []member) error {
 	var unknown, wrong []FieldError
 	seen := map[string]bool{}
 	for _, m := range members {
-		field, found := fieldByTag(into, m.name)
+		field, found := fieldByTag(target, m.name)
 		switch {
 		case !found:
-			unknown = append(unknown, FieldError{Field: quoteName(m.name), Message: "the operation has no such field"})
+			unknown = append(unknown, FieldError{Field: shortName(m.name), Message: "the operation has no such field"})
 		case seen[m.name]:
 			wrong = append(wrong, FieldError{Field: m.name, Message: "appears more than once"})
 		case string(m.value) == "null":
@@ -91,7 +91,7 @@ func setFields(into reflect.Value, members []member) error {
 		}
 		seen[m.name] = true
 	}
-	for _, name := range missingFields(into.Type(), seen) {
+	for _, name := range missingFields(target.Type(), seen) {
 		wrong = append(wrong, FieldError{Field: name, Message: "is required"})
 	}
 	switch {
@@ -148,14 +148,14 @@ func typeName(t reflect.Type) string {
 	case t.Kind() == reflect.Bool:
 		return "true or false"
 	case t.Kind() == reflect.Int:
-		return "a whole number between -2147483648 and 2147483647"
+		return "a whole number between -2147483648 and 2147483647" // an int of every platform has these
 	}
 	return "a string"
 }
 
-// quoteName shortens the name of an unknown field or parameter, which may be anything. Control
-// characters and bytes that are not UTF-8 are replaced when it is encoded as JSON.
-func quoteName(name string) string {
+// shortName shortens the name of an unknown field or parameter, which can have any length. The JSON
+// encoder later escapes control characters, and replaces bytes that are not UTF-8.
+func shortName(name string) string {
 	const most = 60
 	if runes := []rune(name); len(runes) > most {
 		return string(runes[:most]) + "…"
@@ -163,8 +163,8 @@ func quoteName(name string) string {
 	return name
 }
 
-// readQuery checks the query of a request against the parameters of an operation. The values of
-// unknown parameters are not repeated in the error: somebody may have sent a key in the query.
+// readQuery returns the values of the parameters of an operation, by name. The error does not
+// repeat the values of unknown parameters, because such a value could be an API key.
 func readQuery(r *http.Request, parameters []parameter) (map[string]any, error) {
 	values := map[string]any{}
 	var unknown, wrong []FieldError
@@ -177,7 +177,7 @@ func readQuery(r *http.Request, parameters []parameter) (map[string]any, error) 
 		i := slices.IndexFunc(parameters, func(p parameter) bool { return p.name == name })
 		switch {
 		case i < 0:
-			unknown = append(unknown, FieldError{Field: quoteName(name), Message: "the operation has no such parameter"})
+			unknown = append(unknown, FieldError{Field: shortName(name), Message: "the operation has no such parameter"})
 		case len(sent) > 1:
 			wrong = append(wrong, FieldError{Field: name, Message: "appears more than once"})
 		default:

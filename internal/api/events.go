@@ -102,8 +102,9 @@ func (h *Handler) exportUsers(c *call) (any, error) {
 	})
 }
 
-// export sends what write writes. An error at the beginning is a problem as everywhere. After it, the
-// connection is closed, so that the client sees that the export is incomplete.
+// export sends what write writes. An error before the response has begun is a problem, as in every
+// operation. A later error closes the connection, so that the client sees that the export is
+// incomplete.
 func (h *Handler) export(c *call, name string, write func(io.Writer, administration.Format, int) error) error {
 	format, rows := administration.Format(c.text("format")), limit.APIExport.Max
 	if n, sent := c.query["rows"].(int); sent {
@@ -136,7 +137,8 @@ func (h *Handler) export(c *call, name string, write func(io.Writer, administrat
 	return out.Flush()
 }
 
-// exportBuffer is how much of an export is kept before the response begins: more than the first row.
+// exportBuffer is how many bytes of an export are kept before the response begins: more than one
+// row.
 const exportBuffer = 16 << 10
 
 // lateWriter calls begin before the first byte.

@@ -1,10 +1,10 @@
-// Package api serves the HTTP API at /api/v1: administration for other programs. The most important
-// one is off-boarding: a program blocks a user who leaves the company, and everything of the user
-// ends at once.
+// Package api serves the HTTP API at /api/v1: administration for other programs. Its most important
+// use is off-boarding: a program blocks a user who leaves the company, and all sessions and tokens
+// of the user end at once.
 //
 // A request is authenticated by an API key in the header Authorization, and by nothing else: not by
-// a session cookie, and not by a key in the address. Keys are made by administrators in a browser or
-// on the command line, never by the API. Each operation needs one scope of the key.
+// a session cookie, and not by a key in the address. Keys are made by administrators in a browser
+// or on the command line, never by the API. Each operation needs one scope of the key.
 //
 // The operations are listed in this package, with their types. [Document] is the OpenAPI document,
 // and a test keeps it equal to the list. [administration.Service] does the work.
@@ -144,20 +144,20 @@ func (h *Handler) serveUnknownPath(w http.ResponseWriter, r *http.Request) {
 	h.writeProblem(w, r, newProblem("unknown_path", ""))
 }
 
-// call is a request that is allowed to run an operation.
+// call is a request for an operation. run sets the fields from by to body.
 type call struct {
 	ctx     context.Context
 	w       http.ResponseWriter
 	request *http.Request
 	handler *Handler
-	by      administration.Actor
+	by      administration.Actor // stands for the key
 	key     gateway.APIKey
-	query   map[string]any
-	body    any // pointer to a value of the type operation.body
-	status  int // of the response; 0 = that of the operation
+	query   map[string]any // values of the parameters that were sent, by name
+	body    any            // pointer to a value of the type operation.body; nil = none
+	status  int            // of the response; 0 = that of the operation
 }
 
-// serve authenticates a request, checks it, runs its operation and sends the result.
+// serve runs an operation for a request (see run), and sends the result.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, o operation) {
 	c := &call{ctx: r.Context(), w: w, request: r, handler: h}
 	answer, err := h.run(c, o)
@@ -187,10 +187,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, o operation) {
 	_, _ = w.Write(append(text, '\n')) // fails only if the client has disconnected
 }
 
-// expiryWarning is how long before its end every response says when the key expires, so that a program
-// can warn its administrator.
+// expiryWarning is how long before the expiry of a key every response names the time of expiry. The
+// program can then warn its administrator.
 const expiryWarning = 7 * 24 * time.Hour
 
+// run authenticates a call, checks its scope, query and body, and runs its operation.
 func (h *Handler) run(c *call, o operation) (any, error) {
 	var err error
 	if c.key, c.by, err = h.authenticate(c.request); err != nil {

@@ -54,14 +54,15 @@ func (h *Handler) listInvitations(c *call) (any, error) {
 	return InvitationPage{Invitations: convert(invitations, invitationOf), Next: next}, nil
 }
 
-// maxExpiresIn is the largest number of seconds that a time.Duration can have and a person may mean.
+// maxExpiresIn is ten years in seconds. More could overflow a time.Duration; the service has
+// smaller limits for each kind of invitation.
 const maxExpiresIn = 10 * 365 * 24 * 60 * 60
 
 func (h *Handler) createInvitation(c *call) (any, error) {
 	b := c.body.(*NewInvitation)
 	switch kind := gateway.InvitationKind(b.Kind); {
 	case kind == gateway.InviteAdmin:
-		// A key that could make such a link could make its holder an administrator, with a wider scope.
+		// With such a link, the holder of a key could become an administrator, who has more rights.
 		return nil, newProblem("browser_only", "links that make administrators")
 	case kind == gateway.InviteMove && b.UserID != "":
 		if err := h.guardAdmins(c, b.UserID); err != nil {

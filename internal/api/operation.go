@@ -20,15 +20,15 @@ type operation struct {
 	answer any // zero value of the type of the response; nil = none, status 204
 	status int // of success; 0 = 200, or 204 without answer
 
-	etag    bool     // success has an ETag
-	ifMatch bool     // If-Match is read
-	list    bool     // on a list of users: the answer is Outcomes
+	etag    bool     // a successful response has an ETag
+	ifMatch bool     // the operation reads If-Match
+	list    bool     // the operation acts on a list of users, and its answer is Outcomes
 	media   []string // media types of the response; nil = application/json
 	codes   []string // of problems, beside those that every operation has
 	summary string
 	text    string // further sentences for the document
 
-	serve func(*Handler, *call) (any, error) // the any is of the type of answer
+	serve func(*Handler, *call) (any, error) // returns a value of the type of answer
 }
 
 // successStatus returns the status of a successful response.

@@ -31,20 +31,20 @@ const (
 type parameter struct {
 	name  string
 	kind  kind
-	words []string // of wordKind
+	words []string // of wordKind: the valid values
 	most  int      // of numberKind: the largest number; the smallest is 1
-	doc   string
-	like  any // example
+	doc   string   // for the OpenAPI document
+	like  any      // example for the OpenAPI document
 
 	required bool
 }
 
-// maxText is how many characters a text in the query has at most. It is longer than every id and
-// name that can be searched for.
+// maxText is how many characters a text in the query has at most. Every id and name that can be
+// searched for is shorter.
 const maxText = 200
 
-// parse returns the value of a parameter as a string, int, bool, time.Time or cursor. message is not
-// empty if the value is invalid.
+// parse returns the value of a parameter as a string, int, bool, time.Time or cursor. message is
+// not empty if the value is invalid.
 func (p parameter) parse(text string) (value any, message string) {
 	switch p.kind {
 	case wordKind:
@@ -53,7 +53,7 @@ func (p parameter) parse(text string) (value any, message string) {
 		}
 	case numberKind:
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > p.most || strconv.Itoa(n) != text {
+		if err != nil || n < 1 || n > p.most || strconv.Itoa(n) != text { // 05 and +5 are invalid
 			return nil, fmt.Sprintf("must be a whole number from 1 to %d", p.most)
 		}
 		return n, ""
@@ -103,11 +103,11 @@ func (c cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// parseCursor is the inverse of String. A cursor that a caller has made up selects nothing that the
-// same key cannot read from the beginning.
+// parseCursor is the inverse of String. A cursor that a caller has made up does no harm: the key
+// may read all rows of the list.
 func parseCursor(text string) (cursor, error) {
 	var c cursor
-	if len(text) > 400 {
+	if len(text) > 400 { // longer than every cursor
 		return c, fmt.Errorf("api: cursor of %d bytes", len(text))
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(text)
@@ -124,8 +124,8 @@ func parseCursor(text string) (cursor, error) {
 	return c, nil
 }
 
-// pageOf returns at most limit rows, and the cursor of the last one if there are more. rows has one
-// more than limit if there are more.
+// pageOf returns the first limit rows, and the cursor of the last of them if more rows follow. The
+// caller has read limit+1 rows, to know whether more follow.
 func pageOf[T any](rows []T, limit int, at func(T) cursor) (page []T, next string) {
 	if len(rows) <= limit {
 		return rows, ""

@@ -102,7 +102,7 @@ var problemKinds = []problemKind{
 		"Repeat the request later."},
 }
 
-// problemKindOf returns the kind with a code, which must exist.
+// problemKindOf returns the kind with a code. It panics for an unknown code.
 func problemKindOf(code string) problemKind {
 	for _, k := range problemKinds {
 		if k.code == code {
@@ -128,8 +128,8 @@ func fieldProblem(code, field, message string) *Problem {
 	return p
 }
 
-// retryAfter is how long a client waits after too_many_requests. The rates refill a token in at most
-// this time.
+// retryAfter is how many seconds a client waits after too_many_requests. In this time, every rate
+// of the API permits another request.
 const retryAfter = 5
 
 // writeProblem sends a problem.

@@ -100,7 +100,7 @@ type UserEdit struct {
 	RefusedApps *[]string `json:"refused_apps,omitempty" doc:"ids of all apps that the user must not use"`
 }
 
-// AdminEdit makes a user an administrator, or ends it.
+// AdminEdit makes a user an administrator, or takes the rights away.
 type AdminEdit struct {
 	Admin bool `json:"admin" doc:"whether the user is an administrator"`
 }
@@ -147,12 +147,12 @@ type Outcomes struct {
 	Outcomes []Outcome `json:"outcomes" doc:"one for each row, in the order of the request"`
 }
 
-// Merge names the user that is joined into another.
+// Merge names the user who is joined into the user of the path.
 type Merge struct {
 	Younger string `json:"younger" doc:"id of the user whose identities move to the user in the path, and whose record ends"`
 }
 
-// Unlink names an identity.
+// Unlink names the identity to remove.
 type Unlink struct {
 	AppID  string `json:"appid" doc:"appid at WeChat"`
 	OpenID string `json:"openid" doc:"the user's id at this appid"`

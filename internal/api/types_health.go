@@ -2,7 +2,7 @@ package api
 
 import "time"
 
-// Health is how sign-ins, WeChat and the keys do in a period.
+// Health has the counts and problems of a period, and the signing keys.
 type Health struct {
 	From        time.Time     `json:"from" doc:"beginning of the period, at a full hour"`
 	Until       time.Time     `json:"until" doc:"end of the period"`

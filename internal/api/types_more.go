@@ -2,7 +2,8 @@ package api
 
 import "time"
 
-// Invitation is a link that lets users in.
+// Invitation is a link that approves users, makes a user an administrator, or moves a user to
+// another WeChat account.
 type Invitation struct {
 	ID        string    `json:"id" doc:"not a secret"`
 	Kind      string    `json:"kind" enum:"user,admin,move" doc:"what the link does"`

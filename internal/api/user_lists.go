@@ -10,7 +10,7 @@ import (
 	"github.com/weigate/weigate/internal/limit"
 )
 
-// adminsLeft describes sparingAdmins in the document.
+// adminsLeft is the sentence about sparingAdmins in the OpenAPI document.
 const adminsLeft = " Administrators are left with missing_scope unless the key also has admins:write."
 
 var userListOperations = []operation{
@@ -62,7 +62,8 @@ var waitingOperations = []operation{
 	},
 }
 
-// listCodes are the codes of an operation on a list when no row was done: that of the first row.
+// listCodes are the codes of an operation on a list. If no row was done, the code is that of the
+// first row.
 var listCodes = []string{"not_found", "self", "last_admin", "user_blocked", "conflict"}
 
 func (h *Handler) blockUsers(c *call) (any, error) {
@@ -87,7 +88,7 @@ func (h *Handler) unblockUsers(c *call) (any, error) {
 			if !errors.Is(each.Err, administration.ErrNotBlocked) {
 				continue
 			}
-			// The user is as the caller wants it: a repeated request succeeds.
+			// The user is not blocked, as the caller wants: a repeated request succeeds.
 			out[i].User, out[i].Err = h.cfg.Service.Find(c.ctx, each.UserID)
 		}
 		return out
@@ -133,9 +134,9 @@ func (h *Handler) refuseUsers(c *call) (any, error) {
 	})
 }
 
-// onList runs an operation on a list of users. It returns the outcomes, with status 207 if some rows
-// were left. If no row was done, it returns the problem of the first row: so a program that looks at
-// the status alone does not take a failure for success.
+// onList runs an operation on a list of users. It returns the outcomes, with status 207 if some
+// rows were left. If no row was done, it returns the problem of the first row: so a program that
+// looks at the status alone does not take a failure for success.
 func (c *call) onList(ids []string, act func(ids []string) []administration.Outcome) (any, error) {
 	switch {
 	case len(ids) == 0:
@@ -172,23 +173,23 @@ func (c *call) onList(ids []string, act func(ids []string) []administration.Outc
 	return out, nil
 }
 
-// sparingAdmins runs act on the users whom the key may change, and returns the outcomes of all. An
-// administrator is left unless the key has admins:write.
+// sparingAdmins runs act on the users whom the key may change, and returns the outcomes of all
+// users. Administrators are not changed unless the key has admins:write.
 func (c *call) sparingAdmins(ids []string, act func(ids []string) []administration.Outcome) []administration.Outcome {
-	var may []string
+	var allowed []string
 	var left []administration.Outcome
 	for _, id := range ids {
 		err := c.handler.guardAdmins(c, id)
 		if err == nil || errors.Is(err, gateway.ErrNotFound) || errors.Is(err, administration.ErrAmbiguous) {
-			may = append(may, id) // act has an outcome for ids that do not exist
+			allowed = append(allowed, id) // act has an outcome for ids that do not exist
 			continue
 		}
 		left = append(left, administration.Outcome{UserID: id, Err: err})
 	}
-	if len(may) == 0 {
+	if len(allowed) == 0 {
 		return left
 	}
-	return append(act(may), left...)
+	return append(act(allowed), left...)
 }
 
 // describe returns the detail of a problem, or its title.

@@ -19,11 +19,11 @@ var keyOperations = []operation{
 	},
 }
 
-// cutText describes a search that stops early, which package gateway bounds by MaxRead.
+// cutText describes a search that stops after gateway.MaxRead rows.
 const cutText = "A search reads at most 5000 rows. When it stops there, cut is true, and the page may have few " +
 	"rows or none; next continues it."
 
-// ofAdmins describes guardAdmins in the document.
+// ofAdmins is the sentence about guardAdmins in the OpenAPI document.
 const ofAdmins = " If the user is an administrator, the key also needs admins:write."
 
 var userOperations = []operation{
@@ -123,7 +123,7 @@ func (h *Handler) searchUsers(c *call) (any, error) {
 
 func (h *Handler) findUser(c *call) (any, error) {
 	u, err := h.cfg.Service.Find(c.ctx, c.text("id"))
-	return c.changed(u, err)
+	return c.userAnswer(u, err)
 }
 
 func (h *Handler) getUser(c *call) (any, error) {
@@ -136,7 +136,7 @@ func (h *Handler) getUser(c *call) (any, error) {
 }
 
 func (h *Handler) editUser(c *call) (any, error) {
-	unchanged, err := c.ifMatch()
+	seen, err := c.ifMatch()
 	if err != nil {
 		return nil, err
 	}
@@ -146,11 +146,11 @@ func (h *Handler) editUser(c *call) (any, error) {
 	b := c.body.(*UserEdit)
 	u, err := h.cfg.Service.Edit(c.ctx, c.by, c.path("user"), administration.Edit{
 		RealName: b.RealName, Note: b.Note, Groups: b.Groups, AllowedApps: b.AllowedApps, RefusedApps: b.RefusedApps,
-	}, unchanged)
+	}, seen)
 	if errors.Is(err, gateway.ErrConflict) {
 		err = newProblem("stale", "")
 	}
-	return c.changed(u, err)
+	return c.userAnswer(u, err)
 }
 
 func (h *Handler) deleteUser(c *call) (any, error) {
@@ -171,7 +171,7 @@ func (h *Handler) setAdmin(c *call) (any, error) {
 		}
 	}
 	u, err := h.cfg.Service.SetAdmin(c.ctx, c.by, c.path("user"), admin)
-	return c.changed(u, err)
+	return c.userAnswer(u, err)
 }
 
 func (h *Handler) mergeUsers(c *call) (any, error) {
@@ -183,7 +183,7 @@ func (h *Handler) mergeUsers(c *call) (any, error) {
 		return nil, err
 	}
 	u, err := h.cfg.Service.Merge(c.ctx, c.by, older, younger)
-	return c.changed(u, err)
+	return c.userAnswer(u, err)
 }
 
 func (h *Handler) unlinkIdentity(c *call) (any, error) {
@@ -201,8 +201,8 @@ func (h *Handler) endSession(c *call) (any, error) {
 	return nil, h.cfg.Service.EndSession(c.ctx, c.by, c.path("user"), c.path("session"))
 }
 
-// mayChange returns an error if the user is an administrator and the key lacks the scope admins:write.
-// It is Actor.MayChange of each request.
+// mayChange returns an error if the user is an administrator and the key lacks the scope
+// admins:write. Each call passes it to the service as Actor.MayChange.
 func (c *call) mayChange(u gateway.User) error {
 	if !u.Admin || requireScope(c.key, administration.ScopeAdminsWrite) == nil {
 		return nil
@@ -213,9 +213,9 @@ func (c *call) mayChange(u gateway.User) error {
 }
 
 // guardAdmins returns an error if one of the users is an administrator and the key lacks the scope
-// admins:write. Every operation that changes a user calls it. Without it, a key with a lesser scope
-// could make its holder an administrator, or lock the administrators out. mayChange repeats the check
-// in the transaction, for the operations that change the row of a user.
+// admins:write. Every operation that changes a user calls guardAdmins. Otherwise, the holder of a
+// key with a lesser scope could become an administrator, or lock the administrators out. For
+// operations that change the row of a user, mayChange repeats the check in the transaction.
 func (h *Handler) guardAdmins(c *call, ids ...string) error {
 	if requireScope(c.key, administration.ScopeAdminsWrite) == nil {
 		return nil
@@ -255,8 +255,8 @@ func (c *call) setETag(u gateway.User) {
 	c.w.Header().Set("ETag", `"`+strconv.FormatInt(u.UpdatedAt.UnixMicro(), 10)+`"`)
 }
 
-// changed returns the response of an operation that has changed a user.
-func (c *call) changed(u gateway.User, err error) (any, error) {
+// userAnswer returns a user as the response of an operation, with the ETag of the user.
+func (c *call) userAnswer(u gateway.User, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -264,8 +264,8 @@ func (c *call) changed(u gateway.User, err error) (any, error) {
 	return userOf(u), nil
 }
 
-// ifMatch returns the time in the header If-Match; zero = any. Proxies that compress a response turn
-// its ETag into a weak one, so the prefix W/ is ignored.
+// ifMatch returns the time in the header If-Match; zero = any. Proxies that compress a response
+// turn its ETag into a weak one, so the prefix W/ is ignored.
 func (c *call) ifMatch() (time.Time, error) {
 	text := strings.TrimSpace(c.request.Header.Get("If-Match"))
 	if text == "" || text == "*" {

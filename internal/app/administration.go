@@ -14,7 +14,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// AdministrationOptions are the parts of [NewAdministration] that do not come from the configuration.
+// AdministrationOptions are the parts of [NewAdministration] that do not come from the
+// configuration.
 type AdministrationOptions struct {
 	Store      administration.Store // required
 	MasterKeys []string             // ids of the master keys, the current one first; nil = unknown
@@ -38,6 +39,7 @@ func NewAdministration(c *config.Config, o AdministrationOptions) (*administrati
 	for _, n := range c.Notify {
 		cfg.Notices = append(cfg.Notices, n.Name)
 	}
+	// A master key in the configuration itself has no file, and so no time.
 	if file, err := os.Stat(c.MasterKeyFile); err == nil && c.MasterKey == "" {
 		cfg.MasterKeyAt = file.ModTime()
 	}
@@ -111,7 +113,7 @@ func describeAccess(r gateway.AccessRule) string {
 	return cmp.Or(strings.Join(parts, "; "), "nobody")
 }
 
-// The snippets have a placeholder for the secret.
+// The snippets of configuration have a placeholder for the secret.
 
 func oidcSnippet(c *config.Config, a config.App) string {
 	lines := []string{
@@ -129,8 +131,8 @@ func oidcSnippet(c *config.Config, a config.App) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// forwardAuthSnippet returns the lines of a Caddyfile, as in examples/caddy, and what to change in the
-// example for nginx, which is too long to read on a page.
+// forwardAuthSnippet returns the lines of a Caddyfile, as in examples/caddy, and what to change in
+// the example for nginx, which is too long to read on a page.
 func forwardAuthSnippet(c *config.Config, a config.App) string {
 	return fmt.Sprintf(`# Caddy:
 %[1]s {

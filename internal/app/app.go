@@ -77,9 +77,10 @@ type App struct {
 	draining  chan struct{} // closed by Drain
 }
 
-// New builds the gateway. If the store has no signing keys, New creates them. It gives up when ctx
-// ends. New also starts the background work: it replaces signing keys in time, and deletes expired
-// rows. The background work does not end with ctx, but with [App.Close].
+// New builds the gateway. If the store has no signing keys, New creates them. New gives up when ctx
+// ends. It also starts the background work, which replaces signing keys in time, deletes expired
+// rows, and sends notices and logout tokens. The background work does not end with ctx, but with
+// [App.Close].
 func New(ctx context.Context, o Options) (*App, error) {
 	if o.Config == nil || o.Store == nil || o.Sealer == nil {
 		return nil, errors.New("app: Options.Config, Store and Sealer are required")
@@ -147,8 +148,8 @@ func (a *App) Keys() *keys.Set { return a.signingKeys }
 // in progress finish with the old configuration. Sessions, pending sign-ins and signing keys stay
 // valid.
 //
-// Some settings require a restart, such as listen and store; see config.NeedsRestart. Reload
-// returns an error for a changed url. It ignores changes of the other settings in this list.
+// Some settings require a restart; config.NeedsRestart lists them. Of these, Reload returns an
+// error for a changed url, and ignores changes of the others, such as listen and store.
 func (a *App) Reload(c *config.Config) error {
 	if c.URL != a.options.Config.URL {
 		return errors.New("app: url cannot change while serving, since cookies and tokens contain it; restart")
@@ -292,6 +293,8 @@ func (a *App) observeChat(_ context.Context, o chat.Observation) {
 	a.options.Metrics.SignInEnded(o.Method, o.Outcome)
 }
 
+// observeOIDC counts the requests of package oidc. For notices, it counts wrong secrets, sign-ins
+// and refusals.
 func (a *App) observeOIDC(o oidc.Observation) {
 	a.options.Metrics.OIDC(o.Endpoint, o.Grant, o.App, o.Outcome)
 	switch {
@@ -303,6 +306,8 @@ func (a *App) observeOIDC(o oidc.Observation) {
 	}
 }
 
+// observeRelay does the same for package relay. Its errors are errcodes of WeChat: 40125, and at
+// the endpoint for codes 40001, mean a wrong secret.
 func (a *App) observeRelay(o relay.Observation) {
 	a.options.Metrics.Relay(o.Endpoint, o.App, o.Outcome)
 	switch {
@@ -313,6 +318,7 @@ func (a *App) observeRelay(o relay.Observation) {
 	}
 }
 
+// observeForwardAuth does the same for package forwardauth, whose apps have no secrets.
 func (a *App) observeForwardAuth(o forwardauth.Observation) {
 	a.options.Metrics.ForwardAuth(o.Endpoint, o.App, o.Outcome)
 	if o.Endpoint == "finish" || o.Outcome == "refused" || o.Outcome == "blocked" {

@@ -22,10 +22,10 @@ import (
 // BackupOptions are the settings of [Backup] and [Restore].
 type BackupOptions struct {
 	Store  wechat.Secret // address, as in the configuration
-	Sealer *keys.Sealer  // has the master keys; an HMAC of the archive is derived from the first
+	Sealer *keys.Sealer  // has the master keys; the key of the archive's HMAC is derived from the first
 
-	// Progress is called with the number of rows that were written or read so far, and the number of all
-	// rows, which is 0 when it is unknown. It may be nil.
+	// Progress is called with the number of rows that were written or read so far, and the number of
+	// all rows, which is 0 when it is unknown. It may be nil.
 	Progress func(rows, total int64)
 }
 
@@ -38,8 +38,8 @@ func backupKeys(s *keys.Sealer) (all []archive.Key) {
 	return all
 }
 
-// Backup writes an archive of the store to w while a gateway may be using the store. The archive does
-// not contain the master key.
+// Backup writes an archive of the store to w while a gateway may be using the store. The archive
+// does not contain the master key.
 func Backup(ctx context.Context, o BackupOptions, w io.Writer) error {
 	a := archive.NewWriter(w, backupKeys(o.Sealer)[0], time.Now())
 	if o.Progress != nil {
@@ -58,8 +58,8 @@ func Backup(ctx context.Context, o BackupOptions, w io.Writer) error {
 }
 
 // BackupToFile writes an archive of the store to a new file, reads it back to check it, and returns
-// what it contains. Only the owner can read the file. After an error there is no file. Errors to test
-// for: fs.ErrExist, and the errors of sqlite.Backup and postgres.Backup.
+// what it contains. Only the owner can read the file. After an error there is no file. Errors to
+// test for: fs.ErrExist, and the errors of sqlite.Backup and postgres.Backup.
 func BackupToFile(ctx context.Context, o BackupOptions, target string) (summary archive.Summary, err error) {
 	err = newfile.Create(target, func(f *os.File) error {
 		if err := Backup(ctx, o, f); err != nil {
@@ -77,10 +77,10 @@ func BackupToFile(ctx context.Context, o BackupOptions, target string) (summary 
 	return summary, err
 }
 
-// Restore loads an archive into the store, which must have no users. It reads the archive twice: first
-// it checks the archive, and that the master key opens the signing keys in it. Errors to test for: the
-// errors of sqlite.Restore and postgres.Restore, archive.ErrFormat, archive.ErrMasterKey, and
-// keys.ErrMasterKey.
+// Restore loads an archive into the store, which must have no users. It reads the archive twice.
+// The first time, it only checks the archive, and that the master key opens the signing keys in it.
+// Errors to test for: the errors of sqlite.Restore and postgres.Restore, archive.ErrFormat,
+// archive.ErrMasterKey, and keys.ErrMasterKey.
 func Restore(ctx context.Context, o BackupOptions, from io.ReadSeeker) (archive.Summary, error) {
 	var sealed archivedKeys
 	from = stoppable{ReadSeeker: from, ctx: ctx}
@@ -107,7 +107,7 @@ func Restore(ctx context.Context, o BackupOptions, from io.ReadSeeker) (archive.
 	return summary, postgres.Restore(ctx, string(o.Store), r, postgres.Options{})
 }
 
-// stoppable is a file whose reading ends with a context.
+// stoppable is a file that can only be read until ctx ends.
 type stoppable struct {
 	io.ReadSeeker
 	ctx context.Context

@@ -97,8 +97,8 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	if s.requests, err = a.newAccessRequests(c, s); err != nil {
 		return nil, nil, err
 	}
-	// signin redirects desktop browsers to the pages of scan and chat, which create sessions through
-	// signin. So these are built first, and get the handler of signin when Mount registers their routes.
+	// signin redirects desktop browsers to scan and chat, which create sessions through signin. So scan
+	// and chat are built first, and get the handler of signin when Mount registers their routes.
 	scanHandler, err := a.newScan(c, s)
 	if err != nil {
 		return nil, nil, err

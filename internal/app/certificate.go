@@ -11,7 +11,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// newCertificate returns the certificate of a gateway that serves TLS itself, and nil otherwise.
+// newCertificate returns the source of the certificate with which the gateway serves TLS itself. It
+// returns nil if the gateway serves plain http.
 func newCertificate(ctx context.Context, o Options, n *notices) (certificate.Source, error) {
 	if !o.Config.TLS.Enabled() {
 		return nil, nil
@@ -27,7 +28,7 @@ func newCertificate(ctx context.Context, o Options, n *notices) (certificate.Sou
 	return certificate.NewFiles(o.Config.TLS.Certificate, o.Config.TLS.Key, u.Hostname(), hooks)
 }
 
-// newACME returns a certificate from a certificate authority. u is the gateway's URL.
+// newACME returns a source that obtains the certificate by ACME. u is the gateway's URL.
 func newACME(ctx context.Context, o Options, n *notices, u *url.URL) (certificate.Source, error) {
 	settings := o.Config.TLS.ACME
 	cfg := certificate.ACMEConfig{
@@ -48,7 +49,8 @@ func newACME(ctx context.Context, o Options, n *notices, u *url.URL) (certificat
 	return source, nil
 }
 
-// certificateHooks returns the hooks that count for metrics, and record problems for administrators.
+// certificateHooks returns the hooks that count for metrics, and record problems for
+// administrators.
 func certificateHooks(o Options, n *notices, source string) certificate.Hooks {
 	return certificate.Hooks{
 		Changed: func(s certificate.Status) { o.Metrics.Certificate(s.Source, s.NotAfter) },
@@ -60,8 +62,8 @@ func certificateHooks(o Options, n *notices, source string) certificate.Hooks {
 	}
 }
 
-// Certificate returns the certificate with which the gateway serves TLS itself; nil = it serves plain
-// http, behind a reverse proxy.
+// Certificate returns the certificate with which the gateway serves TLS itself; nil = it serves
+// plain http, behind a reverse proxy.
 func (a *App) Certificate() certificate.Source { return a.certificate }
 
 // certificates describes the certificate for administrators.
@@ -79,7 +81,7 @@ func DescribeCertificate(s certificate.Status, now time.Time) administration.Cer
 		Problem: s.Problem, State: "active",
 	}
 	switch {
-	case s.NotAfter.IsZero():
+	case s.NotAfter.IsZero(): // there is no certificate yet
 		out.State = "waiting"
 	case !now.Before(s.NotAfter):
 		out.State = "expired"

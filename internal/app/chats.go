@@ -14,14 +14,15 @@ import (
 	"github.com/weigate/weigate/wechat/push"
 )
 
-// chats are what the gateway has for accounts with message push (消息推送). Without such an account,
-// handler is nil.
+// chats has the handlers for accounts with message push (消息推送): WeChat sends the gateway what users
+// write to these accounts. If no account has message push, handler is nil.
 type chats struct {
 	handler *chat.Handler
 	pushes  map[string]*push.Handler // by connector
 }
 
-// forwardTime is how long another message server may take: WeChat waits five seconds for the answer.
+// forwardTime is how long the gateway waits for another message server, to which it forwards a
+// message. WeChat waits five seconds for the gateway's answer.
 const forwardTime = 4 * time.Second
 
 // pathPush is the path to which WeChat pushes messages; the name of the connector follows.
@@ -123,13 +124,14 @@ func (a *App) newResponder(c *config.Config, p config.Push) (*autoreply.Responde
 	return autoreply.New(cfg), nil
 }
 
-// mount registers the pages of sign-ins in chats, and the addresses to which WeChat pushes.
-func (s *chats) mount(mux *route.Mux, services *services, path string) {
-	if s.handler == nil {
+// mount registers the pages of sign-ins in chats, and the addresses to which WeChat pushes. path is
+// the path of the gateway's URL.
+func (c *chats) mount(mux *route.Mux, s *services, path string) {
+	if c.handler == nil {
 		return
 	}
-	s.handler.Mount(mux, services.signIn)
-	for name, handler := range s.pushes {
+	c.handler.Mount(mux, s.signIn)
+	for name, handler := range c.pushes { // GET is WeChat's check of the address
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			mux.Handle(method+" "+path+pathPush+name, handler, route.CrossSitePost, route.LimitedApp)
 		}

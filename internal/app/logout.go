@@ -37,12 +37,13 @@ func (a *App) newLogout(c *config.Config) (*oidc.LogoutSender, error) {
 	}, nil
 }
 
-// logoutSender returns the sender of logout tokens for package delivery. It makes three attempts.
+// logoutSender returns the sender of logout tokens for package delivery. After two pauses, the
+// third attempt is the last.
 func (a *App) logoutSender() delivery.Sender {
 	return delivery.Sender{
 		Kind: gateway.DeliverLogout, Pauses: []time.Duration{30 * time.Second, 150 * time.Second},
 		Send: func(ctx context.Context, together []gateway.Delivery) error {
-			err := a.logout.Load().Send(ctx, together[0]) // without Group, each delivery is sent alone
+			err := a.logout.Load().Send(ctx, together[0]) // the sender has no Group, so there is only one
 			if oidc.IsFinal(err) {
 				return &delivery.Error{Text: err.Error(), Permanent: true}
 			}

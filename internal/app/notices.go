@@ -61,8 +61,8 @@ func newNotices(o Options, store gateway.Store, limits *limit.Limiter) (*notices
 // maxWaitingCounted limits the number of waiting requests in a message.
 const maxWaitingCounted = 1000
 
-// run runs the parts until ctx ends. The statistics end first, because the notifier stores their last
-// notices.
+// run runs the parts until ctx ends. The notifier ends last, because it stores the last notices of
+// the statistics.
 func (n *notices) run(ctx context.Context) {
 	notifying, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
@@ -126,7 +126,7 @@ func (n *notices) countSignIn(method, outcome string) {
 // countApp counts a response to an app: a sign-in, or a refusal.
 func (n *notices) countApp(app, outcome string) {
 	switch {
-	case app == "":
+	case app == "": // not a configured app
 	case outcome == "ok":
 		n.statistics.Count(gateway.StatAppSignIn, app)
 	default:
@@ -134,8 +134,8 @@ func (n *notices) countApp(app, outcome string) {
 	}
 }
 
-// wrongSecrets is how many wrong secrets of an app within ten minutes are a problem. Anybody can
-// send one.
+// wrongSecrets is how many wrong secrets of an app within ten minutes are a problem. A single one
+// is not, because anybody can send it.
 const wrongSecrets = 5
 
 // wrongSecret records that an app has sent a wrong secret.
@@ -187,9 +187,9 @@ func (n *notices) countWeChat(ctx context.Context, connector string, c wechat.Ca
 	detail, known := wechatProblems[c.Code]
 	switch {
 	case errors.Is(c.Err, context.Canceled):
-		return // the user has left
+		return // the browser has disconnected
 	case c.Code == 40001 && c.Endpoint != "access_token":
-		// The token of a user was revoked. Only at the endpoint for codes it is about the secret.
+		// The token of a user was revoked. Only at the endpoint for codes, 40001 means a wrong secret.
 	case known:
 		p.Code, p.Detail = label, detail
 		n.statistics.Problem(p)

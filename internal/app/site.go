@@ -49,7 +49,7 @@ func mountFiles(mux *route.Mux, site *web.Site, path string) {
 	for _, file := range web.FilePaths() {
 		mux.HandleFunc("GET "+path+file, site.ServeFile, route.LimitedOther)
 	}
-	// Browsers request this file of the host, also if the gateway is below a path.
+	// Browsers request this file at the root of the host, also if the gateway is below a path.
 	if path != "" {
 		mux.HandleFunc("GET /favicon.ico", site.ServeFile, route.LimitedOther)
 	}

@@ -20,7 +20,7 @@ type Events interface {
 	AppendEvents(ctx context.Context, events ...gateway.Event) error
 }
 
-// Recorder appends events. Events and Logger are required; it is safe for concurrent use.
+// Recorder appends events. Events and Logger are required. Recorder is safe for concurrent use.
 type Recorder struct {
 	Events    Events
 	Logger    *slog.Logger

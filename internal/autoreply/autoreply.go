@@ -1,7 +1,7 @@
 // Package autoreply answers the messages to an official account that are not part of a sign-in: by
-// automatic replies (自动回复), and by passing messages on to another message server. Message push
-// switches off what the operator had before: the automatic replies of WeChat's console, or the server
-// that was in its place.
+// automatic replies (自动回复), and by passing messages on to another message server. With message push
+// to the gateway, the operator's earlier means no longer work: the automatic replies of WeChat's
+// console, or message push to that other server.
 //
 // [New] returns a [Responder], and [Responder.Respond] returns the reply to one message.
 package autoreply
@@ -21,7 +21,7 @@ import (
 
 // Keyword is a reply to messages with certain words.
 type Keyword struct {
-	Words []string // a message that contains one of these, in any case
+	Words []string // the message contains one of these words, in upper or lower case
 	Text  string
 }
 
@@ -38,8 +38,8 @@ type Config struct {
 	Keywords []Keyword // the first that matches counts
 
 	// Forward is the URL of another message server. It receives every message without a reply from
-	// Keywords, as WeChat sent it. Its answer goes to the person. Welcome and Fallback are used when it
-	// has no answer or fails. "" = none.
+	// Keywords, as WeChat sent it. Its answer goes to the person. Welcome and Fallback are used when
+	// it has no answer or fails. "" = none.
 	Forward string
 	Client  Client // required with Forward
 
@@ -72,9 +72,9 @@ func New(cfg Config) *Responder {
 	return r
 }
 
-// Respond returns the reply to a message. It never fails: a failure of the other server is logged. ctx
-// limits the time of the other server. hint, if not empty, is the reply to a text that neither a keyword
-// nor the other server answers: it takes the place of Fallback.
+// Respond returns the reply to a message. It never fails: a failure of the other server is logged.
+// ctx limits the time of the other server. hint, if not empty, is the reply to a text that neither
+// a keyword nor the other server answers: it takes the place of Fallback.
 func (r *Responder) Respond(ctx context.Context, m push.Message, hint string) push.Reply {
 	if m.Type == push.TypeText {
 		if text := r.keyword(m.Content); text != "" {
@@ -108,7 +108,8 @@ func (r *Responder) keyword(text string) string {
 	return ""
 }
 
-// fold returns text in lower case, with ASCII characters for the full-width ones of Chinese keyboards.
+// fold returns text in lower case, with ASCII characters for the full-width ones of Chinese
+// keyboards.
 func fold(text string) string {
 	return strings.ToLower(strings.Map(func(c rune) rune {
 		switch {
@@ -145,7 +146,7 @@ func (r *Responder) forward(ctx context.Context, m *push.Original) []byte {
 	}
 	answer := bytes.TrimSpace(response.Body)
 	switch {
-	case len(answer) == 0, bytes.EqualFold(answer, []byte("success")):
+	case len(answer) == 0, bytes.EqualFold(answer, []byte("success")): // WeChat's protocol: no reply
 		return nil
 	case !bytes.HasPrefix(answer, []byte("<xml>")):
 		// WeChat would show the person an error.

@@ -73,8 +73,8 @@ var (
 // minContrast is the least contrast of text with its background (WCAG 2.2, 1.4.3, level AA).
 const minContrast = 4.5
 
-// NewPalette returns the colors of light and of dark pages. It returns an error if the contrast of the
-// color with a light page is too low. For dark pages it makes the color lighter if necessary.
+// NewPalette returns the colors of light and of dark pages. It returns an error if the contrast of
+// the color with a light page is too low. For dark pages it makes the color lighter if necessary.
 func NewPalette(c Color) (light, dark Palette, err error) {
 	if light = lightPalette(c); !readable(light) {
 		darker := c
@@ -98,7 +98,7 @@ func lightPalette(c Color) Palette {
 func darkPalette(c Color) Palette {
 	text := white
 	if Contrast(c, black) > Contrast(c, white) {
-		text = Color{Red: 8, Green: 20, Blue: 15}
+		text = Color{Red: 8, Green: 20, Blue: 15} // nearly black
 	}
 	return Palette{Main: c, Text: text, Tint: mix(darkCard, c, 0.15)}
 }
@@ -106,7 +106,7 @@ func darkPalette(c Color) Palette {
 // readable reports whether text is readable on buttons, and links on the page and on Tint.
 func readable(p Palette) bool {
 	page := lightPage
-	if luminance(p.Tint) < 0.18 {
+	if luminance(p.Tint) < 0.18 { // p is the palette of dark pages
 		page = darkCard
 	}
 	return Contrast(p.Main, p.Text) >= minContrast && Contrast(p.Main, page) >= minContrast &&

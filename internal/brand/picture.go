@@ -23,7 +23,7 @@ type Picture struct {
 }
 
 // Bounds of the operator's pictures. The width and the height are checked before a picture is
-// decoded: a small file can have a very large picture.
+// decoded: a small file can contain a very large picture.
 const (
 	maxFile   = 256 << 10
 	maxPixels = 2048 // width and height
@@ -44,7 +44,7 @@ func ReadPicture(name string) (Picture, error) {
 		if _, err := checkSize(p); err != nil {
 			return Picture{}, err
 		}
-	}
+	} // the gateway does not decode WebP and SVG
 	return p, nil
 }
 
@@ -65,7 +65,7 @@ func ReadIcon(name string) (Picture, error) {
 		return Picture{}, lang.Errorf("must be a square of at least %d×%d pixels, not %d×%d", minIcon, minIcon, size.X,
 			size.Y)
 	}
-	if _, err := p.Icon(minIcon); err != nil {
+	if _, err := p.Icon(minIcon); err != nil { // the pixels are damaged
 		return Picture{}, err
 	}
 	return p, nil
@@ -109,8 +109,8 @@ func mediaType(content []byte) string {
 	return ""
 }
 
-// isSVG reports whether the root of an XML document is svg. A file with a document type declaration is
-// not accepted: it could declare entities that expand to gigabytes.
+// isSVG reports whether the root of an XML document is svg. A file with a document type declaration
+// is not accepted: it could declare entities that expand to gigabytes.
 func isSVG(content []byte) bool {
 	decoder := xml.NewDecoder(bytes.NewReader(content))
 	root := ""

@@ -29,7 +29,7 @@ type ACMEConfig struct {
 	Host      string // in that URL: the name in the certificate
 	Directory string // URL of the certificate authority
 	Email     string // of the account; may be ""
-	CAs       []byte // certificate authorities, in PEM form, that the directory's own certificate has; nil = the system's
+	CAs       []byte // in PEM form, verify the TLS certificate of the directory itself; nil = the system's
 
 	Listen     string // where the gateway serves TLS, and answers the challenge TLS-ALPN-01
 	ListenHTTP string // where ACME.Handler serves, for the challenge HTTP-01; "" = nowhere
@@ -42,14 +42,14 @@ type ACMEConfig struct {
 	// minutes. Tests lower it.
 	RenewInterval time.Duration
 
-	// RenewalRatio is the part of the lifetime that is left when the certificate is renewed; 0 = a third,
-	// or what the authority suggests (RFC 9773). Tests set it, and then no suggestion counts.
+	// RenewalRatio is the part of the lifetime that is left when the certificate is renewed; 0 = a
+	// third, or what the authority suggests (RFC 9773). Tests set it, and then no suggestion counts.
 	RenewalRatio float64
 }
 
-// ACME is a [Source] that gets its certificate from a certificate authority, by the protocol ACME (RFC
-// 8555). It renews the certificate after two thirds of its lifetime. All replicas share one account and
-// one certificate in the store. Each can answer the challenges of the others.
+// ACME is a [Source] that gets its certificate from a certificate authority, by the protocol ACME
+// (RFC 8555). It renews the certificate after two thirds of its lifetime. All replicas share one
+// account and one certificate in the store. Each can answer the challenges of the others.
 type ACME struct {
 	cfg     ACMEConfig
 	magic   *certmagic.Config
@@ -59,13 +59,13 @@ type ACME struct {
 	wake    chan struct{}
 
 	mu       sync.Mutex
-	problem  string // of the last order; "" = it succeeded
-	reported time.Time
-	reminded time.Time
+	problem  string    // of the last order; "" = it succeeded
+	reported time.Time // NotAfter of the certificate that was reported last
+	reminded time.Time // when a certificate that expires soon was reported last
 }
 
-// NewACME returns the source. It loads the certificate from the store, if there is one. Run orders and
-// renews.
+// NewACME returns the source. It loads the certificate from the store, if there is one. [ACME.Run]
+// orders and renews the certificate.
 func NewACME(ctx context.Context, cfg ACMEConfig) (*ACME, error) {
 	a := &ACME{
 		cfg: cfg, storage: newStorage(cfg.Store, cfg.Sealer, cfg.Hooks.Logger), wake: make(chan struct{}, 1),
@@ -79,6 +79,7 @@ func NewACME(ctx context.Context, cfg ACMEConfig) (*ACME, error) {
 		Storage: a.storage, OnEvent: a.onEvent, Logger: log, DefaultServerName: cfg.Host, FallbackServerName: cfg.Host,
 		RenewalWindowRatio: cfg.RenewalRatio, DisableARI: cfg.RenewalRatio != 0,
 	})
+	// Without TestCA, certmagic could repeat a failed order at the staging server of Let's Encrypt.
 	template := certmagic.ACMEIssuer{
 		CA: cfg.Directory, TestCA: cfg.Directory, Email: cfg.Email, Agreed: true, Logger: log,
 		DisableHTTPChallenge: cfg.ListenHTTP == "",
@@ -100,7 +101,8 @@ func NewACME(ctx context.Context, cfg ACMEConfig) (*ACME, error) {
 	}
 	a.issuer = certmagic.NewACMEIssuer(a.magic, template)
 	a.magic.Issuers = []certmagic.Issuer{a.issuer}
-	// An error means that there is no certificate yet, or that the store is unavailable. Run tries again.
+	// An error means that there is no certificate yet, or that the store is unavailable. Run tries
+	// again.
 	_, _ = a.magic.CacheManagedCertificate(ctx, cfg.Host)
 	a.problem = a.failures(ctx).Detail
 	a.report()
@@ -189,7 +191,7 @@ func (a *ACME) Run(ctx context.Context) {
 	}
 }
 
-// report reports a new certificate, and one that expires soon, once a day.
+// report reports a new certificate once, and a certificate that expires soon once a day.
 func (a *ACME) report() {
 	s := a.Status()
 	if s.NotAfter.IsZero() {
@@ -211,7 +213,7 @@ func (a *ACME) report() {
 	}
 }
 
-// onEvent is called by certmagic.
+// onEvent handles the events of certmagic. It wakes Run after each event about a certificate.
 func (a *ACME) onEvent(ctx context.Context, event string, data map[string]any) error {
 	switch event {
 	case "cert_obtained":
@@ -242,7 +244,7 @@ const wakeDelay = 500 * time.Millisecond
 // failed records that an order has failed. The previous certificate stays in use.
 func (a *ACME) failed(ctx context.Context, err error) {
 	detail := Explain(a.cfg.Host, err)
-	a.countFailure(ctx, detail) // first: who sees the problem here finds it in the store too
+	a.countFailure(ctx, detail) // before Status has the problem, so that Stored has it too
 	a.mu.Lock()
 	a.problem = detail
 	a.mu.Unlock()
@@ -270,16 +272,16 @@ func Explain(host string, err error) string {
 	return text + ". This gateway must reach the certificate authority"
 }
 
-// failureFile counts the failures in a row. It is in the store, so that a process that is started again
-// and again does not order again and again: certificate authorities limit orders and failures for each
-// host (yusing/godoxy#124, ferronweb/ferron#37).
+// failureFile is the name of the stored value that counts the failures since the last success. It
+// is stored, so that a process that often restarts does not order as often: certificate authorities
+// limit orders and failures for each host (yusing/godoxy#124, ferronweb/ferron#37).
 const failureFile = "weigate/failures"
 
 // failures is the content of failureFile.
 type failures struct {
 	Count  int       `json:"count"`
 	Last   time.Time `json:"last"`
-	Detail string    `json:"detail"` // of the last one
+	Detail string    `json:"detail"` // of the last failure
 }
 
 func (a *ACME) countFailure(ctx context.Context, detail string) {
@@ -303,8 +305,9 @@ func (a *ACME) failures(ctx context.Context) (f failures) {
 	return f
 }
 
-// Stored describes the certificate for a host in the store, which a directory's certificate authority
-// has issued, for commands. It orders and writes nothing.
+// Stored returns the status of the certificate for host that the store has, and that the
+// certificate authority at directory has issued. Commands call it: it orders nothing, and writes
+// nothing.
 func Stored(
 	ctx context.Context, store gateway.ACMEFiles, sealer Sealer, directory, host string,
 ) (Status, error) {
@@ -313,7 +316,7 @@ func Stored(
 	issuer := &certmagic.ACMEIssuer{CA: directory}
 	text, _, err := kept.read(ctx, certmagic.StorageKeys.SiteCert(issuer.IssuerKey(), host))
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist): // there is no certificate yet
 	case err != nil:
 		return out, err
 	default:
@@ -344,7 +347,7 @@ func (a *ACME) backoff(ctx context.Context) time.Duration {
 	}
 	const longest = 6 * time.Hour
 	wait := min(time.Minute<<min(f.Count-1, 10), longest)
-	return min(wait-time.Since(f.Last), longest)
+	return min(wait-time.Since(f.Last), longest) // longest, if the clock was set back
 }
 
 // IsDirectory reports whether a text is the directory of an ACME server (RFC 8555, section 7.1.1).

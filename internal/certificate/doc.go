@@ -1,11 +1,11 @@
 // Package certificate provides the certificate with which the gateway serves TLS itself.
 //
-// A [Source] has the certificate: [NewFiles] reads it from two files, and reads them again when they
-// change. If a new certificate cannot be used, the source keeps the previous certificate, and reports
-// the problem once by [Hooks].
+// A [Source] has the certificate. [NewFiles] reads it from two files, and reads them again when
+// they change. [NewACME] orders it from a certificate authority, and renews it. If there is no
+// usable new certificate, the source keeps the previous one, and reports the problem by [Hooks].
 //
-// [Load] reads a pair of files and checks it, and [Stored] reads the certificate by ACME from the store,
-// for commands.
+// For commands, [Load] reads and checks a pair of files, and [Stored] reads the certificate that
+// ACME has put into the store.
 package certificate
 
 import (
@@ -27,7 +27,7 @@ type Source interface {
 	// Reload looks for a new certificate at once.
 	Reload(ctx context.Context)
 
-	// Run looks for a new certificate in intervals, until ctx ends.
+	// Run looks for a new certificate at intervals, until ctx ends.
 	Run(ctx context.Context)
 }
 
@@ -54,17 +54,17 @@ const (
 	ProblemExpiring  = "expiring"   // the certificate expires soon, or has expired
 )
 
-// Hooks are called by a [Source]. Each may be nil.
+// Hooks are functions that a [Source] calls. Changed, Problem and Now may be nil.
 type Hooks struct {
 	// Changed is called for each certificate that is used from now on.
 	Changed func(Status)
 
-	// Problem is called when something goes wrong that an administrator has to correct. code is one of
-	// the constants. detail contains no secret.
+	// Problem is called for a problem that an administrator has to correct. code is one of the
+	// constants above. detail contains no secret.
 	Problem func(code, detail string)
 
-	Logger *slog.Logger // required
-	Now    func() time.Time
+	Logger *slog.Logger     // required
+	Now    func() time.Time // nil = time.Now
 }
 
 func (h Hooks) changed(s Status) {
@@ -108,8 +108,8 @@ func statusOf(source string, leaf *x509.Certificate) Status {
 	return s
 }
 
-// ExpiresSoon reports whether a certificate expires within a sixth of its lifetime, or 14 days if that
-// is less. Most programs renew earlier: ACME clients after two thirds of the lifetime.
+// ExpiresSoon reports whether a certificate expires within a sixth of its lifetime, or 14 days if
+// that is less. Most programs renew earlier: ACME clients after two thirds of the lifetime.
 func (s Status) ExpiresSoon(now time.Time) bool {
 	const longest = 14 * 24 * time.Hour
 	return !s.NotAfter.IsZero() && s.NotAfter.Sub(now) < min(s.NotAfter.Sub(s.NotBefore)/6, longest)

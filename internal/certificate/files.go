@@ -20,9 +20,9 @@ import (
 	"github.com/weigate/weigate/internal/filemode"
 )
 
-// pollInterval is how often the files are read again. A file system event would be faster, but misses
-// changes of network file systems, and of the symbolic links with which Kubernetes and certbot replace
-// files.
+// pollInterval is how often Run looks for a new certificate. A file system event would be faster,
+// but misses changes of network file systems, and of the symbolic links with which Kubernetes and
+// certbot replace files.
 const pollInterval = 30 * time.Second
 
 // remindInterval is how often a certificate that expires soon is reported again.
@@ -42,12 +42,12 @@ type files struct {
 	mu       sync.Mutex
 	status   Status
 	seen     [sha256.Size]byte // hash of the contents that were last read, and of the error if there was one
-	reminded time.Time
+	reminded time.Time         // when a certificate that expires soon was reported last
 }
 
-// NewFiles returns a source that reads the certificate and its private key from two files in PEM form.
-// The pair must be valid. host is the name in the gateway's URL: a certificate for other names is used,
-// and reported.
+// NewFiles returns a source that reads the certificate and its private key from two files in PEM
+// form. The pair must be valid. host is the name in the gateway's URL: a certificate for other
+// names is used, and reported.
 func NewFiles(certificate, key, host string, hooks Hooks) (Source, error) {
 	f := &files{certificate: certificate, key: key, host: host, hooks: hooks}
 	f.mu.Lock()
@@ -83,7 +83,8 @@ func (f *files) Run(ctx context.Context) {
 	}
 }
 
-// Reload reads the files, and uses the new certificate if there is one. Otherwise it keeps the old one.
+// Reload reads the files, and uses the new certificate if there is one. Otherwise it keeps the old
+// one.
 func (f *files) Reload(context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -96,8 +97,8 @@ func (f *files) Reload(context.Context) {
 	f.remind()
 }
 
-// read reads the files, and uses the certificate if it is new. It returns the error of a pair only the
-// first time. The caller holds mu.
+// read reads the files, and uses the certificate if it is new. It returns an error only if the
+// files have changed since the last call, so that each error is reported once. The caller holds mu.
 func (f *files) read() error {
 	pair, seen, err := load(f.certificate, f.key)
 	if err != nil {
@@ -135,8 +136,8 @@ func (f *files) remind() {
 	f.hooks.problem(ProblemExpiring, detail)
 }
 
-// Load reads a certificate and its private key from two files in PEM form. It returns an error if the
-// files cannot be used together. Errors contain paths, and no content.
+// Load reads a certificate and its private key from two files in PEM form. It returns an error if
+// the files cannot be used together. Errors contain paths, and no content.
 func Load(certificate, key string) (Status, error) {
 	pair, _, err := load(certificate, key)
 	if err != nil {
@@ -224,7 +225,7 @@ func readFile(path string, isSecret bool) ([]byte, error) {
 		return nil, fmt.Errorf("%s: not a regular file of at most %d kB", path, maxFile>>10)
 	}
 	if err := filemode.Check(path, info, isSecret); err != nil {
-		return nil, fmt.Errorf("%s: %w %s", path, err, path)
+		return nil, fmt.Errorf("%s: %w %s", path, err, path) // err ends with a command that needs the path
 	}
 	return io.ReadAll(io.LimitReader(f, maxFile))
 }

@@ -16,11 +16,12 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// sealPurpose separates these values from others that the master key seals.
+// sealPurpose separates the values of ACME from others that the master key seals (encrypts).
 const sealPurpose = "acme file"
 
-// lockTime is how long a lock lives without its owner: after a crash, another replica continues then.
-// The owner extends it every third of that time.
+// lockTime is how long a lock is valid if its owner does not extend it. After a crash of the owner,
+// another replica gets the lock at the end of this time. The owner extends it every third of the
+// time.
 const lockTime = 90 * time.Second
 
 // lockPoll is how often a replica that waits for a lock tries again.
@@ -33,8 +34,8 @@ type Sealer interface {
 	Current(sealed []byte) bool // whether the current master key has sealed it
 }
 
-// storage implements certmagic.Storage on the gateway's store. Contents are encrypted with the master
-// key: a copy of the database has no private key.
+// storage implements certmagic.Storage on the gateway's store. Contents are encrypted with the
+// master key: a copy of the database has no private key.
 type storage struct {
 	store  gateway.ACMEFiles
 	sealer Sealer
@@ -63,9 +64,9 @@ func (s *storage) Store(ctx context.Context, key string, value []byte) error {
 	return s.store.PutACMEFile(ctx, gateway.ACMEFile{Name: key, Sealed: sealed, UpdatedAt: time.Now()})
 }
 
-// Load returns a value. A value that another master key has sealed does not exist: a certificate is
-// then ordered again. A value of an older master key in the file is sealed with the current one, so that
-// the older one can be removed after a restart.
+// Load returns a value. If an unknown master key has sealed the value, Load returns fs.ErrNotExist,
+// and the certificate is ordered again. If an older master key of the gateway has sealed it, Load
+// seals it again with the current one. The older key can then be removed.
 func (s *storage) Load(ctx context.Context, key string) ([]byte, error) {
 	plain, current, err := s.read(ctx, key)
 	if err == nil && !current {
@@ -110,7 +111,7 @@ func (s *storage) Exists(ctx context.Context, key string) bool {
 	return err == nil
 }
 
-// List returns the values below a folder: with recursive all, otherwise its direct members.
+// List returns the names below a folder: all with recursive, otherwise those of its direct members.
 func (s *storage) List(ctx context.Context, folder string, recursive bool) ([]string, error) {
 	all, err := s.store.ACMEFiles(ctx, folder)
 	if err != nil {

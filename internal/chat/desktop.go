@@ -19,16 +19,18 @@ import (
 	"github.com/weigate/weigate/wechat"
 )
 
-// This file contains the pages of the desktop until the confirmation code is typed. finish.go contains
-// what follows. A flow (desktopFlow) is the content of the desktop's cookie.
+// This file contains the pages of the desktop (the browser that signs in) until the confirmation
+// code is typed. finish.go contains what follows. A flow (desktopFlow) is the content of the
+// desktop's cookie. Each number or QR code of a flow is a round, with its own row in the store.
 
-// Begin starts a sign-in through the chat of the account of a connector: signin.Handler calls it. It
-// stores the login request in a sealed cookie, and redirects the browser to the page of the sign-in.
-// Begin stores no row: the page does, when the browser has sent the cookie. So clients without cookies
-// cannot fill the store. If Begin returns an error, it has written nothing to w.
+// Begin starts a sign-in through the chat with the account of a connector. signin.Handler calls it.
+// It stores the login request in a sealed cookie, and redirects the browser to the page of the
+// sign-in. Begin stores no row: the page does, when the browser has sent the cookie. So clients
+// without cookies cannot fill the store. If Begin returns an error, it has written nothing to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginRequest, connector,
 	method string) error {
 	account := h.accounts[connector]
+	// The method follow needs the API of the account, which makes its QR codes.
 	if account == nil || method != gateway.MethodMessage && (method != gateway.MethodFollow || account.API == nil) {
 		return fmt.Errorf("chat: connector %q does not have the method %q", connector, method)
 	}
@@ -50,13 +52,14 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 	return nil
 }
 
-// flowURL returns a path of this package with the key of this sign-in and the language of its pages.
+// flowURL returns a path of this package with the key of this sign-in and the language of its
+// pages.
 func (h *Handler) flowURL(path string, f *desktopFlow) string {
 	return h.path + path + f.LoginRequest.Query(f.key)
 }
 
-// readFlow returns the flow whose key is the parameter d of r. If this browser does not have the cookie
-// of the flow, it shows a page that says so, and returns nil.
+// readFlow returns the flow whose key is the parameter d of r. If this browser does not have the
+// cookie of the flow, it shows a page that says so, and returns nil.
 func (h *Handler) readFlow(w http.ResponseWriter, r *http.Request) *desktopFlow {
 	f := h.flowOf(r)
 	if f == nil {
@@ -65,6 +68,7 @@ func (h *Handler) readFlow(w http.ResponseWriter, r *http.Request) *desktopFlow 
 	return f
 }
 
+// flowOf returns the same flow, or nil without a page.
 func (h *Handler) flowOf(r *http.Request) *desktopFlow {
 	key := r.URL.Query().Get("d")
 	f := desktopFlow{key: key}
@@ -87,8 +91,8 @@ func (h *Handler) rowOf(w http.ResponseWriter, r *http.Request, f *desktopFlow) 
 	return h.readRow(r.Context(), f)
 }
 
-// readRow returns the row of the flow's present round. After it has expired, another desktop may have
-// the same number: that row is not returned.
+// readRow returns the row of the flow's present round. After the row has expired, another desktop
+// can get the same number. readRow does not return the row of another desktop.
 func (h *Handler) readRow(ctx context.Context, f *desktopFlow) (gateway.ChatSignIn, error) {
 	key, desktop, err := f.hashes()
 	if err != nil {
@@ -101,8 +105,8 @@ func (h *Handler) readRow(ctx context.Context, f *desktopFlow) (gateway.ChatSign
 	return row, err
 }
 
-// storeRow creates the row of this round in the store. It is not an error if a concurrent request of
-// the same browser has created it.
+// storeRow creates the row of this round in the store. It is not an error if a concurrent request
+// of the same browser has created it.
 func (h *Handler) storeRow(w http.ResponseWriter, r *http.Request, f *desktopFlow) error {
 	now := h.cfg.Now()
 	for {
@@ -137,7 +141,8 @@ func (h *Handler) storeRow(w http.ResponseWriter, r *http.Request, f *desktopFlo
 	return h.tabs.Set(w, r, f.key, f)
 }
 
-// createQRCode lets WeChat make the QR code of this round. WeChat allows 100,000 a day for each account.
+// createQRCode lets WeChat make the QR code of this round. WeChat makes at most 100,000 QR codes a
+// day for each account.
 func (h *Handler) createQRCode(r *http.Request, f *desktopFlow) error {
 	scene, err := f.scene()
 	if err != nil {
@@ -199,7 +204,8 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, f *desktopFl
 	}
 }
 
-// showRow shows the page for the state of the row. form says why the typed code was not used.
+// showRow shows the page for the state of the row. form has the problem of the code that the user
+// typed.
 func (h *Handler) showRow(w http.ResponseWriter, r *http.Request, f *desktopFlow, row gateway.ChatSignIn,
 	form web.CodeForm) {
 	switch row.State {
@@ -249,8 +255,8 @@ func (h *Handler) showWaiting(w http.ResponseWriter, r *http.Request, f *desktop
 	h.showDesktop(w, r, f, page)
 }
 
-// drawQRCode adds the QR code of the method follow to a page. On a phone it is a picture: users save
-// it, or press it in WeChat.
+// drawQRCode adds the QR code of the method follow to a page. On a phone it is a picture: users
+// save it, or press it in WeChat.
 func (h *Handler) drawQRCode(p *web.Page, f *desktopFlow) (err error) {
 	switch {
 	case f.OnPhone && f.InWeChat:
@@ -308,8 +314,8 @@ func (h *Handler) showDesktop(w http.ResponseWriter, r *http.Request, f *desktop
 // reloads and shows the reason.
 const stateGone = gateway.ChatState("gone")
 
-// state serves /chat/state, a long poll. The response contains the state only. The script then requests
-// the page again.
+// state serves /chat/state, a long poll. The response contains the state only. The script then
+// requests the page again.
 func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	f := h.flowOf(r)
 	if f == nil || f.CreatedAt == 0 || f.Completed { // CreatedAt 0: no row is stored yet
@@ -324,9 +330,9 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	h.watcher.Serve(w, r, key, h.cfg.Stopping)
 }
 
-// codePNG serves a QR code as a picture: that of the method follow, or the account's own. On a phone,
-// users save it with a long press and scan it from their album in WeChat. In WeChat's own browser, the
-// long press opens the account.
+// codePNG serves a QR code as a picture: that of the method follow, or the account's own. On a
+// phone, users save it with a long press and scan it from their album in WeChat. In WeChat's own
+// browser, the long press opens the account.
 func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
 	f := h.flowOf(r)
 	if f == nil || f.Completed {

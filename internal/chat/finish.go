@@ -15,7 +15,7 @@ import (
 // This file contains the end of a sign-in on the desktop: the typed confirmation code, repeated
 // requests, and cancelling.
 
-// storeTime is how long a change may take that is made even if the user closes the page.
+// storeTime limits the time of a change that is made even if the user closes the page.
 const storeTime = 10 * time.Second
 
 // enter serves POST /chat/code: the user has typed a confirmation code.
@@ -46,8 +46,8 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// complete signs the desktop in if the code is right. The store completes the row and stores the session
-// in one transaction. Of several requests of this browser, only one stores a session.
+// complete signs the desktop in if the code is right. The store completes the row and stores the
+// session in one transaction. Of several requests of this browser, only one stores a session.
 func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f *desktopFlow, row gateway.ChatSignIn,
 	code string) {
 	// The sign-in is completed even if the user closes the page now.
@@ -58,7 +58,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f *desktopFlo
 		h.fail(w, r, err)
 		return
 	}
-	next, user, _, err := h.cfg.SignIns.CompleteChatSignIn(ctx, c)
+	stored, user, _, err := h.cfg.SignIns.CompleteChatSignIn(ctx, c)
 	switch {
 	case err == nil:
 		h.observe(ctx, f, "signed_in")
@@ -66,7 +66,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f *desktopFlo
 	case errors.Is(err, gateway.ErrMismatch):
 		h.recordEvent(ctx, EventWrongCode, "refused", "", f, row.Browser)
 		h.observe(ctx, f, "wrong_code")
-		h.showRow(w, r, f, next, web.CodeForm{})
+		h.showRow(w, r, f, stored, web.CodeForm{})
 	case errors.Is(err, gateway.ErrReplay):
 		h.answerCompleted(w, r, f)
 	case errors.Is(err, gateway.ErrBlocked):
@@ -76,7 +76,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f *desktopFlo
 		h.observe(ctx, f, "consent_missing")
 		h.showDesktop(w, r, f, web.Page{Kind: web.ChatNoUnionID, Go: f.LoginRequest.StartURL(h.path)})
 	case errors.Is(err, gateway.ErrConflict): // the row has changed since this request read it
-		h.showRow(w, r, f, next, web.CodeForm{})
+		h.showRow(w, r, f, stored, web.CodeForm{})
 	default:
 		h.showError(w, r, f, err)
 	}
@@ -107,8 +107,8 @@ func (h *Handler) completion(ctx context.Context, r *http.Request, f *desktopFlo
 	if browser, signedIn, err := h.signIn.Session(r); err == nil && signedIn {
 		c.Previous = browser.Hash
 	}
-	// WeChat is asked for the unionid only after a right code, so that nobody can make the gateway send
-	// requests by wrong codes.
+	// WeChat is asked for the unionid only after a right code, so that nobody can make the gateway
+	// send requests by wrong codes.
 	if account.needsUnionID() && account.API != nil && row.IsCode(code) {
 		user, err := account.API.AccountUser(ctx, row.OpenID)
 		if err != nil {
@@ -121,7 +121,8 @@ func (h *Handler) completion(ctx context.Context, r *http.Request, f *desktopFlo
 	return c, nil
 }
 
-// authentication describes the sign-in of a user with the code of this round.
+// authentication returns the authentication of a user by this round. The id of the session is
+// derived from its Seed.
 func (h *Handler) authentication(f *desktopFlow, userID, openID string, at time.Time) (session.Authentication,
 	error) {
 	seed, err := f.derive("session", 32)
@@ -131,8 +132,9 @@ func (h *Handler) authentication(f *desktopFlow, userID, openID string, at time.
 	}, err
 }
 
-// resume signs the browser in with the session that was stored. If that session has ended, resume shows
-// an error page. It never creates a session: otherwise a repeated request would undo a sign-out.
+// resume signs the browser in with the session that was stored. If that session has ended, resume
+// shows an error page. It never creates a session: otherwise a repeated request would undo a
+// sign-out.
 func (h *Handler) resume(w http.ResponseWriter, r *http.Request, f *desktopFlow, user gateway.User, openID string,
 	at time.Time) {
 	a, err := h.authentication(f, user.ID, openID, at)
@@ -150,9 +152,10 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, f *desktopFlow,
 	}
 }
 
-// continueSignedIn sets the session cookie, and renders the page with the name of the signed-in user.
-// The page continues at the return address. It is not a redirect: the app may be on another origin, and
-// browsers block a form that is redirected there (Content-Security-Policy, form-action).
+// continueSignedIn sets the session cookie, and renders the page with the name of the signed-in
+// user. The page continues at the return address. It is not a redirect: the app may be on another
+// origin, and browsers block a form that is redirected there (Content-Security-Policy,
+// form-action).
 func (h *Handler) continueSignedIn(w http.ResponseWriter, r *http.Request, f *desktopFlow, user gateway.User,
 	cookie *http.Cookie) {
 	f.Completed, f.QRCode = true, ""
@@ -168,9 +171,9 @@ func (h *Handler) continueSignedIn(w http.ResponseWriter, r *http.Request, f *de
 	})
 }
 
-// answerCompleted responds to a request that is repeated after the sign-in was completed. The browser
-// may have lost the response with the session cookie. Therefore answerCompleted sets the session cookie
-// again, as long as the session exists.
+// answerCompleted responds to a request that is repeated after the sign-in was completed. The
+// browser may have lost the response with the session cookie. Therefore answerCompleted sets the
+// session cookie again, as long as the session exists.
 func (h *Handler) answerCompleted(w http.ResponseWriter, r *http.Request, f *desktopFlow) {
 	hash, err := h.sessionHash(f)
 	if err != nil {
@@ -230,8 +233,8 @@ func (h *Handler) sessionHash(f *desktopFlow) (hash [32]byte, err error) {
 	return h.signIn.SessionHash(seed)
 }
 
-// cancel serves /chat/cancel. Before the browser is signed in, it cancels the sign-in. Afterwards the
-// button means "not me", and cancel ends the session.
+// cancel serves /chat/cancel. Before the browser is signed in, it cancels the sign-in. Afterwards
+// the button means "not me", and cancel ends the session.
 func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 	f := h.readFlow(w, r)
 	if f == nil {
@@ -284,7 +287,7 @@ func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *deskt
 		h.fail(w, r, err)
 		return
 	}
-	_, user, missing := h.cfg.Sessions.Find(ctx, hash, h.cfg.Now())
+	_, user, findErr := h.cfg.Sessions.Find(ctx, hash, h.cfg.Now())
 	browser, signedIn, err := h.signIn.Session(r)
 	if err == nil {
 		err = h.cfg.Sessions.End(ctx, hash, h.cfg.Now())
@@ -296,7 +299,7 @@ func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *deskt
 		h.fail(w, r, err)
 		return
 	}
-	if missing == nil { // the form may be sent again, any number of times
+	if findErr == nil { // no second event when the form is sent again
 		h.recordEvent(ctx, EventUndo, "ok", user.ID, f, "")
 	}
 	h.tabs.Clear(w, f.key)

@@ -30,11 +30,11 @@ import (
 const (
 	seedSize = 32
 	life     = 5 * time.Minute // how long a number or QR code is valid
-	attempts = 5               // numbers that are tried when another desktop has the number
+	attempts = 5               // how many numbers a round tries, if other desktops have them
 )
 
-// desktopFlow is the content of a desktop's cookie: one sign-in in one tab. The secrets of all rounds
-// are derived from Seed.
+// desktopFlow is the content of a desktop's cookie: one sign-in in one tab. The secrets of all
+// rounds are derived from Seed.
 type desktopFlow struct {
 	Seed         []byte                 `json:"s"`
 	Round        int                    `json:"n,omitempty"` // 0 is the first, each renewal adds 1
@@ -66,15 +66,15 @@ func (f *desktopFlow) derive(purpose string, n int) ([]byte, error) {
 	return out, nil
 }
 
-// number returns the number of this round. It is derived from the seed. Therefore concurrent requests
-// get the same number.
+// number returns the number of this round. It is derived from the seed. Therefore concurrent
+// requests get the same number.
 func (f *desktopFlow) number() (string, error) {
 	stream, err := f.derive("number "+strconv.Itoa(f.Attempt), 64)
 	if err != nil {
 		return "", err
 	}
 	for ; len(stream) >= 4; stream = stream[4:] {
-		// 4294 is the largest multiple of a million in 32 bits: all numbers are equally likely.
+		// This bound is the largest multiple of a million in 32 bits: all numbers are equally likely.
 		if n := binary.BigEndian.Uint32(stream); n < 4294_000_000 {
 			return withCheckDigit(fmt.Sprintf("%06d", n%1_000_000)), nil
 		}
@@ -99,7 +99,8 @@ func (f *desktopFlow) identifier() (string, error) {
 	return f.number()
 }
 
-// hashes returns gateway.ChatSignIn.Key and Desktop of this round.
+// hashes returns the fields Key and Desktop of the row of this round. Key finds the row. Desktop
+// proves that the cookie belongs to it.
 func (f *desktopFlow) hashes() (key, desktop [32]byte, err error) {
 	identifier, err := f.identifier()
 	if err != nil {
@@ -110,7 +111,7 @@ func (f *desktopFlow) hashes() (key, desktop [32]byte, err error) {
 		sha256.Sum256(append([]byte("weigate/chat desktop\x00"), secret...)), err
 }
 
-// rowKey returns gateway.ChatSignIn.Key.
+// rowKey returns the field Key of the row for a number or scene (identifier).
 func rowKey(connector, method, identifier string) [32]byte {
 	return sha256.Sum256([]byte("weigate/chat key\x00" + connector + "\x00" + method + "\x00" + identifier))
 }
@@ -120,13 +121,14 @@ func newCode() string {
 	for {
 		var random [4]byte
 		rand.Read(random[:])
-		// 429496 is the number of multiples of 10,000 in 32 bits: all codes are equally likely.
+		// This bound is the largest multiple of 10,000 in 32 bits: all codes are equally likely.
 		if n := binary.BigEndian.Uint32(random[:]); n < 429496*10_000 {
 			return fmt.Sprintf("%04d", n%10_000)
 		}
 	}
 }
 
+// networkKey derives the key of networkHash from a key of Config.Keys.
 func networkKey(key []byte) ([]byte, error) {
 	out, err := hkdf.Key(sha256.New, key, nil, "weigate/chat network", 32)
 	if err != nil {
@@ -135,9 +137,9 @@ func networkKey(key []byte) ([]byte, error) {
 	return out, nil
 }
 
-// networkHash returns a keyed hash of the network of an address, to limit the rows of one network. It
-// returns "" for an unknown address, and for a loopback address of a proxy that is missing in
-// trusted_proxies.
+// networkHash returns a keyed hash of the network of an address, to limit the rows of one network.
+// It returns "" for an unknown address, and for a loopback address: that is the address of a proxy
+// that is missing in trusted_proxies. All rows with "" share one limit.
 func (h *Handler) networkHash(a netip.Addr) string {
 	if !a.IsValid() || a.IsLoopback() {
 		return ""
@@ -165,5 +167,5 @@ func (h *Handler) newRow(r *http.Request, f *desktopFlow, now time.Time) (gatewa
 	}, nil
 }
 
-// dataDeletion is gateway.ChatSignIn.Data of a sign-in before the user is deleted.
+// dataDeletion is the field Data of the row if the user signs in to delete their account.
 const dataDeletion = "deletion"

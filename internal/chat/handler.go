@@ -1,16 +1,18 @@
-// Package chat signs a desktop in through a person's chat with an official account (公众号). The desktop
-// is the browser that shows the page; it may itself be on a phone. Neither web sign-in (网页授权) nor a
-// website app (网站应用) at WeChat is needed. Every kind of account has the method message.
+// Package chat signs a desktop in through a person's chat with an official account (公众号). The
+// desktop is the browser that shows the page; it may itself be on a phone. Neither web sign-in
+// (网页授权) nor a website app (网站应用) at WeChat is needed. Every kind of account has the method
+// message.
 //
 // [New] makes a [Handler] from a [Config], and [Handler.Mount] registers its routes. Package signin
 // calls [Handler.Begin] when a browser is to sign in by one of the two methods. The handler of the
 // account's message push (package wechat/push) calls [Handler.Receive] for each message.
 //
-// With the method message (发消息登录), the desktop shows a number, and the person sends it to the account.
-// With the method follow (扫码关注登录), the desktop shows a QR code with a scene (参数二维码), and the person
-// scans it. A person who does not follow the account follows it in this way. With both, WeChat pushes
-// the person's openid to the gateway. The account answers in the chat with a confirmation code of four
-// digits, and names the app and the desktop. The person types the code on the desktop.
+// With the method message (发消息登录), the desktop shows a number, and the person sends it to the
+// account. With the method follow (扫码关注登录), the desktop shows a QR code with a scene (参数二维码), and
+// the person scans it. A person who does not follow the account follows it in this way. With both
+// methods, WeChat pushes the person's openid to the gateway. The account answers in the chat with a
+// confirmation code of four digits, and names the app and the desktop. The person types the code on
+// the desktop.
 //
 // A chat sign-in ([gateway.ChatSignIn]) is the row in the store for one number or scene. Its state
 // changes from waiting to answered and completed.
@@ -24,15 +26,15 @@
 //	POST /chat/cancel    cancels; after signing in: "not me", which ends the session
 //
 // The number is not a secret: everybody who sees the screen can read it. It only finds the row. The
-// desktop must have the secret in its cookie. The confirmation code protects from phishing: an attacker
-// may show a victim the number of the attacker's own desktop. The victim then gets the code, with a
-// warning, and the attacker has to ask for it. A wrong code ends the sign-in. No URL alone grants
-// access. A GET request changes no state of a chat sign-in.
+// desktop must have the secret in its cookie. The confirmation code protects from phishing: an
+// attacker may show a victim the number of the attacker's own desktop. The victim then gets the
+// code, with a warning, and the attacker has to ask for it. A wrong code ends the sign-in. No URL
+// alone grants access. A GET request changes no state of a chat sign-in.
 //
-// A process may be killed at any moment. Therefore the store completes the chat sign-in and stores the
-// session in one transaction. The id of the session is derived from the browser's cookie: a repeated
-// request gets the same session. After that session has ended, it gets none, so a sign-out is not
-// undone.
+// A process may be killed at any moment. Therefore the store completes the chat sign-in and stores
+// the session in one transaction. The id of the session is derived from the browser's cookie: a
+// repeated request gets the same session. After that session has ended, a repeated request gets no
+// session, so a sign-out is not undone.
 package chat
 
 import (
@@ -63,17 +65,17 @@ import (
 
 // Kinds of the events that this package stores.
 const (
-	EventWrongCode  = "chat_wrong_code" // another code than the confirmation code was typed on the desktop
-	EventRefuse     = "chat_refused"    // the person declined in the chat
-	EventUnfollow   = "chat_unfollowed" // a user stopped following the account; their profile was deleted
-	EventUndo       = "chat_undone"     // "not me": the session was ended
-	EventRevoked    = "wechat_authorization_revoked"
-	EventCancelled  = "wechat_account_closed"
-	EventProfileOld = "wechat_profile_changed"
+	EventWrongCode  = "chat_wrong_code"              // another code than the confirmation code was typed on the desktop
+	EventRefuse     = "chat_refused"                 // the person declined in the chat
+	EventUnfollow   = "chat_unfollowed"              // a user stopped following the account; their profile was deleted
+	EventUndo       = "chat_undone"                  // "not me": the session was ended
+	EventRevoked    = "wechat_authorization_revoked" // a user withdrew their consent at WeChat
+	EventCancelled  = "wechat_account_closed"        // a user closed their WeChat account
+	EventProfileOld = "wechat_profile_changed"       // a user changed their profile at WeChat
 )
 
-// Observation is the start or the end of a sign-in, for metrics. The outcomes are named as in package
-// flow. Only "wrong_code" is specific to chat.
+// Observation is the start or the end of a sign-in, for metrics. The outcomes are named as in
+// package flow. Only "wrong_code" is specific to chat.
 type Observation struct {
 	Method  string // gateway.MethodMessage or gateway.MethodFollow
 	Outcome string // "begun", "signed_in", "denied", "wrong_code", "refused" (the user is blocked), "consent_missing"
@@ -129,9 +131,9 @@ type API interface {
 // Account is an official account with message push.
 type Account struct {
 	Connector    string   // name of its connector in the configuration
-	AppID        string   //
-	OpenPlatform string   // as in gateway.SignIn
-	Group        []string // as in gateway.SignIn.GroupAppIDs
+	AppID        string   // of the account
+	OpenPlatform string   // Open Platform account of the connector, by its name here; "" = none
+	Group        []string // appids of all connectors of OpenPlatform, including AppID: they share unionids
 	Name         string   // of the account in WeChat, shown to users
 	ID           string   // 微信号, by which users can search for the account; "" = not shown
 	QRCode       string   // content of the account's own QR code; "" = not shown
@@ -143,8 +145,9 @@ type Account struct {
 // needsUnionID reports whether a user of the account is identified by the unionid too.
 func (a *Account) needsUnionID() bool { return a.OpenPlatform != "" && len(a.Group) > 1 }
 
-// simulatedPhone returns the address at which the simulator shows the chat of a person with the account.
-// The person there sends the text, or scans the QR code, by a button. It returns "" without a simulator.
+// simulatedPhone returns the address at which the simulator shows the chat of a person with the
+// account. The person there sends the text, or scans the QR code, by a button. It returns ""
+// without a simulator.
 func (a *Account) simulatedPhone(action, value string) string {
 	if a.Simulator == "" {
 		return ""
@@ -155,7 +158,7 @@ func (a *Account) simulatedPhone(action, value string) string {
 // Config holds the settings of a [Handler]. Every field is required unless it says otherwise.
 type Config struct {
 	URL      string    // of the gateway; may have a path
-	Keys     [][]byte  // as scan.Config.Keys, and equal to it: the packages share a limit of cookies
+	Keys     [][]byte  // encrypt cookies: the first key encrypts, all decrypt; must equal scan.Config.Keys
 	Accounts []Account // at least one
 	SignIns  gateway.ChatSignIns
 	Limits   *limit.Limiter     // optional: counts wrong numbers by person, and QR codes by network
@@ -166,8 +169,8 @@ type Config struct {
 	Apps     func(id string) (gateway.App, bool) // the apps of the configuration
 	Site     *web.Site
 
-	// Other answers messages that belong to no sign-in. hint, if not empty, is the reply to a text for which
-	// Other has no reply of its own. Optional.
+	// Other answers messages that belong to no sign-in. hint, if not empty, is the reply to a text for
+	// which Other has no reply of its own. Optional.
 	Other func(ctx context.Context, connector string, m push.Message, hint string) (push.Reply, error)
 
 	Zone      *time.Location                           // of times in the chat; nil = the local zone
@@ -279,8 +282,8 @@ const (
 	pathCancel  = "/chat/cancel"
 )
 
-// Mount registers the routes. signIn finds and creates the sessions of browsers. The order is: chat.New
-// first, then signin.New with Begin, then Mount with the signin.Handler.
+// Mount registers the routes. signIn finds and creates the sessions of browsers. The order is:
+// chat.New first, then signin.New with Begin, then Mount with the signin.Handler.
 func (h *Handler) Mount(mux *route.Mux, signIn SignIn) {
 	h.signIn = signIn
 	for pattern, handler := range map[string]http.HandlerFunc{
@@ -324,8 +327,8 @@ func (h *Handler) observe(ctx context.Context, f *desktopFlow, outcome string) {
 	h.cfg.Observe(ctx, Observation{Method: f.Method, Outcome: outcome})
 }
 
-// appName returns the name of the app with this id in a language. For the id "" it returns the name of
-// the gateway. If the app is no longer configured, it returns "".
+// appName returns the name of the app with this id in a language. For the id "" it returns the name
+// of the gateway. If the app is no longer configured, it returns "".
 func (h *Handler) appName(language, id string) string {
 	if id == "" {
 		return h.cfg.Site.Title(language)

@@ -16,8 +16,8 @@ const (
 	maxTyped = 64
 )
 
-// damm is the table of the Damm algorithm (H. M. Damm, 2004). It finds each wrong digit, and each swap
-// of two neighbours.
+// damm is the table of the Damm algorithm (H. M. Damm, 2004). It finds each wrong digit, and each
+// swap of two neighbours.
 var damm = [10][10]byte{
 	{0, 3, 1, 7, 5, 9, 8, 6, 4, 2}, {7, 0, 9, 2, 1, 5, 4, 8, 6, 3}, {4, 2, 0, 6, 8, 7, 1, 3, 5, 9},
 	{1, 7, 5, 0, 9, 8, 3, 4, 2, 6}, {6, 1, 2, 3, 0, 4, 5, 9, 7, 8}, {3, 6, 7, 4, 2, 0, 9, 5, 8, 1},
@@ -54,9 +54,9 @@ const (
 	typedDecline              // a person wants to stop a sign-in
 )
 
-// readMessage returns the number in the text of a message. People write words, punctuation and emoji
-// around a number, blanks and dashes inside it, and full-width digits. A message with two numbers has
-// none: it is not known which one the person means.
+// readMessage returns the number in the text of a message. People write words, punctuation and
+// emoji around a number, blanks and dashes inside it, and full-width digits. A message with two
+// numbers has none: it is not known which one the person means.
 func readMessage(text string) (number string, kind typed) {
 	digits, words := runs(text)
 	var found []string
@@ -70,6 +70,7 @@ func readMessage(text string) (number string, kind typed) {
 		return found[0], typedNumber
 	case len(found) == 1:
 		return "", typedWrong
+	// The digit 0, or a word that declines.
 	case len(digits) == 1 && digits[0] == "0" && words == "", isDecline(words) && len(digits) == 0:
 		return "", typedDecline
 	case len(found) == 0 && len(digits) == 1 && words == "" && len(digits[0]) >= 4 && len(digits[0]) <= 9:
@@ -86,11 +87,11 @@ func isDecline(words string) bool {
 	return false
 }
 
-// runs returns the runs of digits of a text, and the letters of the text in lower case. A blank or a
-// dash between digits does not end a run.
+// runs returns the runs of digits of a text, and the letters of the text in lower case. One or two
+// blanks or dashes between digits do not end a run.
 func runs(text string) (digits []string, words string) {
 	var run, letters strings.Builder
-	gap := 0 // characters since the last digit that do not end the run
+	gap := 0 // blanks and dashes since the last digit
 	end := func() {
 		if run.Len() > 0 {
 			digits = append(digits, run.String())
@@ -107,7 +108,7 @@ func runs(text string) (digits []string, words string) {
 		case digitOf(c) != 0:
 			run.WriteByte(digitOf(c))
 			gap = 0
-		case isFormat(c):
+		case isFormat(c): // ignored
 		case isSeparator(c) && gap < 2:
 			gap++
 		default:
@@ -137,8 +138,8 @@ func narrow(c rune) rune {
 	return c
 }
 
-// isFormat reports whether a character is invisible: a zero-width blank, a mark of the text direction,
-// or the variation selector and the frame of a keycap emoji.
+// isFormat reports whether a character is invisible: a zero-width blank, a mark of the text
+// direction, or the variation selector and the frame of a keycap emoji.
 func isFormat(c rune) bool {
 	return unicode.Is(unicode.Cf, c) || c == '\ufe0f' || c == '\u20e3'
 }
@@ -151,7 +152,8 @@ func isSeparator(c rune) bool {
 	return false
 }
 
-// readCode returns the confirmation code that a user typed on the desktop, or "" for any other text.
+// readCode returns the confirmation code that a user typed on the desktop, or "" for any other
+// text.
 func readCode(text string) string {
 	digits, words := runs(text)
 	if len(digits) != 1 || words != "" || len(digits[0]) != codeDigits {

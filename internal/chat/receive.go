@@ -15,12 +15,12 @@ import (
 	"github.com/weigate/weigate/wechat/push"
 )
 
-// This file answers the messages that WeChat pushes. WeChat waits five seconds, so nothing here calls
-// WeChat. A message that WeChat pushes again is answered equally, also by another replica: the store
-// keeps the first confirmation code of a person.
+// This file answers the messages that WeChat pushes. WeChat waits five seconds, so nothing here
+// calls WeChat. A message that WeChat pushes again is answered equally, also by another replica:
+// the store keeps the first confirmation code of a person.
 
-// Receive answers one message to the account of a connector. It is the function Handle of the account's
-// push.Config. An error means that the store failed.
+// Receive answers one message to the account of a connector. It is the function Handle of the
+// account's push.Config. An error means that the store failed.
 func (h *Handler) Receive(ctx context.Context, connector string, m push.Message) (push.Reply, error) {
 	account := h.accounts[connector]
 	if account == nil {
@@ -55,7 +55,7 @@ func (h *Handler) Receive(ctx context.Context, connector string, m push.Message)
 func (h *Handler) answer(ctx context.Context, account *Account, m push.Message, method, identifier string) (
 	push.Reply, error) {
 	if h.cfg.Limits.Exhausted(h.cfg.Now(), wrongNumbers(account, m)) {
-		return push.Reply{}, nil // the person has guessed numbers: also a right one is not answered now
+		return push.Reply{}, nil // the person has guessed numbers: now also a right number gets no answer
 	}
 	if !h.cfg.Limits.Allow(h.cfg.Now(), limit.Bucket{Rate: limit.ChatNumbers, Key: personKey(account, m)}) {
 		return push.Reply{Text: text(account, "often")}, nil
@@ -88,8 +88,8 @@ func wrongNumbers(account *Account, m push.Message) limit.Bucket {
 // personKey identifies a person in a rate limit. An openid belongs to one account.
 func personKey(account *Account, m push.Message) string { return account.Connector + "\x00" + m.OpenID }
 
-// wrong counts a wrong number, and returns a reply that explains it. After several wrong numbers the
-// account is silent: a person who guesses numbers learns nothing.
+// wrong counts a wrong number, and returns a reply that explains it. After several wrong numbers
+// the account is silent: a person who guesses numbers learns nothing.
 func (h *Handler) wrong(account *Account, m push.Message, reason string) push.Reply {
 	if !h.cfg.Limits.Allow(h.cfg.Now(), wrongNumbers(account, m)) {
 		return push.Reply{}
@@ -97,7 +97,8 @@ func (h *Handler) wrong(account *Account, m push.Message, reason string) push.Re
 	return push.Reply{Text: text(account, reason)}
 }
 
-// decline refuses what the person has answered. Without such a sign-in the message is not ours.
+// decline refuses the sign-ins for which the person has received a confirmation code. If there are
+// none, the message belongs to no sign-in.
 func (h *Handler) decline(ctx context.Context, account *Account, m push.Message) (push.Reply, error) {
 	n, err := h.cfg.SignIns.RefuseChatSignIns(ctx, account.Connector, m.OpenID, h.cfg.Now())
 	if err != nil {
@@ -110,8 +111,8 @@ func (h *Handler) decline(ctx context.Context, account *Account, m push.Message)
 	return push.Reply{Text: text(account, "declined")}, nil
 }
 
-// other returns the reply to a message that belongs to no sign-in. hint is the reply to a text that nobody
-// else answers; "" = none.
+// other returns the reply to a message that belongs to no sign-in. hint is the reply to a text that
+// nobody else answers; "" = none.
 func (h *Handler) other(ctx context.Context, account *Account, m push.Message, hint string) (push.Reply, error) {
 	reply, err := h.cfg.Other(ctx, account.Connector, m, hint)
 	if err != nil || reply.Text != "" || len(reply.Raw) > 0 {
@@ -130,8 +131,8 @@ func (h *Handler) other(ctx context.Context, account *Account, m push.Message, h
 	return reply, nil
 }
 
-// question returns the answer with the confirmation code. The warning comes first: an attacker may have
-// given the number to the person.
+// question returns the answer with the confirmation code. The warning comes first: an attacker may
+// have given the number to the person.
 func (h *Handler) question(account *Account, row gateway.ChatSignIn) string {
 	app := h.appName(account.Language, row.App)
 	if app == "" {
@@ -163,8 +164,8 @@ func short(text string) string {
 	}, text))
 }
 
-// unfollowed handles a person who stopped following the account: their open sign-ins are refused, and
-// nickname and avatar are deleted, as WeChat's documents require.
+// unfollowed handles a person who stopped following the account: their open sign-ins are refused,
+// and nickname and avatar are deleted, as WeChat's documents require.
 func (h *Handler) unfollowed(ctx context.Context, account *Account, m push.Message) (push.Reply, error) {
 	if _, err := h.cfg.SignIns.RefuseChatSignIns(ctx, account.Connector, m.OpenID, h.cfg.Now()); err != nil {
 		return push.Reply{}, fmt.Errorf("chat: unfollow: %w", err)
@@ -172,13 +173,13 @@ func (h *Handler) unfollowed(ctx context.Context, account *Account, m push.Messa
 	if err := h.deleteProfile(ctx, EventUnfollow, account, m.OpenID, false); err != nil {
 		return push.Reply{}, err
 	}
-	reply, err := h.cfg.Other(ctx, account.Connector, m, "") // another server may want to know
-	reply.Text = ""
+	reply, err := h.cfg.Other(ctx, account.Connector, m, "") // the other message server may want to know
+	reply.Text = ""                                          // nobody who unfollowed reads it
 	return reply, err
 }
 
-// authorizationChanged handles a person who withdrew their consent at WeChat, changed their profile, or
-// closed their WeChat account.
+// authorizationChanged handles a person who withdrew their consent at WeChat, changed their
+// profile, or closed their WeChat account.
 func (h *Handler) authorizationChanged(ctx context.Context, account *Account, m push.Message) error {
 	switch m.Event {
 	case push.EventAuthorizationRevoked:
@@ -263,7 +264,8 @@ var chinese = map[string]string{
 	"declined":        "已取消，没有登录。",
 	"welcome":         "欢迎关注。如果正在登录，请把登录页面上的数字发给我。",
 	"unknown_browser": "未知浏览器",
-	// The person has scanned a code and then followed the account in another way: WeChat sends no scene.
+	// The person has scanned a code and then followed the account in another way: WeChat sends no
+	// scene.
 	"welcome_follow": "欢迎关注。如果正在登录，请再扫一次登录页面上的二维码，或把页面上的数字发给我。",
 	"voice":          "无法识别语音。如果正在登录，请用文字发送登录页面上的数字。",
 }

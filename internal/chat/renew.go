@@ -9,13 +9,14 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file contains the change to the next round of a sign-in: a new number or QR code, also by the
-// other method.
+// This file contains the change to the next round of a sign-in: a new number or QR code, also by
+// the other method.
 
-// maxRounds bounds the numbers of one sign-in.
+// maxRounds limits the rounds of one sign-in.
 const maxRounds = 50
 
-// renew serves /chat/renew: it cancels the row of this round, and creates the row of the next round.
+// renew serves /chat/renew: it cancels the row of this round, and creates the row of the next
+// round.
 func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	f := h.readFlow(w, r)
 	if f == nil {
@@ -47,16 +48,17 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	route.SeeOther(w, h.flowURL(pathDesktop, f))
 }
 
-// allowsMessage reports whether the user may send a number instead of following the account: the app
-// accepts it. Every account of this package has the method message.
+// allowsMessage reports whether the app accepts the method message: the user can then send a number
+// instead of following the account. Every account of this package has the method message. A sign-in
+// to the gateway's own pages (app "") accepts it too.
 func (h *Handler) allowsMessage(f *desktopFlow) bool {
 	app, found := h.cfg.Apps(f.LoginRequest.App)
 	return f.LoginRequest.App == "" || found && (len(app.Methods) == 0 ||
 		slices.Contains(app.Methods, gateway.MethodMessage))
 }
 
-// messageForm returns the button that changes from the QR code to a number. WeChat may make no code, or
-// the person follows the account without scanning it.
+// messageForm returns the button that changes from the QR code to a number. It helps if WeChat
+// makes no code, or if the person has followed the account without scanning the code.
 func (h *Handler) messageForm(f *desktopFlow) []web.Form {
 	if f.Method != gateway.MethodFollow || !h.allowsMessage(f) {
 		return nil
