@@ -64,7 +64,7 @@ func (rt *Router) buckets(r *http.Request, each rates) []limit.Bucket {
 		}
 		buckets = append(buckets, limit.Bucket{Rate: each.address, Key: limit.Address(a)})
 	}
-	if each.browser.Name == "" || rt.cfg.Browser == nil {
+	if each.browser.Name == "" || rt.cfg.Browser == nil { // browsers are not counted
 		return buckets
 	}
 	if key := rt.cfg.Browser(r); key != "" {

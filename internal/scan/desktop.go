@@ -108,7 +108,7 @@ func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.Redeemed {
-		h.answerRedeemed(w, r, f, gateway.Ticket{}) // the ticket is not used, because f.Redeemed is set
+		h.serveRedeemed(w, r, f, gateway.Ticket{}) // the ticket is not used, because f.Redeemed is set
 		return
 	}
 	t, err := h.ticketOf(w, r, f)
@@ -122,7 +122,7 @@ func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
 	case t.State == gateway.TicketApproved:
 		h.finish(w, r, f, t)
 	case t.State == gateway.TicketRedeemed:
-		h.answerRedeemed(w, r, f, t)
+		h.serveRedeemed(w, r, f, t)
 	default:
 		h.showDesktop(w, r, f, h.ticketPage(f, t))
 	}

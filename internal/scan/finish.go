@@ -54,7 +54,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, f *desktopFlow,
 		h.resume(w, r, f, current)
 	case errors.Is(err, gateway.ErrReplay):
 		// Another request of this browser has redeemed the ticket meanwhile.
-		h.answerRedeemed(w, r, f, current)
+		h.serveRedeemed(w, r, f, current)
 	case errors.Is(err, gateway.ErrBlocked):
 		h.observe(r.Context(), "refused")
 		h.cfg.Site.Fail(w, r, web.Blocked)
@@ -116,10 +116,10 @@ func (h *Handler) continueSignedIn(
 	})
 }
 
-// answerRedeemed responds to a request that is repeated after the ticket was redeemed. The browser
-// may have lost the response with the session cookie. Therefore answerRedeemed sets the session
+// serveRedeemed responds to a request that is repeated after the ticket was redeemed. The browser
+// may have lost the response with the session cookie. Therefore serveRedeemed sets the session
 // cookie again, as long as the session exists.
-func (h *Handler) answerRedeemed(w http.ResponseWriter, r *http.Request, f *desktopFlow, t gateway.Ticket) {
+func (h *Handler) serveRedeemed(w http.ResponseWriter, r *http.Request, f *desktopFlow, t gateway.Ticket) {
 	hash, err := h.sessionHash(f)
 	if err != nil {
 		h.fail(w, r, err)

@@ -19,7 +19,7 @@ type PendingRequest struct {
 	Reauthenticate bool   `json:"f,omitempty"` // the user must authenticate again, even with a session
 	Consent        bool   `json:"c,omitempty"` // the user must see WeChat's consent page
 	Profile        bool   `json:"p,omitempty"` // the app wants nickname and avatar
-	Deletion       bool   `json:"x,omitempty"` // the user signs in to delete their own account
+	Deletion       bool   `json:"x,omitempty"` // the user signs in to be deleted
 	Cancel         string `json:"q,omitempty"` // LoginRequest.CancelURL, shortened; see CancelURL
 	Lang           string `json:"l,omitempty"` // language of the pages, if the app chose one
 }

@@ -31,7 +31,7 @@ import (
 // Revoker revokes grants: authorizations of apps by a user, with their tokens. gateway.Grants
 // implements it.
 type Revoker interface {
-	// Revoke is gateway.Grants.Revoke.
+	// Revoke revokes the grants that r selects, and returns their number.
 	Revoke(ctx context.Context, r gateway.Revocation, now time.Time) (int, error)
 }
 
@@ -46,7 +46,7 @@ type Manager struct {
 	Max      time.Duration  // a session expires this time after the sign-in, even if it is used
 	AppIDs   gateway.AppIDs // of the connectors (apps at WeChat); a session with another appid counts as ended
 	Now      func() time.Time
-	OnError  func(ctx context.Context, err error) // called when a use could not be recorded
+	OnError  func(ctx context.Context, err error) // called when Find could not record that a session was used
 }
 
 // touchAfter limits the writes of Find: it updates the time of the last use (Session.SeenAt) at

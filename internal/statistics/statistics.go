@@ -133,6 +133,7 @@ func (c *Collector) Repeated(p gateway.Problem, threshold int) {
 		o = occurrences{since: now}
 	}
 	o.n++
+	// A new fault beyond the limit is not remembered: its occurrences are not added up.
 	if _, found := c.recent[key]; found || len(c.recent) < limit.StatisticsInMemory.Max {
 		c.recent[key] = o
 	}

@@ -64,9 +64,9 @@ type Header struct {
 	Format    string    `json:"format"`  // always "weigate-backup"
 	Version   int       `json:"version"` // of the format
 	CreatedAt time.Time `json:"created_at"`
-	Store     string    `json:"store"`  // kind of database that the archive was made from: "sqlite" or "postgres"
-	Schema    int       `json:"schema"` // number of the database's last migration
-	Migration string    `json:"migration"`
+	Store     string    `json:"store"`      // kind of database that the archive was made from: "sqlite" or "postgres"
+	Schema    int       `json:"schema"`     // number of the database's last migration
+	Migration string    `json:"migration"`  // name of that migration
 	MasterKey string    `json:"master_key"` // id of the master key
 	Lacks     []string  `json:"lacks"`      // what a restore needs besides the archive
 }

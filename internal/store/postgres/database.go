@@ -107,7 +107,7 @@ func (c conn) Get(query string, args []any, into ...any) (err error) {
 // querier implements sqlstore.Querier. It runs statements on the pool or in a transaction.
 type querier struct {
 	ctx context.Context
-	on  interface {
+	on  interface { // the pool or a transaction
 		Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 		Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 		QueryRow(ctx context.Context, sql string, args ...any) pgx.Row

@@ -193,7 +193,7 @@ func (w *writer) transact(ops []*op) error {
 		return err
 	}
 	err := w.runAll(t, ops)
-	if err == nil && len(ops) == 1 && ops[0].err != nil {
+	if err == nil && len(ops) == 1 && ops[0].err != nil { // a single op has no savepoint: undo the transaction
 		_, _ = t.Exec(`ROLLBACK`) // fails when a full disk has ended the transaction already
 		return nil
 	}
