@@ -52,7 +52,7 @@ func (h *Handler) readDecision(ctx context.Context, s *site, grantID string, has
 	defer cancel()
 	_, grant, err := h.cfg.Grants.Token(ctx, hash, now)
 	if err == nil && (grant.ID != grantID || grant.App != s.app.ID) {
-		err = gateway.ErrNotFound // the host belongs to another app now
+		err = gateway.ErrNotFound // such as a host that belongs to another app now
 	}
 	if err != nil {
 		return h.endedDecision(ctx, grantID, err)
@@ -119,7 +119,7 @@ func (h *Handler) setHeaders(d *decision, s *site, grant gateway.Grant, user gat
 	}
 	d.groups = headerValue(strings.Join(groups, ","))
 	return h.setAssertion(d, s, claims{
-		Subject: grant.Subject, Name: user.Nickname, Groups: append([]string{}, user.Groups...),
+		Subject: grant.Subject, Name: user.Nickname, Groups: append([]string{}, user.Groups...), // never null
 		WeChat: identity{AppID: grant.AppID, OpenID: grant.OpenID, UnionID: unionID},
 	}, previous, now)
 }

@@ -13,7 +13,7 @@ import (
 // gateway. A site is one host of a protected app, with one scheme.
 type forwardedRequest struct {
 	site   *site
-	target string // path and query, as the browser sent them; see cleanReturn
+	target string // path and query as the browser sent them; cleanReturn must check it before a redirect
 	method string
 	nginx  bool // the proxy is nginx; its auth_request passes on the statuses 401 and 403 only, and no page
 }

@@ -36,8 +36,8 @@ const (
 const (
 	paramTo             = "to"             // origin of the site
 	paramChallenge      = "challenge"      // PKCE challenge of the nonce in the browser's cookie on the site
-	paramReturn         = "return"         // path on the site, percent-encoded; see returnpath.go
-	paramCompactReturn  = "compact_return" // a long path on the site, in the compact form
+	paramReturn         = "return"         // path on the site, percent-encoded
+	paramCompactReturn  = "compact_return" // a long path on the site, in an encoding that needs fewer bytes
 	paramLoginRequest   = "login_request"  // id of the sign-in from which the browser returns
 	paramReauthenticate = "reauthenticate" // the user pressed the button that signs in again
 	paramToken          = "token"          // one-time token of a handoff; only for pathFinish

@@ -284,7 +284,7 @@ const nonceLifetime = time.Hour
 
 // readNonce returns the nonce of this browser on the site; "" = none. sentBack reports whether the
 // cookie has the suffix ".1". start adds the suffix when it redirects a browser back to the site,
-// because the browser has a session already.
+// because the browser has a session already. This nonce belongs to no sign-in.
 func (s *site) readNonce(r *http.Request) (nonce string, sentBack bool) {
 	for c := range cookie.Sent(r, s.nonceCookie) {
 		value, suffix, _ := strings.Cut(c.Value, ".")

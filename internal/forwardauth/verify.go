@@ -87,9 +87,10 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 
 // isPreflight reports whether r is for a CORS preflight (Fetch standard): a browser asks the site
 // whether a script of another origin may send a request. Browsers send no cookies with a preflight.
-// Every header with the method must contain OPTIONS. The reason: a client may add such a header if
-// its proxy does not set it, and could otherwise send any request without a session.
-// A header that overrides the method makes it another request, for sites that read this header.
+//
+// Every header with the method must contain OPTIONS: a client can add such a header if its proxy
+// does not set it, and could otherwise send any request without a session. A request with a header
+// that overrides the method is not a preflight, because some sites read this header.
 func isPreflight(r *http.Request) bool {
 	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
 		if len(r.Header[name]) > 0 {
@@ -202,6 +203,7 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, req forwardedRequ
 	h.logDenied(r, req.site, d)
 	w.Header().Del("Strict-Transport-Security") // this response is for a host that is not the gateway's
 	here := req.site.origin + cleanReturn(req.target)
+	// A proxy that sends no method counts as GET.
 	navigates := req.method == "" || req.method == http.MethodGet || req.method == http.MethodHead
 	switch {
 	case !isPage(r):
@@ -247,8 +249,8 @@ func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, req forwarded
 	}
 }
 
-// showDenied shows the page with the reason for a denial. here is the address of the original
-// request. The page of a user who waits for approval reloads automatically.
+// showDenied shows the page with the reason for a denial of a known user. here is the address of
+// the original request. The page of a user who waits for approval reloads automatically.
 func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, req forwardedRequest, d *decision, here string) {
 	s := req.site
 	page := web.Page{Kind: d.denied, App: s.app.Name, User: web.UserOf(*d.user), Go: here}

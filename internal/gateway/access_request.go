@@ -21,7 +21,7 @@ const (
 type AccessRequest struct {
 	UserID      string
 	App         string
-	Method      string // sign-in method of the user's session
+	Method      string // sign-in method of the user's session; "" = decided before the user requested the app
 	State       RequestState
 	Reason      string // why the request was refused, for the user to read; "" = no reason given
 	RequestedAt time.Time

@@ -30,7 +30,7 @@ type APIKeys interface {
 	APIKey(ctx context.Context, hash [32]byte, now time.Time) (APIKey, error)
 
 	// APIKeys returns all keys, newest first, at most 500. Revoked and expired keys are included until
-	// a sweep deletes them (90 days later).
+	// a sweep deletes them, 90 days after they expired or were revoked.
 	APIKeys(ctx context.Context) ([]APIKey, error)
 
 	// RevokeAPIKey makes a key unusable and appends e, in one transaction. Revoking it again is not an

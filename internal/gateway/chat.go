@@ -34,8 +34,8 @@ const ChatMinimum = 2 * time.Minute
 // The number and the scene are not secrets. They only find the row. The desktop must have the
 // secret of its cookie, and the confirmation code, which only the person's chat shows.
 type ChatSignIn struct {
-	// Key is a SHA-256 of what finds the row: the connector, the method, and the number or the
-	// scene. It is unique among the chat sign-ins that have not expired.
+	// Key is a SHA-256 of the connector, the method, and the number or the scene. It finds the row,
+	// and is unique among the chat sign-ins that have not expired.
 	Key       [32]byte
 	Desktop   [32]byte // SHA-256 of the secret in the desktop's cookie
 	Connector string   // name of the connector whose account is used
@@ -123,7 +123,7 @@ type ChatSignIns interface {
 	// the row to ChatCompleted. With a wrong code it moves the row to ChatWrongCode and returns
 	// ErrMismatch. ErrNotFound when c.Desktop differs. ErrReplay when it was completed before,
 	// ErrConflict in every other state. ErrBlocked when the user is blocked; the row is then
-	// ChatRefused, and c.Event is stored with the outcome "blocked". The events of a new or joined
+	// ChatRefused, and c.Event is stored with the outcome "refused". The events of a new or joined
 	// user are returned. ErrUnionIDRequired and ErrFull as Users.RecordSignIn; the row then stays
 	// answered.
 	CompleteChatSignIn(ctx context.Context, c ChatCompletion) (ChatSignIn, User, []Event, error)

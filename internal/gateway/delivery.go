@@ -70,12 +70,13 @@ func (q DeliveryQuery) Page() int { return pageSize(q.Limit) }
 //
 // Stores add deliveries of kind DeliverLogout themselves. Whenever a session ends, for whatever
 // reason (sign-out, block, deletion, join, move, expiry found by a sweep), each of its app sessions
-// becomes a delivery in the same transaction and is deleted, unless another session has the same
-// Session.First: then the user has only signed in again. The same happens to the app sessions
-// of a user and an app whose access is taken away: by DecideAccess, by a change of AllowedApps or
-// RefusedApps, and by a replay of a refresh token. When the user loses a group or is no longer
-// Active, the store does not know which apps the user can no longer use. Then all apps are notified
-// except those in AllowedApps.
+// becomes a delivery, and is deleted in the same transaction. There is one exception: if another
+// session has the same Session.First, the user has only signed in again, and the app sessions stay.
+//
+// The app sessions of a user at one app also become deliveries when the user loses access to this
+// app: by DecideAccess, by a change of AllowedApps or RefusedApps, or by a replay of a refresh
+// token. When the user loses a group or is no longer Active, the store does not know which apps the
+// user can no longer use. Then all apps are notified except those in AllowedApps.
 type Deliveries interface {
 	// AddDeliveries stores deliveries, all or none. It ignores their ids, and sets State to
 	// DeliveryWaiting.

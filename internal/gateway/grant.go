@@ -43,7 +43,7 @@ type Code struct {
 	Nonce       string
 	ExpiresAt   time.Time
 	RedeemedAt  time.Time // zero = not redeemed
-	PinSubject  string    // for PutCode, which pins this subject if none is pinned for the user and app
+	PinSubject  string    // PutCode stores it as the user's subject in the app (see Pin) if there is none yet
 
 	// LogoutSessionID is the claim sid of an app with back-channel logout: PutCode then stores an
 	// AppSession for Grant.Session, once for each session and app. "" = none.
@@ -122,8 +122,8 @@ type Grants interface {
 
 	// Code returns a code without redeeming it, so that the caller can verify client, redirect URI
 	// and PKCE first. It does not check whether the code may still be redeemed, which Redeem does:
-	// it returns expired, redeemed and revoked codes until a sweep deletes them. ErrNotFound when
-	// there is none.
+	// it returns expired, redeemed and revoked codes until a sweep (the regular deletion of expired
+	// rows) deletes them. ErrNotFound when there is none.
 	Code(ctx context.Context, hash [32]byte) (Code, error)
 
 	// Redeem redeems the code and stores its tokens, in one transaction. Of any number of

@@ -42,7 +42,8 @@ type ImportResult struct {
 	Problems  []ImportProblem
 }
 
-// Problem returns why a line is invalid, without regard to what is stored. found is false when it is valid.
+// Problem returns why a line is invalid, without regard to what is stored. found is false when the
+// line is valid.
 func (p ImportedUser) Problem() (reason lang.Message, found bool) {
 	switch {
 	case p.OldID == "":

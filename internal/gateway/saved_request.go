@@ -33,7 +33,8 @@ type SavedRequestLimits struct {
 
 // Counts reports whether a store compares the number of all requests with Total after it has stored
 // r. If Total is small, the store does so after every request, and otherwise after one in sixteen.
-// Nobody can choose a request that is not counted: its hash depends on a secret of the gateway.
+// Nobody can choose requests after which it does not: their hashes depend on a secret of the
+// gateway.
 func (l SavedRequestLimits) Counts(r SavedRequest) bool { return l.Total < 4096 || r.Hash[0]%16 == 0 }
 
 // Excess returns how many requests are deleted when there are more than Total.
@@ -42,8 +43,8 @@ func (l SavedRequestLimits) Excess() int { return max(1, l.Total/64) }
 // SavedRequests stores requests while their users sign in.
 type SavedRequests interface {
 	// SaveRequest stores a request. If the same browser has stored a request with this hash
-	// already, SaveRequest extends its ExpiresAt, and does not shorten it. If another browser has,
-	// SaveRequest returns ErrConflict.
+	// already, SaveRequest extends its ExpiresAt, and does not shorten it. If another browser has
+	// stored a request with this hash, SaveRequest returns ErrConflict.
 	//
 	// Then SaveRequest deletes requests beyond the limits as SavedRequestLimits describes.
 	// Concurrent calls may exceed a limit by their number, until the next call. An incomplete

@@ -8,8 +8,8 @@ import (
 )
 
 // Attempt is the exclusive right of one request to exchange one code at WeChat. A sign-in is stored
-// in two steps: BeginAttempt before the code is exchanged, and CompleteSignIn (see Users) or, after
-// a failure, FinishAttempt afterwards.
+// in two steps. BeginAttempt comes before the code is exchanged. CompleteSignIn (see Users) comes
+// afterwards, or FinishAttempt if the sign-in has failed.
 type Attempt struct {
 	Key     string    // hash of the state of the sign-in
 	Code    string    // hash of WeChat's code

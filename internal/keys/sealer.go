@@ -14,7 +14,7 @@ import (
 	"strings"
 
 	"github.com/weigate/weigate/internal/filemode"
-	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/lang" // its errors can be shown in Chinese
 	"github.com/weigate/weigate/internal/newfile"
 	"github.com/weigate/weigate/internal/seal"
 )
@@ -228,7 +228,7 @@ func LoadOrCreate(path string) (s *Sealer, created bool, err error) {
 
 // Load reads the master key file at path; see [ParseMasterKey] for its form. For a file that does
 // not exist the error wraps [fs.ErrNotExist]. A file that other users may read or change is
-// rejected; see filemode.Check.
+// rejected.
 func Load(path string) (*Sealer, error) {
 	f, err := os.Open(path)
 	if err != nil {

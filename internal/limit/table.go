@@ -217,7 +217,8 @@ var (
 	// Different counts, and different problems, that are not stored yet.
 	StatisticsInMemory = Count{Name: "statistics_memory", Max: 5000}
 
-	// Reverse proxies that hide their clients, of which an hour's browsers are counted.
+	// Reverse proxies that hide the addresses of their clients. To report such a proxy, the gateway
+	// counts the browsers behind it during an hour.
 	HidingProxies = Count{Name: "hiding_proxies", Max: 8}
 
 	// The time of one request with a logout token.

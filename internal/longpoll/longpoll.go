@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// life is how long a poll lasts. Some proxies close a connection after 30 or 60 seconds without
-// data.
+// life is how long a poll lasts at most. Some proxies close a connection after 30 or 60 seconds
+// without data.
 const life = 25 * time.Second
 
 const (

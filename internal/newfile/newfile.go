@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 )
 
-// Create creates the file target, which only its owner can read, and calls write to fill it. The file
-// gets its name when it is complete and written to the disk. So an interruption, a crash or a full
-// disk cannot leave half a file that looks complete. An existing file is not replaced: then
+// Create creates the file target, which only its owner can read, and calls write to fill it. The
+// file gets its name when it is complete and written to the disk. So an interruption, a crash or a
+// full disk cannot leave half a file that looks complete. An existing file is not replaced: then
 // the error wraps fs.ErrExist, and write is not called.
 func Create(target string, write func(*os.File) error) (err error) {
 	if _, err := os.Lstat(target); err == nil {
@@ -25,7 +25,7 @@ func Create(target string, write func(*os.File) error) (err error) {
 		if f, err = os.CreateTemp(dir, ".weigate-*"); err != nil { // with mode 0600
 			return err
 		}
-		defer os.Remove(f.Name()) // of no effect after a rename
+		defer os.Remove(f.Name()) // removes the temporary name, which a rename has already replaced
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if err := write(f); err != nil {

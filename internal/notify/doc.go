@@ -6,11 +6,11 @@
 //
 //	Notify → memory → Run → store → delivery.Worker → Sender → robot
 //
-// The notices for one robot within a minute become one message. The platforms accept about 20 messages
-// a minute, and some reject all messages for ten minutes after more. A receiver of signed JSON gets a
-// request for each notice.
+// The notices for one robot within a minute become one message. The platforms accept about 20
+// messages a minute. After more messages, some platforms reject all messages for ten minutes. A
+// receiver of signed JSON gets a request for each notice.
 //
-// Robots report errors with HTTP status 200, so robot.go reads their error codes. The URL of a robot is
-// a credential: no error, log line or delivery contains it. Users choose their names: message.go
-// replaces the characters with which a name could notify everybody or make a link.
+// Robots report errors with HTTP status 200, so robot.go reads their error codes. The URL of a
+// robot is a credential: no error, log line or delivery contains it. Users choose their names:
+// message.go replaces the characters with which a name could notify everybody or make a link.
 package notify

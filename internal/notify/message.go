@@ -249,8 +249,8 @@ func shortName(name string) string {
 	return string(runes)
 }
 
-// plain replaces the characters that a platform could take for a mention, a link or formatting with
-// wide characters that look alike. Otherwise a user whose nickname is <@all> would notify
+// plain replaces characters with wide characters that look alike. A platform could take the
+// originals for a mention, a link or formatting: a user whose nickname is <@all> would notify
 // everybody.
 func plain(text string) string {
 	text = wide.Replace(text)

@@ -33,10 +33,10 @@ var permanent = map[string]map[int]bool{
 		93000: true, // the address is wrong, or the robot was removed
 		93004: true, // the robot was switched off
 		93008: true, // the robot is not in the group
-		40008: true, // message type
-		40058: true, // too long: dromara/domain-admin#82
-		44004: true, // empty
-		47001: true, // not JSON
+		40008: true, // the message type is unknown
+		40058: true, // the message is too long: dromara/domain-admin#82
+		44004: true, // the message is empty
+		47001: true, // the body is not JSON
 	},
 	Feishu: {
 		9499:  true, // malformed
@@ -49,7 +49,7 @@ var permanent = map[string]map[int]bool{
 		11246: true, // the content is malformed
 	},
 	DingTalk: {
-		310000: true,               // signature, keyword or address
+		310000: true,               // the signature, the keyword or the address is wrong
 		300001: true, 300005: true, // the address is wrong
 		400101: true, 400102: true, // the address is wrong, or the robot was switched off
 		400013: true,                             // the group was dissolved

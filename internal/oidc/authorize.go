@@ -182,7 +182,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 			return nil
 		}
 	}
-	// A native app cannot prove its identity, so the user must agree: see consent.go.
+	// A native app cannot prove its identity, so the user must consent to each request.
 	if req.client.needsConsent(req.redirectURI) && !h.hasConsent(req, browser) {
 		return h.askConsent(w, r, t, req, browser)
 	}

@@ -51,7 +51,7 @@ const (
 	paramLoginRequest = "weigate_login_request" // ID of the sign-in (session.LoginRequest) that this request has required
 	paramContinue     = "weigate_continue"      // the user pressed "Continue" on the page that asks to sign in again
 	paramCancel       = "weigate_cancel"        // the user pressed "Cancel"
-	paramConsent      = "weigate_consent"       // the user pressed "Continue" on the consent page: see consent.go
+	paramConsent      = "weigate_consent"       // the user pressed "Continue" on the consent page for a native app
 	// the sub of the id_token_hint, since the hint itself is too long for the address
 	paramSub = "weigate_sub"
 )
