@@ -1,5 +1,6 @@
 // Package tabs keeps the sign-ins in progress of a browser in sealed (encrypted and authenticated)
-// cookies, one for each tab. The packages scan and chat share one limit for the size of these cookies.
+// cookies, one for each tab. The packages scan and chat share one limit for the size of these
+// cookies.
 package tabs
 
 import (
@@ -29,13 +30,14 @@ const (
 const (
 	age = time.Hour // after which the browser deletes a cookie
 
-	// budget limits the cookies of all tabs together, in bytes. The oldest cookies are removed. Servers
-	// and proxies limit the size of all request headers, often to 8 kB.
+	// budget limits the cookies of all tabs together, in bytes. The oldest cookies are removed.
+	// Servers and proxies limit the size of all request headers, often to 8 kB.
 	budget   = 3072
 	keyChars = 10 // 50 random bits distinguish the tabs of one browser
 )
 
-// Cookies reads and sets the cookies of one kind. Make it with [New]; it is safe for concurrent use.
+// Cookies reads and sets the cookies of one kind. Make it with [New]; it is safe for concurrent
+// use.
 type Cookies struct {
 	set    cookie.Set
 	sealer *seal.Sealer
@@ -83,9 +85,10 @@ type tab struct {
 	activeAt int64 // Unix time; 0 = the cookie cannot be opened
 }
 
-// Set sets the cookie of a sign-in. The JSON of content must have the field "b": when the user started
-// the sign-in or was last active, as Unix time. Set removes all cookies of other tabs that cannot be
-// opened. Then it removes the oldest cookies of other tabs, until the rest fits into the limit.
+// Set sets the cookie of a sign-in. The JSON of content must have the field "b": when the user
+// started the sign-in or was last active, as Unix time. Set removes all cookies of other tabs that
+// cannot be opened. Then it removes the oldest cookies of other tabs, until the rest fits into the
+// limit.
 func (c *Cookies) Set(w http.ResponseWriter, r *http.Request, key string, content any) error {
 	plain, err := json.Marshal(content)
 	if err != nil {

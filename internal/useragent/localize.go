@@ -2,8 +2,8 @@ package useragent
 
 import "strings"
 
-// Localize returns a name of [Agent.String] for readers of a language ("en" or "zh-CN"): the Chinese
-// name of "WeChat, Android" is 微信（安卓）. The names are stored in English.
+// Localize returns a name of [Agent.String] for readers of a language ("en" or "zh-CN"): the
+// Chinese name of "WeChat, Android" is 微信（安卓）. The names are stored in English.
 func Localize(name, language string) string {
 	if language != "zh-CN" {
 		return name

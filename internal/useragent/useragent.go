@@ -2,8 +2,8 @@
 // mini-program, or another browser), the device, the system, and the name of the browser.
 //
 // [Of] reads the header of a request. [Agent.Handheld] reports whether the browser is on a phone or
-// tablet, whose user cannot scan a QR code on the same screen. [Agent.String] returns a name such as
-// "Chrome, Windows" for display.
+// tablet, whose user cannot scan a QR code on the same screen. [Agent.String] returns a name such
+// as "Chrome, Windows" for display.
 //
 // The result decides only which page a user sees. It never grants anything: every client can send
 // any user agent. testdata/user-agents.tsv has real user agents with their sources.

@@ -74,7 +74,7 @@ func decideRequests(q Querier, before, after gateway.User, now time.Time, by str
 	return nil
 }
 
-// endLostAccess revokes the user's grants at apps that are refused now, and logs the user out of
+// endLostAccess revokes the user's grants at apps that the change refuses, and logs the user out of
 // the apps to which the user may have lost access (back-channel logout). The store does not know
 // the access rules of apps. So when the user has lost a group or the status Active, the user is
 // logged out of all apps except those in AllowedApps. If the rule of an app allows it, the user can

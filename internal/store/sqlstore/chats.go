@@ -8,9 +8,9 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file implements gateway.ChatSignIns (sign-ins through the chat of an official account) except
-// ChatSignInStates, whose statement differs. Do runs one operation of the store. Exec changes rows,
-// Get reads one row, and Tx runs a transaction.
+// This file implements gateway.ChatSignIns (sign-ins through the chat of an official account)
+// except ChatSignInStates, whose statement differs. Do runs one operation of the store. Exec
+// changes rows, Get reads one row, and Tx runs a transaction.
 
 const chatColumns = `key, desktop, connector, method, app, browser, masked_ip, network, state, open_id, code,
 	created_at, expires_at, data`
@@ -80,8 +80,8 @@ func (b Base) replaceChat(q Querier, s gateway.ChatSignIn, now time.Time, limits
 	ofNetwork := `DELETE FROM chat_sign_ins WHERE ` + unanswered + ` AND ` + b.dialect.InQuery("key", `
 		SELECT key FROM chat_sign_ins WHERE network = $1 AND `+unanswered+` AND expires_at > $2
 		ORDER BY expires_at DESC LIMIT 1000000 OFFSET $3`)
-	// place numbers the rows of each network, from 1 for the newest. So the greatest places belong to the
-	// oldest rows of the networks with the most rows.
+	// place numbers the rows of each network, from 1 for the newest. So the greatest places belong to
+	// the oldest rows of the networks with the most rows.
 	ofAll := `DELETE FROM chat_sign_ins WHERE ` + unanswered + ` AND ` + b.dialect.InQuery("key", `
 		SELECT key FROM (
 			SELECT key, expires_at, row_number() OVER (PARTITION BY network ORDER BY expires_at DESC) AS place
@@ -193,9 +193,9 @@ func (b Base) RefuseChatSignIns(ctx context.Context, connector, openID string, n
 	return n, err
 }
 
-// CompleteChatSignIn implements gateway.ChatSignIns. It locks the rows of the users first and changes
-// the row of the chat sign-in afterwards. Transactions that delete users use the same order, so no
-// deadlock occurs.
+// CompleteChatSignIn implements gateway.ChatSignIns. It locks the rows of the users first and
+// changes the row of the chat sign-in afterwards. Transactions that delete users use the same
+// order, so no deadlock occurs.
 func (b Base) CompleteChatSignIn(ctx context.Context, c gateway.ChatCompletion) (next gateway.ChatSignIn,
 	user gateway.User, events []gateway.Event, err error) {
 	if err := c.Check(); err != nil {

@@ -63,7 +63,7 @@ type DB interface {
 type Dialect struct {
 	// Clauses at the end of a SELECT.
 	ForUpdate  string // locks the selected rows of users: this transaction changes them
-	ForShare   string // locks the selected rows of users: no other transaction may change them
+	ForShare   string // locks the selected rows of users: no other transaction can change them
 	LockRow    string // locks the selected rows of any other table, like ForUpdate
 	SkipLocked string // like LockRow, but leaves out rows that another transaction has locked
 

@@ -88,6 +88,7 @@ func (b Base) FinishDelivery(ctx context.Context, d gateway.Delivery, events ...
 			if err != nil {
 				return err
 			}
+			// A sent delivery needs the claims sub and sid no more, so they are deleted.
 			n, err := q.Exec(`UPDATE deliveries SET state = $3, next_at = $4, last_error = $5,
 					subject = CASE WHEN $3 = 'sent' THEN '' ELSE subject END,
 					session_id = CASE WHEN $3 = 'sent' THEN '' ELSE session_id END
@@ -107,7 +108,7 @@ func (b Base) FinishDelivery(ctx context.Context, d gateway.Delivery, events ...
 	})
 }
 
-// userDeleted reports whether the user of a delivery that is sent or has failed was deleted. It
+// userDeleted reports whether the user of a finished delivery (sent or failed) was deleted. It
 // locks the row of the user, as DeleteUserIf does. So of two such transactions at the same time,
 // the second sees what the first has written.
 func (b Base) userDeleted(q Querier, d gateway.Delivery) (bool, error) {
@@ -158,7 +159,7 @@ func (b Base) HastenDeliveries(ctx context.Context, kind gateway.DeliveryKind, u
 // Expressions around the columns of the other filters keep the database from using theirs.
 func (b Base) Deliveries(ctx context.Context, q gateway.DeliveryQuery) (all []gateway.Delivery, err error) {
 	var where conditions
-	chosen := false // a filter that uses its index is in where
+	chosen := false // whether where has a filter that uses its index
 	// partial repeats the condition of a partial index: the database uses the index only with it.
 	for _, filter := range []struct{ column, value, partial string }{
 		{"user_id", q.UserID, ` AND user_id <> ''`},

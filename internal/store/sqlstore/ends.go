@@ -60,8 +60,8 @@ func (b Base) endAccess(q Querier, userID string, now time.Time) error {
 	return err
 }
 
-// refuseTickets refuses the tickets that the user's phone has scanned or approved, so that no desktop
-// gets a session from them.
+// refuseTickets refuses the tickets that the user's phone has scanned or approved, so that no
+// desktop gets a session from them.
 func refuseTickets(q Querier, userID string) error {
 	_, err := q.Exec(`
 		UPDATE tickets SET state = 'refused'

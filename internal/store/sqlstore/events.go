@@ -190,6 +190,7 @@ func (s *eventSearch) read(c Conn, chosen int, stop int64, maxRead int) ([]gatew
 	var where conditions
 	order := s.addRange(&where, chosen, max(s.first, stop))
 	from := `events`
+	// With LimitFirst, a subquery reads the events of the chosen filter. The query applies the others.
 	if s.dialect.LimitFirst && chosen >= 0 && len(s.filters) > 1 {
 		from = `(SELECT * FROM events WHERE ` + where.where() + ` ORDER BY ` + order + ` LIMIT ` +
 			where.arg(maxRead) + `) near`

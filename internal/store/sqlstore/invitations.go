@@ -43,7 +43,8 @@ func (b Base) CreateInvitation(ctx context.Context, i gateway.Invitation, e gate
 	})
 }
 
-// readInvitation returns the invitation with this hash. clause is a lock clause of Dialect, or empty.
+// readInvitation returns the invitation with this hash. clause is a lock clause of Dialect, or
+// empty.
 func readInvitation(q Querier, h [32]byte, clause string) (i gateway.Invitation, err error) {
 	err = q.Get(`SELECT `+invitationColumns+` FROM invitations WHERE hash = $1 `+clause, []any{h[:]},
 		invitationFields(&i)...)
@@ -63,8 +64,8 @@ func checkUsable(q Querier, i gateway.Invitation, now time.Time) error {
 }
 
 // isEntitled reports whether the creator of an invitation or an API key has administrator rights:
-// the command line, an active administrator, or an API key that is not revoked and whose creator has
-// them.
+// the command line, an active administrator, or an API key that is not revoked and whose creator
+// has them.
 func isEntitled(q Querier, creator string) (bool, error) {
 	if creator == "" || creator == gateway.ActorCommand {
 		return true, nil

@@ -10,8 +10,8 @@ import (
 )
 
 // This file implements the methods of gateway.UserAdministration that merge, unlink, sign out and
-// delete users. Do runs one operation of the store. Exec changes rows, Get reads one row, list reads
-// all, and Tx runs a transaction.
+// delete users. Do runs one operation of the store. Exec changes rows, Get reads one row, list
+// reads all, and Tx runs a transaction.
 
 // MergeUsers implements gateway.UserAdministration.
 func (b Base) MergeUsers(ctx context.Context, older, younger string, now time.Time, e gateway.Event) (
@@ -225,7 +225,7 @@ func (b Base) endSessionsOf(q Querier, userID string, end gateway.SessionsEnd) (
 	if err != nil {
 		return 0, err
 	}
-	// Grants contain the first hash of the session, but those of forward auth contain its own hash.
+	// A grant has the first hash of the session, but a grant of forward auth has the hash itself.
 	for _, session := range [][32]byte{end.Session, first} {
 		_, err := q.Exec(`UPDATE grants SET revoked_at = $3 WHERE session = $1 AND user_id = $2 AND revoked_at = 0`,
 			session[:], userID, Micros(end.Now))

@@ -170,8 +170,8 @@ func (b Base) redeemMove(q Querier, i gateway.Invitation, from gateway.User, r g
 	return user, "moved to another WeChat account; joined user " + from.ID, appendEvents(q, events)
 }
 
-// redeemWithoutWeChat uses an InviteAdmin link in a browser in which nobody signed in at WeChat. Each
-// use is counted, because each creates a session.
+// redeemWithoutWeChat uses an InviteAdmin link in a browser in which nobody signed in at WeChat.
+// Each use is counted, because each creates a session.
 func (b Base) redeemWithoutWeChat(q Querier, i gateway.Invitation, r gateway.InvitationRedemption) (user gateway.User,
 	err error) {
 	if i.Kind != gateway.InviteAdmin {

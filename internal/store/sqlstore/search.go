@@ -6,8 +6,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file implements the reading methods of gateway.UserAdministration, except SearchUsers. Do runs
-// one operation of the store, Get reads one row, and list reads all.
+// This file implements the reading methods of gateway.UserAdministration, except SearchUsers. Do
+// runs one operation of the store, Get reads one row, and list reads all.
 
 // countAdmins returns the number of active administrators with an identity, without the users whose
 // ids are in except, but at most 100. Nobody can sign in at WeChat as a user without an identity.

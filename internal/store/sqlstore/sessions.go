@@ -20,8 +20,8 @@ func sessionFields(s *gateway.Session) []any {
 		Time{&s.CreatedAt}, Time{&s.SeenAt}, Time{&s.ExpiresAt}, &s.Data}
 }
 
-// userAdmitted is a condition on table users: the user $2 may get a session or a code. A user who
-// is blocked, or was joined into another user, may not.
+// userAdmitted is a condition on table users. It selects the user $2, unless the user is blocked or
+// was joined into another user. Only a user whom it selects gets a session or a code.
 const userAdmitted = `id = $2 AND joined_into = '' AND status <> 'blocked' `
 
 // insertSession returns the statement that stores a session. It stores nothing when the user is
@@ -96,9 +96,9 @@ func (b Base) Session(ctx context.Context, h [32]byte, now time.Time) (s gateway
 	return s, err
 }
 
-// The columns of a user and of a session, in a statement that calls the tables u and s. After
-// the join of two users, the younger one has no sessions and no grants. So user_id is never the id of
-// a user who was joined into another.
+// The columns of a user and of a session, in a statement that calls the tables u and s. After the
+// join of two users, the younger one has no sessions and no grants. So user_id is never the id of a
+// user who was joined into another.
 const (
 	prefixedUserColumns = `u.id, u.nickname, u.avatar_url, u.locale, u.profile_at, u.status, u.admin, u.groups, ` +
 		`u.old_id, u.created_at, u.updated_at, u.real_name, u.note, u.allowed_apps, u.refused_apps`

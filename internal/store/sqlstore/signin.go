@@ -75,7 +75,8 @@ const finishAttempt = `
 		expires_at = CASE WHEN expires_at > $7 THEN $7 ELSE expires_at END
 	WHERE key = $1 AND owner = $2 AND outcome = '' AND lease > $6 AND expires_at > $6`
 
-// writeOutcome ends an attempt, or returns gateway.ErrConflict when the owner may no longer end it.
+// writeOutcome ends an attempt. It returns gateway.ErrConflict when the owner cannot end it any
+// more.
 func writeOutcome(q Querier, key, owner string, out gateway.Outcome, now time.Time) error {
 	latest := int64(math.MaxInt64)
 	if out.Kind != gateway.OutcomeSignedIn {
@@ -310,7 +311,7 @@ func (b Base) lockCandidates(q Querier, s gateway.SignIn) (byOpenID *gateway.Can
 	return byOpenID, byUnionID, nil
 }
 
-// lockUsers locks and returns the users with these ids, without those who were joined into another.
+// lockUsers locks and returns the users with these ids, without users who were joined into another.
 // It locks them in the order of their ids, so that concurrent transactions do not deadlock.
 func (b Base) lockUsers(q Querier, ids []string) ([]gateway.User, error) {
 	query := `SELECT ` + userColumns + ` FROM users WHERE ` + b.dialect.In("id", "$1") +

@@ -37,7 +37,7 @@ func cut(s string, limit int) string {
 }
 
 // A search finds a text anywhere in a real name or a note. So table user_terms contains a term for
-// each character of these texts: this character and those that follow it. A search by an index
+// each character of these texts: this character and the characters after it. A search by an index
 // finds the terms that begin with the text.
 const (
 	termLength = 24    // maximum number of characters of a term
@@ -55,8 +55,9 @@ func normalize(s string) string {
 	}), " ")
 }
 
-// searchTerm returns the beginning of the terms that a search for a text finds. It is "" for a text
-// without visible characters, which finds no terms.
+// searchTerm returns the beginning of the terms that a search for a text finds. A text that is
+// longer than a term is cut. The result is "" for a text without visible characters, which finds no
+// terms.
 func searchTerm(s string) string {
 	runes := []rune(normalize(s))
 	if len(runes) == 1 && unicode.Is(unicode.Latin, runes[0]) {

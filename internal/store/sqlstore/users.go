@@ -9,8 +9,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// This file implements gateway.Users (but sign-ins and imports) and gateway.Subjects. Do runs one
-// operation of the store. Exec changes rows, Get reads one row, list reads all, and Tx runs a
+// This file implements gateway.Users (except sign-ins and imports) and gateway.Subjects. Do runs
+// one operation of the store. Exec changes rows, Get reads one row, list reads all, and Tx runs a
 // transaction. Micros converts arguments; Time and jsonList convert results.
 
 const userColumns = `id, nickname, avatar_url, locale, profile_at, status, admin, groups, old_id, ` +
@@ -109,8 +109,8 @@ func (b Base) nicknameBegins() string {
 }
 
 // Users implements gateway.Users. Column seq numbers the users in the order of their creation. The
-// conditions status <> 'active' and "old_id is not empty" repeat the condition of a partial index.
-// The database uses this index only for queries that contain its condition.
+// condition status <> 'active' repeats the condition of a partial index: the database uses this
+// index only for queries that contain its condition.
 func (b Base) Users(ctx context.Context, q gateway.UserQuery) (all []gateway.User, err error) {
 	var where conditions
 	if q.Status != "" {

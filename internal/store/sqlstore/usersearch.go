@@ -80,7 +80,7 @@ func (s *userSearch) run() (found []int64, cut int64, err error) {
 	}
 	for step := firstStep; len(found) < s.Page(); step = min(4*step, lastStep) {
 		wanted := min(step, unread)
-		if wanted == 0 {
+		if wanted == 0 { // the search has read MaxRead users
 			return found, before, nil
 		}
 		seqs, err := next(before, wanted)
@@ -102,7 +102,8 @@ func (s *userSearch) run() (found []int64, cut int64, err error) {
 }
 
 // position returns seq of After, which is a position or a user id. The position of a user who was
-// deleted meanwhile still selects the users after it. The id of a deleted user selects nobody.
+// deleted meanwhile still selects the users after this position. The id of a deleted user selects
+// nobody.
 func (s *userSearch) position() (before int64, err error) {
 	if s.After == "" {
 		return math.MaxInt64, nil

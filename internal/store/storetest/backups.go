@@ -40,9 +40,9 @@ func ReadArchive(t testing.TB, file []byte) *archive.Reader {
 	return r
 }
 
-// ArchiveLines returns the tables and rows of an archive. Tables are sorted by name and rows by text,
-// because two databases may keep them in different orders. The first line (the header) and the last
-// line (the HMAC) are left out.
+// ArchiveLines returns the tables and rows of an archive. Tables are sorted by name and rows by
+// text, because two databases may keep them in different orders. The first line (the header) and
+// the last line (the HMAC) are left out.
 func ArchiveLines(t testing.TB, file []byte) []string {
 	t.Helper()
 	zip, err := gzip.NewReader(bytes.NewReader(file))
@@ -103,9 +103,9 @@ var allowed = map[string][]any{
 // extremeRows is how many rows Extremes returns for a table.
 const extremeRows = 3
 
-// Extremes returns rows for a table in which each column has its extreme values: the largest and the
-// smallest number, empty and long texts with unusual characters, bytes of every value, and null. Keys
-// differ from row to row.
+// Extremes returns rows for a table in which each column has its extreme values: the largest and
+// the smallest number, empty and long texts with unusual characters, bytes of every value, and
+// null. Keys differ from row to row.
 func Extremes(columns []Column) (rows [][]any) {
 	for n := range extremeRows {
 		row := make([]any, len(columns))

@@ -138,7 +138,7 @@ var completionCases = []testCase{
 	},
 	{
 		name:   "an incomplete completion is refused",
-		reason: "it would store a session without a user, or an attempt without an outcome",
+		reason: "the store would contain a session without a user, or an attempt without an outcome",
 		run: func(t *testing.T, f *fixture) {
 			f.beginAttempt("k", "one")
 			for name, spoil := range map[string]func(*gateway.Completion){
@@ -187,7 +187,7 @@ var completionCases = []testCase{
 	},
 	{
 		name:   "a session that is live is not replaced",
-		reason: "two browsers would share it",
+		reason: "two browsers would share one session",
 		run: func(t *testing.T, f *fixture) {
 			theirs := f.addSession(f.addUser("o1").ID, "s1")
 			f.beginAttempt("k", "one")
@@ -222,7 +222,7 @@ var completionCases = []testCase{
 	},
 	{
 		name:   "joining with a blocked user blocks the sign-in",
-		reason: "a blocked person would come back through another connector",
+		reason: "a blocked person would sign in through another connector",
 		run: func(t *testing.T, f *fixture) {
 			older, _ := f.addTwoUsers()
 			f.block(older.ID)

@@ -147,8 +147,8 @@ func cutEventQueries() (all []gateway.EventQuery) {
 }
 
 // allEvents returns the ids of all events of a query, read page by page. It adds to cut the number
-// of searches that stopped after maxRead rows; with cut = nil, no search may stop. 0 for maxRead or
-// limit = the default.
+// of searches that stopped after maxRead rows; with cut = nil, such a search fails the test. 0 for
+// maxRead or limit = the default.
 func (f *fixture) allEvents(q gateway.EventQuery, maxRead, limit int, cut *int) (ids []int64) {
 	f.t.Helper()
 	q.MaxRead, q.Limit = maxRead, limit
@@ -175,7 +175,8 @@ func (f *fixture) allEvents(q gateway.EventQuery, maxRead, limit int, cut *int) 
 	return nil
 }
 
-// cutUserSearches returns searches with one, two and several conditions, some of which select nobody.
+// cutUserSearches returns searches with one, two and several conditions, some of which select
+// nobody.
 func cutUserSearches() (all []gateway.UserSearch) {
 	for _, text := range []string{"", "floor", "s", "nobody"} {
 		for _, status := range []gateway.Status{"", gateway.Blocked} {
@@ -189,7 +190,7 @@ func cutUserSearches() (all []gateway.UserSearch) {
 	return all
 }
 
-// allUsers returns the ids of all users of a search, as allEvents returns those of events.
+// allUsers returns the ids of all users of a search, as allEvents does for events.
 func (f *fixture) allUsers(q gateway.UserSearch, maxRead, limit int, cut *int) (ids []string) {
 	f.t.Helper()
 	q.MaxRead, q.Limit = maxRead, limit

@@ -16,9 +16,9 @@ import (
 // as an administrator, and the events about the user. They must keep nothing else about the user.
 var keepsUserID = []string{"access_requests", "api_keys", "events", "invitations"}
 
-// CheckDeletion tests that no table has the name, the openids, the unionid, the subject, the addresses
-// or the sessions of a deleted user. read returns the rows of each table as texts, with bytes in
-// hexadecimal.
+// CheckDeletion tests that no table has the name, the openids, the unionid, the subject, the
+// addresses or the sessions of a deleted user. read returns the rows of each table as texts, with
+// bytes in hexadecimal.
 func CheckDeletion(t *testing.T, store gateway.Store, read func() map[string][]string) {
 	f := &fixture{t: t, store: store}
 	f.makeAdmin(f.addUser("openid-of-boss").ID)

@@ -121,7 +121,7 @@ var deliveryCases = []testCase{
 	},
 	{
 		name:   "a delivery is finished by its last claim, and retried by an administrator",
-		reason: "a slow worker would overwrite the success of the next one",
+		reason: "a slow worker would overwrite the result of the next worker",
 		run: func(t *testing.T, f *fixture) {
 			u := f.addUser("o1")
 			wantNoError(t, f.store.AddDeliveries(t.Context(), gateway.Delivery{Kind: gateway.DeliverLogout, Target: "wiki",

@@ -100,7 +100,7 @@ var grantCases = []testCase{
 	},
 	{
 		name:   "a code without a subject gets the pinned subject",
-		reason: "the app must get the subject that it knows, also after a join",
+		reason: "the app must get the subject by which it knows the user, also after a join",
 		run: func(t *testing.T, f *fixture) {
 			user := f.addUser("o1")
 			wantError(t, f.store.PutCode(t.Context(), codeWithPinnedSubject(user.ID, "wiki", "g1")), gateway.ErrNotFound)
@@ -303,7 +303,7 @@ var grantCases = []testCase{
 	},
 	{
 		name:   "a revocation revokes only what it names",
-		reason: "sign-out at one app does not affect the others",
+		reason: "a sign-out at one app must not affect other apps",
 		run: func(t *testing.T, f *fixture) {
 			userA, userB := f.addUser("o1").ID, f.addUser("o2").ID
 			revokedNames := func(round string) (names []string) {
@@ -317,7 +317,7 @@ var grantCases = []testCase{
 			}
 			for i, test := range []struct {
 				revocation gateway.Revocation
-				count      int    // how many grants and tokens are revoked, those of earlier rounds included
+				count      int    // how many grants and tokens are revoked, including those of earlier rounds
 				revoked    string // grants of this round whose token is revoked
 			}{
 				{gateway.Revocation{Grant: "grant-a wiki0"}, 1, "[a wiki]"},

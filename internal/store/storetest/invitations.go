@@ -218,7 +218,7 @@ var invitationCases = []testCase{
 	},
 	{
 		name:   "an administrator's link is bound to its user, and to its one use without WeChat",
-		reason: "fleetdm/fleet CVE-2026-34389: a link for one worked for another",
+		reason: "fleetdm/fleet CVE-2026-34389: a link for one user worked for another user",
 		run: func(t *testing.T, f *fixture) {
 			owner, other := f.addUser("o1"), f.addUser("o2")
 			i := newInvitation("link", gateway.InviteAdmin, 1)

@@ -138,7 +138,7 @@ var joinCases = []testCase{
 	},
 	{
 		name:   "a join with a blocked user is blocked",
-		reason: "a blocked person would get in through another connector",
+		reason: "a blocked person would sign in through another connector",
 		run: func(t *testing.T, f *fixture) {
 			older, younger := f.addTwoUsers()
 			f.addSession(older.ID, "old session")

@@ -48,7 +48,7 @@ func mixedLoad(t *testing.T, f *fixture) {
 	}
 }
 
-// isExpected reports whether err is a result that a mixed load may have.
+// isExpected reports whether err can occur in a mixed load.
 func isExpected(err error) bool {
 	for _, allowed := range []error{gateway.ErrNotFound, gateway.ErrConflict, gateway.ErrBlocked, gateway.ErrReplay,
 		gateway.ErrFull} {

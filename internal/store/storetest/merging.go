@@ -71,7 +71,7 @@ var mergeCases = []testCase{
 	},
 	{
 		name:   "an identity is unlinked with its sessions and grants, but not the last one",
-		reason: "an identity without a user could not be blocked, and a user without one could not sign in",
+		reason: "an identity without a user could not be blocked, and a user without an identity could not sign in",
 		run: func(t *testing.T, f *fixture) {
 			u := f.recordSignIn(mainConnector.signIn(noon, "o-s1", "u1"))
 			e := gateway.Event{Kind: "unlinked", Actor: "boss"}

@@ -64,7 +64,7 @@ var raceCases = []testCase{
 	},
 	{
 		name:       "two lists of approvals in opposite order are both done",
-		reason:     "two administrators who approve one list would wait for each other, or undo each other",
+		reason:     "two administrators who approve the same users would wait for each other, or undo each other's work",
 		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			stores := f.handles()

@@ -28,7 +28,7 @@ func newRotation(grantName string, generation int, at time.Duration) gateway.Rot
 var refreshCases = []testCase{
 	{
 		name:   "a refresh token is replaced at each use",
-		reason: "each is valid once, so that a stolen one is detected",
+		reason: "each refresh token is valid once, so that a stolen token is detected",
 		run: func(t *testing.T, f *fixture) {
 			f.addGrant(f.addUser("o1").ID, "wiki", "g1")
 			for generation := 1; generation <= 5; generation++ {
@@ -110,7 +110,7 @@ var refreshCases = []testCase{
 	},
 	{
 		name:       "a token can be its own successor",
-		reason:     "WeChat does not replace refresh tokens, and apps send one in many requests at once",
+		reason:     "WeChat does not replace refresh tokens, and apps send the same token in many requests at once",
 		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			f.addGrant(f.addUser("o1").ID, "shop", "g1")

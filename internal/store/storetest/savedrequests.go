@@ -39,7 +39,8 @@ func (f *fixture) saved(requests ...gateway.SavedRequest) (n int) {
 	return n
 }
 
-// savedRequestCases test requests that are stored because their addresses are too long for a cookie.
+// savedRequestCases test requests that are stored because their addresses are too long for a
+// cookie.
 var savedRequestCases = []testCase{
 	{
 		name:   "the bytes of a request come back to the browser that stored it",
@@ -95,7 +96,7 @@ var savedRequestCases = []testCase{
 	},
 	{
 		name:   "a browser and a network above their limits replace their own requests",
-		reason: "one address would fill the disk, and nobody behind it could sign in",
+		reason: "one network would fill the disk, or none of its users could sign in",
 		run: func(t *testing.T, f *fixture) {
 			limits := gateway.SavedRequestLimits{Total: 1000, PerNetwork: 8, PerBrowser: 3}
 			other := newSavedRequest("other", "bob", 0)

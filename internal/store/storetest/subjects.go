@@ -108,7 +108,7 @@ var codePinCases = []testCase{
 	},
 	{
 		name:   "nothing is pinned for a code that is not stored",
-		reason: "the pin and the code are one transaction",
+		reason: "the pin and the code are stored in one transaction",
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
 			wantError(t, f.store.PutCode(t.Context(), codeWithoutSubject(userID, "g1", "")), gateway.ErrNotFound)

@@ -76,7 +76,7 @@ func (f *fixture) attack(victim victim, signIns ...gateway.SignIn) {
 var takeoverCases = []testCase{
 	{
 		name:       "takeover by a forged unionid",
-		reason:     "an attacker who can change one response of WeChat would get the user",
+		reason:     "an attacker who can change one response of WeChat would sign in as the victim",
 		concurrent: true,
 		run: func(t *testing.T, f *fixture) {
 			victim := f.addVictim()

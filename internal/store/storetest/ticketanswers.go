@@ -113,7 +113,7 @@ var ticketAnswerCases = []testCase{
 	},
 	{
 		name:   "the id alone can neither redeem nor cancel a ticket",
-		reason: "the QR code on the screen contains it",
+		reason: "the QR code on the screen contains the id",
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
 			for name, ticket := range map[string]gateway.Ticket{

@@ -67,7 +67,7 @@ var ticketApproverCases = []testCase{
 	},
 	{
 		name:   "blocking refuses the tickets of the user",
-		reason: "a blocked user must not sign in a desktop, also not one that waits",
+		reason: "a blocked user must not sign in a desktop, not even a desktop that waits already",
 		run: func(t *testing.T, f *fixture) {
 			userID, other := f.addUser("o1").ID, f.addUser("o2").ID
 			scanned, approved := f.addScannedTicket("t1", userID), f.addApprovedTicket("t2", userID)

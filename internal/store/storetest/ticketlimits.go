@@ -157,7 +157,7 @@ var ticketLimitCases = []testCase{
 	},
 	{
 		name:   "a network above its limit replaces its own tickets",
-		reason: "one address would fill the disk, and nobody behind it could sign in",
+		reason: "one network would fill the disk, or none of its users could sign in",
 		run: func(t *testing.T, f *fixture) {
 			userID := f.addUser("o1").ID
 			limits := gateway.TicketLimits{Total: 1000, PerNetwork: 16}

@@ -104,7 +104,7 @@ var ticketCases = []testCase{
 	},
 	{
 		name:   "a ticket that a phone has opened can still be scanned, replaced and cancelled",
-		reason: "the desktop shows 扫描成功 before the user has decided; nothing else may depend on it",
+		reason: "the desktop shows 扫描成功 before the user has decided; this state must change nothing else",
 		run: func(t *testing.T, f *fixture) {
 			user := f.addUser("o1").ID
 			open := func(ticket gateway.Ticket) gateway.Ticket {

@@ -100,7 +100,7 @@ var userCases = []testCase{
 	},
 	{
 		name:   "a sign-in without openid or time is rejected",
-		reason: "an empty openid would make one user of all people without one",
+		reason: "all people without an openid would be one user",
 		run: func(t *testing.T, f *fixture) {
 			for _, signIn := range []gateway.SignIn{
 				mainConnector.signIn(noon, "", "u1"),
