@@ -89,8 +89,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // setHeaders sets the headers of every response. Responses must not be cached: a cached response
 // would be wrong for another user, or after a sign-out. Browsers must not send a Referer header:
-// the URL of the callback contains the code, which other sites would get. The request id is the one
-// in the log and on error pages.
+// the URL of the callback contains the code, which other sites would get. X-Request-Id has the
+// request id that is also in the log and on error pages.
 func (h *Handler) setHeaders(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	if id := h.requestID(r); id != "" {

@@ -44,7 +44,8 @@ var (
 	ErrNotJSON = errors.New("response is not a JSON object")
 	// ErrTruncated means that the response ends early.
 	ErrTruncated = errors.New("response is truncated")
-	// ErrEmpty means that the response has no body, is {}, or has no errcode where one is required.
+	// ErrEmpty means that the response has no body, is {}, or lacks a required field: the errcode of
+	// /sns/auth, or the ticket or url of a QR code.
 	ErrEmpty = errors.New("response is empty")
 	// ErrNoOpenID means that the openid of the response is missing, or is not printable ASCII. From
 	// UserInfo and CheckToken it can also mean that the argument openID is empty or not printable

@@ -18,7 +18,7 @@ const (
 	Denied        Kind = "denied"         // the user declined at WeChat
 	SignOut       Kind = "sign_out"       // asks whether to sign out
 	PleaseSignIn  Kind = "please_sign_in" // a form was sent without a session
-	Lost          Kind = "lost"           // this browser did not start the sign-in, or it has expired
+	Lost          Kind = "lost"           // this browser did not start the sign-in, or the sign-in has expired
 	NoCookies     Kind = "no_cookies"     // the browser keeps no cookies
 	Loop          Kind = "loop"           // sign-ins succeed repeatedly, but the browser does not keep the session
 	Again         Kind = "again"          // WeChat rejected several codes in a row
@@ -82,9 +82,9 @@ const (
 // The pages of the phone in a sign-in by scan.
 const (
 	ScanHere     Kind = "scan_here"     // the link in the QR code was opened outside WeChat
-	ScanAsk      Kind = "scan_ask"      // which app and which desktop request the sign-in
+	ScanAsk      Kind = "scan_ask"      // shows which app and which desktop request the sign-in
 	ScanNumber   Kind = "scan_number"   // asks for the number that the desktop shows
-	ScanDone     Kind = "scan_done"     // where the user was signed in, and how to undo it
+	ScanDone     Kind = "scan_done"     // shows where the user was signed in, and how to undo it
 	ScanDeclined Kind = "scan_declined" // the user declined
 	ScanMismatch Kind = "scan_mismatch" // the user typed another number than the desktop's
 	ScanPaused   Kind = "scan_paused"   // the user has typed too many wrong numbers
@@ -176,7 +176,7 @@ type kindInfo struct {
 func (k Kind) Status() int { return kindInfos[k].status }
 
 // kindInfos has an entry for every kind. New returns an error if a catalogue lacks the texts of a
-// kind. It also returns an error for a text of no kind whose key the function shared does not list.
+// kind. It also returns an error for any other text, unless the function shared lists its key.
 var kindInfos = map[Kind]kindInfo{
 	OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, MiniProgram: {200, plain}, Choose: {200, plain},
 	NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},

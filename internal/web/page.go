@@ -94,13 +94,13 @@ type Page struct {
 	UserID        *UserID
 	ContinueAfter time.Duration // after this time, the page opens Go automatically; 0 = never
 	Scan          *Scan         // on pages of sign-in by scan
-	Name          *NameForm     // for YourName, Waiting and NameInApps
+	Name          *NameForm     // the form for the name of the user; nil = none
 	Reason        string        // for AccessRefused: why the administrator refused, as typed; "" = not given
 	State         string        // address from which wait.js gets the state of the user's access request; "" = none
 	Contact       bool          // the page says whom to ask: Names.Contact
 	Invitation    *Invitation   // on the pages of an invitation
 	Secret        bool          // the address of the page is a secret, which no Referer header may contain
-	Opens         string        // for Consent: where it leads: the scheme of a native app, or a loopback address
+	Opens         string        // for Consent: the scheme of a native app, or the loopback address, to which it leads
 	RequestID     string        // of the request that the page is about; "" = of this request
 	Refusal       Refusal       // for the log line of a page with a status of 4xx
 	Logged        bool          // the caller has written the log line

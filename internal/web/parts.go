@@ -131,8 +131,8 @@ func (p parts) Badge(tone Tone, text string) (template.HTML, error) {
 	}{tone, text})
 }
 
-// Empty returns the content of a list without entries. text is the next step for the user. url and
-// label are those of an optional button: "" = none.
+// Empty returns the content of a list without entries. text is the next step for the user. A button
+// has the label and leads to url; "" = no button.
 func (p parts) Empty(title, text, url, label string) (template.HTML, error) {
 	return p.render("empty", struct{ Title, Text, URL, Label string }{title, text, url, label})
 }

@@ -67,8 +67,8 @@ func (s *Store) beginAttempt(ctx context.Context, want login.Attempt, now time.T
 }
 
 // isSecondCode reports whether want may replace a stored attempt. WeChat sometimes sends two codes
-// for one state. So want may replace an attempt whose code was refused, if the code of want is
-// another one and SecondCodeUntil has not passed.
+// for one state. So want may replace an attempt whose code was refused, if want has a different
+// code and SecondCodeUntil has not passed.
 func isSecondCode(stored, want login.Attempt, now time.Time) bool {
 	return stored.Outcome.Kind == login.OutcomeCodeRefused && stored.Code != want.Code &&
 		stored.SecondCodeUntil.After(now)

@@ -33,7 +33,7 @@
 // ten minutes away; the appid in the message is Config.AppID. WeChat does not escape what people
 // write. So a person can add XML elements to a message, such as a second FromUserName with another
 // person's openid. A message with a repeated element is therefore not handled, and the openid in
-// the address must be equal to the one in the message.
+// the address must be equal to the openid in the message.
 //
 // In plaintext mode, which is WeChat's default, the signature does not cover the message. An
 // attacker who has seen the address of one push can send any message in the name of any person. The

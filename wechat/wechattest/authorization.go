@@ -48,7 +48,7 @@ type AuthorizationRequest struct {
 	RedirectURI string
 	Scope       string // "" means snsapi_login for a website app, else snsapi_userinfo
 	State       string
-	// Refuse reports whether the person refuses instead of consenting.
+	// Refuse is true if the person refuses instead of consenting.
 	Refuse bool
 }
 
@@ -61,7 +61,7 @@ type Authorization struct {
 	Expires     time.Time // when the code expires
 	AppID       string
 	Scope       string
-	OpenID      string // in snapshot mode, that of the virtual account
+	OpenID      string // in snapshot mode, the openid of the virtual account
 	Snapshot    bool   // the code belongs to a virtual account, see Quirks.Snapshot
 }
 

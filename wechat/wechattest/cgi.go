@@ -12,7 +12,7 @@ import (
 // interfaceToken is an access token of an account (接口调用凭据), for the calls below /cgi-bin/.
 type interfaceToken struct {
 	appID   string
-	stable  bool // from stable_token, not from token; a new token of one kind does not end those of the other
+	stable  bool // from stable_token, not from token; tokens of the two kinds do not end each other
 	expires time.Time
 }
 

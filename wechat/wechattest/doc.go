@@ -56,7 +56,7 @@
 //	    GET POST  /sns/oauth2/refresh_token
 //	    GET POST  /sns/userinfo                     nickname and picture
 //	    GET POST  /sns/auth                         checks a token
-//	    GET       /cgi-bin/token                    interface token; each call ends the former one
+//	    GET       /cgi-bin/token                    interface token; each call ends the former token
 //	    POST      /cgi-bin/stable_token             the other kind of interface token
 //	    POST      /cgi-bin/qrcode/create            QR code with a scene
 //	    GET       /cgi-bin/showqrcode               its image

@@ -76,7 +76,7 @@ func (g *ids) unionID(platform, person string, virtual bool) string {
 
 // code returns 32 alphanumeric characters beginning with 0 and a digit. The mark is at the end. The
 // log shows the first characters of a code, and a test that searches the log for leaked codes must
-// not take those for a leak.
+// not take these characters for a leak.
 func (g *ids) code() string {
 	return "0" + g.random(1, "0123456789") + g.random(30-len(g.mark), alnum) + g.mark
 }

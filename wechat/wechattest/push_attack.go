@@ -26,8 +26,8 @@ const (
 	AttackWrongSignature
 )
 
-// AttackPush sends a forged push with a text. person is the attacker, who needs not follow the
-// account, and victim the person whose openid is claimed. Nothing is written into a chat.
+// AttackPush sends a forged push with a text. person is the attacker, who need not follow the
+// account. victim is the person whose openid is claimed. Nothing is written into a chat.
 func (s *Server) AttackPush(ctx context.Context, attack PushAttack, person, victim, appID, text string) (PushPost,
 	error) {
 	s.mu.Lock()
