@@ -19,8 +19,8 @@ import (
 	"github.com/weigate/weigate/internal/newfile"
 )
 
-// initCmd is "weigate init". It writes a configuration, its secret file and a master key. It asks for
-// what the flags do not say, if stdin is a terminal.
+// initCmd is "weigate init". It writes a configuration, the files of its secrets and a master key.
+// If stdin is a terminal, it asks for the required values that no flag sets.
 type initCmd struct {
 	Dir         string   `default:"${folder}" type:"path" placeholder:"DIR" help:"Folder for the files (${default})."`
 	URL         string   `name:"url" placeholder:"URL" help:"Address of the gateway in browsers: https://login.example.com."`
@@ -53,6 +53,7 @@ const (
 //go:embed initial
 var initialFiles embed.FS
 
+// initialTemplates are templates of the configuration, with comments in one language each.
 var initialTemplates = template.Must(template.New("").Funcs(template.FuncMap{"yaml": yamlScalar}).
 	ParseFS(initialFiles, "initial/*.yaml"))
 
@@ -100,8 +101,8 @@ func (c *initCmd) Run(s *invocation) error {
 	return nil
 }
 
-// refuseExisting returns an error if a file exists that init would write. A master key is kept: it may
-// belong to a database.
+// refuseExisting returns an error if the configuration or the file of a secret exists. If a master
+// key exists, init uses it: the database can contain values that it encrypted.
 func (c *initCmd) refuseExisting(dir string) error {
 	for _, name := range []string{configName, secretName, tokenName, aesKeyName} {
 		path := filepath.Join(dir, name)
@@ -113,8 +114,8 @@ func (c *initCmd) refuseExisting(dir string) error {
 	return nil
 }
 
-// refuseOtherKind returns an error for a kind that init does not write, and for a flag that is for the
-// other kind of account.
+// refuseOtherKind returns an error if init cannot write a configuration for the kind of account, or
+// if a flag is for the other kind.
 func (c *initCmd) refuseOtherKind() error {
 	personal, official := string(config.SubscriptionAccount), string(config.OfficialAccount)
 	switch {
@@ -166,8 +167,8 @@ func yamlScalar(text string) string {
 // initialFile is a file that init writes.
 type initialFile struct{ name, text string }
 
-// writeInitial writes the master key and the files, all or none. The configuration is the last file, so
-// that a gateway that starts meanwhile finds all files.
+// writeInitial writes the master key and the files. After an error, it leaves none of them. The
+// configuration is the last file, so that a gateway that starts meanwhile finds all files.
 func writeInitial(dir string, files []initialFile) (err error) {
 	var written []string
 	defer func() {

@@ -15,17 +15,19 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// answers are the values of the first configuration.
+// answers are the values of the new configuration. The templates use the exported fields and
+// methods.
 type answers struct {
-	URL            string
-	Kind           string // of the account, as in the configuration; "" = official_account
-	AppID          string
-	AccountName    string // of a subscription_account
-	AccountID      string // its 微信号; "" = unknown
-	Access         string // signed_in or approved
-	Title, Contact string // "" = the host of URL, and none
-	Sites          []initialSite
-	Store          string // path of the database
+	URL         string
+	Kind        string // of the account, as in the configuration; "" = official_account
+	AppID       string
+	AccountName string // of a subscription_account
+	AccountID   string // its 微信号; "" = unknown
+	Access      string // signed_in or approved
+	Title       string // "" = the host of URL
+	Contact     string // "" = none
+	Sites       []initialSite
+	Store       string // path of the database
 
 	// Each secret has a file of its own. An official_account has the first, a subscription_account the
 	// other two.
@@ -38,7 +40,7 @@ type initialSite struct {
 	Name string // that users see; "" = the app's id
 }
 
-// sitesOf reads the values of --site: HOST or HOST=NAME.
+// sitesOf parses the values of --site: HOST or HOST=NAME.
 func sitesOf(flags []string) (sites []initialSite) {
 	for _, flag := range flags {
 		host, name, _ := strings.Cut(flag, "=")
@@ -47,8 +49,8 @@ func sitesOf(flags []string) (sites []initialSite) {
 	return sites
 }
 
-// Personal reports whether users sign in by messages to the account only, as with a personal account
-// (个人订阅号).
+// Personal reports whether users can only sign in by messages to the account, as with a personal
+// account (个人订阅号).
 func (a answers) Personal() bool { return a.Kind == string(config.SubscriptionAccount) }
 
 // PageTitle returns the name of the sign-in pages.
@@ -101,14 +103,15 @@ func (a answers) text(language string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// The variables of the secrets, in place of their files.
+// The environment variables that replace the files of the secrets.
 const (
 	secretVariable = "WEIGATE_WECHAT_MAIN_SECRET"
 	tokenVariable  = "WEIGATE_WECHAT_MAIN_PUSH_TOKEN"
 	aesKeyVariable = "WEIGATE_WECHAT_MAIN_PUSH_AES_KEY"
 )
 
-// check returns the problems that the configuration will have, by the names of the questions.
+// check returns the problems of the configuration text, each with the flag of the value that causes
+// it.
 func (a answers) check(text []byte) error {
 	// The files of the secrets do not exist yet.
 	secrets := map[string]string{secretVariable: a.secret, tokenVariable: a.token, aesKeyVariable: a.aesKey}
@@ -177,11 +180,11 @@ func newPushSecrets() (token, aesKey string) {
 func printNext(p printer, getenv func(string) string, dir string, a answers) {
 	path := filepath.Join(dir, configName)
 	flag := ""
-	if inUse, err := filepath.Abs(defaultConfig(getenv)); err != nil || inUse != path {
+	if byDefault, err := filepath.Abs(defaultConfig(getenv)); err != nil || byDefault != path {
 		flag = " -c " + path
 	}
 	serve, invite := "weigate serve"+flag, "weigate admin invite"+flag
-	if dir == systemFolder { // of the Debian package: files of the database must belong to the service's user
+	if dir == systemFolder { // the Debian package's: the files of the database must belong to the service's user
 		serve, invite = "systemctl enable --now weigate", "runuser -u weigate -- "+invite
 	}
 	if a.Personal() {

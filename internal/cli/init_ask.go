@@ -13,7 +13,7 @@ import (
 
 // This file has the questions of "weigate init".
 
-// ask asks for the answers that are missing. Each question is repeated until the answer is valid.
+// ask asks for the values that are missing. Each question is repeated until the answer is valid.
 func ask(s *invocation, a *answers) error {
 	in, terminal := terminalOf(s)
 	q := nextQuestion(a, terminal)
@@ -30,14 +30,14 @@ func ask(s *invocation, a *answers) error {
 	return nil
 }
 
-// nextQuestion returns the question for the first answer that is missing, or nil. The appid does not
-// tell the kind of an account. So the question for it has an answer for personal accounts.
+// nextQuestion returns the question for the first value that is missing, or nil. An appid does not
+// show the kind of its account. So the question for the appid has an answer for personal accounts.
 func nextQuestion(a *answers, terminal bool) *question {
 	questions := []question{
 		{flag: "--url", into: &a.URL, text: "Address of the gateway in browsers, such as https://login.example.com: "},
 		{flag: "--appid", into: &a.AppID, text: "Appid of your account, such as wx0123456789abcdef: "},
 		{flag: "--secret-file", into: &a.secret, secret: true, text: "AppSecret of the account (not shown): "},
-		{flag: "--access", into: &a.Access, value: accessAnswer,
+		{flag: "--access", into: &a.Access, convert: accessAnswer,
 			text: "Who may sign in? 1 = users whom you approve or invite, 2 = everyone with WeChat [1]: "},
 	}
 	if a.Kind == "" && terminal {
@@ -58,16 +58,17 @@ func nextQuestion(a *answers, terminal bool) *question {
 
 // question asks for one answer.
 type question struct {
-	flag   string
-	text   string
-	into   *string
-	secret bool                // the terminal does not show the answer
-	value  func(string) string // what an answer means; nil = itself
-	// personal means that the answer "p" makes the account a personal one, and leaves the question open.
+	flag    string // the flag that sets the value too
+	text    string
+	into    *string
+	secret  bool                // the terminal does not show the answer
+	convert func(string) string // returns the value for an answer; nil = the answer is the value
+	// personal means that the answer "p" is allowed: the account is a personal account. The
+	// question is then asked again, without the answer "p".
 	personal bool
 }
 
-// accessAnswer returns what an answer to the last question means.
+// accessAnswer returns the value for an answer to the question about access.
 func accessAnswer(text string) string {
 	switch strings.ToLower(text) {
 	case "", "1":
@@ -93,10 +94,11 @@ func (q question) ask(s *invocation, in *terminalInput, a *answers) error {
 			a.Kind, *q.into = string(config.SubscriptionAccount), ""
 			return nil
 		}
-		if q.value != nil {
-			*q.into = q.value(*q.into)
+		if q.convert != nil {
+			*q.into = q.convert(*q.into)
 		}
 		if problem := a.problemOf(q.flag, *q.into); problem != nil {
+			// Without the flag, because the user has answered a question.
 			s.out.prompt("  %s\n", strings.ReplaceAll(s.out.texts.Error(problem), q.flag+": ", ""))
 			*q.into = ""
 			continue
@@ -105,7 +107,8 @@ func (q question) ask(s *invocation, in *terminalInput, a *answers) error {
 	}
 }
 
-// problemOf returns the problem of one answer. The other values are valid placeholders.
+// problemOf returns the problem of the value for a flag, for this kind of account. It checks a
+// configuration whose other values are valid placeholders.
 func (a answers) problemOf(flag, value string) error {
 	probe := answers{
 		URL: "https://login.example.com", AppID: "wx0123456789abcdef", Access: "approved", Store: "weigate.db",
@@ -137,16 +140,17 @@ func (a answers) problemOf(flag, value string) error {
 	return probe.check(text)
 }
 
-// errInterrupted means that the user ended init while it asked.
+// errInterrupted means that the user ended init (Ctrl-C) while it waited for an answer.
 var errInterrupted = errors.New("interrupted, nothing was written")
 
-// lineResult is what a read of a line returned.
+// lineResult is the result of reading a line.
 type lineResult struct {
 	text string
 	err  error
 }
 
-// await returns the result of read, or an error when ctx ends first.
+// await returns the result of read, or errInterrupted if ctx ends first. read then still waits in
+// its goroutine until the program ends.
 func await(ctx context.Context, read func() (string, error)) (string, error) {
 	done := make(chan lineResult, 1)
 	go func() {

@@ -16,9 +16,9 @@ import (
 type Sender struct {
 	Kind gateway.DeliveryKind
 
-	// Send sends the deliveries of one group. nil means that all of them were sent. After an error, all
-	// of them are sent again later, unless it is an *[Error] with Permanent. The text of an error is
-	// stored for administrators: it must not contain secrets and URLs.
+	// Send sends the deliveries of one group. nil means that all of them were sent. After an error,
+	// all of them are sent again later, unless the error is an *[Error] with Permanent. The text of
+	// an error is stored for administrators: it must not contain a secret or a URL.
 	Send func(ctx context.Context, together []gateway.Delivery) error
 
 	// Group returns the group of a delivery. One call of Send gets all due deliveries of a group. nil =
@@ -35,7 +35,7 @@ type Sender struct {
 
 // Error is the failure of a delivery.
 type Error struct {
-	Text      string        // for administrators, without secrets and URLs
+	Text      string        // for administrators, without secrets or URLs
 	Permanent bool          // the next attempt would fail in the same way: give up now
 	After     time.Duration // the least pause before the next attempt
 }
@@ -54,10 +54,10 @@ const (
 type Config struct {
 	Store   gateway.Deliveries
 	Senders []Sender
-	Poll    time.Duration    // how often to look for due deliveries of other processes; 0 = 5 s
+	Poll    time.Duration    // how often to look for deliveries that other processes added; 0 = 5 s
 	Now     func() time.Time // nil = time.Now
 	Logger  *slog.Logger     // nil discards
-	// Observe is called for each delivery after an attempt, for metrics. nil = nobody.
+	// Observe is called for each delivery after an attempt, for metrics. nil = not called.
 	Observe func(kind gateway.DeliveryKind, target, outcome string)
 }
 
@@ -142,7 +142,8 @@ func (w *Worker) runQueue(ctx context.Context, q *queue) {
 	defer sends.Wait()
 	slots := make(chan struct{}, q.Parallel) // one value for each call in progress
 	for ctx.Err() == nil {
-		// The rounds below send everything that is due, so earlier calls of wake need no answer.
+		// The calls of round below send everything that is due, also what earlier calls of wake
+		// announced.
 		q.mu.Lock()
 		q.next = time.Time{}
 		q.mu.Unlock()
@@ -192,6 +193,7 @@ const (
 // round claims due deliveries and starts to send them. It reports whether more may be due. slots has a
 // value for each call of Send in progress.
 func (w *Worker) round(ctx context.Context, q *queue, slots chan struct{}, sends *sync.WaitGroup) bool {
+	// Without a free slot, claimed deliveries would wait while their lease passes.
 	if !acquire(ctx, slots) {
 		return false
 	}
@@ -282,7 +284,7 @@ func (w *Worker) finish(ctx context.Context, q *queue, d gateway.Delivery, err e
 	}
 	attributes := []any{"kind", string(d.Kind), "target", d.Target, "delivery", d.ID, "attempt", d.Attempts}
 	switch finishErr := w.cfg.Store.FinishDelivery(ctx, d, events...); {
-	case errors.Is(finishErr, gateway.ErrConflict): // the lease has ended, and another process has claimed it
+	case errors.Is(finishErr, gateway.ErrConflict): // the lease has ended, another process claimed the delivery
 		w.cfg.Logger.WarnContext(ctx, "delivery sent after its lease", attributes...)
 		return
 	case finishErr != nil:
@@ -307,7 +309,7 @@ func (q *queue) result(d *gateway.Delivery, err error, now time.Time) string {
 	}
 	d.LastError = err.Error()
 	failure := &Error{}
-	_ = errors.As(err, &failure) // another error stays the zero Error: it is repeated
+	_ = errors.As(err, &failure) // for an error of another type, failure stays zero: not Permanent
 	if failure.Permanent || d.Attempts > len(q.Pauses) {
 		d.State = gateway.DeliveryFailed
 		return OutcomeGivenUp

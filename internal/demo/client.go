@@ -32,8 +32,8 @@ func RedirectURI(appsURL, id string) string { return appsURL + "/" + id + "/call
 // after a logout.
 func PostLogoutRedirectURI(appsURL, id string) string { return appsURL + "/" + id + "/" }
 
-// client is one of the apps Notes, Photos, Board and Plans. It signs users in at the gateway with OpenID
-// Connect, and keeps its own sessions.
+// client is one of the apps Notes, Photos, Board, Plans and Forum. It signs users in at the gateway
+// with OpenID Connect, and keeps its own sessions.
 type client struct {
 	*app
 	oidc  *relyingParty
@@ -48,7 +48,7 @@ const (
 	maxSessions = 1000             // limits memory: with 1000 sessions, the next sign-in ends all of them
 )
 
-// mountClients adds Notes, Photos, Board and Plans.
+// mountClients adds the routes of Notes, Photos, Board, Plans and Forum.
 func (a *app) mountClients(mux *http.ServeMux) {
 	g := a.config.Gateway
 	for _, c := range []*client{

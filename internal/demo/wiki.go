@@ -127,8 +127,8 @@ func isIdentity(name string) bool {
 }
 
 // verify sends a request to the gateway's /verify and returns the response. It passes on the
-// headers that /verify reads. From Accept, X-Requested-With and Sec-Fetch-…, /verify learns whether
-// the request loads a page. /verify redirects to the sign-in only for a page.
+// headers that /verify reads. Accept, X-Requested-With and Sec-Fetch-… show /verify whether the
+// request loads a page. /verify redirects to the sign-in only for a page.
 func (p *proxy) verify(r *http.Request) (*http.Response, error) {
 	check, err := http.NewRequestWithContext(r.Context(), http.MethodGet, p.gateway+"/verify", nil)
 	if err != nil {

@@ -1,8 +1,9 @@
 // Package errcode explains WeChat's errcodes to administrators, in English and Chinese: what happened,
 // who can correct it, and what to do.
 //
-// The errcodes from -1 and 40001 are answers of WeChat's API. The errcodes 10003 to 10016 are on
-// WeChat's own error pages, which the gateway does not receive: users report them.
+// The errcode -1 and those from 40001 on are answers of WeChat's API. The errcodes 10003 to 10016
+// are shown on WeChat's own error pages. The gateway does not receive these errcodes: users report
+// them.
 package errcode
 
 import (
@@ -71,8 +72,8 @@ func Explain(language string, code int) Explanation {
 	return e
 }
 
-// Parse returns the errcode that a text contains. found is false if package errcode does not explain
-// it, or if the text is not a number.
+// Parse parses a text as an errcode. found is false if the text is not a number, or if the errcode
+// has no texts.
 func Parse(text string) (code int, found bool) {
 	code, err := strconv.Atoi(text)
 	return code, err == nil && slices.Contains(Codes(), code)

@@ -25,7 +25,7 @@ var (
 	ErrUnavailable = errors.New("unavailable for now")
 )
 
-// IsTemporary reports whether the same call may succeed when the user tries again.
+// IsTemporary reports whether the same call can succeed when the user tries again.
 func IsTemporary(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrFull) || errors.Is(err, context.DeadlineExceeded)
 }
@@ -39,11 +39,11 @@ type Attempt struct {
 	Code    string    // a hash of the code
 	Owner   string    // random; identifies the request that redeems the code
 	Lease   time.Time // the owner must write the outcome before this time
-	Expires time.Time // from this time on the row may be removed: the flow's cookie has expired
+	Expires time.Time // from this time on, the store can remove the attempt: the flow's cookie has expired
 
 	// WeChat sometimes sends two codes for one flow. If WeChat refuses the first code, a second
-	// code may replace it until SecondCodeUntil. SecondCodeUntil is zero in the row of a second
-	// code, because a flow accepts no third code.
+	// code can replace it until SecondCodeUntil. SecondCodeUntil is zero in the attempt with the
+	// second code, because a flow accepts no third code.
 	SecondCodeUntil time.Time
 
 	Outcome Outcome // zero while the redemption is in progress
@@ -139,8 +139,8 @@ func (e *Engine) redeemOrWait(
 		case stored.Outcome.Kind != "":
 			return stored.Outcome, false, nil
 		case !stored.Lease.After(now) || time.Since(started) > attemptLease:
-			// The lease was set by the clock of another process. Whatever that clock shows, no request
-			// waits longer than attemptLease.
+			// The clock of another process may have set the lease. Even if that clock is wrong, no
+			// request waits longer than attemptLease.
 			return Outcome{}, false, errStartAgain
 		}
 		timer := time.NewTimer(pause)

@@ -46,7 +46,7 @@ func (e *Engine) Callback(b Browser, record RecordFunc) Result {
 	}
 	now := e.cfg.Now()
 	expired := !now.Before(f.deadline)
-	fromFuture := f.created.After(now.Add(time.Minute)) // the clock of this machine or another is wrong
+	fromFuture := f.created.After(now.Add(time.Minute)) // the clock of one of the program's machines is wrong
 	// WeChat omits the code when the user declined. One version of WeChat sent the code "authdeny"
 	// (field report). Current versions do not return to the callback at all.
 	declined := code == "" || code == "authdeny"

@@ -161,10 +161,10 @@ func (res *Result) SetCookies(w http.ResponseWriter) {
 // Prepare decides whether a browser may be sent to WeChat. The result is Ready, or the kind of a
 // page to render first: SnapshotNotice or Loop.
 //
-// On a snapshot page (快照页), WeChat returns a virtual user. A virtual user is never signed in. After
-// this, Prepare returns SnapshotNotice once, for a page that explains WeChat's button 使用完整服务. The
-// button reloads the URL of the page. That URL starts the sign-in, and this time Prepare returns
-// Ready.
+// On a snapshot page (快照页), WeChat returns a virtual user. A virtual user is never signed in.
+// Instead, the next Prepare returns SnapshotNotice, for a page that explains WeChat's button
+// 使用完整服务. The button reloads the URL of the page. That URL starts the sign-in, and this time
+// Prepare returns Ready.
 func (e *Engine) Prepare(b Browser) Result {
 	if e.cookies.Has(b.Request, cookieNotice) {
 		return Result{Kind: SnapshotNotice, Cookies: []*http.Cookie{e.cookies.Clear(cookieNotice)}}

@@ -67,7 +67,8 @@ type Flow struct {
 	deadline time.Time // when the flow expires
 }
 
-// newFlow returns a flow for req. restarts is how often the sign-in was restarted before.
+// newFlow returns a flow for req. restarts is the count in its state: how often the sign-in was
+// restarted, or how many recent sign-ins left the browser without a session.
 func newFlow(req Request, restarts int, now time.Time) *Flow {
 	if req.Method == MethodWebsite {
 		req.Scope = wechat.ScopeLogin
@@ -80,9 +81,9 @@ func newFlow(req Request, restarts int, now time.Time) *Flow {
 
 // A state consists of random characters and one digit that counts the automatic restarts of the
 // sign-in. The digit is part of the state because WeChat returns the state even when the browser
-// loses its cookies. WeChat allows at most 128 letters and digits, and returns them without
-// escaping (WeChat's documentation, "Web authorization"; longer states led to error pages in
-// production).
+// loses its cookies. WeChat allows a state of at most 128 letters and digits, and returns it
+// without escaping (WeChat's documentation, "Web authorization"; longer states led to error pages
+// in production).
 const (
 	stateRandom = 26 // characters of [a-z2-7], 130 bits
 	stateLength = stateRandom + 1

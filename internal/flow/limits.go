@@ -33,10 +33,10 @@ const (
 // Limits counts events against the limits: a token bucket for each limit and key. Its memory is
 // bounded. The methods may be called from many goroutines at once.
 type Limits interface {
-	// Exhausted reports whether the bucket is empty. It takes nothing from it.
+	// Exhausted reports whether the bucket is empty. It does not take a token.
 	Exhausted(l Limit, key string, now time.Time) bool
 
-	// Take takes one event from the bucket, and reports whether the bucket was not empty.
+	// Take takes a token for one event, and reports whether the bucket had one.
 	Take(l Limit, key string, now time.Time) bool
 }
 
@@ -52,9 +52,10 @@ type unlimited struct{}
 func (unlimited) Exhausted(Limit, string, time.Time) bool { return false }
 func (unlimited) Take(Limit, string, time.Time) bool      { return true }
 
-// ofNetwork reports whether a limit is exhausted for the network of a browser. It returns false if
-// the network is not known. Otherwise all browsers without a known network would share one count.
-func (e *Engine) ofNetwork(l Limit, b Browser) bool {
+// networkExhausted reports whether a limit is exhausted for the network of a browser. It returns
+// false if the network is not known. Otherwise all browsers without a known network would share one
+// count.
+func (e *Engine) networkExhausted(l Limit, b Browser) bool {
 	return b.Network != "" && e.cfg.Limits.Exhausted(l, b.Network, e.cfg.Now())
 }
 
@@ -63,9 +64,9 @@ func (e *Engine) ofNetwork(l Limit, b Browser) bool {
 func (e *Engine) checkLimits(b Browser, f *Flow) error {
 	limits, appID, now := e.cfg.Limits, e.client(f.Method).AppID, e.cfg.Now()
 	switch {
-	case e.ofNetwork(RefusedCodesOfNetwork, b) && limits.Exhausted(RefusedCodes, "", now):
+	case e.networkExhausted(RefusedCodesOfNetwork, b) && limits.Exhausted(RefusedCodes, "", now):
 		return errSuspect
-	case e.ofNetwork(RecentRefusals, b) && limits.Exhausted(UnreservedExchanges, appID, now):
+	case e.networkExhausted(RecentRefusals, b) && limits.Exhausted(UnreservedExchanges, appID, now):
 		return errSuspect
 	case limits.Exhausted(Exchanges, appID, now):
 		return errNoExchanges
@@ -77,7 +78,7 @@ func (e *Engine) checkLimits(b Browser, f *Flow) error {
 // since checkLimits was called.
 func (e *Engine) takeExchange(b Browser, f *Flow) bool {
 	limits, appID, now := e.cfg.Limits, e.client(f.Method).AppID, e.cfg.Now()
-	if e.ofNetwork(RecentRefusals, b) && !limits.Take(UnreservedExchanges, appID, now) {
+	if e.networkExhausted(RecentRefusals, b) && !limits.Take(UnreservedExchanges, appID, now) {
 		return false
 	}
 	return limits.Take(Exchanges, appID, now)
