@@ -161,9 +161,9 @@ func (h *Handler) rid(r *http.Request) string {
 	return fmt.Sprintf("%08x-%s-%s", uint32(h.cfg.Now().Unix()), name[:8], name[8:])
 }
 
-// orderedJSON builds a JSON object as WeChat's responses have it: keys in the order in which they are
-// added, no spaces, and "/" escaped. Apps that were written for WeChat may parse it with a regular
-// expression.
+// orderedJSON builds a JSON object as WeChat's responses have it: keys in the order in which they
+// are added, no spaces, and "/" escaped. Apps that were written for WeChat may parse it with a
+// regular expression.
 type orderedJSON struct{ buffer bytes.Buffer }
 
 func newOrderedJSON() *orderedJSON { return &orderedJSON{} }
@@ -208,8 +208,8 @@ func (o *orderedJSON) bytes() []byte {
 
 func seconds(d time.Duration) int { return int(d / time.Second) }
 
-// tokenFormat matches the format of access tokens. WeChat returns 40014 for a text in another format,
-// and 40001 for a token in this format that does not exist.
+// tokenFormat matches the format of access tokens. WeChat returns 40014 for a text in another
+// format, and 40001 for a token in this format that does not exist.
 var tokenFormat = regexp.MustCompile(`^[0-9]{1,3}_[A-Za-z0-9_-]{20,}$`)
 
 // userInfo serves /sns/userinfo: nickname and picture. sex is 0, and city, province and country are
@@ -243,8 +243,8 @@ func (h *Handler) userInfo(r *http.Request, p url.Values) (*App, *orderedJSON, e
 	return app, out, nil
 }
 
-// auth serves /sns/auth, which reports whether an access token is valid. It is the only endpoint whose
-// successful response contains an errcode, 0.
+// auth serves /sns/auth, which reports whether an access token is valid. It is the only endpoint
+// whose successful response contains an errcode, 0.
 func (h *Handler) auth(r *http.Request, p url.Values) (*App, *orderedJSON, error) {
 	app, _, _, err := h.bearer(r.Context(), p)
 	if err != nil {

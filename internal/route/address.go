@@ -91,8 +91,8 @@ func peer(r *http.Request) netip.Addr {
 	return addrPort.Addr().Unmap()
 }
 
-// MaskedAddress returns an IP address for display, without its last part. That part would identify a
-// household. The result is like "192.0.2.*" for IPv4, and has the first 48 bits for IPv6. The
+// MaskedAddress returns an IP address for display, without its last part. That part would identify
+// a household. The result is like "192.0.2.*" for IPv4, and has the first 48 bits for IPv6. The
 // result is "" for an unknown address and for an address of this machine.
 func MaskedAddress(a netip.Addr) string {
 	a = a.Unmap().WithZone("")

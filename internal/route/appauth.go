@@ -48,8 +48,8 @@ const protectionTime = 24 * time.Hour
 // Failures limits the wrong secrets of an app from one address, by limit.WrongSecrets. Right
 // secrets are not counted. An attacker who guesses the secret does not lock out the app at another
 // address. If the attacker shares the app's address, the app is not locked out for a day after its
-// last right secret from there. In this time the attacker is not limited either: secrets are too long
-// to be guessed.
+// last right secret from there. In this time the attacker is not limited either: secrets are too
+// long to be guessed.
 //
 // app is the id of a configured app, or "" for all unknown ids together. Wrong secrets from a
 // loopback address are not counted. A proxy on this machine has this address when it is missing in

@@ -46,8 +46,8 @@ func (rt *Router) limited(r *http.Request, policy Policy) bool {
 }
 
 // buckets returns the token buckets that count a request: of its network, its address and its
-// browser. The network's bucket is the first of them. A request that finds a bucket empty creates no
-// later buckets, so a network over its rate creates no buckets for its addresses.
+// browser. The network's bucket is the first of them. A request that finds a bucket empty creates
+// no later buckets, so a network over its rate creates no buckets for its addresses.
 //
 // A proxy's address has no buckets: the same bucket would count all its clients. There are two
 // cases:

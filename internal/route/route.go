@@ -258,8 +258,8 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// hasBody reports whether the body of a request with this method reaches its handler. Forms have POST;
-// the HTTP API also has PATCH and PUT.
+// hasBody reports whether the body of a request with this method reaches its handler. Forms have
+// POST; the HTTP API also has PATCH and PUT.
 func hasBody(method string) bool {
 	return method == http.MethodPost || method == http.MethodPatch || method == http.MethodPut
 }
@@ -375,9 +375,9 @@ func (b *trackedBody) Read(p []byte) (int, error) {
 // Unwrap is called by http.ResponseController.
 func (w *trackedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Unshared returns a handler that sets headers which keep responses out of caches, and their URLs out of
-// the Referer header. It responds to a HEAD request itself: link previews send HEAD, and next would treat
-// it as GET, which may complete a sign-in.
+// Unshared returns a handler that sets headers which keep responses out of caches, and their URLs
+// out of the Referer header. It responds to a HEAD request itself: link previews send HEAD, and
+// next would treat it as GET, which may complete a sign-in.
 func Unshared(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

@@ -217,9 +217,9 @@ func (s *Requests) setCookie(w http.ResponseWriter, r *http.Request, address str
 // errTooMany is returned by save when the clients of a network save too many requests.
 var errTooMany = errors.New("savedrequest: too many requests of this network were saved")
 
-// save stores an address for the browser that sent r, and returns its key. secret is from the cookie
-// of this browser. So another browser cannot open the address, and clients without cookies store
-// nothing. Saving the same address again extends its lifetime and returns the same key.
+// save stores an address for the browser that sent r, and returns its key. secret is from the
+// cookie of this browser. So another browser cannot open the address, and clients without cookies
+// store nothing. Saving the same address again extends its lifetime and returns the same key.
 func (s *Requests) save(r *http.Request, secret, address string) (string, error) {
 	now, from := s.cfg.Now(), s.cfg.Address(r)
 	network := ""

@@ -44,7 +44,8 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 	return nil
 }
 
-// flowURL returns a path of this package with the key of this sign-in and the language of its pages.
+// flowURL returns a path of this package with the key of this sign-in and the language of its
+// pages.
 func (h *Handler) flowURL(path string, f *desktopFlow) string {
 	return h.path + path + f.LoginRequest.Query(f.key)
 }

@@ -35,9 +35,9 @@ type LoginRequest struct {
 // gateway's URL. Its parameter return is where the browser continues.
 const ProfilePath = "/sign-in/profile"
 
-// NamePath is the path of the page that asks a signed-in user for a name, below the gateway's URL. Its
-// parameter return is where the browser continues. With the parameter profile=1, apps get the name.
-// Without it, administrators see it.
+// NamePath is the path of the page that asks a signed-in user for a name, below the gateway's URL.
+// Its parameter return is where the browser continues. With the parameter profile=1, apps get the
+// name. Without it, administrators see it.
 const NamePath = "/access/name"
 
 // MaxReturn is the greatest length of LoginRequest.ReturnURL, in bytes: it is kept in a cookie.
@@ -79,7 +79,8 @@ func ExpandRestart(returnURL, compact string) string {
 	return returnURL[:head] + parts[2] + returnURL[len(returnURL)-tail:]
 }
 
-// SignInPath is the path of package signin that starts a sign-in, below the path of the gateway's URL.
+// SignInPath is the path of package signin that starts a sign-in, below the path of the gateway's
+// URL.
 const SignInPath = "/sign-in"
 
 // Authenticator finds the session of a browser, and signs users in. signin.Handler implements it.

@@ -8,8 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// PendingRequest is a shortened LoginRequest: what an app requires of a sign-in. A browser keeps it in a
-// sealed cookie while its user confirms the sign-in on a phone or in a chat.
+// PendingRequest is a shortened LoginRequest: what an app requires of a sign-in. A browser keeps it
+// in a sealed cookie while its user confirms the sign-in on a phone or in a chat.
 type PendingRequest struct {
 	ID             string `json:"i,omitempty"` // random id of the login request
 	Return         string `json:"r"`           // where the browser continues after the sign-in
@@ -25,8 +25,8 @@ type PendingRequest struct {
 }
 
 // NewPendingRequest returns l in its short form. If the app named languages, Lang is the first of
-// them that the pages have, or else the language of the browser that sent r. A request whose addresses
-// are too long for a cookie is an error.
+// them that the pages have, or else the language of the browser that sent r. A request whose
+// addresses are too long for a cookie is an error.
 func NewPendingRequest(r *http.Request, l LoginRequest) (PendingRequest, error) {
 	if len(l.ReturnURL) > MaxReturn || len(l.CancelURL) > MaxReturn {
 		return PendingRequest{}, errors.New("session: the login request does not fit into the cookie")
@@ -45,8 +45,8 @@ func NewPendingRequest(r *http.Request, l LoginRequest) (PendingRequest, error) 
 	return p, nil
 }
 
-// StartURL returns the address that starts the sign-in again: the address of the app's own request, or
-// the path of a sign-in if no app required it. path is the path of the gateway's URL.
+// StartURL returns the address that starts the sign-in again: the address of the app's own request,
+// or the path of a sign-in if no app required it. path is the path of the gateway's URL.
 func (p PendingRequest) StartURL(path string) string {
 	if restart := ExpandRestart(p.Return, p.Restart); restart != "" {
 		return restart

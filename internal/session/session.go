@@ -162,8 +162,8 @@ func (m *Manager) Expiry(created, now time.Time) time.Time {
 	return idleEnd
 }
 
-// LinkMax is the longest life of a session that an administrator's link created (gateway.MethodLink).
-// Using the session does not extend it.
+// LinkMax is the longest life of a session that an administrator's link created
+// (gateway.MethodLink). Using the session does not extend it.
 const LinkMax = time.Hour
 
 // expiry returns the expiry of the session s that is used now.

@@ -221,8 +221,8 @@ func decodeFlowData(data []byte) (decoded flowData, err error) {
 //   - The user signed in inside WeChat, where the consent page can be shown.
 //   - returnTo is not longer than session.MaxReturn.
 //
-// WeChat sends no nickname when a user signs in in a chat. Such a user without a nickname is asked for
-// a name instead.
+// WeChat sends no nickname when a user signs in through a chat. Such a user without a nickname is
+// asked for a name instead.
 func (h *Handler) AskProfile(w http.ResponseWriter, _ *http.Request, b session.Browser, returnTo string) bool {
 	var page string
 	switch {

@@ -217,8 +217,8 @@ func endingKind(outcome string) web.Kind {
 	return web.Fault
 }
 
-// EventSignIn is the kind of the event of a sign-in: a user signed in, or was refused because they are
-// blocked.
+// EventSignIn is the kind of the event of a sign-in: a user signed in, or was refused because they
+// are blocked.
 const EventSignIn = "sign_in"
 
 // complete records the authorization of a user in one transaction of the store: the user, their

@@ -83,8 +83,8 @@ type Connector struct {
 	Group        []string // appids of all connectors bound to that account, which share unionids; includes its own
 	AnyBrowser   bool     // for development: every browser is treated as WeChat's
 
-	// ChatOnly is true for an account without web sign-in (订阅号): users sign in through its chat. Its Client
-	// has no secret and makes no calls.
+	// ChatOnly is true for an account without web sign-in (订阅号): users sign in through its chat. Its
+	// Client has no secret and makes no calls.
 	ChatOnly bool
 	Message  bool // users can sign in by sending a number to the account (Config.Chat)
 	Follow   bool // users can sign in by a QR code that follows the account (Config.Chat)

@@ -8,8 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file has what other packages show about the signed-in user: addresses of sign-ins, the user as
-// JSON, and signing out.
+// This file has what other packages show about the signed-in user: addresses of sign-ins, the user
+// as JSON, and signing out.
 
 // SignInURL returns the address of the button that signs in and continues at the home page. The
 // browser forgets the sign-in method that the user chose before.

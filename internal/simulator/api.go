@@ -226,8 +226,8 @@ func jsonType(t reflect.Type) string {
 	return "an object"
 }
 
-// fieldNames returns the JSON names of the fields of a struct, given a pointer to it. The fields of an
-// inner struct follow as OUTER.INNER.
+// fieldNames returns the JSON names of the fields of a struct, given a pointer to it. The fields of
+// an inner struct follow as OUTER.INNER.
 func fieldNames(pointer any) (names []string) {
 	t := reflect.TypeOf(pointer).Elem()
 	for i := range t.NumField() {

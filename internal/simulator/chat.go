@@ -60,8 +60,8 @@ func chatParts(text string) (parts []chatPart) {
 	return append(parts, chatPart{Text: text[last:]})
 }
 
-// chatLines returns the lines of a chat, oldest first. As in WeChat, a time is above a line that comes
-// more than five minutes after the line before it.
+// chatLines returns the lines of a chat, oldest first. As in WeChat, a time is above a line that
+// comes more than five minutes after the line before it.
 func chatLines(all []wechattest.ChatMessage) []chatLine {
 	out, before := []chatLine{}, time.Time{}
 	for _, m := range all {
@@ -90,9 +90,9 @@ func (c *control) accounts() []wechattest.App {
 	return slices.DeleteFunc(c.server.Apps(), func(a wechattest.App) bool { return a.Kind == wechattest.WebsiteApp })
 }
 
-// redirectToChat serves GET /chat: it redirects to the chat of a person with an account. The default
-// person is the first one. The page sends the text, or scans the link, only when the developer presses
-// the button, because every website can link to /chat.
+// redirectToChat serves GET /chat: it redirects to the chat of a person with an account. The
+// default person is the first one. The page sends the text, or scans the link, only when the
+// developer presses the button, because every website can link to /chat.
 func (c *control) redirectToChat(w http.ResponseWriter, r *http.Request) {
 	person := r.FormValue("person")
 	if people := c.server.People(); !c.hasPerson(person) && len(people) > 0 {
@@ -168,7 +168,8 @@ func accountName(a *wechattest.App) string {
 // maxSceneCodes is the number of QR codes with a scene that a page shows.
 const maxSceneCodes = 10
 
-// sceneCodes returns the newest QR codes with a scene of an account, or of all accounts if appID is "".
+// sceneCodes returns the newest QR codes with a scene of an account, or of all accounts if appID is
+// "".
 func (c *control) sceneCodes(appID string) []wechattest.SceneCode {
 	all := slices.DeleteFunc(c.server.SceneCodes(), func(s wechattest.SceneCode) bool {
 		return appID != "" && s.AppID != appID
@@ -176,8 +177,8 @@ func (c *control) sceneCodes(appID string) []wechattest.SceneCode {
 	return all[:min(len(all), maxSceneCodes)]
 }
 
-// noteKey returns the key of the text for an error of a chat; "" for an unknown name. The name is in the
-// address of the page, which another website may have made.
+// noteKey returns the key of the text for an error of a chat; "" for an unknown name. The name is
+// in the address of the page, which another website may have made.
 func noteKey(name string) string {
 	switch name {
 	case "not_following", "no_push", "no_menu", "no_web_sign_in", "no_qr_code", "invalid":

@@ -1,11 +1,12 @@
 // Package statistics counts what the administration shows: sign-ins, answers of WeChat, problems.
 //
-// A [Collector] counts in memory, so that a sign-in needs no write to the store. [Collector.Run] adds
-// the counts to the store every ten seconds, and when it ends. A crash loses the counts since the last
-// write. Any number of processes with one store may count.
+// A [Collector] counts in memory, so that a sign-in needs no write to the store. [Collector.Run]
+// adds the counts to the store every ten seconds, and when it ends. A crash loses the counts since
+// the last write. Any number of processes with one store may count.
 //
-// A problem is a fault that an administrator can correct. Administrators are notified when a problem is
-// new, and when it occurs again after an hour without it. They are not notified of each occurrence.
+// A problem is a fault that an administrator can correct. Administrators are notified when a
+// problem is new, and when it occurs again after an hour without it. They are not notified of each
+// occurrence.
 package statistics
 
 import (
@@ -77,8 +78,8 @@ func New(c Config) (*Collector, error) {
 	}, nil
 }
 
-// Count adds one to a number of the present hour. The caller makes sure that a label has few values:
-// it must not come from a request. A nil Collector counts nothing.
+// Count adds one to a number of the present hour. The caller makes sure that a label has few
+// values: it must not come from a request. A nil Collector counts nothing.
 func (c *Collector) Count(name, label string) {
 	if c == nil {
 		return
@@ -93,8 +94,8 @@ func (c *Collector) Count(name, label string) {
 	c.counts[key]++
 }
 
-// Problem records the occurrence of a problem now. Source, Code, RequestID and Detail of p are used.
-// A nil Collector records nothing.
+// Problem records the occurrence of a problem now. Source, Code, RequestID and Detail of p are
+// used. A nil Collector records nothing.
 func (c *Collector) Problem(p gateway.Problem) {
 	if c == nil {
 		return

@@ -12,10 +12,11 @@
 //   - an HMAC-SHA256 of all lines before it. Its key is derived from the master key. So a changed or
 //     incomplete archive is rejected, and an archive is rejected by a gateway with another master key.
 //
-// The archive contains neither the master key nor the configuration. It is not encrypted: the signing
-// keys in it are sealed with the master key, but names and openids of users are readable.
+// The archive contains neither the master key nor the configuration. It is not encrypted: the
+// signing keys in it are sealed with the master key, but names and openids of users are readable.
 //
-// The values are integers, texts, bytes and null. A truth value is the integer 0 or 1, as in SQLite.
+// The values are integers, texts, bytes and null. A truth value is the integer 0 or 1, as in
+// SQLite.
 package archive
 
 import (
@@ -134,7 +135,8 @@ func NewWriter(w io.Writer, key Key, now time.Time) *Writer {
 	return a
 }
 
-// Begin writes the header. The stores call it with their name and the last migration of the database.
+// Begin writes the header. The stores call it with their name and the last migration of the
+// database.
 func (w *Writer) Begin(store string, schema int, migration string) error {
 	return w.write(Header{
 		Format: format, Version: version, CreatedAt: w.now.UTC().Truncate(time.Second), Store: store, Schema: schema,
@@ -204,6 +206,6 @@ func (w *Writer) write(v any) error {
 	return w.err
 }
 
-// Err returns the error of the file, such as a full disk, if the last write failed. It is not an error
-// of the database.
+// Err returns the error of the file, such as a full disk, if the last write failed. It is not an
+// error of the database.
 func (w *Writer) Err() error { return w.err }

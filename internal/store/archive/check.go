@@ -51,8 +51,8 @@ func Load(r *Reader, schema map[string][]string, load func(Table) error) error {
 	return nil
 }
 
-// IsRefusal reports whether err describes the archive, or a database that is not empty. Other errors of
-// a restore are failures of the database.
+// IsRefusal reports whether err describes the archive, or a database that is not empty. Other
+// errors of a restore are failures of the database.
 func IsRefusal(err error) bool {
 	return slices.ContainsFunc([]error{ErrFormat, ErrDamaged, ErrMasterKey, ErrNotEmpty, ErrSchema},
 		func(refusal error) bool { return errors.Is(err, refusal) })

@@ -22,8 +22,8 @@ const maxLine = 16 << 20
 
 // Reader reads an archive. Next begins the next table, and Row returns its rows.
 //
-// The rows are authentic only after Next has returned io.EOF. Until then a caller must not make them
-// visible: a store inserts them in a transaction, or in a temporary file.
+// The rows are authentic only after Next has returned io.EOF. Until then a caller must not make
+// them visible: a store inserts them in a transaction, or in a temporary file.
 type Reader struct {
 	Header Header
 
@@ -71,8 +71,8 @@ func NewReader(r io.Reader, keys []Key) (*Reader, error) {
 	return a, nil
 }
 
-// Next returns the next table. It skips the rest of the current one. At the end it checks the number
-// of rows and the HMAC, and returns io.EOF.
+// Next returns the next table. It skips the rest of the current one. At the end it checks the
+// number of rows and the HMAC, and returns io.EOF.
 func (r *Reader) Next() (Table, error) {
 	for r.ahead == nil {
 		line, err := r.read()

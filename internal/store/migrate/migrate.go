@@ -35,8 +35,8 @@ type Applied struct {
 
 var fileName = regexp.MustCompile(`^(\d{4})_([a-z0-9_]+)\.sql$`)
 
-// Read returns the migrations in a folder of files, in order. The files must be numbered without gaps
-// or duplicates, and have names like 0001_schema.sql. Otherwise Read returns an error.
+// Read returns the migrations in a folder of files, in order. The files must be numbered without
+// gaps or duplicates, and have names like 0001_schema.sql. Otherwise Read returns an error.
 func Read(files fs.FS, folder string) ([]Migration, error) {
 	entries, err := fs.ReadDir(files, folder)
 	if err != nil {

@@ -101,7 +101,8 @@ func checkEmpty(q querier, all []migrate.Migration) error {
 	return nil
 }
 
-// dropTables drops the tables that the migrations create. Tables of other programs in the schema stay.
+// dropTables drops the tables that the migrations create. Tables of other programs in the schema
+// stay.
 func dropTables(q querier, all []migrate.Migration) error {
 	applied, err := appliedTo(q)
 	if err != nil || len(applied) == 0 {

@@ -11,8 +11,8 @@
 // it also works on other databases with the PostgreSQL protocol. There, start one replica first and
 // let it run the migrations, in case advisory locks have no effect.
 //
-// [Backup] writes the rows of a database to an archive, and [Restore] loads one. The package does not
-// create databases or users.
+// [Backup] writes the rows of a database to an archive, and [Restore] loads one. The package does
+// not create databases or users.
 package postgres
 
 import (

@@ -48,7 +48,8 @@ func Backup(ctx context.Context, path string, w *archive.Writer) (err error) {
 	return failed("backup of "+path, err)
 }
 
-// backup writes the rows of all tables. The deferred transaction is a snapshot from the first query on.
+// backup writes the rows of all tables. The deferred transaction is a snapshot from the first query
+// on.
 func backup(ctx context.Context, conn *sql.Conn, w *archive.Writer) (err error) {
 	if _, err := conn.ExecContext(ctx, `BEGIN DEFERRED`); err != nil {
 		return err

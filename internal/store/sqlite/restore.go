@@ -79,8 +79,8 @@ func Restore(ctx context.Context, path string, r *archive.Reader, o Options) (er
 	return newfile.SyncFolder(filepath.Dir(path))
 }
 
-// restoreFailed returns the error of a restore: a refusal unchanged, and a failure of the database as
-// gateway.ErrUnavailable with advice.
+// restoreFailed returns the error of a restore: a refusal unchanged, and a failure of the database
+// as gateway.ErrUnavailable with advice.
 func restoreFailed(path string, err error) error {
 	if archive.IsRefusal(err) {
 		return fmt.Errorf("sqlite: restore: %w", err)

@@ -92,9 +92,9 @@ var reusable struct {
 	addresses []string
 }
 
-// Reused is like URL, but the schema may have the tables of an earlier test of this process, without
-// that test's rows. Creating the tables costs more than most tests do with them. Numbers that the
-// database generates continue. It is not for tests of migrations.
+// Reused is like URL, but the schema may have the tables of an earlier test of this process,
+// without that test's rows. Creating the tables costs more than most tests do with them. Numbers
+// that the database generates continue. It is not for tests of migrations.
 func Reused(t testing.TB) string {
 	t.Helper()
 	if os.Getenv("WEIGATE_TEST_POSTGRES") != "" {
@@ -124,8 +124,9 @@ func Reused(t testing.TB) string {
 	return address
 }
 
-// empty waits until no connection to the schema is open, and deletes the rows of the schema. A process
-// that a test has killed may have left a statement that still runs. The rows of the migrations stay.
+// empty waits until no connection to the schema is open, and deletes the rows of the schema. A
+// process that a test has killed may have left a statement that still runs. The rows of the
+// migrations stay.
 func empty(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -167,8 +168,8 @@ func execute(ctx context.Context, server, sql string) error {
 	return err
 }
 
-// Vacuum does what PostgreSQL does in the background after a database was filled: it removes dead rows
-// and counts values, for the planner.
+// Vacuum does what PostgreSQL does in the background after a database was filled: it removes dead
+// rows and counts values, for the planner.
 func Vacuum(ctx context.Context, address string) error {
 	conn, err := pgx.Connect(ctx, address)
 	if err != nil {
