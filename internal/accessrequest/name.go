@@ -23,8 +23,9 @@ import (
 // maxName is how many characters a name may have.
 const maxName = 100
 
-// mayChangeName reports whether a user may give or change the name that administrators see. An
-// administrator who has approved the user knows the user by this name, so it then stays.
+// mayChangeName reports whether a user may give or change the name that administrators see. The
+// name stays once an administrator has approved the user, whom the administrator knows by this
+// name.
 func mayChangeName(u gateway.User) bool {
 	return u.Status == gateway.Pending && len(u.AllowedApps) == 0
 }

@@ -77,13 +77,16 @@ func (h *Handler) fail(v *visit, err error) {
 // with a page that names the reason and what to do. The first line that applies decides.
 //
 //	address not in Config.Addresses      403
-//	page.open                            accepted
+//	route for everybody (page.open)      accepted
 //	nobody signed in                     the sign-in; for a form, 403 with a link to the sign-in
 //	not an active administrator          403, with a link to sign in as another user
 //	signed in by scan                    403: the QR code may have been on an attacker's screen
 //	form without a valid token           403
-//	page.fresh, signed in by link        403, with the command for the server
-//	page.fresh, sign-in too old          the sign-in; a form is then shown again, with its values
+//
+// If the route requires a recent sign-in (page.fresh), these lines follow:
+//
+//	signed in by link, without WeChat    403, with the command for the server
+//	sign-in too old                      the sign-in; a form is then shown again, with its values
 func (h *Handler) enter(v *visit) (entered bool, err error) {
 	if !h.addressAllowed(v.r) {
 		return false, h.refuse(v, http.StatusForbidden, "address", "")

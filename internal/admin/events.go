@@ -79,7 +79,7 @@ func (h *Handler) events(v *visit) error {
 	} else if err != nil {
 		return err
 	}
-	events, next := found.Events, found.Cut
+	events, next := found.Events, found.Cut // Cut is where the search stopped early; 0 = it did not
 	p.Cut = next != 0
 	if len(events) > pageRows {
 		events = events[:pageRows]

@@ -12,7 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// healthPage shows how well sign-ins, calls of WeChat, keys and deliveries work.
+// healthPage shows how well sign-ins, calls to WeChat, keys and deliveries work.
 type healthPage struct {
 	*screen
 	Health   administration.Health

@@ -94,10 +94,10 @@ func (h *Handler) results(v *visit, outcomes []administration.Outcome) (done int
 		}
 		ids = append(ids, o.UserID)
 	}
-	named, err := h.people(v, ids)
+	users, err := h.people(v, ids)
 	for _, o := range outcomes {
 		if o.Err != nil {
-			left = append(left, leftRow{User: named.One(o.UserID), Reason: "reason." + reasonOrOther(o.Err)})
+			left = append(left, leftRow{User: users.One(o.UserID), Reason: "reason." + reasonOrOther(o.Err)})
 		}
 	}
 	return done, left, err

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// page is a route: a page (GET) or what a form of a page causes (POST).
+// page is a route: it serves a page (GET), or the form of a page (POST).
 type page struct {
 	method string
 	path   string // below /admin; "" = the overview

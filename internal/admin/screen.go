@@ -150,8 +150,8 @@ func (s *screen) Explain(code string) (string, error) { return explain(s.texts, 
 // is wechat.ERRCODE, and the text comes from package errcode.
 func explain(texts lang.Texts, source, code string) (string, error) {
 	advice := administration.Advice(source, code)
-	if number, found := strings.CutPrefix(advice, "wechat."); found {
-		if n, err := strconv.Atoi(number); err == nil {
+	if digits, found := strings.CutPrefix(advice, "wechat."); found {
+		if n, err := strconv.Atoi(digits); err == nil {
 			return errcode.Explain(texts.Lang, n).Text, nil
 		}
 	}

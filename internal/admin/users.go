@@ -69,7 +69,7 @@ func (h *Handler) showUsers(v *visit, status int, p usersPage) error {
 		return err
 	}
 	users := found.Users
-	p.Next, p.Cut = found.Cut, found.Cut != ""
+	p.Next, p.Cut = found.Cut, found.Cut != "" // where the search stopped early; "" = it did not
 	if len(users) > pageRows {
 		users = users[:pageRows]
 		p.Next = found.Positions[pageRows-1]

@@ -22,10 +22,10 @@ var advicesOfCertificates = []string{"not_loaded", "not_issued", "expiring"}
 // advicesOfProxies are the codes of problems with a reverse proxy.
 var advicesOfProxies = []string{ProxyNotTrusted, ProxyReportsNobody}
 
-// The codes of a reverse proxy that hides its clients. All users seem to have its address.
+// The codes of a reverse proxy through which all users seem to have the address of the proxy.
 const (
-	ProxyNotTrusted    = "not_trusted"    // it reports the clients, and is missing in trusted_proxies
-	ProxyReportsNobody = "reports_nobody" // it is trusted, and sends no readable X-Forwarded-For
+	ProxyNotTrusted    = "not_trusted"    // it sends headers such as X-Forwarded-For, but is missing in trusted_proxies
+	ProxyReportsNobody = "reports_nobody" // it is in trusted_proxies, but sends no readable X-Forwarded-For
 )
 
 // Advice returns the key of the text that advises what to do about the problem with this source,

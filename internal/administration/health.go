@@ -195,7 +195,7 @@ func keyAges(keys []gateway.Key, now time.Time) []KeyAge {
 }
 
 // KeyState returns the state of a key: next, active, replaced or expired. A key is replaced when a
-// newer key of its algorithm is active.
+// newer key with the same use and algorithm is active.
 func KeyState(k gateway.Key, all []gateway.Key, now time.Time) string {
 	switch {
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):

@@ -9,7 +9,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// Invite describes a new invitation.
+// Invite describes a new invitation: a link that approves its users (InviteUser), makes a user an
+// administrator (InviteAdmin), or moves a user to another WeChat account (InviteMove).
 type Invite struct {
 	Kind    gateway.InvitationKind
 	UserID  string        // the user whom the link is for: required for InviteMove, optional for InviteAdmin

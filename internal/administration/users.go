@@ -161,7 +161,7 @@ func (s *Service) Admins(ctx context.Context) ([]gateway.User, error) {
 // CountAdmins returns the number of active administrators who can sign in, at most 100.
 func (s *Service) CountAdmins(ctx context.Context) (int, error) { return s.store.CountAdmins(ctx) }
 
-// Population tells an empty store from a store without administrators.
+// Population distinguishes an empty store from a store without administrators.
 type Population struct {
 	Empty  bool // no user at all
 	Admins int  // active administrators who can sign in, at most 100

@@ -33,7 +33,7 @@ import (
 type Facts struct {
 	// The browser's session. The other three fields are meaningful only with SignedIn.
 	SignedIn      bool
-	Answered      bool // the app's present request started the sign-in of this session
+	Answered      bool // the sign-in of this session was for the app's present request
 	MethodAllowed bool // the app accepts the sign-in method
 	TooOld        bool // the authentication is older than the app accepts
 
@@ -254,7 +254,8 @@ func SubjectOf(err error) (Subject, error) {
 	return SubjectNotLookedUp, err
 }
 
-// loginRequestLifetime is how long after its sign-in a login request counts as answered.
+// loginRequestLifetime is how long after the sign-in a login request counts as answered. A login
+// request is what package session receives to start a sign-in.
 const loginRequestLifetime = 10 * time.Minute
 
 // requestHashSize is the length of a requestHash in characters: 128 bits in base64url.

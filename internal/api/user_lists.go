@@ -134,9 +134,9 @@ func (h *Handler) refuseUsers(c *call) (any, error) {
 	})
 }
 
-// onList runs an operation on a list of users. It returns the outcomes, with status 207 if some
-// rows were left. If no row was done, it returns the problem of the first row: so a program that
-// looks at the status alone does not take a failure for success.
+// onList runs an operation on a list of users. A row is one user of the list. onList returns the
+// outcomes, with status 207 if some rows were left. If no row was done, it returns the problem of
+// the first row: so a program that looks at the status alone does not take a failure for success.
 func (c *call) onList(ids []string, act func(ids []string) []administration.Outcome) (any, error) {
 	switch {
 	case len(ids) == 0:

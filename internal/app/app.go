@@ -306,8 +306,8 @@ func (a *App) observeOIDC(o oidc.Observation) {
 	}
 }
 
-// observeRelay does the same for package relay. Its errors are errcodes of WeChat: 40125, and at
-// the endpoint for codes 40001, mean a wrong secret.
+// observeRelay does the same for package relay. Its errors are errcodes of WeChat: 40125, or 40001
+// at the endpoint for codes, means a wrong secret.
 func (a *App) observeRelay(o relay.Observation) {
 	a.options.Metrics.Relay(o.Endpoint, o.App, o.Outcome)
 	switch {

@@ -28,16 +28,17 @@ const forwardTime = 4 * time.Second
 // pathPush is the path to which WeChat pushes messages; the name of the connector follows.
 const pathPush = "/wechat/push/"
 
+// newChats builds the handlers of all connectors with message push.
 func (a *App) newChats(c *config.Config, s *services) (*chats, error) {
 	out := &chats{pushes: map[string]*push.Handler{}}
-	cfg := chat.Config{
+	cfg := chat.Config{ // with the keys of scan, because scan and chat share a limit of cookies
 		URL: c.URL, Keys: a.options.Sealer.Derive("scan"), SignIns: a.store, Limits: a.limits, Users: a.store,
 		Total:  a.options.chatLimits,
 		Events: a.store, Sessions: s.sessions, Apps: appsByID(c.Apps), Site: s.site, Zone: c.Site.TimeZone,
 		Address: route.Address, Stopping: a.draining, RequestID: route.RequestID, Observe: a.observeChat,
 		Logger: a.options.Logger, Now: a.options.Now,
 	}
-	replies := map[string]*autoreply.Responder{}
+	responders := map[string]*autoreply.Responder{}
 	for _, conn := range c.WeChat {
 		if !conn.Push.Enabled {
 			continue
@@ -55,13 +56,14 @@ func (a *App) newChats(c *config.Config, s *services) (*chats, error) {
 		if err != nil {
 			return nil, err
 		}
-		replies[conn.Name] = responder
+		responders[conn.Name] = responder
 	}
 	if len(cfg.Accounts) == 0 {
 		return out, nil
 	}
+	// Other answers messages that belong to no sign-in.
 	cfg.Other = func(ctx context.Context, connector string, m push.Message, hint string) (push.Reply, error) {
-		return replies[connector].Respond(ctx, m, hint), nil
+		return responders[connector].Respond(ctx, m, hint), nil
 	}
 	var err error
 	if out.handler, err = chat.New(cfg); err != nil {
@@ -91,6 +93,7 @@ func (a *App) wechatClient(conn config.Connector) *wechat.Client {
 	return client
 }
 
+// newPush returns the handler of the requests in which WeChat pushes the messages to an account.
 func (a *App) newPush(conn config.Connector, handler *chat.Handler) (*push.Handler, error) {
 	p := conn.Push
 	cfg := push.Config{
@@ -108,6 +111,7 @@ func (a *App) newPush(conn config.Connector, handler *chat.Handler) (*push.Handl
 	return push.New(cfg)
 }
 
+// newResponder returns the automatic replies of an account.
 func (a *App) newResponder(c *config.Config, p config.Push) (*autoreply.Responder, error) {
 	cfg := autoreply.Config{Welcome: p.Replies.Welcome, Fallback: p.Replies.Fallback, Forward: p.Forward,
 		RequestID: route.RequestID, Logger: a.options.Logger}
@@ -131,8 +135,8 @@ func (c *chats) mount(mux *route.Mux, s *services, path string) {
 		return
 	}
 	c.handler.Mount(mux, s.signIn)
-	for name, handler := range c.pushes { // GET is WeChat's check of the address
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
+	for name, handler := range c.pushes {
+		for _, method := range []string{http.MethodGet, http.MethodPost} { // with GET, WeChat checks the address
 			mux.Handle(method+" "+path+pathPush+name, handler, route.CrossSitePost, route.LimitedApp)
 		}
 	}

@@ -111,7 +111,7 @@ func NewNotifier(c *config.Config, store gateway.Deliveries) (*notify.Notifier, 
 // The functions below count for the administration. Labels come from the configuration and from
 // lists of outcomes in the code, never from requests.
 
-// countSignIn counts the beginning or the end of a sign-in.
+// countSignIn counts the beginning or the end of a sign-in. outcome is an outcome of package flow.
 func (n *notices) countSignIn(method, outcome string) {
 	switch outcome {
 	case "begun":
@@ -147,7 +147,8 @@ func (n *notices) wrongSecret(app string) {
 	}
 }
 
-// hidingProxy records that a reverse proxy hides its clients.
+// hidingProxy records that users come through a reverse proxy, and the gateway does not know their
+// addresses.
 func (n *notices) hidingProxy(p route.HidingProxy) {
 	problem := gateway.Problem{
 		Source: "proxy:" + p.Address.String(), Code: administration.ProxyNotTrusted,

@@ -162,6 +162,7 @@ func (p Picture) Icon(size int) (_ []byte, err error) {
 func resize(source image.Image, size int) image.Image {
 	bounds := source.Bounds()
 	out := image.NewNRGBA64(image.Rect(0, 0, size, size))
+	// from returns the first pixel of source, in one direction, for the pixel i of the result.
 	from := func(i, length int) int { return i * length / size }
 	for y := range size {
 		for x := range size {

@@ -29,7 +29,7 @@ type ACMEConfig struct {
 	Host      string // in that URL: the name in the certificate
 	Directory string // URL of the certificate authority
 	Email     string // of the account; may be ""
-	CAs       []byte // in PEM form, verify the TLS certificate of the directory itself; nil = the system's
+	CAs       []byte // certificate authorities (PEM) that verify the directory's own TLS certificate; nil = the system's
 
 	Listen     string // where the gateway serves TLS, and answers the challenge TLS-ALPN-01
 	ListenHTTP string // where ACME.Handler serves, for the challenge HTTP-01; "" = nowhere
@@ -47,16 +47,17 @@ type ACMEConfig struct {
 	RenewalRatio float64
 }
 
-// ACME is a [Source] that gets its certificate from a certificate authority, by the protocol ACME
-// (RFC 8555). It renews the certificate after two thirds of its lifetime. All replicas share one
-// account and one certificate in the store. Each can answer the challenges of the others.
+// ACME is a [Source] that orders its certificate from a certificate authority, by the protocol ACME
+// (RFC 8555). An order is a request for a certificate. ACME renews the certificate after two thirds
+// of its lifetime. Replicas (gateways with one store) share one account and one certificate. Each
+// can answer the challenges of the others.
 type ACME struct {
 	cfg     ACMEConfig
 	magic   *certmagic.Config
 	cache   *certmagic.Cache
 	issuer  *certmagic.ACMEIssuer
 	storage *storage
-	wake    chan struct{}
+	wake    chan struct{} // wakes Run
 
 	mu       sync.Mutex
 	problem  string    // of the last order; "" = it succeeded
@@ -124,16 +125,17 @@ func (a *ACME) TLSConfig() *tls.Config {
 	return conf
 }
 
-// Handler answers the challenge HTTP-01, and redirects all other requests to the gateway's URL.
+// Handler answers the challenge HTTP-01. It redirects all other requests to the same path of the
+// gateway, by https.
 func (a *ACME) Handler() http.Handler {
-	base, _, _ := strings.Cut(strings.TrimPrefix(a.cfg.URL, "https://"), "/")
+	host, _, _ := strings.Cut(strings.TrimPrefix(a.cfg.URL, "https://"), "/") // with the port
 	return a.issuer.HTTPChallengeHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			http.Error(w, "use https", http.StatusForbidden) // the form has crossed the network unencrypted already
 			return
 		}
 		w.Header().Set("Connection", "close")
-		w.Header().Set("Location", "https://"+base+r.URL.RequestURI())
+		w.Header().Set("Location", "https://"+host+r.URL.RequestURI())
 		w.WriteHeader(http.StatusPermanentRedirect)
 	}))
 }
@@ -226,7 +228,7 @@ func (a *ACME) onEvent(ctx context.Context, event string, data map[string]any) e
 	case "cert_failed":
 		err, _ := data["error"].(error)
 		a.failed(ctx, err)
-	case "cached_managed_cert":
+	case "cached_managed_cert": // a certificate was loaded from the store
 	default:
 		return nil
 	}
@@ -346,8 +348,8 @@ func (a *ACME) backoff(ctx context.Context) time.Duration {
 		return 0
 	}
 	const longest = 6 * time.Hour
-	wait := min(time.Minute<<min(f.Count-1, 10), longest)
-	return min(wait-time.Since(f.Last), longest) // longest, if the clock was set back
+	wait := min(time.Minute<<min(f.Count-1, 10), longest) // 10 prevents an overflow
+	return min(wait-time.Since(f.Last), longest)          // longest, if the clock was set back
 }
 
 // IsDirectory reports whether a text is the directory of an ACME server (RFC 8555, section 7.1.1).

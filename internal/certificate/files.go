@@ -34,7 +34,7 @@ const maxFile = 256 << 10
 // files is a [Source] that reads a certificate and its key from files.
 type files struct {
 	certificate, key string // paths
-	host             string // that the certificate should be valid for
+	host             string // the host for which the certificate should be valid
 	hooks            Hooks
 
 	current atomic.Pointer[tls.Certificate]
