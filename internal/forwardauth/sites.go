@@ -129,7 +129,7 @@ func (x *siteIndex) add(app *App, name string, insecure bool) error {
 		suffix = strings.TrimSuffix(suffix, ":"+port)
 	}
 	https, http := port != "80", port != "443" && (insecure || origin.IsLoopback(u.Hostname()))
-	add := func(suffix, port string, https, http bool) (taken bool) {
+	put := func(suffix, port string, https, http bool) (taken bool) {
 		if isWildcard {
 			_, taken = x.wildcards[suffix+port]
 			x.wildcards[suffix+port] = wildcard{app: app, suffix: suffix, https: https, http: http}
@@ -140,10 +140,10 @@ func (x *siteIndex) add(app *App, name string, insecure bool) error {
 		x.byHost[suffix+port] = newSites(app, suffix, https, http)
 		return taken
 	}
-	taken := add(suffix, "", https, http)
+	taken := put(suffix, "", https, http)
 	if port == "" || port == "443" || port == "80" {
-		taken = add(suffix, ":443", https, false) || taken
-		taken = add(suffix, ":80", false, http) || taken
+		taken = put(suffix, ":443", https, false) || taken
+		taken = put(suffix, ":80", false, http) || taken
 	}
 	if taken {
 		return fmt.Errorf("forwardauth: host %q is on the lists of two apps", name)

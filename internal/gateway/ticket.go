@@ -56,8 +56,8 @@ type Ticket struct {
 	Network   string   // keyed hash of the desktop's network, for TicketLimits; "" = unknown
 	Number    string   // the number that the desktop shows
 	State     TicketState
-	Approver  Approver  // zero until a phone has scanned it
-	ScannedAt time.Time // zero until then
+	Approver  Approver  // zero until a phone has scanned the ticket
+	ScannedAt time.Time // zero until a phone has scanned the ticket
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	Data      []byte // owned by the caller, without secrets; nil = none

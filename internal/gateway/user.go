@@ -126,9 +126,9 @@ type Users interface {
 	// c.Event with outcome "ok" before the events of Join. For a blocked user it stores and deletes no
 	// session, writes c.Refused, and appends c.Event with outcome "refused".
 	//
-	// It returns the user as stored afterwards, also a blocked one, and the events of Join. It
-	// returns the errors of SignIn.CheckPlan, and writes nothing then: the caller ends the attempt
-	// with FinishAttempt. It returns ErrConflict, and writes nothing, in these cases:
+	// It returns the stored user, also a blocked one, and the events of Join. With an error of
+	// SignIn.CheckPlan, it writes nothing, and the caller ends the attempt with FinishAttempt. It
+	// returns ErrConflict, and writes nothing, in these cases:
 	//
 	//   - The attempt is missing, has another owner, or has an outcome already.
 	//   - The lease of the attempt is not after c.Now.
@@ -151,8 +151,8 @@ type Users interface {
 	// cannot be changed. An error of change is returned unchanged, and nothing is written. change
 	// may run more than once, must be quick, and must not call the store.
 	//
-	// The user's access requests follow the change: a request for an app that is newly allowed or
-	// refused is decided, and so is each one that waits when a Pending user becomes Active.
+	// The user's access requests follow the change. A request for an app that is newly allowed or
+	// refused is decided. When a Pending user becomes Active, each waiting request is decided.
 	//
 	// When a user becomes Blocked, its sessions are deleted and its grants revoked in the same
 	// transaction. ErrNotFound when there is no such user; an invalid Status is an error.

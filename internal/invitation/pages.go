@@ -88,9 +88,9 @@ func (h *Handler) page(r *http.Request, v visit) (web.Page, error) {
 	case v.usable():
 		page.User = web.UserOf(v.browser.User)
 		page.Forms = append(page.Forms, form(v, doAccept, web.LabelAccept, false))
-		page.Links = append(page.Links, web.Link{Label: web.LabelOtherUser, Go: v.again()})
+		page.Links = append(page.Links, web.Link{Label: web.LabelOtherUser, Go: v.signInAgainURL()})
 	case v.signedIn && v.browser.Method != gateway.MethodLink:
-		page.Kind, page.User, page.Go = web.InviteMethod, web.UserOf(v.browser.User), v.again()
+		page.Kind, page.User, page.Go = web.InviteMethod, web.UserOf(v.browser.User), v.signInAgainURL()
 	case h.cfg.InWeChat(r):
 		page.Go = v.address + "?" + paramContinue + "=" + continueSignIn
 	default: // an ordinary browser: the phone with WeChat continues, or this browser
@@ -108,8 +108,8 @@ func (h *Handler) page(r *http.Request, v visit) (web.Page, error) {
 	return page, nil
 }
 
-// again returns the address that signs the browser in again.
-func (v visit) again() string { return v.address + "?" + paramContinue + "=" + continueAgain }
+// signInAgainURL returns the address that signs the browser in again.
+func (v visit) signInAgainURL() string { return v.address + "?" + paramContinue + "=" + continueAgain }
 
 // form returns a button of the page. The button that accepts is valid only for the session of the
 // user whom the page names.

@@ -73,8 +73,8 @@ func (l *Limiter) Exhausted(now time.Time, b Bucket) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	found, _ := l.buckets.get(l.hash(b.Rate.Name, b.Key))
-	return found != nil && found.TokensAt(now) < 1
+	bucket, _ := l.buckets.get(l.hash(b.Rate.Name, b.Key))
+	return bucket != nil && bucket.TokensAt(now) < 1
 }
 
 // Exceeded calls onExceeded for a bound that is not a rate, such as a [Count] or a [Size].
@@ -110,12 +110,12 @@ func (l *Limiter) take(now time.Time, b Bucket) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := l.hash(b.Rate.Name, b.Key)
-	found, _ := l.buckets.get(key)
-	if found == nil {
-		found = rate.NewLimiter(rate.Limit(b.Rate.PerSecond), b.Rate.Burst)
+	bucket, _ := l.buckets.get(key)
+	if bucket == nil {
+		bucket = rate.NewLimiter(rate.Limit(b.Rate.PerSecond), b.Rate.Burst)
 	}
-	l.buckets.put(key, found)
-	return found.AllowN(now, 1)
+	l.buckets.put(key, bucket)
+	return bucket.AllowN(now, 1)
 }
 
 func (l *Limiter) hash(name, key string) uint64 {

@@ -16,7 +16,7 @@ import (
 // Values of EmailPolicy.Policy.
 const (
 	EmailNone      = "none"      // no email claim
-	EmailSynthetic = "synthetic" // sub@Domain, not verified: for apps that require an address
+	EmailSynthetic = "synthetic" // sub@Domain: for apps that require an address
 )
 
 // Values of Client.EmailVerified: the value of the claim email_verified for a synthetic address.
@@ -51,7 +51,7 @@ type Client struct {
 	RequirePKCE bool // requires PKCE of a confidential client too
 
 	// The addresses to which codes may be sent. A redirect_uri must equal one of them byte for
-	// byte; only the port of a loopback address may differ. See isRegistered.
+	// byte; only the port of a loopback address may differ.
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string // accepted as post_logout_redirect_uri, compared in the same way
 
@@ -123,8 +123,8 @@ func (reg *Registry) responseModes() []string {
 	})
 }
 
-// algorithms returns the algorithms by which ID tokens of the apps are signed. RS256 is the first,
-// and without apps it is the only one.
+// algorithms returns the algorithms by which ID tokens of the apps are signed. If an app uses RS256,
+// it comes first. Without apps, RS256 is the only one.
 func (reg *Registry) algorithms() (out []string) {
 	for _, alg := range []string{keys.RS256, keys.ES256} {
 		if reg.some(func(c *Client) bool { return c.IDTokenAlg == alg }) {

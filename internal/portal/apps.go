@@ -80,7 +80,7 @@ func isPicture(p gateway.Picture) bool {
 
 // iconName returns the last part of the address of an app's picture. It depends on a key, so that
 // nobody can find out whether an app exists by requesting the address of its well-known icon. It
-// changes with the picture, so that browsers may keep it.
+// changes with the picture, so that browsers can cache the picture.
 func (h *Handler) iconName(app gateway.App) string {
 	mac := hmac.New(sha256.New, h.cfg.Keys[0])
 	mac.Write([]byte("weigate app icon\x00" + app.ID + "\x00"))
@@ -174,7 +174,7 @@ func (h *Handler) wishes(
 		w := wish{Name: h.names[app.ID], Refused: access.IsRefused(user, app), request: request}
 		switch {
 		case w.Refused && request.State == gateway.RequestRefused:
-			w.Reason = web.Shown(request.Reason, 500)
+			w.Reason = web.Shown(request.Reason, 500) // at most 500 characters
 		case !w.Refused && request.State != gateway.RequestWaiting:
 			continue // decided, and the rule of the app has changed since
 		}

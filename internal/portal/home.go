@@ -17,7 +17,7 @@ import (
 
 // Limits of the lists of the home page.
 const (
-	maxSignIns = 10
+	maxSignIns = 10  // the latest sign-ins
 	maxWaiting = 100 // users who wait for approval are counted up to this number
 )
 
