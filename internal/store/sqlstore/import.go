@@ -106,16 +106,16 @@ func (im *importer) load(lines []gateway.ImportedUser) error {
 	return im.readUsers(found)
 }
 
-// found contains the users that the lines refer to, and the identities by which they were found.
-// Both were read before the users were locked.
-type found struct {
+// foundUsers contains the users that the lines refer to, and the identities by which they were
+// found. Both were read before the users were locked.
+type foundUsers struct {
 	users      map[string]bool // by id
 	identities []gateway.Identity
 }
 
 // findUsers finds users by openids, unionids and old ids.
-func (im *importer) findUsers(openIDs map[string][]string, unionIDs, oldIDs []string) (found, error) {
-	f := found{users: map[string]bool{}}
+func (im *importer) findUsers(openIDs map[string][]string, unionIDs, oldIDs []string) (foundUsers, error) {
+	f := foundUsers{users: map[string]bool{}}
 	d := im.base.dialect
 	addIdentities := func(query string, args ...any) error {
 		rows, err := list(im.q, query, args, identityFields)
@@ -148,7 +148,7 @@ func (im *importer) findUsers(openIDs map[string][]string, unionIDs, oldIDs []st
 
 // readUsers locks the users and reads them with their identities. When a concurrent join has
 // changed them since findUsers, it returns ErrRepeat.
-func (im *importer) readUsers(f found) error {
+func (im *importer) readUsers(f foundUsers) error {
 	ids := slices.Sorted(maps.Keys(f.users))
 	users, err := im.base.lockUsers(im.q, ids)
 	if err != nil {

@@ -211,7 +211,8 @@ func (b Base) redeemWithoutWeChat(q Querier, i gateway.Invitation, r gateway.Inv
 	return user, countUse(q, i, user.ID, effect, r)
 }
 
-// countUse counts a use of an invitation, if one is left, and appends the event.
+// countUse counts a use of an invitation, if one is left, and appends the event. Only a use without
+// WeChat can repeat an earlier use by the same user: it replaces the time of the earlier use.
 func countUse(q Querier, i gateway.Invitation, userID, effect string, r gateway.InvitationRedemption) error {
 	n, err := q.Exec(`
 		UPDATE invitations SET uses = uses + 1

@@ -14,7 +14,7 @@ const (
 	statisticLife  = 400 * 24 * time.Hour // so that two summers can be compared
 )
 
-// Sweep implements gateway.Maintenance: it deletes expired rows. Each statement is a transaction of
+// Sweep implements gateway.Maintenance: it deletes expired rows. Each table has a transaction of
 // its own, so that other writes run in between. Rows that another transaction has locked are left
 // for the next sweep.
 func (b Base) Sweep(ctx context.Context, now, eventsBefore time.Time, batch int) (total int, err error) {
@@ -54,13 +54,13 @@ func (b Base) Sweep(ctx context.Context, now, eventsBefore time.Time, batch int)
 			}
 		}
 		for _, sweep := range []struct {
-			table, key, second, which string
-			until                     time.Time
+			table, key, second, condition string
+			until                         time.Time
 		}{
 			{"invitation_uses", "invitation_id", "user_id", `expires_at <= $1 ORDER BY expires_at`, now.Add(-invitationLife)},
 			{"problems", "source", "code", `last_at <= $1 ORDER BY last_at`, now.Add(-problemLife)},
 		} {
-			n, err := b.sweepPairs(c, sweep.table, sweep.key, sweep.second, sweep.which, sweep.until, batch)
+			n, err := b.sweepPairs(c, sweep.table, sweep.key, sweep.second, sweep.condition, sweep.until, batch)
 			total += n
 			if err != nil {
 				return err
@@ -84,10 +84,11 @@ func (b Base) sweepSessions(c Conn, now time.Time, batch int) (n int, err error)
 	return n, err
 }
 
-// sweepPairs deletes rows of a table whose primary key has two columns, key and second.
-func (b Base) sweepPairs(c Conn, table, key, second, which string, until time.Time, batch int) (n int, err error) {
+// sweepPairs deletes rows of a table whose primary key has two columns, key and second. condition
+// is as for deleteBatch.
+func (b Base) sweepPairs(c Conn, table, key, second, condition string, until time.Time, batch int) (n int, err error) {
 	err = c.Tx(func(q Querier) error {
-		rows, err := list(q, `SELECT `+key+`, `+second+` FROM `+table+` WHERE `+which+` LIMIT $2 `+b.dialect.SkipLocked,
+		rows, err := list(q, `SELECT `+key+`, `+second+` FROM `+table+` WHERE `+condition+` LIMIT $2 `+b.dialect.SkipLocked,
 			[]any{Micros(until), batch}, func(pair *[2]string) []any { return []any{&pair[0], &pair[1]} })
 		if err != nil {
 			return err
@@ -110,15 +111,15 @@ func (b Base) sweepStatistics(c Conn, until time.Time, batch int) (n int, err er
 }
 
 // deleteBatch returns a statement that deletes at most $2 rows of a table, and no row that another
-// transaction has locked. key is the primary key. which is the condition for the rows, with the
-// time $1, and may end with ORDER BY.
-func (b Base) deleteBatch(table, key, which string) string {
-	return `DELETE FROM ` + table + ` WHERE ` + b.batchCondition(table, key, which)
+// transaction has locked. key is the primary key. condition selects the rows. It has the parameter
+// $1, a time, and can end with ORDER BY.
+func (b Base) deleteBatch(table, key, condition string) string {
+	return `DELETE FROM ` + table + ` WHERE ` + b.batchCondition(table, key, condition)
 }
 
 // batchCondition returns the condition that selects the rows of deleteBatch.
-func (b Base) batchCondition(table, key, which string) string {
-	return b.dialect.InQuery(key, `SELECT `+key+` FROM `+table+` WHERE `+which+` LIMIT $2 `+b.dialect.SkipLocked)
+func (b Base) batchCondition(table, key, condition string) string {
+	return b.dialect.InQuery(key, `SELECT `+key+` FROM `+table+` WHERE `+condition+` LIMIT $2 `+b.dialect.SkipLocked)
 }
 
 // postponeGrants sets sweep_at (when a sweep may delete the grant) to expires_at, for grants that

@@ -250,9 +250,9 @@ func (b Base) changeTicket(ctx context.Context, op string, h [32]byte, userID st
 }
 
 // updateTicket returns the statement that writes next, unless the ticket has changed since it was
-// read. After a scan, the statement also locks the row of the approver (the user of the phone), so
-// that this user is not blocked at the same time. userAdmitted requires that the id of this user is
-// $2.
+// read. If next is scanned, the statement also locks the row of the approver (the user of the
+// phone), so that this user is not blocked at the same time. userAdmitted requires that $2 is the
+// id of this user.
 func (b Base) updateTicket(next gateway.Ticket) string {
 	update := `
 		UPDATE tickets SET state = $3, approver_id = $2, approver_connector = $4, app_id = $5, open_id = $6,

@@ -13,7 +13,7 @@ import (
 
 // Administered is a database with many users and what administrators see of them.
 type Administered struct {
-	Now         time.Time // after all events
+	Now         time.Time // about the time of the newest events
 	UserIDs     []string  // the newest first
 	Invitations []string  // ids, the newest first; many users have used the newest
 	Events      int

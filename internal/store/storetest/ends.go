@@ -42,9 +42,9 @@ func (f *fixture) logouts(n string) string {
 }
 
 // sessionEnds are all ways in which a session, or the access to an app, ends. From session s1 the
-// user is signed in to wiki and chat, and from session s2 to wiki. end ends something, and told
-// lists the logout tokens that have to be sent afterwards. The names of each case begin with
-// another prefix n.
+// user is signed in to wiki and chat, and from session s2 to wiki. end executes one of these ways.
+// told lists the logout tokens that have to be sent afterwards. n is a prefix of all names, which
+// is different for each way.
 var sessionEnds = []struct {
 	name string
 	end  func(f *fixture, user gateway.User, n string) error

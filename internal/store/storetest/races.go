@@ -10,8 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
-// raceCases test operations of administrators that happen at once. No operation may be stored in
-// part.
+// raceCases test operations of administrators that happen at once. Each operation must be stored
+// completely or not at all.
 var raceCases = []testCase{
 	{
 		name:       "five operations on one user at once leave one state",
