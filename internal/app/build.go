@@ -145,8 +145,7 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 		return nil, nil, err
 	}
 	a.mountHealth(mux, u.EscapedPath())
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) },
-		route.LimitedOther)
+	a.mountNotFound(mux, site, u)
 	return mux, s, nil
 }
 

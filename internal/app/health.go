@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/weigate/weigate/internal/proxycheck"
 	"github.com/weigate/weigate/internal/route"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // This file serves the health checks: /healthz reports that the process runs, /readyz that it can
-// serve requests.
+// serve requests. It also serves the check of proxies, and the page of all other paths.
 
 // mountHealth registers the health checks at two places. A load balancer on the internal network
 // calls them at the root of the host. A proxy may forward only requests below path, the path of the
@@ -26,6 +29,15 @@ func (a *App) mountHealth(mux *route.Mux, path string) {
 		mux.HandleFunc("GET "+prefix+"/healthz", serveHealthz, route.LimitedOther)
 		mux.HandleFunc("GET "+prefix+"/readyz", a.serveReadyz, route.LimitedOther)
 	}
+}
+
+// mountNotFound registers the page of all other paths, and the path that "weigate check" requests. Without
+// the master key, that path does not exist either.
+func (a *App) mountNotFound(mux *route.Mux, site *web.Site, u *url.URL) {
+	notFound := func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) }
+	mux.HandleFunc("/", notFound, route.LimitedOther)
+	mux.Handle("GET "+u.EscapedPath()+proxycheck.Path,
+		proxycheck.Handler(a.options.Sealer, u.Scheme == "https", a.options.Now, notFound), route.LimitedOther)
 }
 
 func serveHealthz(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") }

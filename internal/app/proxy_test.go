@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/administration"
+	"github.com/weigate/weigate/internal/proxycheck"
 )
 
 // TestForgottenProxyIsAProblem: ten browsers sign in behind a reverse proxy of this machine that is missing
@@ -49,5 +51,26 @@ func TestForgottenProxyIsAProblem(t *testing.T) {
 			problems[0].Code != administration.ProxyNotTrusted || problems[0].Count != 1) {
 			t.Errorf("trusted %v: problems %+v", trusted, problems)
 		}
+	}
+}
+
+// TestProxyCheckIsServed: "weigate check" gets the gateway's answer at the gateway's URL, and strangers get
+// the page of paths that do not exist.
+func TestProxyCheckIsServed(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	seen, err := proxycheck.Ask(t.Context(), http.DefaultTransport, w.url, w.options.Sealer, w.clock.Now())
+	if err != nil || seen.Client.String() != "127.0.0.1" || !seen.Cookie || seen.BodyChanged || seen.Hides() {
+		t.Errorf("%+v, %v", seen, err)
+	}
+	var stranger [2]int
+	for i, path := range []string{proxycheck.Path, "/no-such-path"} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		rec := httptest.NewRecorder()
+		w.replicas[0].Handler().ServeHTTP(rec, r)
+		stranger[i] = rec.Code
+	}
+	if stranger[0] != stranger[1] || stranger[0] != http.StatusNotFound {
+		t.Errorf("strangers get %v", stranger)
 	}
 }

@@ -79,8 +79,7 @@ func (c *checkCmd) Run(s *invocation) error {
 			report("certificate", result, err)
 		}
 		checkListeners(s.ctx, conf, report)
-		result, err = checkURL(s.ctx, conf)
-		report("url", result, err)
+		checkAddress(s, conf, sealer, report)
 		checkPush(s.ctx, conf, report)
 		checkOutside(s.ctx, conf, report)
 	}

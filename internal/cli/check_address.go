@@ -61,48 +61,68 @@ const urlTimeout = 5 * time.Second
 
 // checkURL requests the OpenID Connect metadata at the gateway's public address, as apps do,
 // through the reverse proxy. The issuer in the metadata identifies this gateway. It is not an error
-// if the gateway has not started yet, or this machine cannot reach it.
-func checkURL(ctx context.Context, conf *config.Config) (result lang.Message, err error) {
+// if the gateway has not started yet, or this machine cannot reach it. isOurs
+// reports whether the address leads to this gateway.
+func checkURL(ctx context.Context, conf *config.Config) (result lang.Message, isOurs bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, urlTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, conf.URL+"/.well-known/openid-configuration", nil)
 	if err != nil {
-		return result, err
+		return result, false, err
 	}
 	response, err := http.DefaultTransport.RoundTrip(r) // follows no redirects
 	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &untrusted):
-		return lang.Text("%s: this machine does not trust the certificate: %s", conf.URL, untrusted.Err), nil
+		return lang.Text("%s: this machine does not trust the certificate: %s", conf.URL, untrusted.Err), false, nil
 	case err != nil:
-		return lang.Text("%s does not answer from here: start the gateway, then check again", conf.URL), nil
+		return lang.Text("%s does not answer from here: start the gateway, then check again", conf.URL), false, nil
 	}
 	defer response.Body.Close()
 	switch response.StatusCode {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return lang.Text("%s: the reverse proxy does not reach the gateway (status %d): start it, then check again",
-			conf.URL, response.StatusCode), nil
+			conf.URL, response.StatusCode), false, nil
 	}
-	if to, err := url.Parse(response.Header.Get("Location")); err == nil && to.Host != "" {
-		return result, withHint(lang.Errorf("url: %s redirects to %s://%s", conf.URL, to.Scheme, to.Host),
-			"enter the address behind the redirect as url, or remove the redirect from the reverse proxy")
+	if location := response.Header.Get("Location"); location != "" {
+		if err := redirectError(conf, r.URL, location); err != nil {
+			return result, false, err
+		}
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	if err != nil {
-		return result, lang.Errorf("url: %s: %w", conf.URL, err)
+		return result, false, lang.Errorf("url: %s: %w", conf.URL, err)
 	}
 	var metadata struct {
 		Issuer string `json:"issuer"`
 	}
 	switch _ = json.Unmarshal(body, &metadata); {
 	case metadata.Issuer == conf.URL:
-		return lang.Text("%s leads to this gateway", conf.URL), nil
+		return lang.Text("%s leads to this gateway", conf.URL), true, nil
 	case metadata.Issuer != "":
-		return result, withHint(lang.Errorf("url: %s leads to a server with the issuer %s", conf.URL, metadata.Issuer),
+		return result, false, withHint(lang.Errorf("url: %s leads to a server with the issuer %s", conf.URL, metadata.Issuer),
 			"restart the gateway after a change of url; or the reverse proxy leads to another server")
 	}
-	return result, withHint(lang.Errorf("url: %s answers with status %d, and not as this gateway", conf.URL,
+	return result, false, withHint(lang.Errorf("url: %s answers with status %d, and not as this gateway", conf.URL,
 		response.StatusCode),
 		"check the reverse proxy, the CDN and the DNS records; in mainland China, a cloud answers for a host without "+
 			"an ICP filing (备案) with a page of its own")
+}
+
+// redirectError returns an error for a redirect from the address from to another host, or to itself. It
+// returns nil for another path of the host: the response is then no metadata, which has its own error.
+func redirectError(conf *config.Config, from *url.URL, location string) error {
+	to, err := from.Parse(location)
+	switch {
+	case err != nil:
+		return nil
+	case to.String() == from.String(): // tinyauthapp/tinyauth#25
+		return withHint(lang.Errorf("url: %s redirects to itself", conf.URL),
+			"the CDN or outer proxy uses http, and the inner proxy redirects http to https: let the CDN use https "+
+				"(Cloudflare: SSL mode Full)")
+	case to.Host != from.Host || to.Scheme != from.Scheme:
+		return withHint(lang.Errorf("url: %s redirects to %s://%s", conf.URL, to.Scheme, to.Host),
+			"enter the address behind the redirect as url, or remove the redirect from the reverse proxy")
+	}
+	return nil
 }

@@ -36,6 +36,12 @@ func TestCheckURL(t *testing.T) {
 		// A proxy that redirects http to https in front of a gateway whose url is http (tinyauth#25).
 		{name: "a redirect", serve: http.RedirectHandler("https://x.example/?code=secret", http.StatusFound).ServeHTTP,
 			failed: "url: URL redirects to https://x.example\n"},
+		// A CDN that requests http, in front of a proxy that redirects http to https.
+		{name: "a redirect to itself", serve: func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://"+r.Host+r.URL.Path, http.StatusMovedPermanently)
+		}, failed: "url: URL redirects to itself\nweigate: hint: the CDN or outer proxy uses http"},
+		{name: "a sign-in in front", serve: http.RedirectHandler("/login", http.StatusFound).ServeHTTP,
+			failed: "answers with status 302, and not as this gateway"},
 		// A cloud's page for hosts without an ICP filing, and the welcome page of nginx.
 		{name: "a page", serve: text("<html>网站暂时无法访问</html>"),
 			failed: "answers with status 200, and not as this gateway"},

@@ -21,6 +21,7 @@ type forwardedRequest struct {
 var (
 	errUntrusted = errors.New("the peer is not among trusted_proxies")
 	errHost      = errors.New("no app has this host")
+	errOwnHost   = errors.New("the host is the gateway's own: the proxy must send the host of the site")
 	errHeaders   = errors.New("the forwarded headers are missing or contradict each other")
 )
 
@@ -56,7 +57,13 @@ func (h *Handler) parseForwarded(r *http.Request) (forwardedRequest, error) {
 		req.target, req.nginx = target, true
 		req.method, _ = single(r, "X-Original-Method")
 	}
-	if req.site = h.site(host, proto); req.site == nil {
+	switch req.site = h.site(host, proto); {
+	case req.site != nil:
+	case strings.EqualFold(host, h.host):
+		// A proxy that forwards the request for /verify with the Host of the gateway. With this host,
+		// the gateway would be the return address (tinyauthapp/tinyauth#384).
+		return req, errOwnHost
+	default:
 		return req, errHost
 	}
 	return req, nil

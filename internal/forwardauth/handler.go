@@ -89,7 +89,7 @@ type Observation struct {
 // a user on one host. Make a Handler with [New]; it is safe for concurrent use.
 type Handler struct {
 	cfg        Config
-	path       string // of Config.URL; "" at the root
+	host, path string // of Config.URL; the path is "" at the root
 	sites      *siteIndex
 	cookieKeys [][]byte // keys for the cookies of host sessions, the current one first
 	cache      *cache
@@ -144,6 +144,7 @@ func New(cfg Config) (*Handler, error) {
 	}
 	h := &Handler{
 		cfg:        cfg,
+		host:       u.Host,
 		path:       u.EscapedPath(),
 		cookieKeys: cfg.Sealer.Derive("forward auth host session"),
 		cache:      newCache(),

@@ -221,6 +221,9 @@ func TestProxyThatKeepsTheCookieBackIsNoCircle(t *testing.T) {
 	}
 	w = b.open(b.verify("https://"+wiki+"/page", "Cookie", "").Header().Get("Location"))
 	want(t, "the second time", w, http.StatusInternalServerError, "loop")
+	if !strings.Contains(w.Body.String(), "of the requests to /verify") { // the page names the likely cause
+		t.Errorf("the page: %s", w.Body)
+	}
 	if !strings.Contains(e.log.String(), "must pass Cookie to /verify") {
 		t.Errorf("the log says %s", e.log)
 	}

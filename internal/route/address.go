@@ -10,13 +10,35 @@ import (
 
 // This file finds the IP address of the client behind proxies.
 
+// Address returns the client's IP address. It is the address of the peer, or the address that the
+// peer reports, if the peer is a trusted proxy. It is the zero Addr if the address cannot be
+// parsed.
+func Address(r *http.Request) netip.Addr {
+	if c, ok := r.Context().Value(addressKey{}).(client); ok {
+		return c.address
+	}
+	return Peer(r)
+}
+
+// Reported reports whether [Address] is the address that a trusted proxy has reported.
+func Reported(r *http.Request) bool {
+	c, _ := r.Context().Value(addressKey{}).(client)
+	return c.reported
+}
+
+// client is the value of addressKey: the results of Router.address.
+type client struct {
+	address  netip.Addr
+	reported bool
+}
+
 // address returns the client's IP address. X-Forwarded-For is read only if the peer is a trusted
 // proxy. Each proxy appends the address of its own peer, so the header is read from right to left.
 // The first address that is not a trusted proxy's is the client's: a trusted proxy has written it.
 // The client may have forged all addresses to the left of it. reported is true if the address is a
 // trusted proxy's report, and false if it is the peer's.
 func (rt *Router) address(r *http.Request) (from netip.Addr, reported bool) {
-	from = peer(r)
+	from = Peer(r)
 	header := r.Header.Values("X-Forwarded-For")
 	if len(header) == 0 {
 		return from, false
@@ -37,7 +59,7 @@ func (rt *Router) address(r *http.Request) (from netip.Addr, reported bool) {
 			// The result is the peer, because the rate limits do not count its address. They would count the
 			// address of an inner proxy, and all clients would share its bucket.
 			rt.warnUnreadable(r, from)
-			return peer(r), false
+			return Peer(r), false
 		}
 		from = hop.Unmap()
 		if !rt.trusted(from) {
@@ -82,8 +104,8 @@ func (rt *Router) trusted(a netip.Addr) bool {
 	return false
 }
 
-// peer returns the IP address at the other end of the connection.
-func peer(r *http.Request) netip.Addr {
+// Peer returns the IP address at the other end of the connection.
+func Peer(r *http.Request) netip.Addr {
 	addrPort, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}

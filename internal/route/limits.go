@@ -57,7 +57,7 @@ func (rt *Router) limited(r *http.Request, policy Policy) bool {
 func (rt *Router) buckets(r *http.Request, each rates) []limit.Bucket {
 	var buckets []limit.Bucket
 	a := Address(r)
-	isProxy := a.IsLoopback() || a == peer(r) && rt.trusted(a)
+	isProxy := a.IsLoopback() || a == Peer(r) && rt.trusted(a)
 	if a.IsValid() && !isProxy {
 		if a.Is6() { // the network of an IPv4 address is the address
 			buckets = append(buckets, limit.Bucket{Rate: each.network, Key: limit.Network(a)})

@@ -56,10 +56,10 @@ type hiddenClients struct {
 // watchProxy calls Config.OnHidingProxy if r shows that a proxy hides its clients. reported is the
 // result of address: a trusted proxy has reported the client.
 func (rt *Router) watchProxy(r *http.Request, reported bool) {
-	if reported || rt.cfg.OnHidingProxy == nil || rt.cfg.Browser == nil || !hasProxyHeader(r.Header) {
+	if reported || rt.cfg.OnHidingProxy == nil || rt.cfg.Browser == nil || !Proxied(r.Header) {
 		return
 	}
-	proxy := peer(r)
+	proxy := Peer(r)
 	trusted := rt.trusted(proxy)
 	if !proxy.IsValid() || !trusted && isPublic(proxy) {
 		return
@@ -94,7 +94,8 @@ func (h *hidingProxies) add(now time.Time, proxy netip.Addr, browser string) boo
 	return len(c.browsers) == hiddenBrowsers
 }
 
-func hasProxyHeader(h http.Header) bool {
+// Proxied reports whether a request has headers that reverse proxies add.
+func Proxied(h http.Header) bool {
 	return slices.ContainsFunc(proxyHeaders, func(name string) bool { return len(h[name]) > 0 })
 }
 

@@ -204,16 +204,6 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
-// Address returns the client's IP address. It is the address of the peer, or the address that the
-// peer reports, if the peer is a trusted proxy. It is the zero Addr if the address cannot be
-// parsed.
-func Address(r *http.Request) netip.Addr {
-	if a, ok := r.Context().Value(addressKey{}).(netip.Addr); ok {
-		return a
-	}
-	return peer(r)
-}
-
 // Wrap returns a handler that assigns the request id and the client's address, sets headers,
 // applies the policies of the route, and then calls next. next is Config.Mux, perhaps wrapped for
 // metrics.
@@ -222,7 +212,7 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 		id := strings.ToLower(rand.Text()[:10])
 		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
 		from, reported := rt.address(r)
-		r = r.WithContext(context.WithValue(ctx, addressKey{}, from))
+		r = r.WithContext(context.WithValue(ctx, addressKey{}, client{from, reported}))
 		tracked := &trackedWriter{ResponseWriter: w, request: r}
 		defer rt.handlePanic(tracked, r)
 		header := w.Header()

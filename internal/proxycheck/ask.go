@@ -1,0 +1,96 @@
+package proxycheck
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/keys"
+)
+
+// ErrNoAnswer means that the gateway did not recognize the request: it has another master key or an
+// older version, or its clock differs by minutes.
+var ErrNoAnswer = errors.New("proxycheck: the gateway did not recognize the request")
+
+// ErrCached means that the answer belongs to an earlier request: a cache has stored it.
+var ErrCached = errors.New("proxycheck: the answer belongs to an earlier request")
+
+// Result is what the gateway saw, and what arrived of its response.
+type Result struct {
+	Seen
+	BodyChanged   bool // the page differs from what the gateway sent
+	PolicyChanged bool // the header Content-Security-Policy differs from what the gateway sent
+	CookieDropped bool // the cookie of the response did not arrive
+}
+
+// maxBody limits the part of a response that is read. A changed page may be longer than the page.
+const maxBody = 64 << 10
+
+// Ask sends the request to the gateway at url and returns the result. It follows no redirect.
+func Ask(
+	ctx context.Context, transport http.RoundTripper, url string, sealer *keys.Sealer, now time.Time,
+) (*Result, error) {
+	value, nonce, err := newQuestion(sealer, now)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+Path, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set(header, value)
+	r.AddCookie(&http.Cookie{Name: cookieName, Value: nonce})
+	res, err := transport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(res.Header.Get(header))
+	if err != nil || len(sealed) == 0 {
+		return nil, ErrNoAnswer
+	}
+	text, err := sealer.Open(purposeAnswer, nonce, sealed)
+	if err != nil {
+		return nil, ErrCached
+	}
+	var a answer
+	if err := json.Unmarshal(text, &a); err != nil {
+		return nil, err
+	}
+	return &Result{
+		Seen: a.Seen, BodyChanged: a.Body != sha256.Sum256(body),
+		PolicyChanged: !slices.Equal(res.Header.Values("Content-Security-Policy"), []string{a.CSP}),
+		CookieDropped: !slices.ContainsFunc(res.Cookies(), func(c *http.Cookie) bool {
+			return c.Name == cookieName && c.Value == nonce
+		}),
+	}, nil
+}
+
+// Hides reports whether a reverse proxy hides the client: the gateway sees the proxy's address.
+func (s Seen) Hides() bool { return s.Proxied && !s.Reported }
+
+// Earlier returns the address before the client's in X-Forwarded-For. A program that sends no such header
+// itself then comes through another proxy, whose address the gateway takes for the client's. The result
+// is "" if there is no such address.
+func (s Seen) Earlier() string {
+	hops := strings.Split(s.ForwardedFor, ",")
+	for i := len(hops) - 1; i > 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err == nil && hop.Unmap() == s.Client {
+			return strings.TrimSpace(hops[i-1])
+		}
+	}
+	return ""
+}

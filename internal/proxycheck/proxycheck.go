@@ -1,0 +1,148 @@
+// Package proxycheck shows the command "weigate check" its own request as the gateway sees it. The
+// request comes through all reverse proxies and CDNs, so their mistakes become visible.
+//
+// [Handler] serves the gateway's part, and [Ask] sends the request. Both have the master key:
+//
+//	check   → GET /proxy-check, header Weigate-Check: time and nonce, sealed
+//	gateway → page, header Weigate-Check: [Seen], sealed for this nonce
+//
+// To everybody else the path does not exist, so that nobody can ask which addresses the gateway sees or
+// trusts. The answer is sealed too: a proxy cannot change it, and a cached answer has another nonce.
+//
+// The page contains what CDNs rewrite: a script, a style sheet and an e-mail address.
+package proxycheck
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/route"
+)
+
+// Path is the path of [Handler], below the path of the gateway's URL.
+const Path = "/proxy-check"
+
+const (
+	header     = "Weigate-Check"
+	cookieName = "weigate-check"
+	// What the values are sealed for.
+	purposeRequest, purposeAnswer = "proxy check request", "proxy check answer"
+	// maxAge is how old a request may be. A request that somebody has recorded then gets no answer.
+	maxAge = 5 * time.Minute
+	// maxValue limits the headers that are sent back, in bytes.
+	maxValue = 200
+)
+
+// page is what a CDN would rewrite, in the form in which it would.
+const page = `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Weigate proxy check</title>
+<link rel="stylesheet" href="style.css">
+<script src="page.js"></script>
+</head>
+<body>
+<!-- This comment and these   spaces stay. -->
+<p>Write to <a href="mailto:check@weigate.example">check@weigate.example</a>.</p>
+</body>
+</html>
+`
+
+// contentSecurityPolicy is the header of the page: like that of other pages, it allows no foreign script.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; frame-ancestors 'none'"
+
+// Seen is what the gateway saw of a request.
+type Seen struct {
+	Host         string     `json:"host"`          // the header Host
+	Proto        string     `json:"proto"`         // the header X-Forwarded-Proto
+	ForwardedFor string     `json:"forwarded_for"` // the header X-Forwarded-For
+	Proxied      bool       `json:"proxied"`       // a reverse proxy has added headers
+	Peer         netip.Addr `json:"peer"`          // the other end of the connection
+	Client       netip.Addr `json:"client"`        // the client's address, as limits and events have it
+	Reported     bool       `json:"reported"`      // a trusted proxy has reported Client
+	Cookie       bool       `json:"cookie"`        // the cookie of the request arrived
+}
+
+// answer is the content of the response's header.
+type answer struct {
+	Seen Seen     `json:"seen"`
+	Body [32]byte `json:"body"` // SHA-256 of the page
+	CSP  string   `json:"csp"`
+}
+
+// question is the content of the request's header.
+type question struct {
+	At    time.Time `json:"at"`
+	Nonce string    `json:"nonce"`
+}
+
+// Handler returns the handler of the gateway. It calls notFound for requests without the master key.
+func Handler(sealer *keys.Sealer, secure bool, now func() time.Time, notFound http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q, ok := open(sealer, r.Header.Get(header))
+		if age := now().Sub(q.At); !ok || age > maxAge || age < -maxAge {
+			notFound(w, r)
+			return
+		}
+		forwardedFor := strings.Join(r.Header.Values("X-Forwarded-For"), ", ")
+		a := answer{Body: sha256.Sum256([]byte(page)), CSP: contentSecurityPolicy, Seen: Seen{
+			Host: cut(r.Host), Proto: cut(r.Header.Get("X-Forwarded-Proto")), ForwardedFor: cut(forwardedFor),
+			Proxied: route.Proxied(r.Header), Peer: route.Peer(r), Client: route.Address(r),
+			Reported: route.Reported(r),
+		}}
+		a.Seen.Cookie = strings.Contains(strings.Join(r.Header["Cookie"], ";"), cookieName+"="+q.Nonce)
+		text, err := json.Marshal(a)
+		if err != nil {
+			notFound(w, r)
+			return
+		}
+		sealed, err := sealer.Seal(purposeAnswer, q.Nonce, text)
+		if err != nil {
+			notFound(w, r)
+			return
+		}
+		h := w.Header()
+		h.Set(header, base64.RawURLEncoding.EncodeToString(sealed))
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", contentSecurityPolicy)
+		h.Set("Cache-Control", "no-store")
+		h.Set("Referrer-Policy", "no-referrer")
+		http.SetCookie(w, &http.Cookie{Name: cookieName, Value: q.Nonce, Path: r.URL.Path, MaxAge: 1, HttpOnly: true,
+			Secure: secure, SameSite: http.SameSiteLaxMode})
+		_, _ = w.Write([]byte(page)) // fails only if the client has disconnected
+	})
+}
+
+// open opens the header of a request.
+func open(sealer *keys.Sealer, value string) (q question, ok bool) {
+	sealed, err := base64.RawURLEncoding.DecodeString(value)
+	if err != nil || value == "" {
+		return q, false
+	}
+	text, err := sealer.Open(purposeRequest, "", sealed)
+	if err != nil {
+		return q, false
+	}
+	return q, json.Unmarshal(text, &q) == nil && q.Nonce != ""
+}
+
+// newQuestion returns the header of a request, and its nonce.
+func newQuestion(sealer *keys.Sealer, now time.Time) (value, nonce string, err error) {
+	nonce = rand.Text()
+	text, err := json.Marshal(question{At: now, Nonce: nonce})
+	if err != nil {
+		return "", "", err
+	}
+	sealed, err := sealer.Seal(purposeRequest, "", text)
+	return base64.RawURLEncoding.EncodeToString(sealed), nonce, err
+}
+
+func cut(value string) string { return value[:min(len(value), maxValue)] }

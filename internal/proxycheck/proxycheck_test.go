@@ -1,0 +1,101 @@
+package proxycheck_test
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/proxycheck"
+)
+
+func sealer(t *testing.T, fill byte) *keys.Sealer {
+	t.Helper()
+	s, err := keys.NewSealer(bytes.Repeat([]byte{fill}, keys.MinMasterKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// recorder is a transport to a handler that records the last request and response.
+type recorder struct {
+	handler  http.Handler
+	request  *http.Request
+	response *httptest.ResponseRecorder
+}
+
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	incoming := httptest.NewRequest(req.Method, req.URL.String(), nil)
+	incoming.Header = req.Header.Clone()
+	r.request, r.response = incoming, httptest.NewRecorder()
+	r.handler.ServeHTTP(r.response, incoming)
+	return r.response.Result(), nil
+}
+
+// TestStrangersLearnNothingFromTheProxyCheck: without the master key, the path does not exist. So nobody
+// can find out by it which address the gateway sees, or which proxies it trusts.
+func TestStrangersLearnNothingFromTheProxyCheck(t *testing.T) {
+	t.Parallel()
+	ours := sealer(t, 1)
+	now := time.Unix(1_800_000_000, 0)
+	gateway := &recorder{handler: proxycheck.Handler(ours, true, func() time.Time { return now }, http.NotFound)}
+	if _, err := proxycheck.Ask(t.Context(), gateway, "https://login.example.com", ours, now); err != nil {
+		t.Fatal(err)
+	}
+	right := gateway.request.Header.Get("Weigate-Check")
+	for _, value := range []string{"", "x", strings.Repeat("A", 200), right[:len(right)-2], right + "AA", right[4:]} {
+		r := httptest.NewRequest(http.MethodGet, proxycheck.Path, nil)
+		r.Header.Set("Weigate-Check", value)
+		w := httptest.NewRecorder()
+		gateway.handler.ServeHTTP(w, r)
+		if w.Code != http.StatusNotFound || len(w.Result().Cookies()) > 0 || w.Header().Get("Weigate-Check") != "" {
+			t.Errorf("header %q: %d %v", value, w.Code, w.Header())
+		}
+	}
+	for name, ask := range map[string]struct {
+		sealer *keys.Sealer
+		at     time.Time
+	}{
+		"another master key": {sealer(t, 2), now}, "recorded six minutes ago": {ours, now.Add(-6 * time.Minute)},
+		"of the future": {ours, now.Add(6 * time.Minute)},
+	} {
+		_, err := proxycheck.Ask(t.Context(), gateway, "https://login.example.com", ask.sealer, ask.at)
+		if !errors.Is(err, proxycheck.ErrNoAnswer) || gateway.response.Code != http.StatusNotFound {
+			t.Errorf("%s: %d, %v", name, gateway.response.Code, err)
+		}
+	}
+}
+
+// TestRecordedProxyCheckShowsNothing: a proxy that repeats a recorded request gets an answer that only the
+// master key opens, and the page has no fact of the request.
+func TestRecordedProxyCheckShowsNothing(t *testing.T) {
+	t.Parallel()
+	s := sealer(t, 1)
+	gateway := &recorder{handler: proxycheck.Handler(s, true, time.Now, http.NotFound)}
+	seen, err := proxycheck.Ask(t.Context(), gateway, "https://login.example.com", s, time.Now())
+	if err != nil || seen.Client.String() != "192.0.2.1" || seen.Host != "login.example.com" { // httptest's peer
+		t.Fatalf("%+v, %v", seen, err)
+	}
+	w := httptest.NewRecorder()
+	gateway.handler.ServeHTTP(w, gateway.request)
+	var text strings.Builder
+	if err := w.Result().Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, fact := range []string{"192.0.2.1", "login.example.com"} {
+		if strings.Contains(text.String(), fact) {
+			t.Errorf("the response has %q:\n%s", fact, text.String())
+		}
+	}
+	if c := w.Result().Cookies(); len(c) != 1 || !c[0].Secure || !c[0].HttpOnly || c[0].MaxAge != 1 {
+		t.Errorf("cookies %v", c)
+	}
+	if w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("headers %v", w.Header())
+	}
+}
