@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/weigate/weigate/internal/flow"
 	"github.com/weigate/weigate/internal/lang"
@@ -254,13 +254,9 @@ func (h *Handler) callOnSignIn(ctx context.Context, signIn *SignIn) (kind, text 
 	var refusal *RefusalError
 	switch {
 	case errors.As(err, &refusal):
-		text := refusal.Text
+		text := strings.ToValidUTF8(refusal.Text, "\uFFFD")
 		if len(text) > maxRefusal {
-			text = text[:maxRefusal]
-		}
-		// The limit may have cut a character. The bytes that are left of the character are removed.
-		for !utf8.ValidString(text) {
-			text = text[:len(text)-1]
+			text = strings.ToValidUTF8(text[:maxRefusal], "") // the limit may have cut a character
 		}
 		return flow.OutcomeRefused, text, err
 	case err != nil:

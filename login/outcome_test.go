@@ -146,6 +146,9 @@ func TestAppMayRefuse(t *testing.T) {
 	}{
 		"with a reason": {&login.RefusalError{Text: "Ask <b>Alice</b> first", Err: cause}, login.PageRefused, 403,
 			"Ask &lt;b&gt;Alice&lt;/b&gt; first"},
+		"with an invalid byte": {&login.RefusalError{Text: "Ask \xff Alice"}, login.PageRefused, 403, "Ask \uFFFD Alice"},
+		"with a long reason": {&login.RefusalError{Text: "x" + strings.Repeat("问", 200)}, login.PageRefused, 403,
+			"x" + strings.Repeat("问", 166) + "<"},
 		"without a reason": {&login.RefusalError{}, login.PageRefused, 403, "does not let this account in"},
 		"by a mistake":     {cause, login.PageFault, 500, "this site"},
 	} {

@@ -145,6 +145,9 @@ func readMessage(document []byte) (m Message, err error) {
 		if m.isAboutAuthorization() {
 			m.OpenID = fields["OpenID"]
 		}
+		if m.OpenID == "" {
+			return Message{}, errNotMessage
+		}
 		return m, nil
 	}
 	// An id has 64 bits. It does not fit into a number of JSON or JavaScript.

@@ -19,8 +19,8 @@ type Repeats interface {
 	// Do returns ctx.Err() when ctx ends first. handle then continues, for a later push. A panic in
 	// handle is an error. The key contains an openid: do not log it.
 	//
-	// A reply is remembered for at least [RepeatWindow]: within this time a copy of a push has a valid
-	// signature.
+	// A reply should be remembered for [RepeatWindow]: within this time a copy of a push has a valid
+	// signature. The memory of a Handler forgets its oldest replies earlier when it has 20,000.
 	Do(ctx context.Context, key string, handle func() (Reply, error)) (r Reply, repeated bool, err error)
 }
 

@@ -45,9 +45,10 @@ func TestHostileXML(t *testing.T) {
 		"no sender":       strings.ReplaceAll(good, alice, ""),
 		"sender in an element": strings.Replace(good, "<FromUserName><![CDATA["+alice+"]]>",
 			"<FromUserName><b>"+alice+"</b>", 1),
-		"negative time":   strings.Replace(good, fmt.Sprint(testNow.Unix()), "-1", 1),
-		"id over 64 bits": strings.Replace(good, "<MsgId>1<", "<MsgId>18446744073709551616<", 1),
-		"empty":           "",
+		"negative time":                 strings.Replace(good, fmt.Sprint(testNow.Unix()), "-1", 1),
+		"id over 64 bits":               strings.Replace(good, "<MsgId>1<", "<MsgId>18446744073709551616<", 1),
+		"no person of an authorization": event("oSERVICE", "user_authorization_revoke", "<RevokeInfo>201</RevokeInfo>"),
+		"empty":                         "",
 	} {
 		f := newFixture(t, nil)
 		if status, answer := f.send(secure(t, alice, body)); status != http.StatusOK || answer != "success" ||

@@ -158,6 +158,25 @@ func TestResetEndsLongPolls(t *testing.T) {
 	})
 }
 
+// An app whose quota is used up must work again after its reset.
+func TestResetOfAnAppBeginsItsQuotasAgain(t *testing.T) {
+	t.Parallel()
+	s := simulate(t, wechattest.Config{Quirks: wechattest.Quirks{Quota: 1}})
+	exchange := func() int {
+		got, _ := s.exchange(s.oa, s.code(s.oa, "alice", "snsapi_base"))
+		return got.Errcode
+	}
+	if first, second := exchange(), exchange(); first != 0 || second != 45011 {
+		t.Fatalf("errcodes %d and %d", first, second)
+	}
+	if err := s.ResetApp(s.oa.AppID); err != nil {
+		t.Fatal(err)
+	}
+	if code := exchange(); code != 0 {
+		t.Errorf("errcode %d after the reset", code)
+	}
+}
+
 func TestResetOfOnePersonAndOneApp(t *testing.T) {
 	t.Parallel()
 	s := simulate(t, wechattest.Config{})

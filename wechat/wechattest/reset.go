@@ -3,6 +3,7 @@ package wechattest
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -41,7 +42,8 @@ func (s *Server) ResetPerson(id string) error {
 }
 
 // ResetApp returns an app to the start: the attributes are as configured or added. ResetApp deletes
-// the app's codes, tokens, consents and QR codes. An unknown appid is an error ([ErrUnknownApp]).
+// the app's codes, tokens, consents and QR codes, and begins its quotas again. An unknown appid is an
+// error ([ErrUnknownApp]).
 func (s *Server) ResetApp(appID string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,7 +53,19 @@ func (s *Server) ResetApp(appID string) error {
 	}
 	*a = s.added.apps[appID].clone()
 	s.state.forget(func(user appUser) bool { return user.appID == appID })
+	s.state.forgetCounts(appID)
 	return nil
+}
+
+// forgetCounts deletes what the server counts and limits for an app: quotas, failed pushes, and forced
+// renewals of the interface token.
+func (st *state) forgetCounts(appID string) {
+	delete(st.push.failures, appID)
+	delete(st.push.stoppedUntil, appID)
+	delete(st.push.forced, appID)
+	ofApp := func(call string, _ int) bool { return strings.HasPrefix(call, appID+" ") }
+	maps.DeleteFunc(st.push.calls, ofApp)
+	maps.DeleteFunc(st.quota, ofApp)
 }
 
 // forget deletes the codes, tokens, consents and pages of the users that match. A user is a person
