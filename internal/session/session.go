@@ -166,7 +166,8 @@ func (m *Manager) Expiry(created, now time.Time) time.Time {
 // (gateway.MethodLink). Using the session does not extend it.
 const LinkMax = time.Hour
 
-// expiry returns the expiry of the session s that is used now.
+// expiry returns the result of Expiry for the session s. A session of a link expires at most
+// LinkMax after its creation.
 func (m *Manager) expiry(s gateway.Session, now time.Time) time.Time {
 	expires := m.Expiry(s.CreatedAt, now)
 	if latest := s.CreatedAt.Add(LinkMax); s.Method == gateway.MethodLink && latest.Before(expires) {

@@ -91,23 +91,23 @@ func (h *Handler) start(
 	}
 	req.ReturnTo = returnTo
 	b := h.browser(r, language)
-	restart := target{returnTo: returnTo, profile: req.Scope == wechat.ScopeUserInfo, restart: login.RestartURL}
+	t := target{returnTo: returnTo, profile: req.Scope == wechat.ScopeUserInfo, restart: login.RestartURL}
 	ready := c.engine.Prepare(b)
 	ready.SetCookies(w)
 	switch {
 	case ready.Kind == flow.SnapshotNotice: // WeChat showed a snapshot page (快照页) with a virtual user
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Snapshot, Lang: language, Go: h.startURL(restart)})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Snapshot, Lang: language, Go: h.startURL(t)})
 	case ready.Kind == flow.Loop:
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Loop, Lang: language, Go: h.startURL(restart)})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Loop, Lang: language, Go: h.startURL(t)})
 	case h.hasAgreed(w, r):
 		h.answer(w, r, c, c.engine.Start(b, req))
 	default:
-		// After the user has agreed, the browser starts the sign-in again. With ForcePopup, Begin
-		// chose snsapi_userinfo only to show WeChat's consent page, and the user is not asked for
-		// the profile. The app's request itself requires the consent page again.
-		restart.profile = restart.profile && !req.ForcePopup
+		// After the user has agreed, the browser starts the sign-in again. With ForcePopup, Begin chose
+		// snsapi_userinfo only for WeChat's consent page, so the new start must not ask for the profile.
+		// The app's request itself requires the consent page again.
+		t.profile = t.profile && !req.ForcePopup
 		h.askToAgree(w, r, agreementQuestion{
-			target: restart, cancel: login.CancelURL, app: login.App.Name, language: language,
+			target: t, cancel: login.CancelURL, app: login.App.Name, language: language,
 		})
 	}
 	return nil
@@ -331,7 +331,7 @@ func (m methodsAvailable) choose(preferred string) (method string, several []str
 	case m.agent.Client == useragent.WeChat && m.message != nil:
 		return MethodMessage, nil
 	case m.agent.Client == useragent.WeChat && m.follow != nil:
-		return MethodFollow, nil // the user presses the picture of the code for a moment
+		return MethodFollow, nil // WeChat reads the QR code after a long press on it
 	case m.agent.Client == useragent.WeChat:
 		// The other methods do not work inside WeChat. A phone cannot scan a QR code on its own
 		// screen, and WeChat's page for website apps does not work there.

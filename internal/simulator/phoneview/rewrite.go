@@ -49,7 +49,7 @@ func (w *rewriter) rewrite(src string) string {
 		case html.StartTagToken, html.SelfClosingTagToken:
 			t := z.Token()
 			if t.Data == "noscript" {
-				z.NextIsNotRawText() // scripts are disabled in the frame, so its content is markup
+				z.NextIsNotRawText() // scripts are disabled in the frame, so noscript contains markup
 			}
 			w.raw = ""
 			if hasRawText(t.Data) {
