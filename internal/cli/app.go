@@ -66,7 +66,7 @@ func (c *appShowCmd) Run(s *invocation) error {
 		return err
 	}
 	defer closeStore()
-	d, err := svc.App(s.ctx, c.ID)
+	details, err := svc.App(s.ctx, c.ID)
 	if errors.Is(err, gateway.ErrNotFound) {
 		return withHint(lang.Errorf("no app %s", printable(shorten(c.ID, 64))), "weigate app list")
 	}
@@ -79,27 +79,27 @@ func (c *appShowCmd) Run(s *invocation) error {
 			Waiting  []requestEntry                 `json:"waiting"`
 			Events   []administration.ExportedEvent `json:"events"`
 			Failures []administration.ExportedEvent `json:"failures"`
-		}{newAppEntry(d.App), []requestEntry{}, exportEvents(d.Events), exportEvents(d.Failures)}
-		for _, w := range d.Waiting {
+		}{newAppEntry(details.App), []requestEntry{}, exportEvents(details.Events), exportEvents(details.Failures)}
+		for _, w := range details.Waiting {
 			out.Waiting = append(out.Waiting, newRequestEntry(w.Request))
 		}
 		return s.out.printJSON(out)
 	}
-	rows := []row{field("kind", s.word("app_kind", string(d.Kind))), field("name", d.Name)}
-	for _, each := range d.Settings {
+	rows := []row{field("kind", s.word("app_kind", string(details.Kind))), field("name", details.Name)}
+	for _, each := range details.Settings {
 		rows = append(rows, cells(each.Key, each.Value))
 	}
-	rows = append(rows, field("waiting", lang.Count(len(d.Waiting), "1 request", "%d requests")))
-	if err := s.out.printTable(field("id", d.ID), rows); err != nil {
+	rows = append(rows, field("waiting", lang.Count(len(details.Waiting), "1 request", "%d requests")))
+	if err := s.out.printTable(field("id", details.ID), rows); err != nil {
 		return err
 	}
-	s.out.printf("\nFor the other side:\n\n%s", strings.TrimRight(d.Snippet, "\n"))
+	s.out.printf("\nFor the other side:\n\n%s", strings.TrimRight(details.Snippet, "\n"))
 	s.out.printf("\nFailures:\n")
-	if err := printEvents(s, d.Failures); err != nil {
+	if err := printEvents(s, details.Failures); err != nil {
 		return err
 	}
 	s.out.printf("\nEvents:\n")
-	return printEvents(s, d.Events)
+	return printEvents(s, details.Events)
 }
 
 func exportEvents(events []gateway.Event) []administration.ExportedEvent {

@@ -47,7 +47,8 @@ func (c *clockTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// check reports the difference. known is false if no answer had a Date.
+// check returns an error if the clocks differ by more than clockTolerance. known is false if no
+// answer had a Date.
 func (c *clockTransport) check() (result lang.Message, known bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

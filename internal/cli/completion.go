@@ -31,11 +31,11 @@ func (c *completionCmd) Run(s *invocation) error {
 type position struct {
 	path  string // "" = after the name of the program
 	node  *kong.Node
-	flags []*kong.Flag // of the command and of those above it
+	flags []*kong.Flag // of the command and of the commands above it
 }
 
-// positions returns the position after node, whose words are path, and those after all its
-// subcommands.
+// positions returns the position after the command node, and the positions after all its
+// subcommands. path has the words of node.
 func positions(node *kong.Node, path string) []position {
 	c := position{path: path, node: node}
 	for _, level := range node.AllFlags(true) {

@@ -60,7 +60,8 @@ func defaultFolder() string {
 	return "."
 }
 
-// exists reports whether there is a file or folder. It returns true if the process may not look.
+// exists reports whether there is a file or folder. It returns true if the process is not allowed
+// to look.
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)

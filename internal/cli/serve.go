@@ -142,7 +142,7 @@ func listenOptional(run *servers, address string, setting lang.Message) (net.Lis
 }
 
 // handle sets the gateway as the handler of a listener, with TLS if it has a certificate. plain is
-// the listener at which a certificate authority checks the host, by plain http; nil = none.
+// the listener for ACME's challenge HTTP-01, in plain http; nil = none.
 func (g *runningGateway) handle(run *servers, l, plain net.Listener) {
 	if acme, ok := g.app.Certificate().(*certificate.ACME); ok && plain != nil {
 		run.handle(plain, route.WithoutBody(acme.Handler()))

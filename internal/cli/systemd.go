@@ -23,8 +23,8 @@ func notifySystemd(assignments ...string) {
 }
 
 // extendStart shows status in "systemctl status", and keeps systemd from ending the process because
-// of a slow start, such as one with a migration of a large database. Call done when status no
-// longer applies.
+// of a slow start, such as one with a migration of a large database. Call done when the slow part
+// has ended.
 func extendStart(status string) (done func()) {
 	end := make(chan struct{})
 	report := func() { notifySystemd("STATUS="+status, extendTimeout()) }

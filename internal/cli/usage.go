@@ -95,7 +95,7 @@ func flagSyntax(f *kong.Flag) string {
 	return syntax
 }
 
-// helpWidth returns the width of lines of the help: that of the terminal, at most 100 columns.
+// helpWidth returns the width of the help: the width of the terminal, at most 100 columns.
 func (s *invocation) helpWidth() int {
 	const widest = 100
 	if f, isFile := s.out.out.(interface{ Fd() uintptr }); isFile {

@@ -12,8 +12,8 @@ import (
 )
 
 // This file has the Chinese names of values such as "pending". English output has the values
-// themselves, which flags, the API and --json use. The administration has the same Chinese names, and
-// a test compares them.
+// themselves, which flags, the API and --json use. The pages for administrators have the same
+// Chinese names, and a test compares them.
 
 //go:embed texts/words.zh-CN.json
 var wordsFile []byte

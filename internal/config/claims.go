@@ -52,7 +52,7 @@ func readClaims(_ *section, v value, a *App) {
 	}
 	a.Claims = map[string]string{}
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
-		name, source := v.node.Content[i], resolve(v.node.Content[i+1])
+		name, source := v.node.Content[i], resolve(v.node.Content[i+1]) // source is nil for null
 		at := value{reader: v.reader, node: source, line: name.Line, path: v.path}
 		text := ""
 		if source != nil {

@@ -47,7 +47,7 @@ import (
 // Config is the gateway's configuration with its defaults. Its secrets are of type [wechat.Secret]
 // and print as [redacted].
 type Config struct {
-	URL      string // base URL in browsers, without a final slash: issuer, callback and cookies; may have a path
+	URL      string // base URL in browsers, without a final slash: for issuer, callback and cookies; can have a path
 	Listen   string // host:port
 	Metrics  string // host:port for metrics, /healthz and /readyz; "" = none
 	Insecure bool   // allows plain http on addresses that are not loopback
@@ -109,8 +109,8 @@ const (
 	OfficialAccount = "official_account" // a verified service account (认证服务号) or a test account (测试号)
 	Website         = "website"          // a website app (网站应用), for browsers outside WeChat
 
-	// SubscriptionAccount is an account that may only receive messages, such as the unverified account of
-	// a person (个人订阅号): users send it a number.
+	// SubscriptionAccount is an account that can only receive messages, such as the unverified
+	// account of a person (个人订阅号): users send it a number.
 	SubscriptionAccount = "subscription_account"
 )
 

@@ -23,7 +23,7 @@ import (
 // maxSecretFile is the largest size of a secret file. A wrong path may name a huge file.
 const maxSecretFile = 16 << 10
 
-// secret is a secret, and where the configuration has it, for error messages.
+// secret is a secret and its place in the configuration, for error messages.
 type secret struct {
 	value wechat.Secret
 	at    value

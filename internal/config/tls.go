@@ -20,7 +20,7 @@ type TLS struct {
 // ACME configures the certificate authority.
 type ACME struct {
 	Enabled    bool
-	Email      string // of the account; may be ""
+	Email      string // of the account at the certificate authority; "" = none
 	Directory  string // URL
 	CAFile     string // path of a file with the authorities of the directory's certificate; "" = the system's
 	ListenHTTP string // host:port for the challenge HTTP-01 and redirects to https; "" = none

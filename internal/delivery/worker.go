@@ -190,8 +190,8 @@ const (
 	claimsMax = 10  // claims of one round, for senders with groups: a group becomes as complete as possible
 )
 
-// round claims due deliveries and starts to send them. It reports whether more may be due. slots has a
-// value for each call of Send in progress.
+// round claims due deliveries and starts to send them. It reports whether more can be due. slots
+// has a value for each call of Send in progress.
 func (w *Worker) round(ctx context.Context, q *queue, slots chan struct{}, sends *sync.WaitGroup) bool {
 	// Without a free slot, claimed deliveries would wait while their lease passes.
 	if !acquire(ctx, slots) {

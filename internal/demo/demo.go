@@ -116,7 +116,7 @@ func New(conf Config) (http.Handler, error) {
 		Keys:            [][]byte{key},
 		OfficialAccount: conf.OfficialAccount,
 		WebsiteApp:      conf.WebsiteApp,
-		// The gateway may be on the same host, and browsers do not separate cookies by port. The
+		// The gateway is often on the same host, and browsers do not separate cookies by port. The
 		// default name could overwrite a cookie of the gateway.
 		CookieName: "sample",
 		AnyBrowser: true, // accept other browsers than WeChat's: the demo is opened on a desktop
@@ -333,9 +333,9 @@ func (a *app) tour(w http.ResponseWriter, r *http.Request) {
 	}})
 }
 
-// phoneURL returns the address of a simulated phone, with a page of the demo in its address line. The
-// phone has its own cookies. So one person can try both sides in one browser: the user who waits is
-// on the phone, and the administrator is in the browser.
+// phoneURL returns the address of a simulated phone, with a page of the demo in its address line.
+// The phone has its own cookies. So one person can try both roles in one browser: the user who
+// waits is on the phone, and the administrator is in the browser.
 func (a *app) phoneURL(person, path string) string {
 	return a.config.ControlURL + "/phone?" + url.Values{"person": {person}, "open": {a.config.URL + path}}.Encode()
 }

@@ -35,6 +35,7 @@ const hasPermissionBits = runtime.GOOS != "windows"
 // own the file, and the service reads it through its group. The error wraps [ErrWritable] or
 // [ErrReadable]. It ends with the command that corrects the mode, without the name of the file. The
 // command leaves the rights of the owner and the group as they are: the service may need them.
+// Commands print the error in English or Chinese, so it comes from package lang.
 //
 // All users may read files below /run/secrets. Container platforms mount secrets there, and only
 // the users of the container can reach the folder.

@@ -13,7 +13,7 @@ import (
 // ErrReturn is wrapped by every error of [ReturnPolicy.Check].
 var ErrReturn = errors.New("return address refused")
 
-// ReturnPolicy decides where a browser may continue after a sign-in: the return address. An
+// ReturnPolicy decides to which return addresses a browser is sent after a sign-in. An
 // attacker can put any address into a link that starts a sign-in. Without the policy, the user of
 // that link would end at the attacker's site (an open redirect).
 //
@@ -23,7 +23,7 @@ var ErrReturn = errors.New("return address refused")
 type ReturnPolicy struct {
 	Origin         string          // the program's own origin, such as https://app.example.com
 	Prefix         string          // the path below which the program is served; "" at the root
-	AllowedOrigins map[string]bool // other origins that a return address may have
+	AllowedOrigins map[string]bool // other origins that a return address can have
 	MaxLength      int             // greatest length of a return address, in bytes; 0 = MaxReturn
 
 	// ReservedPaths are the paths of the sign-in itself, below Prefix. Check rejects them, because
@@ -53,7 +53,7 @@ func (p *ReturnPolicy) Absolute(address string) string {
 }
 
 // Check returns the canonical form of a return address, or an error that wraps [ErrReturn]. Check
-// rejects every address that browsers and servers may parse differently. Examples are addresses
+// rejects every address that browsers and servers might parse differently. Examples are addresses
 // with backslashes, tabs, missing slashes or a user name. Check never corrects an address.
 func (p *ReturnPolicy) Check(address string) (string, error) {
 	if address == "" {
@@ -86,7 +86,7 @@ func (p *ReturnPolicy) Check(address string) (string, error) {
 		}
 		return rest, nil
 	}
-	// Split adds a slash to "https://host", so the canonical form may be longer than address.
+	// Split adds a slash to "https://host", so the canonical form can be longer than address.
 	if len(base)+len(rest) > longest {
 		return "", fmt.Errorf("%w: longer than %d bytes", ErrReturn, longest)
 	}
@@ -112,7 +112,7 @@ func (p *ReturnPolicy) reserved(decoded string) bool {
 // maxAvatar is the greatest length of the URL of an avatar, in bytes.
 const maxAvatar = 1000
 
-// SafeAvatar returns the URL of an avatar that a page may show, or "" if the page must not show it.
+// SafeAvatar returns the URL of an avatar for a page, or "" if the page must not show the avatar.
 // SafeAvatar accepts the origins in allowed, and every host below qlogo.cn, where WeChat stores
 // avatars. Old avatars at qlogo.cn still have http URLs. SafeAvatar changes these URLs to https,
 // because the hosts support https too.

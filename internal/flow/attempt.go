@@ -21,7 +21,8 @@ var (
 	ErrAttemptLost = errors.New("the attempt has another owner, or its lease has passed")
 	// ErrFull means that the store has reached a limit.
 	ErrFull = errors.New("the store is full")
-	// ErrUnavailable means that the store cannot be reached now and may be soon.
+	// ErrUnavailable means that the store cannot be reached now. It is probably available again
+	// soon.
 	ErrUnavailable = errors.New("unavailable for now")
 )
 
@@ -31,7 +32,7 @@ func IsTemporary(err error) bool {
 }
 
 // Attempt is one redemption of a callback's code. The attempt is stored before the code is sent to
-// WeChat. Several requests may have the same state, in several processes. Only the request that
+// WeChat. Several requests can have the same state, in several processes. Only the request that
 // stored the attempt sends the code; it owns the attempt. The other requests wait until the attempt
 // has an outcome.
 type Attempt struct {
@@ -162,7 +163,7 @@ func (e *Engine) beginAttempt(b Browser, want Attempt, now time.Time) (Attempt, 
 	return e.cfg.Attempts.BeginAttempt(ctx, want, now)
 }
 
-// acceptsOtherCode reports whether a callback with a second code may get the session that the first
+// acceptsOtherCode reports whether a callback with a second code gets the session that the first
 // code created. WeChat sends such a callback when it requests the callback twice.
 //
 // A second code can also be an attack, because the session id is derived from the flow cookie.
@@ -330,10 +331,10 @@ func exchangeOutcome(err error) string {
 // documentation, api_snsuserinfo).
 const errcodeUnauthorized = 48001
 
-// profileGranted reports whether the profile may be requested with a token. For a token with scope
-// snsapi_base, WeChat would answer errcode 48001. WeChat's newest documentation omits the scope
-// from the token response. If the response has no scope, profileGranted assumes that the scope of
-// the flow was granted.
+// profileGranted reports whether WeChat allows a request for the profile with a token. For a token
+// with scope snsapi_base, WeChat would answer errcode 48001. WeChat's newest documentation omits
+// the scope from the token response. If the response has no scope, profileGranted assumes that the
+// scope of the flow was granted.
 func profileGranted(f *Flow, token *wechat.Token) bool {
 	if f.Scope == wechat.ScopeBase {
 		return false

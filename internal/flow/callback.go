@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// repeatWindow is how long a repeated callback may set the session cookie again. WeChat's
+	// repeatWindow is how long a repeated callback can set the session cookie again. WeChat's
 	// second request comes within seconds (field reports, "callback called twice"). Users reload
 	// the page or press the back button soon after.
 	repeatWindow = time.Minute

@@ -91,7 +91,7 @@ func (c *flowCookies) add(r *http.Request, f *Flow, now time.Time) ([]*http.Cook
 // pendingCookie.
 func (c *flowCookies) otherFlows(r *http.Request, name string, now time.Time) []pendingCookie {
 	var others []pendingCookie
-	index := map[string]int{} // in others, by name: several cookies may have one name
+	index := map[string]int{} // in others, by name: several cookies can have one name
 	for other, sent := range c.WithPrefix(r, cookieFlow) {
 		if other == name {
 			continue

@@ -114,7 +114,7 @@ type Kind int
 const (
 	// InternalError is an error of the program (Err).
 	InternalError Kind = iota
-	// Ready is the result of Prepare for a browser that may be sent to WeChat with Start.
+	// Ready is the result of Prepare for a browser that can be sent to WeChat with Start.
 	Ready
 	// Loop is the result of Prepare when sign-ins succeed but no session is found afterwards.
 	Loop
@@ -158,7 +158,7 @@ func (res *Result) SetCookies(w http.ResponseWriter) {
 	}
 }
 
-// Prepare decides whether a browser may be sent to WeChat. The result is Ready, or the kind of a
+// Prepare decides whether a browser can be sent to WeChat. The result is Ready, or the kind of a
 // page to render first: SnapshotNotice or Loop.
 //
 // On a snapshot page (快照页), WeChat returns a virtual user. A virtual user is never signed in.

@@ -24,7 +24,7 @@ const (
 	// MaxReturn is the greatest length of a return address, in bytes.
 	MaxReturn = 1500
 	// MaxData is the greatest length of Request.Data, in bytes, with the longest return address.
-	// With a shorter return address, Data may be longer: both together may have MaxReturn+MaxData
+	// With a shorter return address, Data can be longer: both together can have MaxReturn+MaxData
 	// bytes.
 	MaxData = 512
 	// Lifetime is how long a flow can be completed. WeChat's codes live 5 or 10 minutes, and a user

@@ -31,7 +31,7 @@ const (
 )
 
 // Limits counts events against the limits: a token bucket for each limit and key. Its memory is
-// bounded. The methods may be called from many goroutines at once.
+// bounded. The methods are safe for concurrent use.
 type Limits interface {
 	// Exhausted reports whether the bucket is empty. It does not take a token.
 	Exhausted(l Limit, key string, now time.Time) bool
