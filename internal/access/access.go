@@ -176,9 +176,9 @@ type Subject struct {
 // Find returns a candidate: the user's id of the given kind. Without a candidate, Find returns the
 // stored id. The caller passes the result to [Subjects.Pin], which returns the id for the app.
 //
-// The first id that an app gets for a user is permanent. It stays when users are joined, and when
-// the configuration changes. Find never tries another kind, because a user's id of one kind could
-// equal another user's id of another kind.
+// The first id that an app gets for a user is permanent. It stays when two users are joined into
+// one, and when the configuration changes. Find never tries another kind, because a user's id of
+// one kind could equal another user's id of another kind.
 //
 // Errors to test for: ErrNoOpenID, ErrNoUnionID. Any other error comes from the store.
 func (s Subjects) Find(ctx context.Context, app, kind, userID string, session gateway.Session) (Subject, error) {

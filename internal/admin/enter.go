@@ -26,8 +26,8 @@ type visit struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	browser session.Browser // zero = nobody is signed in
-	lang    string
-	waiting int // number of access requests that wait; every page shows it
+	lang    string          // of the page
+	waiting int             // number of access requests that wait; every page shows it
 	now     time.Time
 	page    page
 }
@@ -49,8 +49,8 @@ func (h *Handler) serve(p page) http.HandlerFunc {
 	}
 }
 
-// fail responds to an error that a route has returned. If the error describes the input or the
-// data, the page names the reason. Otherwise it is the general error page of package web.
+// fail responds to an error of enter or of a route. If the error describes the input or the data,
+// the page names the reason. Otherwise it is the general error page of package web.
 func (h *Handler) fail(v *visit, err error) {
 	problems := h.problemsOf(v, err)
 	var refuseErr error
@@ -186,6 +186,7 @@ func (h *Handler) signInAgain(v *visit) error { return h.begin(v, h.root, true) 
 // session, does not have it.
 func (h *Handler) token(sessionHash [32]byte) string { return formToken(h.cfg.Keys[0], sessionHash) }
 
+// formToken returns the token that a key of Config.Keys makes for a session.
 func formToken(key []byte, sessionHash [32]byte) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("weigate admin form\x00"))

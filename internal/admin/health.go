@@ -40,7 +40,8 @@ func (p problemRow) Explain(texts lang.Texts) (string, error) {
 	return explain(texts, p.Source, p.Code)
 }
 
-// errcodeRow counts the answers with one errcode in the period.
+// errcodeRow counts the answers of WeChat to one connector with one errcode, in the period. A
+// connector is an app at WeChat that the gateway uses.
 type errcodeRow struct {
 	Connector, Errcode string
 	Count              int64

@@ -43,9 +43,9 @@ type Hour struct {
 
 // WeChatHour counts the answers of WeChat with one errcode in one hour.
 type WeChatHour struct {
-	At        time.Time
-	Connector string
-	Errcode   string // "0" = success
+	At        time.Time // the beginning of the hour, UTC
+	Connector string    // name of the app at WeChat in the configuration
+	Errcode   string    // "0" = success
 	Count     int64
 }
 

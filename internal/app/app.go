@@ -49,8 +49,8 @@ type Options struct {
 	Now       func() time.Time  // nil = time.Now
 	Transport http.RoundTripper // for calls to WeChat; nil = the default, which honours HTTPS_PROXY
 
-	ticketLimits gateway.TicketLimits // zero = those of package limit; a test lowers them
-	chatLimits   gateway.ChatLimits   // the same for sign-ins in the chat
+	ticketLimits gateway.TicketLimits // of sign-ins by QR code; zero = those of package limit; a test lowers them
+	chatLimits   gateway.ChatLimits   // of sign-ins in the chat; zero = those of package limit; a test lowers them
 	deliveryPoll time.Duration        // zero = the default of package delivery; a test lowers it
 	onNotice     func(gateway.Notice) // called for each notice about a user; nil = not called; tests set it
 }

@@ -20,8 +20,8 @@ import (
 const sealPurpose = "acme file"
 
 // lockTime is how long a lock is valid if its owner does not extend it. After a crash of the owner,
-// another replica gets the lock at the end of this time. The owner extends it every third of the
-// time.
+// another replica (a gateway with the same store) gets the lock at the end of this time. The owner
+// extends it every third of the time.
 const lockTime = 90 * time.Second
 
 // lockPoll is how often a replica that waits for a lock tries again.

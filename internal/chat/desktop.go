@@ -21,7 +21,8 @@ import (
 
 // This file contains the pages of the desktop (the browser that signs in) until the confirmation
 // code is typed. finish.go contains what follows. A flow (desktopFlow) is the content of the
-// desktop's cookie. Each number or QR code of a flow is a round, with its own row in the store.
+// desktop's cookie. Each number (method message) or QR code (method follow) of a flow is a round,
+// with its own row in the store.
 
 // Begin starts a sign-in through the chat with the account of a connector. signin.Handler calls it.
 // It stores the login request in a sealed cookie, and redirects the browser to the page of the

@@ -12,8 +12,9 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file contains the end of a sign-in on the desktop: the typed confirmation code, repeated
-// requests, and cancelling.
+// This file contains the end of a sign-in on the desktop (the browser that signs in): the typed
+// confirmation code, repeated requests, and cancelling. A flow is the content of the desktop's
+// cookie. A round is one number or QR code of the flow, with its own row in the store.
 
 // storeTime limits the time of a change that is made even if the user closes the page.
 const storeTime = 10 * time.Second

@@ -23,9 +23,10 @@ import (
 	"github.com/weigate/weigate/internal/useragent"
 )
 
-// This file contains the content of a desktop's cookie, and what is derived from it. A flow is one
-// sign-in; the desktop keeps it in its cookie. A number expires, and a new number replaces it. Each
-// number, or QR code, of a flow is a round, with its own row in the store.
+// This file contains the content of a desktop's cookie, and what is derived from it. The desktop is
+// the browser that signs in. A flow is one sign-in; the desktop keeps it in its cookie. The person
+// sends a number (method message), or scans a QR code (method follow). It expires, and a new one
+// replaces it. Each number or QR code of a flow is a round, with its own row in the store.
 
 const (
 	seedSize = 32

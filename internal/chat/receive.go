@@ -16,8 +16,8 @@ import (
 )
 
 // This file answers the messages that WeChat pushes. WeChat waits five seconds, so nothing here
-// calls WeChat. A message that WeChat pushes again is answered equally, also by another replica:
-// the store keeps the first confirmation code of a person.
+// calls WeChat. A message that WeChat pushes again gets the same answer, also from another replica
+// (a gateway with the same store): the store keeps the first confirmation code of a person.
 
 // Receive answers one message to the account of a connector. It is the function Handle of the
 // account's push.Config. An error means that the store failed.
@@ -51,7 +51,9 @@ func (h *Handler) Receive(ctx context.Context, connector string, m push.Message)
 	return h.other(ctx, account, m, "")
 }
 
-// answer binds a chat sign-in to the person and returns the confirmation code.
+// answer binds a chat sign-in to the person and returns the confirmation code. identifier is the
+// number or the scene of the sign-in. If another person has answered, or the sign-in has ended, the
+// store returns ErrConflict and the row.
 func (h *Handler) answer(ctx context.Context, account *Account, m push.Message, method, identifier string) (
 	push.Reply, error) {
 	if h.cfg.Limits.Exhausted(h.cfg.Now(), wrongNumbers(account, m)) {

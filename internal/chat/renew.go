@@ -9,8 +9,8 @@ import (
 	"github.com/weigate/weigate/internal/web"
 )
 
-// This file contains the change to the next round of a sign-in: a new number or QR code, also by
-// the other method.
+// This file contains the change to the next round of a sign-in: a new number (method message) or QR
+// code (method follow). Users can change from follow to message.
 
 // maxRounds limits the rounds of one sign-in.
 const maxRounds = 50
