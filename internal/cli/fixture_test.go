@@ -47,7 +47,8 @@ type fixture struct {
 	watch  string   // address of the metrics
 	env    []string // further variables of commands
 
-	instrumented bool // serve runs in the test binary
+	instrumented bool   // serve runs in the test binary
+	trace        string // file to which strace writes the connections of serve; "" = no strace
 	cmd          *exec.Cmd
 	ended        chan struct{}
 	out          *output
@@ -156,6 +157,11 @@ func (g *fixture) serve() {
 	if g.instrumented {
 		g.cmd = exec.Command(instrumented, "serve")
 		g.cmd.Dir, g.cmd.SysProcAttr = g.dir, fixtures.ChildAttributes()
+	}
+	if g.trace != "" { // with -D, the process that is started is weigate, and not strace
+		g.cmd.Args = append([]string{"strace", "-D", "-f", "-q", "--seccomp-bpf", "-e", "trace=connect,execve", "-o",
+			g.trace, g.cmd.Path}, g.cmd.Args[1:]...)
+		g.cmd.Path = "/usr/bin/strace"
 	}
 	g.errs, g.out = &fixtures.Buffer{}, newOutput()
 	g.cmd.Stdout, g.cmd.Stderr = g.out, io.MultiWriter(g.errs, g.out.log())
