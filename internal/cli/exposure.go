@@ -18,8 +18,8 @@ import (
 // container or a firewall can make the setting right.
 type exposure struct {
 	message string       // of the log line
-	subject string       // what is exposed: a path or an address; "" = the process
-	reason  string       // why that matters
+	subject string       // the path or address with the setting; "" = the process
+	reason  string       // why the setting matters
 	advice  lang.Message // what to do
 }
 

@@ -163,7 +163,7 @@ type healthEntry struct {
 }
 
 type certificateEntry struct {
-	Source    string    `json:"source"`
+	Source    string    `json:"source"` // "files" or "acme"
 	Names     []string  `json:"names"`
 	Issuer    string    `json:"issuer"`
 	State     string    `json:"state"`
@@ -198,8 +198,8 @@ type appCountEntry struct {
 }
 
 type problemEntry struct {
-	Source    string    `json:"source"`
-	Code      string    `json:"code"`
+	Source    string    `json:"source"` // such as "wechat:" and the name of a connector
+	Code      string    `json:"code"`   // of WeChat: the errcode
 	FirstAt   time.Time `json:"first_at"`
 	LastAt    time.Time `json:"last_at"`
 	Count     int64     `json:"count"`

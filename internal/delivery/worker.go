@@ -21,13 +21,13 @@ type Sender struct {
 	// an error is stored for administrators: it must not contain a secret or a URL.
 	Send func(ctx context.Context, together []gateway.Delivery) error
 
-	// Group returns the group of a delivery. One call of Send gets all due deliveries of a group. nil =
-	// each delivery is sent alone.
+	// Group returns the group of a delivery. One call of Send gets the due deliveries of a group
+	// together. nil = each delivery is sent alone.
 	Group func(gateway.Delivery) string
 
 	Parallel int             // calls of Send at a time; 0 = 8
 	Timeout  time.Duration   // of one call; 0 = 15 s
-	Pauses   []time.Duration // after the first failed attempt, the second …; then the worker gives up
+	Pauses   []time.Duration // after the first failed attempt, the second …; one failure more, and the worker gives up
 
 	// GivenUp returns the events to record when the worker gives up. nil = none.
 	GivenUp func(d gateway.Delivery, err error) []gateway.Event

@@ -118,7 +118,8 @@ const (
 	Ready
 	// Loop is the result of Prepare when sign-ins succeed but no session is found afterwards.
 	Loop
-	// SnapshotNotice is the result of Prepare when a page must explain a snapshot page (see Prepare).
+	// SnapshotNotice is the result of Prepare when a page must explain WeChat's snapshot page
+	// (快照页).
 	SnapshotNotice
 	// ToWeChat redirects the browser to WeChat (Location, Flow).
 	ToWeChat
@@ -126,8 +127,8 @@ const (
 	StatusOnly
 	// SignedIn sets the session cookie and redirects to the return address (Flow, Outcome, Repeat).
 	SignedIn
-	// Lost is the result for a callback that belongs to no flow of this browser (Flow is nil), or to
-	// one that has expired (Flow).
+	// Lost is the result for a callback that belongs to no flow of this browser (Flow is nil), or
+	// that cannot complete its flow, for example because the flow has expired (Flow).
 	Lost
 	// Denied is the result when the user declined at WeChat (Flow).
 	Denied
