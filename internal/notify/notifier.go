@@ -169,7 +169,8 @@ func (n *Notifier) add(ctx context.Context, q queued) error {
 	if err := n.cfg.Store.AddDeliveries(ctx, batch...); err != nil {
 		return err
 	}
-	n.cfg.Wake(batch[0].NextAt)
+	first := slices.MinFunc(batch, func(a, b gateway.Delivery) int { return a.NextAt.Compare(b.NextAt) })
+	n.cfg.Wake(first.NextAt)
 	return nil
 }
 

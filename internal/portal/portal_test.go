@@ -284,6 +284,24 @@ func TestWhoCannotDelete(t *testing.T) {
 	}
 }
 
+// TestRefusedUserOfAListCannotDelete checks lists of access rules. A list of openids would admit the
+// person again after a deletion. A list of user ids would not, because the new user has another id.
+func TestRefusedUserOfAListCannotDelete(t *testing.T) {
+	t.Parallel()
+	byOpenID, byUnionID := app("byopenid", "B", gateway.AccessListed), app("byunionid", "C", gateway.AccessListed)
+	byOpenID.Access.OpenIDs, byUnionID.Access.UnionIDs = []string{"openid-listed"}, []string{"", "u-somebody"}
+	byUser := app("byuser", "D", gateway.AccessListed)
+	f := newFixture(t, byOpenID, byUnionID, byUser)
+	refuse := func(u *gateway.User) { u.RefusedApps = []string{"byopenid", "byunionid", "byuser"} }
+	for browser, want := range map[string]int{"listed": http.StatusForbidden, "unlisted": http.StatusOK} {
+		f.user(browser, refuse)
+		w := f.post(browser, "/delete-account", url.Values{"session": {f.formID(browser)}, "agree": {"1"}})
+		if w.Code != want {
+			t.Errorf("%s: %d, want %d", browser, w.Code, want)
+		}
+	}
+}
+
 // TestPagesBeginASignIn opens the pages without a session: after the sign-in, the browser returns.
 func TestPagesBeginASignIn(t *testing.T) {
 	t.Parallel()

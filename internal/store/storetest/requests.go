@@ -27,10 +27,13 @@ func (f *fixture) requestAccess(userID, app string, delay time.Duration) bool {
 	return created
 }
 
-// decideAccess decides about access an hour after noon, by the administrator "boss".
+// decideAccess decides about access an hour after noon, by the administrator "boss" if d names nobody.
 func (f *fixture) decideAccess(d gateway.AccessDecision) gateway.User {
 	f.t.Helper()
-	d.At, d.By, d.Event.Kind = after(time.Hour), "boss", "access_decided"
+	d.At, d.Event.Kind = after(time.Hour), "access_decided"
+	if d.By == "" {
+		d.By = "boss"
+	}
 	user, err := f.store.DecideAccess(f.t.Context(), d)
 	wantNoError(f.t, err)
 	return user
