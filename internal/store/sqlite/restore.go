@@ -180,10 +180,15 @@ func fill(ctx context.Context, path string, r *archive.Reader, known, all []migr
 	if err := applyAll(ctx, conn, all); err != nil {
 		return err
 	}
-	for _, check := range []string{
-		`PRAGMA foreign_key_check`, `SELECT * FROM pragma_quick_check WHERE quick_check <> 'ok'`,
+	for _, check := range []struct {
+		query   string
+		problem error // if the query returns a row
+	}{
+		{`PRAGMA foreign_key_check`, fmt.Errorf("%w: rows refer to rows that are missing", archive.ErrDamaged)},
+		{`SELECT * FROM pragma_quick_check WHERE quick_check <> 'ok'`,
+			errors.New("sqlite: the restored database is damaged: check the disk")},
 	} {
-		rows, err := conn.QueryContext(ctx, check)
+		rows, err := conn.QueryContext(ctx, check.query)
 		if err != nil {
 			return err
 		}
@@ -192,7 +197,7 @@ func fill(ctx context.Context, path string, r *archive.Reader, known, all []migr
 			return err
 		}
 		if bad {
-			return fmt.Errorf("%w: rows refer to rows that are missing", archive.ErrDamaged)
+			return check.problem
 		}
 	}
 	return syncFile(path)
