@@ -194,9 +194,9 @@ func formToken(key []byte, sessionHash [32]byte) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:18]) // 144 bits
 }
 
-// tokenValid reports whether sent, the tokens in a form, is exactly one token: that of this
-// session. The token may be from any key of Config.Keys, so that forms stay valid when the first
-// key changes.
+// tokenValid reports whether sent, the tokens in a form, is exactly one token: the token of this
+// session. Any key of Config.Keys can have made it, so that forms stay valid when the first key
+// changes.
 func (h *Handler) tokenValid(sessionHash [32]byte, sent []string) bool {
 	if len(sent) != 1 {
 		return false

@@ -70,8 +70,8 @@ func (h *Handler) turnedPage(v *visit, path string) (address string, turn bool) 
 	return h.root + path + "?" + query.Encode(), true
 }
 
-// splitList returns the words of a field in which an administrator separates them by commas, spaces
-// or line breaks, also by the Chinese comma and the enumeration comma.
+// splitList returns the words of a text. Commas, semicolons, spaces and line breaks separate them,
+// and the Chinese forms of these.
 func splitList(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool {
 		return strings.ContainsRune(",，、;； \t\r\n\u3000", r)

@@ -50,8 +50,8 @@ type Config struct {
 	Apps       []App
 	Connectors []Connector
 
-	// Notices are the names of the receivers below the key notify. TestNotice queues a test message to
-	// one of them; nil = notifications are not configured.
+	// Notices are the names of the receivers of notices, which are configured below the key notify.
+	// TestNotice queues a test message to a receiver; nil = notifications are not configured.
 	Notices    []string
 	TestNotice func(ctx context.Context, name string) error
 
@@ -117,7 +117,7 @@ type Actor struct {
 	Link bool
 
 	// MayChange returns an error for a user whom the actor must not change. Block, Unblock, Edit and
-	// Delete call it in the transaction of the change, with the stored user: the user may have become
+	// Delete call it in the transaction of the change, with the stored user. Perhaps the user became
 	// an administrator after the caller's own check. nil = the actor may change every user.
 	MayChange func(gateway.User) error
 
@@ -154,7 +154,7 @@ func (s *Service) event(by Actor, kind, detail string) gateway.Event {
 }
 
 // check returns ErrForbidden if the actor is a user without administrator rights. The caller has
-// checked the rights when it read the session. The user may have lost them since.
+// checked the rights when it read the session. Perhaps the user has lost the rights since.
 func (s *Service) check(ctx context.Context, by Actor) error {
 	if by.ID == "" {
 		return errors.New("administration: a change needs an actor")

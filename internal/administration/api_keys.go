@@ -103,7 +103,8 @@ func (s *Service) RevokeAPIKey(ctx context.Context, by Actor, id string) error {
 
 // Authenticate returns the API key with this text, and the actor that stands for it. The error is
 // gateway.ErrNotFound for an unknown key. It is gateway.ErrExpired for an expired or revoked key,
-// and for a key whose creator is not an administrator any more; the key is then returned too.
+// and for a key whose creator is not an administrator any more. With ErrExpired, the key is
+// returned too.
 func (s *Service) Authenticate(ctx context.Context, key string) (gateway.APIKey, Actor, error) {
 	const length = len(gateway.APIKeyPrefix) + 26 // the length of gateway.NewID
 	if len(key) != length || !strings.HasPrefix(key, gateway.APIKeyPrefix) {

@@ -8,9 +8,9 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// This file translates the details of events for people. The audit log has details in English and
-// with times in UTC, so that exports do not depend on a language or a time zone. A detail is a list
-// of items with "; " between them. An item is a phrase, or a label and a value. A reason is the
+// This file translates the details of events for people. The audit log has details in English, with
+// times in UTC: exports do not depend on a language or a time zone. A detail is a list of items
+// with "; " between them. An item is a phrase, or a label and a value. A reason is the
 // last item: an administrator typed it, so it can contain "; " itself.
 
 //go:embed files

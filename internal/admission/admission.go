@@ -235,9 +235,8 @@ func Check(f Facts, l Lookups) (Next, error) {
 	}
 }
 
-// SubjectOf converts an error into a fact. It knows the errors of package access, and those of a
-// store that pins a subject (stores the id that an app gets for a user). It returns any other
-// error.
+// SubjectOf converts an error into a fact. It knows the errors of package access, and the errors of
+// the store for a pin (the stored id that an app gets for a user). It returns any other error.
 func SubjectOf(err error) (Subject, error) {
 	switch {
 	case err == nil:
@@ -291,8 +290,8 @@ func MethodAllowed(app gateway.App, method string) bool {
 // may. Otherwise it returns the page that explains why not. Every use of a code or token calls
 // CheckGrant, and so does forward auth. An error comes from the policy.
 //
-// Since the grant was made, an administrator may have blocked the user, or taken an approval or a
-// group away. The access rule or the sign-in methods of the app may also have become stricter.
+// Since the grant was made, an administrator can have blocked the user, or taken an approval or a
+// group away. The access rule or the sign-in methods of the app can also have become stricter.
 func CheckGrant(ctx context.Context, policy access.Policy, app gateway.App, grant gateway.Grant,
 	user gateway.User) (denied web.Kind, err error) {
 	if user.Status == gateway.Blocked {

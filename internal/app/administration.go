@@ -131,8 +131,8 @@ func oidcSnippet(c *config.Config, a config.App) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// forwardAuthSnippet returns the lines of a Caddyfile, as in examples/caddy, and what to change in
-// the example for nginx, which is too long to read on a page.
+// forwardAuthSnippet returns the lines of a Caddyfile, as in examples/caddy. The example for nginx
+// is too long to read on a page, so the snippet only names what to change in it.
 func forwardAuthSnippet(c *config.Config, a config.App) string {
 	return fmt.Sprintf(`# Caddy:
 %[1]s {

@@ -25,7 +25,7 @@ type BackupOptions struct {
 	Sealer *keys.Sealer  // has the master keys; the key of the archive's HMAC is derived from the first
 
 	// Progress is called with the number of rows that were written or read so far, and the number of
-	// all rows, which is 0 when it is unknown. It may be nil.
+	// all rows; total 0 = unknown. Progress may be nil.
 	Progress func(rows, total int64)
 }
 

@@ -285,7 +285,7 @@ func simulatorControl(connectors []config.Connector) string {
 	return ""
 }
 
-// openOrigins returns the origins of the pages at which users sign in: those of WeChat, or of
+// openOrigins returns the origins of the pages at which users sign in: the pages of WeChat, or of
 // simulators.
 func openOrigins(connectors []config.Connector) []string {
 	var origins []string

@@ -18,8 +18,8 @@ import (
 // serve requests. It also serves the check of proxies, and the page of all other paths.
 
 // mountHealth registers the health checks at two places. A load balancer on the internal network
-// calls them at the root of the host. A proxy may forward only requests below path, the path of the
-// gateway's URL, so they are there too.
+// calls them at the root of the host. Some proxies forward only requests below path, the path of
+// the gateway's URL, so the health checks are there too.
 func (a *App) mountHealth(mux *route.Mux, path string) {
 	prefixes := []string{""}
 	if path != "" {

@@ -42,8 +42,9 @@ type ACMEConfig struct {
 	// minutes. Tests lower it.
 	RenewInterval time.Duration
 
-	// RenewalRatio is the part of the lifetime that is left when the certificate is renewed; 0 = a
-	// third, or what the authority suggests (RFC 9773). Tests set it, and then no suggestion counts.
+	// RenewalRatio is the part of the lifetime that is left when the certificate is renewed. 0 = a
+	// third, unless the certificate authority suggests a time (RFC 9773). Tests set RenewalRatio;
+	// suggestions are then ignored.
 	RenewalRatio float64
 }
 

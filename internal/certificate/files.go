@@ -21,8 +21,8 @@ import (
 )
 
 // pollInterval is how often Run looks for a new certificate. A file system event would be faster,
-// but misses changes of network file systems, and of the symbolic links with which Kubernetes and
-// certbot replace files.
+// but misses changes of network file systems. It also misses changes of symbolic links, with which
+// Kubernetes and certbot replace files.
 const pollInterval = 30 * time.Second
 
 // remindInterval is how often a certificate that expires soon is reported again.

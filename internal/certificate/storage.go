@@ -111,7 +111,8 @@ func (s *storage) Exists(ctx context.Context, key string) bool {
 	return err == nil
 }
 
-// List returns the names below a folder: all with recursive, otherwise those of its direct members.
+// List returns the names below a folder: all names with recursive, otherwise only the direct
+// members.
 func (s *storage) List(ctx context.Context, folder string, recursive bool) ([]string, error) {
 	all, err := s.store.ACMEFiles(ctx, folder)
 	if err != nil {

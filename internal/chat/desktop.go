@@ -331,9 +331,9 @@ func (h *Handler) state(w http.ResponseWriter, r *http.Request) {
 	h.watcher.Serve(w, r, key, h.cfg.Stopping)
 }
 
-// codePNG serves a QR code as a picture: that of the method follow, or the account's own. On a
-// phone, users save it with a long press and scan it from their album in WeChat. In WeChat's own
-// browser, the long press opens the account.
+// codePNG serves a QR code as a picture: the code of the method follow, or the account's own code.
+// On a phone, users save it with a long press and scan it from their album in WeChat. In WeChat's
+// own browser, the long press opens the account.
 func (h *Handler) codePNG(w http.ResponseWriter, r *http.Request) {
 	f := h.flowOf(r)
 	if f == nil || f.Completed {

@@ -154,8 +154,8 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, f *desktopFlow,
 }
 
 // continueSignedIn sets the session cookie, and renders the page with the name of the signed-in
-// user. The page continues at the return address. It is not a redirect: the app may be on another
-// origin, and browsers block a form that is redirected there (Content-Security-Policy,
+// user. The page continues at the return address. The response is not a redirect: the app can be on
+// another origin, and browsers block a form that is redirected there (Content-Security-Policy,
 // form-action).
 func (h *Handler) continueSignedIn(w http.ResponseWriter, r *http.Request, f *desktopFlow, user gateway.User,
 	cookie *http.Cookie) {
@@ -172,8 +172,8 @@ func (h *Handler) continueSignedIn(w http.ResponseWriter, r *http.Request, f *de
 	})
 }
 
-// answerCompleted responds to a request that is repeated after the sign-in was completed. The
-// browser may have lost the response with the session cookie. Therefore answerCompleted sets the
+// answerCompleted responds to a request that is repeated after the sign-in was completed. Perhaps
+// the browser has lost the response with the session cookie. Therefore answerCompleted sets the
 // session cookie again, as long as the session exists.
 func (h *Handler) answerCompleted(w http.ResponseWriter, r *http.Request, f *desktopFlow) {
 	hash, err := h.sessionHash(f)
