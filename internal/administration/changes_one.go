@@ -196,7 +196,7 @@ func (s *Service) EndSession(ctx context.Context, by Actor, id, sessionID string
 		}
 		_, err := s.store.EndSessions(ctx, gateway.SessionsEnd{
 			UserID: each.UserID, Session: each.Hash, Now: s.cfg.Now(),
-			Event: s.event(by, EventSessionEnded, listedSession(each).Browser),
+			Event: s.event(by, EventSessionEnded, gateway.BrowserDetail(listedSession(each).Browser)),
 		})
 		return err
 	}

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/useragent"
 )
 
 // This file translates the details of events for people. The audit log has details in English, with
@@ -67,6 +69,7 @@ var detailLabels = []struct{ begins, key string }{
 	{"joined user ", "joined_user"},
 	{"created by ", "created_by"},
 	{"invitation ", "invitation"},
+	{gateway.DetailBrowser, "browser"},
 	{"algorithm ", "algorithm"},
 	{"delivery ", "delivery"},
 	{"receiver ", "receiver"},
@@ -122,6 +125,9 @@ func detailFact(texts lang.Texts, item string) Fact {
 			continue
 		}
 		fact := Fact{Label: texts.MustText(label.key), Value: value}
+		if label.key == "browser" {
+			fact.Value = useragent.Localize(value, texts.Lang)
+		}
 		if at, err := time.Parse(time.RFC3339, value); err == nil && label.key == "until" {
 			fact.Value, fact.At = "", at
 		}

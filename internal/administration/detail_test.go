@@ -37,6 +37,9 @@ func TestDetailFacts(t *testing.T) {
 		},
 		{"first sign-in; status pending", "First sign-in; Status: waiting for approval", "首次登录；状态：待批准"},
 		{"Firefox, Linux", "Firefox, Linux", "Firefox, Linux"}, // an item without a text stays
+		{
+			"browser: WeChat, Android", "Browser: WeChat, Android", "浏览器：微信（安卓）",
+		},
 		{"until then", "Expires: then", "有效期至：then"},
 	} {
 		if got := DescribeDetail(lang.English, c.detail, format); got != c.en {
@@ -51,7 +54,7 @@ func TestDetailFacts(t *testing.T) {
 // TestDetailTexts checks that each phrase, label and word has a text, and that each text is used.
 func TestDetailTexts(t *testing.T) {
 	t.Parallel()
-	keys := []string{none}
+	keys := append([]string{none}, settingTexts...)
 	for _, key := range detailPhrases {
 		keys = append(keys, key)
 	}

@@ -2,7 +2,6 @@ package administration
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -57,10 +56,6 @@ func (e *FieldError) Error() string { return e.Localize(nil) }
 
 // Localize returns the text of Error in the language of formats; nil = English.
 func (e *FieldError) Localize(formats lang.Formats) string {
-	value := ""
-	if e.Value != "" {
-		value = fmt.Sprintf(" %q", e.Value)
-	}
 	switch e.Key {
 	case Required:
 		return formats.Sprintf("%s: missing", e.Field)
@@ -69,9 +64,12 @@ func (e *FieldError) Localize(formats lang.Formats) string {
 	case TooMany:
 		return formats.Sprintf("%s: at most %d", e.Field, e.Max)
 	case Unknown:
-		return formats.Sprintf("%s:%s is not configured", e.Field, value)
+		return formats.Sprintf("%s: %q is not configured", e.Field, e.Value)
 	}
-	return formats.Sprintf("%s: invalid value%s", e.Field, value)
+	if e.Value == "" {
+		return formats.Sprintf("%s: invalid value", e.Field)
+	}
+	return formats.Sprintf("%s: invalid value %q", e.Field, e.Value)
 }
 
 // The limits of what administrators type, in characters.

@@ -122,7 +122,7 @@ func oidcSnippet(c *config.Config, a config.App) string {
 		"client_id:     " + a.ID,
 	}
 	if !a.Public {
-		lines = append(lines, "client_secret: (apps."+a.ID+".secret in weigate.yaml)")
+		lines = append(lines, "client_secret: (weigate.yaml: apps."+a.ID+".secret)")
 	}
 	lines = append(lines, "scope:         openid profile")
 	for _, uri := range a.RedirectURIs {
@@ -171,7 +171,7 @@ func relaySnippet(c *config.Config, a config.App) string {
 		"https://open.weixin.qq.com/connect/qrconnect         →  " + c.URL + "/connect/qrconnect",
 		"https://api.weixin.qq.com/sns/                       →  " + c.URL + "/sns/",
 		"appid:  " + a.AppID,
-		"secret: (apps." + a.ID + ".secret in weigate.yaml)",
+		"secret: (weigate.yaml: apps." + a.ID + ".secret)",
 	}
 	return strings.Join(lines, "\n") + "\n"
 }

@@ -319,7 +319,7 @@ func (h *Handler) redirectToDesktop(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) recordEvent(ctx context.Context, kind, outcome, user string, f *desktopFlow, browser string) {
 	h.events.Record(ctx, gateway.Event{
 		Kind: kind, Outcome: outcome, UserID: user, App: f.LoginRequest.App, Connector: f.Connector, Method: f.Method,
-		Detail: browser,
+		Detail: gateway.BrowserDetail(browser),
 	})
 }
 

@@ -43,7 +43,7 @@ func (c *adminInviteCmd) Run(s *invocation) error {
 	}
 	i, link, err := svc.Invite(s.ctx, byCommand, in)
 	if err != nil {
-		return adminHint(err, in.UserID)
+		return expiryHint(adminHint(err, in.UserID), in.Kind)
 	}
 	if c.JSON {
 		return s.out.printJSON(struct {

@@ -87,7 +87,7 @@ func (c *appShowCmd) Run(s *invocation) error {
 	}
 	rows := []row{field("kind", s.word("app_kind", string(details.Kind))), field("name", details.Name)}
 	for _, each := range details.Settings {
-		rows = append(rows, cells(each.Key, each.Value))
+		rows = append(rows, cells(each.Key, administration.DescribeSetting(s.language(), each)))
 	}
 	rows = append(rows, field("waiting", lang.Count(len(details.Waiting), "1 request", "%d requests")))
 	if err := s.out.printTable(field("id", details.ID), rows); err != nil {

@@ -113,5 +113,8 @@ func checkFollow(ctx context.Context, c config.Connector) (result lang.Message, 
 	case errors.As(err, &answer) && answer.Code == 48001:
 		return lang.Text("not available: only a verified service account may make QR codes (48001)"), nil
 	}
+	if errors.Is(err, wechat.ErrTransport) {
+		err = lang.Errorf("cannot reach WeChat at %s: %w", c.API, transportCause(err))
+	}
 	return result, lang.Errorf("wechat.%s: %w", c.Name, err)
 }

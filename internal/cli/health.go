@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/administration"
-	"github.com/weigate/weigate/internal/errcode"
 	"github.com/weigate/weigate/internal/lang"
 )
 
@@ -105,15 +104,15 @@ func (s *invocation) printProblems(problems []administration.Problem) error {
 	}
 	var rows []row
 	for _, p := range problems {
-		rows = append(rows, cells(p.Source, p.Code, strconv.FormatInt(p.Count, 10), s.formatTime(p.LastAt), p.RequestID,
-			p.Detail))
+		rows = append(rows, cells(s.problemSource(p.Source), p.Code, strconv.FormatInt(p.Count, 10), s.formatTime(p.LastAt),
+			p.RequestID, s.word("detail", p.Detail)))
 	}
 	if err := s.out.printTable("PROBLEM | CODE | COUNT | LAST | REQUEST | DETAIL", rows); err != nil {
 		return err
 	}
 	for _, p := range problems {
-		if code, err := strconv.Atoi(p.Code); err == nil && strings.HasPrefix(p.Source, "wechat:") {
-			s.out.printf("%s: %s", p.Code, errcode.Explain(s.language(), code).Do)
+		if advice := s.adviceAbout(p); advice != "" {
+			s.out.printf("%s: %s", p.Code, advice)
 		}
 	}
 	return nil

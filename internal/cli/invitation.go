@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,13 +41,26 @@ func (c *invitationCreateCmd) Run(s *invocation) error {
 		Expires: time.Duration(c.Expires),
 	})
 	if err != nil {
-		return err
+		return expiryHint(err, gateway.InviteUser)
 	}
 	if c.JSON {
 		return printInvitation(s, i, link)
 	}
 	s.out.printf("Invitation %s: %s, %s.", i.ID, describeApps(i.Apps), describeUses(i))
 	return printLink(s, link, i.ExpiresAt)
+}
+
+// expiryHint adds the limit to the error of a link that would work for too long.
+func expiryHint(err error, kind gateway.InvitationKind) error {
+	var field *administration.FieldError
+	if !errors.As(err, &field) || field.Field != "expires" {
+		return err
+	}
+	longest := "24h"
+	if limit := administration.MaxExpiry(kind); limit > 24*time.Hour {
+		longest = strconv.Itoa(int(limit.Hours()/24)) + "d"
+	}
+	return withHint(err, "--expires: at least 1m, at most %s", longest)
 }
 
 // printInvitation prints a new invitation and its link as JSON.

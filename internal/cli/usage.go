@@ -188,12 +188,20 @@ func kongError(err error, message string) error {
 		if m := pattern.FindStringSubmatch(message); m != nil {
 			var args []any
 			for _, arg := range m[1:] {
-				args = append(args, arg)
+				args = append(args, usageText(arg))
 			}
 			return lang.Errorf(kongTexts[i], args...)
 		}
 	}
 	return err // of our own types, such as span
+}
+
+// usageText is a part of a usage, such as "<file>", in an error.
+type usageText string
+
+// Localize returns the text in the language of the terminal.
+func (t usageText) Localize(texts lang.Formats) string {
+	return printer{texts: texts}.syntax(string(t))
 }
 
 // usageError adds a hint to an error of the command line: the command that prints the help. If the

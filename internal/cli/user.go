@@ -196,13 +196,26 @@ func (s *invocation) showDetails(d administration.Details, line func(name, forma
 			s.formatTime(r.RequestedAt), r.Reason)
 	}
 	for _, e := range d.Events[:min(len(d.Events), 10)] {
-		by := lang.Text("")
-		if e.Actor != "" {
-			by = lang.Text(" by %s", s.actor(e.Actor))
-		}
-		line("event", "%s  %s %s %s%s %s", s.formatInstant(e.At), s.word("event", e.Kind), e.App,
-			s.word("outcome", e.Outcome), by, s.formatDetail(e.Detail))
+		line("event", "%s  %s", s.formatInstant(e.At), s.eventText(e))
 	}
+}
+
+// eventText returns what happened in an event, without empty parts.
+func (s *invocation) eventText(e gateway.Event) string {
+	parts := []string{s.word("event", e.Kind), s.word("outcome", e.Outcome)}
+	if e.App != "" {
+		parts = append(parts, s.out.texts.Sprintf("app %s", e.App))
+	}
+	if e.Actor != "" {
+		parts = append(parts, s.out.texts.Sprintf("by %s", s.actor(e.Actor)))
+	}
+	if e.Detail != "" {
+		parts = append(parts, s.formatDetail(e.Detail))
+	}
+	if s.language() == lang.Chinese {
+		return strings.Join(parts, "，")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // findUser returns the user with this user id, openid, unionid or old id. It does not search

@@ -146,7 +146,11 @@ type userSessionCmd struct {
 // Run ends one session.
 func (c *userSessionCmd) Run(s *invocation) error {
 	return c.change(s, func(svc *administration.Service, u gateway.User) (gateway.User, error) {
-		return u, svc.EndSession(s.ctx, byCommand, u.ID, c.Session)
+		err := svc.EndSession(s.ctx, byCommand, u.ID, c.Session)
+		if errors.Is(err, gateway.ErrNotFound) {
+			err = withHint(errors.New("the user has no such session"), "weigate user show %s", u.ID)
+		}
+		return u, err
 	}, func(gateway.User) lang.Message { return lang.Text("session ended") })
 }
 
@@ -190,6 +194,9 @@ func (c *userMergeCmd) Run(s *invocation) error {
 		if err != nil {
 			return gateway.User{}, err
 		}
+		if younger.ID == older.ID {
+			return gateway.User{}, errors.New("both ids are of the same user")
+		}
 		u, err := svc.Merge(s.ctx, byCommand, older.ID, younger.ID)
 		if errors.Is(err, gateway.ErrConflict) {
 			err = withHint(errors.New("both users have an identity at one appid"), "weigate user unlink removes one of them")
@@ -219,7 +226,7 @@ func (c *userMoveCmd) Run(s *invocation) error {
 		Kind: gateway.InviteMove, UserID: u.ID, Expires: time.Duration(c.Expires),
 	})
 	if err != nil {
-		return adminHint(err, u.ID)
+		return expiryHint(adminHint(err, u.ID), gateway.InviteMove)
 	}
 	if c.JSON {
 		return printInvitation(s, i, link)

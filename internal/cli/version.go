@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // release is the version of a release. The linker sets it (build/binary.sh).
@@ -28,21 +30,21 @@ func (c versionCmd) Run(s *invocation) error {
 	if c.JSON {
 		return s.out.printJSON(newVersionEntry(info))
 	}
-	s.out.printf("%s", versionLine(info))
+	s.out.printf("%s", versionLine(s.out.texts, info))
 	return nil
 }
 
 // versionLine returns the version, the revision and the platform. The Go toolchain has recorded the
 // version and the revision in the binary. If the version is missing, the line says "development
 // build".
-func versionLine(info *debug.BuildInfo) string {
+func versionLine(formats lang.Formats, info *debug.BuildInfo) string {
 	v := newVersionEntry(info)
-	version, changed := cmp.Or(v.Version, "development build"), ""
+	version, changed := cmp.Or(v.Version, formats.Translate("development build")), ""
 	if v.Modified {
-		changed = ", with local changes"
+		changed = formats.Translate(", with local changes")
 	}
 	if v.Revision != "" {
-		version += fmt.Sprintf(" (revision %.12s%s)", v.Revision, changed)
+		version = formats.Sprintf("%s (revision %.12s%s)", version, v.Revision, changed)
 	}
 	return fmt.Sprintf("weigate %s, %s %s", version, v.Go, v.Platform)
 }

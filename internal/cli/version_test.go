@@ -23,7 +23,7 @@ func TestVersionLine(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := versionLine(&tt.info); !strings.HasPrefix(got, tt.want) {
+			if got := versionLine(nil, &tt.info); !strings.HasPrefix(got, tt.want) {
 				t.Errorf("got %q, want it to begin with %q", got, tt.want)
 			}
 		})

@@ -28,6 +28,17 @@ const (
 	ActorKeyPrefix = "key:"    // an API key: its id follows
 )
 
+// DetailBrowser precedes the browser in the detail of an event.
+const DetailBrowser = "browser: "
+
+// BrowserDetail returns the detail of an event about a browser, such as "browser: Chrome, Windows".
+func BrowserDetail(browser string) string {
+	if browser == "" {
+		return ""
+	}
+	return DetailBrowser + browser
+}
+
 // Kinds of the events that Join and JoinPins return. When WeChat sends one unionid for two users,
 // they are one human. Join then joins the younger user into the older. JoinPins decides which
 // subject (the user's id in an app) stays in each app.

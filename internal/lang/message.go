@@ -3,6 +3,7 @@ package lang
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 )
 
@@ -117,6 +118,8 @@ func (f Formats) Error(err error) string {
 		return e.Localize(f)
 	case *messageError:
 		return f.Text(e.message)
+	case *fs.PathError: // the operation, such as "open", says nothing that the reader needs
+		return f.Sprintf("%s: %s", e.Path, e.Err)
 	case interface{ Unwrap() []error }:
 		if joined := e.Unwrap(); errors.Join(joined...).Error() == err.Error() {
 			lines := make([]string, 0, len(joined))

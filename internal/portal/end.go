@@ -102,7 +102,7 @@ func (h *Handler) end(r *http.Request, b session.Browser, kind string, selected 
 		event := h.event(r, kind, b)
 		event.Connector, event.Method = s.Connector, s.Method
 		if scan := session.ReadData(s.Data).Scan; scan != nil {
-			event.App, event.Detail = scan.App, scan.Browser
+			event.App, event.Detail = scan.App, gateway.BrowserDetail(scan.Browser)
 		}
 		h.events.Record(ctx, event)
 	}

@@ -308,7 +308,7 @@ func (h *Handler) redirectToPhone(w http.ResponseWriter, _ *http.Request) {
 func (h *Handler) recordEvent(ctx context.Context, kind, outcome, user string, t gateway.Ticket) {
 	h.events.Record(ctx, gateway.Event{
 		Kind: kind, Outcome: outcome, UserID: user, App: t.App, Connector: t.Approver.Connector, Method: Method,
-		Detail: t.Browser,
+		Detail: gateway.BrowserDetail(t.Browser),
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // Errors of a restore, to test for with errors.Is.
@@ -34,11 +36,11 @@ func Load(r *Reader, schema map[string][]string, load func(Table) error) error {
 		}
 		columns, known := missing[t.Name]
 		if !known {
-			return fmt.Errorf("%w: table %s is unknown", ErrSchema, t.Name)
+			return lang.Errorf("%w: table %s is unknown", ErrSchema, t.Name)
 		}
 		delete(missing, t.Name)
 		if !slices.Equal(slices.Sorted(slices.Values(columns)), slices.Sorted(slices.Values(t.Columns))) {
-			return fmt.Errorf("%w: table %s has columns %s, want %s", ErrSchema, t.Name, strings.Join(t.Columns, ", "),
+			return lang.Errorf("%w: table %s has columns %s, want %s", ErrSchema, t.Name, strings.Join(t.Columns, ", "),
 				strings.Join(columns, ", "))
 		}
 		if err := load(t); err != nil {
@@ -46,7 +48,7 @@ func Load(r *Reader, schema map[string][]string, load func(Table) error) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("%w: it lacks %s", ErrSchema, strings.Join(slices.Sorted(maps.Keys(missing)), ", "))
+		return lang.Errorf("%w: it lacks %s", ErrSchema, strings.Join(slices.Sorted(maps.Keys(missing)), ", "))
 	}
 	return nil
 }

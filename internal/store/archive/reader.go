@@ -9,12 +9,13 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"hash"
 	"io"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // maxLine is the maximum length of a line. A row of the gateway is a few kilobytes.
@@ -42,19 +43,19 @@ type Reader struct {
 func NewReader(r io.Reader, keys []Key) (*Reader, error) {
 	zip, err := gzip.NewReader(r)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+		return nil, lang.Errorf("%w: %w", ErrFormat, err)
 	}
 	a := &Reader{lines: bufio.NewScanner(zip), rows: map[string]int64{}}
 	a.lines.Buffer(make([]byte, 1<<16), maxLine)
 	if !a.lines.Scan() {
-		return nil, fmt.Errorf("%w: no header", ErrFormat)
+		return nil, lang.Errorf("%w: no header", ErrFormat)
 	}
 	first := a.lines.Bytes()
 	if err := json.Unmarshal(first, &a.Header); err != nil || a.Header.Format != format {
 		return nil, ErrFormat
 	}
 	if a.Header.Version != version {
-		return nil, fmt.Errorf("%w: its format is version %d, and this version of weigate reads version %d",
+		return nil, lang.Errorf("%w: its format is version %d, and this version of weigate reads version %d",
 			ErrFormat, a.Header.Version, version)
 	}
 	i := slices.IndexFunc(keys, func(k Key) bool { return k.ID == a.Header.MasterKey })
@@ -63,7 +64,7 @@ func NewReader(r io.Reader, keys []Key) (*Reader, error) {
 		for _, k := range keys {
 			ids = append(ids, k.ID)
 		}
-		return nil, fmt.Errorf("%w: it was made with %s, and this gateway has %s", ErrMasterKey,
+		return nil, lang.Errorf("%w: it was made with %s, and this gateway has %s", ErrMasterKey,
 			a.Header.MasterKey, strings.Join(ids, ", "))
 	}
 	a.mac = hmac.New(sha256.New, keys[i].Key)
@@ -95,10 +96,10 @@ func (r *Reader) Next() (Table, error) {
 	}
 	r.table = Table{}
 	if err := json.Unmarshal(line, &r.table); err != nil || r.table.Name == "" || len(r.table.Columns) == 0 {
-		return Table{}, fmt.Errorf("%w: a line is not a table", ErrDamaged)
+		return Table{}, lang.Errorf("%w: a line is not a table", ErrDamaged)
 	}
 	if _, twice := r.rows[r.table.Name]; twice {
-		return Table{}, fmt.Errorf("%w: table %s is in it twice", ErrDamaged, r.table.Name)
+		return Table{}, lang.Errorf("%w: table %s is in it twice", ErrDamaged, r.table.Name)
 	}
 	r.rows[r.table.Name] = 0
 	r.add(line)
@@ -122,12 +123,12 @@ func (r *Reader) Row() ([]any, error) {
 	r.count()
 	var fields []json.RawMessage
 	if err := json.Unmarshal(line, &fields); err != nil || len(fields) != len(r.table.Columns) {
-		return nil, fmt.Errorf("%w: a row of %s", ErrDamaged, r.table.Name)
+		return nil, lang.Errorf("%w: a row of %s", ErrDamaged, r.table.Name)
 	}
 	row := make([]any, len(fields))
 	for i, f := range fields {
 		if row[i], err = decode(f); err != nil {
-			return nil, fmt.Errorf("%w: column %s of %s", ErrDamaged, r.table.Columns[i], r.table.Name)
+			return nil, lang.Errorf("%w: column %s of %s", ErrDamaged, r.table.Columns[i], r.table.Name)
 		}
 	}
 	return row, nil
@@ -178,7 +179,7 @@ func (r *Reader) end(line []byte) error {
 	r.add(line)
 	var c counts
 	if err := json.Unmarshal(line, &c); err != nil || !maps.Equal(c.Rows, r.rows) {
-		return fmt.Errorf("%w: the number of rows differs", ErrDamaged)
+		return lang.Errorf("%w: the number of rows differs", ErrDamaged)
 	}
 	if !r.lines.Scan() {
 		return r.broken("the last line is missing")
@@ -186,10 +187,10 @@ func (r *Reader) end(line []byte) error {
 	var s signature
 	sum := r.mac.Sum(nil)
 	if err := json.Unmarshal(r.lines.Bytes(), &s); err != nil {
-		return fmt.Errorf("%w: the last line", ErrDamaged)
+		return lang.Errorf("%w: the last line", ErrDamaged)
 	}
 	if got, err := hex.DecodeString(s.HMAC); err != nil || !hmac.Equal(got, sum) {
-		return fmt.Errorf("%w: its HMAC differs", ErrDamaged)
+		return lang.Errorf("%w: its HMAC differs", ErrDamaged)
 	}
 	if r.lines.Scan() || r.lines.Err() != nil { // the gzip reader checks its checksum at the end of the file
 		return r.broken("text after the last line")
@@ -205,7 +206,7 @@ func (r *Reader) read() ([]byte, error) {
 	}
 	line := r.lines.Bytes()
 	if len(line) == 0 {
-		return nil, fmt.Errorf("%w: an empty line", ErrDamaged)
+		return nil, lang.Errorf("%w: an empty line", ErrDamaged)
 	}
 	if line[0] == '[' {
 		r.add(line)
@@ -223,9 +224,9 @@ func (r *Reader) add(line []byte) {
 // missing, or there is one too many.
 func (r *Reader) broken(what string) error {
 	if err := r.lines.Err(); err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return lang.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return fmt.Errorf("%w: %s", ErrDamaged, what)
+	return lang.Errorf("%w: %s", ErrDamaged, what)
 }
 
 // Summary describes an archive.

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // lockFile takes the lock that a gateway holds while it serves, so that no second gateway serves
@@ -25,7 +26,7 @@ func lockFile(path string) (*os.File, error) {
 	}
 	const sharingViolation = syscall.Errno(32)
 	if errors.Is(err, sharingViolation) {
-		return nil, fmt.Errorf("sqlite: %w: %s is locked; stop the other one, or give this one a database of its own",
+		return nil, lang.Errorf("sqlite: %w: %s is locked; stop the other gateway, or give this one a database of its own",
 			gateway.ErrInUse, path)
 	}
 	return nil, fmt.Errorf("sqlite: %w: lock %s: %w", gateway.ErrUnavailable, path, err)

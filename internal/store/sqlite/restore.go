@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/newfile"
 	"github.com/weigate/weigate/internal/store/archive"
 	"github.com/weigate/weigate/internal/store/migrate"
@@ -95,7 +96,7 @@ func lockEmpty(ctx context.Context, path string, all []migrate.Migration) (relea
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
-			return nil, fmt.Errorf("%w: %s-wal belongs to a database that was moved away without it: move it to that database",
+			return nil, lang.Errorf("%w: %s-wal belongs to a database that was moved away without it: move it to that database",
 				gateway.ErrUnavailable, path)
 		}
 		return nothing, nil
@@ -132,7 +133,7 @@ func checkEmpty(ctx context.Context, conn *sql.Conn, all []migrate.Migration) er
 		return err
 	}
 	if foreign {
-		return fmt.Errorf("%w: the file is a database of another program", gateway.ErrUnavailable)
+		return lang.Errorf("%w: the file is a database of another program", gateway.ErrUnavailable)
 	}
 	if _, err := migrate.Todo(all, applied); err != nil || len(applied) == 0 {
 		return err
