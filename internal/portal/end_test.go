@@ -47,7 +47,8 @@ func TestSessionOfAnotherUserIsNotEnded(t *testing.T) {
 	if f.signedIn("desktop") || !f.signedIn("alice") || !f.signedIn("mallory") {
 		t.Error("not exactly the chosen session ended")
 	}
-	if e := f.events("sign_out_browser"); len(e) != 1 || e[0].Detail != "browser: Firefox, Linux" || e[0].Address != "192.0.2.*" {
+	e := f.events("sign_out_browser")
+	if len(e) != 1 || e[0].Detail != "browser: Firefox, Linux" || e[0].Address != "192.0.2.*" {
 		t.Errorf("events: %+v", e)
 	}
 }
