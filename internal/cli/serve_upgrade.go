@@ -63,8 +63,8 @@ func upgradePrefix(path string) string { return path + ".before-upgrade-of-" }
 // upgradeBackup is a file that beforeMigration has written.
 type upgradeBackup struct {
 	file    string
-	version int // of the database in it
-	time    string
+	version int    // of the database in it
+	time    string // when it was written; times compare as text
 }
 
 // upgradeBackups returns the backups of upgrades of the database at path: the highest version
@@ -119,6 +119,7 @@ func downgradeHint(err error, conf *config.Config) error {
 	if listErr != nil || len(all) == 0 {
 		return err
 	}
+	// all is sorted by version first, so its first backup is not always the newest.
 	newest := slices.MaxFunc(all, func(a, b upgradeBackup) int { return cmp.Compare(a.time, b.time) })
 	return withHint(err, "start the newer version again; or go back to the time before the upgrade: move %s, %s-wal and "+
 		"%s-shm to another folder, then weigate restore %s", path, path, path, newest.file)

@@ -11,7 +11,8 @@ import (
 // This file reads the keys that belong to one kind of app: first those of oidc (OpenID Connect),
 // then forward_auth (a proxy asks the gateway), then relay (WeChat's own protocol).
 
-// emailKeys declares the keys of email; see type key in section.go.
+// emailKeys declares the keys of email. v.choice takes the default value, and then all valid
+// values.
 func emailKeys() []key[Email] {
 	return []key[Email]{
 		{name: "policy", read: func(_ *section, v value, e *Email) {

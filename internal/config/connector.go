@@ -23,8 +23,8 @@ var (
 	validOpenPlatform  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
 )
 
-// connectorKeys declares the keys of a connector; see type key in section.go. noEnv means that no
-// environment variable sets the key.
+// connectorKeys declares the keys of a connector. Two fields of a key: required is what is missing
+// without the key, for the message; noEnv means that no environment variable sets the key.
 func connectorKeys() []key[Connector] {
 	return []key[Connector]{
 		{name: "name", noEnv: true, required: "a name of your choice, such as main", read: readConnectorName},

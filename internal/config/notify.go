@@ -100,7 +100,8 @@ func notifyKinds() []string {
 	return []string{NotifyWeCom, NotifyFeishu, NotifyDingTalk, NotifySlack, NotifyJSON}
 }
 
-// notifyKeys declares the keys of a receiver; see type key in section.go.
+// notifyKeys declares the keys of a receiver. Two fields of a key: required is what is missing
+// without the key, for the message; noEnv means that no environment variable sets the key.
 func notifyKeys() []key[Notify] {
 	return []key[Notify]{
 		{name: "name", noEnv: true, required: "a name of your choice, such as ops", read: readNotifyName},
