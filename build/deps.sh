@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests need besides Go: a browser, a font with Chinese characters, one with
 # emoji, a reader of QR codes, the servers of PostgreSQL, MariaDB and Redis, node with npm, nginx, Caddy,
-# systemd and the tools of packages and images, curl, make, promtool, strace, the C compiler that Go's race detector needs, and
+# systemd and the tools of packages and images, curl, make, promtool, strace, ssh-keygen, the C compiler that Go's race detector needs, and
 # clients of OpenID Connect: Apache's module, Python's and Ruby's libraries, and git-credential-oauth.
 # On Debian as root it says in one line what it installs and installs it. Elsewhere it says
 # what to install and fails. "deps.sh --check" only looks.
@@ -51,6 +51,7 @@ if [ "$(id -u)" -eq 0 ]; then
 	command -v umoci >/dev/null || missing+=(umoci)
 	command -v pgrep >/dev/null || missing+=(procps)
 fi
+command -v ssh-keygen >/dev/null || missing+=(openssh-client) # signs the checksums of a release
 command -v strace >/dev/null || missing+=(strace) # records the outgoing connections of the gateway
 command -v mandoc >/dev/null || missing+=(mandoc) # checks the man page
 for shell in zsh fish; do command -v $shell >/dev/null || missing+=($shell); done # read their completions

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the files of a release in a folder: for each system an archive and an SBOM, Debian packages, and
-# SHA256SUMS. Two runs give the same bytes. Debian packages need dpkg-deb.
+# Makes the files of a release in a folder: for each system an archive and two SBOMs, Debian packages,
+# SHA256SUMS, and its signature if WEIGATE_SIGNING_KEY names a key (build/sign.sh). Two runs give the same bytes. Debian packages need dpkg-deb.
 #
 #   build/release.sh VERSION FOLDER [SYSTEM/ARCHITECTURE...]
 #
@@ -40,4 +40,5 @@ for target in "${targets[@]}"; do
 done
 (cd "$out" && sha256sum -- * >"$work/SHA256SUMS" && mv "$work/SHA256SUMS" .)
 chmod 644 "$out"/*
+build/sign.sh "$out"
 echo "release: $(find "$out" -type f | wc -l) files in $out"

@@ -20,13 +20,12 @@ func (r release) bom(modules []module) ([]byte, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(program)
-	const main = "github.com/weigate/weigate"
-	ref := packageURL(main, r.version) + "?goarch=" + r.arch + "&goos=" + r.os
+	ref := packageURL(mainModule, r.version) + "?goarch=" + r.arch + "&goos=" + r.os
 	bom := cdx.NewBOM()
 	bom.Metadata = &cdx.Metadata{
 		Timestamp: r.time.Format(time.RFC3339),
 		Component: &cdx.Component{
-			BOMRef: ref, PackageURL: ref, Type: cdx.ComponentTypeApplication, Name: main, Version: r.version,
+			BOMRef: ref, PackageURL: ref, Type: cdx.ComponentTypeApplication, Name: mainModule, Version: r.version,
 			Licenses: &cdx.Licenses{{License: &cdx.License{ID: "Apache-2.0"}}},
 			Hashes:   &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(sum[:])}},
 		},

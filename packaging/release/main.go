@@ -1,6 +1,6 @@
 // Command release writes the files of a release for one system: an archive with the program, its
-// documents and the licences of its dependencies, and an SBOM (CycloneDX). build/release.sh calls
-// it.
+// documents and the licences of its dependencies, and two SBOMs (CycloneDX and SPDX).
+// build/release.sh calls it.
 //
 // The files depend on the flags and the source only: all times in them are the time of -epoch, and
 // files have no owner. So anyone can build a release again and compare.
@@ -48,7 +48,7 @@ func (r release) name() string {
 	return fmt.Sprintf("weigate_%s_%s_%s", r.version[1:], r.os, r.arch) // the version without its "v"
 }
 
-// write writes the notices (the licences of the dependencies), the SBOM and the archive.
+// write writes the notices (the licences of the dependencies), the SBOMs and the archive.
 func (r release) write(noticesFile string) error {
 	modules, err := readModules(r.source, r.binary)
 	if err != nil {
@@ -63,6 +63,13 @@ func (r release) write(noticesFile string) error {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(r.out, r.name()+".cdx.json"), bom, 0o644); err != nil {
+		return err
+	}
+	spdx, err := r.spdx(modules)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(r.out, r.name()+".spdx.json"), spdx, 0o644); err != nil {
 		return err
 	}
 	files, err := r.files(notices)

@@ -85,8 +85,8 @@ func (m *module) readLicenses(folder string) error {
 			switch base := filepath.Base(name); {
 			case strings.HasPrefix(base, "NOTICE"), strings.HasPrefix(base, "LICENSE-3RD-PARTY"):
 				continue // has several licences; its text is in the notices, but not identified
-			case base == "LICENSE-LOGO":
-				continue // the licence of a picture, which is not compiled in
+			case base == "LICENSE-LOGO", base == "LICENSE.docs":
+				continue // the licence of a picture or of documents, which are not compiled in
 			}
 			id, err := identify(string(text))
 			if err != nil {

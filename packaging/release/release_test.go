@@ -58,7 +58,7 @@ func TestFilesAreReproducible(t *testing.T) {
 			}
 			made[i] = map[string][]byte{}
 			names, err := filepath.Glob(r.out + "/*")
-			if err != nil || len(names) != 2 {
+			if err != nil || len(names) != 3 {
 				t.Fatalf("%v, %v", names, err)
 			}
 			for _, name := range names {
@@ -77,7 +77,9 @@ func TestFilesAreReproducible(t *testing.T) {
 		} else {
 			checkZip(t, made[0]["weigate_1.2.3_windows_amd64.zip"])
 		}
-		checkBOM(t, made[0]["weigate_1.2.3_"+system+"_amd64.cdx.json"])
+		bom := made[0]["weigate_1.2.3_"+system+"_amd64.cdx.json"]
+		checkBOM(t, bom)
+		checkSPDX(t, made[0]["weigate_1.2.3_"+system+"_amd64.spdx.json"], bom)
 	}
 }
 

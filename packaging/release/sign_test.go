@@ -1,0 +1,79 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// verification is the command of docs/en/verify-release.md.
+const verification = "ssh-keygen -Y verify -f allowed_signers -I release@weigate -n weigate-release " +
+	"-s SHA256SUMS.sig < SHA256SUMS"
+
+// TestSignature signs checksums with a throw-away key as a release does, and verifies them with the command
+// of the documents. A changed file, another key, and a signature that the key made for something else are
+// refused.
+func TestSignature(t *testing.T) {
+	t.Parallel()
+	for _, page := range []string{"../../docs/en/verify-release.md", "../../docs/zh-CN/verify-release.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil || !strings.Contains(string(text), "\n"+verification+"\n") {
+			t.Errorf("%s has no %s (%v)", page, verification, err)
+		}
+	}
+	script, err := filepath.Abs("../../build/sign.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	shell := func(command string, env ...string) (string, error) {
+		cmd := exec.Command("sh", "-c", command)
+		cmd.Dir, cmd.Env = dir, append(append(os.Environ(), "WEIGATE_SIGNING_KEY="), env...)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	must := func(command string, env ...string) string {
+		t.Helper()
+		out, err := shell(command, env...)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+		return out
+	}
+	must("echo content > SHA256SUMS; for k in key other; do ssh-keygen -q -t ed25519 -N '' -C '' -f $k; done")
+	must("(printf 'release@weigate namespaces=\"weigate-release\" '; cat key.pub) > allowed_signers")
+	if out := must(script + " ."); !strings.Contains(out, "not signed") {
+		t.Errorf("without a key: %s", out)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "SHA256SUMS.sig")); err == nil {
+		t.Error("a signature without a key")
+	}
+	for range 2 { // the second time, there is a signature already
+		must(script+" .", "WEIGATE_SIGNING_KEY=key")
+	}
+	good := regexp.MustCompile(`^Good "weigate-release" signature for release@weigate with ED25519 key SHA256:\S+\n$`)
+	if out := must(verification); !good.MatchString(out) {
+		t.Errorf("the verification prints %q", out)
+	}
+	for name, change := range map[string]string{
+		"a changed file":              "cp SHA256SUMS.sig good.sig; echo more >> SHA256SUMS",
+		"another key":                 "ssh-keygen -q -Y sign -f other -n weigate-release SHA256SUMS",
+		"a signature of another kind": "ssh-keygen -q -Y sign -f key -n git SHA256SUMS",
+	} {
+		must("echo content > SHA256SUMS; rm -f SHA256SUMS.sig")
+		must(script+" .", "WEIGATE_SIGNING_KEY=key")
+		if name != "a changed file" {
+			must("rm SHA256SUMS.sig")
+		}
+		must(change)
+		if out, err := shell(verification); err == nil {
+			t.Errorf("%s is accepted: %s", name, out)
+		}
+	}
+	if out, err := shell(script+" .", "WEIGATE_SIGNING_KEY=missing"); err == nil {
+		t.Errorf("a missing key is no error: %s", out)
+	}
+}
