@@ -31,6 +31,9 @@ func TestRead(t *testing.T) {
 		"no beginning": {"0002_b.sql"},
 		"a stranger":   {"0001_a.sql", "readme.md"},
 		"a short one":  {"1_a.sql"},
+		// On a file system that ignores upper case, such a file would be read on one machine only (rauthy, v24).
+		"upper case":           {"0001_A.sql"},
+		"an upper-case ending": {"0001_a.SQL"},
 	} {
 		if all, err := migrate.Read(files(names...), "."); err == nil {
 			t.Errorf("%s: read %+v", name, all)

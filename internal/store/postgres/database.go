@@ -229,6 +229,8 @@ func advice(err error) string {
 		return "there is no such database on the server: create it"
 	case state == "42501":
 		return "the user may not do this: make it the owner of the database or schema"
+	case state == "42P07", state == "42703": // a table exists already, or lacks a column
+		return "the schema has a table of another program: give the gateway a schema of its own"
 	case strings.HasPrefix(state, "57P"):
 		return "the server is starting or stopping"
 	case isConnectError(err):

@@ -47,3 +47,39 @@ func TestExistingCreatesNoDatabase(t *testing.T) {
 	_, err = sqlite.Open(t.Context(), filepath.Join(path, "w.db"), sqlite.Options{Existing: true})
 	fails(t, "a missing folder", err, gateway.ErrUnavailable, "folder", "does not exist")
 }
+
+// TestTablesOfAnotherProgramStay: an administrator has added a table to the gateway's file, and an upgrade
+// brings a table of that name (zitadel/zitadel#9669). SQLite does not distinguish upper case in names. The
+// error names the table, nothing is changed, and the older version continues.
+func TestTablesOfAnotherProgramStay(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"fan_clubs", "Fan_Clubs"} {
+		path := filepath.Join(t.TempDir(), "w.db")
+		s := open(t, path, sqlite.Options{})
+		id := arrive(t, s, "o1").ID
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		db, err := sqlite.Raw(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.Exec(`CREATE TABLE ` + name + ` (login TEXT); INSERT INTO ` + name + ` VALUES ('theirs')`); err != nil {
+			t.Fatal(err)
+		}
+		_, err = sqlite.Open(t.Context(), path, sqlite.Options{Serve: true}.WithMigrations(later(t)))
+		fails(t, name, err, gateway.ErrUnavailable, "(fan clubs)", "fan_clubs already exists")
+		var login string
+		if err := db.QueryRow(`SELECT login FROM fan_clubs`).Scan(&login); err != nil || login != "theirs" {
+			t.Errorf("%s: %q, %v", name, login, err)
+		}
+		if got := versions(t, path); len(got) != len(names(t)) {
+			t.Errorf("%s: versions %v", name, got)
+		}
+		before := open(t, path, sqlite.Options{Serve: true})
+		if _, err := before.User(t.Context(), id); err != nil {
+			t.Errorf("%s: the older version: %v", name, err)
+		}
+	}
+}
