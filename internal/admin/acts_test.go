@@ -168,6 +168,20 @@ func TestEditChangesItsFieldsOnly(t *testing.T) {
 	}
 }
 
+// TestEditKeepsDecisionsThatTheFormDoesNotHave sends a form that was shown before the app was
+// configured. The decision of another administrator about this app stays.
+func TestEditKeepsDecisionsThatTheFormDoesNotHave(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice := f.user("Alice", func(u *gateway.User) { u.RefusedApps = []string{"shop"} })
+	f.done(f.post("/admin/users/"+alice.ID+"/edit", url.Values{
+		"stamp": {alice.UpdatedAt.Format(time.RFC3339Nano)}, "note": {"n"}, "app wiki": {"allowed"},
+	}))
+	if u := f.stored(alice.ID); fmt.Sprint(u.AllowedApps, u.RefusedApps) != "[wiki] [shop]" {
+		t.Errorf("allowed %v, refused %v", u.AllowedApps, u.RefusedApps)
+	}
+}
+
 // TestAdministratorsKeepThemselves blocks, demotes, merges and deletes the own user (Pocket ID 1.7,
 // sebadob/rauthy#1066).
 func TestAdministratorsKeepThemselves(t *testing.T) {

@@ -185,13 +185,16 @@ func (h *Handler) edit(v *visit) error {
 	typed := editForm{
 		RealName: form.Get("real_name"), Note: form.Get("note"), Groups: form.Get("groups"), Apps: map[string]string{},
 	}
-	// The form has the configured apps. A decision about an app that is not configured now stays.
+	// The form has the apps that were configured when it was shown. A decision about another app stays.
 	present, err := h.cfg.Service.Details(v.r.Context(), id)
 	if err != nil {
 		return err
 	}
 	allowed, refused := slices.Clone(present.User.AllowedApps), slices.Clone(present.User.RefusedApps)
 	for _, app := range h.cfg.Service.Apps() {
+		if !form.Has("app " + app.ID) {
+			continue
+		}
 		own := form.Get("app " + app.ID)
 		typed.Apps[app.ID] = own
 		allowed = slices.DeleteFunc(allowed, func(id string) bool { return id == app.ID })

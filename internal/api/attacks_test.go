@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -255,6 +256,16 @@ func TestKeysWithoutAdminsWriteDoNotReachAdministrators(t *testing.T) {
 		if !strings.Contains(w.Header().Get("WWW-Authenticate"), `scope="admins:write"`) {
 			t.Errorf("%s: the challenge is %q", c.what, w.Header().Get("WWW-Authenticate"))
 		}
+	}
+	// The row of an administrator is left, and every row has its outcome in the order of the request.
+	list := []string{other.ID, admin.ID, "nobody"}
+	got := decode[Outcomes](t, f.call(key, http.MethodPost, "/users/sign-out", Users{Users: list}))
+	var rows []string
+	for _, o := range got.Outcomes {
+		rows = append(rows, o.UserID+" "+o.Code)
+	}
+	if want := []string{other.ID + " ", admin.ID + " missing_scope", "nobody not_found"}; !slices.Equal(rows, want) {
+		t.Errorf("outcomes %q, want %q", rows, want)
 	}
 	after, err := f.store.User(t.Context(), admin.ID)
 	if err != nil || !reflect.DeepEqual(after, before) {

@@ -174,22 +174,28 @@ func (c *call) onList(ids []string, act func(ids []string) []administration.Outc
 }
 
 // sparingAdmins runs act on the users whom the key may change, and returns the outcomes of all
-// users. Administrators are not changed unless the key has admins:write.
+// users in the order of ids. Administrators are not changed unless the key has admins:write.
 func (c *call) sparingAdmins(ids []string, act func(ids []string) []administration.Outcome) []administration.Outcome {
 	var allowed []string
-	var left []administration.Outcome
-	for _, id := range ids {
+	outcomes := make([]administration.Outcome, len(ids))
+	for i, id := range ids {
 		err := c.handler.guardAdmins(c, id)
 		if err == nil || errors.Is(err, gateway.ErrNotFound) || errors.Is(err, administration.ErrAmbiguous) {
 			allowed = append(allowed, id) // act has an outcome for ids that do not exist
 			continue
 		}
-		left = append(left, administration.Outcome{UserID: id, Err: err})
+		outcomes[i] = administration.Outcome{UserID: id, Err: err}
 	}
 	if len(allowed) == 0 {
-		return left
+		return outcomes
 	}
-	return append(act(allowed), left...)
+	changed := act(allowed) // an outcome for each id of allowed, in this order
+	for i := range outcomes {
+		if outcomes[i].Err == nil {
+			outcomes[i], changed = changed[0], changed[1:]
+		}
+	}
+	return outcomes
 }
 
 // describe returns the detail of a problem, or its title.

@@ -306,12 +306,12 @@ func (a *App) observeOIDC(o oidc.Observation) {
 	}
 }
 
-// observeRelay does the same for package relay. Its errors are errcodes of WeChat: 40125, or 40001
-// at the endpoint for codes, means a wrong secret.
+// observeRelay does the same for package relay. Its errors are errcodes of WeChat: 40125 means a wrong
+// secret.
 func (a *App) observeRelay(o relay.Observation) {
 	a.options.Metrics.Relay(o.Endpoint, o.App, o.Outcome)
 	switch {
-	case o.Outcome == "40125" || o.Outcome == "40001" && o.Endpoint == "access_token":
+	case o.Outcome == "40125":
 		a.notices.wrongSecret(o.App)
 	case o.Endpoint == "access_token", o.Outcome == "refused", o.Outcome == "blocked":
 		a.notices.countApp(o.App, o.Outcome)

@@ -210,7 +210,8 @@ func (h *Handler) deleteProfile(ctx context.Context, kind string, account *Accou
 		if !hasIdentity(identities, account.AppID, openID) {
 			continue
 		}
-		if kind == EventUnfollow && user.Nickname == "" && user.AvatarURL == "" {
+		hasProfile := user.NameFromWeChat() && (user.Nickname != "" || user.AvatarURL != "")
+		if kind == EventUnfollow && !hasProfile {
 			continue // nothing to delete: a person can follow and unfollow any number of times
 		}
 		_, err = h.cfg.Users.UpdateUser(ctx, user.ID, h.cfg.Now(), func(u *gateway.User) error {
