@@ -34,8 +34,9 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // LogValue returns "[redacted]", for log/slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Format prints a Token with its secrets redacted. Package fmt prints the pointers in a []*Token
-// with %s as a wrong verb, and then ignores the methods of Secret. It does call Format.
+// Format prints a Token with its secrets redacted. Package fmt treats %s as a bad verb for the
+// pointers in a []*Token, and prints the fields without calling the methods of Secret. But it calls
+// this method.
 func (t Token) Format(s fmt.State, verb rune) {
 	type plain Token // without this method, which would call itself
 	_, _ = fmt.Fprintf(s, fmt.FormatString(s, verb), plain(t))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
@@ -35,7 +36,10 @@ func (h *Handler) askExport(v *visit, what string, names []string) error {
 	p := exportPage{screen: h.screen(v), What: what, Max: limit.ExportedRows.Max}
 	client := useragent.Of(v.r).Client
 	p.Inside = client != useragent.Other
-	p.Copy = h.cfg.URL + v.r.URL.RequestURI()[len(h.root)-len("/admin"):] // both have the path of the gateway
+	// The URL of the gateway and the request URI both contain the gateway's path. h.root is this path plus
+	// "/admin".
+	gatewayPath := strings.TrimSuffix(h.root, "/admin")
+	p.Copy = h.cfg.URL + strings.TrimPrefix(v.r.URL.RequestURI(), gatewayPath)
 	for _, name := range names {
 		if value := gateway.CleanLine(v.r.URL.Query().Get(name)); value != "" {
 			p.Fields = append(p.Fields, exportField{Name: name, Value: value})

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -108,7 +109,7 @@ func (d *span) UnmarshalText(text []byte) error {
 		s = days + "h" // multiplied by 24 below
 	}
 	parsed, err := time.ParseDuration(s)
-	if err != nil || parsed <= 0 {
+	if err != nil || parsed <= 0 || inDays && parsed > math.MaxInt64/24 {
 		return errors.New("must be a duration such as 30m, 12h or 7d")
 	}
 	if inDays {

@@ -33,8 +33,11 @@ type checkCmd struct {
 // problems, so the function Run prints nothing more.
 var errCheckFailed = errors.New("the check found problems")
 
-// Run checks the configuration, the master key, the store, and the credentials at WeChat. It prints
-// every problem.
+// Run checks what a gateway with this configuration needs: the master key, the certificate, the store,
+// the credentials at WeChat, the clock, and the addresses on which the gateway listens. It also checks
+// the public address, the address for messages that WeChat pushes (checkPush), and the other servers
+// that the configuration names (checkOutside). It prints every problem, and warns of settings that
+// expose the gateway to attacks (exposures).
 func (c *checkCmd) Run(s *invocation) error {
 	conf, err := c.load(s)
 	if err != nil {

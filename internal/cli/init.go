@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -156,9 +157,12 @@ func readSecret(stdin io.Reader, name string) (string, error) {
 // plainScalar matches texts that YAML reads as strings without quotes. It includes URLs and host names.
 var plainScalar = regexp.MustCompile(`^[a-z][A-Za-z0-9./_-]*(://[A-Za-z0-9.:/_-]*[A-Za-z0-9/_-])?$`)
 
+// yamlWords are the words that YAML 1.1 or 1.2 reads as another type than a string.
+var yamlWords = []string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
 // yamlScalar writes a text as a YAML scalar.
 func yamlScalar(text string) string {
-	if plainScalar.MatchString(text) {
+	if plainScalar.MatchString(text) && !slices.Contains(yamlWords, strings.ToLower(text)) {
 		return text
 	}
 	return strconv.Quote(text)

@@ -219,7 +219,7 @@ func readICPHosts(_ *section, v value, s *Site) {
 		host, number := v.node.Content[i], resolve(v.node.Content[i+1])
 		at := value{reader: v.reader, node: number, line: host.Line, path: v.path}
 		if !validHost.MatchString(host.Value) {
-			at.reject("%q is not a host such as wiki.example.com", host.Value)
+			at.reject("keys must be hosts such as wiki.example.com")
 			continue
 		}
 		s.ICPHosts[host.Value] = at.shortText()
@@ -233,7 +233,7 @@ func readTimeZone(_ *section, v value, s *Site) {
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
-		v.reject("no time zone %q: must be a name such as Asia/Shanghai", name)
+		v.reject("must be a time zone such as Asia/Shanghai")
 		return
 	}
 	s.TimeZone = zone

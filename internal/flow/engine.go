@@ -23,8 +23,8 @@
 //     secret in the cookie.
 //   - Made-up codes do not use up WeChat's quota of calls: see [Limits].
 //   - A flow that requires the user's consent is not completed without it: see OutcomeConsentMissing.
-//   - No browser is sent to WeChat endlessly. The last character of the state counts the restarts,
-//     and a cookie counts the sign-ins that succeeded within a minute.
+//   - No browser is sent to WeChat endlessly. The last character of the state counts the restarts
+//     and the recent sign-ins without a session; a cookie carries this count to the next sign-in.
 package flow
 
 import (
@@ -192,9 +192,10 @@ func (e *Engine) signInsWithoutSession(b Browser) int {
 
 // Start sends the browser to WeChat. The result is ToWeChat or InternalError.
 //
-// Start also detects loops. The state of the new flow counts the recent sign-ins that left the
-// browser without a session. When this sign-in succeeds, callbackResult stores the count plus one
-// in a cookie. Prepare reads the cookie, and returns Loop if the count exceeds maxRestarts.
+// Start also detects loops. The counter in the state begins with the number of recent sign-ins that
+// left the browser without a session; restart adds one to it. When this sign-in succeeds,
+// callbackResult stores the counter plus one in a cookie. Prepare reads the cookie, and returns Loop
+// if the number exceeds maxRestarts.
 func (e *Engine) Start(b Browser, req Request) Result {
 	return e.send(b, newFlow(req, e.signInsWithoutSession(b), e.cfg.Now()))
 }

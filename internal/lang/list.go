@@ -20,7 +20,8 @@ func Words[T ~string](words []T) List {
 // String returns the list in English.
 func (l List) String() string { return l.Localize(nil) }
 
-// Localize returns the list in the language of the formats. Its messages and errors are translated.
+// Localize returns the list in the language of f, which has the translations of messages; nil = English.
+// The messages and errors in the list are translated too.
 func (l List) Localize(f Formats) string {
 	var parts []string
 	for _, each := range l {

@@ -17,8 +17,10 @@ import (
 )
 
 // This file contains the requests of the phone: the link in the QR code, the pages of the ticket's
-// states, and the answers. A ticket is the row in the store for one QR code. Its approver is the
-// user whose phone scanned the QR code first. The desktop is the browser that shows the QR code.
+// states, and the answers. A ticket is the row in the store for one QR code. The desktop is the
+// browser that shows the QR code. The approver of a ticket is the first user who presses "Continue"
+// on the phone, or who refuses. The desktop then shows a number of two digits, and the approver types
+// it on the phone.
 
 // serveLink serves the link in the QR code. In WeChat it stores the ticket's id in the phone's
 // cookie, and redirects to a URL without the id: users can share the URL of a page in WeChat, and

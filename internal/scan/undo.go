@@ -20,10 +20,10 @@ import (
 // session of the phone's user, and the session is still live, the page shows the browser of the
 // session.
 func (h *Handler) showExpired(w http.ResponseWriter, r *http.Request, hash [32]byte) {
-	browser, signedIn, err := h.signIn.Session(r)
+	phone, signedIn, err := h.signIn.Session(r)
 	var sessions []gateway.Session
 	if err == nil && signedIn {
-		sessions, err = h.cfg.Sessions.UserSessions(r.Context(), browser.User.ID, h.cfg.Now())
+		sessions, err = h.cfg.Sessions.UserSessions(r.Context(), phone.User.ID, h.cfg.Now())
 	}
 	if err != nil {
 		h.fail(w, r, err)
@@ -31,7 +31,7 @@ func (h *Handler) showExpired(w http.ResponseWriter, r *http.Request, hash [32]b
 	}
 	for _, s := range sessions {
 		if scan := session.ReadData(s.Data).Scan; scan != nil && scan.Ticket == formID(hash) {
-			h.showApproved(w, r, browser.User, scan.Ticket, web.Facts{App: h.appName(r, scan.App), Browser: scan.Browser,
+			h.showApproved(w, r, phone.User, scan.Ticket, web.Facts{App: h.appName(r, scan.App), Browser: scan.Browser,
 				MaskedIP: scan.MaskedIP, Ago: h.cfg.Now().Sub(s.CreatedAt)})
 			return
 		}
@@ -61,7 +61,7 @@ func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Fail(w, r, web.BadRequest)
 		return
 	}
-	browser, signedIn, err := h.signIn.Session(r)
+	phone, signedIn, err := h.signIn.Session(r)
 	switch {
 	case err != nil:
 		h.fail(w, r, err)
@@ -73,7 +73,7 @@ func (h *Handler) undo(w http.ResponseWriter, r *http.Request) {
 	// The sign-in is undone even if the user closes the page now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
-	if err := h.undoTicket(ctx, browser.User.ID, r.PostForm.Get("m")); err != nil {
+	if err := h.undoTicket(ctx, phone.User.ID, r.PostForm.Get("m")); err != nil {
 		h.fail(w, r, err)
 		return
 	}

@@ -162,7 +162,7 @@ func (s *Server) applyFault(f *Fault, r *request, resp response) response {
 // isWeChatPath reports whether a path is a page or an endpoint of WeChat. It returns false for
 // pictures and for the simulator's own files.
 func isWeChatPath(path string) bool {
-	if isInterfaceCall(path) {
+	if isInterfaceCall(path) { // /cgi-bin/ and others, which need the access token of the account itself
 		return true
 	}
 	for _, prefix := range []string{"/sns/", "/connect/oauth2/", "/connect/qrconnect", "/connect/l/",

@@ -1,8 +1,9 @@
 package archive
 
 // Order returns the tables, sorted so that each table comes after the tables that its rows refer
-// to. So a database can check the references while the rows are inserted. references has, for each
-// table, the tables that it refers to. Otherwise the order stays the same.
+// to. Apart from that, the tables keep their order. So a database can check the references while the
+// rows are inserted. references has, for each table, the tables that it refers to; those that are not
+// in tables are ignored.
 func Order(tables []string, references map[string][]string) []string {
 	known := map[string]bool{}
 	for _, t := range tables {

@@ -18,11 +18,11 @@ import (
 // prevent slow plans for a page of events, because PostgreSQL's planner misjudges how many events
 // match:
 //
-//   - IDRange compares rows. With the condition column = $1, the planner expects many events,
-//     because it does not know the value of $1. It could read the table backwards by its primary
-//     key until it has found enough events: a million events for a value that no event has.
-//   - LimitFirst. With several filters, the planner expects no event. It would read and sort all
-//     events of the first filter, in parallel, although the first few of them fill the page.
+//   - IDRange: two comparisons of rows (column, id) replace the condition column = $1. Only the index
+//     on column and id serves them. With column = $1, the planner may read the whole table backwards
+//     by its primary key, if no event has the value.
+//   - LimitFirst: a subquery with a LIMIT reads the events of one filter. The other filters are applied
+//     to its rows. Without the subquery, the planner reads and sorts all events of the first filter.
 var dialect = sqlstore.Dialect{
 	ForUpdate:  "FOR UPDATE OF users",
 	ForShare:   "FOR SHARE OF users",
@@ -70,7 +70,7 @@ func lockSignIns(q sqlstore.Querier, signIns []gateway.SignIn) error {
 	}
 	for _, s := range signIns {
 		addNumber("openid", s.AppID, s.OpenID)
-		if s.SharedAppIDs() != nil {
+		if s.SharedAppIDs() != nil { // nil = the sign-in must not join users by unionid
 			addNumber("unionid", s.UnionID)
 		}
 	}
@@ -132,7 +132,7 @@ func (s *Store) Redeem(ctx context.Context, h [32]byte, now time.Time, issue gat
 		case duplicate(err):
 			return gateway.ErrConflict
 		case err == nil:
-			s.db.committed()
+			s.db.committed() // reports the commit to the tests that count commits
 			return nil
 		case !errors.Is(err, gateway.ErrNotFound):
 			return err

@@ -41,8 +41,8 @@ func (b Base) PutKey(ctx context.Context, k gateway.Key) error {
 	})
 }
 
-// RetireKey implements gateway.Keys. PostgreSQL takes a parameter that is compared with 0 for a
-// 32-bit integer. The casts prevent this.
+// RetireKey implements gateway.Keys. If a parameter is compared with 0, PostgreSQL assumes
+// that it is a 32-bit integer. The casts prevent this.
 func (b Base) RetireKey(ctx context.Context, id string, retiredAt, expiresAt time.Time) error {
 	return b.db.Do(ctx, "retire_key", func(c Conn) error {
 		n, err := c.Exec(`
