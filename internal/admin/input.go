@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -175,6 +176,15 @@ func (h *Handler) done(v *visit, address, what string, n int) {
 	h.redirect(v, address+separator+"done="+url.QueryEscape(what)+"&n="+strconv.Itoa(n))
 }
 
+// doneTo is done for an act on users. If there is one, the next page names the user. The address has the
+// id: the name comes from the store, so that a link cannot make the page show a text of its own.
+func (h *Handler) doneTo(v *visit, address, what string, n int, users []string) {
+	if len(users) == 1 {
+		address += "?user=" + url.QueryEscape(users[0])
+	}
+	h.done(v, address, what, n)
+}
+
 // notice returns the text for the key in the address (see done); "" = the address has no valid key.
 func (h *Handler) notice(v *visit) string {
 	query := v.r.URL.Query()
@@ -183,5 +193,14 @@ func (h *Handler) notice(v *visit) string {
 	if !ok || !h.views.Texts(v.lang).Has(key) {
 		return ""
 	}
-	return h.text(v, key, "n", n)
+	text := h.text(v, key, "n", n)
+	id := query.Get("user")
+	if id == "" {
+		return text
+	}
+	named, err := h.people(v, []string{id})
+	if user, found := named[id]; err == nil && found {
+		return h.text(v, "notice.named", "value", text, "name", web.Shown(cmp.Or(called(user), id), 60))
+	}
+	return text
 }

@@ -70,7 +70,9 @@ func (s *screen) Tail(id string) string {
 const idTail = 6
 
 // Called returns what a user is called on a page: the real name, else the nickname. "" = neither.
-func (s *screen) Called(u gateway.User) string {
+func (s *screen) Called(u gateway.User) string { return called(u) }
+
+func called(u gateway.User) string {
 	if web.Shown(u.RealName, 1) != "" {
 		return u.RealName
 	}

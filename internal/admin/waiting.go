@@ -146,7 +146,7 @@ func (h *Handler) decide(v *visit) error {
 		return err
 	}
 	if len(p.Left) == 0 {
-		h.done(v, h.root+"/waiting", act, p.Done)
+		h.doneTo(v, h.root+"/waiting", act, p.Done, usersOf(keys))
 		return nil
 	}
 	p.Acted = true
@@ -155,6 +155,16 @@ func (h *Handler) decide(v *visit) error {
 		return err
 	}
 	return h.showWaiting(v, http.StatusOK, p)
+}
+
+// usersOf returns the users of rows, each once.
+func usersOf(keys []string) (users []string) {
+	for _, key := range keys {
+		if id, _, _ := strings.Cut(key, " "); !slices.Contains(users, id) {
+			users = append(users, id)
+		}
+	}
+	return users
 }
 
 // decideRows approves or refuses rows, with one call for all rows of an app. If the scope is all

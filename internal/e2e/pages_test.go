@@ -123,7 +123,7 @@ func (w *window) controlPages(demo *program) {
 		{"control-phone", "/phones/alice", "Alice’s phone", "Alice 的手机"},
 		{"control-phone-asks", "/phones/bob", "Bob’s phone", "Bob 的手机"},
 		{"control-phone-empty", "/phones/xiaoming", "小明’s phone", "小明 的手机"},
-		{"control-chat", chat, "Alice and Weigate", "Alice 与 Weigate"},
+		{"control-chat", "/phones/alice/chats/wx0000000000000de1", "Alice and Weigate", "Alice 与 Weigate"},
 		{"control-chat-stranger", "/phones/bob/chats/wx0000000000000de1?note=not_following", "Follow it first", "请先关注"},
 		{"control-apps", "/apps", "wx0000000000000de1", "wx0000000000000de1"},
 		{"control-quirks", "/quirks", "doubleCallback", "doubleCallback"},

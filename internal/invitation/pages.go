@@ -83,11 +83,11 @@ func (h *Handler) page(r *http.Request, v visit) (web.Page, error) {
 	switch {
 	case h.cfg.ChatOnly && i.Kind == gateway.InviteAdmin: // no sign-in of this gateway may accept the link
 		page.Kind = web.InviteAdminOnly
-		page.Forms = append(page.Forms, form(v, doWithoutWeChat, web.LabelWithoutWeChat, false))
+		page.Forms = append(page.Forms, form(v, doWithoutWeChat, web.LabelWithoutWeChat))
 		return page, nil
 	case v.usable():
 		page.User = web.UserOf(v.browser.User)
-		page.Forms = append(page.Forms, form(v, doAccept, web.LabelAccept, false))
+		page.Forms = append(page.Forms, form(v, doAccept, web.LabelAccept))
 		page.Links = append(page.Links, web.Link{Label: web.LabelOtherUser, Go: v.signInAgainURL()})
 	case v.signedIn && v.browser.Method != gateway.MethodLink:
 		page.Kind, page.User, page.Go = web.InviteMethod, web.UserOf(v.browser.User), v.signInAgainURL()
@@ -103,7 +103,7 @@ func (h *Handler) page(r *http.Request, v visit) (web.Page, error) {
 			Go: v.address + "?" + paramContinue + "=" + continueSignIn})
 	}
 	if i.Kind == gateway.InviteAdmin {
-		page.Forms = append(page.Forms, form(v, doWithoutWeChat, web.LabelWithoutWeChat, true))
+		page.Forms = append(page.Forms, emergencyForm(v))
 	}
 	return page, nil
 }
@@ -113,12 +113,19 @@ func (v visit) signInAgainURL() string { return v.address + "?" + paramContinue 
 
 // form returns a button of the page. The button that accepts is valid only for the session of the
 // user whom the page names.
-func form(v visit, do, label string, quiet bool) web.Form {
+func form(v visit, do, label string) web.Form {
 	fields := map[string]string{fieldDo: do}
 	if v.signedIn {
 		fields[fieldSession] = session.FormID(v.browser.Hash)
 	}
-	return web.Form{Action: v.address, Label: label, Fields: fields, Quiet: quiet}
+	return web.Form{Action: v.address, Label: label, Fields: fields}
+}
+
+// emergencyForm returns the button of the sign-in without WeChat, below those that most people need.
+func emergencyForm(v visit) web.Form {
+	f := form(v, doWithoutWeChat, web.LabelWithoutWeChat)
+	f.Last = true
+	return f
 }
 
 func kindOf(kind gateway.InvitationKind) web.Kind {

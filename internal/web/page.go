@@ -28,6 +28,7 @@ type Form struct {
 	Label  string            // one of the constants Label…
 	Fields map[string]string // hidden fields
 	Quiet  bool              // drawn as a secondary button
+	Last   bool              // drawn as a link below all buttons, for an emergency
 	Tick   bool              // the form has a box to tick, which is sent as agree=1, and a link to Names.PrivacyURL
 	Missed bool              // with Tick: the user has sent the form without the tick; the page asks for the tick
 }
@@ -119,10 +120,9 @@ func (p *Page) hasNextStep() bool {
 		p.Scan != nil && (p.Scan.Code != nil || p.Scan.Answer != nil)
 }
 
-// FormFirst reports whether the page asks for something by a form with a primary button. The main
-// button is then drawn as a secondary one. The template calls it.
+// FormFirst reports whether a form has the primary button, not the main link. The template calls it.
 func (v view) FormFirst() bool {
-	primary := func(f Form) bool { return !f.Quiet }
+	primary := func(f Form) bool { return !f.Quiet && !f.Last }
 	return v.Page.Name != nil && !v.Page.Name.Given || slices.ContainsFunc(v.Page.Forms, primary)
 }
 
