@@ -46,7 +46,7 @@ const (
 	EventUserCreated    = "user_created"    // first sign-in
 	EventIdentityAdded  = "identity_added"  // sign-in at a new connector by a user who was found by unionid
 	EventUsersJoined    = "users_joined"    // two users were joined; Detail names the younger
-	EventJoinConflict   = "join_conflict"   // two openids of one appid: not joined; or both users had an old id (User.OldID, from an import): one dropped
+	EventJoinConflict   = "join_conflict"   // two openids of one appid: not joined; or two User.OldID: one dropped
 	EventUnionIDChanged = "unionid_changed" // the unionid differs from the stored one; not joined
 	EventSubjectDropped = "subject_dropped" // both users had a subject in an app; the later subject was deleted
 )

@@ -36,10 +36,11 @@ const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 // accept the token.
 const logoutTokenLifetime = 2 * time.Minute
 
-// sessionID returns the claim sid, by which an app recognizes a session. first is the hash that the session
-// had at its first sign-in (Session.First). All ID tokens of an app from one session have the same sid,
-// also after a refresh and after the user signed in again. Two apps get different values for one
-// session. Nobody can find the session by its sid, because first is the hash of 256 random bits. It returns "" for a grant without session.
+// sessionID returns the claim sid, by which an app recognizes a session. It returns "" for a grant
+// without session. first is the hash that the session had at its first sign-in (Session.First). All ID
+// tokens of an app from one session have the same sid, also after a refresh and after the user signed
+// in again. Two apps get different values for one session. Nobody can find the session by its sid,
+// because first is the hash of 256 random bits.
 func sessionID(app string, first [32]byte) string {
 	if first == ([32]byte{}) {
 		return ""
