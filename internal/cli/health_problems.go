@@ -55,11 +55,11 @@ func (s *invocation) adviceAbout(p administration.Problem) string {
 	return s.out.texts.Text(problemAdvice[p.Advice])
 }
 
-// problemSource returns where a problem is: "app:wiki", in Chinese with the name of its kind.
+// problemSource returns where a problem is: "app:wiki", in Chinese as on the pages.
 func (s *invocation) problemSource(source string) string {
 	kind, name, found := strings.Cut(source, ":")
 	if word := s.word("source", kind); found && word != kind {
-		return word + " " + name
+		return strings.ReplaceAll(word, "{name}", name)
 	}
 	return source
 }

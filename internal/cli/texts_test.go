@@ -22,7 +22,7 @@ import (
 // translated are the packages whose texts a terminal shows. Each of their texts has a translation.
 var translated = []string{
 	".", "../config", "../filemode", "../brand", "../keys/sealer.go", "../administration/errors.go",
-	"../administration/kinds.go",
+	"../administration/kinds.go", "../outgoing",
 }
 
 // partly are packages of which some errors reach a terminal. Their texts may have a translation.

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/limit"
 )
 
@@ -88,7 +89,7 @@ func newTransport(c Config, roots *x509.CertPool, plain bool) *http.Transport {
 	dialer.Control = func(_, address string, _ syscall.RawConn) error {
 		at, err := netip.ParseAddrPort(address)
 		if err != nil {
-			return &Error{Kind: AddressRefused, detail: "not an IP address"}
+			return &Error{Kind: AddressRefused, detail: lang.Text("not an IP address")}
 		}
 		return c.Policy.check(at.Addr(), plain)
 	}
@@ -129,7 +130,7 @@ func (c *Client) Post(
 	return response, nil
 }
 
-var errInvalidURL = &Error{Kind: InvalidURL, detail: "not a valid https or http URL"}
+var errInvalidURL = &Error{Kind: InvalidURL, detail: lang.Text("not a valid https or http URL")}
 
 func (c *Client) send(r *http.Request) (Response, error) {
 	transport, err := c.transport(r)
@@ -188,7 +189,7 @@ func (c *Client) transport(r *http.Request) (*http.Transport, error) {
 	case r.URL.Scheme == "http" && c.config.Policy.allowsPrivate():
 		return c.plain, nil
 	case r.URL.Scheme == "http":
-		return nil, &Error{Kind: AddressRefused, detail: "plain http is only allowed to listed private addresses"}
+		return nil, &Error{Kind: AddressRefused, detail: lang.Text("plain http is only allowed to listed private addresses")}
 	case r.URL.Scheme != "https":
 		return nil, errInvalidURL
 	case c.proxied == nil:
@@ -197,7 +198,7 @@ func (c *Client) transport(r *http.Request) (*http.Transport, error) {
 	proxy, err := c.config.Proxy(r)
 	switch {
 	case err != nil:
-		return nil, &Error{Kind: Failed, detail: "the proxy of the environment is not a valid URL"}
+		return nil, &Error{Kind: Failed, detail: lang.Text("the proxy of the environment is not a valid URL")}
 	case proxy == nil:
 		return c.secure, nil
 	}
@@ -214,7 +215,7 @@ func (c *Client) checkHost(host string) error {
 	host = strings.TrimSuffix(host, ".")
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	if last == "" || last[0] >= '0' && last[0] <= '9' {
-		return &Error{Kind: AddressRefused, detail: "the host is neither a name nor an IP address"}
+		return &Error{Kind: AddressRefused, detail: lang.Text("the host is neither a name nor an IP address")}
 	}
 	return nil
 }

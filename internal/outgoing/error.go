@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net"
 	"syscall"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // Kind is why a request failed.
@@ -27,11 +29,19 @@ const (
 // nothing that the server sent. It may contain the IP address that the policy refused.
 type Error struct {
 	Kind   Kind
-	detail string
+	detail lang.Message
 }
 
 // Error returns a text for administrators.
-func (e *Error) Error() string { return "outgoing request: " + e.detail }
+func (e *Error) Error() string { return "outgoing request: " + e.detail.String() }
+
+// Localize returns the text in the language of the formats.
+func (e *Error) Localize(formats lang.Formats) string {
+	if formats == nil {
+		return e.Error()
+	}
+	return formats.Text(e.detail)
+}
 
 // errorOf converts an error of package net/http, which may contain the URL.
 func errorOf(err error) *Error {
@@ -45,18 +55,18 @@ func errorOf(err error) *Error {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &name) && !name.IsTimeout:
-		return &Error{Kind: NotFound, detail: "the host name was not resolved"}
+		return &Error{Kind: NotFound, detail: lang.Text("the host name was not resolved")}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return &Error{Kind: Timeout, detail: "no response in time"}
+		return &Error{Kind: Timeout, detail: lang.Text("no response in time")}
 	case errors.As(err, &certificate):
 		return &Error{Kind: Certificate, detail: certificateProblem(certificate)}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &Error{Kind: Refused, detail: "connection refused"}
+		return &Error{Kind: Refused, detail: lang.Text("connection refused")}
 	}
-	return &Error{Kind: Failed, detail: "connection failed"}
+	return &Error{Kind: Failed, detail: lang.Text("connection failed")}
 }
 
-func certificateProblem(err error) string {
+func certificateProblem(err error) lang.Message {
 	var (
 		host      x509.HostnameError
 		authority x509.UnknownAuthorityError
@@ -64,11 +74,11 @@ func certificateProblem(err error) string {
 	)
 	switch {
 	case errors.As(err, &host):
-		return "the certificate is for another host"
+		return lang.Text("the certificate is for another host")
 	case errors.As(err, &authority):
-		return "the certificate is signed by an unknown authority: see outgoing.ca_file"
+		return lang.Text("the certificate is signed by an unknown authority: see outgoing.ca_file")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "the certificate has expired, or a clock is wrong"
+		return lang.Text("the certificate has expired, or a clock is wrong")
 	}
-	return "the certificate is invalid"
+	return lang.Text("the certificate is invalid")
 }

@@ -1,9 +1,10 @@
 package outgoing
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
+
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // Policy decides which IP addresses a [Client] connects to:
@@ -29,11 +30,11 @@ func (p Policy) check(address netip.Addr, plain bool) error {
 	in := func(prefix netip.Prefix) bool { return prefix.Contains(address) }
 	switch {
 	case slices.ContainsFunc(refusedAlways, in):
-		return &Error{Kind: AddressRefused, detail: fmt.Sprintf("%s is a link-local or metadata address", address)}
+		return &Error{Kind: AddressRefused, detail: lang.Text("%s is a link-local or metadata address", address)}
 	case !isPublic(address) && !p.allows(address):
-		return &Error{Kind: AddressRefused, detail: fmt.Sprintf("%s is not a public address", address)}
+		return &Error{Kind: AddressRefused, detail: lang.Text("%s is not a public address", address)}
 	case plain && isPublic(address):
-		return &Error{Kind: AddressRefused, detail: "plain http is not allowed to a public address"}
+		return &Error{Kind: AddressRefused, detail: lang.Text("plain http is not allowed to a public address")}
 	}
 	return nil
 }
