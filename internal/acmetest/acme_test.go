@@ -59,6 +59,9 @@ type authority struct {
 	tls       []byte // certificate of its HTTPS server, in PEM form
 	db        *db.MemoryStore
 	orders    atomic.Int64
+
+	down       atomic.Bool  // answers every request with 503
+	processing atomic.Int64 // how many further answers say that a finished order is being processed
 }
 
 // newAuthority starts Pebble. It connects to the two ports of this machine for every host. Certificates
@@ -83,6 +86,15 @@ func newAuthority(t *testing.T, httpPort, tlsPort int, seconds uint64) *authorit
 	front := wfe.New(quiet, a.db, validator, issuer, []string{"pebble.letsencrypt.org"}, false, false, 1, 1)
 	handler := front.Handler()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.down.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		if a.processing.Load() > 0 && strings.Contains(r.URL.Path, "-order/") { // the order, or its finalization
+			slow := &slowWriter{ResponseWriter: w, left: &a.processing}
+			defer slow.send()
+			w = slow
+		}
 		counted := &statusWriter{ResponseWriter: w}
 		handler.ServeHTTP(counted, r)
 		if r.URL.Path == "/order-plz" && counted.status == http.StatusCreated { // not a bad nonce
@@ -236,9 +248,9 @@ func served(address, host string) *x509.Certificate {
 // await waits until a condition is true. It polls, because the replica works in the background.
 func (r *replica) await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !condition(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !condition(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within a minute\n%s", what, r.log)
+			t.Fatalf("%s: not within two minutes\n%s", what, r.log)
 		}
 	}
 }

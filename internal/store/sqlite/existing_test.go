@@ -65,7 +65,8 @@ func TestTablesOfAnotherProgramStay(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		if _, err := db.Exec(`CREATE TABLE ` + name + ` (login TEXT); INSERT INTO ` + name + ` VALUES ('theirs')`); err != nil {
+		_, err = db.Exec(`CREATE TABLE ` + name + ` (login TEXT); INSERT INTO ` + name + ` VALUES ('theirs')`)
+		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = sqlite.Open(t.Context(), path, sqlite.Options{Serve: true}.WithMigrations(later(t)))
