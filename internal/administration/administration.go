@@ -117,12 +117,12 @@ type Actor struct {
 	Link bool
 
 	// MayChange returns an error for a user whom the actor must not change. Block, Unblock, Edit and
-	// Delete call it in the transaction of the change, with the stored user. Perhaps the user became
-	// an administrator after the caller's own check. nil = the actor may change every user.
+	// Delete call it with the stored user in the transaction of the change, because this user may have
+	// become an administrator after the caller's own check. nil = the actor may change every user.
 	MayChange func(gateway.User) error
 
-	// Force lets the command line take the rights of the last administrator. It has no effect for
-	// other actors.
+	// Force lets the command line take the rights away from the last administrator, so that there is
+	// none. It has no effect for other actors.
 	Force bool
 }
 

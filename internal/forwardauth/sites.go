@@ -140,6 +140,8 @@ func (x *siteIndex) add(app *App, name string, insecure bool) error {
 		x.byHost[suffix+port] = newSites(app, suffix, https, http)
 		return taken
 	}
+	// With a default port, the host is stored with both default ports, even where the app has no site: no
+	// other app can list this host then.
 	taken := put(suffix, "", https, http)
 	if port == "" || port == "443" || port == "80" {
 		taken = put(suffix, ":443", https, false) || taken

@@ -67,7 +67,7 @@ func (n networkKeys) limitHash(a netip.Addr) string {
 	if !a.IsValid() || a.IsLoopback() {
 		return ""
 	}
-	return n.hash(0, "share "+limit.Network(a))
+	return n.hash(0, "share "+limit.Network(a)) // the prefix makes it differ from hashes for other purposes
 }
 
 func ipVersion(a netip.Addr) string {

@@ -62,8 +62,9 @@ func (v *Views) Texts(language string) lang.Texts { return v.texts.In(language) 
 // Keys returns the keys of the texts. Tests check with them that each text is used.
 func (v *Views) Keys() []string { return v.texts.Keys() }
 
-// Content is the data of a template of a package. In the template, $ is the Content, and $.Data has
-// the values of [Document]. The methods return parts of pages. They escape all text.
+// Content is the data of a template of a package. In the template, $ is the Content, and $.Data is
+// the field Data of [Document]. The methods of parts return parts of pages as HTML, in which all text is
+// escaped.
 type Content struct {
 	Data  any
 	Texts lang.Texts // of the package

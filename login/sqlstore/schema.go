@@ -16,7 +16,7 @@ import (
 // An id is a hash of at most maxID bytes. subject_hash is the SHA-256 sum of the subject. So
 // subjects of any length are compared byte by byte, whatever the collation of the database is. For
 // the same reason, columns of MySQL are binary. sweep_at is the time from which the row may be
-// deleted.
+// deleted. Until second_code_until, another code may replace a code that WeChat refused.
 var schemas = map[Dialect][]string{
 	SQLite: {`
 CREATE TABLE IF NOT EXISTS login_sessions (

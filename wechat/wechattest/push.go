@@ -234,7 +234,8 @@ func (s *Server) LastDelivery(person, appID string) Delivery {
 }
 
 // act sends a message of a follower. shown is the line in the chat. els are the elements after
-// MsgType; act sets the value of the element MsgId.
+// MsgType. Except for a text, they have an empty MsgId at its place, whose value act sets. For a text,
+// act appends the MsgId.
 func (s *Server) act(ctx context.Context, person, appID, kind, shown string, els ...element) (Delivery, error) {
 	s.mu.Lock()
 	p, err := s.person(person), s.checkPush(appID)
@@ -256,7 +257,7 @@ func (s *Server) act(ctx context.Context, person, appID, kind, shown string, els
 	}
 	for i := range els {
 		if els[i].name == "MsgId" {
-			els[i] = element{name: "MsgId", value: id, bare: true}
+			els[i] = element{name: "MsgId", value: id, bare: true} // without CDATA
 		}
 	}
 	s.mu.Unlock()
@@ -270,7 +271,7 @@ func (s *Server) event(ctx context.Context, person, appID, name string, els ...e
 }
 
 // messageID returns a MsgId. Its high 32 bits are the Unix time divided by 300. Until about 2016
-// they were the Unix time itself. (This form fits eighteen captures.)
+// they were the Unix time itself. (Eighteen recorded pushes fit the division by 300.)
 func (s *Server) messageID() uint64 {
 	high := uint64(s.now().Unix()) / 300
 	if s.quirks.PushOldMsgID {

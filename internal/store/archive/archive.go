@@ -163,8 +163,8 @@ func (w *Writer) Row(values []any) error {
 				values[i] = 1
 			}
 		case []byte:
-			// For bytes of length 0, the driver of SQLite returns a nil []byte. NULL is nil without a type.
-			// Empty tells the two apart.
+			// For 0 bytes, the driver of SQLite returns a nil []byte, which JSON would write as null. Empty
+			// tells them from NULL, which is an untyped nil (see above).
 			values[i] = encodedBytes{Bytes: v, Empty: len(v) == 0}
 		case string:
 			if !utf8.ValidString(v) { // JSON would replace the invalid bytes
@@ -175,12 +175,15 @@ func (w *Writer) Row(values []any) error {
 			return fmt.Errorf("backup: table %s: value of type %T", w.table, v)
 		}
 	}
+	if err := w.write(values); err != nil {
+		return err
+	}
 	w.rows[w.table]++
 	w.total++
 	if w.Progress != nil {
 		w.Progress(w.total)
 	}
-	return w.write(values)
+	return nil
 }
 
 // Close writes the end of the archive. It does not close the file.
@@ -192,7 +195,8 @@ func (w *Writer) Close() error {
 	if err := w.write(signature{HMAC: hex.EncodeToString(sum)}); err != nil {
 		return err
 	}
-	return errors.Join(w.buffer.Flush(), w.zip.Close())
+	w.err = errors.Join(w.buffer.Flush(), w.zip.Close())
+	return w.err
 }
 
 // write writes a value as one line.

@@ -28,15 +28,15 @@ func readRequest(q Querier, userID, app string) (r gateway.AccessRequest, err er
 	return r, err
 }
 
-// staleApproval is how long after an approval a new access request counts as approved too. The
+// approvalGrace is how long after an approval a new access request counts as approved too. The
 // gateway may have read the user before the approval, and stores the request after it.
-const staleApproval = time.Minute
+const approvalGrace = time.Minute
 
-// mustWaitAgain reports whether a user whose request was approved has to wait again: the approval
-// was taken back since, or was not enough for the app.
+// mustWaitAgain reports whether a user whose request was approved has to wait again. The approval was
+// taken back since, or it approved the user in general, while the app requires an approval of its own.
 func mustWaitAgain(u gateway.User, stored, r gateway.AccessRequest) bool {
 	return stored.State == gateway.RequestApproved && !slices.Contains(u.AllowedApps, r.App) &&
-		r.RequestedAt.After(stored.DecidedAt.Add(staleApproval))
+		r.RequestedAt.After(stored.DecidedAt.Add(approvalGrace))
 }
 
 // RequestAccess implements gateway.AccessRequests. Each HTTP request of a waiting user calls it,

@@ -55,7 +55,7 @@ func (run *anyOrderRun) check() {
 //
 //   - the user's identities belong to one expected user;
 //   - no two of these identities have one appid;
-//   - identity i has its first unionid;
+//   - the stored unionid of identity i is the one of its first sign-in with a unionid;
 //   - the user is blocked if identity i was ever blocked.
 //
 // expectedUsers has the expected users by appid and openid. run.signedInUsers[i] is the id of the
