@@ -213,7 +213,7 @@ func (w *window) refusedAdministration(g *administered, c crowd) {
 	other := openBoth(w.t, &g.addresses, w.look)
 	other.visit(link)
 	other.see("invite-admin-outside")
-	other.press(`form button.quiet`)
+	other.press(`form button.link`)
 	if !strings.HasSuffix(other.at(), "/admin") {
 		w.t.Errorf("after sign-in by a link the window is at %s", other.at())
 	}
