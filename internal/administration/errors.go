@@ -47,8 +47,8 @@ const (
 	Required = "required" // the value is missing
 	TooLong  = "too_long" // more than Max characters
 	TooMany  = "too_many" // more than Max values
-	Invalid  = "invalid"  // the value does not exist, or has characters that are not allowed
-	Unknown  = "unknown"  // the value names nothing that is configured
+	Invalid  = "invalid"  // no such choice or date, or characters that are not allowed
+	Unknown  = "unknown"  // the name of an app, group or the like that is not configured
 )
 
 // Error describes the problem in English, for the command line and the API.

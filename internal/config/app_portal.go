@@ -18,7 +18,7 @@ import (
 // native app are allowed: with a javascript: address, the operator of one app could run code in the
 // portal of all users (casdoor/casdoor CVE-2026-5468, argoproj/argo-cd CVE-2026-45738).
 func readHomeURL(_ *section, v value, a *App) {
-	text := v.nonEmpty("")
+	text := v.nonEmpty("") // an empty value is a problem; without the key, text is ""
 	if text == "" {
 		return
 	}

@@ -59,7 +59,7 @@ func (n *Notifier) message(ctx context.Context, r Receiver, notices []payload) (
 	case DingTalk:
 		return dingTalkMessage(r, mentionsBefore(dingTalkMentions(r.Mention), text), now)
 	case Slack:
-		return slackMessage(r, text)
+		return slackMessage(r, text) // adds the mentions itself
 	}
 	return wireMessage{}, fmt.Errorf("notify: receiver of unknown kind %q", r.Kind)
 }

@@ -21,7 +21,7 @@ type LoginRequest struct {
 	ReturnURL      string      // where the browser continues: a path and query, at most MaxReturn bytes
 	App            gateway.App // the app; zero = the gateway itself. Only ID, Name and Methods are used
 	Connector      string      // the connector (a WeChat app) by whose openids the app knows users; "" = any
-	Reauthenticate bool        // the user must authenticate again, even with a session; at a scan, on the phone
+	Reauthenticate bool        // the user must authenticate again, even with a session (in a scan: on the phone)
 	Consent        bool        // WeChat must show its consent page, even after an earlier consent (forcePopup)
 	Profile        bool        // the app wants nickname and avatar, and the user may be asked for them
 	Deletion       bool        // the user signs in to be deleted: in a chat, the gateway's message says so

@@ -63,9 +63,9 @@ func checkUsable(q Querier, i gateway.Invitation, now time.Time) error {
 	return err
 }
 
-// isEntitled reports whether the creator of an invitation or an API key has administrator rights:
-// the command line, an active administrator, or an API key that is not revoked and whose creator
-// has them.
+// isEntitled reports whether creator, who made an invitation or an API key, still has administrator
+// rights. These have them: the command line (also written as ""), active administrators, and API keys
+// that are not revoked and whose own creator has administrator rights.
 func isEntitled(q Querier, creator string) (bool, error) {
 	if creator == "" || creator == gateway.ActorCommand {
 		return true, nil
