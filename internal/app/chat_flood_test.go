@@ -241,7 +241,7 @@ func TestRepeatedNotMeAndUnfollowStoreOneEvent(t *testing.T) {
 	desk.types(w.codeIn(w.sends("alice", desk.shownNumber()))).want("scan_signed_in", http.StatusOK)
 	users, _ := w.users()
 	if _, err := w.store.UpdateUser(t.Context(), users[0].ID, w.clock.Now(), func(u *gateway.User) error {
-		u.Nickname = "Alice"
+		u.Nickname, u.ProfileAt = "Alice", w.clock.Now() // as from WeChat
 		return nil
 	}); err != nil {
 		t.Fatal(err)

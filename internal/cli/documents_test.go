@@ -61,6 +61,7 @@ var foreignPrograms = map[string]string{
 	"promtool":   "internal/monitoring runs it",
 	"curl":       "internal/apiclient, internal/cli and internal/simulator send the requests of the documents",
 	"sha256sum":  "packaging/release checks its files with it",
+	"ssh-keygen": "packaging/release signs and verifies its checksums with it",
 	"diff":       "packaging/release compares two releases",
 	"make":       "TestCommandsInDocs looks for the target in the Makefile",
 	"git":        "only checks out a version",
