@@ -62,7 +62,7 @@ func CheckDeletion(t *testing.T, store gateway.Store, read func() map[string][]s
 			t.Errorf("table %s has the id of the deleted user", table)
 		}
 	}
-	wantEqual(t, "what the user did as an administrator", len(f.listEvents(gateway.EventQuery{Actor: u.ID})), 1)
+	wantEqual(t, "what the user did as an administrator", len(f.listEvents(gateway.EventQuery{Actor: u.ID})), 2)
 }
 
 // addUserWithEverything stores an administrator and a row of each kind about this administrator.
