@@ -110,30 +110,13 @@ func (r Rules) listed(ctx context.Context, user gateway.User, rule gateway.Acces
 	if err != nil {
 		return Denied, err
 	}
-	if listsIdentity(rule, identities) {
-		return Allowed, nil
+	for _, id := range identities {
+		// An identity without a unionid must not match an empty entry of the list.
+		if slices.Contains(rule.OpenIDs, id.OpenID) || id.UnionID != "" && slices.Contains(rule.UnionIDs, id.UnionID) {
+			return Allowed, nil
+		}
 	}
 	return Denied, nil
-}
-
-// listsIdentity reports whether the list of a rule has the openid or unionid of an identity.
-func listsIdentity(rule gateway.AccessRule, identities []gateway.Identity) bool {
-	return slices.ContainsFunc(identities, func(id gateway.Identity) bool {
-		// An identity without a unionid must not match an empty entry of the list.
-		return slices.Contains(rule.OpenIDs, id.OpenID) || id.UnionID != "" && slices.Contains(rule.UnionIDs, id.UnionID)
-	})
-}
-
-// AllowsNewUser reports whether a new user with these identities may use the app without an approval.
-// A user who deletes themselves and signs in again becomes such a user.
-func AllowsNewUser(app gateway.App, identities []gateway.Identity) bool {
-	switch app.Access.Rule {
-	case gateway.AccessSignedIn:
-		return true
-	case gateway.AccessListed:
-		return listsIdentity(app.Access, identities)
-	}
-	return false
 }
 
 // intersect reports whether x and y have a string in common that is not empty.

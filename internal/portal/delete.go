@@ -1,14 +1,12 @@
 package portal
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/weigate/weigate/internal/access"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/session"
@@ -26,42 +24,26 @@ type deletion struct {
 	Late    bool // the form was sent too late after the sign-in
 	Name    string
 	ID      string
-	open    []string // ids of the apps that a new user with the same identities may use
 }
 
 // paramSignIn is the query parameter with which the button of a page begins a sign-in.
 const paramSignIn = "sign-in"
 
 // errRefused is the error for a user who could escape from a refusal by deleting themselves.
-var errRefused = errors.New("portal: the user is refused an app that a new user with these identities may use")
+var errRefused = errors.New("portal: an administrator has refused the user an app")
 
 // mayDelete returns an error for a user who cannot delete themselves: a blocked user, and a user to
-// whom an administrator has refused one of the apps open. These are the apps that the user could use
-// again after the deletion, as a new user. For all other apps an administrator admits each new user,
-// so a refusal there does not prevent a deletion.
-func mayDelete(u gateway.User, open []string) error {
+// whom an administrator has refused a configured app. Both could otherwise sign in again as a new
+// user, who may be allowed what they were not: by the access rule of the app, by a list of openids, or
+// by an invitation for several users.
+func (h *Handler) mayDelete(u gateway.User) error {
 	if u.Status == gateway.Blocked {
 		return gateway.ErrBlocked
 	}
-	if slices.ContainsFunc(open, func(id string) bool { return slices.Contains(u.RefusedApps, id) }) {
+	if slices.ContainsFunc(h.cfg.Apps, func(app gateway.App) bool { return slices.Contains(u.RefusedApps, app.ID) }) {
 		return errRefused
 	}
 	return nil
-}
-
-// openToNewUser returns the ids of the apps that allow a new user with the identities of this user.
-func (h *Handler) openToNewUser(ctx context.Context, userID string) ([]string, error) {
-	identities, err := h.cfg.Store.Identities(ctx, userID)
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	for _, app := range h.cfg.Apps {
-		if access.AllowsNewUser(app, identities) {
-			ids = append(ids, app.ID)
-		}
-	}
-	return ids, nil
 }
 
 // deletionID begins the id of a login request that precedes a deletion. Only begin makes such ids.
@@ -86,14 +68,10 @@ func (h *Handler) readDeletion(r *http.Request, b session.Browser) (deletion, er
 	d := deletion{
 		Path: h.path, Session: session.FormID(b.Hash), Name: b.User.Nickname, ID: b.User.ID,
 	}
-	var err error
-	if d.open, err = h.openToNewUser(r.Context(), b.User.ID); err != nil {
-		return deletion{}, err
-	}
 	switch {
 	case b.Method == gateway.MethodLink:
 		d.Problem = "link"
-	case mayDelete(b.User, d.open) != nil:
+	case h.mayDelete(b.User) != nil:
 		d.Problem = "refused"
 	case b.User.Admin && b.User.Status == gateway.Active:
 		n, err := h.cfg.Store.CountAdmins(r.Context())
@@ -167,8 +145,7 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	event := h.event(r, EventDeleted, b)
 	event.Address = "" // a deletion keeps no address
-	err = h.cfg.Store.DeleteUserIf(ctx, b.User.ID, h.cfg.Now(), event,
-		func(u gateway.User) error { return mayDelete(u, d.open) })
+	err = h.cfg.Store.DeleteUserIf(ctx, b.User.ID, h.cfg.Now(), event, h.mayDelete)
 	switch {
 	case errors.Is(err, gateway.ErrLastAdmin):
 		d.Problem = "last_admin"
