@@ -35,6 +35,7 @@ func TestForgottenProxyIsAProblem(t *testing.T) {
 		for range 10 {
 			phone.ClearCookies() // another browser, with a session of its own
 			phone.Must(phone.Open(t.Context(), w.authorize("sample")))
+			w.clock.Advance(time.Minute)
 		}
 		if err := w.replicas[0].Close(context.Background()); err != nil { // writes the statistics
 			t.Fatal(err)

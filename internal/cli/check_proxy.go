@@ -15,6 +15,7 @@ import (
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/proxycheck"
+	"github.com/weigate/weigate/internal/route"
 )
 
 // This file checks what reverse proxies and CDNs between browsers and the gateway change.
@@ -91,12 +92,16 @@ func proxyMistake(conf *config.Config, seen *proxycheck.Result) error {
 	case seen.Hides() && trusts(conf, seen.Peer):
 		return withHint(lang.Errorf("proxy: the reverse proxy %s does not report its clients", seen.Peer),
 			"let it set X-Forwarded-For to the address of the client; until then, limits and events are wrong")
+	case seen.Hides() && route.IsPublic(seen.Peer):
+		return withHint(lang.Errorf("proxy: the gateway takes the reverse proxy %s for the client", seen.Peer),
+			"if it is yours, add its address to trusted_proxies and reload; for a CDN, add all its addresses")
 	case seen.Hides():
 		return withHint(lang.Errorf("proxy: the gateway takes the reverse proxy %s for the client", seen.Peer),
-			"add its address to trusted_proxies and reload; until then, rate limits count all users as one")
+			"if nothing else reaches the gateway from its address, add it to trusted_proxies and reload; Docker and "+
+				"load balancers may give all clients one address")
 	case seen.Earlier() != "":
 		return withHint(lang.Errorf("proxy: the gateway takes %s for the client, and it is another proxy", seen.Client),
-			"add the addresses of the outer proxy or CDN to trusted_proxies too")
+			"if it is yours, add its address to trusted_proxies too; for a CDN, add all its addresses")
 	}
 	return nil
 }

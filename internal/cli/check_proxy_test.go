@@ -88,15 +88,19 @@ func proxyMistakes() []proxyMistake {
 		{name: "a right proxy",
 			want: "proxy          pages and cookies pass unchanged; the gateway sees this machine as 198.51.100.9"},
 		{name: "a proxy missing in trusted_proxies", trusted: "192.0.2.1/32",
-			failed: "proxy: the gateway takes the reverse proxy 127.0.0.1 for the client\nweigate: hint: add its address " +
-				"to trusted_proxies"},
+			failed: "proxy: the gateway takes the reverse proxy 127.0.0.1 for the client\nweigate: hint: if nothing else " +
+				"reaches the gateway from its address, add it to trusted_proxies"},
 		{name: "a proxy that reports no client",
 			change: request(func(r *http.Request) { r.Header["X-Forwarded-For"] = nil }),
 			failed: "proxy: the reverse proxy 127.0.0.1 does not report its clients\nweigate: hint: let it set " +
 				"X-Forwarded-For"},
 		{name: "two proxies",
 			change: request(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.9, 203.0.113.20") }),
-			failed: "proxy: the gateway takes 203.0.113.20 for the client, and it is another proxy"},
+			failed: "proxy: the gateway takes 203.0.113.20 for the client, and it is another proxy\nweigate: hint: if it is " +
+				"yours, add its address to trusted_proxies too; for a CDN, add all its addresses"},
+		{name: "nginx that reports the client twice",
+			change: request(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.9, 198.51.100.9") }),
+			want:   "pages and cookies pass unchanged; the gateway sees this machine as 198.51.100.9"},
 		{name: "a proxy that drops the port of Host",
 			change: request(func(r *http.Request) { r.Host, _, _ = strings.Cut(r.Host, ":") }),
 			want:   "pages and cookies pass unchanged",

@@ -8,12 +8,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/internal/route"
 )
 
 // ErrNoAnswer means that the gateway did not recognize the request: it has another master key or an
@@ -83,14 +83,18 @@ func (s Seen) Hides() bool { return s.Proxied && !s.Reported }
 
 // Earlier returns the address before the client's in X-Forwarded-For. A program that sends no such header
 // itself then comes through another proxy, whose address the gateway takes for the client's. The result
-// is "" if there is no such address.
+// is "" if there is no such address. The client's own address is not counted again: nginx with
+// real_ip_header and $proxy_add_x_forwarded_for sends it twice.
 func (s Seen) Earlier() string {
-	hops := strings.Split(s.ForwardedFor, ",")
-	for i := len(hops) - 1; i > 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err == nil && hop.Unmap() == s.Client {
-			return strings.TrimSpace(hops[i-1])
+	found := false // the client's address
+	for _, text := range slices.Backward(strings.Split(s.ForwardedFor, ",")) {
+		text = strings.TrimSpace(text)
+		hop, ok := route.ParseHop(text)
+		isClient := ok && hop.Unmap() == s.Client
+		if found && !isClient {
+			return text
 		}
+		found = found || isClient
 	}
 	return ""
 }

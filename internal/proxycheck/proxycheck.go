@@ -63,7 +63,7 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 type Seen struct {
 	Host         string     `json:"host"`          // the header Host
 	Proto        string     `json:"proto"`         // the header X-Forwarded-Proto
-	ForwardedFor string     `json:"forwarded_for"` // the header X-Forwarded-For
+	ForwardedFor string     `json:"forwarded_for"` // the header X-Forwarded-For, without what is too long on the left
 	Proxied      bool       `json:"proxied"`       // a reverse proxy has added headers
 	Peer         netip.Addr `json:"peer"`          // the other end of the connection
 	Client       netip.Addr `json:"client"`        // the client's address, as limits and events have it
@@ -94,7 +94,7 @@ func Handler(sealer *keys.Sealer, secure bool, now func() time.Time, notFound ht
 		}
 		forwardedFor := strings.Join(r.Header.Values("X-Forwarded-For"), ", ")
 		a := answer{Body: sha256.Sum256([]byte(page)), CSP: contentSecurityPolicy, Seen: Seen{
-			Host: cut(r.Host), Proto: cut(r.Header.Get("X-Forwarded-Proto")), ForwardedFor: cut(forwardedFor),
+			Host: cut(r.Host), Proto: cut(r.Header.Get("X-Forwarded-Proto")), ForwardedFor: tail(forwardedFor),
 			Proxied: route.Proxied(r.Header), Peer: route.Peer(r), Client: route.Address(r),
 			Reported: route.Reported(r),
 		}}
@@ -145,4 +145,15 @@ func newQuestion(sealer *keys.Sealer, now time.Time) (value, nonce string, err e
 	return base64.RawURLEncoding.EncodeToString(sealed), nonce, err
 }
 
+// cut returns the begin of a long header.
 func cut(value string) string { return value[:min(len(value), maxValue)] }
+
+// tail returns the last addresses of a long list. Each proxy appends one, so that strangers choose the
+// left ones only.
+func tail(list string) string {
+	if len(list) <= maxValue {
+		return list
+	}
+	_, whole, _ := strings.Cut(list[len(list)-maxValue:], ",") // without an address that is cut
+	return strings.TrimSpace(whole)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -97,5 +98,49 @@ func TestRecordedProxyCheckShowsNothing(t *testing.T) {
 	}
 	if w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("headers %v", w.Header())
+	}
+}
+
+// TestClientIsNotTakenForProxy: "weigate check" must not advise to trust the client itself. nginx with
+// real_ip_header and $proxy_add_x_forwarded_for sends the client's address twice, and Azure's Application
+// Gateway adds the port.
+func TestClientIsNotTakenForProxy(t *testing.T) {
+	t.Parallel()
+	client := netip.MustParseAddr("203.0.113.9")
+	for forwardedFor, want := range map[string]string{
+		"":                                            "",
+		"203.0.113.9":                                 "",
+		"203.0.113.9, 203.0.113.9":                    "",
+		"198.51.100.1, 203.0.113.9:4711":              "198.51.100.1",
+		"198.51.100.1, 203.0.113.9, 203.0.113.9":      "198.51.100.1",
+		"198.51.100.1, 203.0.113.9":                   "198.51.100.1",
+		"198.51.100.1, 203.0.113.9, 10.0.0.1":         "198.51.100.1",
+		"198.51.100.1, ::ffff:203.0.113.9, 10.0.0.1":  "198.51.100.1",
+		"203.0.113.9, 203.0.113.9:4711, 203.0.113.9,": "",
+		"198.51.100.1, 10.0.0.1":                      "",
+	} {
+		if got := (proxycheck.Seen{ForwardedFor: forwardedFor, Client: client}).Earlier(); got != want {
+			t.Errorf("%q: %q, want %q", forwardedFor, got, want)
+		}
+	}
+}
+
+// TestLongForwardedForHidesNoProxy: of a list that is too long, the addresses at the right end stay. The
+// last proxies have added them.
+func TestLongForwardedForHidesNoProxy(t *testing.T) {
+	t.Parallel()
+	s := sealer(t, 1)
+	handler := proxycheck.Handler(s, true, time.Now, http.NotFound)
+	gateway := &recorder{handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("X-Forwarded-For", strings.Repeat("198.51.100.200, ", 30)+"203.0.113.9, 192.0.2.1")
+		handler.ServeHTTP(w, r)
+	})}
+	seen, err := proxycheck.Ask(t.Context(), gateway, "https://login.example.com", s, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(seen.ForwardedFor, "198.51.100.200, ") || len(seen.ForwardedFor) > 200 ||
+		!strings.HasSuffix(seen.ForwardedFor, ", 203.0.113.9, 192.0.2.1") || seen.Earlier() != "203.0.113.9" {
+		t.Errorf("X-Forwarded-For %q, before the client %q", seen.ForwardedFor, seen.Earlier())
 	}
 }

@@ -47,13 +47,14 @@ func (rt *Router) address(r *http.Request) (from netip.Addr, reported bool) {
 		if rt.warned.CompareAndSwap(false, true) {
 			rt.cfg.Logger.WarnContext(r.Context(), "X-Forwarded-For of an untrusted peer ignored", "peer",
 				from.String(),
-				"hint", "behind a proxy, add it to trusted_proxies, or all clients have its address")
+				"hint", "if it is your reverse proxy, and nothing else comes from its address, add it to trusted_proxies; "+
+					"otherwise ignore this: anybody can send this header")
 		}
 		return from, false
 	}
 	hops := strings.Split(strings.Join(header, ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
-		hop, ok := parseHop(strings.TrimSpace(hops[i]))
+		hop, ok := ParseHop(strings.TrimSpace(hops[i]))
 		if !ok {
 			// The proxy wrote something other than an address. Values to the left are less reliable still.
 			// The result is the peer, because the rate limits do not count its address. They would count the
@@ -69,10 +70,10 @@ func (rt *Router) address(r *http.Request) (from netip.Addr, reported bool) {
 	return from, true
 }
 
-// parseHop parses a value of X-Forwarded-For: an address, an IPv6 address in brackets, or an
+// ParseHop parses a value of X-Forwarded-For: an address, an IPv6 address in brackets, or an
 // address with a port. Azure's Application Gateway always adds the client's port, and AWS's load
 // balancers do as an option.
-func parseHop(text string) (hop netip.Addr, ok bool) {
+func ParseHop(text string) (hop netip.Addr, ok bool) {
 	if hop, err := netip.ParseAddr(text); err == nil {
 		return hop, true
 	}

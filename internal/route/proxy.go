@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"hash/maphash"
 	"net/http"
 	"net/netip"
@@ -21,6 +22,12 @@ import (
 //     send any header, can thus never make an administrator trust the stranger's address.
 //   - It has a session that the gateway created. Enough different sessions are many browsers, and not
 //     one developer or a health check.
+//
+// Docker's userland proxy, the SNAT of Kubernetes and some load balancers give all direct clients one
+// private address. There a stranger could send such headers with many sessions, and the administrator
+// would trust everybody. But a reverse proxy adds its headers to all requests. Sessions without them,
+// from the same address, therefore rule the report out. The browsers must also spread over some
+// minutes, so that other users have time to send such requests.
 
 // HidingProxy is a reverse proxy whose clients seem to have its own address.
 type HidingProxy struct {
@@ -31,6 +38,11 @@ type HidingProxy struct {
 const (
 	hidingWindow   = time.Hour // within which the browsers are counted; a proxy is reported once in it
 	hiddenBrowsers = 10        // from how many browsers on a proxy is reported
+	// hidingSpread is the minimum time between the first counted browser and the report.
+	hidingSpread = 5 * time.Minute
+	// directRequests is how many requests of sessions without proxy headers rule the report out. A
+	// single one can be a developer on the machine of the proxy.
+	directRequests = 2
 )
 
 // proxyHeaders are headers that reverse proxies add. Browsers send none of them.
@@ -50,27 +62,46 @@ type hidingProxies struct {
 // hiddenClients are the browsers behind one proxy.
 type hiddenClients struct {
 	proxy    netip.Addr
-	browsers []uint64 // hashes of the keys of Config.Browser, at most hiddenBrowsers
+	since    time.Time // when the first browser was counted
+	browsers []uint64  // hashes of the keys of Config.Browser, at most hiddenBrowsers
+	direct   int       // requests without proxy headers, at most directRequests
+	reported bool
 }
 
 // watchProxy calls Config.OnHidingProxy if r shows that a proxy hides its clients. reported is the
 // result of address: a trusted proxy has reported the client.
-func (rt *Router) watchProxy(r *http.Request, reported bool) {
-	if reported || rt.cfg.OnHidingProxy == nil || rt.cfg.Browser == nil || !Proxied(r.Header) {
+func (rt *Router) watchProxy(r *http.Request, policy Policy, reported bool) {
+	if reported || rt.cfg.OnHidingProxy == nil || rt.cfg.Browser == nil {
 		return
 	}
 	proxy := Peer(r)
 	trusted := rt.trusted(proxy)
-	if !proxy.IsValid() || !trusted && isPublic(proxy) {
+	if !proxy.IsValid() || !trusted && IsPublic(proxy) {
 		return
 	}
-	if key := rt.cfg.Browser(r); key != "" && rt.hiding.add(rt.cfg.Now(), proxy, key) {
+	key := rt.cfg.Browser(r)
+	switch {
+	case key == "": // not evidence
+	case !Proxied(r.Header):
+		if policy&Subrequest == 0 { // a reverse proxy may ask for forward auth without these headers
+			rt.hiding.addDirect(proxy)
+		}
+	case rt.hiding.add(rt.cfg.Now(), proxy, key):
 		rt.cfg.OnHidingProxy(HidingProxy{Address: proxy, Trusted: trusted})
 	}
 }
 
-// add counts a browser behind a proxy. It reports whether the browser is the one at which the proxy
-// must be reported.
+// addDirect counts a request of a session without proxy headers. Addresses from which no request with
+// proxy headers came are not counted, so that direct clients do not fill the table.
+func (h *hidingProxies) addDirect(proxy netip.Addr) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c := h.find(proxy); c != nil {
+		c.direct = min(c.direct+1, directRequests)
+	}
+}
+
+// add counts a browser behind a proxy. It reports whether the proxy must be reported now.
 func (h *hidingProxies) add(now time.Time, proxy netip.Addr, browser string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -78,20 +109,55 @@ func (h *hidingProxies) add(now time.Time, proxy netip.Addr, browser string) boo
 		h.since, h.seed = now, maphash.MakeSeed()
 		h.seen = h.seen[:0]
 	}
-	i := slices.IndexFunc(h.seen, func(c hiddenClients) bool { return c.proxy == proxy })
-	if i < 0 {
-		if len(h.seen) == limit.HidingProxies.Max {
+	key := maphash.String(h.seed, browser)
+	c := h.find(proxy)
+	if c == nil {
+		if c = h.free(key); c == nil {
 			return false
 		}
-		i = len(h.seen)
-		h.seen = append(h.seen, hiddenClients{proxy: proxy})
+		*c = hiddenClients{proxy: proxy, since: now}
 	}
-	c, key := &h.seen[i], maphash.String(h.seed, browser)
-	if len(c.browsers) == hiddenBrowsers || slices.Contains(c.browsers, key) {
+	if len(c.browsers) < hiddenBrowsers && !slices.Contains(c.browsers, key) {
+		c.browsers = append(c.browsers, key)
+	}
+	if c.reported || len(c.browsers) < hiddenBrowsers || c.direct >= directRequests ||
+		now.Sub(c.since) < hidingSpread {
 		return false
 	}
-	c.browsers = append(c.browsers, key)
-	return len(c.browsers) == hiddenBrowsers
+	c.reported = true
+	return true
+}
+
+// find returns the entry of a proxy, or nil.
+func (h *hidingProxies) find(proxy netip.Addr) *hiddenClients {
+	i := slices.IndexFunc(h.seen, func(c hiddenClients) bool { return c.proxy == proxy })
+	if i < 0 {
+		return nil
+	}
+	return &h.seen[i]
+}
+
+// free returns an entry for a new proxy. In a full table, it is the entry with the fewest browsers, and
+// the oldest of those. The result is nil if all entries were reported, or if one of them has the
+// browser: otherwise one client with several addresses could fill the table again and again, and the
+// reverse proxy would never be reported.
+func (h *hidingProxies) free(browser uint64) *hiddenClients {
+	if len(h.seen) < limit.HidingProxies.Max {
+		h.seen = append(h.seen, hiddenClients{})
+		return &h.seen[len(h.seen)-1]
+	}
+	var free *hiddenClients
+	for i := range h.seen {
+		c := &h.seen[i]
+		if slices.Contains(c.browsers, browser) {
+			return nil
+		}
+		if !c.reported && (free == nil || cmp.Or(cmp.Compare(len(c.browsers), len(free.browsers)),
+			c.since.Compare(free.since)) < 0) {
+			free = c
+		}
+	}
+	return free
 }
 
 // Proxied reports whether a request has headers that reverse proxies add.
@@ -99,7 +165,7 @@ func Proxied(h http.Header) bool {
 	return slices.ContainsFunc(proxyHeaders, func(name string) bool { return len(h[name]) > 0 })
 }
 
-// isPublic reports whether an address can be the address of a client on the internet.
-func isPublic(a netip.Addr) bool {
+// IsPublic reports whether an address can be the address of a client on the internet.
+func IsPublic(a netip.Addr) bool {
 	return !a.IsLoopback() && !a.IsPrivate() && !a.IsLinkLocalUnicast() && !cgnat.Contains(a)
 }

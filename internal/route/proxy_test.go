@@ -92,6 +92,7 @@ func TestProxyThatHidesItsClientsIsReported(t *testing.T) {
 					session = fmt.Sprint(k.cookie, i)
 				}
 				f.browse(k.peer, session, k.headers...)
+				f.now = f.now.Add(10 * time.Second)
 			}
 			if got := len(f.reports) == 1; got != k.want {
 				t.Fatalf("reports: %v", f.reports)
@@ -113,24 +114,118 @@ func TestProxyThatHidesItsClientsIsReported(t *testing.T) {
 func TestHidingProxyIsReportedOnceAnHour(t *testing.T) {
 	t.Parallel()
 	f := newProxyFixture(t)
-	browse := func(peer string) {
+	browse := func(peer, browser string) {
 		for i := range 30 {
-			f.browse(peer, fmt.Sprintf("issued %d", i), "X-Forwarded-For", "198.51.100.1")
+			f.browse(peer, fmt.Sprintf("issued %s %d", browser, i), "X-Forwarded-For", "198.51.100.1")
 		}
 	}
 	for i, step := range []struct {
 		later time.Duration
 		want  int // reports in all
-	}{{0, 1}, {59 * time.Minute, 1}, {time.Minute, 2}, {time.Second, 2}, {-2 * time.Hour, 3}} {
+	}{{0, 0}, {4 * time.Minute, 0}, {time.Minute, 1}, {54 * time.Minute, 1}, {time.Minute, 1}, {5 * time.Minute, 2},
+		{time.Second, 2}, {-2 * time.Hour, 2}, {5 * time.Minute, 3}} {
 		f.now = f.now.Add(step.later)
-		if browse("10.0.0.1:9"); len(f.reports) != step.want {
+		if browse("10.0.0.1:9", "x"); len(f.reports) != step.want {
 			t.Fatalf("step %d: %d reports, want %d", i, len(f.reports), step.want)
 		}
 	}
-	for i := range 2 * limit.HidingProxies.Max {
-		browse(fmt.Sprintf("10.0.1.%d:9", i))
+	for i := range limit.HidingProxies.Max {
+		peer := fmt.Sprintf("10.0.1.%d:9", i)
+		browse(peer, peer)
+		f.now = f.now.Add(hidingSpread)
+		browse(peer, peer)
 	}
 	if n := len(f.reports) - 3; n != limit.HidingProxies.Max-1 { // 10.0.0.1 is counted too
 		t.Errorf("%d further proxies reported, want %d", n, limit.HidingProxies.Max-1)
+	}
+}
+
+// hidingSpread is the time within which no proxy is reported.
+const hidingSpread = 5 * time.Minute
+
+// TestStrangersBehindSharedAddressCannotBecomeTrusted: Docker's userland proxy, the SNAT of Kubernetes or
+// a load balancer gives all direct clients one private address. A stranger there sends X-Forwarded-For
+// with many sessions, so that the administrator adds the address of all users to trusted_proxies. Then
+// everybody could choose the own address.
+func TestStrangersBehindSharedAddressCannotBecomeTrusted(t *testing.T) {
+	t.Parallel()
+	const peer = "172.18.0.1:9"
+	stranger := func(f *proxyFixture, i int) {
+		f.browse(peer, fmt.Sprintf("issued stranger %d", i), "X-Forwarded-For", "192.0.2.4")
+	}
+	for name, attack := range map[string]func(*proxyFixture){
+		"a burst after 200 direct users": func(f *proxyFixture) {
+			for i := range 200 {
+				f.browse(peer, fmt.Sprintf("issued user %d", i))
+			}
+			for i := range 20 {
+				stranger(f, i)
+			}
+		},
+		"half an hour between two requests of direct users": func(f *proxyFixture) {
+			for i := range 20 {
+				stranger(f, i)
+				if i == 3 || i == 6 {
+					f.browse(peer, "issued user")
+				}
+				f.now = f.now.Add(90 * time.Second)
+			}
+		},
+		"a slow attack that other addresses should make forgotten": func(f *proxyFixture) {
+			for i := range 20 {
+				stranger(f, i)
+				f.browse(peer, "issued user")
+				for j := range 2 * limit.HidingProxies.Max {
+					f.browse(fmt.Sprintf("10.0.1.%d:9", j), "issued stranger 0", "X-Forwarded-For", "192.0.2.4")
+				}
+				f.now = f.now.Add(time.Minute)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newProxyFixture(t)
+			if attack(f); len(f.reports) > 0 {
+				t.Errorf("reported %v", f.reports)
+			}
+		})
+	}
+}
+
+// TestOneDirectRequestDoesNotSilenceHidingProxy: an administrator opens the gateway on the machine of the
+// proxy. Requests without a session, such as health checks, do not count at all.
+func TestOneDirectRequestDoesNotSilenceHidingProxy(t *testing.T) {
+	t.Parallel()
+	f := newProxyFixture(t)
+	for i := range 20 {
+		f.browse("127.0.0.1:9", fmt.Sprintf("issued %d", i), "X-Forwarded-For", "198.51.100.1")
+		f.browse("127.0.0.1:9", "")
+		if i == 5 {
+			f.browse("127.0.0.1:9", "issued administrator")
+		}
+		f.now = f.now.Add(time.Minute)
+	}
+	if len(f.reports) != 1 {
+		t.Errorf("reported %v", f.reports)
+	}
+}
+
+// TestOneClientCannotSilenceHidingProxy: a client with one session and many private addresses fills the
+// table of proxies, before and between the requests of the users of a real one.
+func TestOneClientCannotSilenceHidingProxy(t *testing.T) {
+	t.Parallel()
+	for _, addresses := range []int{limit.HidingProxies.Max, 3 * limit.HidingProxies.Max} {
+		f := newProxyFixture(t)
+		for i := range 20 {
+			for j := range addresses {
+				f.browse(fmt.Sprintf("10.0.1.%d:9", j), "issued attacker", "X-Forwarded-For", "198.51.100.1")
+			}
+			f.browse("10.0.0.1:9", fmt.Sprintf("issued %d", i), "X-Forwarded-For", "198.51.100.1")
+			f.now = f.now.Add(time.Minute)
+		}
+		want := route.HidingProxy{Address: netip.MustParseAddr("10.0.0.1")}
+		if len(f.reports) != 1 || f.reports[0] != want {
+			t.Errorf("%d addresses: reported %v, want %v", addresses, f.reports, want)
+		}
 	}
 }

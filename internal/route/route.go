@@ -227,7 +227,7 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 		if policy&Subrequest == 0 {
 			rt.keepOwnCookies(r)
 		}
-		rt.watchProxy(r, reported)
+		rt.watchProxy(r, policy, reported)
 		if hasBody(r.Method) && policy&Subrequest == 0 {
 			tracked.body = &trackedBody{ReadCloser: http.MaxBytesReader(w, r.Body, int64(limit.RequestBody.Bytes))}
 			r.Body = tracked.body
