@@ -38,6 +38,9 @@ const (
 	maxAge = 5 * time.Minute
 	// maxValue limits the headers that are sent back, in bytes.
 	maxValue = 200
+	// answerLength is the length of the JSON of an answer. It is more than any answer needs. nginx accepts
+	// 4 KiB of headers from the gateway, which limits it.
+	answerLength = 1500
 )
 
 // page is what a CDN would rewrite, in the form in which it would.
@@ -71,11 +74,13 @@ type Seen struct {
 	Cookie       bool       `json:"cookie"`        // the cookie of the request arrived
 }
 
-// answer is the content of the response's header.
+// answer is the content of the response's header. All answers have one length: otherwise a recorded
+// request, sent again, would show how long the address of the peer is.
 type answer struct {
 	Seen Seen     `json:"seen"`
 	Body [32]byte `json:"body"` // SHA-256 of the page
 	CSP  string   `json:"csp"`
+	Fill string   `json:"fill"` // makes the length constant
 }
 
 // question is the content of the request's header.
@@ -95,11 +100,11 @@ func Handler(sealer *keys.Sealer, secure bool, now func() time.Time, notFound ht
 		forwardedFor := strings.Join(r.Header.Values("X-Forwarded-For"), ", ")
 		a := answer{Body: sha256.Sum256([]byte(page)), CSP: contentSecurityPolicy, Seen: Seen{
 			Host: cut(r.Host), Proto: cut(r.Header.Get("X-Forwarded-Proto")), ForwardedFor: tail(forwardedFor),
-			Proxied: route.Proxied(r.Header), Peer: route.Peer(r), Client: route.Address(r),
+			Proxied: route.Proxied(r.Header), Peer: route.Peer(r).WithZone(""), Client: route.Address(r).WithZone(""),
 			Reported: route.Reported(r),
 		}}
 		a.Seen.Cookie = strings.Contains(strings.Join(r.Header["Cookie"], ";"), cookieName+"="+q.Nonce)
-		text, err := json.Marshal(a)
+		text, err := a.text()
 		if err != nil {
 			notFound(w, r)
 			return
@@ -145,15 +150,35 @@ func newQuestion(sealer *keys.Sealer, now time.Time) (value, nonce string, err e
 	return base64.RawURLEncoding.EncodeToString(sealed), nonce, err
 }
 
+// text returns the JSON of an answer.
+func (a answer) text() ([]byte, error) {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	a.Fill = strings.Repeat(" ", max(0, answerLength-len(text)))
+	return json.Marshal(a)
+}
+
 // cut returns the begin of a long header.
-func cut(value string) string { return value[:min(len(value), maxValue)] }
+func cut(value string) string { return plain(value[:min(len(value), maxValue)]) }
 
 // tail returns the last addresses of a long list. Each proxy appends one, so that strangers choose the
 // left ones only.
 func tail(list string) string {
 	if len(list) <= maxValue {
-		return list
+		return plain(list)
 	}
 	_, whole, _ := strings.Cut(list[len(list)-maxValue:], ",") // without an address that is cut
-	return strings.TrimSpace(whole)
+	return plain(strings.TrimSpace(whole))
+}
+
+// plain replaces the characters that are longer in JSON.
+func plain(value string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' || strings.ContainsRune("\"\\<>&", c) {
+			return '?'
+		}
+		return c
+	}, value)
 }

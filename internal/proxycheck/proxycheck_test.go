@@ -144,3 +144,34 @@ func TestLongForwardedForHidesNoProxy(t *testing.T) {
 		t.Errorf("X-Forwarded-For %q, before the client %q", seen.ForwardedFor, seen.Earlier())
 	}
 }
+
+// TestLengthOfProxyCheckShowsNothing: a proxy without the master key sends a recorded request again, and
+// compares the lengths of the sealed answers.
+func TestLengthOfProxyCheckShowsNothing(t *testing.T) {
+	t.Parallel()
+	s := sealer(t, 1)
+	gateway := &recorder{handler: proxycheck.Handler(s, true, time.Now, http.NotFound)}
+	if _, err := proxycheck.Ask(t.Context(), gateway, "https://login.example.com", s, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	want := len(gateway.response.Header().Get("Weigate-Check"))
+	if want > 3<<10 { // nginx accepts 4 KiB of all headers
+		t.Errorf("the header has %d bytes", want)
+	}
+	for _, peer := range []string{"1.1.1.1:1", "255.255.255.255:1", "[fe80::1%ethernet0]:1",
+		"[2001:db8:1111:2222:3333:4444:5555:6666]:1", "@"} {
+		for _, value := range []string{"", "x", strings.Repeat("a", 300), strings.Repeat("<", 300),
+			strings.Repeat("\xff", 300), strings.Repeat("\x01", 300), strings.Repeat("\u2028", 300)} {
+			r := httptest.NewRequest(http.MethodGet, proxycheck.Path, nil)
+			r.Header = gateway.request.Header.Clone()
+			r.RemoteAddr, r.Host = peer, value
+			r.Header.Set("X-Forwarded-Proto", value)
+			r.Header.Set("X-Forwarded-For", ","+value[:min(len(value), 198)])
+			w := httptest.NewRecorder()
+			gateway.handler.ServeHTTP(w, r)
+			if got := len(w.Header().Get("Weigate-Check")); got != want {
+				t.Errorf("peer %s, headers %.10q: %d bytes, want %d", peer, value, got, want)
+			}
+		}
+	}
+}
