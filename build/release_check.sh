@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 version=v0.0.1
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
-export SOURCE_DATE_EPOCH
+export SOURCE_DATE_EPOCH WEIGATE_SIGNING_KEY=none
 for copy in first elsewhere/second; do
 	mkdir -p "$work/$copy" "$work/$copy.out"
 	git archive HEAD | tar -x -C "$work/$copy"

@@ -4,16 +4,27 @@
 #   WEIGATE_SIGNING_KEY=FILE build/sign.sh FOLDER
 #
 # FILE is a private key, or a public key whose private key an ssh-agent has. Without the variable, the
-# release stays unsigned. The signature is for the name weigate-release only: it is worthless as a signature
+# release stays unsigned. If the repository has a file allowed_signers, users expect a signature: then the
+# variable is required, and WEIGATE_SIGNING_KEY=none leaves files unsigned that are not for publication.
+# A signature of an earlier release is deleted in any case. The signature is for the name weigate-release only: it is worthless as a signature
 # of anything else that the key signs. docs/en/verify-release.md has the verification.
 set -euo pipefail
 folder=${1:-}
 [ -f "$folder/SHA256SUMS" ] || { echo "usage: build/sign.sh FOLDER (with SHA256SUMS)" >&2; exit 2; }
-if [ -z "${WEIGATE_SIGNING_KEY:-}" ]; then
+rm -f "$folder/SHA256SUMS.sig" # of an earlier release; and ssh-keygen asks before it replaces a file
+key=${WEIGATE_SIGNING_KEY:-}
+if [ -z "$key" ] && [ -e "$(dirname "$0")/../allowed_signers" ]; then
+	echo "sign: the repository has allowed_signers: set WEIGATE_SIGNING_KEY to the key, or to none" >&2
+	exit 1
+fi
+if [ "$key" = none ]; then
+	echo "sign: WEIGATE_SIGNING_KEY is none, the files are not signed"
+	exit 0
+fi
+if [ -z "$key" ]; then
 	echo "sign: WEIGATE_SIGNING_KEY is not set, the release is not signed"
 	exit 0
 fi
-rm -f "$folder/SHA256SUMS.sig" # ssh-keygen asks before it replaces a file
-ssh-keygen -q -Y sign -f "$WEIGATE_SIGNING_KEY" -n weigate-release "$folder/SHA256SUMS" </dev/null
+ssh-keygen -q -Y sign -f "$key" -n weigate-release "$folder/SHA256SUMS" </dev/null
 chmod 644 "$folder/SHA256SUMS.sig"
 echo "sign: wrote $folder/SHA256SUMS.sig"

@@ -225,7 +225,7 @@ func readFile(path string, isSecret bool) ([]byte, error) {
 		return nil, fmt.Errorf("%s: not a regular file of at most %d kB", path, maxFile>>10)
 	}
 	if err := filemode.Check(path, info, isSecret); err != nil {
-		return nil, fmt.Errorf("%s: %w %s", path, err, path) // err ends with a command that needs the path
+		return nil, fmt.Errorf("%s: %w %s", path, err, filemode.Quote(path)) // err ends with a command that needs the path
 	}
 	return io.ReadAll(io.LimitReader(f, maxFile))
 }

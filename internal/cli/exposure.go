@@ -80,7 +80,7 @@ func exposedDatabase(path string) []exposure {
 		return []exposure{{
 			message: "database exposed to other users", subject: path,
 			reason: "it contains users, openids and the hashes of sessions",
-			advice: lang.Text("%s %s", err, path), // err ends with a chmod command without the path
+			advice: lang.Text("%s %s", err, filemode.Quote(path)), // err ends with a chmod command without the path
 		}}
 	}
 	return nil

@@ -64,6 +64,9 @@ func (c *initCmd) Run(s *invocation) error {
 	if err := c.refuseExisting(dir); err != nil {
 		return err
 	}
+	if err := refusePlanted(dir); err != nil {
+		return err
+	}
 	a := answers{
 		URL: strings.TrimSuffix(c.URL, "/"), Kind: c.Kind, AppID: c.AppID, AccountName: c.AccountName,
 		AccountID: c.AccountID, Access: c.Access, Title: c.Title, Contact: c.Contact, Sites: sitesOf(c.Site),
@@ -95,9 +98,11 @@ func (c *initCmd) Run(s *invocation) error {
 	if err := a.check(text); err != nil {
 		return err
 	}
-	if err := writeInitial(dir, append(a.secretFiles(), initialFile{configName, string(text)})); err != nil {
+	newKey, err := writeInitial(dir, append(a.secretFiles(), initialFile{configName, string(text)}))
+	if err != nil {
 		return err
 	}
+	printWritten(s.out, dir, a, newKey)
 	printNext(s.out, s.getenv, dir, a)
 	return nil
 }
@@ -171,9 +176,10 @@ func yamlScalar(text string) string {
 // initialFile is a file that init writes.
 type initialFile struct{ name, text string }
 
-// writeInitial writes the master key and the files. After an error, it leaves none of them. The
-// configuration is the last file, so that a gateway that starts meanwhile finds all files.
-func writeInitial(dir string, files []initialFile) (err error) {
+// writeInitial writes the files and, if there is none, the master key. newKey reports whether it wrote
+// the key. After an error, it leaves none of them. The configuration is the last file, so that a
+// gateway that starts meanwhile finds all files.
+func writeInitial(dir string, files []initialFile) (newKey bool, err error) {
 	var written []string
 	defer func() {
 		if err != nil {
@@ -183,34 +189,37 @@ func writeInitial(dir string, files []initialFile) (err error) {
 		}
 	}()
 	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return permissionHint(err)
+		return false, permissionHint(err)
+	}
+	if err := refusePlanted(dir); err != nil { // again: questions take time, and the folder was perhaps missing
+		return false, err
 	}
 	keyPath := filepath.Join(dir, keyName)
-	_, created, err := keys.LoadOrCreate(keyPath)
+	newKey, err = keys.Create(keyPath, shareWithService)
 	if err != nil {
-		return permissionHint(err)
+		return false, permissionHint(err)
 	}
-	if created {
+	if newKey {
 		written = append(written, keyPath)
+	}
+	if _, err := keys.Load(keyPath); err != nil {
+		return false, permissionHint(err)
 	}
 	for _, each := range files {
 		path := filepath.Join(dir, each.name)
 		err := newfile.Create(path, func(f *os.File) error {
-			_, err := f.WriteString(each.text)
-			return err
+			if _, err := f.WriteString(each.text); err != nil {
+				return err
+			}
+			return shareWithService(f)
 		})
 		if err != nil {
-			return permissionHint(err)
+			return false, permissionHint(err)
 		}
 		written = append(written, path)
 	}
-	for _, path := range written {
-		if err := shareWithService(path); err != nil {
-			return err
-		}
-	}
 	if _, err = config.Load(filepath.Join(dir, configName), nil); err != nil {
-		return lang.Errorf("the configuration was written and cannot be read: %w", err)
+		return false, lang.Errorf("the configuration was written and cannot be read: %w", err)
 	}
-	return nil
+	return newKey, nil
 }

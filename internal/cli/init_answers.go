@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/filemode"
 	"github.com/weigate/weigate/internal/lang"
 )
 
@@ -55,6 +56,18 @@ func (a answers) Personal() bool { return a.Kind == string(config.SubscriptionAc
 
 // PageTitle returns the name of the sign-in pages.
 func (a answers) PageTitle() string { return cmp.Or(a.Title, a.Host()) }
+
+// PushURL returns the address of message push, for a comment. It drops the characters that are not
+// printable ASCII, which a valid address does not have: a line break would end the comment.
+func (a answers) PushURL() string {
+	printable := func(r rune) rune {
+		if r <= ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}
+	return strings.Map(printable, a.URL) + "/wechat/push/main"
+}
 
 // Home returns the address of a site in browsers. The portal links to it.
 func (a answers) Home(host string) string {
@@ -176,25 +189,40 @@ func newPushSecrets() (token, aesKey string) {
 	}
 }
 
+// printWritten prints which files writeInitial has written, and whether it kept an existing master key.
+func printWritten(p printer, dir string, a answers, newKey bool) {
+	path := filepath.Join(dir, configName)
+	switch {
+	case a.Personal() && newKey:
+		p.printf("Wrote %s, and beside it %s, %s and the master key %s.", path, tokenName, aesKeyName, keyName)
+	case a.Personal():
+		p.printf("Wrote %s, and beside it %s and %s.", path, tokenName, aesKeyName)
+	case newKey:
+		p.printf("Wrote %s, and beside it %s and the master key %s.", path, secretName, keyName)
+	default:
+		p.printf("Wrote %s, and beside it %s.", path, secretName)
+	}
+	if !newKey {
+		p.printf("Kept the existing master key %s.", filepath.Join(dir, keyName))
+	}
+	p.printf("Back up the master key separately from the database.\n")
+}
+
 // printNext prints what to do at WeChat and on this machine.
 func printNext(p printer, getenv func(string) string, dir string, a answers) {
 	path := filepath.Join(dir, configName)
 	flag := ""
 	if byDefault, err := filepath.Abs(defaultConfig(getenv)); err != nil || byDefault != path {
-		flag = " -c " + path
+		flag = " -c " + filemode.Quote(path)
 	}
 	serve, invite := "weigate serve"+flag, "weigate admin invite"+flag
 	if dir == systemFolder { // the Debian package's: the files of the database must belong to the service's user
 		serve, invite = "systemctl enable --now weigate", "runuser -u weigate -- "+invite
 	}
 	if a.Personal() {
-		p.printf("Wrote %s, and beside it %s, %s and the master key %s.", path, tokenName, aesKeyName, keyName)
-		p.printf("Back up the master key separately from the database.\n")
 		printNextOfPersonal(p, a, serve, "weigate check"+flag, invite)
 		return
 	}
-	p.printf("Wrote %s, and beside it %s and the master key %s.", path, secretName, keyName)
-	p.printf("Back up the master key separately from the database.\n")
 	p.printf("At mp.weixin.qq.com, below 设置与开发, register:")
 	p.printf("  callback domain (网页授权域名)  %s", a.Host())
 	p.printf("  IP allow-list (IP白名单)        the address of this machine in the internet\n")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/filemode"
 	"github.com/weigate/weigate/internal/gateway"
 )
 
@@ -56,7 +57,8 @@ func unwritableHint(err error, conf *config.Config) error {
 		return withHint(err, "%s is on a read-only file system: mount a volume there that user %d can write", dir, uid)
 	}
 	return withHint(err, "user %d cannot write to %s: chown -R %d:%d %s (for a folder mounted into a container, "+
-		"on the host; or start the container as the owner of the folder, with --user)", uid, dir, uid, os.Getgid(), dir)
+		"on the host; or start the container as the owner of the folder, with --user)", uid, dir, uid, os.Getgid(),
+		filemode.Quote(dir))
 }
 
 // warnIgnoredIDs warns if PUID or PGID differ from the ids of the process. Images that start as

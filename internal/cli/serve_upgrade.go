@@ -14,6 +14,7 @@ import (
 
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/filemode"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
 )
@@ -121,6 +122,7 @@ func downgradeHint(err error, conf *config.Config) error {
 	}
 	// all is sorted by version first, so its first backup is not always the newest.
 	newest := slices.MaxFunc(all, func(a, b upgradeBackup) int { return cmp.Compare(a.time, b.time) })
-	return withHint(err, "start the newer version again; or go back to the time before the upgrade: move %s, %s-wal and "+
-		"%s-shm to another folder, then weigate restore %s", path, path, path, newest.file)
+	return withHint(err, "start the newer version again; or go back to the time before the upgrade: move %s, %s and "+
+		"%s to another folder, then weigate restore %s",
+		filemode.Quote(path), filemode.Quote(path+"-wal"), filemode.Quote(path+"-shm"), filemode.Quote(newest.file))
 }

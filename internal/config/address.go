@@ -42,8 +42,12 @@ func checkHost(u *url.URL) (errs []error) {
 	if host == "" {
 		return []error{errNotURL}
 	}
-	if _, err := netip.ParseAddr(host); err != nil && (len(host) > 253 || !validHostName.MatchString(host)) {
+	switch addr, err := netip.ParseAddr(host); {
+	case err != nil && (len(host) > 253 || !validHostName.MatchString(host)):
 		errs = append(errs, errors.New("host must consist of letters, digits, hyphens and dots (otherwise Punycode)"))
+	case addr.Zone() != "":
+		// A zone is valid on one machine only, and can contain any character, such as a line break.
+		return append(errs, errors.New("IPv6 address must not have a zone"))
 	}
 	if u.Hostname() != host {
 		errs = append(errs, errors.New("host must be in lower case"))

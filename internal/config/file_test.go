@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/filemode"
 	"github.com/weigate/weigate/internal/leaktest"
 )
 
@@ -76,7 +77,7 @@ func TestConfigurationOfOtherUsersIsRejected(t *testing.T) {
 				return
 			}
 			var problems config.Problems
-			if want := path + ": " + tt.want + path; !errors.As(err, &problems) || err.Error() != want {
+			if want := path + ": " + tt.want + filemode.Quote(path); !errors.As(err, &problems) || err.Error() != want {
 				t.Errorf("got %v, want %s", err, want)
 			}
 		})

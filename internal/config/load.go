@@ -77,7 +77,7 @@ func read(name string, text []byte, info fs.FileInfo, getenv func(string) string
 // also rejects a file that all users can read.
 func (r *reader) checkMode(info fs.FileInfo) {
 	if err := filemode.Check(r.file, info, r.hasSecrets); err != nil {
-		value{reader: r}.reject("%s %s", err, r.file)
+		value{reader: r}.reject("%s %s", err, filemode.Quote(r.file))
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package filemode checks which users of the machine may read and change the gateway's files:
-// [Check] for a file, [WritableByAll] for a folder.
+// [Check] for a file, [WritableByAll] for a folder. [Quote] quotes a path for a printed command.
 //
 // A user of the machine who can change the configuration file can redirect the gateway's users to
 // another server. A user who can read a secret can use it. So the gateway rejects a file with wrong
@@ -33,8 +33,9 @@ const hasPermissionBits = runtime.GOOS != "windows"
 // Check returns an error if the group or all users may write to a file. If the file has secrets,
 // Check also returns an error if all users may read it. The group may read secrets: root can then
 // own the file, and the service reads it through its group. The error wraps [ErrWritable] or
-// [ErrReadable]. It ends with the command that corrects the mode, without the name of the file. The
-// command leaves the rights of the owner and the group as they are: the service may need them.
+// [ErrReadable]. It ends with the command that corrects the mode, without the name of the file, which
+// the caller appends with [Quote]. The command leaves the rights of the owner and the group as they
+// are: the service may need them.
 // Commands print the error in English or Chinese, so it comes from package lang.
 //
 // All users may read files below /run/secrets. Container platforms mount secrets there, and only

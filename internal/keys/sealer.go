@@ -218,7 +218,7 @@ func LoadOrCreate(path string) (s *Sealer, created bool, err error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return s, false, err
 	}
-	created, err = create(path)
+	created, err = Create(path, nil)
 	if err != nil {
 		return nil, false, err
 	}
@@ -241,7 +241,7 @@ func Load(path string) (*Sealer, error) {
 	}
 	if err := filemode.Check(path, info, true); err != nil {
 		// err ends with a command for the shell, which path completes.
-		return nil, lang.Errorf("keys: master key %s: %w %s", path, err, path)
+		return nil, lang.Errorf("keys: master key %s: %w %s", path, err, filemode.Quote(path))
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxMasterFile+1))
 	if err != nil {
@@ -257,9 +257,11 @@ func Load(path string) (*Sealer, error) {
 	return s, nil
 }
 
-// create writes a new key to path. If another process has created path meanwhile, create keeps that
-// file, and returns false without an error.
-func create(path string) (created bool, err error) {
+// Create writes a new master key to path, in a file that only its owner can read. If path exists,
+// Create keeps that file, and returns false without an error. If share is not nil, Create calls it
+// with the complete file before the file has its name. share can then change owner and mode without
+// a path, which another user of the machine could replace.
+func Create(path string, share func(*os.File) error) (created bool, err error) {
 	key := make([]byte, 32)
 	rand.Read(key)
 	var text bytes.Buffer
@@ -270,6 +272,9 @@ func create(path string) (created bool, err error) {
 
 	err = newfile.Create(path, func(f *os.File) error {
 		_, err := f.Write(text.Bytes())
+		if err == nil && share != nil {
+			err = share(f)
+		}
 		return err
 	})
 	if errors.Is(err, fs.ErrExist) {

@@ -24,11 +24,8 @@ func TestSignature(t *testing.T) {
 			t.Errorf("%s has no %s (%v)", page, verification, err)
 		}
 	}
-	script, err := filepath.Abs("../../build/sign.sh")
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
+	script := copyScript(t, t.TempDir())
 	shell := func(command string, env ...string) (string, error) {
 		cmd := exec.Command("sh", "-c", command)
 		cmd.Dir, cmd.Env = dir, append(append(os.Environ(), "WEIGATE_SIGNING_KEY="), env...)
@@ -75,5 +72,63 @@ func TestSignature(t *testing.T) {
 	}
 	if out, err := shell(script+" .", "WEIGATE_SIGNING_KEY=missing"); err == nil {
 		t.Errorf("a missing key is no error: %s", out)
+	}
+}
+
+// copyScript copies build/sign.sh into a repository without allowed_signers, and returns its path.
+func copyScript(t *testing.T, repository string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../build/sign.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(repository, "build", "sign.sh")
+	if err := os.Mkdir(filepath.Dir(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(script, text, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return script
+}
+
+// TestOldSignatureBesideUnsignedRelease makes a release without a key in a folder that has the
+// signature of an earlier release. The old signature must go, and a repository that names its
+// signers must not make an unsigned release by mistake.
+func TestOldSignatureBesideUnsignedRelease(t *testing.T) {
+	t.Parallel()
+	repository, folder := t.TempDir(), t.TempDir()
+	script, signature := copyScript(t, repository), filepath.Join(folder, "SHA256SUMS.sig")
+	write := func(path string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte("content\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(folder, "SHA256SUMS"))
+	for _, tt := range []struct {
+		key         string
+		hasSigners  bool
+		wantSuccess bool
+	}{
+		{key: "", wantSuccess: true},
+		{key: "none", wantSuccess: true},
+		{key: "", hasSigners: true},
+		{key: "none", hasSigners: true, wantSuccess: true},
+		{key: "missing", hasSigners: true},
+	} {
+		write(signature)
+		if tt.hasSigners {
+			write(filepath.Join(repository, "allowed_signers"))
+		}
+		cmd := exec.Command(script, folder)
+		cmd.Env = append(os.Environ(), "WEIGATE_SIGNING_KEY="+tt.key)
+		out, err := cmd.CombinedOutput()
+		if (err == nil) != tt.wantSuccess {
+			t.Errorf("%+v: %v\n%s", tt, err, out)
+		}
+		if _, err := os.Lstat(signature); err == nil {
+			t.Errorf("%+v: the old signature is left", tt)
+		}
 	}
 }
