@@ -155,3 +155,20 @@ func hintOf(err error) string {
 	}
 	return hint.hint.String()
 }
+
+// A folder of a private group is writable for its owner only (umask 002 of Ubuntu and Fedora).
+func TestFoldersThatOthersCanWrite(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		mode         os.FileMode
+		owner, group uint32
+		want         bool
+	}{
+		{0o755, 1000, 100, false}, {0o775, 1000, 1000, false}, {0o770, 0, 0, false},
+		{0o775, 1000, 100, true}, {0o757, 1000, 1000, true}, {0o777, 0, 0, true},
+	} {
+		if got := othersCanWrite(tt.mode, tt.owner, tt.group); got != tt.want {
+			t.Errorf("mode %o of %d:%d: %v", tt.mode, tt.owner, tt.group, got)
+		}
+	}
+}

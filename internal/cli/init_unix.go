@@ -92,14 +92,9 @@ func refuseOwner(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// refuseWritable returns an error if users other than the owner can write to a folder. The group
-// root (0) may: the folder /data of the image has it, and no other user is in it.
+// refuseWritable returns an error if users other than the owner can write to a folder.
 func refuseWritable(dir string, info fs.FileInfo) error {
-	writable := fs.FileMode(0o022)
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Gid == 0 {
-		writable = 0o002
-	}
-	if info.Mode().Perm()&writable == 0 {
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || !othersCanWrite(info.Mode(), stat.Uid, stat.Gid) {
 		return nil
 	}
 	err := lang.Errorf("other users of this machine can write to the folder %s", dir)
@@ -107,4 +102,15 @@ func refuseWritable(dir string, info fs.FileInfo) error {
 		return withHint(err, "choose another folder with --dir")
 	}
 	return withHint(err, "chmod go-w %s, or choose another folder with --dir", filemode.Quote(dir))
+}
+
+// othersCanWrite reports whether a folder of an owner and a group is writable for other users. Two
+// groups have no other members. The group 0 is root's: the folder /data of the image has it. A group
+// with the number of the owner is the owner's private group: with it, many systems make folders that
+// the group can write.
+func othersCanWrite(mode fs.FileMode, owner, group uint32) bool {
+	if group == 0 || group == owner {
+		return mode.Perm()&0o002 != 0
+	}
+	return mode.Perm()&0o022 != 0
 }
