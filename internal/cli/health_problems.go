@@ -37,8 +37,9 @@ var problemAdvice = map[string]lang.Message{
 		"The certificate expires soon. Renew it, and check what should have done so."),
 	"proxy.not_trusted": lang.Text(
 		"All users behind this proxy seem to have one IP address: rate limits count them together, and " +
-			"events show the wrong address. If the address is your reverse proxy’s, add it to " +
-			"trusted_proxies."),
+			"events show the wrong address. Add it to trusted_proxies only if it is your reverse proxy, and " +
+			"nothing else reaches the gateway from this address: Docker and load balancers may give all " +
+			"clients one address."),
 	"proxy.reports_nobody": lang.Text(
 		"All users behind this proxy seem to have one IP address, because it does not report theirs. " +
 			"Set the header X-Forwarded-For in the reverse proxy."),
