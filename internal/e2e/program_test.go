@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/weigate/weigate/internal/fixture"
 )
 
 // program is a running "weigate demo".
@@ -28,7 +30,7 @@ func startDemo(t *testing.T) *program {
 	cmd := exec.Command(suite.weigate, "demo", "--addr", "127.0.0.1:0", "--gateway-addr", "127.0.0.1:0", "--sim-addr",
 		"127.0.0.1:0", "--control-addr", "127.0.0.1:0")
 	cmd.Dir = t.TempDir()
-	mortal(cmd)
+	cmd.SysProcAttr = fixture.ChildAttributes()
 	var told bytes.Buffer
 	cmd.Stderr = &told
 	printed, err := cmd.StdoutPipe()

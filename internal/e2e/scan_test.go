@@ -80,7 +80,7 @@ wechat: [{name: main, kind: official_account, appid: %s, secret: %q, api: %s, op
 	}
 	cmd := exec.Command(suite.weigate, "serve")
 	cmd.Dir = dir
-	mortal(cmd)
+	cmd.SysProcAttr = fixture.ChildAttributes()
 	var told bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &told, &told
 	free.Close()

@@ -42,7 +42,7 @@ func serve(t *testing.T, config string) *process {
 func serveWith(t *testing.T, path, config string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(path, "serve", "-c", config), done: make(chan error, 1)}
-	mortal(p.cmd)
+	p.cmd.SysProcAttr = fixture.ChildAttributes()
 	p.cmd.Stderr = &p.log
 	p.cmd.Env = append(os.Environ(), "HTTPS_PROXY=", "HTTP_PROXY=")
 	stdout, err := p.cmd.StdoutPipe()
