@@ -3,7 +3,9 @@ package monitoring
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,8 +36,10 @@ func TestFaultsOfTheProcessFireTheirAlerts(t *testing.T) {
 	p.kill()
 	killed := p.answers()
 
-	// The unit has a LimitNOFILE that is too small.
-	few := p.start("20")
+	// The unit has a LimitNOFILE that is too small for the connections.
+	p.start("100")
+	p.connect(72)
+	few := p.scrape()
 	p.kill()
 	const gauge = `{job="weigate",instance="a"}`
 	var scenarios []scenario
@@ -50,7 +54,7 @@ func TestFaultsOfTheProcessFireTheirAlerts(t *testing.T) {
 			[]string{"WeigateAbsent"}},
 		{"the process restarts three times", []series{up, {startTime + gauge, restarts}}, []string{"WeigateRestarting"}},
 		{"the process restarts once", []series{up, {startTime + gauge, oneRestart}}, nil},
-		{"the process may open few files", []series{up,
+		{"the process may open few files more", []series{up,
 			{"process_open_fds" + gauge, fmt.Sprintf("%fx30", few["process_open_fds"])},
 			{"process_max_fds" + gauge, fmt.Sprintf("%fx30", few["process_max_fds"])}}, []string{"WeigateFileDescriptors"}},
 	} {
@@ -102,6 +106,23 @@ func (p *gatewayProcess) start(files string) map[string]float64 {
 	}
 	p.t.Fatal("weigate serve does not start")
 	return nil
+}
+
+// connect opens a number of connections to the process, which stay open until the test ends.
+func (p *gatewayProcess) connect(connections int) {
+	p.t.Helper()
+	u, err := url.Parse(p.metrics)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for range connections {
+		var dialer net.Dialer
+		c, err := dialer.DialContext(p.t.Context(), "tcp", u.Host)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.t.Cleanup(func() { c.Close() })
+	}
 }
 
 // kill kills the process, as the kernel does when the memory is full.
