@@ -25,7 +25,8 @@ import (
 // working, and changes nothing.
 type checkCmd struct {
 	configFlag
-	JSON    bool `name:"json" help:"Print JSON, one object on each line."`
+	JSON    bool `name:"json" xor:"format" help:"Print JSON, one object on each line."`
+	Report  bool `xor:"format" help:"Print a report for a bug report: versions, configuration without secrets, results."`
 	Offline bool `help:"Check files only: do not open the store, and do not call WeChat."`
 }
 
@@ -33,12 +34,20 @@ type checkCmd struct {
 // problems, so the function Run prints nothing more.
 var errCheckFailed = errors.New("the check found problems")
 
-// Run checks what a gateway with this configuration needs: the master key, the certificate, the store,
-// the credentials at WeChat, the clock, and the addresses on which the gateway listens. It also checks
-// the public address, the address for messages that WeChat pushes (checkPush), and the other servers
-// that the configuration names (checkOutside). It prints every problem, and warns of settings that
-// expose the gateway to attacks (exposures).
+// Run checks the configuration, and prints the results, as a report if that is requested.
 func (c *checkCmd) Run(s *invocation) error {
+	if c.Report {
+		return c.report(s)
+	}
+	return c.check(s)
+}
+
+// check checks what a gateway with this configuration needs: the master key, the certificate, the
+// store, the credentials at WeChat, the clock, and the addresses on which the gateway listens. It also
+// checks the public address, the address for messages that WeChat pushes (checkPush), and the other
+// servers that the configuration names (checkOutside). It prints every problem, and warns of settings
+// that expose the gateway to attacks (exposures).
+func (c *checkCmd) check(s *invocation) error {
 	conf, err := c.load(s)
 	if err != nil {
 		return err

@@ -70,19 +70,24 @@ func Run(
 		zone: time.Local,
 	}
 	err := s.run(args)
+	s.printError(err)
+	return err
+}
+
+// printError prints the error that ends a command, with its hint.
+func (s *invocation) printError(err error) {
 	var problems config.Problems
 	switch {
+	case errors.Is(err, errCheckFailed): // "weigate check" has printed its problems
 	case errors.As(err, &problems):
 		for _, p := range problems {
 			s.out.message(lang.Text("error"), p.Localize(s.out.texts))
 		}
 		s.out.hintf("%s in the configuration; weigate.example.yaml shows every key",
 			lang.Count(len(problems), "1 problem", "%d problems"))
-	case errors.Is(err, errCheckFailed): // "weigate check" has printed its problems
 	case err != nil:
 		s.out.errorWithHint(err)
 	}
-	return err
 }
 
 func (s *invocation) run(args []string) error {

@@ -20,6 +20,16 @@ type versionCmd struct {
 
 // Run prints one line that identifies the build for a bug report.
 func (c versionCmd) Run(s *invocation) error {
+	info := buildInfo()
+	if c.JSON {
+		return s.out.printJSON(newVersionEntry(info))
+	}
+	s.out.printf("%s", versionLine(s.out.texts, info))
+	return nil
+}
+
+// buildInfo returns what the Go toolchain has recorded in the binary, with the version of a release.
+func buildInfo() *debug.BuildInfo {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
@@ -27,11 +37,7 @@ func (c versionCmd) Run(s *invocation) error {
 	if release != "" {
 		info.Main.Version = release
 	}
-	if c.JSON {
-		return s.out.printJSON(newVersionEntry(info))
-	}
-	s.out.printf("%s", versionLine(s.out.texts, info))
-	return nil
+	return info
 }
 
 // versionLine returns the version, the revision and the platform. The Go toolchain has recorded the

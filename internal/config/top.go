@@ -169,7 +169,7 @@ func readStore(s *section, v value, c *Config) {
 	text := string(all[0].value)
 	path, isFile := strings.CutPrefix(text, "sqlite:")
 	u, err := parseAddress(text)
-	isURL := err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql")
+	isURL := err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") && u.Opaque == ""
 	if isFile && path == "" || !isFile && !isURL {
 		all[0].at.reject("must be sqlite:PATH, such as sqlite:weigate.db, or postgres://user:password@host/database")
 		return
