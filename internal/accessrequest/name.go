@@ -140,7 +140,7 @@ func (q *Requests) showNameForm(w http.ResponseWriter, r *http.Request, browser 
 	}
 	if problem != "" {
 		page.Status = http.StatusUnprocessableEntity
-		page.Refusal = web.Refusal{Request: "name", Reason: problem}
+		page.Rejection = web.Rejection{Request: "name", Reason: problem}
 	}
 	if utf8.RuneCountInString(typed) > 2*maxName { // users can shorten a long name; a flood is cut
 		typed = string([]rune(gateway.CleanText(typed))[:2*maxName])

@@ -16,17 +16,18 @@ import (
 type Applicant struct {
 	App     gateway.App
 	Browser session.Browser
-	// Continue is the path and query of the gateway at which the app's request continues. A waiting
-	// page opens it at intervals, so a request there must not change anything.
+	// Continue is the address at which the app's request continues: a path of the gateway with its
+	// query, or an address of the site if AtGateway is set. A waiting page opens it at intervals, so a
+	// request there must not change anything.
 	Continue string
 	// WantsProfile is set if the app wants nickname and avatar: a waiting page offers to share them.
 	WantsProfile bool
-	// Elsewhere is the address of the same page at the gateway. It is set for a page on the host of a
-	// site (an app behind forward auth). Forms work at the gateway only, so that page has links to
-	// Elsewhere instead.
-	Elsewhere string
+	// AtGateway is the address of the same page at the gateway. It is set for a page on the host of a
+	// site (an app behind forward auth), and "" for a page of the gateway. Forms work at the gateway
+	// only, so the page on the host of a site has links to AtGateway instead.
+	AtGateway string
 	// Page has the further buttons of the page (Back, BackToApp, Home) and the values for the log
-	// (Refusal, Logged).
+	// (Rejection, AlreadyLogged).
 	Page web.Page
 }
 
@@ -88,8 +89,8 @@ func (q *Requests) Page(ctx context.Context, waits bool, a Applicant) (web.Page,
 		return q.waiting(a), nil
 	case a.App.Access.Rule == gateway.AccessListed:
 		page.Kind, page.UserID = web.Refused, &web.UserID{ID: user.ID}
-		if a.Elsewhere != "" {
-			page.Links = append(page.Links, web.Link{Label: web.LabelAskAccess, Go: a.Elsewhere})
+		if a.AtGateway != "" {
+			page.Links = append(page.Links, web.Link{Label: web.LabelAskAccess, Go: a.AtGateway})
 			break
 		}
 		page.Forms = append(page.Forms, web.Form{
@@ -108,19 +109,19 @@ func (q *Requests) Page(ctx context.Context, waits bool, a Applicant) (web.Page,
 func (q *Requests) waiting(a Applicant) web.Page {
 	user := a.Browser.User
 	page := web.WaitingPage(a.App, user, a.Continue)
-	page.Back, page.BackToApp, page.Home, page.Refusal = a.Page.Back, a.Page.BackToApp, a.Page.Home, a.Page.Refusal
+	page.Back, page.BackToApp, page.Home, page.Rejection = a.Page.Back, a.Page.BackToApp, a.Page.Home, a.Page.Rejection
 	undecided := user.ProfileAt.IsZero() && !a.Browser.ProfileDeclined // neither shared nor declined
-	if a.WantsProfile && undecided && a.Elsewhere == "" && a.Browser.Method == gateway.MethodWeChat {
+	if a.WantsProfile && undecided && a.AtGateway == "" && a.Browser.Method == gateway.MethodWeChat {
 		page.Links = append(page.Links, web.Link{Label: web.LabelShareProfile,
 			Go: q.path + session.ProfilePath + "?" + url.Values{"return": {a.Continue}}.Encode()})
 	}
 	switch {
 	case !mayChangeName(user) && user.RealName == "": // no name to show, and none to ask for
-	case a.Elsewhere != "" && user.RealName == "":
-		page.Links = append(page.Links, web.Link{Label: web.LabelGiveName, Go: a.Elsewhere})
+	case a.AtGateway != "" && user.RealName == "":
+		page.Links = append(page.Links, web.Link{Label: web.LabelGiveName, Go: a.AtGateway})
 	case user.RealName != "":
 		page.Name = &web.NameForm{Value: web.Shown(user.RealName, maxName), Given: true}
-		if mayChangeName(user) && a.Elsewhere == "" {
+		if mayChangeName(user) && a.AtGateway == "" {
 			page.Name.Change = q.nameURL(a.App.ID, a.Continue)
 		}
 	case asksName(a.Browser):

@@ -291,7 +291,7 @@ func (h *Handler) refuse(v *visit, status int, reason, text string) error {
 	}
 	d := web.Document{
 		View: "refused", Title: h.text(v, "refused."+reason+".title"), Status: status, Data: p, Lang: v.lang,
-		Refusal: web.Refusal{Request: "admin", Reason: reason},
+		Rejection: web.Rejection{Request: "admin", Reason: reason},
 	}
 	if withNav {
 		if v.waiting == 0 { // the navigation shows the number; a refused request has perhaps not read it

@@ -27,18 +27,20 @@ import (
 // the header values that the proxy passes to the site. It is immutable once it is cached: all
 // responses share its header values.
 type decision struct {
-	denied   web.Kind      // the page with the reason; "" = allowed
-	user     *gateway.User // nil = no user is known
-	method   string        // sign-in method of the user's session; "" = no user is known
-	reason   string        // why the request is denied, for the log; "" = the value of denied
-	compared []slog.Attr   // the values that led to a denial, for the log
+	denied web.Kind      // the page with the reason; "" = allowed
+	user   *gateway.User // nil = no user is known
+	method string        // sign-in method of the user's session; "" = no user is known
+
+	// for the log line of a denied request
+	logReason string      // the reason; "" = the value of denied
+	logAttrs  []slog.Attr // the values that led to the denial
 
 	// the values of the headers for the site
 	subject, name, openid, unionid, groups []string
 	assertion                              []string
 
-	claims      string    // claims of the assertion as JSON, without its times; setAssertion compares them
-	signAgainAt time.Time // from this time on, the assertion is not reused
+	claims     string    // claims of the assertion as JSON, without its times; setAssertion compares them
+	reuseUntil time.Time // from this time on, another decision must not reuse the assertion: it signs a new one
 }
 
 // readDecision reads the decision for a host session from the store. A host session is stored as a
@@ -68,7 +70,7 @@ func (h *Handler) readDecision(ctx context.Context, s *site, grantID string, has
 		return nil, err
 	}
 	if d.denied != "" {
-		d.compared = grantAttrs(s, grant)
+		d.logAttrs = grantAttrs(s, grant)
 		return d, nil
 	}
 	identities, err := h.cfg.Users.Identities(ctx, user.ID)
@@ -97,13 +99,13 @@ func (h *Handler) endedDecision(ctx context.Context, grantID string, err error) 
 		var user gateway.User
 		user, err = h.cfg.Users.User(ctx, grant.UserID)
 		if err == nil && user.Status == gateway.Blocked {
-			return &decision{denied: web.Blocked, user: &user, compared: []slog.Attr{slog.String("user", user.ID)}}, nil
+			return &decision{denied: web.Blocked, user: &user, logAttrs: []slog.Attr{slog.String("user", user.ID)}}, nil
 		}
 	}
 	if err != nil && !errors.Is(err, gateway.ErrNotFound) {
 		return nil, err
 	}
-	return &decision{denied: web.NotSignedIn, reason: "session_ended"}, nil
+	return &decision{denied: web.NotSignedIn, logReason: "session_ended"}, nil
 }
 
 // setHeaders sets the header values of a decision that allows the request.
@@ -171,8 +173,8 @@ type identity struct {
 
 // setAssertion sets the assertion of a decision: a JWT with the user's identity. A site can verify
 // it with the gateway's JWKS. Signing takes much longer than all other work for a request.
-// Therefore the previous assertion is reused before its signAgainAt, if its claims are the same.
-// The algorithm is ES256: an RS256 signature takes forty times as long.
+// Therefore the assertion of the previous decision is reused until its reuseUntil, if its claims
+// are the same. The algorithm is ES256: an RS256 signature takes forty times as long.
 func (h *Handler) setAssertion(d *decision, s *site, c claims, previous *decision, now time.Time) error {
 	c.Issuer, c.Audience = h.cfg.URL, s.app.ID
 	withoutTimes, err := json.Marshal(c)
@@ -180,8 +182,8 @@ func (h *Handler) setAssertion(d *decision, s *site, c claims, previous *decisio
 		return err
 	}
 	d.claims = string(withoutTimes)
-	if previous != nil && previous.claims == d.claims && now.Before(previous.signAgainAt) {
-		d.assertion, d.signAgainAt = previous.assertion, previous.signAgainAt
+	if previous != nil && previous.claims == d.claims && now.Before(previous.reuseUntil) {
+		d.assertion, d.reuseUntil = previous.assertion, previous.reuseUntil
 		return nil
 	}
 	c.IssuedAt = now.Add(-assertionSkew).Unix()
@@ -192,7 +194,7 @@ func (h *Handler) setAssertion(d *decision, s *site, c claims, previous *decisio
 		return err
 	}
 	signed, err := h.cfg.Keys.Sign(keys.ES256, keys.TypeAssertion, payload)
-	d.assertion, d.signAgainAt = headerValue(signed), now.Add(assertionReuse)
+	d.assertion, d.reuseUntil = headerValue(signed), now.Add(assertionReuse)
 	return err
 }
 

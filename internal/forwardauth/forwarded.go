@@ -15,7 +15,11 @@ type forwardedRequest struct {
 	site   *site
 	target string // path and query as the browser sent them; cleanReturn must check it before a redirect
 	method string
-	nginx  bool // the proxy is nginx; its auth_request passes on the statuses 401 and 403 only, and no page
+
+	// The proxy is nginx. Its auth_request passes on neither a redirect nor a page to the browser,
+	// only the statuses 401 and 403. After such a status, nginx requests pathDenied (error_page), and
+	// passes that response on.
+	nginx bool
 }
 
 var (
@@ -149,7 +153,7 @@ func (h *Handler) siteOf(r *http.Request) *site {
 // onHost returns a handler that calls f on the hosts of apps; on other hosts it responds with 404.
 func (h *Handler) onHost(f func(http.ResponseWriter, *http.Request, *site)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		setPrivateOnHost(w)
+		setHostHeaders(w)
 		s := h.siteOf(r)
 		if s == nil {
 			h.cfg.Site.Show(w, r, web.Page{Kind: web.NotFound})
@@ -159,9 +163,10 @@ func (h *Handler) onHost(f func(http.ResponseWriter, *http.Request, *site)) http
 	}
 }
 
-// setPrivateOnHost keeps a response out of caches, and its address out of the header Referer. It
-// also removes Strict-Transport-Security, since the host is not the gateway's.
-func setPrivateOnHost(w http.ResponseWriter) {
+// setHostHeaders sets the headers of a response on the host of a site. They keep the response out
+// of caches, and its address out of the header Referer. setHostHeaders removes
+// Strict-Transport-Security, since the host is not the gateway's.
+func setHostHeaders(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")

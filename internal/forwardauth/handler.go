@@ -112,7 +112,7 @@ const (
 	pathStart   = hostPrefix + "start"
 	pathFinish  = hostPrefix + "finish"
 	pathSignOut = hostPrefix + "sign-out"
-	pathRefused = hostPrefix + "refused"
+	pathDenied  = hostPrefix + "refused" // the configurations of nginx name this path
 )
 
 // New validates the configuration and makes a Handler. It returns all problems, joined.
@@ -169,7 +169,7 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc("GET "+pathSignOut, h.onHost(h.askSignOut), route.Limited)
 	mux.HandleFunc("POST "+pathSignOut, h.onHost(h.signOut), route.Limited)
 	// nginx requests this path after each denied request, including the requests of programs.
-	mux.HandleFunc("GET "+pathRefused, h.refused, route.LimitedVerify)
+	mux.HandleFunc("GET "+pathDenied, h.serveDenied, route.LimitedVerify)
 }
 
 // startURL returns the address that begins a sign-in on this host. After the sign-in, the browser

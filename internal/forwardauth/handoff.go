@@ -68,7 +68,7 @@ func (h *Handler) serveHandoff(w http.ResponseWriter, r *http.Request) {
 	if problem != "" {
 		h.cfg.Observe(Observation{Endpoint: "forward-auth", Outcome: string(problem)})
 		h.cfg.Site.Show(w, r, web.Page{Kind: problem, Status: http.StatusBadRequest, Home: h.cfg.URL + "/",
-			Refusal: web.Refusal{Request: "handoff", Compared: []slog.Attr{
+			Rejection: web.Rejection{Request: "handoff", Attrs: []slog.Attr{
 				slog.String("to", web.LoggedURL(r.URL.Query().Get(paramTo)))}}})
 		return
 	}
@@ -132,7 +132,7 @@ func (h *Handler) baseAddress(req handoff) string {
 type pageError struct {
 	kind     web.Kind
 	user     *gateway.User // nil = no user is known
-	compared []slog.Attr   // for the log
+	logAttrs []slog.Attr   // for the log
 }
 
 func (e *pageError) Error() string { return "forwardauth: page " + string(e.kind) }
@@ -140,7 +140,7 @@ func (e *pageError) Error() string { return "forwardauth: page " + string(e.kind
 // problemPage returns the page for a user who was denied.
 func (h *Handler) problemPage(req handoff, problem *pageError) web.Page {
 	page := web.Page{Kind: problem.kind, App: req.site.app.Name, Home: h.cfg.URL + "/",
-		Refusal: web.Refusal{Request: "handoff", App: req.site.app.ID, Compared: problem.compared}}
+		Rejection: web.Rejection{Request: "handoff", App: req.site.app.ID, Attrs: problem.logAttrs}}
 	if problem.user != nil {
 		page.User = web.UserOf(*problem.user)
 	}
@@ -221,8 +221,8 @@ func (h *Handler) explainAccess(w http.ResponseWriter, r *http.Request, req hand
 	next admission.Next) (outcome string, err error) {
 	kind, err := h.cfg.Requests.Respond(w, r, next, accessrequest.Applicant{
 		App: req.site.app.App, Browser: b, Continue: h.address(req), WantsProfile: true,
-		Page: web.Page{Home: h.cfg.URL + "/", Refusal: web.Refusal{Request: "handoff", App: req.site.app.ID,
-			Compared: sessionAttrs(req.site, b, true)}},
+		Page: web.Page{Home: h.cfg.URL + "/", Rejection: web.Rejection{Request: "handoff", App: req.site.app.ID,
+			Attrs: sessionAttrs(req.site, b, true)}},
 	})
 	return string(kind), err
 }

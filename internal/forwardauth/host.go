@@ -128,8 +128,8 @@ func (h *Handler) logToken(r *http.Request, s *site, hasNonce bool, err error) (
 	case errors.Is(err, gateway.ErrExpired):
 		reason = "token_expired_or_spent"
 	}
-	h.cfg.Site.LogRefusal(r, web.Refusal{Request: "handoff", App: s.app.ID, Reason: reason,
-		Compared: []slog.Attr{slog.String("host", s.origin), slog.Bool("nonce", hasNonce)}})
+	h.cfg.Site.LogRejection(r, web.Rejection{Request: "handoff", App: s.app.ID, Reason: reason,
+		Attrs: []slog.Attr{slog.String("host", s.origin), slog.Bool("nonce", hasNonce)}})
 	return reason
 }
 
@@ -145,7 +145,7 @@ func (h *Handler) finishWithoutToken(w http.ResponseWriter, r *http.Request, s *
 		h.seeOther(w, r, s.origin+target)
 	default:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, App: s.app.Name, Go: s.startURL(target),
-			Refusal: web.Refusal{Request: "handoff", App: s.app.ID}})
+			Rejection: web.Rejection{Request: "handoff", App: s.app.ID}})
 	}
 }
 

@@ -24,9 +24,9 @@ const (
 	// paramReturn. A longer path is sent in compact form, in the parameter paramCompactReturn.
 	maxEscapedReturn = 1000
 
-	// maxLocation is the greatest length of the header Location in a response of /verify: a proxy may
-	// not accept longer headers.
-	maxLocation = 3000
+	// maxVerifyLocation is the greatest length of the header Location in a response of /verify: a
+	// proxy may not accept longer headers. The gateway's other redirects can be longer.
+	maxVerifyLocation = 3000
 )
 
 // returnParameter returns the query parameter with a return path.
@@ -46,8 +46,8 @@ var (
 	expandReturn  = strings.NewReplacer("*", "%", "!", "&", "%2A", "*", "%21", "!", "%3B", ";", "%27", "'", "%23", "#")
 )
 
-// isTooLong reports whether a sign-in cannot carry a return path.
-func isTooLong(path string) bool {
+// tooLongToReturn reports whether a return path is too long for a sign-in, which must carry it.
+func tooLongToReturn(path string) bool {
 	return len(path) > maxReturn || len(compactReturn.Replace(path)) > maxReturn
 }
 
@@ -73,7 +73,7 @@ func readReturn(rawQuery string) string {
 // If browsers parse the path differently, or if it is too long, cleanReturn returns "/".
 func cleanReturn(target string) string {
 	target, _, _ = strings.Cut(target, "#")
-	if !strings.HasPrefix(target, "/") || isTooLong(target) {
+	if !strings.HasPrefix(target, "/") || tooLongToReturn(target) {
 		return "/"
 	}
 	var out strings.Builder
@@ -89,7 +89,7 @@ func cleanReturn(target string) string {
 	}
 	clean := "/" + strings.TrimLeft(out.String(), "/") // never "//host"
 	u, err := url.ParseRequestURI(clean)
-	if err != nil || isTooLong(clean) || strings.ContainsAny(u.Path, "\\\x00\r\n") {
+	if err != nil || tooLongToReturn(clean) || strings.ContainsAny(u.Path, "\\\x00\r\n") {
 		return "/"
 	}
 	if at := path.Clean(u.Path) + "/"; strings.HasPrefix(at, hostPrefix) {

@@ -88,9 +88,10 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 // isPreflight reports whether r is for a CORS preflight (Fetch standard): a browser asks the site
 // whether a script of another origin may send a request. Browsers send no cookies with a preflight.
 //
-// Every header with the method must contain OPTIONS: a client can add such a header if its proxy
-// does not set it, and could otherwise send any request without a session. A request with a header
-// that overrides the method is not a preflight, because some sites read this header.
+// All headers with the method must be OPTIONS. A proxy sets only one of them, so a client can add
+// the other. If one header with OPTIONS were enough, a client could get any request past /verify
+// without a session. A request with a header that overrides the method is not a preflight, because
+// some sites read this header.
 func isPreflight(r *http.Request) bool {
 	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
 		if len(r.Header[name]) > 0 {
@@ -114,39 +115,42 @@ func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decisi
 	}
 	k := cacheKey{s.origin, sha256.Sum256([]byte(cookie))}
 	now := h.cfg.Now()
-	previous, valid := h.cache.get(k, now)
+	cached, valid := h.cache.get(k, now)
 	if valid {
-		return previous, nil
+		return cached, nil
 	}
 	grant, hash, ok := h.verifyCookie(s, cookie)
 	if !ok {
-		return &decision{denied: web.NotSignedIn, reason: "cookie_invalid"}, nil
+		return &decision{denied: web.NotSignedIn, logReason: "cookie_invalid"}, nil
 	}
-	read := func() (*decision, time.Time, error) {
-		d, err := h.readDecision(ctx, s, grant, hash, previous, now)
+	// readStore returns the decision, and the time until which it may be cached. If cached is not nil,
+	// it has expired, but its assertion (the signed identity) may still be reused.
+	readStore := func() (d *decision, until time.Time, err error) {
+		d, err = h.readDecision(ctx, s, grant, hash, cached, now)
 		if err != nil {
 			return nil, now, err
 		}
-		until := now.Add(h.cfg.Cache)
-		if d.denied == "" && d.signAgainAt.Before(until) {
-			until = d.signAgainAt
+		until = now.Add(h.cfg.Cache)
+		if d.denied == "" && d.reuseUntil.Before(until) {
+			until = d.reuseUntil
 		}
 		return d, until, nil
 	}
 	if h.cfg.Cache > 0 {
-		return h.cache.load(ctx, k, now, read)
+		return h.cache.load(ctx, k, now, readStore)
 	}
-	d, until, err := read()
+	d, until, err := readStore()
 	if err == nil {
 		// With Config.Cache 0 this entry expires at once, so every request reads the store. The
-		// entry is stored so that the next decision can reuse its assertion (the signed identity).
+		// entry is stored so that the next decision can reuse its assertion.
 		h.cache.put(k, entry{d, until}, now)
 	}
 	return d, err
 }
 
-// decideNow returns the decision from the store, not from the cache. It is for the pages on a host:
-// they must not contradict a newer decision that another process has returned at /verify.
+// decideNow returns the decision from the store, not from the cache. It is for the gateway's own
+// pages on the host of a site (/.weigate/). Another process may have returned a decision at /verify
+// that is newer than the decision in this process's cache. The pages must not contradict it.
 func (h *Handler) decideNow(r *http.Request, s *site) (*decision, error) {
 	cookie, _ := s.cookies(r)
 	grant, hash, ok := h.verifyCookie(s, cookie)
@@ -167,13 +171,13 @@ func (h *Handler) rejectProxy(w http.ResponseWriter, r *http.Request, err error)
 	case errors.Is(err, errHeaders):
 		kind, reason = web.BadRequest, "forwarded_headers"
 	}
-	h.cfg.Site.LogRefusal(r, web.Refusal{Request: "verify", Reason: reason, Compared: []slog.Attr{
+	h.cfg.Site.LogRejection(r, web.Rejection{Request: "verify", Reason: reason, Attrs: []slog.Attr{
 		slog.Any("error", err), slog.String("peer", r.RemoteAddr), slog.Any("trusted_proxies", h.cfg.TrustedProxies),
 		slog.String("forwarded_host", web.LoggedText(strings.Join(r.Header["X-Forwarded-Host"], ", "))),
 		slog.String("original_url", web.LoggedURL(strings.Join(r.Header["X-Original-Url"], ", "))),
 	}})
 	if isPage(r) {
-		h.cfg.Site.Show(w, r, web.Page{Kind: kind, Status: http.StatusForbidden, Logged: true})
+		h.cfg.Site.Show(w, r, web.Page{Kind: kind, Status: http.StatusForbidden, AlreadyLogged: true})
 		return kind
 	}
 	writeError(w, http.StatusForbidden, kind)
@@ -183,22 +187,26 @@ func (h *Handler) rejectProxy(w http.ResponseWriter, r *http.Request, err error)
 // logDenied writes the log line of a request that is denied. A request without a session cookie is
 // ordinary: the visitor has not signed in yet. It is logged at the level debug only.
 func (h *Handler) logDenied(r *http.Request, s *site, d *decision) {
-	if d.denied == web.NotSignedIn && d.reason == "" {
+	if d.denied == web.NotSignedIn && d.logReason == "" {
 		h.cfg.Logger.DebugContext(r.Context(), "verify request without a session", "app", s.app.ID, "request_id",
 			h.cfg.RequestID(r.Context()))
 		return
 	}
-	h.cfg.Site.LogRefusal(r, web.Refusal{Request: "verify", App: s.app.ID,
-		Reason: cmp.Or(d.reason, string(d.denied)), Compared: append([]slog.Attr{slog.String("host", s.origin)},
-			d.compared...)})
+	h.cfg.Site.LogRejection(r, web.Rejection{Request: "verify", App: s.app.ID,
+		Reason: cmp.Or(d.logReason, string(d.denied)), Attrs: append([]slog.Attr{slog.String("host", s.origin)},
+			d.logAttrs...)})
 }
 
 // deny responds to a request that is denied:
 //
 //   - to a program or script, with JSON;
-//   - to a browser without a session, with a redirect to sign in;
+//   - to a browser whose user is known and denied, with a page that shows the reason;
+//   - to nginx for a browser without a session, with the status 401: nginx then requests
+//     pathDenied, and serveDenied gives one of the following responses;
 //   - to a browser without a session that sent a form, with a page that asks the user to sign in;
-//   - to any other browser, with a page that shows the reason.
+//   - to a browser without a session at an address that is too long to return to after sign-in,
+//     with a page that explains this;
+//   - to any other browser without a session, with a redirect to sign in.
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, req forwardedRequest, d *decision) {
 	h.logDenied(r, req.site, d)
 	w.Header().Del("Strict-Transport-Security") // this response is for a host that is not the gateway's
@@ -213,40 +221,38 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, req forwardedRequ
 			w.Header().Set("WWW-Authenticate", "Weigate")
 		}
 		writeError(w, status, d.denied)
-	case d.denied == web.NotSignedIn && navigates && !req.nginx && isTooLong(req.target):
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.AddressTooLong, Refusal: web.Refusal{Request: "verify",
-			App: req.site.app.ID}})
-	case d.denied == web.NotSignedIn && (navigates || req.nginx):
-		h.redirect(w, r, req, req.site.startURL(cleanReturn(req.target)))
-	case d.denied == web.NotSignedIn:
-		h.showPleaseSignIn(w, r, req.site)
-	default:
+	case d.denied != web.NotSignedIn:
 		h.showDenied(w, r, req, d, here)
+	case req.nginx:
+		writeError(w, http.StatusUnauthorized, web.NotSignedIn)
+	case !navigates:
+		h.showPleaseSignIn(w, r, req.site)
+	case tooLongToReturn(req.target):
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.AddressTooLong, Rejection: web.Rejection{Request: "verify",
+			App: req.site.app.ID}})
+	default:
+		h.redirect(w, r, req.site, req.site.startURL(cleanReturn(req.target)))
 	}
 }
 
 // showPleaseSignIn responds to a form that was sent without a session. The content of the form is
 // lost. A redirect would hide the loss: the user would believe that the site had accepted the form.
 func (h *Handler) showPleaseSignIn(w http.ResponseWriter, r *http.Request, s *site) {
-	h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, App: s.app.Name, Go: s.startURL("/"), Logged: true})
+	h.cfg.Site.Show(w, r, web.Page{Kind: web.PleaseSignIn, App: s.app.Name, Go: s.startURL("/"), AlreadyLogged: true})
 }
 
-// redirect redirects a browser to sign in. For a long address, it shows a page that continues at
-// the address: a proxy may not accept headers of this length. The status of the page is not 2xx,
-// because a proxy would then let the request through. nginx passes on neither a redirect nor a
-// page. So nginx gets the status 401, and then requests pathRefused.
-func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, req forwardedRequest, address string) {
-	switch {
-	case req.nginx:
-		writeError(w, http.StatusUnauthorized, web.NotSignedIn)
-	case len(address) > maxLocation:
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Status: http.StatusUnauthorized, App: req.site.app.Name,
-			Go: address, ContinueAfter: time.Millisecond, Logged: true})
-	default:
-		w.Header().Set("Referrer-Policy", "no-referrer")
-		w.Header().Set("Location", address)
-		w.WriteHeader(http.StatusFound)
+// redirect redirects a browser to address, where a sign-in starts. If address is too long for the
+// header Location, redirect shows a page that continues at address. The page has the status 401:
+// after a status 2xx, a proxy would let the original request through.
+func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, s *site, address string) {
+	if len(address) > maxVerifyLocation {
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.Continue, Status: http.StatusUnauthorized, App: s.app.Name,
+			Go: address, ContinueAfter: time.Millisecond, AlreadyLogged: true})
+		return
 	}
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.Header().Set("Location", address)
+	w.WriteHeader(http.StatusFound)
 }
 
 // showDenied shows the page with the reason for a denial of a known user. here is the address of
@@ -259,7 +265,7 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, req forward
 	case web.Waiting, web.Refused:
 		var err error
 		page, err = h.cfg.Requests.Page(r.Context(), d.denied == web.Waiting, accessrequest.Applicant{
-			App: s.app.App, Continue: here, Elsewhere: start,
+			App: s.app.App, Continue: here, AtGateway: start,
 			Browser: session.Browser{User: *d.user, Session: gateway.Session{Method: d.method}},
 		})
 		if err != nil {
@@ -272,7 +278,7 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, req forward
 	case web.Blocked:
 		page.Go = ""
 	}
-	page.Home, page.Logged = h.cfg.URL+"/", true
+	page.Home, page.AlreadyLogged = h.cfg.URL+"/", true
 	h.cfg.Site.Show(w, r, page)
 }
 
@@ -306,15 +312,16 @@ func (h *Handler) showFailure(w http.ResponseWriter, r *http.Request, req forwar
 	h.cfg.Site.Show(w, r, page)
 }
 
-// refused serves what the browser gets for a request that /verify has denied: a redirect to sign
-// in, or a page. nginx requests it through error_page, with the headers of the original request.
-func (h *Handler) refused(w http.ResponseWriter, r *http.Request) {
-	setPrivateOnHost(w)
+// serveDenied serves pathDenied: the response that nginx passes on to the browser for a request
+// that /verify has denied, a redirect to sign in or a page. nginx requests it through error_page,
+// with the headers of the original request.
+func (h *Handler) serveDenied(w http.ResponseWriter, r *http.Request) {
+	setHostHeaders(w)
 	req, err := h.parseForwarded(r)
 	if err != nil {
 		req = forwardedRequest{site: h.siteOf(r), target: "/"}
 	}
-	req.nginx = false // nginx passes the response of this request on to the browser
+	req.nginx = false // nginx passes on any response of this request: deny need not respond with 401
 	if req.site == nil {
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotFound})
 		return

@@ -117,10 +117,10 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, v visit, err erro
 	switch {
 	case errors.Is(err, gateway.ErrBlocked):
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Blocked, Contact: true, Secret: true,
-			Refusal: web.Refusal{Request: "invitation"}})
+			Rejection: web.Rejection{Request: "invitation"}})
 	case errors.Is(err, gateway.ErrRefused):
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.InviteRefused, Contact: true, Secret: true, User: web.UserOf(v.browser.User),
-			Home: h.path + "/", Refusal: web.Refusal{Request: "invitation"}})
+			Home: h.path + "/", Rejection: web.Rejection{Request: "invitation"}})
 	case errors.Is(err, gateway.ErrNotFound): // somebody else was faster, or an administrator revoked it
 		again, readErr := h.cfg.Store.Invitation(r.Context(), v.invitation.Hash, h.cfg.Now())
 		if again.ID == "" {

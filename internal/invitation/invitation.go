@@ -125,7 +125,7 @@ func (h *Handler) Mount(mux *route.Mux) {
 func (h *Handler) unknown(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.InviteUnknown, Contact: true, Secret: true,
-		Refusal: web.Refusal{Request: "invitation"}})
+		Rejection: web.Rejection{Request: "invitation"}})
 }
 
 // visit is a request for an invitation that exists.

@@ -165,7 +165,7 @@ func (h *Handler) showInvalid(w http.ResponseWriter, r *http.Request, v visit) {
 		kind = web.InviteUsed
 	}
 	page := web.Page{Kind: kind, Contact: true, Secret: true, Home: h.path + "/",
-		Refusal: web.Refusal{Request: "invitation"}}
+		Rejection: web.Rejection{Request: "invitation"}}
 	if v.signedIn && v.browser.Method == gateway.MethodLink && i.Kind == gateway.InviteAdmin {
 		page.Go, page.Home = h.path+pathAdmin, "" // the button was pressed twice
 	}

@@ -176,7 +176,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 			return h.explainAccess(w, r, t, req, browser, next)
 		}
 		return &pageError{kind: next.Page, client: req.client,
-			compared: sessionAttrs(req.client, browser, facts.SignedIn)}
+			logAttrs: sessionAttrs(req.client, browser, facts.SignedIn)}
 	case admission.AskProfile:
 		if h.cfg.SignIn.AskProfile(w, r, browser, sameRequest) {
 			return nil
@@ -190,10 +190,10 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 	switch {
 	case errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound):
 		// The user was blocked or deleted after Session returned the user.
-		return &pageError{kind: web.Refused, client: req.client, compared: sessionAttrs(req.client, browser, true)}
+		return &pageError{kind: web.Refused, client: req.client, logAttrs: sessionAttrs(req.client, browser, true)}
 	case errors.Is(err, gateway.ErrConflict):
 		return &pageError{kind: web.SubjectTaken, client: req.client,
-			compared: sessionAttrs(req.client, browser, true)}
+			logAttrs: sessionAttrs(req.client, browser, true)}
 	case err != nil:
 		return err
 	}
@@ -207,8 +207,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 func (h *Handler) explainAccess(w http.ResponseWriter, r *http.Request, t *redirectable, req *authorizeRequest,
 	browser session.Browser, next admission.Next) error {
 	sameRequest := h.continueURL(req, paramLoginRequest, req.loginRequestID)
-	denied := &pageError{kind: next.Page, client: req.client, compared: sessionAttrs(req.client, browser, true)}
-	page := web.Page{Back: h.continueURL(req, paramCancel, "1"), Logged: true}
+	denied := &pageError{kind: next.Page, client: req.client, logAttrs: sessionAttrs(req.client, browser, true)}
+	page := web.Page{Back: h.continueURL(req, paramCancel, "1"), AlreadyLogged: true}
 	if next.Step != admission.Wait && t.mode != ModeFormPost { // a link cannot send the form
 		page.Back = ""
 		page.BackToApp = web.ToApp(h.errorURL(t, protocolError(denied)), t.client.RedirectURIs)
@@ -219,7 +219,7 @@ func (h *Handler) explainAccess(w http.ResponseWriter, r *http.Request, t *redir
 	if err == nil && kind != web.Waiting {
 		denied.kind = kind
 		h.observe("authorize", "", req.client, protocolError(denied))
-		h.logRefusal(r, "authorize", req.client, denied)
+		h.logRejection(r, "authorize", req.client, denied)
 	}
 	return err
 }
@@ -347,7 +347,7 @@ func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *red
 	isPage := errors.As(err, &page)
 	if t.noPages || !isPage && e.Status < 500 {
 		if isPage {
-			e = newError(e.Status, codeInteraction, e.Description).because(string(page.kind), page.compared...)
+			e = newError(e.Status, codeInteraction, e.Description).because(string(page.kind), page.logAttrs...)
 		}
 		h.redirectError(w, r, t, e)
 		return
@@ -369,7 +369,7 @@ func (h *Handler) authorizeFailed(w http.ResponseWriter, r *http.Request, t *red
 func (h *Handler) redirectError(w http.ResponseWriter, r *http.Request, t *redirectable, err error) {
 	e := protocolError(err)
 	h.observe("authorize", "", t.client, e)
-	h.logRefusal(r, "authorize", t.client, err)
+	h.logRejection(r, "authorize", t.client, err)
 	h.respond(w, r, t, e.parameters()...)
 }
 

@@ -20,7 +20,7 @@ type Error struct {
 	// For the log only.
 	app      string      // id of the app, when its authentication has failed
 	reason   string      // a word for the cause; "" = Code
-	compared []slog.Attr // such as the sent and the registered redirect URI; no secrets, codes or tokens
+	logAttrs []slog.Attr // such as the sent and the registered redirect URI; no secrets, codes or tokens
 }
 
 func newError(status int, code, description string) *Error {
@@ -29,8 +29,8 @@ func newError(status int, code, description string) *Error {
 
 // because sets the cause and returns e. The log has the cause, and the client does not receive
 // it.
-func (e *Error) because(reason string, compared ...slog.Attr) *Error {
-	e.reason, e.compared = reason, compared
+func (e *Error) because(reason string, logAttrs ...slog.Attr) *Error {
+	e.reason, e.logAttrs = reason, logAttrs
 	return e
 }
 
@@ -72,20 +72,20 @@ func badRequest(description string) *Error {
 // badGrant returns an error with the code invalid_grant. The description is the same for all
 // causes. So a client cannot find out whether a code or token exists, has expired, was redeemed
 // or belongs to another app. The log has the reason.
-func badGrant(reason string, compared ...slog.Attr) *Error {
+func badGrant(reason string, logAttrs ...slog.Attr) *Error {
 	return newError(http.StatusBadRequest, codeInvalidGrant,
-		"the code or token is invalid or has expired, or was not made for this request").because(reason, compared...)
+		"the code or token is invalid or has expired, or was not made for this request").because(reason, logAttrs...)
 }
 
 // badClient returns the same description for an unknown client and for a wrong secret.
-func badClient(reason string, compared ...slog.Attr) *Error {
+func badClient(reason string, logAttrs ...slog.Attr) *Error {
 	return newError(http.StatusUnauthorized, codeInvalidClient,
-		"the client is not known, or its authentication failed").because(reason, compared...)
+		"the client is not known, or its authentication failed").because(reason, logAttrs...)
 }
 
-func invalidToken(reason string, compared ...slog.Attr) *Error {
+func invalidToken(reason string, logAttrs ...slog.Attr) *Error {
 	return newError(http.StatusUnauthorized, codeInvalidToken,
-		"the access token is invalid or has expired").because(reason, compared...)
+		"the access token is invalid or has expired").because(reason, logAttrs...)
 }
 
 // protocolError converts any error into the error for the client:
@@ -115,7 +115,7 @@ func protocolError(err error) *Error {
 type pageError struct {
 	kind     web.Kind    // the page
 	client   *Client     // nil when the request identified none
-	compared []slog.Attr // for the log, as in Error
+	logAttrs []slog.Attr // for the log, as in Error
 }
 
 func (e *pageError) Error() string { return "oidc: page " + string(e.kind) }
@@ -162,8 +162,8 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, endpoint str
 	}
 	const noGrantType = "" // only requests to the token endpoint have one
 	h.observe(endpoint, noGrantType, client, e)
-	h.logRefusal(r, endpoint, client, err)
-	page.Logged = true // by logRefusal, so Show does not log it
+	h.logRejection(r, endpoint, client, err)
+	page.AlreadyLogged = true // by logRejection, so Show does not log it
 	h.cfg.Site.Show(w, r, page)
 }
 
@@ -171,7 +171,7 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, endpoint str
 // none.
 func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, endpoint string, client *Client, err error) {
 	e := protocolError(err)
-	h.logRefusal(r, endpoint, client, err)
+	h.logRejection(r, endpoint, client, err)
 	switch {
 	case e.Code == codeInvalidClient:
 		w.Header().Set("WWW-Authenticate", `Basic realm="weigate", charset="UTF-8"`)
@@ -181,10 +181,10 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, endpoint st
 	writeJSON(w, e.Status, map[string]string{"error": e.Code, "error_description": e.Description})
 }
 
-// logRefusal writes the one log line of a request that gets an error. It does not log a failure of
-// the server after the client has disconnected: the disconnection cancels the context, which can
+// logRejection writes the one log line of a request that gets an error. It does not log a failure
+// of the server after the client has disconnected: the disconnection cancels the context, which can
 // cause the failure.
-func (h *Handler) logRefusal(r *http.Request, endpoint string, client *Client, err error) {
+func (h *Handler) logRejection(r *http.Request, endpoint string, client *Client, err error) {
 	e := protocolError(err)
 	if e.Status >= http.StatusInternalServerError {
 		if r.Context().Err() == nil {
@@ -193,16 +193,16 @@ func (h *Handler) logRefusal(r *http.Request, endpoint string, client *Client, e
 		}
 		return
 	}
-	refusal := web.Refusal{Request: endpoint, App: e.app, Reason: cmp.Or(e.reason, e.Code), Compared: e.compared}
+	rejection := web.Rejection{Request: endpoint, App: e.app, Reason: cmp.Or(e.reason, e.Code), Attrs: e.logAttrs}
 	var page *pageError
 	if errors.As(err, &page) {
-		refusal.Reason, refusal.Compared = string(page.kind), page.compared
+		rejection.Reason, rejection.Attrs = string(page.kind), page.logAttrs
 	}
 	if client != nil {
-		refusal.App = client.ID
+		rejection.App = client.ID
 	}
-	if refusal.Reason == codeInvalidRequest {
-		refusal.Compared = append(refusal.Compared, slog.String("problem", e.Description))
+	if rejection.Reason == codeInvalidRequest {
+		rejection.Attrs = append(rejection.Attrs, slog.String("problem", e.Description))
 	}
-	h.cfg.Site.LogRefusal(r, refusal)
+	h.cfg.Site.LogRejection(r, rejection)
 }

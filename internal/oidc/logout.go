@@ -121,12 +121,12 @@ func (h *Handler) parseSignOut(r *http.Request, q url.Values) (signOut, error) {
 		return req, &pageError{kind: web.BadRequest}
 	}
 	clients := h.cfg.Clients()
-	reject := func(reason string, compared ...slog.Attr) (signOut, error) {
-		refusal := web.Refusal{Request: "logout", Reason: reason, Compared: compared}
+	reject := func(reason string, logAttrs ...slog.Attr) (signOut, error) {
+		rejection := web.Rejection{Request: "logout", Reason: reason, Attrs: logAttrs}
 		if req.client != nil {
-			refusal.App = req.client.ID
+			rejection.App = req.client.ID
 		}
-		h.cfg.Site.LogRefusal(r, refusal)
+		h.cfg.Site.LogRejection(r, rejection)
 		return signOut{client: req.client, rejected: true}, nil
 	}
 	if id := q.Get("client_id"); id != "" {

@@ -111,10 +111,10 @@ func (h *Handler) parseClient(q url.Values) (*redirectable, error) {
 	client := h.cfg.Clients().byID[q.Get("client_id")]
 	if client == nil {
 		return nil, &pageError{kind: web.UnknownApp,
-			compared: []slog.Attr{slog.String("client_id", web.LoggedText(q.Get("client_id")))}}
+			logAttrs: []slog.Attr{slog.String("client_id", web.LoggedText(q.Get("client_id")))}}
 	}
 	if sent := q.Get("redirect_uri"); !isRegistered(sent, client.RedirectURIs) {
-		return nil, &pageError{kind: web.RedirectURI, client: client, compared: []slog.Attr{
+		return nil, &pageError{kind: web.RedirectURI, client: client, logAttrs: []slog.Attr{
 			slog.String("redirect_uri", web.LoggedURL(sent)), slog.Any("registered", web.LoggedURLs(client.RedirectURIs))}}
 	}
 	t := &redirectable{client: client, redirectURI: q.Get("redirect_uri"),

@@ -122,7 +122,7 @@ func (h *Handler) writeBearerError(w http.ResponseWriter, r *http.Request, clien
 		w.Header().Set("WWW-Authenticate", challenge)
 	}
 	if e.Code == "" {
-		h.logRefusal(r, "userinfo", client, err)
+		h.logRejection(r, "userinfo", client, err)
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(e.Status)
 		return

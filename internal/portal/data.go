@@ -66,7 +66,7 @@ func (h *Handler) writeData(w http.ResponseWriter, r *http.Request, b session.Br
 		View: "data", ID: "data", Wide: true, User: web.UserOf(b.User), Trail: h.trail(r), Data: d, Status: status,
 	}
 	if status >= http.StatusBadRequest {
-		doc.Refusal = web.Refusal{Request: "my-data"}
+		doc.Rejection = web.Rejection{Request: "my-data"}
 	}
 	h.write(w, r, doc, "data")
 }

@@ -116,7 +116,7 @@ func (h *Handler) writeDelete(w http.ResponseWriter, r *http.Request, b session.
 		View: "delete", ID: "delete", Wide: true, User: web.UserOf(b.User), Trail: h.trail(r), Data: d, Status: status,
 	}
 	if status >= http.StatusBadRequest {
-		doc.Refusal = web.Refusal{Request: "delete-account", Reason: d.Problem}
+		doc.Rejection = web.Rejection{Request: "delete-account", Reason: d.Problem}
 	}
 	h.write(w, r, doc, "delete")
 }

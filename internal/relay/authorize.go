@@ -116,7 +116,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 			return h.explainAccess(w, r, req, browser, next)
 		}
 		return &pageError{kind: next.Page, app: req.app, retry: h.retryURL(req, next.Page, facts.Answered),
-			compared: sessionAttrs(req, browser, signedIn)}
+			logAttrs: sessionAttrs(req, browser, signedIn)}
 	case admission.AskProfile:
 		if h.cfg.SignIn.AskProfile(w, r, browser, sameRequest) {
 			return nil
@@ -134,8 +134,8 @@ func (h *Handler) explainAccess(w http.ResponseWriter, r *http.Request, req *req
 	kind, err := h.cfg.Requests.Respond(w, r, next, accessrequest.Applicant{
 		App: req.app.App, Browser: browser, Continue: sameRequest,
 		WantsProfile: wantsProfile(req.scopes) || req.app.AskProfile,
-		Page: web.Page{Home: h.path + "/", Refusal: web.Refusal{Request: "relay", App: req.app.ID,
-			Compared: sessionAttrs(req, browser, true)}},
+		Page: web.Page{Home: h.path + "/", Rejection: web.Rejection{Request: "relay", App: req.app.ID,
+			Attrs: sessionAttrs(req, browser, true)}},
 	})
 	if err == nil && kind != web.Waiting {
 		h.cfg.Observe(Observation{Endpoint: req.endpoint(), App: req.app.ID, Outcome: string(kind)})
@@ -203,7 +203,7 @@ func (h *Handler) storeCode(ctx context.Context, req *request, browser session.B
 		},
 	})
 	if errors.Is(err, gateway.ErrBlocked) || errors.Is(err, gateway.ErrNotFound) { // the user, since the session was read
-		return "", &pageError{kind: web.Refused, app: req.app, compared: sessionAttrs(req, browser, true)}
+		return "", &pageError{kind: web.Refused, app: req.app, logAttrs: sessionAttrs(req, browser, true)}
 	}
 	return code, err
 }
@@ -246,7 +246,7 @@ type pageError struct {
 	kind     web.Kind
 	app      *App        // nil = not known
 	retry    string      // where to try again; "" = nowhere
-	compared []slog.Attr // for the log: the values that were compared, without secrets, codes and tokens
+	logAttrs []slog.Attr // for the log, as in web.Rejection
 }
 
 func (e *pageError) Error() string { return "relay: page " + string(e.kind) }
@@ -273,7 +273,7 @@ func (h *Handler) showError(w http.ResponseWriter, r *http.Request, req *request
 		h.cfg.Logger.ErrorContext(r.Context(), "relay request failed", "error", err, "request_id",
 			h.cfg.RequestID(r.Context()))
 	}
-	page.Refusal = web.Refusal{Request: "relay", App: app, Compared: known.compared}
+	page.Rejection = web.Rejection{Request: "relay", App: app, Attrs: known.logAttrs}
 	h.cfg.Observe(Observation{Endpoint: req.endpoint(), App: app, Outcome: string(known.kind)})
 	h.show(w, r, page)
 }

@@ -59,19 +59,19 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	for _, name := range []string{"appid", "redirect_uri", "response_type", "scope", "state", paramLoginRequest} {
 		if len(q[name]) > 1 {
 			// it is not clear which of the values counts
-			return nil, &pageError{kind: web.BadRequest, compared: []slog.Attr{slog.String("given_twice", name)}}
+			return nil, &pageError{kind: web.BadRequest, logAttrs: []slog.Attr{slog.String("given_twice", name)}}
 		}
 	}
 	appID, spelling := readAppID(q)
 	app := h.byAppID[appID]
 	if app == nil {
-		return nil, &pageError{kind: web.UnknownApp, compared: []slog.Attr{slog.String("appid", web.LoggedText(appID))}}
+		return nil, &pageError{kind: web.UnknownApp, logAttrs: []slog.Attr{slog.String("appid", web.LoggedText(appID))}}
 	}
 	req := &request{app: app, website: website, redirectURI: q.Get("redirect_uri"), state: q.Get("state"),
 		lang:           q.Get("lang"),
 		loginRequestID: q.Get(paramLoginRequest), confirmed: q.Has(paramContinue)}
-	refuse := func(page web.Kind, compared ...slog.Attr) (*request, error) {
-		return nil, &pageError{kind: page, app: app, compared: compared}
+	refuse := func(page web.Kind, logAttrs ...slog.Attr) (*request, error) {
+		return nil, &pageError{kind: page, app: app, logAttrs: logAttrs}
 	}
 	switch {
 	case !app.redirectAllowed(req.redirectURI):

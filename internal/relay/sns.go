@@ -35,12 +35,12 @@ func (e *Error) Error() string { return "relay: errcode " + strconv.Itoa(e.Code)
 type refusal struct {
 	answer   *Error // for the app
 	reason   string
-	compared []slog.Attr // the values that were compared, without secrets, codes and tokens
+	logAttrs []slog.Attr // as in web.Rejection
 }
 
 // because returns e with its cause, for the log.
-func (e *Error) because(reason string, compared ...slog.Attr) error {
-	return &refusal{answer: e, reason: reason, compared: compared}
+func (e *Error) because(reason string, logAttrs ...slog.Attr) error {
+	return &refusal{answer: e, reason: reason, logAttrs: logAttrs}
 }
 
 // Error returns the text of WeChat's errmsg, and the cause.
@@ -135,13 +135,13 @@ func (h *Handler) errorFor(r *http.Request, endpoint string, app *App, err error
 	}
 	var e *Error
 	if errors.As(err, &e) {
-		line := web.Refusal{Request: "relay", App: id, Reason: e.Text, Compared: []slog.Attr{
+		line := web.Rejection{Request: "relay", App: id, Reason: e.Text, Attrs: []slog.Attr{
 			slog.String("endpoint", endpoint), slog.Int("errcode", e.Code), slog.String("rid", h.rid(r))}}
 		var cause *refusal
 		if errors.As(err, &cause) {
-			line.Reason, line.Compared = cause.reason, append(line.Compared, cause.compared...)
+			line.Reason, line.Attrs = cause.reason, append(line.Attrs, cause.logAttrs...)
 		}
-		h.cfg.Site.LogRefusal(r, line)
+		h.cfg.Site.LogRejection(r, line)
 		return e
 	}
 	if r.Context().Err() == nil {

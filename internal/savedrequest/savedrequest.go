@@ -290,7 +290,7 @@ func (s *Requests) serve(w http.ResponseWriter, r *http.Request, mux *route.Mux)
 	switch {
 	case errors.Is(err, gateway.ErrNotFound):
 		s.cfg.Site.Show(w, r, web.Page{Kind: web.RequestExpired, Home: s.path + "/",
-			Refusal: web.Refusal{Request: "saved", Compared: []slog.Attr{slog.Bool("has_cookie", len(browsers) > 0)}}})
+			Rejection: web.Rejection{Request: "saved", Attrs: []slog.Attr{slog.Bool("has_cookie", len(browsers) > 0)}}})
 		return
 	case err != nil:
 		s.cfg.Site.Error(w, r, err)

@@ -99,9 +99,9 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phon
 	case signedIn && req.meetsRequirements():
 		return req, true
 	case t.State == gateway.TicketCancelled:
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver, Refusal: req.refusal()})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver, Rejection: req.rejection()})
 	case !isUnanswered(t.State):
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUsed, Refusal: req.refusal()})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUsed, Rejection: req.rejection()})
 	case r.Method != http.MethodGet:
 		// The response is a page and not a redirect. Sign-in leads to WeChat, and browsers block a form
 		// that is redirected to another origin (Content-Security-Policy, form-action).
@@ -112,17 +112,17 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phon
 		// The phone returns from the sign-in that begin started. Still it has no session that meets the
 		// requirements. Another redirect to sign-in could repeat forever.
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotSignedIn, Go: h.path + pathConfirm,
-			Refusal: req.refusal()})
+			Rejection: req.rejection()})
 	default:
 		h.begin(w, r, req)
 	}
 	return req, false
 }
 
-// refusal returns the facts for the log line of a rejected request: the app, and the values that
-// were compared.
-func (req phoneRequest) refusal() web.Refusal {
-	return web.Refusal{Request: "scan", App: req.ticket.App, Compared: []slog.Attr{
+// rejection returns the content of the log line of a rejected request: the app, and the values of
+// the ticket and of the browser.
+func (req phoneRequest) rejection() web.Rejection {
+	return web.Rejection{Request: "scan", App: req.ticket.App, Attrs: []slog.Attr{
 		slog.String("state", string(req.ticket.State)), slog.String("user", req.browser.User.ID),
 		slog.String("approver", req.ticket.Approver.UserID), slog.String("method", req.browser.Method),
 		slog.String("connector", req.browser.Connector), slog.String("app_connector", req.ticket.Connector),
@@ -166,7 +166,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 	}
 	t := req.ticket
 	mine := t.Approver.UserID == req.browser.User.ID // the phone's user is the approver
-	page := web.Page{App: h.appName(r, t.App), Refusal: req.refusal()}
+	page := web.Page{App: h.appName(r, t.App), Rejection: req.rejection()}
 	switch {
 	case t.State == gateway.TicketOpen || t.State == gateway.TicketOpened:
 		h.showRequest(w, r, req)
@@ -208,7 +208,7 @@ func (h *Handler) facts(r *http.Request, req phoneRequest) *web.Facts {
 // showRequest renders the page that shows which app and which desktop want to sign in.
 func (h *Handler) showRequest(w http.ResponseWriter, r *http.Request, req phoneRequest) {
 	if h.isPaused(req) {
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanPaused, Refusal: req.refusal()})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanPaused, Rejection: req.rejection()})
 		return
 	}
 	h.cfg.Site.Show(w, r, web.Page{
@@ -225,7 +225,7 @@ func (h *Handler) showRequest(w http.ResponseWriter, r *http.Request, req phoneR
 // something else than two digits: the page then asks again.
 func (h *Handler) showNumber(w http.ResponseWriter, r *http.Request, req phoneRequest, malformed bool) {
 	if h.isPaused(req) {
-		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanPaused, Refusal: req.refusal()})
+		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanPaused, Rejection: req.rejection()})
 		return
 	}
 	page := web.Page{
@@ -364,10 +364,10 @@ func (h *Handler) storeAnswer(w http.ResponseWriter, r *http.Request, req phoneR
 // recordAnswer records the event of a refusal or a wrong number, and writes a log line. It records
 // nothing for an approval: the event of the sign-in is recorded with the desktop's session.
 func (h *Handler) recordAnswer(r *http.Request, req phoneRequest, t gateway.Ticket, state gateway.TicketState) {
-	ctx, refusal := r.Context(), req.refusal()
-	refusal.Reason = string(state)
+	ctx, rejection := r.Context(), req.rejection()
+	rejection.Reason = string(state)
 	if state != gateway.TicketApproved {
-		h.cfg.Site.LogRefusal(r, refusal)
+		h.cfg.Site.LogRejection(r, rejection)
 	}
 	switch state {
 	case gateway.TicketRefused:

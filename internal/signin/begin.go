@@ -91,7 +91,7 @@ func (h *Handler) start(
 	}
 	req.ReturnTo = returnTo
 	b := h.browser(r, language)
-	t := target{returnTo: returnTo, profile: req.Scope == wechat.ScopeUserInfo, restart: login.RestartURL}
+	t := target{returnTo: returnTo, profile: req.Scope == wechat.ScopeUserInfo, restartURL: login.RestartURL}
 	ready := c.engine.Prepare(b)
 	ready.SetCookies(w)
 	switch {
@@ -126,16 +126,16 @@ func (h *Handler) browser(r *http.Request, language string) flow.Browser {
 
 // target describes a sign-in that can be started again. Pages link to the startURL of a target.
 type target struct {
-	returnTo string // where the browser continues after the sign-in
-	profile  bool   // nickname and avatar are requested
-	restart  string // LoginRequest.RestartURL; "" = no app required the sign-in
+	returnTo   string // where the browser continues after the sign-in
+	profile    bool   // nickname and avatar are requested
+	restartURL string // LoginRequest.RestartURL; "" = no app required the sign-in
 }
 
 // startURL returns the address that starts a sign-in again. If an app required the sign-in, this is
 // the address of the app's own request, which contains all that the app requires.
 func (h *Handler) startURL(t target) string {
-	if t.restart != "" {
-		return t.restart
+	if t.restartURL != "" {
+		return t.restartURL
 	}
 	address := h.path + pathSignIn + "?return=" + url.QueryEscape(t.returnTo)
 	if t.profile {
@@ -147,12 +147,12 @@ func (h *Handler) startURL(t target) string {
 // methodURL returns the address of /sign-in at which the gateway stores a method in a cookie, and
 // then starts the sign-in again as startURL does.
 func (h *Handler) methodURL(t target, method string) (string, error) {
-	if t.restart == "" {
+	if t.restartURL == "" {
 		return h.startURL(t) + "&method=" + method, nil
 	}
 	// The address is encrypted and authenticated, because /sign-in redirects to it. Otherwise an
 	// attacker could use /sign-in as an open redirect.
-	sealed, err := h.restarts.Seal(paramRestart, []byte(t.restart))
+	sealed, err := h.restarts.Seal(paramRestart, []byte(t.restartURL))
 	return h.path + pathSignIn + "?method=" + method + "&" + paramRestart + "=" + sealed, err
 }
 
@@ -356,10 +356,10 @@ func (h *Handler) showNoMethod(
 	w http.ResponseWriter, r *http.Request, login session.LoginRequest, m methodsAvailable, language string,
 ) {
 	page := web.Page{Kind: web.NoMethod, Lang: language, App: login.App.Name, Back: login.CancelURL,
-		Refusal: web.Refusal{Request: "sign-in", App: login.App.ID, Compared: []slog.Attr{
+		Rejection: web.Rejection{Request: "sign-in", App: login.App.ID, Attrs: []slog.Attr{
 			slog.Any("methods", login.App.Methods), slog.String("connector", login.Connector),
 			slog.String("user_agent", web.LoggedText(r.UserAgent()))}}}
-	t := target{returnTo: login.ReturnURL, restart: login.RestartURL}
+	t := target{returnTo: login.ReturnURL, restartURL: login.RestartURL}
 	switch {
 	case m.agent.Client == useragent.WeChat && (m.scan || m.website != nil),
 		m.agent.Client == useragent.MiniProgram && !m.wechat && m.website != nil:
@@ -387,7 +387,7 @@ func (h *Handler) showMethods(
 ) {
 	page := web.Page{Kind: web.Choose, Lang: language, App: login.App.Name, Back: login.CancelURL}
 	for _, method := range methods {
-		address, err := h.methodURL(target{returnTo: login.ReturnURL, restart: login.RestartURL}, method)
+		address, err := h.methodURL(target{returnTo: login.ReturnURL, restartURL: login.RestartURL}, method)
 		if err != nil {
 			h.cfg.Site.Error(w, r, err)
 			return

@@ -19,7 +19,9 @@ import (
 )
 
 // This file completes sign-ins: WeChat redirects the browser to the callback with a code, package
-// flow redeems the code, complete stores the result, and answer writes the response.
+// flow redeems the code, complete stores the result, and answer writes the response. Each connector
+// (an official account or a website app in the configuration) has a callback address and an engine
+// of package flow.
 
 // callback serves the address to which WeChat redirects the browser after the authorization. The
 // engine (package flow) calls complete only in the request that redeemed the code. If the browser
@@ -74,7 +76,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, r
 		h.answerLost(w, r, res)
 	case flow.Denied:
 		h.showDenied(w, r, c, res.Flow)
-	case flow.Snapshot: // the user of a snapshot page (快照页): the start of the sign-in explains it
+	case flow.Snapshot:
+		// WeChat sent the virtual user of a snapshot page (快照页). The browser gets a redirect to the
+		// start of the sign-in, which shows a page that explains this.
 		redirectSeeOther(w, h.absolute(h.startURL(targetOfFlow(res.Flow.Request))))
 	case flow.CallbackFailed:
 		redirectSeeOther(w, h.origin+h.path+pathEnded+"?page="+url.QueryEscape(res.Failure))
@@ -83,12 +87,14 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, r
 	}
 }
 
-// targetOfFlow returns the target that starts the sign-in of a flow again. If the data of the flow
-// cannot be read, the sign-in starts without the app's request.
+// targetOfFlow returns what a new start of the sign-in of a flow needs: the return address, whether
+// to request the profile, and the restart URL (the URL of the app's authorization request, which is
+// sent again). The data of the flow contains the restart URL in the short form of
+// session.CompactRestart. If the data cannot be read, the restart URL is missing.
 func targetOfFlow(req flow.Request) target {
 	t := target{returnTo: req.ReturnTo, profile: req.Scope == wechat.ScopeUserInfo}
 	if data, err := decodeFlowData(req.Data); err == nil {
-		t.restart = session.ExpandRestart(req.ReturnTo, data.Restart)
+		t.restartURL = session.ExpandRestart(req.ReturnTo, data.Restart)
 	}
 	return t
 }
@@ -109,8 +115,10 @@ func (h *Handler) answerLost(w http.ResponseWriter, r *http.Request, res flow.Re
 	address := h.origin + h.path + pathLost
 	if res.Flow != nil {
 		t := targetOfFlow(res.Flow.Request)
-		if t.restart != "" {
-			sealed, err := h.restarts.Seal(paramRestart, []byte(t.restart))
+		if t.restartURL != "" {
+			// The page links to this URL. It is sealed, so that an attacker cannot replace it by another
+			// URL.
+			sealed, err := h.restarts.Seal(paramRestart, []byte(t.restartURL))
 			if err != nil {
 				h.cfg.Site.Error(w, r, err)
 				return
@@ -131,7 +139,7 @@ func (h *Handler) lost(w http.ResponseWriter, r *http.Request) {
 		returnTo = h.returns.Home()
 	}
 	t := target{returnTo: returnTo}
-	t.restart, _ = h.openRestart(r.URL.Query().Get(paramRestart))
+	t.restartURL, _ = h.openRestart(r.URL.Query().Get(paramRestart))
 	page := web.Page{Kind: web.NoCookies, Go: h.startURL(t)}
 	// Any engine can read the test cookie: all use the same cookies.
 	if accepts, clearTest := h.connectors[0].engine.AcceptsCookies(r); accepts {
@@ -142,8 +150,9 @@ func (h *Handler) lost(w http.ResponseWriter, r *http.Request) {
 }
 
 // showDenied renders the page for a user who declined on WeChat's consent page. If nickname and
-// avatar were requested, the page offers to continue without them. It does not if the sign-in needs
-// the consent: for the app, or for the unionid.
+// avatar were requested, a signed-in user gets a button to continue without them. Other users get a
+// link to sign in without them, unless the consent is required: the app requires it (ForcePopup),
+// or WeChat returns the unionid only with it.
 func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connector, f *flow.Flow) {
 	t := targetOfFlow(f.Request)
 	page := web.Page{Kind: web.Denied, Go: h.startURL(t)}
@@ -158,8 +167,8 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connecto
 		page.Without = h.startURL(without)
 	}
 	if c.Website && (h.cfg.Scan != nil || h.cfg.Chat != nil) {
-		// The browser may remember the method website. With this link it forgets the method, so that
-		// the user can choose again.
+		// The browser may remember the method "website" as the user's choice. With this link it
+		// forgets the method, so that the user can choose again.
 		other, err := h.methodURL(t, methodChoice)
 		if err != nil {
 			h.cfg.Site.Error(w, r, err)
@@ -170,10 +179,10 @@ func (h *Handler) showDenied(w http.ResponseWriter, r *http.Request, c *connecto
 	h.cfg.Site.Show(w, r, page)
 }
 
-// ended renders the page for a callback that failed. The parameter page contains the outcome,
-// sealed by the engine. If the parameter has expired or is forged, ended renders the page for a
-// lost callback. The page of a failed callback shows the request id of the callback. In the log, an
-// administrator finds the cause by this id.
+// ended renders the page for a callback that failed. The query parameter "page" contains the
+// outcome, sealed by the engine. If the parameter has expired or is forged, ended renders the page
+// for a lost callback. The page of a failed callback shows the request id of the callback. In the
+// log, an administrator finds the cause by this id.
 func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
 	// Any engine can open the parameter: all have the same keys.
 	ending, ok := h.connectors[0].engine.OpenFailure(r.URL.Query().Get("page"))
@@ -183,16 +192,16 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
 	}
 	t := targetOfFlow(flow.Request{ReturnTo: ending.ReturnTo, Scope: ending.Scope, Data: ending.Data})
 	page := web.Page{Kind: endingKind(ending.Outcome), Go: h.startURL(t), RequestID: ending.RequestID,
-		Refusal: web.Refusal{Request: "sign-in", Compared: []slog.Attr{slog.String("outcome", ending.Outcome)}}}
+		Rejection: web.Rejection{Request: "sign-in", Attrs: []slog.Attr{slog.String("outcome", ending.Outcome)}}}
 	if data, err := decodeFlowData(ending.Data); err == nil {
-		page.Refusal.App = data.App
+		page.Rejection.App = data.App
 	}
 	switch page.Kind {
 	case web.WeChatConsent:
 		page.Go = h.path + pathConsent + "?page=" + url.QueryEscape(r.URL.Query().Get("page"))
-	case web.Busy: // WeChat or the store is unavailable, or WeChat's quota is used up
+	case web.Busy: // WeChat or the store is unavailable, or a limit is reached
 		w.Header().Set("Retry-After", "60")
-	case web.Suspect:
+	case web.Suspect: // many codes of the user's network were refused, perhaps because of other users
 		w.Header().Set("Retry-After", "5")
 	}
 	h.cfg.Site.Show(w, r, page)
@@ -201,9 +210,9 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
 // endingKind returns the kind of the page for the outcome of a callback.
 func endingKind(outcome string) web.Kind {
 	switch outcome {
-	case flow.EventGaveUp:
+	case flow.EventGaveUp: // WeChat refused several codes in a row, so the engine stopped trying
 		return web.Again
-	case flow.EventSuspect:
+	case flow.EventSuspect: // this code was not sent, because many codes of the user's network were refused
 		return web.Suspect
 	case flow.OutcomeConsentMissing:
 		return web.WeChatConsent
@@ -319,6 +328,7 @@ func (h *Handler) profileDeclined(r *http.Request, a flow.Authorization) bool {
 	if slices.Contains(a.Scopes, wechat.ScopeUserInfo) {
 		return true
 	}
-	b, signedIn, err := h.Session(r)
-	return err == nil && signedIn && b.AppID == a.AppID && b.OpenID == a.OpenID && b.ProfileDeclined
+	previous, signedIn, err := h.Session(r)
+	return err == nil && signedIn && previous.AppID == a.AppID && previous.OpenID == a.OpenID &&
+		previous.ProfileDeclined
 }

@@ -95,8 +95,8 @@ func (h *Handler) askToAgree(w http.ResponseWriter, r *http.Request, q agreement
 	if q.cancel != "" {
 		fields["cancel"] = q.cancel
 	}
-	if q.restart != "" {
-		sealed, err := h.restarts.Seal(paramRestart, []byte(q.restart))
+	if q.restartURL != "" {
+		sealed, err := h.restarts.Seal(paramRestart, []byte(q.restartURL))
 		if err != nil {
 			h.cfg.Site.Error(w, r, err)
 			return
@@ -124,7 +124,7 @@ func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t := target{returnTo: returnTo, profile: r.PostForm.Get("scope") == "profile"}
-	t.restart, _ = h.openRestart(r.PostForm.Get(paramRestart))
+	t.restartURL, _ = h.openRestart(r.PostForm.Get(paramRestart))
 	wasAsked, _ := h.agreement.read(r)
 	switch {
 	case h.agreement.version == "": // the setting was removed since the page was shown: continue

@@ -206,5 +206,5 @@ func (h *Handler) shortenReturn(w http.ResponseWriter, r *http.Request, address 
 // rejectReturn renders the error page for an invalid return address.
 func (h *Handler) rejectReturn(w http.ResponseWriter, r *http.Request, err error) {
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.BadReturn, Go: h.path + "/",
-		Refusal: web.Refusal{Request: "sign-in", Compared: []slog.Attr{slog.Any("error", err)}}})
+		Rejection: web.Rejection{Request: "sign-in", Attrs: []slog.Attr{slog.Any("error", err)}}})
 }

@@ -28,19 +28,19 @@ const (
 //		View: "users", Title: texts.MustText("users.title"), Wide: true, Nav: nav, Data: users,
 //	})
 type Document struct {
-	View    string // name of the template
-	ID      string // id of the main element; "" = main
-	Data    any    // values for the template, as $.Data
-	Title   string // heading and title
-	Status  int    // HTTP status; 0 = 200
-	Lang    string // "" = from the request
-	Wide    bool   // has the navigation and the full width; false = one card
-	Nav     []NavItem
-	User    *User  // the signed-in user, in the header of a wide page
-	Trail   []Step // links above the heading, such as to the list to which an item belongs
-	Notices []Notice
-	Tone    Tone    // of a card; "" = Plain
-	Refusal Refusal // for the log line of a page with a status of 4xx
+	View      string // name of the template
+	ID        string // id of the main element; "" = main
+	Data      any    // values for the template, as $.Data
+	Title     string // heading and title
+	Status    int    // HTTP status; 0 = 200
+	Lang      string // "" = from the request
+	Wide      bool   // has the navigation and the full width; false = one card
+	Nav       []NavItem
+	User      *User  // the signed-in user, in the header of a wide page
+	Trail     []Step // links above the heading, such as to the list to which an item belongs
+	Notices   []Notice
+	Tone      Tone      // of a card; "" = Plain
+	Rejection Rejection // for the log line of a page with a status of 4xx
 }
 
 // NavItem is an entry of the navigation. A phone shows the first [navShown] entries in a bar at the
@@ -133,7 +133,7 @@ func (s *Site) Write(w http.ResponseWriter, r *http.Request, views *Views, d Doc
 	// form as a form of another site.
 	header.Set("Referrer-Policy", "same-origin")
 	// The log line has the name of the template in place of a kind.
-	s.logPage(r, Page{Kind: Kind(d.View), Refusal: d.Refusal}, d.Status)
+	s.logPage(r, Page{Kind: Kind(d.View), Rejection: d.Rejection}, d.Status)
 	w.WriteHeader(d.Status)
 	if r.Method != http.MethodHead {
 		_, _ = body.WriteTo(w) // fails when the browser has disconnected

@@ -103,8 +103,8 @@ type Page struct {
 	Secret        bool          // the address of the page is a secret, which no Referer header may contain
 	Opens         string        // for Consent: the scheme of a native app, or the loopback address, to which it leads
 	RequestID     string        // of the request that the page is about; "" = of this request
-	Refusal       Refusal       // for the log line of a page with a status of 4xx
-	Logged        bool          // the caller has written the log line
+	Rejection     Rejection     // for the log line of a page with a status of 4xx
+	AlreadyLogged bool          // the caller has written the log line of this request, so Show writes none
 	reload        bool          // the main button opens the address of this page again; only if Go is empty
 
 	// GoToApp and BackToApp are used instead of Go and Back for addresses of an app. These may have
@@ -312,7 +312,7 @@ func (s *Scan) Seconds() int { return int(s.ReloadEvery / time.Second) }
 // Code is a QR code to draw: an SVG path in a square of Size units. It is drawn dark on white, also
 // on dark pages, since QR code readers require it.
 type Code struct {
-	Size int
+	Size int // width and height, with the margin
 	Path string
 	Link string // the content of the QR code
 }

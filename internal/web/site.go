@@ -310,7 +310,7 @@ func (s *Site) Error(w http.ResponseWriter, r *http.Request, err error) {
 		s.cfg.Logger.ErrorContext(r.Context(), "request failed", "route", r.Pattern, "error", err, "request_id",
 			s.cfg.RequestID(r.Context()))
 	}
-	s.fail(w, r, Page{Kind: kind, Refusal: Refusal{Compared: []slog.Attr{slog.Any("error", err)}}})
+	s.fail(w, r, Page{Kind: kind, Rejection: Rejection{Attrs: []slog.Attr{slog.Any("error", err)}}})
 }
 
 // Fail responds with the page of a kind of error. A program (see isProgram) gets JSON instead.

@@ -11,47 +11,50 @@ import (
 
 // This file writes the log line of a request that was rejected, so that an administrator sees why.
 
-// Refusal is what the log says about a rejected request.
-type Refusal struct {
-	Request  string      // what was rejected, such as "authorize"; a constant, "" = any request
-	App      string      // id of the app; "" = the request identified none
-	Reason   string      // a constant word; on a page, "" = the kind of the page
-	Compared []slog.Attr // the values that were compared; never a secret, a code or a token
+// Rejection is the content of the log line of a rejected request.
+type Rejection struct {
+	Request string // what was rejected, such as "authorize"; a constant, "" = any request
+	App     string // id of the app; "" = the request identified none
+	Reason  string // a constant word; on a page, "" = the kind of the page
+
+	// Attrs are further attributes of the line: the values that led to the rejection, such as the
+	// sent and the registered redirect URI. They contain no secret, code or token.
+	Attrs []slog.Attr
 }
 
-// LogRefusal writes the log line of a rejected request. The request id in the line is also on the
+// LogRejection writes the log line of a rejected request. The request id in the line is also on the
 // page and in the header X-Request-Id. The line has the pattern of the route, not the path: the
 // path may contain a secret.
-func (s *Site) LogRefusal(r *http.Request, f Refusal) {
-	s.logRefusal(r, f, s.cfg.RequestID(r.Context()))
+func (s *Site) LogRejection(r *http.Request, rejection Rejection) {
+	s.logRejection(r, rejection, s.cfg.RequestID(r.Context()))
 }
 
-func (s *Site) logRefusal(r *http.Request, f Refusal, requestID string) {
+func (s *Site) logRejection(r *http.Request, rejection Rejection, requestID string) {
 	attrs := []slog.Attr{
-		slog.String("route", r.Pattern), slog.String("app", f.App), slog.String("reason", f.Reason),
+		slog.String("route", r.Pattern), slog.String("app", rejection.App), slog.String("reason", rejection.Reason),
 	}
-	attrs = append(attrs, f.Compared...)
+	attrs = append(attrs, rejection.Attrs...)
 	attrs = append(attrs, slog.String("request_id", requestID))
-	s.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, strings.TrimSpace(f.Request+" request rejected"), attrs...)
+	s.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, strings.TrimSpace(rejection.Request+" request rejected"), attrs...)
 }
 
 // logPage writes the log line of a rejected request, whether the response is a page or JSON. It
 // writes nothing when
 //
-//   - the caller has written the line (Page.Logged);
+//   - the caller has written the line (Page.AlreadyLogged);
 //   - the status is 5xx: failures of the server are logged where they occur;
 //   - the kind is TooMany or ForeignForm: package route logs these rejections;
 //   - the address does not exist; or
 //   - the client has disconnected.
 func (s *Site) logPage(r *http.Request, p Page, status int) {
 	switch {
-	case p.Logged, status < http.StatusBadRequest, status >= http.StatusInternalServerError,
+	case p.AlreadyLogged, status < http.StatusBadRequest, status >= http.StatusInternalServerError,
 		p.Kind == TooMany, p.Kind == ForeignForm, p.Kind == NotFound, r.Context().Err() != nil:
 		return
 	}
-	f := p.Refusal
-	f.Reason = cmp.Or(f.Reason, string(p.Kind))
-	s.logRefusal(r, f, cmp.Or(p.RequestID, s.cfg.RequestID(r.Context())))
+	rejection := p.Rejection
+	rejection.Reason = cmp.Or(rejection.Reason, string(p.Kind))
+	s.logRejection(r, rejection, cmp.Or(p.RequestID, s.cfg.RequestID(r.Context())))
 }
 
 // maxLogged is how many bytes of a value that a client has sent are logged.
