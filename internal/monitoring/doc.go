@@ -1,3 +1,4 @@
-// Package monitoring has only tests: of the alert rules in packaging/prometheus and of the dashboard
-// in packaging/grafana, with promtool and with the metrics of gateways in which the tests cause faults.
+// Package monitoring contains only tests. They check the alert rules in packaging/prometheus and
+// the dashboard in packaging/grafana. They run gateways, cause faults in them, and evaluate their
+// metrics with promtool.
 package monitoring

@@ -24,6 +24,6 @@
 // database, except for requests that are too long for a cookie. A request completes only in the
 // browser that made it.
 //
-// An app never receives a code from WeChat. With a code, the app could sign in as the user at every
-// other app that uses the same appid.
+// An app never receives a code from WeChat. Apps with the same connector share its appid at WeChat:
+// with a code from WeChat, one of them could sign in as the user at each of the others.
 package relay

@@ -107,10 +107,10 @@ func (c *control) checkChat(person, appID string) error {
 // chatAction is what a person does in a chat. It comes from a form of the control page or from the
 // JSON API.
 type chatAction struct {
-	Do    string `json:"do"` // a key of chatActions
-	Text  string `json:"text"`
-	At    string `json:"at"`    // for link and scan: the link; for menu: the key or address of the button
-	Label string `json:"label"` // for link: the title; for location: the name of the place
+	Do     string `json:"do"` // a key of chatActions
+	Text   string `json:"text"`
+	Target string `json:"at"`    // for link and scan: the link; for menu: the key or address of the button
+	Label  string `json:"label"` // for link: the title; for location: the name of the place
 }
 
 // chatActions returns the actions: the values of the field do in a request. The map has the field
@@ -129,9 +129,9 @@ func (a chatAction) check() error {
 	case !known:
 		names := slices.Sorted(maps.Keys(chatActions()))
 		return invalid("do", strconv.Quote(a.Do)+" is not one of "+strings.Join(names, ", "))
-	case needs == "text" && a.Text == "", needs == "at" && a.At == "":
+	case needs == "text" && a.Text == "", needs == "at" && a.Target == "":
 		return invalid(needs, "missing for "+a.Do)
-	case len(a.Text)+len(a.At)+len(a.Label) > maxChatText:
+	case len(a.Text)+len(a.Target)+len(a.Label) > maxChatText:
 		return invalid("text", "too long: WeChat sends at most 64 KiB")
 	}
 	return nil
@@ -160,15 +160,15 @@ func (c *control) act(ctx context.Context, person, appID string, a chatAction) (
 		return s.SendLocation(ctx, person, appID, wechattest.Place{Latitude: 31.230416, Longitude: 121.473701,
 			Label: a.Label})
 	case "link":
-		return s.SendLink(ctx, person, appID, wechattest.Article{Title: a.Label, Description: a.Text, URL: a.At})
+		return s.SendLink(ctx, person, appID, wechattest.Article{Title: a.Label, Description: a.Text, URL: a.Target})
 	case "follow":
 		return s.Follow(ctx, person, appID)
 	case "unfollow":
 		return s.Unfollow(ctx, person, appID)
 	case "menu":
-		return s.PressMenu(ctx, person, appID, a.At)
+		return s.PressMenu(ctx, person, appID, a.Target)
 	case "scan":
-		return s.ScanQR(ctx, person, strings.TrimSpace(a.At))
+		return s.ScanQR(ctx, person, strings.TrimSpace(a.Target))
 	case "revoke":
 		return s.ChangeAuthorization(ctx, wechattest.AuthorizationRevoked, person, appID)
 	case "close":
@@ -190,7 +190,7 @@ func (c *control) apiActInChat(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if a.Do == "scan" {
-		if owner := c.server.QRAccount(strings.TrimSpace(a.At)); owner != "" && owner != appID {
+		if owner := c.server.QRAccount(strings.TrimSpace(a.Target)); owner != "" && owner != appID {
 			return nil, invalid("at", "the QR code belongs to the app "+owner)
 		}
 	}

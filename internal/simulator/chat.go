@@ -15,20 +15,24 @@ import (
 // chatPage is the data of chat.html.
 type chatPage struct {
 	personCard
-	App       wechattest.App
-	Account   string // name of the account
-	Follows   bool   // the person follows the account
-	Menu      bool   // the account has a menu
-	WebSignIn bool   // the account has web sign-in, so WeChat pushes changes of a consent
-	Lines     []chatLine
-	Note      string // key of a text; "" for none
-	Codes     []wechattest.SceneCode
-	OwnCode   string // content of the account's own QR code
-	People    []personCard
-	Accounts  []wechattest.App
-	Delivery  wechattest.Delivery // of the last push
-	Text      string              // what the field for a message contains at first
-	Scan      string              // what the field for a link contains at first
+	App     wechattest.App
+	Account string // name of the account
+	Follows bool   // the person follows the account
+	Menu    bool   // the account has a menu
+
+	// WebSignIn is true for an account with web sign-in. The page then offers the events that WeChat
+	// pushes when a person changes or withdraws the consent.
+	WebSignIn bool
+
+	Lines    []chatLine
+	Note     string // key of a text; "" for none
+	Codes    []wechattest.SceneCode
+	OwnCode  string // content of the account's own QR code
+	People   []personCard
+	Accounts []wechattest.App
+	Delivery wechattest.Delivery // of the last push
+	Text     string              // what the field for a message contains at first
+	Scan     string              // what the field for a link contains at first
 }
 
 // chatLine is a line of a chat as the page shows it.
@@ -38,8 +42,8 @@ type chatLine struct {
 	Parts []chatPart
 }
 
-// chatPart is a part of a text. Link is an address that opens on the phone, Sends a text that the
-// person sends by tapping; both are "" for ordinary text.
+// chatPart is a part of a text. Link is an address that opens on the phone. Sends is a text that
+// the person sends by tapping the part. Both are "" for ordinary text.
 type chatPart struct{ Text, Link, Sends string }
 
 // chatLink matches a link in a reply. WeChat shows it as a link.
@@ -91,8 +95,9 @@ func (c *control) accounts() []wechattest.App {
 }
 
 // redirectToChat serves GET /chat: it redirects to the chat of a person with an account. The
-// default person is the first one. The page sends the text, or scans the link, only when the
-// developer presses the button, because every website can link to /chat.
+// default person is the first one. The parameters text and scan only fill in the fields of the
+// page. Nothing is sent or scanned until the developer presses the button, because every website
+// can link to /chat.
 func (c *control) redirectToChat(w http.ResponseWriter, r *http.Request) {
 	person := r.FormValue("person")
 	if people := c.server.People(); !c.hasPerson(person) && len(people) > 0 {
@@ -194,13 +199,13 @@ func (c *control) actInChat(w http.ResponseWriter, r *http.Request) {
 		c.errorPage(w, r, http.StatusNotFound, "error-missing")
 		return
 	}
-	a := chatAction{Do: r.FormValue("do"), Text: r.FormValue("text"), At: r.FormValue("at"),
+	a := chatAction{Do: r.FormValue("do"), Text: r.FormValue("text"), Target: r.FormValue("at"),
 		Label: r.FormValue("label")}
 	if a.check() != nil {
 		c.redirect(w, r, chatPath(person, appID, "invalid"))
 		return
 	}
-	if owner := c.server.QRAccount(strings.TrimSpace(a.At)); a.Do == "scan" && owner != "" {
+	if owner := c.server.QRAccount(strings.TrimSpace(a.Target)); a.Do == "scan" && owner != "" {
 		appID = owner // WeChat opens the chat with the account of the QR code
 	}
 	_, err := c.act(r.Context(), person, appID, a)

@@ -42,7 +42,7 @@ type Collector struct {
 	dropped  int                       // counts and problems beyond limit.StatisticsInMemory, since the last write
 }
 
-// count identifies a number in the store.
+// count identifies a statistic in the store.
 type count struct {
 	hour        time.Time
 	name, label string
@@ -78,8 +78,9 @@ func New(c Config) (*Collector, error) {
 	}, nil
 }
 
-// Count adds one to a number of the present hour. The caller makes sure that a label has few
-// values: it must not come from a request. A nil Collector counts nothing.
+// Count adds one to the statistic with this name and label for the current hour. The caller makes
+// sure that a label has few values: it must not come from a request. A nil Collector counts
+// nothing.
 func (c *Collector) Count(name, label string) {
 	if c == nil {
 		return
@@ -165,7 +166,7 @@ func (c *Collector) write(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	c.mu.Lock()
-	for key, o := range c.recent { // forget old occurrences
+	for key, o := range c.recent { // remove occurrences that are too old to count for a threshold
 		if c.cfg.Now().Sub(o.since) > repeatedWithin {
 			delete(c.recent, key)
 		}
@@ -208,7 +209,7 @@ func (c *Collector) store(ctx context.Context, counts map[count]int64, problems 
 	for key, p := range problems {
 		c.lastSeen[key] = p.LastAt
 	}
-	for key, at := range c.lastSeen { // forget problems that would be reported again
+	for key, at := range c.lastSeen { // remove entries older than quiet: they no longer suppress a notice
 		if c.cfg.Now().Sub(at) > quiet {
 			delete(c.lastSeen, key)
 		}

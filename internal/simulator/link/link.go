@@ -2,7 +2,8 @@
 // resolves a relative address as browsers do. [Mask] shortens the codes and tokens in an address: a
 // screenshot or a log must not reveal them.
 //
-// The package imports the standard library only, because the public package wechattest uses it.
+// The package imports the standard library only, because the public package wechattest imports this
+// package: a program that uses wechattest must not get further dependencies.
 package link
 
 import (
@@ -73,8 +74,9 @@ func isHex(c byte) bool {
 }
 
 // Mask shortens the codes and tokens in the query and the fragment of an address to their first
-// characters. Values are unescaped. A redirect_uri is left unchanged, for two reasons. It contains
-// no code yet. Unescaped, its query would look like parameters of the address.
+// characters. Values are unescaped. Mask leaves a redirect_uri as it is: unescaped, its query would
+// look like parameters of the address itself, and it contains no code yet. (MaskParam, which
+// returns a value alone, masks a redirect_uri too.)
 func Mask(address string) string {
 	return parameterPattern.ReplaceAllStringFunc(address, func(match string) string {
 		separator := match[:1]

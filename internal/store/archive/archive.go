@@ -96,12 +96,12 @@ type signature struct {
 	HMAC string `json:"hmac_sha256"`
 }
 
-// encodedBytes is a value of bytes (Bytes, or Empty for 0 bytes), or a text that is not valid UTF-8
-// (Text).
+// encodedBytes is a value that JSON cannot contain as it is: bytes (Bytes, or Empty for 0 bytes),
+// or a text that is not valid UTF-8 (Text). JSON contains Bytes and Text in base64.
 type encodedBytes struct {
 	Bytes []byte  `json:"bytes,omitempty"`
 	Empty bool    `json:"empty,omitempty"`
-	Text  *string `json:"text,omitempty"` // base64
+	Text  *string `json:"text,omitempty"` // nil = bytes
 }
 
 // Writer writes an archive. Its methods must be called in the order Begin, then Table and Row, then

@@ -30,7 +30,7 @@ type Reader struct {
 
 	lines *bufio.Scanner
 	mac   hash.Hash
-	ahead []byte // a line that Row has read, which is not a row; nil = none
+	ahead []byte // a line that was read but is not a row of the current table: Next uses it; nil = none
 	table Table
 	rows  map[string]int64
 	total int64
@@ -102,7 +102,6 @@ func (r *Reader) Next() (Table, error) {
 		return Table{}, lang.Errorf("%w: table %s is in it twice", ErrDamaged, r.table.Name)
 	}
 	r.rows[r.table.Name] = 0
-	r.add(line)
 	return r.table, nil
 }
 
@@ -146,7 +145,8 @@ func (r *Reader) count() {
 	}
 }
 
-// decode decodes a value of a row.
+// decode decodes a value of a row: null, an integer, a text or an encodedBytes. A text that is not
+// valid UTF-8 is an encodedBytes with base64, because JSON would replace its invalid bytes.
 func decode(f json.RawMessage) (any, error) {
 	switch f[0] {
 	case 'n': // null
@@ -176,7 +176,6 @@ func decode(f json.RawMessage) (any, error) {
 
 // end checks the line with the numbers of rows, and the last line, which has the HMAC.
 func (r *Reader) end(line []byte) error {
-	r.add(line)
 	var c counts
 	if err := json.Unmarshal(line, &c); err != nil || !maps.Equal(c.Rows, r.rows) {
 		return lang.Errorf("%w: the number of rows differs", ErrDamaged)
@@ -198,8 +197,8 @@ func (r *Reader) end(line []byte) error {
 	return nil
 }
 
-// read returns the next line, which is valid until the next call. It adds a row to the HMAC. Its
-// callers add any other line, because the last line is not part of the HMAC.
+// read returns the next line, which is valid until the next call, and adds it to the HMAC. It reads
+// all lines between the header and the last line, which contains the HMAC (see end).
 func (r *Reader) read() ([]byte, error) {
 	if !r.lines.Scan() {
 		return nil, r.broken("it ends too early")
@@ -208,9 +207,7 @@ func (r *Reader) read() ([]byte, error) {
 	if len(line) == 0 {
 		return nil, lang.Errorf("%w: an empty line", ErrDamaged)
 	}
-	if line[0] == '[' {
-		r.add(line)
-	}
+	r.add(line)
 	return line, nil
 }
 
@@ -220,8 +217,8 @@ func (r *Reader) add(line []byte) {
 	r.mac.Write([]byte{'\n'})
 }
 
-// broken returns the error of a file that cannot be read, or else the error what: a line is
-// missing, or there is one too many.
+// broken returns the error what, for a missing line or a line too many. If the file could not be
+// read, it returns that error instead.
 func (r *Reader) broken(what string) error {
 	if err := r.lines.Err(); err != nil {
 		return lang.Errorf("%w: %w", ErrDamaged, err)

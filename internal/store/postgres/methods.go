@@ -18,11 +18,15 @@ import (
 // prevent slow plans for a page of events, because PostgreSQL's planner misjudges how many events
 // match:
 //
-//   - IDRange: two comparisons of rows (column, id) replace the condition column = $1. Only the index
-//     on column and id serves them. With column = $1, the planner may read the whole table backwards
-//     by its primary key, if no event has the value.
-//   - LimitFirst: a subquery with a LIMIT reads the events of one filter. The other filters are applied
-//     to its rows. Without the subquery, the planner reads and sorts all events of the first filter.
+//   - IDRange: two comparisons of rows (column, id) replace the condition column = $1. Only the
+//     index on column and id serves them. With column = $1, the planner may read the table
+//     backwards by its primary key until it has found enough events. If no event has the value, it
+//     reads the whole table.
+//   - LimitFirst: a search chooses one of its filters. A subquery with a LIMIT reads the newest
+//     events of the chosen filter, and the other filters are applied to them. If these are too few
+//     events for a page, the page is shorter, and the next search continues
+//     (gateway.EventPage.Cut). Without the subquery, the planner reads and sorts all events of the
+//     chosen filter.
 var dialect = sqlstore.Dialect{
 	ForUpdate:  "FOR UPDATE OF users",
 	ForShare:   "FOR SHARE OF users",
@@ -170,9 +174,11 @@ func (s *Store) replay(c sqlstore.Conn, g *gateway.Grant, h [32]byte, now time.T
 const ticketMargin = 256
 
 // PutTicket implements gateway.Tickets (a ticket is one sign-in by QR code). Concurrent statements
-// do not see each other's new tickets when they count. This is harmless far below the limit: there,
-// one statement counts and stores. Close to the limit, each transaction locks a row first. So
-// transactions count and store one after another.
+// do not see each other's new tickets when they count. While the number of tickets is below
+// limits.Total by more than ticketMargin, this is harmless, so one statement without a lock counts
+// and stores. Closer to the limit, a transaction locks a row first, so that transactions count and
+// store one after another. limits.PerNetwork needs no margin: concurrent calls may exceed it (see
+// gateway.Tickets).
 func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, limits gateway.TicketLimits) error {
 	t, err := sqlstore.PrepareTicket(t, limits)
 	if err != nil {
@@ -180,7 +186,8 @@ func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, 
 	}
 	return s.db.Do(ctx, "put_ticket", func(c sqlstore.Conn) error {
 		if limits.Total > ticketMargin {
-			reduced := gateway.TicketLimits{Total: limits.Total - ticketMargin, PerNetwork: limits.PerNetwork}
+			reduced := limits
+			reduced.Total -= ticketMargin
 			stored, err := sqlstore.InsertTicket(c, t, now, reduced)
 			switch {
 			case duplicate(err):
@@ -193,6 +200,7 @@ func (s *Store) PutTicket(ctx context.Context, t gateway.Ticket, now time.Time, 
 			if _, err := q.Exec(`SELECT n FROM ticket_lock FOR UPDATE`); err != nil {
 				return err
 			}
+			// If a limit is reached, ReplaceTicket deletes older tickets before it stores t.
 			return s.ReplaceTicket(q, t, now, limits)
 		})
 	})

@@ -84,8 +84,8 @@ type Dialect struct {
 	// and order.
 	IDRange func(column, value, from, before string) (condition, order string)
 
-	// LimitFirst reports whether a search of events must read a limited number of them in a subquery
-	// before it applies the other filters.
+	// LimitFirst reports whether a search of events reads a limited number of events of the chosen
+	// filter in a subquery, before it applies the other filters.
 	LimitFirst bool
 
 	// List converts a list of strings to the argument for the placeholder of In.
