@@ -78,14 +78,15 @@ var errNoSecret = errors.New("the Client has no Secret")
 // Error is the error of every call to WeChat. It never contains a secret, code or token. Show it to
 // administrators, not to users.
 type Error struct {
-	Endpoint   string // as in Call: "access_token", "userinfo" and so on
+	Endpoint   string // as in [Call.Endpoint]: "access_token", "userinfo" and so on
 	Code       int    // WeChat's errcode; 0 when there was none
 	Message    string // WeChat's errmsg without the request id and control characters; at most 256 bytes
 	RequestID  string // identifies the request for WeChat's support: the "rid" or "hint" in the errmsg
 	HTTPStatus int    // 0 when there was no response
 
 	// Err is the problem and its cause, when WeChat sent no errcode. With an errcode, Err is nil,
-	// or the reason why the call was not sent a second time.
+	// with one exception: errcode -1 (system busy) calls for a second attempt. If it could not be
+	// made, Err is the reason.
 	Err error
 
 	unsent bool // no byte of the request was sent, so a code is not redeemed
@@ -94,7 +95,8 @@ type Error struct {
 // Error returns the endpoint, the problem and a hint what to do.
 func (e *Error) Error() string {
 	problem, hint := "", ""
-	// This package never makes an Error with neither Code nor Err, but a caller can.
+	// e.Err == nil: an Error that a caller made without Code and Err. It is described as an unknown
+	// errcode.
 	if e.Code != 0 || e.Err == nil {
 		m := meaningOf(e.Endpoint, e.Code)
 		problem, hint = m.problem+e.details(), m.hint
@@ -246,8 +248,9 @@ func meaningOf(endpoint string, code int) meaning {
 	return meaning{class: nil, problem: "unknown errcode"}
 }
 
-// accountMeaning returns the meaning of the errcodes that mean something else in the calls of an
-// official account itself, or the zero meaning.
+// Some errcodes mean one thing in calls for a signed-in user, and another in calls that an official
+// account makes for itself (stable token, QR code, account user). accountMeaning returns the second
+// meaning. For all other errcodes and endpoints it returns the zero meaning.
 func accountMeaning(endpoint string, code int) meaning {
 	switch endpoint {
 	case endpointStableToken, endpointQRCode, endpointAccountUser:
@@ -336,19 +339,19 @@ const maxMessage = 256
 // errmsgSuffix matches what WeChat appends to an errmsg. Forms seen between 2015 and 2026: "hints:
 // [ req_id: … ]", "hint: […]", "rid: …", and from WeCom "from ip" and "more info". One errmsg may
 // have several. For an errmsg without a suffix, errmsgSuffix matches the empty string at the end.
-// Group 1 is the text of the hint, group 2 the rid.
+// Group 1 is the content of WeChat's hint, which identifies the request; group 2 is the rid.
 var errmsgSuffix = regexp.MustCompile(`(?:,?\s*hints?:\s*\[([^\]]*)\])?(?:,?\s*rid:\s*([0-9a-f-]{10,}))?` +
 	`(?:,\s*(?:from ip|more info)\b.*)?\s*$`)
 
 // splitErrmsg splits an errmsg into the message and the request id. The request id is the rid, or
-// the hint if there is no rid.
+// the content of WeChat's hint if there is no rid.
 func splitErrmsg(errmsg string) (message, requestID string) {
 	errmsg = removeControl(errmsg)
 	suffix := errmsgSuffix.FindStringSubmatch(errmsg)
-	hint, rid := suffix[1], suffix[2]
+	inHint, rid := suffix[1], suffix[2]
 	requestID = rid
 	if rid == "" {
-		requestID = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(hint), "req_id:"))
+		requestID = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(inHint), "req_id:"))
 	}
 	message = errmsg[:len(errmsg)-len(suffix[0])] // the suffix is at the end
 	return shorten(message), shorten(requestID)

@@ -43,7 +43,7 @@ func textsOfPage(language string) pageTexts {
 				"`weigate check` 和管理后台的运行状况页使用同样的文字。此页由代码生成。用户看到的页面见[故障排查](troubleshooting.md)。",
 			api: "## 微信接口返回的错误码\n\n微信对网关的请求返回这些错误码。",
 			pages: "## 微信页面上的错误码\n\n微信把这些错误码显示给用户，网关收不到。因此它们不在指标中，" +
-				"要由用户告知。",
+				"要由用户告知。只有 10015 也会由微信接口返回。",
 			columns: "| errcode | 发生了什么 | 问题所在 | 如何处理 |\n|---|---|---|---|\n",
 			users:   "其他 errcode：请在微信官方文档“全局返回码”中查询。",
 		}
@@ -54,7 +54,7 @@ func textsOfPage(language string) pageTexts {
 			"texts. This page is generated from the code. For what users see, read [troubleshooting](troubleshooting.md).",
 		api: "## Errcodes of WeChat's API\n\nWeChat answers the gateway's requests with these.",
 		pages: "## Errcodes on WeChat's pages\n\nWeChat shows these to the user. The gateway receives nothing, so no " +
-			"metric counts them: users report them.",
+			"metric counts them: users report them. Only 10015 is also an answer of WeChat's API.",
 		columns: "| errcode | what happened | cause | what to do |\n|---|---|---|---|\n",
 		users:   "Any other errcode: look it up in WeChat's documentation, 全局返回码.",
 	}

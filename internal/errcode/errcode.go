@@ -3,7 +3,7 @@
 //
 // The errcode -1 and those from 40001 on are answers of WeChat's API. The errcodes 10003 to 10016
 // are shown on WeChat's own error pages. The gateway does not receive these errcodes: users report
-// them.
+// them. Only 10015 (a third-party platform without authorization) is also an answer of the API.
 package errcode
 
 import (
