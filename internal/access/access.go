@@ -149,7 +149,8 @@ var (
 )
 
 // Pins stores pins. A pin is the id that an app was first given for a user, and will always be
-// given. gateway.Subjects implements Pins.
+// given. The store implements Pins: its interface gateway.Subjects, unlike the type Subjects of
+// this package, contains these methods.
 type Pins interface {
 	// PinSubject is gateway.Subjects.PinSubject.
 	PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (string, error)
@@ -173,12 +174,16 @@ type Subject struct {
 	Pinned bool
 }
 
-// Find returns a candidate: the user's id of the given kind. Without a candidate, Find returns the
-// stored id. The caller passes the result to [Subjects.Pin], which returns the id for the app.
+// Find returns a candidate for the id by which the app knows the user. The caller passes the
+// candidate to [Subjects.Pin], which returns the id for the app.
 //
 // The first id that an app gets for a user is permanent. It stays when two users are joined into
-// one, and when the configuration changes. Find never tries another kind, because a user's id of
-// one kind could equal another user's id of another kind.
+// one, and when the configuration changes. Find does not read this stored id first: it returns the
+// user's id of the given kind, and Pin replaces it by the stored id if there is one. Find itself
+// reads the stored id only for a user without an id of this kind.
+//
+// If the user has no id of this kind, Find does not fall back to a different kind: the openid of
+// one user, say, could equal the user id of another user.
 //
 // Errors to test for: ErrNoOpenID, ErrNoUnionID. Any other error comes from the store.
 func (s Subjects) Find(ctx context.Context, app, kind, userID string, session gateway.Session) (Subject, error) {

@@ -1,7 +1,7 @@
 // Package autoreply answers the messages to an official account that are not part of a sign-in: by
-// automatic replies (自动回复), and by passing messages on to another message server. With message push
-// to the gateway, the operator's earlier means no longer work: the automatic replies of WeChat's
-// console, or message push to that other server.
+// automatic replies (自动回复), and by passing messages on to another message server. WeChat pushes
+// messages to one server only, and then turns off the automatic replies of its console. So once the
+// gateway receives the messages, it must do what the console or the other server did before.
 //
 // [New] returns a [Responder], and [Responder.Respond] returns the reply to one message.
 package autoreply

@@ -24,6 +24,8 @@ func checkListeners(ctx context.Context, conf *config.Config, report func(string
 	if conf.TLS.Enabled() {
 		scheme = "https"
 	}
+	// running reports whether the last address that is in use, and has a health check, belongs to a
+	// running gateway. listen_http has no health check, and takes over this answer.
 	running := false
 	for _, each := range []struct{ name, address, scheme string }{
 		{"listen", conf.Listen, scheme},
@@ -48,7 +50,7 @@ func checkListeners(ctx context.Context, conf *config.Config, report func(string
 			_, pingErr := ping(ctx, each.address, each.scheme, "/healthz")
 			running = pingErr == nil
 		}
-		if running && inUse { // for listen_http, running is the result of the addresses before it
+		if running && inUse {
 			report(each.name, lang.Text("%s: the gateway runs", each.address), nil)
 			continue
 		}
@@ -61,8 +63,8 @@ const urlTimeout = 5 * time.Second
 
 // checkURL requests the OpenID Connect metadata at the gateway's public address, as apps do,
 // through the reverse proxy. The issuer in the metadata identifies this gateway. It is not an error
-// if the gateway has not started yet, or this machine cannot reach it. isOurs
-// reports whether the address leads to this gateway.
+// if the gateway has not started yet, or this machine cannot reach it. isOurs reports whether the
+// address leads to this gateway.
 func checkURL(ctx context.Context, conf *config.Config) (result lang.Message, isOurs bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, urlTimeout)
 	defer cancel()
@@ -101,7 +103,7 @@ func checkURL(ctx context.Context, conf *config.Config) (result lang.Message, is
 		return lang.Text("%s leads to this gateway", conf.URL), true, nil
 	case metadata.Issuer != "":
 		return result, false, withHint(lang.Errorf("url: %s leads to a server with the issuer %s", conf.URL, metadata.Issuer),
-			"restart the gateway after a change of url; or the reverse proxy leads to another server")
+			"if you changed url, restart the gateway; otherwise the reverse proxy leads to another server: correct it")
 	}
 	return result, false, withHint(lang.Errorf("url: %s answers with status %d, and not as this gateway", conf.URL,
 		response.StatusCode),
@@ -109,18 +111,19 @@ func checkURL(ctx context.Context, conf *config.Config) (result lang.Message, is
 			"an ICP filing (备案) with a page of its own")
 }
 
-// redirectError returns an error for a redirect from the address from to another host, or to itself. It
-// returns nil for another path of the host: the response is then no metadata, which has its own error.
-func redirectError(conf *config.Config, from *url.URL, location string) error {
-	to, err := from.Parse(location)
+// redirectError returns an error if the response to a request for the address requested redirects
+// to another host or scheme, or back to the same address. It returns nil for another path of the
+// same host: checkURL then reports that the response is not the metadata.
+func redirectError(conf *config.Config, requested *url.URL, location string) error {
+	to, err := requested.Parse(location)
 	switch {
 	case err != nil:
 		return nil
-	case to.String() == from.String(): // tinyauthapp/tinyauth#25
+	case to.String() == requested.String(): // tinyauthapp/tinyauth#25
 		return withHint(lang.Errorf("url: %s redirects to itself", conf.URL),
 			"the CDN or outer proxy uses http, and the inner proxy redirects http to https: let the CDN use https "+
 				"(Cloudflare: SSL mode Full)")
-	case to.Host != from.Host || to.Scheme != from.Scheme:
+	case to.Host != requested.Host || to.Scheme != requested.Scheme:
 		return withHint(lang.Errorf("url: %s redirects to %s://%s", conf.URL, to.Scheme, to.Host),
 			"enter the address behind the redirect as url, or remove the redirect from the reverse proxy")
 	}

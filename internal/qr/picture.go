@@ -42,7 +42,9 @@ func (p *Pictures) PNG(link string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := (code.Size() + 2*Quiet) * imageScale // Quiet is the white margin, in modules
+	// code.Size is the width of the code without the white margin, Quiet the width of the margin on
+	// each side, both in modules.
+	size := (code.Size() + 2*Quiet) * imageScale
 	picture := image.NewPaletted(image.Rect(0, 0, size, size), color.Palette{color.White, color.Black})
 	for y := range code.Size() {
 		first := picture.Pix[(y+Quiet)*imageScale*picture.Stride:][:picture.Stride]
@@ -71,5 +73,5 @@ func SVG(link string) ([]byte, error) {
 	}
 	const format = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %[1]d %[1]d" shape-rendering="crispEdges">` +
 		`<path fill="#fff" d="M0 0h%[1]dv%[1]dH0z"/><path d="%[2]s"/></svg>`
-	return fmt.Appendf(nil, format, code.Size, code.Path), nil
+	return fmt.Appendf(nil, format, code.Size, code.Path), nil // the Size of Draw includes the margin
 }

@@ -23,8 +23,9 @@ func Encode(link string) (*go_qr.QrCode, error) {
 	return code, nil
 }
 
-// Draw returns the QR code of a link as the path of an SVG image. Adjacent dark modules of a row
-// become one rectangle. This keeps the path short: about 5 kB.
+// Draw returns the QR code of a link as the path of an SVG image. Size, the width and height of the
+// image in modules, includes the quiet zone. Adjacent dark modules of a row become one rectangle.
+// This keeps the path short: about 5 kB.
 func Draw(link string) (*web.Code, error) {
 	code, err := Encode(link)
 	if err != nil {
