@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"go/ast"
 	"go/constant"
@@ -8,6 +9,7 @@ import (
 	"go/token"
 	"io/fs"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -22,12 +24,14 @@ import (
 // translated are the packages whose texts a terminal shows. Each of their texts has a translation.
 var translated = []string{
 	".", "../config", "../filemode", "../brand", "../keys/sealer.go", "../administration/errors.go",
-	"../administration/kinds.go", "../outgoing",
+	"../administration/kinds.go", "../outgoing", "../lang/go_errors.go", "../store/sqlite/advice.go",
+	"../store/postgres/advice.go",
 }
 
 // partly are packages of which some errors reach a terminal. Their texts may have a translation.
 var partly = []string{
-	"../gateway", "../administration", "../app", "../store/archive", "../store/sqlite", "../store/sqlstore", "../keys",
+	"../gateway", "../administration", "../app", "../keys", "../store/archive", "../store/sqlstore", "../store/sqlite",
+	"../store/postgres",
 }
 
 // textArguments are the functions with texts, and the positions of the texts among their arguments.
@@ -47,10 +51,12 @@ func foreign() []string {
 	for _, err := range []error{
 		fs.ErrNotExist, fs.ErrPermission, fs.ErrExist, syscall.ENOENT, syscall.EACCES, syscall.EEXIST, syscall.ECONNREFUSED,
 		syscall.EADDRINUSE, syscall.EISDIR, syscall.ENOTDIR, syscall.ENOSPC, syscall.EROFS, syscall.EADDRNOTAVAIL,
+		syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.EMFILE, syscall.EPERM,
+		syscall.EIO, context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded, http.ErrSchemeMismatch,
 	} {
 		texts = append(texts, err.Error())
 	}
-	return texts
+	return append(texts, "no such host", "server misbehaving") // of net.DNSError
 }
 
 // TestTextsAreTranslated compares the texts in the code with texts/zh-CN.json.

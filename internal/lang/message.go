@@ -3,7 +3,6 @@ package lang
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 )
 
@@ -107,8 +106,9 @@ type Localizer interface {
 }
 
 // Error returns the text of an error in the language of the formats. It translates errors of
-// [Errorf], and errors whose whole text has an entry, such as those of [errors.New]. If another
-// error wraps or joins such errors, it translates the inner errors.
+// [Errorf], errors of files, networks and certificates that Go returns, and errors whose whole text
+// has an entry, such as those of [errors.New]. If another error wraps or joins such errors, it
+// translates the inner errors.
 func (f Formats) Error(err error) string {
 	if f == nil {
 		return err.Error()
@@ -118,8 +118,6 @@ func (f Formats) Error(err error) string {
 		return e.Localize(f)
 	case *messageError:
 		return f.Text(e.message)
-	case *fs.PathError: // the operation, such as "open", says nothing that the reader needs
-		return f.Sprintf("%s: %s", e.Path, e.Err)
 	case interface{ Unwrap() []error }:
 		if joined := e.Unwrap(); errors.Join(joined...).Error() == err.Error() {
 			lines := make([]string, 0, len(joined))
@@ -128,6 +126,9 @@ func (f Formats) Error(err error) string {
 			}
 			return strings.Join(lines, "\n")
 		}
+	}
+	if text, found := f.ofGo(err); found {
+		return text
 	}
 	text := err.Error()
 	if translated, found := f[text]; found {

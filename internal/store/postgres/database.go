@@ -186,7 +186,7 @@ func (q querier) Each(query string, args []any, row func(func(...any) error) err
 // the database: it is the ConnectTimeout that Open has set, not the deadline of the caller.
 func failed(op string, err error) error {
 	if isConnectError(err) && !errors.Is(err, context.Canceled) {
-		return sqlstore.Unavailable("postgres", op, err, advice(err))
+		return sqlstore.Unavailable("postgres", op, &connectError{err: err, causes: connectCauses(err)}, advice(err))
 	}
 	return sqlstore.Failure("postgres", op, err, advice)
 }
@@ -202,41 +202,6 @@ func isConnectError(err error) bool {
 func MayBeStarting(err error) bool {
 	state := sqlState(err)
 	return isConnectError(err) && (state == "" || state == "53300" || strings.HasPrefix(state, "57P"))
-}
-
-// sqlState returns the SQLSTATE code of an error that the server returned; "" for another error.
-func sqlState(err error) string {
-	var e *pgconn.PgError
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return ""
-}
-
-// advice returns what went wrong and what to do about it.
-func advice(err error) string {
-	state := sqlState(err)
-	switch {
-	case state == "53100":
-		return "the server's disk is full"
-	case state == "25006":
-		return "the server is read-only, perhaps a standby: use the primary's address"
-	case state == "53300":
-		return "the server has no connection left: raise max_connections, or lower pool_max_conns"
-	case strings.HasPrefix(state, "28"):
-		return "the server refuses this user or password"
-	case state == "3D000":
-		return "there is no such database on the server: create it"
-	case state == "42501":
-		return "the user may not do this: make it the owner of the database or schema"
-	case state == "42P07", state == "42703": // a table exists already, or lacks a column
-		return "the schema has a table of another program: give the gateway a schema of its own"
-	case strings.HasPrefix(state, "57P"):
-		return "the server is starting or stopping"
-	case isConnectError(err):
-		return "the server cannot be reached"
-	}
-	return "the database failed"
 }
 
 // duplicate reports whether err is a violation of a primary key or of a unique constraint.

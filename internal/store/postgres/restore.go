@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/store/archive"
 	"github.com/weigate/weigate/internal/store/migrate"
 )
@@ -80,14 +81,14 @@ func checkEmpty(q querier, all []migrate.Migration) error {
 		return err
 	}
 	if others > 0 {
-		return fmt.Errorf("%w: it has %d other connections of weigate; stop all gateways", gateway.ErrInUse, others)
+		return lang.Errorf("%w: it has %d other connections of weigate; stop all gateways", gateway.ErrInUse, others)
 	}
 	var exists, users bool
 	if err := q.Get(`SELECT to_regclass('users') IS NOT NULL`, nil, &exists); err != nil {
 		return err
 	}
 	if exists && len(applied) == 0 {
-		return fmt.Errorf("%w: the schema has a table users of another program: give the gateway a schema of its own",
+		return lang.Errorf("%w: the schema has a table users of another program: give the gateway a schema of its own",
 			gateway.ErrUnavailable)
 	}
 	if exists {

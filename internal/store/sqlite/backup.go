@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/store/archive"
 	"github.com/weigate/weigate/internal/store/migrate"
 )
@@ -65,7 +66,7 @@ func backup(ctx context.Context, conn *sql.Conn, w *archive.Writer) (err error) 
 		return err
 	}
 	if foreign || len(applied) == 0 {
-		return fmt.Errorf("%w: the file is empty or a database of another program", gateway.ErrUnavailable)
+		return lang.Errorf("%w: the file is empty or a database of another program", gateway.ErrUnavailable)
 	}
 	last := applied[len(applied)-1]
 	if err := w.Begin("sqlite", last.Version, last.Name); err != nil {

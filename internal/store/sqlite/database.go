@@ -286,39 +286,6 @@ func pool(path string, readOnly bool, n int) (*sql.DB, error) {
 // gateway unchanged, and failures of the database as gateway.ErrUnavailable with advice.
 func failed(op string, err error) error { return sqlstore.Failure("sqlite", op, err, advice) }
 
-// advice returns what went wrong and what to do about it.
-func advice(err error) string {
-	const primaryCode = 0xff // an extended result code has the plain result code in its low byte
-	switch sqliteCode(err) & primaryCode {
-	case lib.SQLITE_FULL:
-		return "the disk is full: free some space; nothing was changed"
-	case lib.SQLITE_READONLY:
-		return "the database file or its folder is read-only for this user: change its owner or mode"
-	case lib.SQLITE_CANTOPEN:
-		return "the database file cannot be opened: check that its folder exists and may be written"
-	case lib.SQLITE_PERM, lib.SQLITE_AUTH:
-		return "this user may not use the database file: change its owner or mode"
-	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
-		return "another process has kept the database locked"
-	case lib.SQLITE_NOTADB:
-		return "the file is not a SQLite database"
-	case lib.SQLITE_CORRUPT:
-		return "the database is damaged: restore a backup"
-	case lib.SQLITE_IOERR:
-		return "the disk cannot be read or written"
-	}
-	return "the database failed"
-}
-
-// sqliteCode returns SQLite's extended result code of err; 0 for another error.
-func sqliteCode(err error) int {
-	var e *driver.Error
-	if errors.As(err, &e) {
-		return e.Code()
-	}
-	return 0
-}
-
 // duplicate reports whether err is a violation of a primary key or of a unique constraint.
 func duplicate(err error) bool {
 	c := sqliteCode(err)

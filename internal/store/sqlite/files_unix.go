@@ -20,7 +20,7 @@ import (
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("sqlite: %w: cannot make the lock file: %w", gateway.ErrUnavailable, err)
+		return nil, lang.Errorf("sqlite: %w: cannot make the lock file: %w", gateway.ErrUnavailable, err)
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if err == nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/weigate/weigate/internal/newfile"
 	"github.com/weigate/weigate/internal/store/archive"
 	"github.com/weigate/weigate/internal/store/migrate"
+	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
 // Restore creates the database at path from an archive, which may be a backup of PostgreSQL. It
@@ -41,7 +42,7 @@ func Restore(ctx context.Context, path string, r *archive.Reader, o Options) (er
 		return err
 	}
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("sqlite: restore: %w: the folder of the database file: %w", gateway.ErrUnavailable, err)
+		return sqlstore.Unavailable("sqlite", "restore", err, lang.Text("the folder of the database file is unavailable"))
 	}
 	lock, err := lockFile(path + ".lock")
 	if err != nil {

@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/store/migrate"
 	"github.com/weigate/weigate/internal/store/sqlstore"
 )
@@ -167,13 +168,13 @@ func create(path string, existing bool) error {
 	if existing && errors.Is(err, fs.ErrNotExist) && folderErr == nil {
 		return fmt.Errorf("sqlite: open: %w", gateway.ErrNoDatabase)
 	}
-	what := "cannot open the database file"
+	what := lang.Text("cannot open the database file")
 	if errors.Is(err, fs.ErrPermission) {
-		what = "this user may not read and write the database file or its folder: change its owner or mode"
+		what = lang.Text("this user may not read and write the database file or its folder: change its owner or mode")
 	} else if errors.Is(err, fs.ErrNotExist) {
-		what = "the folder of the database file does not exist"
+		what = lang.Text("the folder of the database file does not exist")
 	}
-	return fmt.Errorf("sqlite: open: %w: %s: %w", gateway.ErrUnavailable, what, err)
+	return sqlstore.Unavailable("sqlite", "open", err, what)
 }
 
 // Close waits for the writes in progress and closes the file.
@@ -241,7 +242,7 @@ func pending(ctx context.Context, conn *sql.Conn, all []migrate.Migration) ([]mi
 		return nil, err
 	}
 	if foreign {
-		return nil, fmt.Errorf("%w: the file is a database of another program; give the gateway a file of its own",
+		return nil, lang.Errorf("%w: the file is a database of another program; give the gateway a file of its own",
 			gateway.ErrUnavailable)
 	}
 	return migrate.Todo(all, applied)

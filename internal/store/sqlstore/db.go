@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // Querier runs statements in one transaction.
@@ -153,7 +154,7 @@ func Known(err error) bool {
 // Failure converts the error of an operation to the error that DB.Do returns. database is "sqlite"
 // or "postgres". advice returns, for an error of the database, what went wrong and what to do about
 // it.
-func Failure(database, op string, err error, advice func(error) string) error {
+func Failure(database, op string, err error, advice func(error) lang.Message) error {
 	var ofCaller CallerError
 	switch {
 	case err == nil:
@@ -169,8 +170,28 @@ func Failure(database, op string, err error, advice func(error) string) error {
 }
 
 // Unavailable returns an error that wraps gateway.ErrUnavailable.
-func Unavailable(database, op string, err error, advice string) error {
-	return fmt.Errorf("%s: %s: %w: %s: %w", database, withSpaces(op), gateway.ErrUnavailable, advice, err)
+func Unavailable(database, op string, err error, advice lang.Message) error {
+	english := fmt.Errorf("%s: %s: %w: %s: %w", database, withSpaces(op), gateway.ErrUnavailable, advice, err)
+	return &unavailable{error: english, advice: advice, cause: err}
+}
+
+// unavailable is a failure of the database. Its message in another language than English has the
+// advice and the cause only: the operation is a name in the code.
+type unavailable struct {
+	error
+	advice lang.Message
+	cause  error
+}
+
+// Unwrap returns the English error, which wraps gateway.ErrUnavailable and the cause.
+func (u *unavailable) Unwrap() error { return u.error }
+
+// Localize returns the advice and the cause in the language of the formats.
+func (u *unavailable) Localize(formats lang.Formats) string {
+	if formats == nil {
+		return u.Error()
+	}
+	return formats.Sprintf("%s: %s", u.advice, u.cause)
 }
 
 // withSpaces returns the name of an operation for an error: "put session".
