@@ -69,7 +69,7 @@ func (c *backupCmd) toStdout(s *invocation, conf *config.Config, o app.BackupOpt
 // loadForBackup reads the configuration and the master key. The HMAC that protects a backup uses a
 // key derived from the master key.
 func (c configFlag) loadForBackup(s *invocation) (*config.Config, *keys.Sealer, error) {
-	conf, err := c.load(s)
+	conf, err := c.read(s)
 	if err != nil {
 		return nil, nil, err
 	}

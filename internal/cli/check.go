@@ -48,9 +48,12 @@ func (c *checkCmd) Run(s *invocation) error {
 // servers that the configuration names (checkOutside). It prints every problem, and warns of settings
 // that expose the gateway to attacks (exposures).
 func (c *checkCmd) check(s *invocation) error {
-	conf, err := c.load(s)
+	conf, err := c.read(s)
 	if err != nil {
 		return err
+	}
+	for _, w := range conf.Warnings {
+		s.out.warnf("%s", w)
 	}
 	s.out.json = c.JSON
 	printChecked(s.out, "configuration", lang.Text("%s: %s", c.Config, lang.List{

@@ -67,19 +67,8 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// load reads the configuration and prints its warnings.
-func (c configFlag) load(s *invocation) (*config.Config, error) {
-	conf, err := c.read(s)
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range conf.Warnings {
-		s.out.warnf("%s", w)
-	}
-	return conf, nil
-}
-
-// read reads the configuration, and does not print its warnings.
+// read reads the configuration. It does not print the warnings: only "weigate check" and "weigate
+// serve" do, so that the output of other commands begins with their own messages.
 func (c configFlag) read(s *invocation) (*config.Config, error) {
 	conf, err := config.Load(c.Config, s.getenv)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -94,7 +83,7 @@ func (c configFlag) read(s *invocation) (*config.Config, error) {
 
 // open reads the configuration and opens the store. A gateway may be using the store meanwhile.
 func (c configFlag) open(s *invocation) (*config.Config, gateway.Store, error) {
-	conf, err := c.load(s)
+	conf, err := c.read(s)
 	if err != nil {
 		return nil, nil, err
 	}

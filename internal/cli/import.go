@@ -29,7 +29,7 @@ type userImportCmd struct {
 // contradicts the stored users: for example, if the stored user with its openid has another old_id.
 // Importing a file again changes nothing.
 func (c *userImportCmd) Run(s *invocation) error {
-	conf, err := c.load(s)
+	conf, err := c.read(s)
 	if err != nil {
 		return err
 	}
