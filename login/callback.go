@@ -160,9 +160,9 @@ func (h *Handler) serveEnded(w http.ResponseWriter, r *http.Request) {
 // failurePage returns the error page for the outcome of a callback.
 func failurePage(outcome string) PageKind {
 	switch outcome {
-	case flow.EventGaveUp:
+	case flow.EventGaveUp: // WeChat refused several codes in a row, so the engine stopped trying
 		return PageAgain
-	case flow.EventSuspect:
+	case flow.EventSuspect: // this code was not sent, because many codes of the user's network were refused
 		return PageSuspect
 	case flow.OutcomeConsentMissing:
 		return PageConsent

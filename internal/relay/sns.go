@@ -31,8 +31,9 @@ type Error struct {
 // Error returns the number and the text.
 func (e *Error) Error() string { return "relay: errcode " + strconv.Itoa(e.Code) + ": " + e.Text }
 
-// refusal is an Error with its cause. The app receives the Error, and only the log has the cause.
-type refusal struct {
+// rejected is the error of a rejected request: an Error with its cause. The app receives the Error,
+// and only the log has the cause.
+type rejected struct {
 	answer   *Error // for the app
 	reason   string
 	logAttrs []slog.Attr // as in web.Rejection
@@ -40,14 +41,14 @@ type refusal struct {
 
 // because returns e with its cause, for the log.
 func (e *Error) because(reason string, logAttrs ...slog.Attr) error {
-	return &refusal{answer: e, reason: reason, logAttrs: logAttrs}
+	return &rejected{answer: e, reason: reason, logAttrs: logAttrs}
 }
 
 // Error returns the text of WeChat's errmsg, and the cause.
-func (e *refusal) Error() string { return e.answer.Error() + ": " + e.reason }
+func (e *rejected) Error() string { return e.answer.Error() + ": " + e.reason }
 
 // Unwrap returns the error for the app.
-func (e *refusal) Unwrap() error { return e.answer }
+func (e *rejected) Unwrap() error { return e.answer }
 
 // The errors of this package. They are immutable.
 var (
@@ -137,7 +138,7 @@ func (h *Handler) errorFor(r *http.Request, endpoint string, app *App, err error
 	if errors.As(err, &e) {
 		line := web.Rejection{Request: "relay", App: id, Reason: e.Text, Attrs: []slog.Attr{
 			slog.String("endpoint", endpoint), slog.Int("errcode", e.Code), slog.String("rid", h.rid(r))}}
-		var cause *refusal
+		var cause *rejected
 		if errors.As(err, &cause) {
 			line.Reason, line.Attrs = cause.reason, append(line.Attrs, cause.logAttrs...)
 		}

@@ -204,9 +204,9 @@ func (c *control) apiPressPhone(r *http.Request) (any, error) {
 		return nil, err
 	}
 	var body struct {
-		Do   string            `json:"do"`
-		At   string            `json:"at"`
-		Fill map[string]string `json:"fill"`
+		Do     string            `json:"do"`
+		Target string            `json:"at"`
+		Fill   map[string]string `json:"fill"`
 	}
 	if err := readJSON(r, &body); err != nil {
 		return nil, err
@@ -216,7 +216,7 @@ func (c *control) apiPressPhone(r *http.Request) (any, error) {
 	case !known:
 		names := slices.Sorted(maps.Keys(phoneActions()))
 		return nil, invalid("do", strconv.Quote(body.Do)+" is not one of "+strings.Join(names, ", "))
-	case needsAt && body.At == "":
+	case needsAt && body.Target == "":
 		return nil, invalid("at", "missing for "+body.Do)
 	}
 	fill := url.Values{}
@@ -224,10 +224,10 @@ func (c *control) apiPressPhone(r *http.Request) (any, error) {
 		fill.Set(k, v)
 	}
 	phone := c.server.Phone(p.ID)
-	known, err = c.doAction(r.Context(), phone, phoneAction{do: body.Do, at: body.At, fill: fill})
+	known, err = c.doAction(r.Context(), phone, phoneAction{do: body.Do, target: body.Target, fill: fill})
 	switch {
 	case !known: // do is valid, so at is not the name of a browser
-		return nil, invalid("at", "unknown browser "+strconv.Quote(body.At))
+		return nil, invalid("at", "unknown browser "+strconv.Quote(body.Target))
 	case err != nil:
 		return nil, err
 	}

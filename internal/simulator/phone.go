@@ -132,24 +132,24 @@ func (c *control) pressButton(w http.ResponseWriter, r *http.Request, person, ac
 		c.errorPage(w, r, http.StatusNotFound, "error-missing")
 		return
 	}
-	if at := strings.TrimSpace(r.FormValue("at")); action == "scan" && wechattest.IsAccountQR(at) {
-		c.scanAccount(w, r, person, at)
+	if address := strings.TrimSpace(r.FormValue("at")); action == "scan" && wechattest.IsAccountQR(address) {
+		c.scanAccount(w, r, person, address)
 		return
 	}
 	phone := c.server.Phone(person)
 	// A phone whose language was not chosen uses the language of the control page.
 	phone.SetDefaultLanguage(c.texts(r).Lang)
 	// The page of the phone shows the error.
-	_, _ = c.doAction(r.Context(), phone, phoneAction{do: action, at: r.FormValue("at")})
+	_, _ = c.doAction(r.Context(), phone, phoneAction{do: action, target: r.FormValue("at")})
 	c.redirect(w, r, "/phones/"+person)
 }
 
 // phoneAction is an action on a phone. It comes from a form of the control page or from the JSON
 // API.
 type phoneAction struct {
-	do   string
-	at   string     // the link, button, language or browser
-	fill url.Values // form fields, for submit
+	do     string
+	target string     // the link, button, language or browser
+	fill   url.Values // form fields, for submit
 }
 
 // doAction performs an action. known is false for an unknown action, and for the action browser
@@ -157,21 +157,21 @@ type phoneAction struct {
 func (c *control) doAction(ctx context.Context, p *wechattest.Phone, a phoneAction) (known bool, err error) {
 	switch a.do {
 	case "open":
-		_, err = p.Open(ctx, withScheme(a.at))
+		_, err = p.Open(ctx, withScheme(a.target))
 	case "scan":
-		if at := strings.TrimSpace(a.at); wechattest.IsAccountQR(at) { // WeChat opens a chat, not a page
-			_, err = c.server.ScanQR(ctx, p.Person(), at)
+		if address := strings.TrimSpace(a.target); wechattest.IsAccountQR(address) { // WeChat opens a chat, not a page
+			_, err = c.server.ScanQR(ctx, p.Person(), address)
 			break
 		}
-		_, err = p.Scan(ctx, a.at)
+		_, err = p.Scan(ctx, a.target)
 	case "allow":
 		_, err = p.Allow(ctx)
 	case "deny":
 		_, err = p.Deny(ctx)
 	case "follow":
-		_, err = p.Follow(ctx, a.at)
+		_, err = p.Follow(ctx, a.target)
 	case "submit":
-		_, err = p.Submit(ctx, a.at, a.fill)
+		_, err = p.Submit(ctx, a.target, a.fill)
 	case "back":
 		_, err = p.Back(ctx)
 	case "reload":
@@ -185,9 +185,9 @@ func (c *control) doAction(ctx context.Context, p *wechattest.Phone, a phoneActi
 	case "clear":
 		p.ClearCookies()
 	case "language":
-		p.SetLanguage(languageTag(a.at))
+		p.SetLanguage(languageTag(a.target))
 	case "browser":
-		return setBrowser(p, a.at), nil
+		return setBrowser(p, a.target), nil
 	case "password":
 		c.server.ChangePassword(p.Person())
 	case "revoke":
