@@ -129,16 +129,7 @@ func (h *Handler) enter(v *visit) (entered bool, err error) {
 // addressAllowed reports whether the client's address is in one of the configured networks, or no
 // networks are configured.
 func (h *Handler) addressAllowed(r *http.Request) bool {
-	if len(h.cfg.Addresses) == 0 {
-		return true
-	}
-	address := route.Address(r).Unmap()
-	for _, network := range h.cfg.Addresses {
-		if network.Contains(address) {
-			return true
-		}
-	}
-	return false
+	return len(h.cfg.Addresses) == 0 || route.Contains(h.cfg.Addresses, route.Address(r))
 }
 
 // requireFresh begins the sign-in that a route with page.fresh requires. Afterwards the browser

@@ -282,8 +282,11 @@ func TestLinkSessionLeavesNoLongInvitation(t *testing.T) {
 // TestAddresses restricts the pages to networks.
 func TestAddresses(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, func(c *admin.Config) { c.Addresses = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} })
-	for peer, want := range map[string]int{"10.1.2.3:1": 200, "[::ffff:10.1.2.3]:1": 200, "192.0.2.1:1": 403, "": 403} {
+	f := newFixture(t, func(c *admin.Config) {
+		c.Addresses = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fe80::/64")}
+	})
+	for peer, want := range map[string]int{"10.1.2.3:1": 200, "[::ffff:10.1.2.3]:1": 200, "[fe80::1%eth0]:1": 200,
+		"192.0.2.1:1": 403, "": 403} {
 		res := f.do("admin", "/admin", nil, func(r *http.Request) { r.RemoteAddr = peer })
 		if res.status != want {
 			t.Errorf("from %q: %d, want %d", peer, res.status, want)

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -89,7 +87,7 @@ func proxyMistake(conf *config.Config, seen *proxycheck.Result) error {
 	case seen.CookieDropped || !seen.Cookie:
 		return withHint(lang.Errorf("proxy: a CDN or reverse proxy does not pass on cookies"),
 			"let it pass on Cookie and Set-Cookie: without them, users sign in again and again")
-	case seen.Hides() && trusts(conf, seen.Peer):
+	case seen.Hides() && route.Contains(conf.TrustedProxies, seen.Peer):
 		return withHint(lang.Errorf("proxy: the reverse proxy %s does not report its clients", seen.Peer),
 			"let it set X-Forwarded-For to the address of the client; until then, limits and events are wrong")
 	case seen.Hides() && route.IsPublic(seen.Peer):
@@ -104,10 +102,6 @@ func proxyMistake(conf *config.Config, seen *proxycheck.Result) error {
 			"if it is yours, add its address to trusted_proxies too; for a CDN, add all its addresses")
 	}
 	return nil
-}
-
-func trusts(conf *config.Config, a netip.Addr) bool {
-	return slices.ContainsFunc(conf.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // sameHost reports whether a header Host is that of a URL. It may have the default port.

@@ -3,6 +3,7 @@ package forwardauth_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -25,6 +26,24 @@ func TestIdentityHeadersOfAVisitorAreNeverRead(t *testing.T) {
 	w = e.browser(cookie).in("https://"+wiki).verify("https://"+wiki+"/", forged...)
 	if w.Header().Get("X-Weigate-User") != a.ID || w.Header().Get("X-Weigate-Groups") != "a%2Cb,staff" {
 		t.Errorf("the site is told %v", w.Header())
+	}
+}
+
+// TestProxyWithLinkLocalAddress: its address has a zone, which no network in trusted_proxies has.
+func TestProxyWithLinkLocalAddress(t *testing.T) {
+	t.Parallel()
+	e := newFixture(t, func(c *forwardauth.Config) {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("fe80::1/128")}
+	})
+	_, cookie := e.person("alice")
+	for peer, want := range map[string]int{"[fe80::1%eth0]:9": http.StatusOK, "[fe80::2%eth0]:9": http.StatusForbidden} {
+		r := e.browser(cookie).in("https://"+wiki).request(http.MethodGet, "https://"+wiki+"/verify")
+		r.RemoteAddr = peer
+		w := httptest.NewRecorder()
+		e.handler.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%s: %d, want %d", peer, w.Code, want)
+		}
 	}
 }
 

@@ -3,9 +3,9 @@ package forwardauth
 import (
 	"errors"
 	"net/http"
-	"net/netip"
 	"strings"
 
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -114,17 +114,7 @@ func (h *Handler) site(host, proto string) *site {
 
 // trusted reports whether the peer that sent r is one of Config.TrustedProxies.
 func (h *Handler) trusted(r *http.Request) bool {
-	remote, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return false
-	}
-	peer := remote.Addr().Unmap()
-	for _, p := range h.cfg.TrustedProxies {
-		if p.Contains(peer) {
-			return true
-		}
-	}
-	return false
+	return route.Contains(h.cfg.TrustedProxies, route.Peer(r))
 }
 
 // siteOf returns the site of a request to /.weigate/, or nil. If a trusted proxy sent the request,

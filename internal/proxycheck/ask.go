@@ -90,7 +90,7 @@ func (s Seen) Earlier() string {
 	for _, text := range slices.Backward(strings.Split(s.ForwardedFor, ",")) {
 		text = strings.TrimSpace(text)
 		hop, ok := route.ParseHop(text)
-		isClient := ok && hop.Unmap().WithZone("") == s.Client
+		isClient := ok && hop == s.Client
 		if found && !isClient {
 			return text
 		}

@@ -100,7 +100,7 @@ func Handler(sealer *keys.Sealer, secure bool, now func() time.Time, notFound ht
 		forwardedFor := strings.Join(r.Header.Values("X-Forwarded-For"), ", ")
 		a := answer{Body: sha256.Sum256([]byte(page)), CSP: contentSecurityPolicy, Seen: Seen{
 			Host: cut(r.Host), Proto: cut(r.Header.Get("X-Forwarded-Proto")), ForwardedFor: tail(forwardedFor),
-			Proxied: route.Proxied(r.Header), Peer: route.Peer(r).WithZone(""), Client: route.Address(r).WithZone(""),
+			Proxied: route.Proxied(r.Header), Peer: route.Peer(r), Client: route.Address(r),
 			Reported: route.Reported(r),
 		}}
 		a.Seen.Cookie = strings.Contains(strings.Join(r.Header["Cookie"], ";"), cookieName+"="+q.Nonce)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -62,7 +63,7 @@ func (rt *Router) address(r *http.Request) (from netip.Addr, reported bool) {
 			rt.warnUnreadable(r, from)
 			return Peer(r), false
 		}
-		from = hop.Unmap()
+		from = hop
 		if !rt.trusted(from) {
 			break
 		}
@@ -72,17 +73,17 @@ func (rt *Router) address(r *http.Request) (from netip.Addr, reported bool) {
 
 // ParseHop parses a value of X-Forwarded-For: an address, an IPv6 address in brackets, or an
 // address with a port. Azure's Application Gateway always adds the client's port, and AWS's load
-// balancers do as an option.
+// balancers do as an option. The result has the form of [Peer].
 func ParseHop(text string) (hop netip.Addr, ok bool) {
 	if hop, err := netip.ParseAddr(text); err == nil {
-		return hop, true
+		return plain(hop), true
 	}
 	if withPort, err := netip.ParseAddrPort(text); err == nil {
-		return withPort.Addr(), true
+		return plain(withPort.Addr()), true
 	}
 	if inner, found := strings.CutPrefix(text, "["); found {
 		hop, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
-		return hop, err == nil && strings.HasSuffix(inner, "]")
+		return plain(hop), err == nil && strings.HasSuffix(inner, "]")
 	}
 	return hop, false
 }
@@ -96,29 +97,33 @@ func (rt *Router) warnUnreadable(r *http.Request, from netip.Addr) {
 	}
 }
 
-func (rt *Router) trusted(a netip.Addr) bool {
-	for _, p := range rt.cfg.TrustedProxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+func (rt *Router) trusted(a netip.Addr) bool { return Contains(rt.cfg.TrustedProxies, a) }
+
+// Contains reports whether an address is in one of the networks. a is a result of [Peer] or
+// [Address].
+func Contains(networks []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// Peer returns the IP address at the other end of the connection.
+// Peer returns the IP address at the other end of the connection. An IPv4 address in IPv6 becomes
+// IPv4. A link-local address has no zone (such as %eth0): no network of a configuration would
+// contain it.
 func Peer(r *http.Request) netip.Addr {
 	addrPort, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
 	}
-	return addrPort.Addr().Unmap()
+	return plain(addrPort.Addr())
 }
+
+// plain returns an address in the form that [Contains] compares.
+func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
 // MaskedAddress returns an IP address for display, without its last part. That part would identify
 // a household. The result is like "192.0.2.*" for IPv4, and has the first 48 bits for IPv6. The
 // result is "" for an unknown address and for an address of this machine.
 func MaskedAddress(a netip.Addr) string {
-	a = a.Unmap().WithZone("")
+	a = plain(a)
 	switch {
 	case !a.IsValid() || a.IsLoopback() || a.IsUnspecified():
 		return ""

@@ -60,6 +60,8 @@ func TestProxyThatHidesItsClientsIsReported(t *testing.T) {
 			headers: []string{forwardedFor, "198.51.100.1"}, want: true},
 		{name: "a proxy with IPv6 that is not trusted", peer: "[fd00::2]:9",
 			headers: []string{"Forwarded", "for=198.51.100.1"}, want: true},
+		{name: "a proxy with a link-local address", peer: "[fe80::1%eth0]:9",
+			headers: []string{forwardedFor, "198.51.100.1"}, want: true},
 		{name: "a load balancer in the shared address space", peer: "100.100.1.1:9",
 			headers: []string{"X-Real-IP", "198.51.100.1"}, want: true},
 		{name: "a trusted proxy that reports no client", peer: "192.168.7.1:9", headers: []string{proto, "https"},
@@ -100,7 +102,7 @@ func TestProxyThatHidesItsClientsIsReported(t *testing.T) {
 			if !k.want {
 				return
 			}
-			peer := netip.MustParseAddrPort(k.peer).Addr()
+			peer := netip.MustParseAddrPort(k.peer).Addr().WithZone("") // trusted_proxies accepts no zone
 			want := route.HidingProxy{Address: peer, Trusted: peer.String() == "192.168.7.1"}
 			if f.reports[0] != want {
 				t.Errorf("reported %v, want %v", f.reports[0], want)

@@ -76,7 +76,8 @@ func (g *fixture) do(r *http.Request) *httptest.ResponseRecorder {
 func TestVisitorAddress(t *testing.T) {
 	t.Parallel()
 	trust := func(c *route.Config) {
-		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128"),
+			netip.MustParsePrefix("fe80::1/128")}
 	}
 	for _, k := range []struct {
 		name, peer string
@@ -97,6 +98,9 @@ func TestVisitorAddress(t *testing.T) {
 		{"unclosed bracket", "10.0.0.1:9", []string{"[2001:db8::1"}, "10.0.0.1"},
 		{"IPv4 in IPv6", "[::ffff:10.0.0.1]:9", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
 		{"IPv6", "[::1]:9", []string{"2001:db8::1"}, "2001:db8::1"},
+		{"link-local IPv6", "[fe80::1%eth0]:9", []string{"2001:db8::1"}, "2001:db8::1"},
+		{"a proxy with a link-local address", "10.0.0.1:9", []string{"2001:db8::1, fe80::1%eth0"}, "2001:db8::1"},
+		{"another link-local address", "[fe80::2%eth0]:9", []string{"2001:db8::1"}, "fe80::2"},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
