@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -87,9 +88,11 @@ func proxyMistake(conf *config.Config, seen *proxycheck.Result) error {
 	case seen.CookieDropped || !seen.Cookie:
 		return withHint(lang.Errorf("proxy: a CDN or reverse proxy does not pass on cookies"),
 			"let it pass on Cookie and Set-Cookie: without them, users sign in again and again")
-	case seen.Hides() && route.Contains(conf.TrustedProxies, seen.Peer):
+	case seen.Hides() && seen.Trusted:
 		return withHint(lang.Errorf("proxy: the reverse proxy %s does not report its clients", seen.Peer),
 			"let it set X-Forwarded-For to the address of the client; until then, limits and events are wrong")
+	case seen.Hides() && route.Contains(conf.TrustedProxies, seen.Peer):
+		return notReloaded(seen.Peer)
 	case seen.Hides() && route.IsPublic(seen.Peer):
 		return withHint(lang.Errorf("proxy: the gateway takes the reverse proxy %s for the client", seen.Peer),
 			"if it is yours, add its address to trusted_proxies and reload; for a CDN, add all its addresses")
@@ -97,11 +100,19 @@ func proxyMistake(conf *config.Config, seen *proxycheck.Result) error {
 		return withHint(lang.Errorf("proxy: the gateway takes the reverse proxy %s for the client", seen.Peer),
 			"if nothing else reaches the gateway from its address, add it to trusted_proxies and reload; Docker and "+
 				"load balancers may give all clients one address")
+	case seen.Earlier() != "" && route.Contains(conf.TrustedProxies, seen.Client):
+		return notReloaded(seen.Client)
 	case seen.Earlier() != "":
 		return withHint(lang.Errorf("proxy: the gateway takes %s for the client, and it is another proxy", seen.Client),
 			"if it is yours, add its address to trusted_proxies too; for a CDN, add all its addresses")
 	}
 	return nil
+}
+
+// notReloaded returns the error for a proxy that the file trusts, and the running gateway does not.
+func notReloaded(proxy netip.Addr) error {
+	return withHint(lang.Errorf("proxy: the running gateway does not trust the proxy %s", proxy),
+		"trusted_proxies in the file has its address: reload the gateway")
 }
 
 // sameHost reports whether a header Host is that of a URL. It may have the default port.

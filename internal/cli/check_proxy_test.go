@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -62,7 +63,8 @@ func proxied(t *testing.T, sealer *keys.Sealer, trusted string, change func(*htt
 type proxyMistake struct {
 	name    string
 	change  func(*httputil.ReverseProxy)
-	trusted string // of the gateway and its configuration; "" = the proxy
+	trusted string // by the running gateway; "" = the proxy
+	file    string // trusted by the configuration; "" = as by the running gateway
 	want    string // on stdout
 	failed  string // on stderr
 }
@@ -90,6 +92,12 @@ func proxyMistakes() []proxyMistake {
 		{name: "a proxy missing in trusted_proxies", trusted: "192.0.2.1/32",
 			failed: "proxy: the gateway takes the reverse proxy 127.0.0.1 for the client\nweigate: hint: if nothing else " +
 				"reaches the gateway from its address, add it to trusted_proxies"},
+		{name: "a proxy added to trusted_proxies, before the reload", trusted: "192.0.2.1/32", file: "127.0.0.1/32",
+			failed: "proxy: the running gateway does not trust the proxy 127.0.0.1\nweigate: hint: trusted_proxies in the " +
+				"file has its address: reload the gateway"},
+		{name: "a proxy that reports no client, removed from trusted_proxies before the reload", file: "192.0.2.1/32",
+			change: request(func(r *http.Request) { r.Header["X-Forwarded-For"] = nil }),
+			failed: "proxy: the reverse proxy 127.0.0.1 does not report its clients"},
 		{name: "a proxy that reports no client",
 			change: request(func(r *http.Request) { r.Header["X-Forwarded-For"] = nil }),
 			failed: "proxy: the reverse proxy 127.0.0.1 does not report its clients\nweigate: hint: let it set " +
@@ -98,6 +106,9 @@ func proxyMistakes() []proxyMistake {
 			change: request(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.9, 203.0.113.20") }),
 			failed: "proxy: the gateway takes 203.0.113.20 for the client, and it is another proxy\nweigate: hint: if it is " +
 				"yours, add its address to trusted_proxies too; for a CDN, add all its addresses"},
+		{name: "two proxies, before the reload", trusted: "127.0.0.1/32", file: "127.0.0.1/32, 203.0.113.20/32",
+			change: request(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.9, 203.0.113.20") }),
+			failed: "proxy: the running gateway does not trust the proxy 203.0.113.20\n"},
 		{name: "nginx that reports the client twice",
 			change: request(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.9, 198.51.100.9") }),
 			want:   "pages and cookies pass unchanged; the gateway sees this machine as 198.51.100.9"},
@@ -156,14 +167,11 @@ func TestCheckFindsMistakesOfProxies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			trusted := tt.trusted
-			if trusted == "" {
-				trusted = "127.0.0.1/32"
-			}
+			trusted := cmp.Or(tt.trusted, "127.0.0.1/32")
 			address := proxied(t, sealer, trusted, tt.change)
 			set(conf, "url", 0, address)
 			set(conf, "listen", 0, "127.0.0.1:0")
-			set(conf, "trusted_proxies", 0, []string{trusted})
+			set(conf, "trusted_proxies", 0, strings.Split(cmp.Or(tt.file, trusted), ", "))
 			set(conf, "master_key_file", 0, filepath.Join(dir, "weigate.key"))
 			conf["wechat"] = []object{{"name": "main", "kind": "official_account", "appid": "wx0123456789abcdef",
 				"secret": leaktest.Secret, "api": wechat.URL}}

@@ -69,6 +69,7 @@ type Seen struct {
 	ForwardedFor string     `json:"forwarded_for"` // the header X-Forwarded-For, without what is too long on the left
 	Proxied      bool       `json:"proxied"`       // a reverse proxy has added headers
 	Peer         netip.Addr `json:"peer"`          // the other end of the connection
+	Trusted      bool       `json:"trusted"`       // the running gateway trusts Peer
 	Client       netip.Addr `json:"client"`        // the client's address, as limits and events have it
 	Reported     bool       `json:"reported"`      // a trusted proxy has reported Client
 	Cookie       bool       `json:"cookie"`        // the cookie of the request arrived
@@ -100,8 +101,8 @@ func Handler(sealer *keys.Sealer, secure bool, now func() time.Time, notFound ht
 		forwardedFor := strings.Join(r.Header.Values("X-Forwarded-For"), ", ")
 		a := answer{Body: sha256.Sum256([]byte(page)), CSP: contentSecurityPolicy, Seen: Seen{
 			Host: cut(r.Host), Proto: cut(r.Header.Get("X-Forwarded-Proto")), ForwardedFor: tail(forwardedFor),
-			Proxied: route.Proxied(r.Header), Peer: route.Peer(r), Client: route.Address(r),
-			Reported: route.Reported(r),
+			Proxied: route.Proxied(r.Header), Peer: route.Peer(r), Trusted: route.Trusted(r),
+			Client: route.Address(r), Reported: route.Reported(r),
 		}}
 		a.Seen.Cookie = strings.Contains(strings.Join(r.Header["Cookie"], ";"), cookieName+"="+q.Nonce)
 		text, err := a.text()

@@ -27,31 +27,39 @@ func Reported(r *http.Request) bool {
 	return c.reported
 }
 
-// client is the value of addressKey: the results of Router.address.
-type client struct {
-	address  netip.Addr
-	reported bool
+// Trusted reports whether the peer is one of [Config].TrustedProxies. It is false for a request that
+// did not pass through [Router.Wrap].
+func Trusted(r *http.Request) bool {
+	c, _ := r.Context().Value(addressKey{}).(client)
+	return c.trusted
 }
 
-// address returns the client's IP address. X-Forwarded-For is read only if the peer is a trusted
+// client is the value of addressKey.
+type client struct {
+	address  netip.Addr
+	trusted  bool // the peer is a trusted proxy
+	reported bool // address is a trusted proxy's report; false = it is the peer's
+}
+
+// client returns the client of a request. X-Forwarded-For is read only if the peer is a trusted
 // proxy. Each proxy appends the address of its own peer, so the header is read from right to left.
 // The first address that is not a trusted proxy's is the client's: a trusted proxy has written it.
-// The client may have forged all addresses to the left of it. reported is true if the address is a
-// trusted proxy's report, and false if it is the peer's.
-func (rt *Router) address(r *http.Request) (from netip.Addr, reported bool) {
-	from = Peer(r)
+// The client may have forged all addresses to the left of it.
+func (rt *Router) client(r *http.Request) client {
+	peer := Peer(r)
+	c := client{address: peer, trusted: rt.trusted(peer)}
 	header := r.Header.Values("X-Forwarded-For")
 	if len(header) == 0 {
-		return from, false
+		return c
 	}
-	if !rt.trusted(from) {
+	if !c.trusted {
 		if rt.warned.CompareAndSwap(false, true) {
 			rt.cfg.Logger.WarnContext(r.Context(), "X-Forwarded-For of an untrusted peer ignored", "peer",
-				from.String(),
+				peer.String(),
 				"hint", "if it is your reverse proxy, and nothing else comes from its address, add it to trusted_proxies; "+
 					"otherwise ignore this: anybody can send this header")
 		}
-		return from, false
+		return c
 	}
 	hops := strings.Split(strings.Join(header, ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
@@ -60,15 +68,15 @@ func (rt *Router) address(r *http.Request) (from netip.Addr, reported bool) {
 			// The proxy wrote something other than an address. Values to the left are less reliable still.
 			// The result is the peer, because the rate limits do not count its address. They would count the
 			// address of an inner proxy, and all clients would share its bucket.
-			rt.warnUnreadable(r, from)
-			return Peer(r), false
+			rt.warnUnreadable(r, c.address)
+			return client{address: peer, trusted: true}
 		}
-		from = hop
-		if !rt.trusted(from) {
+		c.address, c.reported = hop, true
+		if !rt.trusted(hop) {
 			break
 		}
 	}
-	return from, true
+	return c
 }
 
 // ParseHop parses a value of X-Forwarded-For: an address, an IPv6 address in brackets, or an

@@ -68,15 +68,14 @@ type hiddenClients struct {
 	reported bool
 }
 
-// watchProxy calls Config.OnHidingProxy if r shows that a proxy hides its clients. reported is the
-// result of address: a trusted proxy has reported the client.
-func (rt *Router) watchProxy(r *http.Request, policy Policy, reported bool) {
-	if reported || rt.cfg.OnHidingProxy == nil || rt.cfg.Browser == nil {
+// watchProxy calls Config.OnHidingProxy if r shows that a proxy hides its clients. from is the client
+// of r.
+func (rt *Router) watchProxy(r *http.Request, policy Policy, from client) {
+	if from.reported || rt.cfg.OnHidingProxy == nil || rt.cfg.Browser == nil {
 		return
 	}
 	proxy := Peer(r)
-	trusted := rt.trusted(proxy)
-	if !proxy.IsValid() || !trusted && IsPublic(proxy) {
+	if !proxy.IsValid() || !from.trusted && IsPublic(proxy) {
 		return
 	}
 	key := rt.cfg.Browser(r)
@@ -87,7 +86,7 @@ func (rt *Router) watchProxy(r *http.Request, policy Policy, reported bool) {
 			rt.hiding.addDirect(proxy)
 		}
 	case rt.hiding.add(rt.cfg.Now(), proxy, key):
-		rt.cfg.OnHidingProxy(HidingProxy{Address: proxy, Trusted: trusted})
+		rt.cfg.OnHidingProxy(HidingProxy{Address: proxy, Trusted: from.trusted})
 	}
 }
 

@@ -150,7 +150,7 @@ type Config struct {
 	// client could make up a new browser for each request. nil = browsers are not counted.
 	Browser func(*http.Request) string
 	// OnHidingProxy is called when a proxy hides the addresses of many browsers, at most once an hour
-	// for each proxy. It must not block. nil = nobody is told.
+	// for each proxy. It must not block. nil = hiding proxies are not counted.
 	OnHidingProxy  func(HidingProxy)
 	CookiePrefixes []string // prefixes of the names of the gateway's cookies; handlers get no others
 
@@ -211,8 +211,8 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := strings.ToLower(rand.Text()[:10])
 		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
-		from, reported := rt.address(r)
-		r = r.WithContext(context.WithValue(ctx, addressKey{}, client{from, reported}))
+		from := rt.client(r)
+		r = r.WithContext(context.WithValue(ctx, addressKey{}, from))
 		tracked := &trackedWriter{ResponseWriter: w, request: r}
 		defer rt.handlePanic(tracked, r)
 		header := w.Header()
@@ -227,7 +227,7 @@ func (rt *Router) Wrap(next http.Handler) http.Handler {
 		if policy&Subrequest == 0 {
 			rt.keepOwnCookies(r)
 		}
-		rt.watchProxy(r, policy, reported)
+		rt.watchProxy(r, policy, from)
 		if hasBody(r.Method) && policy&Subrequest == 0 {
 			tracked.body = &trackedBody{ReadCloser: http.MaxBytesReader(w, r.Body, int64(limit.RequestBody.Bytes))}
 			r.Body = tracked.body
