@@ -44,10 +44,12 @@ func checkProxy(
 	ctx, cancel := context.WithTimeout(ctx, urlTimeout)
 	defer cancel()
 	seen, err := proxycheck.Ask(ctx, http.DefaultTransport, conf.URL, sealer, time.Now())
+	var noAnswer *proxycheck.NoAnswerError
 	switch {
-	case errors.Is(err, proxycheck.ErrNoAnswer):
-		return lang.Text("not checked: the running gateway has another version or master key, or its clock is wrong"),
-			nil, nil
+	case errors.As(err, &noAnswer):
+		return noProxyAnswer(noAnswer.Status), nil, nil
+	case errors.Is(err, proxycheck.ErrOtherKey):
+		return lang.Text("not checked: the running gateway has a master key that the key file here lacks"), nil, nil
 	case errors.Is(err, proxycheck.ErrCached):
 		return result, nil, withHint(lang.Errorf("proxy: a cache between browsers and the gateway stores its pages"),
 			"let the CDN or reverse proxy obey Cache-Control, or exclude this host from its cache")
@@ -73,6 +75,19 @@ func checkProxy(
 			"https (Cloudflare: SSL mode Full)"))
 	}
 	return lang.Text("pages and cookies pass unchanged; the gateway sees this machine as %s", seen.Client), warnings, nil
+}
+
+// noProxyAnswer returns the likely causes of a response without the gateway's answer.
+func noProxyAnswer(status int) lang.Message {
+	switch status {
+	case http.StatusNotFound:
+		return lang.Text("not checked: the running gateway has another version or master key, its clock is wrong, " +
+			"or a proxy removes the request header Weigate-Check")
+	case http.StatusOK:
+		return lang.Text("not checked: a proxy removes the response header Weigate-Check, or answers itself")
+	}
+	return lang.Text("not checked: HTTP status %d instead of an answer: perhaps a firewall (WAF) or a rate limit "+
+		"refuses %s", status, proxycheck.Path)
 }
 
 // proxyMistake returns an error for what disturbs the gateway; nil = nothing does.

@@ -69,26 +69,27 @@ type proxyMistake struct {
 	failed  string // on stderr
 }
 
-// proxyMistakes returns the cases of TestCheckFindsMistakesOfProxies.
-func proxyMistakes() []proxyMistake {
-	request := func(change func(*http.Request)) func(*httputil.ReverseProxy) {
-		return func(p *httputil.ReverseProxy) {
-			rewrite := p.Rewrite
-			p.Rewrite = func(r *httputil.ProxyRequest) {
-				rewrite(r)
-				change(r.Out)
-			}
+// onRequest returns a change of a proxy that changes the requests to the gateway.
+func onRequest(change func(*http.Request)) func(*httputil.ReverseProxy) {
+	return func(p *httputil.ReverseProxy) {
+		rewrite := p.Rewrite
+		p.Rewrite = func(r *httputil.ProxyRequest) {
+			rewrite(r)
+			change(r.Out)
 		}
 	}
-	response := func(change func(*http.Response)) func(*httputil.ReverseProxy) {
-		return func(p *httputil.ReverseProxy) {
-			p.ModifyResponse = func(r *http.Response) error { change(r); return nil }
-		}
+}
+
+// onResponse returns a change of a proxy that changes the responses of the gateway.
+func onResponse(change func(*http.Response)) func(*httputil.ReverseProxy) {
+	return func(p *httputil.ReverseProxy) {
+		p.ModifyResponse = func(r *http.Response) error { change(r); return nil }
 	}
-	var recorded http.Header // of the first response, for the cache
+}
+
+// trustMistakes returns the cases about trusted_proxies.
+func trustMistakes() []proxyMistake {
 	return []proxyMistake{
-		{name: "a right proxy",
-			want: "proxy          pages and cookies pass unchanged; the gateway sees this machine as 198.51.100.9"},
 		{name: "a proxy missing in trusted_proxies", trusted: "192.0.2.1/32",
 			failed: "proxy: the gateway takes the reverse proxy 127.0.0.1 for the client\nweigate: hint: if nothing else " +
 				"reaches the gateway from its address, add it to trusted_proxies"},
@@ -96,31 +97,40 @@ func proxyMistakes() []proxyMistake {
 			failed: "proxy: the running gateway does not trust the proxy 127.0.0.1\nweigate: hint: trusted_proxies in the " +
 				"file has its address: reload the gateway"},
 		{name: "a proxy that reports no client, removed from trusted_proxies before the reload", file: "192.0.2.1/32",
-			change: request(func(r *http.Request) { r.Header["X-Forwarded-For"] = nil }),
+			change: onRequest(func(r *http.Request) { r.Header["X-Forwarded-For"] = nil }),
 			failed: "proxy: the reverse proxy 127.0.0.1 does not report its clients"},
 		{name: "a proxy that reports no client",
-			change: request(func(r *http.Request) { r.Header["X-Forwarded-For"] = nil }),
+			change: onRequest(func(r *http.Request) { r.Header["X-Forwarded-For"] = nil }),
 			failed: "proxy: the reverse proxy 127.0.0.1 does not report its clients\nweigate: hint: let it set " +
 				"X-Forwarded-For"},
 		{name: "two proxies",
-			change: request(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.9, 203.0.113.20") }),
+			change: onRequest(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.9, 203.0.113.20") }),
 			failed: "proxy: the gateway takes 203.0.113.20 for the client, and it is another proxy\nweigate: hint: if it is " +
 				"yours, add its address to trusted_proxies too; for a CDN, add all its addresses"},
 		{name: "two proxies, before the reload", trusted: "127.0.0.1/32", file: "127.0.0.1/32, 203.0.113.20/32",
-			change: request(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.9, 203.0.113.20") }),
+			change: onRequest(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.9, 203.0.113.20") }),
 			failed: "proxy: the running gateway does not trust the proxy 203.0.113.20\n"},
+	}
+}
+
+// proxyMistakes returns the cases about headers, cookies and pages.
+func proxyMistakes() []proxyMistake {
+	var recorded http.Header // of the first response, for the cache
+	return []proxyMistake{
+		{name: "a right proxy",
+			want: "proxy          pages and cookies pass unchanged; the gateway sees this machine as 198.51.100.9"},
 		{name: "nginx that reports the client twice",
-			change: request(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.9, 198.51.100.9") }),
+			change: onRequest(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.9, 198.51.100.9") }),
 			want:   "pages and cookies pass unchanged; the gateway sees this machine as 198.51.100.9"},
 		{name: "a proxy that drops the port of Host",
-			change: request(func(r *http.Request) { r.Host, _, _ = strings.Cut(r.Host, ":") }),
+			change: onRequest(func(r *http.Request) { r.Host, _, _ = strings.Cut(r.Host, ":") }),
 			want:   "pages and cookies pass unchanged",
 			failed: "warning: proxy: the reverse proxy changes the header Host from HOST to 127.0.0.1"},
 		{name: "a proxy that sends a Host of its own", want: "pages and cookies pass unchanged",
-			change: request(func(r *http.Request) { r.Host = "upstream.internal" }),
+			change: onRequest(func(r *http.Request) { r.Host = "upstream.internal" }),
 			failed: "warning: proxy: the reverse proxy changes the header Host from HOST to upstream.internal"},
 		{name: "a CDN that adds a script",
-			change: response(func(r *http.Response) {
+			change: onResponse(func(r *http.Response) {
 				body, _ := io.ReadAll(r.Body)
 				body = bytes.Replace(body, []byte("<script src"), []byte(`<script type="x-text/javascript" src`), 1)
 				r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
@@ -129,13 +139,13 @@ func proxyMistakes() []proxyMistake {
 			failed: "proxy: a CDN or reverse proxy changes the pages of the gateway\nweigate: hint: switch off everything " +
 				"that rewrites pages, such as Rocket Loader"},
 		{name: "a proxy with a policy of its own",
-			change: response(func(r *http.Response) { r.Header.Add("Content-Security-Policy", "default-src *") }),
+			change: onResponse(func(r *http.Response) { r.Header.Add("Content-Security-Policy", "default-src *") }),
 			failed: "proxy: a CDN or reverse proxy changes the header Content-Security-Policy"},
-		{name: "a proxy without Cookie", change: request(func(r *http.Request) { r.Header.Del("Cookie") }),
+		{name: "a proxy without Cookie", change: onRequest(func(r *http.Request) { r.Header.Del("Cookie") }),
 			failed: "proxy: a CDN or reverse proxy does not pass on cookies"},
-		{name: "a proxy without Set-Cookie", change: response(func(r *http.Response) { r.Header.Del("Set-Cookie") }),
+		{name: "a proxy without Set-Cookie", change: onResponse(func(r *http.Response) { r.Header.Del("Set-Cookie") }),
 			failed: "proxy: a CDN or reverse proxy does not pass on cookies"},
-		{name: "a cache", change: response(func(r *http.Response) {
+		{name: "a cache", change: onResponse(func(r *http.Response) {
 			if value := r.Header.Get("Weigate-Check"); value != "" && recorded == nil {
 				recorded = http.Header{"Weigate-Check": {value}}
 			}
@@ -144,8 +154,18 @@ func proxyMistakes() []proxyMistake {
 			}
 		}), want: "pages and cookies pass unchanged", // the first time
 		},
-		{name: "an older gateway", change: response(func(r *http.Response) { r.Header.Del("Weigate-Check") }),
-			want: "proxy          not checked: the running gateway has another version or master key"},
+		{name: "a proxy that removes the header of the response",
+			change: onResponse(func(r *http.Response) { r.Header.Del("Weigate-Check") }),
+			want:   "proxy          not checked: a proxy removes the response header Weigate-Check"},
+		{name: "a proxy that removes the header of the request",
+			change: onRequest(func(r *http.Request) { r.Header.Del("Weigate-Check") }),
+			want: "proxy          not checked: the running gateway has another version or master key, its clock is wrong, " +
+				"or a proxy removes the request header Weigate-Check"},
+		{name: "a firewall", change: onResponse(func(r *http.Response) {
+			if r.Header.Get("Weigate-Check") != "" {
+				r.StatusCode, r.Header = http.StatusForbidden, http.Header{}
+			}
+		}), want: "proxy          not checked: HTTP status 403 instead of an answer"},
 	}
 }
 
@@ -158,8 +178,7 @@ func TestCheckFindsMistakesOfProxies(t *testing.T) {
 		_, _ = io.WriteString(w, `{"errcode": 40029}`)
 	}))
 	t.Cleanup(wechat.Close)
-	for _, tt := range proxyMistakes() {
-
+	for _, tt := range append(trustMistakes(), proxyMistakes()...) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir, conf := t.TempDir(), everyKind()

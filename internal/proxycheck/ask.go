@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -16,12 +17,27 @@ import (
 	"github.com/weigate/weigate/internal/route"
 )
 
-// ErrNoAnswer means that the gateway did not recognize the request: it has another master key or an
-// older version, or its clock differs by minutes.
-var ErrNoAnswer = errors.New("proxycheck: the gateway did not recognize the request")
+// NoAnswerError means that the response has no answer of the gateway.
+type NoAnswerError struct {
+	// Status is the HTTP status of the response. The gateway sends 404 if it has another master key or an
+	// older version, if its clock differs by minutes, and if a proxy has removed the header of the request.
+	// With 200, a proxy has removed the header of the response. Any other status is of a proxy, such as the
+	// firewall of a CDN, or of a gateway that is overloaded or limits the rate of requests.
+	Status int
+}
 
-// ErrCached means that the answer belongs to an earlier request: a cache has stored it.
-var ErrCached = errors.New("proxycheck: the answer belongs to an earlier request")
+func (e *NoAnswerError) Error() string {
+	return fmt.Sprintf("proxycheck: the response has no answer, HTTP status %d", e.Status)
+}
+
+// ErrOtherKey means that the gateway has sealed the answer with a master key that the caller does not
+// have, although it has opened the request. This occurs while the master key is changed: the gateway has
+// the new and the old key, and the caller has the old one only.
+var ErrOtherKey = errors.New("proxycheck: the answer is sealed with another master key")
+
+// ErrCached means that the answer is not for this request: a cache has stored the answer to an earlier
+// one. An answer that a proxy has damaged cannot be told from it.
+var ErrCached = errors.New("proxycheck: the answer is not for this request")
 
 // Result is what the gateway saw, and what arrived of its response.
 type Result struct {
@@ -34,7 +50,8 @@ type Result struct {
 // maxBody limits the part of a response that is read. A changed page may be longer than the page.
 const maxBody = 64 << 10
 
-// Ask sends the request to the gateway at url and returns the result. It follows no redirect.
+// Ask sends the request to the gateway at url and returns the result. It follows no redirect. Errors to
+// test for: *[NoAnswerError], [ErrOtherKey] and [ErrCached]; others are of the connection.
 func Ask(
 	ctx context.Context, transport http.RoundTripper, url string, sealer *keys.Sealer, now time.Time,
 ) (*Result, error) {
@@ -59,10 +76,13 @@ func Ask(
 	}
 	sealed, err := base64.RawURLEncoding.DecodeString(res.Header.Get(header))
 	if err != nil || len(sealed) == 0 {
-		return nil, ErrNoAnswer
+		return nil, &NoAnswerError{Status: res.StatusCode}
 	}
 	text, err := sealer.Open(purposeAnswer, nonce, sealed)
-	if err != nil {
+	switch {
+	case errors.Is(err, keys.ErrMasterKey):
+		return nil, ErrOtherKey
+	case err != nil:
 		return nil, ErrCached
 	}
 	var a answer

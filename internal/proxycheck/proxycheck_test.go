@@ -66,9 +66,44 @@ func TestStrangersLearnNothingFromTheProxyCheck(t *testing.T) {
 		"of the future": {ours, now.Add(6 * time.Minute)},
 	} {
 		_, err := proxycheck.Ask(t.Context(), gateway, "https://login.example.com", ask.sealer, ask.at)
-		if !errors.Is(err, proxycheck.ErrNoAnswer) || gateway.response.Code != http.StatusNotFound {
-			t.Errorf("%s: %d, %v", name, gateway.response.Code, err)
+		var noAnswer *proxycheck.NoAnswerError
+		if !errors.As(err, &noAnswer) || noAnswer.Status != http.StatusNotFound {
+			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestFirewallIsNotTakenForGateway: a response of a proxy has no answer, and its status shows the cause.
+func TestFirewallIsNotTakenForGateway(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusOK, http.StatusForbidden, http.StatusTooManyRequests} {
+		firewall := &recorder{handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+		})}
+		_, err := proxycheck.Ask(t.Context(), firewall, "https://login.example.com", sealer(t, 1), time.Now())
+		var noAnswer *proxycheck.NoAnswerError
+		if !errors.As(err, &noAnswer) || noAnswer.Status != status {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
+
+// TestChangedMasterKeyIsNotTakenForCache: replicas get a new master key one after the other. The gateway
+// has both keys, and seals with the new one.
+func TestChangedMasterKeyIsNotTakenForCache(t *testing.T) {
+	t.Parallel()
+	older := bytes.Repeat([]byte{1}, keys.MinMasterKey)
+	both, err := keys.NewSealer(bytes.Repeat([]byte{2}, keys.MinMasterKey), older)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateway := &recorder{handler: proxycheck.Handler(both, true, time.Now, http.NotFound)}
+	if _, err = proxycheck.Ask(t.Context(), gateway, "https://login.example.com", sealer(t, 1),
+		time.Now()); !errors.Is(err, proxycheck.ErrOtherKey) {
+		t.Errorf("%v", err)
+	}
+	if _, err = proxycheck.Ask(t.Context(), gateway, "https://login.example.com", both, time.Now()); err != nil {
+		t.Errorf("with both keys: %v", err)
 	}
 }
 
