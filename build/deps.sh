@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Brings what the tests need besides Go: a browser, a font with Chinese characters, one with
-# emoji, a reader of QR codes, the servers of PostgreSQL, MariaDB and Redis, node with npm, nginx, Caddy,
-# systemd and the tools of packages and images, curl, make, promtool, strace, ssh-keygen, the C compiler that Go's race detector needs, and
-# clients of OpenID Connect: Apache's module, Python's and Ruby's libraries, and git-credential-oauth.
+# emoji, a reader of QR codes, the servers of PostgreSQL, MariaDB and Redis, node with npm, nginx,
+# Caddy, systemd and the tools of packages and images, curl, make, promtool, strace, ssh-keygen, the
+# C compiler that Go's race detector needs, and clients of OpenID Connect: Apache's module, Python's
+# and Ruby's libraries, and git-credential-oauth.
 # On Debian as root it says in one line what it installs and installs it. Elsewhere it says
 # what to install and fails. "deps.sh --check" only looks.
 set -euo pipefail

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes the files of a release in a folder: for each system an archive and two SBOMs, Debian packages,
-# SHA256SUMS, and its signature if WEIGATE_SIGNING_KEY names a key (build/sign.sh). Two runs give the same bytes. Debian packages need dpkg-deb.
+# Makes the files of a release in a folder: for each system an archive and two SBOMs, Debian
+# packages, SHA256SUMS, and its signature if WEIGATE_SIGNING_KEY names a key (build/sign.sh). Two
+# runs give the same bytes. Debian packages need dpkg-deb.
 #
 #   build/release.sh VERSION FOLDER [SYSTEM/ARCHITECTURE...]
 #
@@ -16,12 +17,17 @@ version=${1:-} out=${2:-} # such as v1.2.3 and dist
 shift 2
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=({linux,darwin,windows}/{amd64,arm64})
+case ${WEIGATE_SIGNING_KEY:-} in
+'' | none | /*) ;;
+*) export WEIGATE_SIGNING_KEY=$PWD/$WEIGATE_SIGNING_KEY ;; # relative to the folder of the caller
+esac
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cd "$(dirname "$0")/.."
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
 [ -z "$(ls -A "$out")" ] || { echo "release: $out is not empty" >&2; exit 1; }
+build/sign.sh --check # now, and not after all builds
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -25,7 +25,7 @@ func TestSignature(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	script := copyScript(t, t.TempDir())
+	script := copyScript(t, t.TempDir(), "sign.sh")
 	shell := func(command string, env ...string) (string, error) {
 		cmd := exec.Command("sh", "-c", command)
 		cmd.Dir, cmd.Env = dir, append(append(os.Environ(), "WEIGATE_SIGNING_KEY="), env...)
@@ -75,15 +75,15 @@ func TestSignature(t *testing.T) {
 	}
 }
 
-// copyScript copies build/sign.sh into a repository without allowed_signers, and returns its path.
-func copyScript(t *testing.T, repository string) string {
+// copyScript copies a script into a repository without allowed_signers, and returns its path.
+func copyScript(t *testing.T, repository, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../build/sign.sh")
+	text, err := os.ReadFile(filepath.Join("../../build", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := filepath.Join(repository, "build", "sign.sh")
-	if err := os.Mkdir(filepath.Dir(script), 0o755); err != nil {
+	script := filepath.Join(repository, "build", name)
+	if err := os.MkdirAll(filepath.Dir(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(script, text, 0o755); err != nil {
@@ -98,7 +98,7 @@ func copyScript(t *testing.T, repository string) string {
 func TestOldSignatureBesideUnsignedRelease(t *testing.T) {
 	t.Parallel()
 	repository, folder := t.TempDir(), t.TempDir()
-	script, signature := copyScript(t, repository), filepath.Join(folder, "SHA256SUMS.sig")
+	script, signature := copyScript(t, repository, "sign.sh"), filepath.Join(folder, "SHA256SUMS.sig")
 	write := func(path string) {
 		t.Helper()
 		if err := os.WriteFile(path, []byte("content\n"), 0o644); err != nil {
@@ -129,6 +129,62 @@ func TestOldSignatureBesideUnsignedRelease(t *testing.T) {
 		}
 		if _, err := os.Lstat(signature); err == nil {
 			t.Errorf("%+v: the old signature is left", tt)
+		}
+	}
+}
+
+// TestReleaseWithoutUsableKeyBuildsNothing makes releases with keys that cannot sign, or whose signature
+// users would reject. The script must fail before the builds, and leave a folder that the next run accepts.
+func TestReleaseWithoutUsableKeyBuildsNothing(t *testing.T) {
+	t.Parallel()
+	repository, caller := t.TempDir(), t.TempDir()
+	script := copyScript(t, repository, "release.sh")
+	copyScript(t, repository, "sign.sh")
+	built := filepath.Join(t.TempDir(), "built")
+	builder := "#!/bin/sh\necho >" + built + "\nexit 1\n" // the test needs no program
+	if err := os.WriteFile(filepath.Join(repository, "build", "binary.sh"), []byte(builder), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	keys := exec.Command("sh", "-c", "for k in key other; do ssh-keygen -q -t ed25519 -N '' -C '' -f $k; done")
+	keys.Dir = caller
+	if out, err := keys.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	public, err := os.ReadFile(filepath.Join(caller, "key.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signers := filepath.Join(repository, "allowed_signers")
+	for _, tt := range []struct {
+		name, key  string
+		hasSigners bool
+		want       string // "" = the builds begin
+	}{
+		{name: "no key"},
+		{name: "a key of the caller", key: "key"},
+		{name: "an absolute path", key: filepath.Join(caller, "key")},
+		{name: "a missing key", key: "missing", want: "missing cannot sign"},
+		{name: "signers, the right key", key: "key", hasSigners: true},
+		{name: "signers, none", key: "none", hasSigners: true},
+		{name: "signers, no key", hasSigners: true, want: "set WEIGATE_SIGNING_KEY to the key, or to none"},
+		{name: "signers, another key", key: "other", hasSigners: true, want: "is not in allowed_signers"},
+	} {
+		_ = os.Remove(built)
+		if tt.hasSigners {
+			line := "release@weigate namespaces=\"weigate-release\" " + string(public)
+			if err := os.WriteFile(signers, []byte(line), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command(script, "v1.2.3", "dist", "linux/amd64")
+		cmd.Dir = caller
+		cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1800000000", "WEIGATE_SIGNING_KEY="+tt.key)
+		out, _ := cmd.CombinedOutput() // always an error: the builder fails
+		if _, err := os.Stat(built); (err == nil) != (tt.want == "") || !strings.Contains(string(out), tt.want) {
+			t.Errorf("%s: built %t\n%s", tt.name, err == nil, out)
+		}
+		if left, err := os.ReadDir(filepath.Join(caller, "dist")); err != nil || len(left) > 0 {
+			t.Errorf("%s: left %v, %v", tt.name, left, err)
 		}
 	}
 }
