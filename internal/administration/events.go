@@ -2,8 +2,6 @@ package administration
 
 import (
 	"context"
-	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -86,26 +84,3 @@ func (s *Service) eachUser(
 		}
 	}
 }
-
-// IsLocalAddress reports whether the address of an event belongs to a private network.
-// Event.Address has no last part: it ends with "*". Pages mark private addresses, because no GeoIP
-// database has them.
-func IsLocalAddress(masked string) bool {
-	start, isMasked := strings.CutSuffix(masked, "*")
-	if !isMasked {
-		return false
-	}
-	end := "0" // IPv4: 192.0.2.* becomes 192.0.2.0
-	if strings.Contains(start, ":") {
-		end = ":" // IPv6: 2001:db8:1:* becomes 2001:db8:1::
-	}
-	a, err := netip.ParseAddr(start + end)
-	if err != nil {
-		return false
-	}
-	a = a.Unmap()
-	return a.IsPrivate() || a.IsLinkLocalUnicast() || sharedAddressSpace.Contains(a)
-}
-
-// sharedAddressSpace is used between providers and their customers (RFC 6598), and by clouds.
-var sharedAddressSpace = netip.MustParsePrefix("100.64.0.0/10")

@@ -8,6 +8,7 @@ import (
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/route"
 )
 
 // eventsCmd is "weigate events".
@@ -120,7 +121,7 @@ func (s *invocation) formatDetail(detail string) string {
 
 // describeAddress marks an address of a private network. The last part of a masked address is "*".
 func describeAddress(masked string) lang.Message {
-	if administration.IsLocalAddress(masked) {
+	if route.IsPrivateMask(masked) {
 		return lang.Text("%s (LAN)", masked)
 	}
 	return lang.Text("%s", masked)

@@ -31,9 +31,9 @@ func (p Policy) check(address netip.Addr, plain bool) error {
 	switch {
 	case slices.ContainsFunc(refusedAlways, in):
 		return &Error{Kind: AddressRefused, detail: lang.Text("%s is a link-local or metadata address", address)}
-	case !isPublic(address) && !p.allows(address):
+	case !isGlobal(address) && !p.allows(address):
 		return &Error{Kind: AddressRefused, detail: lang.Text("%s is not a public address", address)}
-	case plain && isPublic(address):
+	case plain && isGlobal(address):
 		return &Error{Kind: AddressRefused, detail: lang.Text("plain http is not allowed to a public address")}
 	}
 	return nil
@@ -55,10 +55,11 @@ func fromNAT64(address netip.Addr) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte(bytes[12:])), true
 }
 
-// isPublic reports whether an address belongs to a host of the public Internet. IPv6 addresses are
-// public only within 2000::/3, the space that is allocated to hosts. The lists below follow the
-// special-purpose registries of IANA (RFC 6890), as of 2026-11-29.
-func isPublic(address netip.Addr) bool {
+// isGlobal reports whether an address belongs to a host of the public Internet. It is stricter than
+// route.IsPublic, because the gateway connects to the address. IPv6 addresses are global only within
+// 2000::/3, the space that is allocated to hosts. The lists below follow the special-purpose
+// registries of IANA (RFC 6890), as of 2026-11-29.
+func isGlobal(address netip.Addr) bool {
 	in := func(prefix netip.Prefix) bool { return prefix.Contains(address) }
 	if address.Is4() {
 		return !slices.ContainsFunc(notPublic4, in)

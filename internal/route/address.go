@@ -147,3 +147,27 @@ func MaskedAddress(a netip.Addr) string {
 	return fmt.Sprintf("%x:%x:%x:*", binary.BigEndian.Uint16(b[0:]), binary.BigEndian.Uint16(b[2:]),
 		binary.BigEndian.Uint16(b[4:]))
 }
+
+// IsPrivateMask reports whether a result of [MaskedAddress] belongs to a private network. No GeoIP
+// database has these addresses.
+func IsPrivateMask(masked string) bool {
+	start, isMasked := strings.CutSuffix(masked, "*")
+	if !isMasked {
+		return false
+	}
+	end := "0" // IPv4: 192.0.2.* becomes 192.0.2.0
+	if strings.Contains(start, ":") {
+		end = ":" // IPv6: 2001:db8:1:* becomes 2001:db8:1::
+	}
+	a, err := netip.ParseAddr(start + end)
+	return err == nil && !IsPublic(a)
+}
+
+// IsPublic reports whether an address can be the address of a client on the internet.
+func IsPublic(a netip.Addr) bool {
+	return !a.IsLoopback() && !a.IsPrivate() && !a.IsLinkLocalUnicast() && !sharedAddressSpace.Contains(a)
+}
+
+// sharedAddressSpace is used between providers and their customers (RFC 6598). Clouds use it for
+// their load balancers.
+var sharedAddressSpace = netip.MustParsePrefix("100.64.0.0/10")

@@ -48,9 +48,6 @@ const (
 // proxyHeaders are headers that reverse proxies add. Browsers send none of them.
 var proxyHeaders = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-Ip", "Forwarded"}
 
-// cgnat is the shared address space of RFC 6598. Clouds use it for their load balancers.
-var cgnat = netip.MustParsePrefix("100.64.0.0/10")
-
 // hidingProxies counts the browsers behind proxies. Its size is fixed. The zero value is ready for use.
 type hidingProxies struct {
 	mu    sync.Mutex
@@ -162,9 +159,4 @@ func (h *hidingProxies) free(browser uint64) *hiddenClients {
 // Proxied reports whether a request has headers that reverse proxies add.
 func Proxied(h http.Header) bool {
 	return slices.ContainsFunc(proxyHeaders, func(name string) bool { return len(h[name]) > 0 })
-}
-
-// IsPublic reports whether an address can be the address of a client on the internet.
-func IsPublic(a netip.Addr) bool {
-	return !a.IsLoopback() && !a.IsPrivate() && !a.IsLinkLocalUnicast() && !cgnat.Contains(a)
 }

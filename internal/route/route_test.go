@@ -114,6 +114,25 @@ func TestVisitorAddress(t *testing.T) {
 	}
 }
 
+// pocket-id 1.2, kanidm/kanidm#3874: addresses of private networks are recognized without a database,
+// also IPv4 addresses that a server received as IPv6.
+func TestPrivateMasks(t *testing.T) {
+	t.Parallel()
+	for address, local := range map[string]bool{
+		"10.0.0.*": true, "172.16.0.*": true, "192.168.1.*": true, "100.64.3.*": true, "169.254.1.*": true,
+		"fd00:1:2:*": true, "fe80:0:0:*": true, "::ffff:10.0.0.*": false, "203.0.113.*": false, "172.32.0.*": false,
+		"2001:db8:0:*": false, "": false, "*": false, "10.0.0.1": false, "x.*": false,
+	} {
+		if got := route.IsPrivateMask(address); got != local {
+			t.Errorf("IsPrivateMask(%q) = %t", address, got)
+		}
+	}
+	mapped := route.MaskedAddress(netip.MustParseAddr("::ffff:10.0.0.1"))
+	if mapped != "10.0.0.*" || !route.IsPrivateMask(mapped) {
+		t.Errorf("::ffff:10.0.0.1 is shown as %q", mapped)
+	}
+}
+
 func TestForwardedForOfAnUntrustedPeerIsOneWarning(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t, nil)

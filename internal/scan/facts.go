@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"github.com/weigate/weigate/internal/limit"
+	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -35,10 +36,11 @@ func newNetworkKeys(keys [][]byte) (out networkKeys, err error) {
 
 // network returns the part of an IP address that the devices of one household share: the whole IPv4
 // address, or the /64 prefix of an IPv6 address. ok is false for a private address. It may be the
-// address of a proxy that is missing in trusted_proxies: all clients would seem to share a network.
+// address of a proxy or load balancer that is missing in trusted_proxies: all clients would seem to
+// share a network.
 func network(a netip.Addr) (text string, ok bool) {
 	a = a.Unmap().WithZone("")
-	if !a.IsValid() || !a.IsGlobalUnicast() || a.IsPrivate() {
+	if !a.IsValid() || !a.IsGlobalUnicast() || !route.IsPublic(a) {
 		return "", false
 	}
 	if a.Is4() {

@@ -63,6 +63,7 @@ func TestAddressAndNetworkAreShownCorrectly(t *testing.T) {
 		{"IPv4 in IPv6", "[::ffff:203.0.113.7]:1", "203.0.113.7:1", "203.0.113.*", same},
 		{"two families cannot be compared", "203.0.113.7:1", "[2001:db8::1]:1", "203.0.113.*", ""},
 		{"private: perhaps a proxy's address, which all visitors have", "10.1.2.3:1", "10.1.2.3:1", "10.1.2.*", ""},
+		{"a load balancer of a cloud", "100.64.3.1:1", "100.64.3.1:1", "100.64.3.*", ""},
 		{"a proxy on this machine", "127.0.0.1:1", "127.0.0.1:1", "", ""},
 	} {
 		t.Run(k.name, func(t *testing.T) {
