@@ -28,7 +28,8 @@ func Backup(ctx context.Context, path string, w *archive.Writer) (err error) {
 		return errors.New("sqlite: backup: a database in memory ends with its gateway")
 	}
 	const existing = true
-	if err := create(path, existing); err != nil { // creates nothing: it checks that the file exists
+	file, err := create(path, existing) // creates nothing: it checks that the file exists
+	if err != nil {
 		return err
 	}
 	const readOnly = false // a read-only connection cannot recover the log of a gateway that was killed
@@ -42,6 +43,9 @@ func Backup(ctx context.Context, path string, w *archive.Writer) (err error) {
 		return failed("backup of "+path, err)
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
+	if err := checkSame(path, file); err != nil {
+		return err
+	}
 	err = backup(ctx, conn, w)
 	if w.Err() != nil { // the archive could not be written: the database has not failed
 		return w.Err()

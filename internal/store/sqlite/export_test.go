@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"io/fs"
+	"os"
 )
 
 // WithMigrations returns o with another schema.
@@ -14,11 +15,17 @@ func (o Options) WithBatch(n int) Options { o.batch = n; return o }
 
 // Raw opens the database file without a store, and creates it if it is missing.
 func Raw(path string) (*sql.DB, error) {
-	if err := create(path, false); err != nil {
+	if _, err := create(path, false); err != nil {
 		return nil, err
 	}
 	return pool(path, false, 1)
 }
+
+// OpenFile opens or creates a file as the store does.
+func OpenFile(path string, flags int) (*os.File, error) { return openFile(path, flags) }
+
+// CheckSame compares the file at a path with a file that was opened before.
+func CheckSame(path string, file fs.FileInfo) error { return checkSame(path, file) }
 
 // Migrations are the embedded ones.
 func Migrations() fs.FS {

@@ -5,6 +5,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -18,7 +19,7 @@ import (
 // ends with the process, also after a crash. The lock file is never deleted. Otherwise one process
 // could lock the deleted file and another process a new file, and both would serve.
 func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openFile(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, lang.Errorf("sqlite: %w: cannot make the lock file: %w", gateway.ErrUnavailable, err)
 	}
@@ -34,16 +35,37 @@ func lockFile(path string) (*os.File, error) {
 	return nil, fmt.Errorf("sqlite: %w: lock %s: %w", gateway.ErrUnavailable, path, err)
 }
 
-// ownAsFolder makes the owner of a folder the owner of a file in it, if this process is root.
-// Otherwise a gateway that runs as another user could not open a file that root has created.
-func ownAsFolder(path string) error {
-	info, err := os.Stat(filepath.Dir(path))
+// noFollow makes [os.OpenFile] return an error for a symbolic link.
+const noFollow = syscall.O_NOFOLLOW
+
+// ownAsFolder makes the owner of a folder the owner of an open file in it, if this process is root.
+// Otherwise a gateway that runs as another user could not open a file that root has created. It
+// returns an error for a file with two names: that user could have linked a file of root here.
+func ownAsFolder(f *os.File) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(filepath.Dir(f.Name()))
 	if err != nil {
 		return err
 	}
 	folder, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || os.Geteuid() != 0 {
+	if !ok {
 		return nil
 	}
-	return os.Chown(path, int(folder.Uid), int(folder.Gid))
+	file, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := checkPlain(f.Name(), file); err != nil {
+		return err
+	}
+	return f.Chown(int(folder.Uid), int(folder.Gid))
+}
+
+// hasOtherNames reports whether a file has hard links besides its name, if this process is root.
+// Root could change a file of another folder through such a name.
+func hasOtherNames(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && os.Geteuid() == 0 && stat.Nlink > 1
 }

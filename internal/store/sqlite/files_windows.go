@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 
@@ -32,5 +33,11 @@ func lockFile(path string) (*os.File, error) {
 	return nil, fmt.Errorf("sqlite: %w: lock %s: %w", gateway.ErrUnavailable, path, err)
 }
 
+// noFollow is not needed: on Windows only administrators make symbolic links.
+const noFollow = 0
+
 // ownAsFolder does nothing: on Windows a file gets the permissions of its folder.
-func ownAsFolder(string) error { return nil }
+func ownAsFolder(*os.File) error { return nil }
+
+// hasOtherNames returns false: this process has no more rights than the owner of the folder.
+func hasOtherNames(fs.FileInfo) bool { return false }

@@ -59,13 +59,21 @@ func Restore(ctx context.Context, path string, r *archive.Reader, o Options) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, remove(partial)) }()
-	if err := fill(ctx, partial, r, known, all); err != nil {
+	file, err := openFile(partial, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return sqlstore.Unavailable("sqlite", "restore", err, lang.Text("the database was not created"))
+	}
+	defer file.Close()
+	if err := fill(ctx, file, r, known, all); err != nil {
 		return restoreFailed(path, err)
 	}
-	for _, name := range []string{partial, lock.Name()} {
-		if err := ownAsFolder(name); err != nil {
+	for _, f := range []*os.File{file, lock} {
+		if err := ownAsFolder(f); err != nil {
 			return fmt.Errorf("sqlite: restore: %w", err)
 		}
+	}
+	if err := file.Close(); err != nil { // Windows cannot rename an open file
+		return err
 	}
 	if err := release(); err != nil { // closes the empty database, which removes its log
 		return err
@@ -94,6 +102,9 @@ func restoreFailed(path string, err error) error {
 // commands from writing to the database until release is called.
 func lockEmpty(ctx context.Context, path string, all []migrate.Migration) (release func() error, err error) {
 	nothing := func() error { return nil }
+	if err := checkFiles(path); err != nil {
+		return nil, err
+	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
@@ -149,10 +160,12 @@ func checkEmpty(ctx context.Context, conn *sql.Conn, all []migrate.Migration) er
 	return nil
 }
 
-// fill creates a database at path, loads the archive into the schema of its version, known, and
-// applies the later migrations of all.
-func fill(ctx context.Context, path string, r *archive.Reader, known, all []migrate.Migration) (err error) {
-	if err := create(path, false); err != nil {
+// fill creates a database in an empty file, loads the archive into the schema of its version, known,
+// and applies the later migrations of all.
+func fill(ctx context.Context, file *os.File, r *archive.Reader, known, all []migrate.Migration) (err error) {
+	path := file.Name()
+	info, err := file.Stat()
+	if err != nil {
 		return err
 	}
 	const readOnly = false
@@ -166,7 +179,10 @@ func fill(ctx context.Context, path string, r *archive.Reader, known, all []migr
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	// After a crash, the file is discarded. So there is no journal, and only syncFile waits for the
+	if err := checkSame(path, info); err != nil {
+		return err
+	}
+	// After a crash, the file is discarded. So there is no journal, and only Sync waits for the
 	// disk, once at the end. References are checked at the end too.
 	for _, pragma := range []string{`journal_mode = OFF`, `synchronous = OFF`, `foreign_keys = OFF`} {
 		if _, err := conn.ExecContext(ctx, `PRAGMA `+pragma); err != nil {
@@ -202,7 +218,7 @@ func fill(ctx context.Context, path string, r *archive.Reader, known, all []migr
 			return check.problem
 		}
 	}
-	return syncFile(path)
+	return file.Sync()
 }
 
 // applyAll applies migrations until all are applied.
@@ -285,13 +301,4 @@ func remove(path string) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// syncFile waits until the file is written to the disk.
-func syncFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -26,7 +26,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -115,8 +114,10 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context, o Options) error {
+	var file fs.FileInfo
 	if s.path != memory {
-		if err := create(s.path, o.Existing); err != nil {
+		var err error
+		if file, err = create(s.path, o.Existing); err != nil {
 			return err
 		}
 		if o.Serve {
@@ -138,6 +139,11 @@ func (s *Store) open(ctx context.Context, o Options) error {
 		return failed("open "+s.path, err)
 	}
 	s.db.writer = newWriter(db, conn, o)
+	if file != nil {
+		if err := checkSame(s.path, file); err != nil {
+			return err
+		}
+	}
 	if err := s.migrate(ctx, conn, o); err != nil {
 		return err
 	}
@@ -150,31 +156,6 @@ func (s *Store) open(ctx context.Context, o Options) error {
 		s.db.readers.onPrepare = o.onPrepare
 	}
 	return err
-}
-
-// create creates the file if it is missing, for its owner only. SQLite would create it with the
-// umask, so that other users of the machine could read it. The write-ahead log gets the mode of the
-// file. If existing is set, create only checks that the file exists and can be opened.
-func create(path string, existing bool) error {
-	flags := os.O_RDWR | os.O_CREATE
-	if existing {
-		flags = os.O_RDWR
-	}
-	f, err := os.OpenFile(path, flags, 0o600)
-	if err == nil {
-		return f.Close()
-	}
-	_, folderErr := os.Stat(filepath.Dir(path)) // a missing folder is not a missing database: the path is wrong
-	if existing && errors.Is(err, fs.ErrNotExist) && folderErr == nil {
-		return fmt.Errorf("sqlite: open: %w", gateway.ErrNoDatabase)
-	}
-	what := lang.Text("cannot open the database file")
-	if errors.Is(err, fs.ErrPermission) {
-		what = lang.Text("this user may not read and write the database file or its folder: change its owner or mode")
-	} else if errors.Is(err, fs.ErrNotExist) {
-		what = lang.Text("the folder of the database file does not exist")
-	}
-	return sqlstore.Unavailable("sqlite", "open", err, what)
 }
 
 // Close waits for the writes in progress and closes the file.
