@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"strings"
 
+	"golang.org/x/text/width"
+
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/outgoing"
 	"github.com/weigate/weigate/wechat/push"
@@ -111,15 +113,7 @@ func (r *Responder) keyword(text string) string {
 // fold returns text in lower case, with ASCII characters for the full-width ones of Chinese
 // keyboards.
 func fold(text string) string {
-	return strings.ToLower(strings.Map(func(c rune) rune {
-		switch {
-		case c >= '！' && c <= '～':
-			return c - '！' + '!'
-		case c == '\u3000':
-			return ' '
-		}
-		return c
-	}, text))
+	return strings.ToLower(width.Fold.String(text))
 }
 
 // forward sends a message to the other server, and returns its answer, or nil when it has none. The

@@ -28,7 +28,7 @@ func TestReplies(t *testing.T) {
 	r := autoreply.New(autoreply.Config{
 		Welcome: "welcome", Fallback: "fallback",
 		Keywords: []autoreply.Keyword{{Words: []string{"Price", "价格"}, Text: "ten"},
-			{Words: []string{"price list"}, Text: "later"}},
+			{Words: []string{"price list"}, Text: "later"}, {Words: []string{"¥10"}, Text: "paid"}},
 	})
 	for _, c := range []struct {
 		message push.Message
@@ -37,6 +37,7 @@ func TestReplies(t *testing.T) {
 		{text("price"), "ten"},
 		{text("What is the PRICE list?"), "ten"}, // the first keyword counts
 		{text("ｐｒｉｃｅ"), "ten"},                   // as a Chinese keyboard writes
+		{text("￥１０"), "paid"},
 		{text("请问价格是多少"), "ten"},
 		{text("hello"), "fallback"},
 		{text(""), "fallback"},

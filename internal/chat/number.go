@@ -3,6 +3,8 @@ package chat
 import (
 	"strings"
 	"unicode"
+
+	"golang.org/x/text/width"
 )
 
 // This file contains the numbers that a person sends to the account, and the reading of what people
@@ -100,13 +102,13 @@ func runs(text string) (digits []string, words string) {
 		gap = 0
 	}
 	n := 0
-	for _, c := range text {
+	for _, c := range width.Fold.String(text) { // ASCII forms of full-width characters, such as digits
 		if n++; n > maxTyped {
 			break
 		}
 		switch {
-		case digitOf(c) != 0:
-			run.WriteByte(digitOf(c))
+		case c >= '0' && c <= '9':
+			run.WriteRune(c)
 			gap = 0
 		case isFormat(c): // ignored
 		case isSeparator(c) && gap < 2:
@@ -114,28 +116,12 @@ func runs(text string) (digits []string, words string) {
 		default:
 			end()
 			if unicode.IsLetter(c) {
-				letters.WriteRune(unicode.ToLower(narrow(c)))
+				letters.WriteRune(unicode.ToLower(c))
 			}
 		}
 	}
 	end()
 	return digits, letters.String()
-}
-
-// digitOf returns the ASCII digit of a digit, also a full-width one, or 0.
-func digitOf(c rune) byte {
-	if c = narrow(c); c >= '0' && c <= '9' {
-		return byte(c)
-	}
-	return 0
-}
-
-// narrow returns the ASCII character of a full-width one.
-func narrow(c rune) rune {
-	if c >= '！' && c <= '～' {
-		return c - '！' + '!'
-	}
-	return c
 }
 
 // isFormat reports whether a character is invisible: a zero-width blank, a mark of the text
@@ -145,8 +131,8 @@ func isFormat(c rune) bool {
 }
 
 func isSeparator(c rune) bool {
-	switch narrow(c) {
-	case ' ', '\u00a0', '\u2002', '\u2003', '\u2009', '\u3000', '-', '‐', '‑', '‒', '–', '—', '－':
+	switch c {
+	case ' ', '\u00a0', '\u2002', '\u2003', '\u2009', '-', '‐', '‑', '‒', '–', '—':
 		return true
 	}
 	return false
