@@ -8,7 +8,6 @@ import (
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/web"
 )
 
@@ -36,8 +35,8 @@ type problemRow struct {
 }
 
 // Explain returns the advice about the problem. The template calls it.
-func (p problemRow) Explain(texts lang.Texts) (string, error) {
-	return explain(texts, p.Source, p.Code)
+func (p problemRow) Explain(language string) string {
+	return administration.Explain(language, p.Source, p.Code)
 }
 
 // errcodeRow counts the answers of WeChat to one connector with one errcode, in the period. A

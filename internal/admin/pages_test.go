@@ -185,12 +185,6 @@ func TestEveryWordHasItsText(t *testing.T) {
 	for _, kind := range administration.EventKinds() {
 		keys = append(keys, "event."+kind.Kind)
 	}
-	for _, advice := range administration.Advices() {
-		// Package errcode has the texts about single errcodes, and tests them.
-		if advice == "wechat.other" || !strings.HasPrefix(advice, "wechat.") {
-			keys = append(keys, "advice."+advice)
-		}
-	}
 	for _, state := range []string{"active", "expiring", "expired", "waiting"} {
 		keys = append(keys, "certificate_state."+state)
 	}

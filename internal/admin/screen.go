@@ -6,11 +6,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/weigate/weigate/internal/administration"
-	"github.com/weigate/weigate/internal/errcode"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/web"
@@ -146,18 +144,8 @@ func (s *screen) Days(n int) (string, error) {
 }
 
 // Explain returns what an errcode of WeChat means, what causes it, and what to do.
-func (s *screen) Explain(code string) (string, error) { return explain(s.texts, "wechat:", code) }
-
-// explain returns the advice about a problem. For a known errcode of WeChat, the key of the advice
-// is wechat.ERRCODE, and the text comes from package errcode.
-func explain(texts lang.Texts, source, code string) (string, error) {
-	advice := administration.Advice(source, code)
-	if digits, found := strings.CutPrefix(advice, "wechat."); found {
-		if n, err := strconv.Atoi(digits); err == nil {
-			return errcode.Explain(texts.Lang, n).Text, nil
-		}
-	}
-	return texts.Text("advice." + advice)
+func (s *screen) Explain(code string) string {
+	return administration.Explain(s.texts.Lang, "wechat:", code)
 }
 
 // Join returns the elements of a list in the punctuation of the language, without characters that

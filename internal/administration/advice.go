@@ -8,9 +8,8 @@ import (
 	"github.com/weigate/weigate/internal/errcode"
 )
 
-// This file has the keys of the texts that advise what to do about a problem. Package errcode has
-// the texts about WeChat's errcodes (key "wechat.40164"). The catalogues of the pages have all
-// other texts.
+// This file advises what to do about a problem. Package errcode has the texts about WeChat's errcodes
+// (key "wechat.40164"), and the catalogue of this package has all other texts.
 
 // advicesOfApps are the codes of apps' problems that have their own text, such as
 // "app.invalid_client".
@@ -41,6 +40,18 @@ func Advice(source, code string) string {
 		return kind + ".other"
 	}
 	return "other"
+}
+
+// Explain returns what a problem means and what to do about it, in a language. source and code are
+// those of [Advice].
+func Explain(language, source, code string) string {
+	key := Advice(source, code)
+	if digits, found := strings.CutPrefix(key, "wechat."); found {
+		if n, known := errcode.Parse(digits); known {
+			return errcode.Explain(language, n).Text
+		}
+	}
+	return catalogue.In(language).MustText("advice." + key)
 }
 
 // explained reports whether package errcode explains a code.

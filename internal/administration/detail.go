@@ -1,7 +1,6 @@
 package administration
 
 import (
-	"embed"
 	"strings"
 	"time"
 
@@ -14,11 +13,6 @@ import (
 // times in UTC: exports do not depend on a language or a time zone. A detail is a list of items
 // with "; " between them. An item is a phrase, or a label and a value. A reason is the
 // last item: an administrator typed it, so it can contain "; " itself.
-
-//go:embed files
-var detailFiles embed.FS
-
-var detailTexts = lang.MustLoad(detailFiles, "files")
 
 // Fact is an item of the detail of an event, for display. A phrase has a Value only.
 type Fact struct {
@@ -102,7 +96,7 @@ var detailValues = map[string][]string{
 // DetailFacts returns the items of the detail of an event in a language. An item that it does not
 // know stays as it is.
 func DetailFacts(language, detail string) []Fact {
-	texts := detailTexts.In(language)
+	texts := catalogue.In(language)
 	var facts []Fact
 	for rest := detail; rest != ""; {
 		item, next, _ := strings.Cut(rest, "; ")

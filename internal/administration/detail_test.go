@@ -51,10 +51,16 @@ func TestDetailFacts(t *testing.T) {
 	}
 }
 
-// TestDetailTexts checks that each phrase, label and word has a text, and that each text is used.
-func TestDetailTexts(t *testing.T) {
+// TestTexts checks that each phrase, label, word and advice has a text, and that each text is used.
+func TestTexts(t *testing.T) {
 	t.Parallel()
 	keys := append([]string{none}, settingTexts...)
+	for _, advice := range Advices() {
+		// Package errcode has the texts about single errcodes, and tests them.
+		if advice == "wechat.other" || !strings.HasPrefix(advice, "wechat.") {
+			keys = append(keys, "advice."+advice)
+		}
+	}
 	for _, key := range detailPhrases {
 		keys = append(keys, key)
 	}
@@ -67,7 +73,24 @@ func TestDetailTexts(t *testing.T) {
 		}
 	}
 	slices.Sort(keys)
-	if err := detailTexts.Check(slices.Compact(keys), nil); err != nil {
+	if err := catalogue.Check(slices.Compact(keys), nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestExplain: the pages and "weigate health" print these texts.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ language, source, code, want string }{
+		{lang.English, "proxy:127.0.0.1", ProxyReportsNobody, "Set the header X-Forwarded-For in the reverse proxy."},
+		{lang.Chinese, "proxy:127.0.0.1", ProxyReportsNobody, "请在反向代理中设置请求头 X-Forwarded-For。"},
+		{lang.English, "wechat:main", "40164", "This server’s IP address is not on the account’s allow-list"},
+		{lang.English, "wechat:main", "99999", "Look the number up in WeChat’s documentation"},
+		{lang.English, "app:wiki", "unknown", "Requests of this app fail."},
+		{lang.English, "unknown", "unknown", "The request id leads to the line in the log."},
+	} {
+		if got := Explain(tt.language, tt.source, tt.code); !strings.Contains(got, tt.want) {
+			t.Errorf("%s %s, %s: %q", tt.source, tt.code, tt.language, got)
+		}
 	}
 }

@@ -18,7 +18,7 @@ func DescribeSetting(language string, s Setting) string {
 	if language == lang.English {
 		return s.Value
 	}
-	texts := detailTexts.In(language)
+	texts := catalogue.In(language)
 	switch s.Key {
 	case "secret":
 		if n, found := strings.CutSuffix(s.Value, " configured"); found {

@@ -111,11 +111,18 @@ func (s *invocation) printProblems(problems []administration.Problem) error {
 		return err
 	}
 	for _, p := range problems {
-		if advice := s.adviceAbout(p); advice != "" {
-			s.out.printf("%s: %s", p.Code, advice)
-		}
+		s.out.printf("%s: %s", p.Code, administration.Explain(s.language(), p.Source, p.Code))
 	}
 	return nil
+}
+
+// problemSource returns where a problem is: "app:wiki", in Chinese as on the pages.
+func (s *invocation) problemSource(source string) string {
+	kind, name, found := strings.Cut(source, ":")
+	if word := s.word("source", kind); found && word != kind {
+		return strings.ReplaceAll(word, "{name}", name)
+	}
+	return source
 }
 
 // printState prints how many users wait and how many deliveries failed, and the state of the keys

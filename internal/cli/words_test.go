@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/weigate/weigate/internal/administration"
-	"github.com/weigate/weigate/internal/lang"
 )
 
 // TestWords compares the Chinese names of values with those of the administration, and finds kinds and
@@ -35,28 +34,6 @@ func TestWords(t *testing.T) {
 		for _, key := range keys {
 			if words[key] == "" {
 				t.Errorf("%s has no Chinese name", key)
-			}
-		}
-	}
-}
-
-// TestProblemAdvice compares the advice about problems with that of the pages of administrators, in both
-// languages.
-func TestProblemAdvice(t *testing.T) {
-	t.Parallel()
-	for language, texts := range map[string]lang.Formats{"en": nil, "zh-CN": chinese()} {
-		raw, err := os.ReadFile("../admin/files/" + language + ".json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var pages map[string]string
-		if err := json.Unmarshal(raw, &pages); err != nil {
-			t.Fatal(err)
-		}
-		for _, key := range administration.Advices() {
-			advice, found := problemAdvice[key]
-			if page, onPages := pages["advice."+key]; onPages && (!found || texts.Text(advice) != page) {
-				t.Errorf("%s, %s: %q, on pages %q", language, key, texts.Text(advice), page)
 			}
 		}
 	}

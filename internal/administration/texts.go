@@ -1,0 +1,13 @@
+package administration
+
+import (
+	"embed"
+
+	"github.com/weigate/weigate/internal/lang"
+)
+
+//go:embed files
+var files embed.FS
+
+// catalogue has the texts for the details of events, for settings, and for advice about problems.
+var catalogue = lang.MustLoad(files, "files")
