@@ -57,7 +57,7 @@ var (
 	userParameters = []parameter{
 		{
 			name: "text", like: "li",
-			doc: "beginning of a nickname, part of a real name or note, or an id, openid, unionid or old id",
+			doc: "beginning of a nickname, part of a real name, its pinyin or note, or an id, openid, unionid or old id",
 		},
 		{
 			name: "status", kind: wordKind, words: []string{"active", "pending", "blocked"}, like: "active",

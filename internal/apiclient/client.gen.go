@@ -1275,7 +1275,7 @@ type GetInvitationParams struct {
 
 // SearchUsersParams defines parameters for SearchUsers.
 type SearchUsersParams struct {
-	// Text beginning of a nickname, part of a real name or note, or an id, openid, unionid or old id
+	// Text beginning of a nickname, part of a real name, its pinyin or note, or an id, openid, unionid or old id
 	Text *string `form:"text,omitempty" json:"text,omitempty"`
 
 	// Status status of the users

@@ -39,7 +39,7 @@ type userCmd struct {
 // userFilter has the flags that select users.
 type userFilter struct {
 	Status string `enum:"any,active,pending,blocked" default:"any" help:"Only active, pending or blocked users."`
-	Text   string `placeholder:"TEXT" help:"Beginning of a nickname, part of a real name or note, or a complete id."`
+	Text   string `placeholder:"TEXT" help:"Beginning of a nickname, part of a real name, pinyin or note, or a complete id."`
 	Group  string `placeholder:"NAME" help:"Only users in this group."`
 	Admin  bool   `help:"Only administrators."`
 	After  string `placeholder:"POSITION" help:"Continue after this position, which the list prints, or this user id."`

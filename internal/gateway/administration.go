@@ -11,8 +11,9 @@ import (
 type UserAdministration interface {
 	// SearchUsers returns users by a text that an administrator typed, newest first. It finds users
 	// whose nickname begins with the text, whose real name or note contains it (upper and lower case
-	// are equal), and the user with this id, openid, unionid or old id (User.OldID). A text of one
-	// Latin letter finds beginnings only.
+	// are equal), whose real name is pronounced like it (pinyin, or the initials of its syllables), and
+	// the user with this id, openid, unionid or old id (User.OldID). A text of one Latin letter finds
+	// beginnings only.
 	SearchUsers(ctx context.Context, q UserSearch) (UserPage, error)
 
 	// ChangeUser is UpdateUser with an event and two guards. ErrConflict when c.Unchanged is not zero

@@ -7,8 +7,10 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -54,7 +56,11 @@ func (r release) write(noticesFile string) error {
 	if err != nil {
 		return err
 	}
-	notices := writeNotices(modules)
+	own, err := os.ReadFile(filepath.Join(r.source, "NOTICE"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // the source of a test has none
+		return err
+	}
+	notices := writeNotices(modules, own)
 	if err := os.WriteFile(noticesFile, notices, 0o644); err != nil {
 		return err
 	}

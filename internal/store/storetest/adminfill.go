@@ -215,7 +215,8 @@ func jsonTexts(texts []string) string {
 	return `["` + strings.Join(texts, `","`) + `"]`
 }
 
-// endsOf returns the terms of texts for table user_terms, as package sqlstore computes them. A term
+// endsOf returns the terms of texts for table user_terms, as package sqlstore computes them, but none
+// in pinyin. A term
 // begins at a character of the text and has at most 24 characters. "\x01" and a letter is the term
 // for a word that begins with this letter.
 func endsOf(texts ...string) (all []string) {

@@ -200,6 +200,7 @@ var administrationCases = []testCase{
 				{"o-lei", "小明 100%", "李雷", "新媒体部 Second floor"},
 				{"o-mei", "Lily_2", "Han Meimei", "前台\n韩梅梅"},
 				{"o-lin", "lin", "", ""},
+				{"o-zeng", "", "曾小明", ""},
 			} {
 				signIn := siteConnector.signIn(noon, p.openid, "u-"+p.openid)
 				signIn.Profile = &gateway.Profile{Nickname: p.nickname}
@@ -213,9 +214,11 @@ var administrationCases = []testCase{
 			lei := f.searchUsers(gateway.UserSearch{Text: "o-lei"})[0].ID
 			for text, want := range map[string]string{
 				"雷": "lei", "李雷": "lei", "媒体": "lei", "SECOND": "lei", "econd fl": "lei", "梅梅": "mei", "meimei": "mei",
-				"han m": "mei", "台 韩": "mei", "小明": "lei",
-				"li": "lin mei", "l": "lin mei", "h": "mei", "o-mei": "mei", "u-o-lin": "lin",
-				lei: "lei", "": "lin mei lei", "%": "", "_": "", "小明 100%": "lei", "lily%": "", "lil_": "", "' OR 1=1 --": "",
+				"han m": "mei", "台 韩": "mei", "小明": "zeng lei",
+				"li": "lin mei lei", "l": "lin mei lei", "lilei": "lei", "lei": "lei", "ll": "lei", "li lei": "lei",
+				"zengx": "zeng", "ceng xiaom": "zeng", "zxm": "zeng", "xm": "zeng", "CXM": "zeng", "xiaoming": "zeng",
+				"z": "zeng", "c": "zeng", "x": "", "zm": "", "h": "mei", "o-mei": "mei", "u-o-lin": "lin",
+				lei: "lei", "": "zeng lin mei lei", "%": "", "_": "", "小明 100%": "lei", "lily%": "", "lil_": "", "' OR 1=1 --": "",
 				"m": "mei", "f": "lei", "\x00雷\xff": "", "no such": "", "新媒体部 second floor": "lei", "  雷  ": "lei",
 				strings.Repeat("雷", 30000): "",
 			} {
@@ -227,7 +230,7 @@ var administrationCases = []testCase{
 					t.Errorf("%.40q found %q, want %q", text, got, want)
 				}
 			}
-			wantEqual(t, "group", len(f.searchUsers(gateway.UserSearch{Group: "all"})), 3)
+			wantEqual(t, "group", len(f.searchUsers(gateway.UserSearch{Group: "all"})), 4)
 			wantEqual(t, "group and text", len(f.searchUsers(gateway.UserSearch{Group: "o-mei", Text: "雷"})), 0)
 			wantEqual(t, "text in a group", len(f.searchUsers(gateway.UserSearch{Group: "o-lei", Text: "雷"})), 1)
 			wantEqual(t, "group and a zero byte", len(f.searchUsers(gateway.UserSearch{Group: "o-lei", Text: "\x00"})), 1)
@@ -237,7 +240,7 @@ var administrationCases = []testCase{
 			f.updateUser(lei, noon, func(u *gateway.User) error { u.RealName, u.Groups = "李磊", nil; return nil })
 			wantEqual(t, "the name from before", len(f.searchUsers(gateway.UserSearch{Text: "雷"})), 0)
 			wantEqual(t, "the new name", len(f.searchUsers(gateway.UserSearch{Text: "磊"})), 1)
-			wantEqual(t, "the group from before", len(f.searchUsers(gateway.UserSearch{Group: "all"})), 2)
+			wantEqual(t, "the group from before", len(f.searchUsers(gateway.UserSearch{Group: "all"})), 3)
 			f.block(lei)
 			wantEqual(t, "status", len(f.searchUsers(gateway.UserSearch{Status: gateway.Blocked, Text: "磊"})), 1)
 			wantEqual(t, "letter and group", len(f.searchUsers(gateway.UserSearch{Group: "all", Text: "m"})), 1)
