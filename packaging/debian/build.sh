@@ -45,7 +45,7 @@ weigate ($version) unstable; urgency=medium
 
   * Version $version. The changes are in changelog.gz.
 
- -- Weigate authors <weigate@example.com>  $(date -R -d "@${SOURCE_DATE_EPOCH:-0}")
+ -- Weigate authors <weigate@users.noreply.github.com>  $(date -R -d "@${SOURCE_DATE_EPOCH:-0}")
 END
 # The man page and the completions are made from the definitions of the commands, by a program for the
 # machine that builds the package.
