@@ -17,6 +17,7 @@ import (
 	"github.com/weigate/weigate/internal/limit"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // This file decides who may open the pages, and which requests are accepted.
@@ -146,15 +147,19 @@ func (h *Handler) requireFresh(v *visit) error {
 				typed[name] = values
 			}
 		}
-		// With this notice, the page asks the administrator to send the form once more.
-		const notice = "?done=sign_in&n=0"
-		returnTo = v.r.URL.EscapedPath() + notice + "&" + typed.Encode()
+		// With this confirmation, the page asks the administrator to send the form once more.
+		page := h.confirm(v, v.r.URL.EscapedPath(), web.Confirmation{Act: "sign_in"}, signInTime)
+		returnTo = page + "&" + typed.Encode()
 		if len(returnTo) > session.MaxReturn {
-			returnTo = v.r.URL.EscapedPath() + notice
+			returnTo = page
 		}
 	}
 	return h.begin(v, returnTo, true)
 }
+
+// signInTime is how long an administrator may take to sign in again. Later, the page has the form without
+// the confirmation.
+const signInTime = 30 * time.Minute
 
 // begin redirects to the sign-in. Administrators sign in at WeChat in this browser: the method scan
 // is not accepted. With reauthenticate, a user who is signed in must sign in again.

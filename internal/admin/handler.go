@@ -24,7 +24,7 @@ type Config struct {
 	Service *administration.Service
 	SignIn  session.Authenticator
 	Site    *web.Site
-	Keys    [][]byte // authenticate the tokens of forms: the first key signs, all keys verify
+	Keys    [][]byte // authenticate tokens of forms and confirmations: the first key signs, all keys verify
 
 	Addresses []netip.Prefix // optional: networks from which the pages may be opened; empty = all
 

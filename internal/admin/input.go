@@ -166,41 +166,35 @@ func (h *Handler) problemsOf(v *visit, err error) problems {
 // redirect redirects to a path of the pages, with status 303.
 func (h *Handler) redirect(v *visit, address string) { route.SeeOther(v.w, address) }
 
-// done redirects to a page, which then shows what was done to n rows. The address has only the key
-// of the text, so that a link cannot make the page show a text of its own.
+// done redirects to a page, which then confirms what was done to n rows.
 func (h *Handler) done(v *visit, address, what string, n int) {
-	separator := "?"
-	if strings.Contains(address, "?") {
-		separator = "&"
-	}
-	h.redirect(v, address+separator+"done="+url.QueryEscape(what)+"&n="+strconv.Itoa(n))
+	h.redirect(v, h.confirm(v, address, web.Confirmation{Act: what, N: n}, web.ConfirmationTime))
 }
 
-// doneTo is done for an act on users. If there is one, the next page names the user. The address has the
-// id: the name comes from the store, so that a link cannot make the page show a text of its own.
+// doneTo is done for an act on users. If there is one, the next page names the user.
 func (h *Handler) doneTo(v *visit, address, what string, n int, users []string) {
+	c := web.Confirmation{Act: what, N: n}
 	if len(users) == 1 {
-		address += "?user=" + url.QueryEscape(users[0])
+		c.User = users[0]
 	}
-	h.done(v, address, what, n)
+	h.redirect(v, h.confirm(v, address, c, web.ConfirmationTime))
 }
 
-// notice returns the text for the key in the address (see done); "" = the address has no valid key.
+// confirm returns the address of a page that shows a confirmation to this administrator.
+func (h *Handler) confirm(v *visit, address string, c web.Confirmation, lasts time.Duration) string {
+	return c.Address(address, h.cfg.Keys[0], v.browser.User.ID, v.now.Add(lasts))
+}
+
+// notice returns the text of the confirmation in the address; "" = there is none.
 func (h *Handler) notice(v *visit) string {
-	query := v.r.URL.Query()
-	n, ok := number(query.Get("n"), 0, limit.SelectedRows.Max)
-	key := "done." + query.Get("done")
-	if !ok || !h.views.Texts(v.lang).Has(key) {
+	c, ok := web.ReadConfirmation(v.r.URL.Query(), h.cfg.Keys, v.browser.User.ID, v.now)
+	if !ok {
 		return ""
 	}
-	text := h.text(v, key, "n", n)
-	id := query.Get("user")
-	if id == "" {
-		return text
-	}
-	named, err := h.people(v, []string{id})
-	if user, found := named[id]; err == nil && found {
-		return h.text(v, "notice.named", "value", text, "name", web.Shown(cmp.Or(called(user), id), 60))
+	text := h.text(v, "done."+c.Act, "n", c.N)
+	named, err := h.people(v, []string{c.User})
+	if user, found := named[c.User]; err == nil && found {
+		return h.text(v, "notice.named", "value", text, "name", web.Shown(cmp.Or(called(user), c.User), 60))
 	}
 	return text
 }

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/web"
 )
 
 // TestOverviewButtons presses the buttons of the rows on /admin, as a browser does: with the name and the
@@ -43,15 +45,36 @@ func TestOverviewButtons(t *testing.T) {
 	}
 }
 
-// TestConfirmationsNameStoredUsersOnly opens addresses that no act of the administrator has made: a
-// link must not make the page show a text of its own.
-func TestConfirmationsNameStoredUsersOnly(t *testing.T) {
+// TestLinkConfirmsNothing opens addresses that no act of the administrator has made. A user who waits
+// sends a link with the user's own id, so that the administrator takes the user for approved.
+func TestLinkConfirmsNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	for _, user := range []string{"Mallory", gateway.NewID(), "%3Cb%3E", "command"} {
-		page := text(f.get("/admin/waiting?user=" + user + "&done=approve&n=1"))
-		if !strings.Contains(page, "Approved: 1") || strings.Contains(page, "Approved: 1:") {
-			t.Errorf("%s: %.600s", user, page)
+	mallory, alice := f.user("all users, at 09:12"), f.user("Alice")
+	f.wait(mallory, "wiki")
+	f.wait(alice, "wiki")
+	res := f.post("/admin/waiting", url.Values{"one": {"approve_all " + alice.ID + " wiki"}})
+	f.done(res)
+	if page := text(f.get(res.location)); !strings.Contains(page, "Approved: 1: Alice") {
+		t.Errorf("the page of the act: %.600s", page)
+	}
+	other := f.user("Other", func(u *gateway.User) { u.Admin, u.Status = true, gateway.Active })
+	f.browser("other", other, gateway.MethodWeChat, 0)
+	if page := text(f.do("other", res.location, nil).body); strings.Contains(page, "Approved") {
+		t.Errorf("the page of another administrator: %.600s", page)
+	}
+	for _, address := range []string{
+		"/admin/waiting?user=" + mallory.ID + "&done=approve&n=1", "/admin/waiting?done=approve&n=1",
+		"/admin/users/" + mallory.ID + "?done=sign_in&n=0",
+		strings.Replace(res.location, alice.ID, mallory.ID, 1), strings.Replace(res.location, "n=1", "n=2", 1),
+	} {
+		page := text(f.get(address))
+		if strings.Contains(page, "Approved") || strings.Contains(page, "You are signed in again") {
+			t.Errorf("%s: %.600s", address, page)
 		}
+	}
+	f.now = f.now.Add(web.ConfirmationTime + time.Second)
+	if page := text(f.get(res.location)); strings.Contains(page, "Approved") {
+		t.Errorf("a minute later: %.600s", page)
 	}
 }

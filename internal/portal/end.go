@@ -62,7 +62,7 @@ func (h *Handler) endBrowser(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	route.SeeOther(w, h.path+"/?done=browser")
+	h.done(w, b, "browser")
 }
 
 // endOthers serves POST /sign-out/others. It ends every session of the user but the one of this
@@ -76,7 +76,13 @@ func (h *Handler) endOthers(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	route.SeeOther(w, h.path+"/?done=others")
+	h.done(w, b, "others")
+}
+
+// done redirects to the home page, which then confirms what the user has done.
+func (h *Handler) done(w http.ResponseWriter, b session.Browser, what string) {
+	c := web.Confirmation{Act: what}
+	route.SeeOther(w, c.Address(h.path+"/", h.cfg.Keys[0], b.User.ID, h.cfg.Now().Add(web.ConfirmationTime)))
 }
 
 // end ends the sessions of the user of b for which selected returns true, and records an event for
@@ -134,5 +140,5 @@ func (h *Handler) withdraw(w http.ResponseWriter, r *http.Request) {
 		event.App = app
 		h.events.Record(ctx, event)
 	}
-	route.SeeOther(w, h.path+"/?done=withdraw")
+	h.done(w, b, "withdraw")
 }

@@ -60,11 +60,17 @@ func TestOtherSessionsAreEnded(t *testing.T) {
 	for _, name := range []string{"one", "two"} {
 		f.browser(name, alice, gateway.MethodWebsite, session.Data{})
 	}
-	if w := f.post("alice", "/sign-out/others", nil); w.Code != 303 || f.signedIn("one") || f.signedIn("two") ||
-		!f.signedIn("alice") || len(f.events("sign_out_others")) != 2 {
+	const confirmation = "All other browsers are signed out."
+	// A thief sends a link, so that Alice does not sign out the thief's browser.
+	if strings.Contains(f.get("alice", "/?done=others&n=0"), confirmation) {
+		t.Error("a link confirms a sign-out")
+	}
+	w := f.post("alice", "/sign-out/others", nil)
+	if w.Code != 303 || f.signedIn("one") || f.signedIn("two") || !f.signedIn("alice") ||
+		len(f.events("sign_out_others")) != 2 {
 		t.Errorf("status %d", w.Code)
 	}
-	if !strings.Contains(f.get("alice", "/?done=others"), "All other browsers are signed out.") {
+	if !strings.Contains(f.get("alice", w.Header().Get("Location")), confirmation) {
 		t.Error("the page does not confirm it")
 	}
 	if w := f.post("alice", "/sign-out/everywhere", nil); w.Code != 200 || f.signedIn("alice") {

@@ -78,7 +78,7 @@ type Config struct {
 	Sessions *session.Manager
 	SignIn   SignIn
 	Site     *web.Site
-	Keys     [][]byte // the first key makes the addresses of icons
+	Keys     [][]byte // the first key makes the addresses of icons, and signs confirmations; all keys verify them
 
 	// ChatOnly is set if users can sign in only in the chat of an official account. They confirm their
 	// own deletion there.

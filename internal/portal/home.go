@@ -87,17 +87,11 @@ func (h *Handler) home(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	data.Done = doneText(r.URL.Query().Get("done"))
+	if c, ok := web.ReadConfirmation(r.URL.Query(), h.cfg.Keys, b.User.ID, h.cfg.Now()); ok {
+		data.Done = "done." + c.Act
+	}
 	// "own" is the id of the page's main element, and "apps" is the key of its title.
 	h.write(w, r, web.Document{View: "home", ID: "own", Wide: true, User: web.UserOf(b.User), Data: data}, "apps")
-}
-
-// doneText returns the key of the text that confirms a change, for a value of the parameter done.
-func doneText(done string) string {
-	if slices.Contains([]string{"browser", "others", "withdraw"}, done) {
-		return "done." + done
-	}
-	return ""
 }
 
 // readHome reads what the home page shows. It makes a fixed number of queries.
