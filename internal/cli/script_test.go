@@ -65,6 +65,7 @@ func (m withProgram) Run() int {
 // TestScripts runs testdata/*.txtar: the specification of the command line.
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	noScriptStops(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		Setup:               makePrivate,
@@ -73,7 +74,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"busy":     busy,
 			"start":    start,
-			"stop":     stop,
+			"end":      end,
 			"get":      get,
 			"lines":    lines,
 			"hangup":   hangup,
@@ -88,6 +89,25 @@ func TestScripts(t *testing.T) {
 			return os.Geteuid() == 0, nil
 		},
 	})
+}
+
+// noScriptStops rejects the command stop, which ends a script: testscript would not run the rest of it.
+func noScriptStops(t *testing.T) {
+	names, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%d scripts, %v", len(names), err)
+	}
+	for _, name := range names {
+		script, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(script), "\n") {
+			if line == "stop" || strings.HasPrefix(line, "stop ") {
+				t.Errorf("%s:%d: stop ends the script: use end", name, i+1)
+			}
+		}
+	}
 }
 
 // makePrivate gives the files of a script the mode of files with secrets. Otherwise weigate rejects
@@ -197,9 +217,9 @@ type stopper struct {
 	ended chan struct{}
 }
 
-// stop interrupts the command as Ctrl-C does. The command must exit with status 0. The file "told"
-// gets its whole stderr.
-func stop(ts *testscript.TestScript, neg bool, args []string) {
+// end interrupts the command as Ctrl-C does. The command must exit with status 0. The file "told"
+// gets its whole stderr. Its name is not stop: testscript has a command stop, which ends the script.
+func end(ts *testscript.TestScript, neg bool, args []string) {
 	v, ok := processes.LoadAndDelete(ts)
 	if !ok {
 		ts.Fatalf("nothing was started")
