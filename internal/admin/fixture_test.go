@@ -14,6 +14,7 @@ import (
 	"github.com/weigate/weigate/internal/admin"
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/session"
 	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
@@ -74,7 +75,7 @@ func apps() []administration.App {
 	app := func(id, name string, kind gateway.AppKind, rule gateway.Access) administration.App {
 		return administration.App{
 			App:      gateway.App{ID: id, Name: name, Kind: kind, Access: gateway.AccessRule{Rule: rule}},
-			Settings: []administration.Setting{{Key: "methods", Value: "wechat"}}, Snippet: "issuer: " + gatewayURL,
+			Settings: []administration.Setting{{Key: "methods", Value: "wechat"}}, Snippets: map[string]string{lang.English: "issuer: " + gatewayURL, lang.Chinese: "issuer: " + gatewayURL},
 		}
 	}
 	return []administration.App{

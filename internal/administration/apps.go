@@ -11,8 +11,11 @@ import (
 type App struct {
 	gateway.App
 	Settings []Setting // what is configured, without secrets
-	Snippet  string    // configuration to copy into the app or its proxy; a placeholder stands for the secret
 	Logout   bool      // the gateway notifies the app of sign-outs (back-channel logout)
+
+	// Snippets has, by language, the configuration to copy into the app or its proxy. A placeholder
+	// stands for the secret.
+	Snippets map[string]string
 }
 
 // Setting is a key of the configuration and its value.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/limit"
 )
 
@@ -62,7 +63,7 @@ func (h *Handler) getApp(c *call) (any, error) {
 		return nil, err
 	}
 	return AppDetails{
-		App: appOf(d.App), Snippet: d.Snippet, Events: convert(d.Events, eventOf), Failures: convert(d.Failures, eventOf),
+		App: appOf(d.App), Snippet: d.Snippets[lang.English], Events: convert(d.Events, eventOf), Failures: convert(d.Failures, eventOf),
 	}, nil
 }
 

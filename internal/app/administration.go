@@ -12,6 +12,7 @@ import (
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/lang"
 )
 
 // AdministrationOptions are the parts of [NewAdministration] that do not come from the
@@ -56,7 +57,7 @@ func NewAdministration(c *config.Config, o AdministrationOptions) (*administrati
 
 // administeredApp returns an app without its secrets.
 func administeredApp(c *config.Config, a config.App) administration.App {
-	out := administration.App{App: a.App}
+	out := administration.App{App: a.App, Snippets: map[string]string{}}
 	set := func(key string, values ...string) {
 		if text := strings.Join(values, ", "); text != "" {
 			out.Settings = append(out.Settings, administration.Setting{Key: key, Value: text})
@@ -68,6 +69,7 @@ func administeredApp(c *config.Config, a config.App) administration.App {
 		set("secret", fmt.Sprintf("%d configured", len(a.Secrets)))
 	}
 	set("home_url", a.HomeURL)
+	var snippet func(c *config.Config, a config.App, language string) string
 	switch a.Kind {
 	case gateway.AppOIDC:
 		if a.Public {
@@ -78,16 +80,19 @@ func administeredApp(c *config.Config, a config.App) administration.App {
 		set("subject", a.Subject)
 		set("id_token_alg", a.IDTokenAlg)
 		set("email", strings.TrimSpace(a.Email.Policy+" "+a.Email.Domain))
-		out.Snippet = oidcSnippet(c, a)
+		snippet = oidcSnippet
 	case gateway.AppForwardAuth:
 		set("hosts", a.Hosts...)
-		out.Snippet = forwardAuthSnippet(c, a)
+		snippet = forwardAuthSnippet
 	case gateway.AppRelay:
 		set("appid", a.AppID)
 		set("connector", a.Connector)
 		set("website_connector", a.WebsiteConnector)
 		set("return_urls", a.ReturnURLs...)
-		out.Snippet = relaySnippet(c, a)
+		snippet = relaySnippet
+	}
+	for _, language := range lang.All() {
+		out.Snippets[language] = snippet(c, a, language)
 	}
 	return out
 }
@@ -111,67 +116,4 @@ func describeAccess(r gateway.AccessRule) string {
 		parts = append(parts, "groups: "+strings.Join(r.Groups, " "))
 	}
 	return cmp.Or(strings.Join(parts, "; "), "nobody")
-}
-
-// The snippets of configuration have a placeholder for the secret.
-
-func oidcSnippet(c *config.Config, a config.App) string {
-	lines := []string{
-		"issuer:        " + c.URL,
-		"discovery:     " + c.URL + "/.well-known/openid-configuration",
-		"client_id:     " + a.ID,
-	}
-	if !a.Public {
-		lines = append(lines, "client_secret: (weigate.yaml: apps."+a.ID+".secret)")
-	}
-	lines = append(lines, "scope:         openid profile")
-	for _, uri := range a.RedirectURIs {
-		lines = append(lines, "redirect_uri:  "+uri)
-	}
-	return strings.Join(lines, "\n") + "\n"
-}
-
-// forwardAuthSnippet returns the lines of a Caddyfile, as in examples/caddy. The example for nginx
-// is too long to read on a page, so the snippet only names what to change in it.
-func forwardAuthSnippet(c *config.Config, a config.App) string {
-	return fmt.Sprintf(`# Caddy:
-%[1]s {
-	handle /.weigate/* {
-		reverse_proxy %[2]s
-	}
-	handle {
-		route {
-			request_header -X-Weigate-*
-			request_header -X_weigate*
-			forward_auth %[2]s {
-				uri /verify
-				copy_headers X-Weigate-User X-Weigate-Name X-Weigate-Openid X-Weigate-Unionid `+
-		`X-Weigate-Groups X-Weigate-Assertion Cookie>X-Weigate-Cookie
-			}
-			request_header -Cookie
-			@cookies header X-Weigate-Cookie *
-			request_header @cookies Cookie {header.X-Weigate-Cookie}
-			request_header -X-Weigate-Cookie
-			reverse_proxy 127.0.0.1:3000
-		}
-	}
-}
-
-# nginx: copy examples/nginx-auth/wiki.example.com.conf of Weigate to /etc/nginx/conf.d, and replace
-#   wiki.example.com        %[3]s
-#   127.0.0.1:8080          %[2]s (the gateway)
-#   127.0.0.1:3000          the address of the site
-# Traefik: examples/traefik of Weigate
-`, strings.Join(a.Hosts, ", "), c.Listen, strings.Join(a.Hosts, " "))
-}
-
-func relaySnippet(c *config.Config, a config.App) string {
-	lines := []string{
-		"https://open.weixin.qq.com/connect/oauth2/authorize  →  " + c.URL + "/connect/oauth2/authorize",
-		"https://open.weixin.qq.com/connect/qrconnect         →  " + c.URL + "/connect/qrconnect",
-		"https://api.weixin.qq.com/sns/                       →  " + c.URL + "/sns/",
-		"appid:  " + a.AppID,
-		"secret: (weigate.yaml: apps." + a.ID + ".secret)",
-	}
-	return strings.Join(lines, "\n") + "\n"
 }

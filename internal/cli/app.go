@@ -28,7 +28,7 @@ type appEntry struct {
 func newAppEntry(a administration.App) appEntry {
 	out := appEntry{
 		ID: a.ID, Kind: string(a.Kind), Name: a.Name, Access: string(a.Access.Rule), Settings: map[string]string{},
-		Snippet: a.Snippet,
+		Snippet: a.Snippets[lang.English],
 	}
 	for _, s := range a.Settings {
 		out.Settings[s.Key] = s.Value
@@ -93,7 +93,7 @@ func (c *appShowCmd) Run(s *invocation) error {
 	if err := s.out.printTable(field("id", details.ID), rows); err != nil {
 		return err
 	}
-	s.out.printf("\nFor the other side:\n\n%s", strings.TrimRight(details.Snippet, "\n"))
+	s.out.printf("\nFor the other side:\n\n%s", strings.TrimRight(details.Snippets[s.language()], "\n"))
 	s.out.printf("\nFailures:\n")
 	if err := printEvents(s, details.Failures); err != nil {
 		return err
