@@ -75,7 +75,8 @@ func apps() []administration.App {
 	app := func(id, name string, kind gateway.AppKind, rule gateway.Access) administration.App {
 		return administration.App{
 			App:      gateway.App{ID: id, Name: name, Kind: kind, Access: gateway.AccessRule{Rule: rule}},
-			Settings: []administration.Setting{{Key: "methods", Value: "wechat"}}, Snippets: map[string]string{lang.English: "issuer: " + gatewayURL, lang.Chinese: "issuer: " + gatewayURL},
+			Settings: []administration.Setting{{Key: "methods", Value: "wechat"}},
+			Snippets: map[string]string{lang.English: "issuer: " + gatewayURL, lang.Chinese: "issuer: " + gatewayURL},
 		}
 	}
 	return []administration.App{

@@ -63,7 +63,8 @@ func (h *Handler) getApp(c *call) (any, error) {
 		return nil, err
 	}
 	return AppDetails{
-		App: appOf(d.App), Snippet: d.Snippets[lang.English], Events: convert(d.Events, eventOf), Failures: convert(d.Failures, eventOf),
+		App: appOf(d.App), Snippet: d.Snippets[lang.English],
+		Events: convert(d.Events, eventOf), Failures: convert(d.Failures, eventOf),
 	}, nil
 }
 
