@@ -32,9 +32,9 @@ for each in packaging/prometheus packaging/grafana; do
 	[ ! -d "$each" ] || (cd packaging && find "${each#*/}" -type f ! -name '*.go' ! -name '*_test*' -print0) |
 		while IFS= read -r -d '' file; do put 644 "packaging/$file" "usr/share/doc/weigate/examples/$file"; done
 done
-# The documents and what they name, with the folders of the repository, so that links work.
+# The documents and what they name, with the folders of the repository. Links to other files are changed below.
 for each in README.md README.zh-CN.md SECURITY.md compose.yaml docs/en docs/zh-CN docs/images \
-	examples/nginx examples/nginx-auth examples/caddy examples/traefik; do
+	examples/nginx examples/nginx-auth examples/caddy examples/traefik examples/oauth2-proxy; do
 	while IFS= read -r -d '' file; do put 644 "$file" "usr/share/doc/weigate/$file"; done < <(find "$each" -type f -print0)
 done
 install -d -m 755 "$root/etc/weigate"
@@ -73,6 +73,8 @@ fi
 compress "$doc/changelog"
 compress "$doc/changelog.Debian"
 compress "$doc/THIRD-PARTY-NOTICES.txt"
+go -C packaging run ./release -source "$PWD" -version "v${version/\~/-}" -documents "$doc" CHANGELOG.md=changelog.gz \
+	weigate.example.yaml=examples/weigate.example.yaml packaging/=examples/
 
 size=$(find "$root" -type f -printf '%s\n' | awk '{ n += int(($1 + 1023) / 1024) } END { print n }')
 install -d -m 755 "$root/DEBIAN"
@@ -80,4 +82,7 @@ sed "s/@VERSION@/$version/; s/@ARCH@/$arch/; s/@SIZE@/$size/" $source/control >"
 for script in postinst prerm postrm; do install -m 755 $source/$script "$root/DEBIAN/$script"; done
 (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
 find "$root" -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH:-0}" {} +
-dpkg-deb --root-owner-group -Z"${WEIGATE_DEB_COMPRESSION:-xz}" --build "$root" "$out/weigate_${version}_$arch.deb" >/dev/null
+# Renamed when it is complete, so that nobody installs half a package.
+package=$out/weigate_${version}_$arch.deb
+dpkg-deb --root-owner-group -Z"${WEIGATE_DEB_COMPRESSION:-xz}" --build "$root" "$package.part" >/dev/null
+mv "$package.part" "$package"

@@ -26,6 +26,7 @@ type file struct {
 var shipped = []string{
 	"CHANGELOG.md", "LICENSE", "NOTICE", "README.md", "README.zh-CN.md", "SECURITY.md", "weigate.example.yaml",
 	"docs", "compose.yaml", "packaging/systemd", "packaging/prometheus", "packaging/grafana",
+	"examples/nginx", "examples/nginx-auth", "examples/caddy", "examples/traefik", "examples/oauth2-proxy",
 }
 
 // files returns the files of the archive, sorted by name. notices are the licences of the program's
@@ -57,6 +58,16 @@ func (r release) files(notices []byte) ([]file, error) {
 		}
 	}
 	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })
+	documents := links{source: r.source, version: r.version, shipped: func(name string) bool {
+		return slices.ContainsFunc(files, func(f file) bool {
+			return f.name == name || strings.HasPrefix(f.name, name+"/")
+		})
+	}}
+	for i, f := range files {
+		if strings.HasSuffix(f.name, ".md") {
+			files[i].content = documents.rewrite(f.name, f.content)
+		}
+	}
 	return files, nil
 }
 

@@ -1,6 +1,7 @@
 // Command release writes the files of a release for one system: an archive with the program, its
 // documents and the licences of its dependencies, and two SBOMs (CycloneDX and SPDX).
-// build/release.sh calls it.
+// build/release.sh calls it. With -documents it changes the links of documents in a folder instead, for
+// packaging/debian/build.sh; arguments such as packaging/=examples/ say what lies elsewhere there.
 //
 // The files depend on the flags and the source only: all times in them are the time of -epoch, and
 // files have no owner. So anyone can build a release again and compare.
@@ -13,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -37,12 +39,33 @@ func main() {
 	flag.StringVar(&r.out, "out", "", "`folder` for the files")
 	epoch := flag.Int64("epoch", 0, "time of all files, in `seconds` since 1970")
 	notices := flag.String("notices", "", "`file` for the licences of the dependencies")
+	documents := flag.String("documents", "", "`folder` with documents: change their links, and nothing else")
 	flag.Parse()
+	if *documents != "" {
+		if err := rewriteDocuments(r, *documents, flag.Args()); err != nil {
+			fmt.Fprintln(os.Stderr, "release:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	r.time = time.Unix(*epoch, 0).UTC()
 	if err := r.write(*notices); err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
+}
+
+// rewriteDocuments changes the links of the documents in a folder. moved are the arguments OLD=NEW.
+func rewriteDocuments(r release, folder string, moved []string) error {
+	l := links{source: r.source, version: r.version}
+	for _, each := range moved {
+		former, place, found := strings.Cut(each, "=")
+		if !found {
+			return fmt.Errorf("%q must be OLD=NEW", each)
+		}
+		l.moved = append(l.moved, [2]string{former, place})
+	}
+	return l.rewriteFolder(folder)
 }
 
 // name returns the name of the archive without its extension, and of the folder in it.

@@ -40,7 +40,10 @@ asked() { grep -c "$1" "$root/tmp/systemctl.log" || true; }
 forget() { : >"$root/tmp/systemctl.log"; }
 
 # A fresh install has a user, folders with the right owners, and no configuration.
-inside dpkg -i /tmp/old.deb
+message=$(inside dpkg -i /tmp/old.deb)
+[[ $message == *"next: weigate init (documents: /usr/share/doc/weigate/docs/en/install.md)"* ]] || fail "the message: $message"
+message=$(inside env LC_ALL=zh_CN.UTF-8 /var/lib/dpkg/info/weigate.postinst configure)
+[[ $message == *"下一步请运行 weigate init"* ]] || fail "the message in a Chinese terminal: $message"
 want "the mode of /etc/weigate" "$(inside stat -c '%U:%G %a' /etc/weigate)" "root:weigate 750"
 want "the mode of /var/lib/weigate" "$(inside stat -c '%U:%G %a' /var/lib/weigate)" "weigate:weigate 700"
 want "the mode of /var/backups/weigate" "$(inside stat -c '%U:%G %a' /var/backups/weigate)" "weigate:weigate 700"
