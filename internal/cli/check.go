@@ -27,7 +27,7 @@ type checkCmd struct {
 	configFlag
 	JSON    bool `name:"json" xor:"format" help:"Print JSON, one object on each line."`
 	Report  bool `xor:"format" help:"Print a report for a bug report: versions, configuration without secrets, results."`
-	Offline bool `help:"Check files only: do not open the store, and do not call WeChat."`
+	Offline bool `help:"Check files only, without the store and the network. Lists the servers that a firewall must allow."`
 }
 
 // errCheckFailed means that the check found problems. checkCmd.Run has already printed the
@@ -75,7 +75,9 @@ func (c *checkCmd) check(s *invocation) error {
 		result, err := checkCertificate(conf)
 		report("certificate", result, err)
 	}
-	if !c.Offline {
+	if c.Offline {
+		printServers(s.out, conf, http.ProxyFromEnvironment)
+	} else {
 		result, err := checkStore(s.ctx, conf, sealer, keyErr == nil)
 		report("store", result, err)
 		clock := newClockTransport()
@@ -250,7 +252,7 @@ func checkConnector(s *invocation, c config.Connector, clock *clockTransport) (r
 		return result, fail("%s accepted an invalid code: it is not WeChat", c.API)
 	case errors.Is(err, wechat.ErrTransport):
 		return result, withHint(fail("cannot reach WeChat at %s: %w", c.API, transportCause(err)),
-			"check the DNS and the outgoing network of this machine, and its proxy if it needs one")
+			"check the DNS and the outgoing network of this machine; if it needs a proxy, set HTTPS_PROXY")
 	case !errors.As(err, &wechatErr):
 		return result, fail("%w", err)
 	}
