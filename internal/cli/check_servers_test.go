@@ -20,9 +20,9 @@ func TestServersOfOfflineCheck(t *testing.T) {
 			{Name: "main", Kind: config.OfficialAccount, API: "https://api.weixin.qq.com", Open: "https://open.weixin.qq.com",
 				Push: config.Push{Forward: "https://bot.example.com/push"}},
 			{Name: "desk", Kind: config.Website, API: "https://api.weixin.qq.com", Open: "https://open.weixin.qq.com"},
-			{Name: "own", Kind: config.SubscriptionAccount, API: "https://unused.example.com", Open: "https://unused.example.com"},
+			{Name: "own", Kind: config.SubscriptionAccount, API: "https://unused.example.com"},
 		},
-		Notify: []config.Notify{{Name: "ops", URL: "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=hushhush"}},
+		Notify: []config.Notify{{Name: "ops", URL: "https://qyapi.weixin.qq.com/send?key=hushhush"}},
 		Apps:   []config.App{{App: gateway.App{ID: "wiki"}, BackchannelLogoutURI: "https://wiki.example.com/logout"}},
 	}
 	conf.TLS.ACME.Enabled, conf.TLS.ACME.Directory = true, "https://acme.example.com/directory"
@@ -37,12 +37,13 @@ func TestServersOfOfflineCheck(t *testing.T) {
 		printServers(printer{out: &out, err: &out}, conf, proxy)
 		return out.String()
 	}
-	const want = `connects to    api.weixin.qq.com, bot.example.com, qyapi.weixin.qq.com, wiki.example.com, acme.example.com
+	const want = `
+connects to    api.weixin.qq.com, bot.example.com, qyapi.weixin.qq.com, wiki.example.com, acme.example.com
 browsers need  open.weixin.qq.com
 proxy          proxy.example.com:3128 for api.weixin.qq.com, from the environment (HTTPS_PROXY, NO_PROXY)
 proxy          proxy.example.com:3128 for acme.example.com, from the environment (HTTPS_PROXY, NO_PROXY)
 `
-	if got := list(); got != want {
+	if got := "\n" + list(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	conf.Outgoing.Proxy = true
