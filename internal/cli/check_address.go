@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"syscall"
-	"time"
 
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/lang"
@@ -47,7 +46,9 @@ func checkListeners(ctx context.Context, conf *config.Config, report func(string
 				"AmbientCapabilities=CAP_NET_BIND_SERVICE", each.address), nil)
 			continue
 		case inUse && each.scheme != "":
-			_, pingErr := ping(ctx, each.address, each.scheme, "/healthz")
+			pinging, cancel := context.WithTimeout(ctx, responseTimeout)
+			_, pingErr := ping(pinging, each.address, each.scheme, "/healthz")
+			cancel()
 			running = pingErr == nil
 		}
 		if running && inUse {
@@ -58,21 +59,18 @@ func checkListeners(ctx context.Context, conf *config.Config, report func(string
 	}
 }
 
-// urlTimeout is how long checkURL waits for the gateway.
-const urlTimeout = 5 * time.Second
-
 // checkURL requests the OpenID Connect metadata at the gateway's public address, as apps do,
 // through the reverse proxy. The issuer in the metadata identifies this gateway. It is not an error
 // if the gateway has not started yet, or this machine cannot reach it. isOurs reports whether the
 // address leads to this gateway.
 func checkURL(ctx context.Context, conf *config.Config) (result lang.Message, isOurs bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, urlTimeout)
+	ctx, cancel := context.WithTimeout(ctx, responseTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, conf.URL+"/.well-known/openid-configuration", nil)
 	if err != nil {
 		return result, false, err
 	}
-	response, err := http.DefaultTransport.RoundTrip(r) // follows no redirects
+	response, err := forOneCheck(http.DefaultTransport).RoundTrip(r) // follows no redirects
 	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &untrusted):

@@ -9,12 +9,24 @@ import (
 	"testing"
 )
 
+// rejectingWeChat starts a server that answers each code as WeChat answers an invalid one, and returns its
+// URL. The check of a connector needs no more.
+func rejectingWeChat(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"errcode": 40029}`)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
 // TestCheckURL runs "weigate check" for each answer of the gateway's own address.
 func TestCheckURL(t *testing.T) {
 	t.Parallel()
 	text := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
 	}
+	wechat := rejectingWeChat(t)
 	for _, tt := range []struct {
 		name   string
 		serve  http.HandlerFunc // nil = nothing answers
@@ -59,7 +71,7 @@ func TestCheckURL(t *testing.T) {
 			conf := everyKind()
 			set(conf, "url", 0, server.URL)
 			set(conf, "listen", 0, "127.0.0.1:0")
-			set(conf, "wechat[].api", 0, "http://127.0.0.1:1")
+			set(conf, "wechat[].api", 0, wechat)
 			delete(conf, "notify")
 			out, errs := checkOf(t, t.TempDir(), conf)
 			want, failed := strings.ReplaceAll(tt.want, "URL", server.URL), strings.ReplaceAll(tt.failed, "URL",
@@ -85,6 +97,7 @@ func TestCheckListeners(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
 	address := func(s *httptest.Server) string { return strings.TrimPrefix(s.URL, "http://") }
+	wechat := rejectingWeChat(t)
 	for _, tt := range []struct{ listen, metrics, want, failed string }{
 		{listen: "127.0.0.1:0", want: "listen         127.0.0.1:0 is free"},
 		{listen: address(gateway), want: "listen         " + address(gateway) + ": the gateway runs"},
@@ -97,7 +110,7 @@ func TestCheckListeners(t *testing.T) {
 		set(conf, "url", 0, "http://127.0.0.1:1")
 		set(conf, "listen", 0, tt.listen)
 		set(conf, "metrics", 0, tt.metrics)
-		set(conf, "wechat[].api", 0, "http://127.0.0.1:1")
+		set(conf, "wechat[].api", 0, wechat)
 		delete(conf, "notify")
 		out, errs := checkOf(t, t.TempDir(), conf)
 		if !strings.Contains(out, tt.want) || !strings.Contains(errs, tt.failed) ||

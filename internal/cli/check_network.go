@@ -4,11 +4,36 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/weigate/weigate/internal/lang"
 )
+
+const (
+	// responseTimeout is how long a check waits for a response. A slow reverse proxy or a machine under
+	// load is not a mistake of the configuration, so it is long.
+	responseTimeout = 30 * time.Second
+
+	// connectTimeout is how long a check waits for a connection. A firewall often leaves connections
+	// unanswered, so it is shorter.
+	connectTimeout = 10 * time.Second
+)
+
+// forOneCheck returns a copy of base, which is http.DefaultTransport, for one request of a check.
+func forOneCheck(base http.RoundTripper) *http.Transport {
+	transport := base.(*http.Transport).Clone()
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+		defer cancel()
+		return dial(ctx, network, address)
+	}
+	transport.DisableKeepAlives = true
+	return transport
+}
 
 // transportCause returns why there was no response to a request: the name has no address, the
 // connection was refused, or there was no answer in time. It returns other errors unchanged.

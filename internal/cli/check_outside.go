@@ -10,16 +10,12 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"time"
 
 	"github.com/weigate/weigate/internal/app"
 	"github.com/weigate/weigate/internal/certificate"
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/lang"
 )
-
-// directoryTimeout is how long checkDirectory waits for the certificate authority and the DNS.
-const directoryTimeout = 10 * time.Second
 
 // checkOutside checks the servers that the configuration names besides WeChat and the store. It sends
 // no message to any of them.
@@ -68,7 +64,7 @@ func checkDirectory(
 	ctx context.Context, conf *config.Config, lookup func(ctx context.Context, host string) ([]string, error),
 ) (result lang.Message, err error) {
 	settings := conf.TLS.ACME
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport := forOneCheck(http.DefaultTransport)
 	if settings.CAFile != "" {
 		authorities, err := os.ReadFile(settings.CAFile)
 		if err != nil {
@@ -81,7 +77,7 @@ func checkDirectory(
 		roots.AppendCertsFromPEM(authorities)
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
-	ctx, cancel := context.WithTimeout(ctx, directoryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, responseTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, settings.Directory, nil)
 	if err != nil {

@@ -41,9 +41,9 @@ func checkAddress(
 func checkProxy(
 	ctx context.Context, conf *config.Config, sealer *keys.Sealer,
 ) (result lang.Message, warnings []lang.Message, err error) {
-	ctx, cancel := context.WithTimeout(ctx, urlTimeout)
+	ctx, cancel := context.WithTimeout(ctx, responseTimeout)
 	defer cancel()
-	seen, err := proxycheck.Ask(ctx, http.DefaultTransport, conf.URL, sealer, time.Now())
+	seen, err := proxycheck.Ask(ctx, forOneCheck(http.DefaultTransport), conf.URL, sealer, time.Now())
 	var noAnswer *proxycheck.NoAnswerError
 	switch {
 	case errors.As(err, &noAnswer):

@@ -174,10 +174,7 @@ func proxyMistakes() []proxyMistake {
 // Cloudflare's Rocket Loader (pocket-id, common issues).
 func TestCheckFindsMistakesOfProxies(t *testing.T) {
 	t.Parallel()
-	wechat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"errcode": 40029}`)
-	}))
-	t.Cleanup(wechat.Close)
+	wechat := rejectingWeChat(t)
 	for _, tt := range append(trustMistakes(), proxyMistakes()...) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +190,7 @@ func TestCheckFindsMistakesOfProxies(t *testing.T) {
 			set(conf, "trusted_proxies", 0, strings.Split(cmp.Or(tt.file, trusted), ", "))
 			set(conf, "master_key_file", 0, filepath.Join(dir, "weigate.key"))
 			conf["wechat"] = []object{{"name": "main", "kind": "official_account", "appid": "wx0123456789abcdef",
-				"secret": leaktest.Secret, "api": wechat.URL}}
+				"secret": leaktest.Secret, "api": wechat}}
 			delete(conf, "notify")
 			failed := strings.ReplaceAll(tt.failed, "HOST", strings.TrimPrefix(address, "http://"))
 			out, errs := checkOf(t, dir, conf)

@@ -51,9 +51,6 @@ func checkPush(ctx context.Context, conf *config.Config, report func(string, lan
 	}
 }
 
-// pushCheckTimeout is how long WeChat waits for an answer.
-const pushCheckTimeout = 5 * time.Second
-
 // checkPushAddress sends what WeChat's console sends, with a random echostr. WeChat requires port 80 or
 // 443; a simulator on this machine does not.
 func checkPushAddress(ctx context.Context, address string, c config.Connector) (result lang.Message, err error) {
@@ -71,13 +68,13 @@ func checkPushAddress(ctx context.Context, address string, c config.Connector) (
 	sum := sha1.Sum([]byte(strings.Join(values, "")))
 	u.RawQuery = url.Values{"signature": {hex.EncodeToString(sum[:])}, "timestamp": {timestamp}, "nonce": {echo},
 		"echostr": {echo}}.Encode()
-	ctx, cancel := context.WithTimeout(ctx, pushCheckTimeout)
+	ctx, cancel := context.WithTimeout(ctx, responseTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return result, err
 	}
-	response, err := http.DefaultTransport.RoundTrip(r) // follows no redirects: WeChat does not either
+	response, err := forOneCheck(http.DefaultTransport).RoundTrip(r) // follows no redirects: WeChat does not either
 	if err != nil {
 		return lang.Text("%s does not answer from here: start the gateway, then check again", address), nil
 	}

@@ -32,12 +32,12 @@ type serveCmd struct {
 }
 
 // shutdownTimeout is how long requests in progress may still take after a stop. An interrupted call
-// to WeChat would lose the sign-in, because a code of WeChat can be redeemed only once. But "docker
-// stop" kills the process after ten seconds, so the whole stop must take less.
+// to WeChat would lose the sign-in, because a code of WeChat can be redeemed only once.
 const shutdownTimeout = 8 * time.Second
 
-// closeTimeout is how long background tasks may take after the requests have ended.
-const closeTimeout = time.Second
+// stopTimeout is how long requests and background tasks may take together after a stop. "docker
+// stop" kills the process after ten seconds, so the whole stop must take less.
+const stopTimeout = 9500 * time.Millisecond
 
 // runningGateway is a gateway and the values that a reload of its configuration needs.
 type runningGateway struct {
@@ -106,13 +106,10 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	if err != nil {
 		return masterKeyHint(err)
 	}
-	defer func() {
-		// The servers have stopped. Only short background tasks are left.
-		end, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), closeTimeout)
-		defer cancel()
-		err = errors.Join(err, g.app.Close(end))
-	}()
+	var stopBy time.Time
+	defer func() { endBackground(stopBy, g.app.Close, g.log) }()
 	run.stopping = func() {
+		stopBy = time.Now().Add(stopTimeout)
 		notifyStopping() // to systemd
 		g.app.Stopping()
 	}
@@ -131,6 +128,17 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	g.printStart(s.out, listener, metricsListener)
 	notifyReady("serving " + conf.URL) // to systemd
 	return run.run(ctx)
+}
+
+// endBackground calls closeApp, which ends the background tasks and waits for them until stopBy. A
+// task that takes longer does not make the stop a failure. Such a task is often a logout token for an
+// app that does not respond. It is in the store, and the next process sends it again.
+func endBackground(stopBy time.Time, closeApp func(context.Context) error, log *slog.Logger) {
+	ctx, cancel := context.WithDeadline(context.Background(), stopBy)
+	defer cancel()
+	if err := closeApp(ctx); err != nil {
+		log.Warn("background tasks interrupted by the stop", "error", err)
+	}
 }
 
 // listenOptional listens on an address. It returns nil if the address is empty.

@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"syscall"
@@ -72,6 +74,40 @@ func TestTermDuringSignIns(t *testing.T) {
 	if list := g.run("user", "list"); strings.Count(list, " pending ") != len(people) {
 		t.Errorf("after the restart the store holds:\n%s", list)
 	}
+}
+
+// An app that does not respond to a logout token must not make a stop fail. The token is sent again
+// later, by the next process.
+func TestTermDuringALogout(t *testing.T) {
+	t.Parallel()
+	g := newFixture(t)
+	received := make(chan struct{}, 10)
+	done := make(chan struct{})
+	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		received <- struct{}{}
+		<-done
+	}))
+	t.Cleanup(app.Close)
+	t.Cleanup(func() { close(done) }) // runs first: the server waits for its requests
+	g.configure(fmt.Sprintf("  - {id: slow, kind: oidc, secret: %s, access: signed_in, redirect_uris: [%q],\n"+
+		"     backchannel_logout_uri: %q}\noutgoing: {private_apps: true}\n", clientSecret, g.app.URL+"/cb", app.URL))
+	g.serve()
+	phone := g.sim.Phone("alice")
+	address := strings.Replace(g.authorize("openid"), "client_id=sample", "client_id=slow", 1)
+	if _, err := phone.Open(t.Context(), address); err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.front.URL+"/sign-out", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Origin", g.front.URL)
+	for _, c := range phone.Cookies(g.front.URL) {
+		r.AddCookie(c)
+	}
+	g.body(r)
+	<-received
+	g.term()
 }
 
 // Twenty reloads, half of them of an invalid configuration, must not disturb concurrent sign-ins and
