@@ -108,12 +108,7 @@ func goTool(t *testing.T, args ...string) {
 func TestReadmeProgramSignsIn(t *testing.T) {
 	t.Parallel()
 	program := goBlocks(t, "README.md")[0]
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := free.Addr().String()
-	free.Close()
+	addr := fixture.Address(t)
 	const printed = "127.0.0.1:8080"
 	if strings.Count(program, printed) != 2 {
 		t.Fatalf("the program does not name %s twice", printed)
@@ -161,7 +156,7 @@ func TestReadmeProgramSignsIn(t *testing.T) {
 // waitFor waits until a process listens at addr.
 func waitFor(t *testing.T, addr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

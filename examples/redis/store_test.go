@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os/exec"
 	"strings"
 	"testing"
@@ -38,12 +37,7 @@ func startServer(t *testing.T) *server {
 	if s.program == "" {
 		t.Fatal("neither redis-server nor valkey-server is installed: run build/deps.sh")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.address = listener.Addr().String()
-	listener.Close()
+	s.address = fixture.Address(t)
 	s.run()
 	t.Cleanup(s.kill)
 	return s

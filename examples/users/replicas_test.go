@@ -44,16 +44,6 @@ func (r *replicas) Write(b []byte) (int, error) {
 	return r.output.Write(b)
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // startReplicas builds the app, and starts two processes of it, nginx and the simulator.
 func startReplicas(t *testing.T) *replicas {
 	t.Helper()
@@ -71,7 +61,7 @@ func startReplicas(t *testing.T) *replicas {
 	t.Cleanup(r.sim.Close)
 	weixin := httptest.NewServer(r.sim)
 	t.Cleanup(weixin.Close)
-	proxy, first, second := freeAddress(t), freeAddress(t), freeAddress(t)
+	proxy, first, second := fixture.Address(t), fixture.Address(t), fixture.Address(t)
 	r.url = "http://" + proxy
 	r.env = append(os.Environ(), "LOGIN_KEY=32 random bytes, kept in a secret", "WECHAT_SECRET="+leaktest.Secret)
 	r.args = []string{"-url", r.url, "-sim", weixin.URL, "-appid", appID, "-db", postgrestest.URL(t)}

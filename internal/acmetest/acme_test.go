@@ -11,6 +11,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +29,7 @@ import (
 	"github.com/letsencrypt/pebble/v2/wfe"
 
 	"github.com/weigate/weigate/internal/certificate"
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/keys"
 	"github.com/weigate/weigate/internal/store/sqlite"
@@ -68,7 +70,7 @@ type authority struct {
 // live for a number of seconds.
 func newAuthority(t *testing.T, httpPort, tlsPort int, seconds uint64) *authority {
 	t.Helper()
-	dns := freePort(t)
+	dns := dnsAddress(t)
 	names, err := challtestsrv.New(challtestsrv.Config{
 		DNSAddrs: []string{dns}, Log: log.New(io.Discard, "", 0),
 	})
@@ -118,10 +120,12 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// freePort returns an address of this machine at which nothing listens.
-func freePort(t *testing.T) string {
+// dnsAddress returns an address for a DNS server, which listens with UDP and TCP. It has a random IP
+// address of this machine, because other programs may take a free port of 127.0.0.1 meanwhile.
+func dnsAddress(t *testing.T) string {
 	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	ip := fmt.Sprintf("127.%d.%d.%d", 1+mathrand.IntN(254), mathrand.IntN(256), 1+mathrand.IntN(254))
+	c, err := net.ListenPacket("udp", ip+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,6 +149,15 @@ func newSealer() (*keys.Sealer, error) {
 func newHost() string { return strings.ToLower(rand.Text()[:10]) + ".example.com" }
 
 func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
+
+func portOf(t *testing.T, address string) int {
+	t.Helper()
+	a, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Port
+}
 
 func newStore(t *testing.T) gateway.Store {
 	t.Helper()
@@ -269,9 +282,8 @@ func TestFirstCertificate(t *testing.T) {
 		t.Run(challenge, func(t *testing.T) {
 			t.Parallel()
 			host := newHost()
-			secure, plain, closed := listen(t), net.Listener(nil), listen(t)
-			closed.Close()
-			tlsPort, httpPort := port(secure), port(closed)
+			secure, plain := listen(t), net.Listener(nil)
+			tlsPort, httpPort := port(secure), portOf(t, fixture.Address(t)) // nothing listens there
 			if challenge == "HTTP-01" {
 				plain = listen(t)
 				tlsPort, httpPort = httpPort, port(plain)

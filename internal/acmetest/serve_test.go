@@ -1,7 +1,6 @@
 package acmetest
 
 import (
-	"bufio"
 	"crypto/tls"
 	"fmt"
 	"net/http"
@@ -28,7 +27,7 @@ type gatewayProcess struct {
 	dir     string
 	host    string
 	address string // where it listens
-	cmd     *exec.Cmd
+	process *fixture.Process
 }
 
 // newGateway writes the configuration of a gateway whose certificates an authority issues.
@@ -71,37 +70,18 @@ func (g *gatewayProcess) run(args ...string) string {
 	return string(out)
 }
 
-// start starts the process, and waits until it listens.
+// start starts the process, and waits until it serves.
 func (g *gatewayProcess) start() {
 	g.t.Helper()
-	g.cmd = g.command("serve")
-	out, err := g.cmd.StdoutPipe()
-	if err == nil {
-		err = g.cmd.Start()
-	}
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	g.t.Cleanup(g.stop)
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if strings.Contains(lines.Text(), "Ctrl-C") {
-			return
-		}
-	}
-	g.t.Fatal("weigate serve does not listen")
+	g.process = fixture.Serve(g.t, g.command("serve"))
 }
 
 // stop interrupts the process, and waits for its end.
 func (g *gatewayProcess) stop() {
-	if g.cmd == nil {
-		return
-	}
-	_ = g.cmd.Process.Signal(os.Interrupt)
-	if err := g.cmd.Wait(); err != nil {
+	g.t.Helper()
+	if err := g.process.Stop(); err != nil {
 		g.t.Errorf("weigate serve ended with %v", err)
 	}
-	g.cmd = nil
 }
 
 // await waits until the output of a command contains a text. It polls, because the process works in the
@@ -151,10 +131,8 @@ func (g *gatewayProcess) get(path string) (*http.Response, error) {
 // A process that is started again serves the certificate of the database, and orders nothing.
 func TestServeWithACME(t *testing.T) {
 	t.Parallel()
-	secure := listen(t)
-	address, tlsPort := secure.Addr().String(), port(secure)
-	secure.Close() // the gateway listens there
-	a := newAuthority(t, 1, tlsPort, 90*86400)
+	address := fixture.Address(t) // the gateway listens there
+	a := newAuthority(t, 1, portOf(t, address), 90*86400)
 	g := newGateway(t, a, newHost(), address)
 	g.want([]string{"check"}, "certificate    none yet", "listen         "+address+" is free")
 	g.start()
@@ -180,16 +158,15 @@ func TestServeWithACME(t *testing.T) {
 	if n := a.orders.Load(); n != 1 {
 		t.Errorf("%d orders, want 1", n)
 	}
+	g.stop()
 }
 
 // The program runs without a certificate while the authority refuses one. The commands say why. A crash
 // loop does not order again and again (yusing/godoxy#124, acme-dns/acme-dns#249: there the process ends).
 func TestServeWithoutACertificate(t *testing.T) {
 	t.Parallel()
-	secure := listen(t)
-	address, tlsPort := secure.Addr().String(), port(secure)
-	secure.Close()
-	a := newAuthority(t, 1, tlsPort, 90*86400)
+	address := fixture.Address(t)
+	a := newAuthority(t, 1, portOf(t, address), 90*86400)
 	g := newGateway(t, a, newHost(), address)
 	if err := a.db.AddBlockedDomain(g.host); err != nil {
 		t.Fatal(err)
@@ -211,4 +188,5 @@ func TestServeWithoutACertificate(t *testing.T) {
 	if n := a.orders.Load(); n != before {
 		t.Errorf("the restarts have ordered %d times", n-before)
 	}
+	g.stop()
 }

@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"image/png"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -60,11 +57,7 @@ func startGateway(t *testing.T) *gatewayFixture {
 // returns the folder of the configuration.
 func (g *gatewayFixture) serve(t *testing.T, more string) (dir string) {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
+	address := fixture.Address(t)
 	g.gateway = "http://" + address
 	dir = t.TempDir()
 	text := fmt.Sprintf(`url: %s
@@ -80,29 +73,13 @@ wechat: [{name: main, kind: official_account, appid: %s, secret: %q, api: %s, op
 	}
 	cmd := exec.Command(suite.weigate, "serve")
 	cmd.Dir = dir
-	cmd.SysProcAttr = fixture.ChildAttributes()
-	var told bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &told, &told
-	free.Close()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	p := fixture.Serve(t, cmd)
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("weigate serve ended with %v: %s", err, &told)
+		if err := p.Stop(); err != nil {
+			t.Errorf("weigate serve ended with %v", err)
 		}
-		leaktest.Check(t, "what weigate serve wrote", told.String())
 	})
-	for range 600 {
-		if res, err := http.Get(g.gateway + "/healthz"); err == nil {
-			res.Body.Close()
-			return dir
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatal("weigate serve does not come up")
-	return ""
+	return dir
 }
 
 // inWeChat is a window that says it is WeChat's own, on a phone.

@@ -14,19 +14,19 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlite/sqlitetest"
 )
 
-// TestFaultsOfDaysFireTheirAlerts causes faults that an alert reports after days: it changes the clock
+// causeFaultsOfDays causes faults that an alert reports after days: it changes the clock
 // of the signing keys, and spreads what happens in a test over a week of series.
-func TestFaultsOfDaysFireTheirAlerts(t *testing.T) {
-	t.Parallel()
+func causeFaultsOfDays(t *testing.T, fired *firedAlerts) {
+	t.Helper()
 	stops, goesOn := requestsStop(t)
 	old := []string{"WeigateSigningKeyOld"}
 	none := []string{"WeigateNoSignIns"}
-	checkScenarios(t, "1m", []scenario{
+	fired.check(t, "1m", []scenario{
 		{name: "the database accepts no new signing key", step: "1m", at: "15m", alerts: old, only: old,
 			series: keyReplacement(t, false)},
 		{name: "the signing keys are replaced", step: "1m", at: "15m", only: old, series: keyReplacement(t, true)},
 	})
-	checkScenarios(t, "2h", []scenario{
+	fired.check(t, "2h", []scenario{
 		{name: "the gateway receives no requests", step: "10m", at: "180h", alerts: none, only: none, series: stops},
 		{name: "the gateway receives requests", step: "10m", at: "180h", only: none, series: goesOn},
 	})

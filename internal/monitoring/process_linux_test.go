@@ -1,7 +1,6 @@
 package monitoring
 
 import (
-	"bufio"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,39 +8,39 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"strconv"
 	"testing"
 
 	"github.com/weigate/weigate/internal/fixture"
 )
 
-// TestFaultsOfTheProcessFireTheirAlerts causes faults of a process "weigate serve" and of its scrape
+// causeFaultsOfTheProcess causes faults of a process "weigate serve" and of its scrape
 // job, and evaluates the rules with what a scrape returned before and after.
-func TestFaultsOfTheProcessFireTheirAlerts(t *testing.T) {
-	t.Parallel()
+func causeFaultsOfTheProcess(t *testing.T, fired *firedAlerts) {
+	t.Helper()
 	program, err := fixture.Program(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	const startTime = "process_start_time_seconds"
 	p := newProcess(t, program)
-	starts := []float64{p.start("1024")[startTime]}
+	starts := []float64{p.start(1024)[startTime]}
 	for range 3 {
-		p.kill()
-		starts = append(starts, p.start("1024")[startTime])
+		p.last.Kill()
+		starts = append(starts, p.start(1024)[startTime])
 	}
 	restarts := fmt.Sprintf("0x6 %f %f %f %[3]fx30", starts[1]-starts[0], starts[2]-starts[0], starts[3]-starts[0])
 	oneRestart := fmt.Sprintf("0x6 %fx30", starts[1]-starts[0])
 	running := p.answers()
-	p.kill()
+	p.last.Kill()
 	killed := p.answers()
 
-	// The unit has a LimitNOFILE that is too small for the connections. A start opens about 15 files, so
-	// about 55 of 60 are open.
-	p.start("60")
-	p.connect(38)
+	// The unit has a LimitNOFILE that is too small for the connections: 55 of 60 files are open. A start
+	// opens about 15.
+	opened := p.start(60)["process_open_fds"]
+	p.connect(55 - int(opened))
 	few := p.scrape()
-	p.kill()
+	p.last.Kill()
 	const gauge = `{job="weigate",instance="a"}`
 	var scenarios []scenario
 	for _, c := range []struct {
@@ -61,7 +60,7 @@ func TestFaultsOfTheProcessFireTheirAlerts(t *testing.T) {
 	} {
 		scenarios = append(scenarios, scenario{name: c.name, step: "1m", at: "15m", alerts: c.fires, series: c.series})
 	}
-	checkScenarios(t, "1m", scenarios)
+	fired.check(t, "1m", scenarios)
 }
 
 // gatewayProcess is a process "weigate serve" with metrics.
@@ -69,8 +68,7 @@ type gatewayProcess struct {
 	t       *testing.T
 	program string
 	dir     string
-	cmd     *exec.Cmd
-	metrics string // the address of the metrics of the last start
+	last    *fixture.Process // of the last start
 }
 
 func newProcess(t *testing.T, program string) *gatewayProcess {
@@ -86,34 +84,19 @@ func newProcess(t *testing.T, program string) *gatewayProcess {
 
 // start starts the process, which may open a number of files, and returns the samples of its metrics
 // by series.
-func (p *gatewayProcess) start(files string) map[string]float64 {
+func (p *gatewayProcess) start(files int) map[string]float64 {
 	p.t.Helper()
-	p.cmd = exec.CommandContext(p.t.Context(), "sh", "-c", `ulimit -n "$0" && exec "$1" serve`, files, p.program)
-	p.cmd.Dir, p.cmd.SysProcAttr = p.dir, fixture.ChildAttributes()
-	out, err := p.cmd.StdoutPipe()
-	if err == nil {
-		err = p.cmd.Start()
-	}
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if words := strings.Fields(lines.Text()); len(words) == 2 && words[0] == "metrics" {
-			p.metrics = words[1]
-		}
-		if strings.HasPrefix(lines.Text(), "Ctrl-C") {
-			return p.scrape()
-		}
-	}
-	p.t.Fatal("weigate serve does not start")
-	return nil
+	cmd := exec.Command("sh", "-c", `ulimit -n "$0" && exec "$1" serve`, strconv.Itoa(files), p.program)
+	cmd.Dir = p.dir
+	p.last = fixture.Serve(p.t, cmd)
+	return p.scrape()
 }
 
 // connect opens a number of connections to the listener of the metrics, below its limit of 64. They
 // stay open until the test or the process ends.
 func (p *gatewayProcess) connect(connections int) {
 	p.t.Helper()
-	u, err := url.Parse(p.metrics)
+	u, err := url.Parse(p.last.Metrics)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -125,15 +108,6 @@ func (p *gatewayProcess) connect(connections int) {
 		}
 		p.t.Cleanup(func() { c.Close() })
 	}
-}
-
-// kill kills the process, as the kernel does when the memory is full.
-func (p *gatewayProcess) kill() {
-	p.t.Helper()
-	if err := p.cmd.Process.Kill(); err != nil {
-		p.t.Fatal(err)
-	}
-	_ = p.cmd.Wait() // it was killed
 }
 
 // answers returns the value that Prometheus gives the series up: 1 if the process answers a scrape, or else 0.
@@ -149,7 +123,7 @@ func (p *gatewayProcess) answers() string {
 
 func (p *gatewayProcess) get() (*http.Response, error) {
 	p.t.Helper()
-	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.metrics, nil)
+	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.last.Metrics, nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}

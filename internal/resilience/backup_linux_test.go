@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/keys"
+	"github.com/weigate/weigate/wechat/wechattest"
 )
 
 // settled is a user whose sign-in has ended, with the tokens that the app got.
@@ -25,7 +27,11 @@ type settled struct {
 	tokens tokens
 }
 
-// steadyLoad begins a sign-in of a new user perSecond times a second.
+// maxInProgress bounds the sign-ins of a steadyLoad that are in progress. On a machine that cannot
+// serve so many a second, a sign-in then begins when another one has ended.
+const maxInProgress = 200
+
+// steadyLoad begins a sign-in of a new user perSecond times a second, at most maxInProgress at once.
 type steadyLoad struct {
 	stop context.CancelFunc
 	all  sync.WaitGroup
@@ -36,8 +42,8 @@ type steadyLoad struct {
 	longest time.Duration
 }
 
-// signInSteadily begins the load. The fixture has that number of users.
-func (w *clusterFixture) signInSteadily(t *testing.T, users int) *steadyLoad {
+// signInSteadily begins the load. Its users are new at WeChat.
+func (w *clusterFixture) signInSteadily(t *testing.T) *steadyLoad {
 	transport := newTransport()
 	ctx, stop := context.WithCancel(t.Context())
 	l := &steadyLoad{stop: stop}
@@ -45,15 +51,26 @@ func (w *clusterFixture) signInSteadily(t *testing.T, users int) *steadyLoad {
 	l.all.Go(func() {
 		tick := time.NewTicker(time.Second / perSecond)
 		defer tick.Stop()
-		for i := range users {
+		inProgress := make(chan struct{}, maxInProgress)
+		for i := 0; ; i++ {
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
 			}
+			select {
+			case <-ctx.Done():
+				return
+			case inProgress <- struct{}{}:
+			}
+			if err := w.wx.AddPerson(wechattest.Person{ID: userID(i), Nickname: fmt.Sprint("User ", i)}); err != nil {
+				t.Error(err)
+				return
+			}
 			p := w.newUser(i, transport)
 			p.patient = true
 			l.all.Go(func() {
+				defer func() { <-inProgress }()
 				began := time.Now()
 				if err := p.signIn(t.Context()); err != nil {
 					t.Errorf("%s: %v", p.id, err)
@@ -65,7 +82,6 @@ func (w *clusterFixture) signInSteadily(t *testing.T, users int) *steadyLoad {
 				l.arrived.Broadcast()
 			})
 		}
-		t.Errorf("the test needs more than %d users", users)
 	})
 	t.Cleanup(l.end)
 	return l
@@ -97,9 +113,9 @@ func TestBackupAndUpgradeWhilePeopleSignIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newFixture(t, onSQLite, keys.ES256, 2000, 1)
+	w := newFixture(t, onSQLite, keys.ES256, 0, 1)
 	dir := filepath.Dir(w.config)
-	load := w.signInSteadily(t, 2000)
+	load := w.signInSteadily(t)
 
 	beforeBackup := load.more(perSecond)
 	file, began := filepath.Join(dir, "backup.jsonl.gz"), time.Now()
@@ -109,20 +125,20 @@ func TestBackupAndUpgradeWhilePeopleSignIn(t *testing.T) {
 
 	old := w.oldest()
 	beforeUpgrade := load.more(0)
-	w.proxy.remove(old.host)
-	if err := old.stop(); err != nil {
+	w.proxy.remove(old.Host)
+	if err := old.Stop(); err != nil {
 		t.Errorf("weigate serve did not stop well: %v", err)
 	}
 	newer := serveWith(t, next, w.config)
-	w.proxy.add(newer.host)
+	w.proxy.add(newer.Host)
 	load.more(perSecond)
 	load.end()
 	after := load.more(0)
 	t.Logf("%d users before the backup, %d before the upgrade, %d in all; backup of %d users in %s; longest sign-in %s",
 		len(beforeBackup), len(beforeUpgrade), len(after), rows["users"], took, load.longest)
 	w.wantUsable(t, "after the upgrade", after)
-	w.proxy.remove(newer.host)
-	if err := newer.stop(); err != nil {
+	w.proxy.remove(newer.Host)
+	if err := newer.Stop(); err != nil {
 		t.Errorf("the newer weigate serve did not stop well: %v", err)
 	}
 
@@ -208,10 +224,10 @@ func (w *clusterFixture) wantRestored(t *testing.T, name, backup string, users [
 		t.Errorf("%s: %d keys", name, rows["keys"])
 	}
 	p := serve(t, config)
-	w.proxy.add(p.host)
+	w.proxy.add(p.Host)
 	w.wantUsable(t, name, users)
-	w.proxy.remove(p.host)
-	if err := p.stop(); err != nil {
+	w.proxy.remove(p.Host)
+	if err := p.Stop(); err != nil {
 		t.Errorf("%s: %v", name, err)
 	}
 	wantPrivate(t, dir)

@@ -74,7 +74,7 @@ type interruption struct {
 type interruptedConn struct {
 	net.Conn
 	d       *device
-	replica *process
+	replica *fixture.Process
 	by      *interruption
 	once    sync.Once
 }
@@ -289,17 +289,17 @@ func (w *clusterFixture) killAt(t *testing.T, when moment, all []*chatSignIn) {
 		<-arrived
 	}
 	victim, left := w.replicas[0], w.replicas[1]
-	w.proxy.remove(victim.host)
+	w.proxy.remove(victim.Host)
 	for _, s := range all { // new connections; those to the victim are open
 		s.desktop.replica.Store(left)
 		s.account.replica.Store(left)
 	}
-	w.replicas = []*process{left}
+	w.replicas = []*fixture.Process{left}
 	if strings.HasSuffix(string(when), "in flight") {
 		close(killed) // the replica has the request, and is killed before or while it handles it
-		victim.kill()
+		victim.Kill()
 	} else {
-		victim.kill()
+		victim.Kill()
 		close(killed)
 	}
 	done.Wait()

@@ -37,7 +37,7 @@ type clusterFixture struct {
 	store  string // as in the configuration
 
 	mu       sync.Mutex
-	replicas []*process
+	replicas []*fixture.Process
 	verifier verifier
 	codes    map[string]*codeRecord
 }
@@ -133,18 +133,18 @@ apps:
 }
 
 // start starts a replica and puts it behind the proxy.
-func (w *clusterFixture) start() *process {
+func (w *clusterFixture) start() *fixture.Process {
 	w.t.Helper()
 	p := serve(w.t, w.config)
 	w.mu.Lock()
 	w.replicas = append(w.replicas, p)
 	w.mu.Unlock()
-	w.proxy.add(p.host)
+	w.proxy.add(p.Host)
 	return p
 }
 
 // oldest removes the replica that has run longest from the list and returns it.
-func (w *clusterFixture) oldest() *process {
+func (w *clusterFixture) oldest() *fixture.Process {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := w.replicas[0]
@@ -156,8 +156,8 @@ func (w *clusterFixture) oldest() *process {
 func (w *clusterFixture) kill() {
 	w.t.Helper()
 	p := w.oldest()
-	w.proxy.remove(p.host) // new requests get a 502, requests in progress lose their connection
-	p.kill()
+	w.proxy.remove(p.Host) // new requests get a 502, requests in progress lose their connection
+	p.Kill()
 	w.start()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
 	"net"
@@ -24,13 +25,14 @@ import (
 )
 
 // The bounds of docs/en/limits.md that a flood must not exceed, for one process. maxLogPerSecond and
-// maxDisk bound what a flood leaves on the disk.
+// maxDisk bound what a flood leaves on the disk. maxHonestTime is long: other tests and the attackers
+// use the same processors. A user whom the flood shuts out never signs in.
 const (
 	maxMemory       = 400e6 // bytes, resident
 	maxDescriptors  = 4096 + 256
 	maxLogPerSecond = 500e3 // bytes
 	maxDisk         = 400e6 // bytes of the database, for SQLite with its journal
-	maxHonestTime   = 20 * time.Second
+	maxHonestTime   = patience
 )
 
 // TestHonestUsersDuringAFlood attacks the gateway from thousands of networks in every way that a
@@ -85,7 +87,11 @@ func (w *clusterFixture) signInHonestly(
 			p := w.newUser(i, transport)
 			p.address = fmt.Sprintf("100.64.%d.%d", i/250%250, i%250+1)
 			began := time.Now()
-			if err := p.signIn(t.Context()); err != nil {
+			err := p.signIn(t.Context())
+			for errors.Is(err, errBusy) && time.Since(began) < maxHonestTime { // its page has a button
+				err = p.signIn(t.Context())
+			}
+			if err != nil {
 				t.Errorf("honest %s: %v", p.id, err)
 			}
 			mu.Lock()
@@ -304,7 +310,7 @@ func (f *flood) watch(ctx context.Context) *use {
 func (u *use) read(w *clusterFixture) {
 	u.log = 0
 	for _, p := range w.replicas {
-		proc := "/proc/" + strconv.Itoa(p.cmd.Process.Pid)
+		proc := "/proc/" + strconv.Itoa(p.PID)
 		statm, err := os.ReadFile(proc + "/statm")
 		if err != nil {
 			u.problem = err
@@ -322,7 +328,7 @@ func (u *use) read(w *clusterFixture) {
 			return
 		}
 		u.descriptors = max(u.descriptors, len(open))
-		u.log += float64(len(p.log.String()))
+		u.log += float64(len(p.Log.String()))
 	}
 	if path, isFile := strings.CutPrefix(w.store, "sqlite:"); isFile {
 		files, err := filepath.Glob(path + "*")

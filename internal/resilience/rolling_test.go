@@ -91,9 +91,9 @@ func (w *clusterFixture) replace() {
 	w.t.Helper()
 	w.start()
 	p := w.oldest()
-	w.proxy.remove(p.host)
-	if err := p.stop(); err != nil {
-		w.t.Errorf("weigate serve did not stop well: %v\n%s", err, p.log.String())
+	w.proxy.remove(p.Host)
+	if err := p.Stop(); err != nil {
+		w.t.Errorf("weigate serve did not stop well: %v\n%s", err, p.Log.String())
 	}
 }
 
@@ -176,7 +176,7 @@ func (w *clusterFixture) hosts() []string {
 	defer w.mu.Unlock()
 	var out []string
 	for _, p := range w.replicas {
-		out = append(out, p.host)
+		out = append(out, p.Host)
 	}
 	return out
 }

@@ -19,7 +19,7 @@ import (
 type device struct {
 	*user
 	agent   string
-	replica atomic.Pointer[process]
+	replica atomic.Pointer[fixture.Process]
 	at      string // the address of its page
 	stop    string // open returns at a redirect whose address contains this; "" = follows every redirect
 
@@ -30,14 +30,14 @@ type device struct {
 func (d *device) dial(ctx context.Context, network string) (net.Conn, error) {
 	var dial net.Dialer
 	replica := d.replica.Load()
-	conn, err := dial.DialContext(ctx, network, replica.host)
+	conn, err := dial.DialContext(ctx, network, replica.Host)
 	if err != nil || d.interrupt == nil {
 		return conn, err
 	}
 	return &interruptedConn{Conn: conn, d: d, replica: replica, by: d.interrupt}, nil
 }
 
-func (w *clusterFixture) device(i int, agent string, replica *process) *device {
+func (w *clusterFixture) device(i int, agent string, replica *fixture.Process) *device {
 	d := &device{agent: agent}
 	d.replica.Store(replica)
 	d.user = w.newUser(i, &http.Transport{DisableKeepAlives: true,
@@ -170,11 +170,11 @@ func TestReplicaKilledWhileAPhoneSignsADesktopIn(t *testing.T) {
 					if whose == "phone" {
 						victim, left = two, one
 					}
-					victim.kill()
+					victim.Kill()
 					desktop.replica.Store(left)
 					phone.replica.Store(left)
-					w.proxy.remove(victim.host)
-					w.replicas = []*process{left}
+					w.proxy.remove(victim.Host)
+					w.replicas = []*fixture.Process{left}
 					killed = true
 				})
 				if err != nil || !killed {

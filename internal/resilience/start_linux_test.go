@@ -1,16 +1,12 @@
 package resilience_test
 
 import (
-	"bufio"
-	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -68,38 +64,16 @@ type cost struct {
 // startCost starts weigate serve in dir, measures it when it is ready, and ends it.
 func startCost(t *testing.T, weigate, dir string) cost {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, weigate, "serve")
-	var errs fixture.Buffer
-	cmd.Dir, cmd.Stderr = dir, &errs
-	cmd.SysProcAttr = fixture.ChildAttributes()
-	stdout, err := cmd.StdoutPipe()
+	cmd := exec.Command(weigate, "serve")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=4") // the runtime has threads and caches for each processor
+	p := fixture.Serve(t, cmd)
+	use, err := readCost(p.PID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := p.Stop(); err != nil {
 		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stdout)
-	ready := false
-	for !ready && lines.Scan() {
-		ready = strings.Contains(lines.Text(), "Ctrl-C stops it.")
-	}
-	if !ready {
-		_ = cmd.Wait() // the log has the reason
-		t.Fatalf("weigate serve ended: %s", &errs)
-	}
-	use, err := readCost(cmd.Process.Pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.Copy(io.Discard, stdout) // until the process has ended
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("%v\n%s", err, &errs)
 	}
 	return use
 }

@@ -259,9 +259,10 @@ func (p *user) userinfo(ctx context.Context, access string) (subject string, sta
 
 // signIn signs the user in to the app, at WeChat if necessary, until the app has verified the
 // tokens. An app that lost the response of the token endpoint repeats its request, and begins again
-// when that is rejected.
+// when that is rejected. A patient user begins again when the gateway is busy.
 func (p *user) signIn(ctx context.Context) error {
-	for range 4 {
+	const tries = 20 // a machine under load can be busy several times in a row
+	for range tries {
 		code, err := p.visit(ctx, p.w.authorize())
 		if p.patient && errors.Is(err, errBusy) {
 			p.reloads++
@@ -287,7 +288,7 @@ func (p *user) signIn(ctx context.Context) error {
 		record.good++
 		return p.arrived(ctx, got)
 	}
-	return errors.New("the sign-in failed four times: the gateway was busy, or the response with the tokens was lost")
+	return fmt.Errorf("the sign-in failed %d times: the gateway was busy, or the response with the tokens was lost", tries)
 }
 
 // arrived checks the subject in the ID token and at userinfo.

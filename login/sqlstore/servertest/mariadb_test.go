@@ -98,12 +98,16 @@ func (s *server) prepare() error {
 	if out, err := install.CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadb-install-db: %w\n%s", err, out)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, _, err := fixture.ReserveAddress() // until the end of this process
 	if err != nil {
 		return err
 	}
-	s.port = listener.Addr().(*net.TCPAddr).Port
-	return listener.Close()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	s.port, err = strconv.Atoi(port)
+	return err
 }
 
 // run starts the server, on its previous port if it had one, and waits until it accepts connections.
