@@ -2,11 +2,13 @@ package app_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,14 +66,32 @@ func TestProxyCheckIsServed(t *testing.T) {
 	if err != nil || seen.Client.String() != "127.0.0.1" || !seen.Cookie || seen.BodyChanged || seen.Hides() {
 		t.Errorf("%+v, %v", seen, err)
 	}
-	var stranger [2]int
-	for i, path := range []string{proxycheck.Path, "/no-such-path"} {
-		r := httptest.NewRequest(http.MethodGet, path, nil)
-		rec := httptest.NewRecorder()
-		w.replicas[0].Handler().ServeHTTP(rec, r)
-		stranger[i] = rec.Code
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+		for _, question := range []string{"", "made-up"} {
+			got := responseToStranger(t, w, method, proxycheck.Path, question)
+			want := responseToStranger(t, w, method, "/no-such-path", question)
+			if got != want || !strings.HasPrefix(got, "404 ") {
+				t.Errorf("strangers get by %s with the question %q\n%s\nand at a path that does not exist\n%s", method,
+					question, got, want)
+			}
+		}
 	}
-	if stranger[0] != stranger[1] || stranger[0] != http.StatusNotFound {
-		t.Errorf("strangers get %v", stranger)
+}
+
+// responseToStranger returns status, headers and body of the response to someone without the master key.
+// It replaces the request id, and the path.
+func responseToStranger(t *testing.T, w *gatewayFixture, method, path, question string) string {
+	t.Helper()
+	r := httptest.NewRequest(method, path, nil)
+	if question != "" {
+		r.Header.Set("Weigate-Check", question)
 	}
+	rec := httptest.NewRecorder()
+	w.replicas[0].Handler().ServeHTTP(rec, r)
+	id := rec.Header().Get("X-Request-Id")
+	if id == "" {
+		t.Fatalf("no request id: %v", rec.Header())
+	}
+	text := fmt.Sprintf("%d %v\n%s", rec.Code, rec.Header(), rec.Body)
+	return strings.NewReplacer(id, "ID", path, "PATH").Replace(text)
 }

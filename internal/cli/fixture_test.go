@@ -161,7 +161,11 @@ func (g *fixture) serve() {
 	if g.trace != "" { // with -D, the process that is started is weigate, and not strace
 		g.cmd.Args = append([]string{"strace", "-D", "-f", "-q", "--seccomp-bpf", "-e", "trace=connect,execve", "-o",
 			g.trace, g.cmd.Path}, g.cmd.Args[1:]...)
-		g.cmd.Path = "/usr/bin/strace"
+		strace, err := exec.LookPath("strace")
+		if err != nil {
+			g.t.Fatalf("%v: run build/deps.sh", err)
+		}
+		g.cmd.Path = strace
 	}
 	g.errs, g.out = &fixtures.Buffer{}, newOutput()
 	g.cmd.Stdout, g.cmd.Stderr = g.out, io.MultiWriter(g.errs, g.out.log())

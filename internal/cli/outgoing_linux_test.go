@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -31,7 +32,7 @@ func TestNoConnectionButThoseConfigured(t *testing.T) {
 	simulator := strings.TrimPrefix(g.simURL, "http://127.0.0.1:")
 	toSimulator := `connect\(\d+, \{sa_family=AF_INET, sin_port=htons\(` + simulator +
 		`\), sin_addr=inet_addr\("127\.0\.0\.1"\)\}`
-	traced := traceOf(t, g.trace)
+	traced := traceOf(t, g.trace, g.cmd.Process.Pid)
 	if !regexp.MustCompile(toSimulator).MatchString(traced) {
 		t.Fatalf("the trace has no call of WeChat:\n%s", traced)
 	}
@@ -49,16 +50,20 @@ func TestNoConnectionButThoseConfigured(t *testing.T) {
 	}
 }
 
-// traceOf reads a trace. strace ends a little after its program, with a line about the end.
-func traceOf(t *testing.T, file string) string {
+// traceOf reads a trace. strace ends a little after its program, with a line about the end of the
+// process. Threads have such lines too, with other ids.
+func traceOf(t *testing.T, file string, pid int) string {
 	t.Helper()
-	for end := time.Now().Add(processDeadline); ; time.Sleep(10 * time.Millisecond) {
+	ended := regexp.MustCompile(fmt.Sprintf(`(?m)^%d +\+\+\+ (exited|killed)`, pid))
+	for end := time.Now().Add(processDeadline); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(string(text), "+++ exited with") || time.Now().After(end) {
+		if ended.Match(text) {
 			return string(text)
 		}
 	}
+	t.Fatalf("the trace does not contain the end of process %d", pid)
+	return ""
 }

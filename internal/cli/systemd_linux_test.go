@@ -35,7 +35,7 @@ func notifications(t *testing.T, path string) *fixtures.Buffer {
 }
 
 // "weigate serve" as the unit of the Debian package starts it: it reports its state, reads the
-// AppSecret from a credential, and ends within the ten seconds of "docker stop".
+// AppSecret from a credential, and ends at SIGTERM.
 func TestServeUnderSystemd(t *testing.T) {
 	t.Parallel()
 	g := newFixture(t)
@@ -87,11 +87,7 @@ func TestServeUnderSystemd(t *testing.T) {
 	g.hangup()
 	reported("\nREADY=1\nSTATUS=serving " + g.front.URL + "; the changed configuration is invalid, see the log\n")
 	received.Take()
-	began := time.Now()
 	g.term()
-	if took := time.Since(began); took > 9*time.Second {
-		t.Errorf("the stop took %s: docker stop kills after 10s", took)
-	}
 	reported("STOPPING=1\n")
 	if out := g.run("ping", "--live"); !strings.Contains(out, "lsten") {
 		t.Errorf("ping with an invalid configuration: %q", out)

@@ -9,6 +9,16 @@ import (
 	"time"
 )
 
+// TestStopEndsBeforeItIsKilled: "docker stop" kills the process after ten seconds. Background tasks get
+// some time also if requests have used all of theirs.
+func TestStopEndsBeforeItIsKilled(t *testing.T) {
+	t.Parallel()
+	forTasks := stopTimeout - lateConnections - shutdownTimeout
+	if forTasks < time.Second || stopTimeout >= 10*time.Second {
+		t.Errorf("a stop takes %s, of which background tasks have %s", stopTimeout, forTasks)
+	}
+}
+
 // TestStopInterruptsSlowTasks checks that a background task that does not end is logged, and that the
 // stop does not wait for it.
 func TestStopInterruptsSlowTasks(t *testing.T) {
