@@ -52,6 +52,7 @@ type Options struct {
 	ticketLimits gateway.TicketLimits // of sign-ins by QR code; zero = those of package limit; a test lowers them
 	chatLimits   gateway.ChatLimits   // of sign-ins in the chat; zero = those of package limit; a test lowers them
 	deliveryPoll time.Duration        // zero = the default of package delivery; a test lowers it
+	logoutTime   time.Duration        // zero = that of package limit; tests on slow machines need longer
 	onNotice     func(gateway.Notice) // called for each notice about a user; nil = not called; tests set it
 }
 

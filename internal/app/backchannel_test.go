@@ -57,7 +57,7 @@ func (a *told) next(t *testing.T) map[string]any {
 	select {
 	case claims := <-a.tokens:
 		return claims
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the app was not told")
 		return nil
 	}
@@ -69,6 +69,7 @@ func withBackchannelLogout(address string) option {
 		w.config.Outgoing.PrivateApps = true
 		w.config.Apps[0].BackchannelLogoutURI = address
 		w.options.SetDeliveryPoll(10 * time.Millisecond)
+		w.options.SetLogoutTime(2 * time.Minute)
 	}
 }
 
@@ -241,7 +242,7 @@ func TestAppsAreToldWhateverEndsASession(t *testing.T) {
 // worker send it again.
 func (w *gatewayFixture) delivered(t *testing.T) {
 	t.Helper()
-	for range 1000 {
+	for range 10_000 {
 		waiting, err := w.store.Deliveries(t.Context(), gateway.DeliveryQuery{State: gateway.DeliveryWaiting})
 		if err != nil {
 			t.Fatal(err)

@@ -30,10 +30,11 @@ func madeUpCookies() string {
 }
 
 // leastTime returns the least time that a handler needs for a request, of several tries: other
-// processes of the machine can only make one slower.
-func leastTime(handler http.Handler, request func() *http.Request) time.Duration {
+// processes of the machine can only make one slower. It tries up to 100 times until one takes no longer
+// than enough.
+func leastTime(handler http.Handler, request func() *http.Request, enough time.Duration) time.Duration {
 	least := time.Hour
-	for range 5 {
+	for i := 0; i < 5 || i < 100 && least > enough; i++ {
 		r := request()
 		start := time.Now()
 		handler.ServeHTTP(httptest.NewRecorder(), r)
@@ -97,10 +98,12 @@ func TestThousandsOfCookiesCostNothing(t *testing.T) {
 				}
 			}
 			handler := w.replicas[0].Handler()
-			few, many := leastTime(handler, request("weigate"+port+"-s=A")), leastTime(handler, request(cookies))
+			const most = 100 * time.Millisecond // before the bound it was 157 ms to 2 s
+			few := leastTime(handler, request("weigate"+port+"-s=A"), most)
+			many := leastTime(handler, request(cookies), few+most)
 			t.Logf("%-5s %-36s %8v with a few, %8v with thousands", method, name, few.Round(time.Microsecond),
 				many.Round(time.Microsecond))
-			if many-few > 100*time.Millisecond { // before the bound it was 157 ms to 2 s
+			if many-few > most {
 				t.Errorf("%s %s: %v with a few cookies, %v with thousands", method, name, few, many)
 			}
 		}

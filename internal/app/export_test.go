@@ -16,6 +16,9 @@ func (o *Options) SetChatLimits(l gateway.ChatLimits) { o.chatLimits = l }
 // SetDeliveryPoll sets how often the store is asked for deliveries.
 func (o *Options) SetDeliveryPoll(d time.Duration) { o.deliveryPoll = d }
 
+// SetLogoutTime sets how long an app may take to respond to a logout token.
+func (o *Options) SetLogoutTime(d time.Duration) { o.logoutTime = d }
+
 // SetOnNotice sets what is called for each notice about a user, beside the receivers.
 func (o *Options) SetOnNotice(f func(gateway.Notice)) { o.onNotice = f }
 

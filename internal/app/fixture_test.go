@@ -99,7 +99,7 @@ func newFixture(t *testing.T, options ...option) *gatewayFixture {
 // It leaves out events that tests have stored themselves, with changes of the store: they have no outcome
 // and no request.
 func (w *gatewayFixture) checkEvents() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	events, err := w.store.Events(ctx, gateway.EventQuery{Limit: 1000})
 	if err == nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -27,7 +28,7 @@ func (a *App) newLogout(c *config.Config) (*oidc.LogoutSender, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := newOutgoing(c, appPolicy(c), limit.LogoutTime.Duration)
+	client, err := newOutgoing(c, appPolicy(c), cmp.Or(a.options.logoutTime, limit.LogoutTime.Duration))
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +43,7 @@ func (a *App) newLogout(c *config.Config) (*oidc.LogoutSender, error) {
 func (a *App) logoutSender() delivery.Sender {
 	return delivery.Sender{
 		Kind: gateway.DeliverLogout, Pauses: []time.Duration{30 * time.Second, 150 * time.Second},
+		Timeout: a.options.logoutTime, // zero = the default, which is longer than that of the client
 		Send: func(ctx context.Context, together []gateway.Delivery) error {
 			err := a.logout.Load().Send(ctx, together[0]) // the sender has no Group, so there is only one
 			if oidc.IsFinal(err) {

@@ -74,7 +74,7 @@ func TestFaultOfWeChatReachesARobot(t *testing.T) {
 		if !strings.Contains(text, "error 40164. This server’s IP address is not on the account’s allow-list") {
 			t.Errorf("the robot received %s", text)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Error("the robot received nothing")
 	}
 	closeAll()

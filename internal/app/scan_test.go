@@ -376,7 +376,7 @@ func TestDrainAnswersThoseWhoWait(t *testing.T) {
 	heard := make(chan string)
 	go func() { heard <- desk.next() }()
 	time.AfterFunc(100*time.Millisecond, w.replicas[0].Drain)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	select {
 	case got := <-heard:

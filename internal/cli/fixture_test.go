@@ -30,7 +30,7 @@ import (
 const (
 	clientSecret    = leaktest.Secret + "-of-the-sample"
 	codeVerifier    = "a-verifier-of-43-characters-or-more-0123456789"
-	processDeadline = time.Minute
+	processDeadline = 2 * time.Minute // nothing takes that long unless it is broken
 )
 
 // fixture is the simulator of WeChat, "weigate serve" as a process, a proxy in front of it that

@@ -40,7 +40,7 @@ func begin(t *testing.T, args ...string) *program {
 		select {
 		case err := <-ended:
 			return err
-		case <-time.After(20 * time.Second):
+		case <-time.After(processDeadline):
 			return errors.New("weigate still runs after its context was cancelled")
 		}
 	})

@@ -199,8 +199,8 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	case <-r.out.ready:
 	case <-ended:
 		ts.Fatalf("weigate ended: %s%s", r.out.text.String(), r.stderr)
-	case <-time.After(time.Minute):
-		ts.Fatalf("weigate is not ready after a minute: %s%s", r.out.text.String(), r.stderr)
+	case <-time.After(processDeadline):
+		ts.Fatalf("weigate is not ready: %s%s", r.out.text.String(), r.stderr)
 	}
 	r.out.mu.Lock()
 	printed := r.out.text.String()
@@ -228,7 +228,7 @@ func end(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(p.cmd.Process.Signal(os.Interrupt))
 	select {
 	case <-p.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(processDeadline):
 		ts.Fatalf("weigate still runs after Ctrl-C")
 	}
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
@@ -248,9 +248,9 @@ func hangup(ts *testscript.TestScript, neg bool, args []string) {
 
 // eventually polls until so returns true. It polls, because the command is another process.
 func eventually(ts *testscript.TestScript, what string, so func() bool) {
-	for end := time.Now().Add(30 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(processDeadline); !so(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			ts.Fatalf("not after 30 seconds: %s", what)
+			ts.Fatalf("not after %s: %s", processDeadline, what)
 		}
 	}
 }

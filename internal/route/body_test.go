@@ -34,7 +34,7 @@ func TestResponseWithoutTheAnnouncedBody(t *testing.T) {
 						t.Fatal(err)
 					}
 					defer c.Close()
-					_ = c.SetDeadline(time.Now().Add(15 * time.Second)) // without the response, this is the failure
+					_ = c.SetDeadline(time.Now().Add(time.Minute)) // without the response, this is the failure
 					fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: login.example.com\r\n%s\r\n\r\n", line, header)
 					res, err := http.ReadResponse(bufio.NewReader(c), nil)
 					if err != nil {

@@ -215,7 +215,7 @@ func TestPhoneGoesBackAndReloads(t *testing.T) {
 // A simulator that opened every address would be an open proxy into its network.
 func TestPhoneIsNotAProxy(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	phone := phoneOf(t, wechattest.Config{})
 	for _, address := range []string{"http://93.184.216.34/", "http://169.254.169.254/latest/meta-data/",

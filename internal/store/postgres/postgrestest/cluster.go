@@ -14,7 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/user"
@@ -23,6 +23,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/weigate/weigate/internal/fixture"
 )
 
 // Cluster is a PostgreSQL server and its data folder.
@@ -145,19 +147,25 @@ func (c *Cluster) command(ctx context.Context, name string, args ...string) (*ex
 }
 
 // Run starts the server and waits until it accepts connections. A server that ran before gets its
-// previous port.
+// previous port. After a kill, child processes of the old server may keep the port and the shared
+// memory for a while, so Run tries for a minute then.
 func (c *Cluster) Run(ctx context.Context) error {
-	var last error
-	for range 20 { // after a kill, child processes of the old server may keep the port for a moment
-		if c.port == 0 {
-			port, err := freePort()
-			if err != nil {
-				return err
-			}
-			c.port = port
+	restart := c.port != 0
+	if !restart {
+		address, _, err := fixture.ReserveAddress() // until the end of this process
+		if err != nil {
+			return err
 		}
-		if last = c.run(ctx); last == nil {
-			return nil
+		port, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		c.port = int(port.Port())
+	}
+	var last error
+	for end := time.Now().Add(time.Minute); ; {
+		if last = c.run(ctx); last == nil || !restart || time.Now().After(end) {
+			return last
 		}
 		select {
 		case <-ctx.Done():
@@ -165,7 +173,6 @@ func (c *Cluster) Run(ctx context.Context) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	return last
 }
 
 // run starts the server and waits until it accepts connections or has ended.
@@ -210,15 +217,6 @@ func (c *Cluster) ready() bool {
 	pid, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
 	lines := strings.Split(string(pid), "\n")
 	return err == nil && len(lines) > 7 && strings.TrimSpace(lines[7]) == "ready"
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // URL returns the address of the cluster's database.
