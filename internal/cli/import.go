@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/app"
+	"github.com/weigate/weigate/internal/filemode"
 	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
 )
@@ -51,10 +53,7 @@ func (c *userImportCmd) Run(s *invocation) error {
 		GroupAppIDs: conf.AppIDsSharingUnionIDs(connector), At: time.Now(), InitialStatus: status,
 	})
 	if len(problems) > 0 {
-		for _, p := range problems {
-			s.out.error(lang.Errorf("%s:%w", c.File, p))
-		}
-		return lang.Errorf("nothing imported: %s with problems", lang.Count(len(problems), "1 line", "%d lines"))
+		return c.refuse(s, problems)
 	}
 	if c.DryRun {
 		if c.JSON {
@@ -79,6 +78,20 @@ func (c *userImportCmd) Run(s *invocation) error {
 		err = errors.Join(s.out.printJSON(result), err)
 	}
 	return err
+}
+
+// refuse reports the problems of a file that is not imported.
+func (c *userImportCmd) refuse(s *invocation, problems []error) error {
+	for _, p := range problems {
+		s.out.error(lang.Errorf("%s:%w", c.File, p))
+	}
+	err := lang.Errorf("nothing imported: %s with problems", lang.Count(len(problems), "1 line", "%d lines"))
+	if !slices.ContainsFunc(problems, isNotUTF8) {
+		return err
+	}
+	// Excel in Chinese saves "CSV (Comma delimited)" in GBK, of which GB 18030 is a superset.
+	return withHint(err, "in Excel, save the file as “CSV UTF-8 (Comma delimited)”; or convert it: "+
+		"iconv -f gb18030 -t utf-8 %s > utf8.csv", filemode.Quote(c.File))
 }
 
 // importEntry is the JSON object of "weigate user import --json".
@@ -200,8 +213,24 @@ type importLine struct {
 // lineProblem is a problem of one line. Its text never repeats a value of the line, because openids
 // must not appear in a terminal.
 type lineProblem struct {
-	line int
-	text lang.Message
+	line    int
+	text    lang.Message
+	notUTF8 bool // the file has another encoding
+}
+
+// newNotUTF8 returns the problem of a file with another encoding, of which this line shows it.
+func newNotUTF8(line int) error {
+	return lineProblem{line: line, text: lang.Text("not in UTF-8"), notUTF8: true}
+}
+
+func isNotUTF8(err error) bool {
+	var p lineProblem
+	return errors.As(err, &p) && p.notUTF8
+}
+
+// inUTF8 reports whether all fields of a line are in UTF-8.
+func inUTF8(record []string) bool {
+	return !slices.ContainsFunc(record, func(field string) bool { return !utf8.ValidString(field) })
 }
 
 // Error returns the line number and the text, to be printed after the file name.
@@ -213,7 +242,8 @@ func (p lineProblem) Localize(texts lang.Formats) string {
 }
 
 // readUsers reads a CSV file whose first line names the columns. It returns all users, or all
-// problems. template has the fields that are the same for all users, such as the connector.
+// problems. It stops at the first line that is not in UTF-8: the whole file has another encoding, and
+// nicknames in it would be stored as garbage. template has the fields that are the same for all users, such as the connector.
 func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, problems []error) {
 	table := csv.NewReader(from)
 	table.FieldsPerRecord = -1 // any number: the loop checks it, and reports every wrong line
@@ -221,6 +251,9 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 	head, err := table.Read()
 	if err != nil {
 		return nil, []error{lineProblem{line: 1, text: lang.Text("must name the columns: openid,unionid,old_id")}}
+	}
+	if !inUTF8(head) {
+		return nil, []error{newNotUTF8(1)}
 	}
 	columns, problem, ok := columnsOf(head)
 	if !ok {
@@ -248,6 +281,8 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 		case err != nil:
 			reject("cannot read the rest of the file")
 			return lines, problems
+		case !inUTF8(record):
+			return nil, append(problems, newNotUTF8(n))
 		case len(record) != len(head):
 			reject("%d columns instead of %d", len(record), len(head))
 			continue

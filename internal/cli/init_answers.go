@@ -9,7 +9,9 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/filemode"
@@ -83,13 +85,23 @@ func (a answers) secretFiles() []initialFile {
 	return []initialFile{{secretName, a.secret + "\n"}}
 }
 
-// Host returns the host to register at WeChat.
+// Host returns the host of the address, with its port if it has one. A test account registers it at
+// WeChat.
 func (a answers) Host() string {
 	u, err := url.Parse(a.URL)
 	if err != nil {
 		return a.URL
 	}
 	return u.Host
+}
+
+// Hostname returns the host without the port, which other accounts register at WeChat.
+func (a answers) Hostname() string {
+	u, err := url.Parse(a.URL)
+	if err != nil {
+		return a.URL
+	}
+	return u.Hostname()
 }
 
 // Name returns the id of the app for a host: the first label, or the whole host if two hosts have the
@@ -126,6 +138,9 @@ const (
 // check returns the problems of the configuration text, each with the flag of the value that causes
 // it.
 func (a answers) check(text []byte) error {
+	if err := a.checkEncoding(); err != nil {
+		return err
+	}
 	// The files of the secrets do not exist yet.
 	secrets := map[string]string{secretVariable: a.secret, tokenVariable: a.token, aesKeyVariable: a.aesKey}
 	_, err := config.Parse(configName, text, func(name string) string { return secrets[name] })
@@ -136,6 +151,24 @@ func (a answers) check(text []byte) error {
 	var all []error
 	for _, p := range problems {
 		all = append(all, initProblem{flag: flagOf(p.Key), text: p.Text})
+	}
+	return errors.Join(all...)
+}
+
+// checkEncoding returns an error for texts that are not in UTF-8: a terminal or script with GBK sends
+// them, and users would see garbage.
+func (a answers) checkEncoding() error {
+	var all []error
+	refuse := func(flag string, values ...string) {
+		if slices.ContainsFunc(values, func(text string) bool { return !utf8.ValidString(text) }) {
+			all = append(all, initProblem{flag: flag, text: lang.Text("not in UTF-8: use a terminal with a UTF-8 locale")})
+		}
+	}
+	refuse("--account-name", a.AccountName)
+	refuse("--title", a.Title)
+	refuse("--contact", a.Contact)
+	for _, site := range a.Sites {
+		refuse("--site", site.Name)
 	}
 	return errors.Join(all...)
 }
@@ -224,7 +257,10 @@ func printNext(p printer, getenv func(string) string, dir string, a answers) {
 		return
 	}
 	p.printf("At mp.weixin.qq.com, below 设置与开发, register:")
-	p.printf("  callback domain (网页授权域名)  %s", a.Host())
+	p.printf("  callback domain (网页授权域名)  %s", a.Hostname())
+	if a.Hostname() != a.Host() {
+		p.printf("                                  (with a test account, 测试号: %s)", a.Host())
+	}
 	p.printf("  IP allow-list (IP白名单)        the address of this machine in the internet\n")
 	p.printf("Then run:")
 	p.printf("  weigate check%s", flag)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -37,7 +38,7 @@ func nextQuestion(a *answers, terminal bool) *question {
 		{flag: "--url", into: &a.URL, text: "Address of the gateway in browsers, such as https://login.example.com: "},
 		{flag: "--appid", into: &a.AppID, text: "Appid of your account, such as wx0123456789abcdef: "},
 		{flag: "--secret-file", into: &a.secret, secret: true, text: "AppSecret of the account (not shown): "},
-		{flag: "--access", into: &a.Access, convert: accessAnswer,
+		{flag: "--access", into: &a.Access, convert: accessAnswer, refusal: errors.New("enter 1 or 2"),
 			text: "Who may sign in? 1 = users whom you approve or invite, 2 = everyone with WeChat [1]: "},
 	}
 	if a.Kind == "" && terminal {
@@ -63,6 +64,7 @@ type question struct {
 	into    *string
 	secret  bool                // the terminal does not show the answer
 	convert func(string) string // returns the value for an answer; nil = the answer is the value
+	refusal error               // shown for every invalid answer; nil = the problem of the value
 	// personal means that the answer "p" is allowed: the account is a personal account. The
 	// question is then asked again, without the answer "p".
 	personal bool
@@ -99,6 +101,7 @@ func (q question) ask(s *invocation, in *terminalInput, a *answers) error {
 		}
 		if problem := a.problemOf(q.flag, *q.into); problem != nil {
 			// Without the flag, because the user has answered a question.
+			problem = cmp.Or(q.refusal, problem)
 			s.out.prompt("  %s\n", strings.ReplaceAll(s.out.texts.Error(problem), q.flag+": ", ""))
 			*q.into = ""
 			continue

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -99,6 +101,10 @@ func (r *reader) parse(text []byte) (root value, ok bool) {
 		at(0).reject("larger than 1 MiB: not a configuration file")
 		return value{}, false
 	}
+	if line := lineNotUTF8(text); line > 0 {
+		at(line).reject("not in UTF-8: save the file in UTF-8")
+		return value{}, false
+	}
 	var docs []yaml.Node
 	if err := yaml.Load(text, &docs, yaml.WithAllDocuments()); err != nil {
 		const problem = "invalid YAML: check indentation, tabs, brackets, and quotes (a text with a colon needs them)"
@@ -122,6 +128,21 @@ func (r *reader) parse(text []byte) (root value, ok bool) {
 	}
 	root.line = root.node.Line
 	return root, true
+}
+
+// lineNotUTF8 returns the first line that is not in UTF-8, or 0. YAML also allows UTF-16, with a byte
+// order mark.
+func lineNotUTF8(text []byte) int {
+	if bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) {
+		return 0
+	}
+	n := 0
+	for line := range bytes.Lines(text) {
+		if n++; !utf8.Valid(line) {
+			return n
+		}
+	}
+	return 0
 }
 
 // errorLine returns the line of a YAML error, or 0 if the error has none. For an unfinished
