@@ -216,7 +216,7 @@ func (c *Collector) store(ctx context.Context, counts map[count]int64, problems 
 	}
 	c.mu.Unlock()
 	for _, p := range news {
-		c.cfg.Logger.WarnContext(ctx, "problem found", "source", p.Source, "code", p.Code, "detail", p.Detail,
+		c.cfg.Logger.WarnContext(ctx, "problem found", "source", p.Source, "error_code", p.Code, "detail", p.Detail,
 			"request_id", p.RequestID)
 		c.cfg.Notify(ctx, gateway.Notice{Kind: gateway.NoticeFault, At: p.FirstAt, Source: p.Source, Code: p.Code})
 	}
