@@ -76,7 +76,9 @@ type InvitationRedemption struct {
 	Now    time.Time
 	Event  Event // appended in the same transaction; UserID, At and Detail are completed by the store
 	// WithoutWeChat redeems an InviteAdmin link in a browser in which nobody signed in at WeChat. The
-	// session is stored for Invitation.UserID, or for a new user when Invitation.UserID is empty.
+	// session is stored for Invitation.UserID. When that is empty, it is stored for the active
+	// administrator without identity, name and note whom an earlier link made, or for a new user when
+	// there is none: without WeChat nothing tells two such users apart, and each link would add one.
 	// nil = UserID has signed in.
 	WithoutWeChat *Session
 }

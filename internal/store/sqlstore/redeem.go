@@ -181,13 +181,19 @@ func (b Base) redeemWithoutWeChat(q Querier, i gateway.Invitation, r gateway.Inv
 		return user, err
 	}
 	effect := "signed in without WeChat"
-	if i.UserID == "" {
+	meant := i.UserID
+	if meant == "" {
+		if meant, err = linkAdmin(q); err != nil {
+			return user, err
+		}
+	}
+	if meant == "" {
 		user = gateway.User{ID: gateway.NewID(), Status: gateway.Active, Admin: true, CreatedAt: r.Now, UpdatedAt: r.Now}
 		if _, err := q.Exec(putUser, userArgs(user)...); err != nil {
 			return user, err
 		}
 		effect = "signed in without WeChat; new administrator"
-	} else if user, err = lockUser(q, i.UserID, b.dialect.ForUpdate); err != nil {
+	} else if user, err = lockUser(q, meant, b.dialect.ForUpdate); err != nil {
 		return user, err
 	}
 	if user.Status == gateway.Blocked {
@@ -209,6 +215,19 @@ func (b Base) redeemWithoutWeChat(q Querier, i gateway.Invitation, r gateway.Inv
 		return user, err
 	}
 	return user, countUse(q, i, user.ID, effect, r)
+}
+
+// linkAdmin returns the id of the administrator whom an earlier link without a user made: active,
+// without an identity, a name and a note, so that nothing tells one such administrator from another.
+// "" = none.
+func linkAdmin(q Querier) (id string, err error) {
+	err = q.Get(`SELECT id FROM users WHERE admin AND status = 'active' AND joined_into = '' AND nickname = ''
+		AND real_name = '' AND note = '' AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.user_id = users.id)
+		ORDER BY seq LIMIT 1`, nil, &id)
+	if errors.Is(err, gateway.ErrNotFound) {
+		return "", nil
+	}
+	return id, err
 }
 
 // countUse counts a use of an invitation, if one is left, and appends the event. Only a use without

@@ -246,6 +246,39 @@ var invitationCases = []testCase{
 		},
 	},
 	{
+		name:   "links without a user and without WeChat sign the same administrator in again",
+		reason: "with a personal account, each use of the way in left another administrator without a name",
+		run: func(t *testing.T, f *fixture) {
+			f.makeAdmin(f.addUser("boss").ID) // has an identity
+			enter := func(id string) gateway.User {
+				f.invite(newInvitation(id, gateway.InviteAdmin, 1))
+				session := newSession("", "s "+id)
+				session.Method = gateway.MethodLink
+				user, used, err := f.store.RedeemInvitation(t.Context(), gateway.InvitationRedemption{Hash: hash(id), Now: noon,
+					WithoutWeChat: &session, Event: gateway.Event{Kind: "admin_link"}})
+				wantNoError(t, err)
+				wantEqual(t, "used", used, true)
+				wantEqual(t, "session", f.getSession(hash("s "+id), noon).UserID, user.ID)
+				return user
+			}
+			first := enter("one")
+			wantEqual(t, "the second link", enter("two").ID, first.ID)
+			wantEqual(t, "event", f.listEvents(gateway.EventQuery{Kind: "admin_link"})[0].Detail,
+				"signed in without WeChat; invitation two; created by command")
+			wantEqual(t, "administrators", len(f.searchUsers(gateway.UserSearch{Admin: true})), 2)
+			// A user with a name or a note is somebody in particular, and a blocked one stays out.
+			f.updateUser(first.ID, noon, func(u *gateway.User) error { u.RealName = "Ann"; return nil })
+			second := enter("three")
+			f.updateUser(second.ID, noon, func(u *gateway.User) error { u.Note = "of the night shift"; return nil })
+			third := enter("four")
+			f.block(third.ID)
+			fourth := enter("five")
+			wantEqual(t, "the next link", enter("six").ID, fourth.ID)
+			ids := map[string]bool{first.ID: true, second.ID: true, third.ID: true, fourth.ID: true}
+			wantEqual(t, "users", len(ids), 4)
+		},
+	},
+	{
 		name:   "a user moves to another WeChat account, and the old account cannot sign in any more",
 		reason: "the phone with the old account may be lost",
 		run: func(t *testing.T, f *fixture) {
