@@ -79,9 +79,11 @@ func (h *Handler) fail(v *visit, err error) {
 //
 //	address not in Config.Addresses      403
 //	route for everybody (page.open)      accepted
-//	nobody signed in                     the sign-in; for a form, 403 with a link to the sign-in
+//	nobody signed in                     the sign-in; for a form, 403 with a link to the sign-in;
+//	                                     with Config.ChatOnly, 403 with the command for the server
 //	not an active administrator          403, with a link to sign in as another user
 //	signed in by scan                    403: the QR code may have been on an attacker's screen
+//	signed in in a chat                  403: an attacker may have talked the user into it
 //	form without a valid token           403
 //
 // If the route requires a recent sign-in (page.fresh), these lines follow:
@@ -110,7 +112,7 @@ func (h *Handler) enter(v *visit) (entered bool, err error) {
 	case !b.User.Admin || b.User.Status != gateway.Active:
 		return false, h.refuse(v, http.StatusForbidden, "not_admin", "")
 	case b.Method != gateway.MethodWeChat && b.Method != gateway.MethodWebsite && b.Method != gateway.MethodLink:
-		return false, h.refuse(v, http.StatusForbidden, "scan", "")
+		return false, h.refuse(v, http.StatusForbidden, reasonOfMethod(b.Method), "")
 	}
 	if v.r.Method == http.MethodPost {
 		if err := v.r.ParseForm(); err != nil {
@@ -125,6 +127,14 @@ func (h *Handler) enter(v *visit) (entered bool, err error) {
 	}
 	v.waiting, err = h.cfg.Service.CountWaiting(v.r.Context())
 	return err == nil, err
+}
+
+// reasonOfMethod returns the reason why a sign-in by a method does not open the pages.
+func reasonOfMethod(method string) string {
+	if method == gateway.MethodMessage || method == gateway.MethodFollow {
+		return "chat"
+	}
+	return "scan"
 }
 
 // addressAllowed reports whether the client's address is in one of the configured networks, or no
@@ -161,9 +171,13 @@ func (h *Handler) requireFresh(v *visit) error {
 // the confirmation.
 const signInTime = 30 * time.Minute
 
-// begin redirects to the sign-in. Administrators sign in at WeChat in this browser: the method scan
+// begin redirects to the sign-in, if the gateway has one that opens the pages. Administrators sign
+// in at WeChat in this browser: the method scan
 // is not accepted. With reauthenticate, a user who is signed in must sign in again.
 func (h *Handler) begin(v *visit, returnTo string, reauthenticate bool) error {
+	if h.cfg.ChatOnly {
+		return h.refuse(v, http.StatusForbidden, "link_only", "")
+	}
 	if len(returnTo) > session.MaxReturn {
 		returnTo = h.root
 	}

@@ -26,6 +26,7 @@ type Config struct {
 	Site    *web.Site
 	Keys    [][]byte // authenticate tokens of forms and confirmations: the first key signs, all keys verify
 
+	ChatOnly  bool           // optional: all sign-ins are by chat, so administrators enter by links only
 	Addresses []netip.Prefix // optional: networks from which the pages may be opened; empty = all
 
 	TimeZone  *time.Location               // optional: the operator's, for days and times; nil = time.Local

@@ -51,6 +51,7 @@ func (h *Handler) overview(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p.OnlyAdmin = admins <= 1
+	// After a sign-in by link, the administrator cannot invite another one.
+	p.OnlyAdmin = admins <= 1 && !p.Link && !h.cfg.ChatOnly
 	return h.show(v, "overview", "overview.title", p)
 }

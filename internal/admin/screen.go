@@ -236,8 +236,8 @@ func (h *Handler) write(v *visit, d web.Document) error {
 	if text := h.notice(v); text != "" && v.r.Method == http.MethodGet {
 		d.Notices = append(d.Notices, web.Notice{Tone: web.Good, Text: text})
 	}
-	if v.browser.Method == gateway.MethodLink {
-		d.Notices = append(d.Notices, web.Notice{Tone: web.Warn, Text: h.text(v, "link.notice")})
+	if v.browser.Method == gateway.MethodLink && d.Rejection.Reason != "link" { // that page says the same
+		d.Notices = append(d.Notices, web.Notice{Tone: web.Warn, Text: h.advice(v, "link.notice")})
 	}
 	h.cfg.Site.Write(v.w, v.r, h.views, d)
 	return nil
@@ -246,6 +246,15 @@ func (h *Handler) write(v *visit, d web.Document) error {
 // trail returns the breadcrumb of a page: the link to its section.
 func (h *Handler) trail(v *visit, section string) []web.Step {
 	return []web.Step{{Label: h.text(v, "nav."+section), URL: h.root + "/" + section}}
+}
+
+// advice returns a text in the language of a request. Some texts have a variant for gateways where
+// nobody can sign in at WeChat: the advice to do so would lead nowhere.
+func (h *Handler) advice(v *visit, key string) string {
+	if variant := key + ".chat_only"; h.cfg.ChatOnly && h.views.Texts(v.lang).Has(variant) {
+		key = variant
+	}
+	return h.text(v, key)
 }
 
 // refusal is the data of a page that refuses a request.
@@ -262,23 +271,27 @@ type refusal struct {
 func (h *Handler) refuse(v *visit, status int, reason, text string) error {
 	p := refusal{screen: h.screen(v), Text: text}
 	if text == "" {
-		p.Text = h.text(v, "refused."+reason+".text")
+		p.Text = h.advice(v, "refused."+reason+".text")
 	}
 	isAdmin := v.browser.User.Admin && v.browser.User.Status == gateway.Active
-	withNav := isAdmin && reason != "scan" && reason != "address" // the administrator may open other pages
+	withNav := false // the administrator may open other pages
 	switch reason {
-	case "signed_out", "not_admin", "scan":
-		p.SignIn = h.root + "/sign-in"
+	case "scan", "chat", "address":
+	default:
+		withNav = isAdmin
 	}
 	switch reason {
-	case "not_admin", "scan", "link":
-		p.Command = "weigate admin invite"
+	case "signed_out", "not_admin", "scan", "chat":
+		if !h.cfg.ChatOnly {
+			p.SignIn = h.root + "/sign-in"
+		}
 	}
+	p.Command = h.command(v, reason, isAdmin)
 	if withNav {
 		p.Back = h.formPage(v)
 	}
 	d := web.Document{
-		View: "refused", Title: h.text(v, "refused."+reason+".title"), Status: status, Data: p, Lang: v.lang,
+		View: "refused", Title: h.advice(v, "refused."+reason+".title"), Status: status, Data: p, Lang: v.lang,
 		Rejection: web.Rejection{Request: "admin", Reason: reason},
 	}
 	if withNav {
@@ -292,6 +305,25 @@ func (h *Handler) refuse(v *visit, status int, reason, text string) error {
 	d.Tone = web.Bad
 	h.cfg.Site.Write(v.w, v.r, h.views, d)
 	return nil
+}
+
+// command returns the command that prints a link for an administrator, if it helps. A link of a user
+// makes the user an administrator, and the events then have the user's name.
+func (h *Handler) command(v *visit, reason string, isAdmin bool) string {
+	const command = "weigate admin invite"
+	named := isAdmin || h.cfg.ChatOnly && v.browser.User.Status != gateway.Blocked
+	switch reason {
+	case "scan", "chat", "not_admin":
+		if named {
+			return command + " --user " + v.browser.User.ID
+		}
+		return command
+	case "link", "signed_out", "link_only":
+		if h.cfg.ChatOnly == (reason != "link") {
+			return command
+		}
+	}
+	return ""
 }
 
 // formPage returns the address of the page whose form was sent: for POST /admin/users/ID/block, the

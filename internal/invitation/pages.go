@@ -83,7 +83,7 @@ func (h *Handler) page(r *http.Request, v visit) (web.Page, error) {
 	switch {
 	case h.cfg.ChatOnly && i.Kind == gateway.InviteAdmin: // no sign-in of this gateway may accept the link
 		page.Kind = web.InviteAdminOnly
-		page.Forms = append(page.Forms, form(v, doWithoutWeChat, web.LabelWithoutWeChat))
+		page.Forms = append(page.Forms, form(v, doWithoutWeChat, web.LabelEnterAdmin))
 		return page, nil
 	case v.usable():
 		page.User = web.UserOf(v.browser.User)

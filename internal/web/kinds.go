@@ -252,7 +252,7 @@ func shared() []string {
 		"name.apps.label", "name.apps.hint", "name.apps.send",
 		ProblemNoName, ProblemLongName, LabelNotNow, LabelAskAccess, LabelGiveName, LabelShareProfile,
 		"invite.apps", "invite.apps.all", "invite.for", "invite.expires", "invite.scan",
-		LabelAccept, LabelWithoutWeChat, LabelOtherUser, LabelSignInHere}
+		LabelAccept, LabelWithoutWeChat, LabelEnterAdmin, LabelOtherUser, LabelSignInHere}
 }
 
 // Labels of the buttons of forms: keys of the catalogues.
@@ -272,6 +272,7 @@ const (
 	LabelAccept    = "do.accept"     // accept an invitation
 
 	LabelWithoutWeChat = "do.without_wechat" // continue as an administrator without WeChat
+	LabelEnterAdmin    = "do.enter_admin"    // the same, where it is the only way for administrators
 )
 
 // Labels of links: keys of the catalogues.
