@@ -56,9 +56,14 @@ func (c *adminInviteCmd) Run(s *invocation) error {
 	s.out.printf("%s", describePopulation(found))
 	// A sign-in in the chat of an account does not open the administration.
 	if conf, err := c.read(s); err == nil && conf.ChatOnly() {
-		s.out.printf("Open this link in any browser, and press “Emergency sign-in”. It works once, and opens the\n" +
+		s.out.printf("Open this link in any browser, and press “Open the administration”. It works once, and opens the\n" +
 			"administration for an hour: give it to nobody else.")
-		return printLink(s, link, i.ExpiresAt)
+		err := printLink(s, link, i.ExpiresAt)
+		if err == nil && in.UserID == "" && !found.Empty {
+			s.out.hintf("the events will not have your name; with it: weigate admin invite --user USER, " +
+				"your id is in weigate user list")
+		}
+		return err
 	}
 	s.out.printf("Open this link in WeChat, or scan the code with WeChat. It works once, and makes the user who opens\n" +
 		"it an administrator: give it to nobody else.")

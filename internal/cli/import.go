@@ -242,8 +242,9 @@ func (p lineProblem) Localize(texts lang.Formats) string {
 }
 
 // readUsers reads a CSV file whose first line names the columns. It returns all users, or all
-// problems. It stops at the first line that is not in UTF-8: the whole file has another encoding, and
-// nicknames in it would be stored as garbage. template has the fields that are the same for all users, such as the connector.
+// problems. It stops at the first line that is not in UTF-8: the whole file has another encoding,
+// and nicknames in it would be stored as garbage. template has the fields that are the same for all
+// users, such as the connector.
 func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, problems []error) {
 	table := csv.NewReader(from)
 	table.FieldsPerRecord = -1 // any number: the loop checks it, and reports every wrong line

@@ -283,6 +283,6 @@ func printNextOfPersonal(p printer, a answers, serve, check, invite string) {
 	p.printf("Check that messages arrive:")
 	p.printf("  %s\n", check)
 	p.printf("Administer with commands, such as weigate waiting, or in a browser: open the link that this prints,\n" +
-		"and press “Emergency sign-in”.")
+		"and press “Open the administration”.")
 	p.printf("  %s", invite)
 }

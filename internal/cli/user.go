@@ -80,7 +80,7 @@ func (c *userListCmd) Run(s *invocation) error {
 	err = printList(s, c.JSON, users, "No users.", "ID | STATUS | CREATED | NICKNAME | REAL NAME | GROUPS | NOTE",
 		func(u gateway.User) any { return administration.ExportUser(u) },
 		func(u gateway.User) row {
-			status := lang.Text("%s", s.word("status", string(u.Status)))
+			status := s.status(u)
 			if u.Admin {
 				status = lang.Text("%s, admin", status)
 			}
@@ -157,7 +157,7 @@ func (c *userShowCmd) Run(s *invocation) error {
 	var rows []row
 	line := func(name, format string, args ...any) { rows = append(rows, field(name, lang.Text(format, args...))) }
 	u = d.User
-	line("status", "%s", s.word("status", string(u.Status)))
+	line("status", "%s", s.status(u))
 	if u.Admin {
 		line("administrator", "yes")
 	}
@@ -171,6 +171,15 @@ func (c *userShowCmd) Run(s *invocation) error {
 	line("created", "%s", s.formatTime(u.CreatedAt))
 	s.showDetails(d, line)
 	return s.out.printTable(field("id", u.ID), rows)
+}
+
+// status returns the status of a user. A pending user may be approved for some apps: they are named.
+func (s *invocation) status(u gateway.User) lang.Message {
+	word := s.word("status", string(u.Status))
+	if u.Status != gateway.Pending || len(u.AllowedApps) == 0 {
+		return lang.Text("%s", word)
+	}
+	return lang.Text("%s (may use %s)", word, strings.Join(u.AllowedApps, ", "))
 }
 
 // showDetails calls line for each joined user, identity, session, request and recent event of a

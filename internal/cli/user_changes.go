@@ -129,7 +129,7 @@ type userBlockCmd struct {
 //
 // Without a unionid, the gateway cannot recognize one human at two connectors (apps at WeChat). The
 // human may be another user at another connector, and that user is not blocked. So Run prints each
-// connector at which the blocked user has no unionid.
+// connector at which the blocked user has no unionid, if there are several connectors.
 func (c *userBlockCmd) Run(s *invocation) error {
 	by := byCommand
 	by.Force = c.Force
@@ -139,8 +139,9 @@ func (c *userBlockCmd) Run(s *invocation) error {
 		result := lang.Text("blocked and signed out everywhere")
 		d, err := svc.Details(s.ctx, u.ID)
 		for _, i := range d.Identities {
-			if i.UnionID == "" {
-				result = lang.Text("%s; no unionid at %s: this identity is blocked at no other connector", result, i.Connector)
+			if i.UnionID == "" && len(svc.Connectors()) > 1 {
+				result = lang.Text("%s; no unionid at %s: the same person may still sign in at another connector",
+					result, i.Connector)
 			}
 		}
 		return result, err

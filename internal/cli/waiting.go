@@ -35,7 +35,8 @@ func (c *waitingCmd) Run(s *invocation) error {
 				s.word("method", w.Request.Method), s.formatTime(w.Request.RequestedAt))
 		})
 	if err == nil && !c.JSON && len(waiting) > 0 {
-		s.out.printf("\nAnyone can choose any name. Continue with: weigate user approve USER --app APP, or refuse")
+		s.out.printf("\nUsers choose names and nicknames freely: check the end of the id with the person first.\n" +
+			"Continue with: weigate user approve USER --app APP, or refuse")
 	}
 	return err
 }
