@@ -172,8 +172,8 @@ func (h *Handler) requireFresh(v *visit) error {
 const signInTime = 30 * time.Minute
 
 // begin redirects to the sign-in, if the gateway has one that opens the pages. Administrators sign
-// in at WeChat in this browser: the method scan
-// is not accepted. With reauthenticate, a user who is signed in must sign in again.
+// in at WeChat in this browser: the method scan is not accepted. With reauthenticate, a user who is
+// signed in must sign in again.
 func (h *Handler) begin(v *visit, returnTo string, reauthenticate bool) error {
 	if h.cfg.ChatOnly {
 		return h.refuse(v, http.StatusForbidden, "link_only", "")

@@ -14,8 +14,8 @@ import (
 )
 
 // TestLogAttributesAreNotRedacted: redact replaces attributes that are named like secrets. An attribute
-// of a log line that is no secret must not have such a name, or the log hides it: "problem found" had
-// its error code in an attribute named code.
+// must have another name if it is not a secret, or the log hides it: "problem found" had its error
+// code in an attribute named code.
 func TestLogAttributesAreNotRedacted(t *testing.T) {
 	t.Parallel()
 	logs := regexp.MustCompile(`^(Debug|Info|Warn|Error)(Context)?$`)
