@@ -24,7 +24,7 @@ type file struct {
 // shipped are the files and folders of the repository that each archive has beside the program, so
 // that a machine without a network has the documents too.
 var shipped = []string{
-	"CHANGELOG.md", "LICENSE", "NOTICE", "README.md", "README.zh-CN.md", "SECURITY.md", "weigate.example.yaml",
+	"CHANGELOG.md", "LICENSE", "README.md", "README.zh-CN.md", "SECURITY.md", "weigate.example.yaml",
 	"docs", "compose.yaml", "packaging/systemd", "packaging/prometheus", "packaging/grafana",
 	"examples/nginx", "examples/nginx-auth", "examples/caddy", "examples/traefik", "examples/oauth2-proxy",
 }

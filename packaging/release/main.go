@@ -8,10 +8,8 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,11 +77,7 @@ func (r release) write(noticesFile string) error {
 	if err != nil {
 		return err
 	}
-	own, err := os.ReadFile(filepath.Join(r.source, "NOTICE"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // the source of a test has none
-		return err
-	}
-	notices := writeNotices(modules, own)
+	notices := writeNotices(modules)
 	if err := os.WriteFile(noticesFile, notices, 0o644); err != nil {
 		return err
 	}

@@ -138,9 +138,8 @@ func identify(text string) (string, error) {
 	return "", errors.New("unknown licence: read it, and add it to the list in packaging/release/modules.go")
 }
 
-// writeNotices returns the licences of all modules, as the licences require of a binary. own is the
-// file NOTICE of Weigate, with the licences of data in its own folders.
-func writeNotices(modules []module, own []byte) []byte {
+// writeNotices returns the licences of all modules, as the licences require of a binary.
+func writeNotices(modules []module) []byte {
 	var b bytes.Buffer
 	fmt.Fprint(&b, "Weigate contains the software below, under the licences that follow each name.\n")
 	for _, m := range modules {
@@ -151,6 +150,5 @@ func writeNotices(modules []module, own []byte) []byte {
 		fmt.Fprintf(&b, "\n%s\n%s: %s\n\n%s\n", strings.Repeat("-", 78), name, strings.Join(m.licenses, " AND "),
 			strings.Join(m.texts, "\n\n"))
 	}
-	fmt.Fprintf(&b, "\n%s\n%s", strings.Repeat("-", 78), own)
 	return b.Bytes()
 }

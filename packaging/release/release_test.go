@@ -83,21 +83,6 @@ func TestFilesAreReproducible(t *testing.T) {
 	}
 }
 
-// The licences of data in the repository are in the notices too.
-func TestNoticesHaveTheLicenceOfData(t *testing.T) {
-	t.Parallel()
-	own, err := os.ReadFile("../../NOTICE")
-	if err != nil {
-		t.Fatal(err)
-	}
-	notices := string(writeNotices(nil, own))
-	for _, want := range []string{"internal/pinyin/readings.txt", "UNICODE LICENSE V3", "Unicode, Inc."} {
-		if !strings.Contains(notices, want) {
-			t.Errorf("no %q in the notices", want)
-		}
-	}
-}
-
 // checkTar checks the names, times and owners of an archive.
 func checkTar(t *testing.T, archive []byte) {
 	t.Helper()

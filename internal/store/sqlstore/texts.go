@@ -6,7 +6,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/weigate/weigate/internal/gateway"
-	"github.com/weigate/weigate/internal/pinyin"
 )
 
 // This file prepares texts for the database. PostgreSQL rejects zero bytes and invalid UTF-8, and
@@ -65,40 +64,6 @@ func searchTerm(s string) string {
 		return beginning + string(runes)
 	}
 	return string(runes[:min(len(runes), termLength)])
-}
-
-// maxPinyin is how many characters of a name have terms in pinyin. Few names are longer.
-const maxPinyin = 8
-
-// pinyinTerms returns the terms in pinyin of a normalized name: for 张小明 "zhangxiaoming", "xiaoming",
-// "ming", "zxm", "xm", and the first letter of the first character. It also has the term "zhang
-// xiaoming", with a space after the family name.
-func pinyinTerms(name string) (all []string) {
-	isOther := func(r rune) bool { return pinyin.Readings(r) == nil }
-	for _, word := range strings.FieldsFunc(name, isOther) {
-		runes := []rune(word)
-		runes = runes[:min(len(runes), maxPinyin)]
-		for i := range runes {
-			for _, s := range pinyin.Spellings(runes[i:]) {
-				all = append(all, s.Full)
-				if len(s.Initials) > 1 {
-					all = append(all, s.Initials)
-				}
-				if i == 0 {
-					all = append(all, beginning+s.Initials[:1])
-				}
-			}
-		}
-		for _, first := range pinyin.Spellings(runes[:1]) {
-			for _, s := range pinyin.Spellings(runes[1:]) {
-				all = append(all, first.Full+" "+s.Full)
-			}
-		}
-	}
-	for i, term := range all {
-		all[i] = term[:min(len(term), termLength)]
-	}
-	return all
 }
 
 // terms returns the terms of a user for table user_terms, each once.
