@@ -40,8 +40,9 @@ func (s *Service) Block(ctx context.Context, by Actor, ids []string, reason stri
 	})
 }
 
-// Unblock unblocks users. They need approval again, except for apps in AllowedApps. ErrNotBlocked
-// for users who are not blocked.
+// Unblock unblocks users. They need approval again, also for the apps that an administrator allowed
+// before the block. They keep their groups: whoever is in a group of a rule "listed" is approved by the
+// configuration. ErrNotBlocked for users who are not blocked.
 func (s *Service) Unblock(ctx context.Context, by Actor, ids []string) []Outcome {
 	return s.each(ctx, by, ids, func(id string) (gateway.User, error) {
 		return s.store.ChangeUser(ctx, gateway.UserChange{
@@ -53,8 +54,15 @@ func (s *Service) Unblock(ctx context.Context, by Actor, ids []string) []Outcome
 				if err := by.mayChange(*u); err != nil {
 					return err
 				}
-				u.Status = gateway.Pending
+				// If AllowedApps stayed, unblocking would approve the user for these apps.
+				u.Status, u.AllowedApps = gateway.Pending, nil
 				return nil
+			},
+			Describe: func(before, after gateway.User) string {
+				if len(before.AllowedApps) == 0 {
+					return ""
+				}
+				return "allowed apps: " + orNone(before.AllowedApps) + " → " + orNone(after.AllowedApps)
 			},
 		})
 	})

@@ -53,7 +53,7 @@ func TestEveryChangeIsAnEvent(t *testing.T) {
 		{administration.EventUserBlocked, "reason: left", func() error {
 			return one(f.Block(ctx, by, []string{u.ID}, "left"))
 		}},
-		{administration.EventUserUnblocked, "", func() error { return one(f.Unblock(ctx, by, []string{u.ID})) }},
+		{administration.EventUserUnblocked, "allowed apps: wiki → none", func() error { return one(f.Unblock(ctx, by, []string{u.ID})) }},
 		{administration.EventUserDeleted, "", func() error { return f.Delete(ctx, by, u.ID) }},
 	} {
 		f.forward(time.Second)
@@ -256,6 +256,7 @@ func TestBlockedUsersStayOut(t *testing.T) {
 }
 
 // RocketChat/Rocket.Chat#2266: another step approved by the way. Nothing but an approval approves.
+// Here, unblocking returned a user to the app for which they had been approved before the block.
 func TestNothingElseApproves(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -273,8 +274,9 @@ func TestNothingElseApproves(t *testing.T) {
 	f.SignOut(ctx, by, []string{u.ID})
 	f.Block(ctx, by, []string{u.ID}, "")
 	f.Unblock(ctx, by, []string{u.ID})
-	if u := f.stored(u.ID); u.Status != gateway.Pending || u.Admin {
-		t.Errorf("user %+v, want pending", u)
+	if u := f.stored(u.ID); u.Status != gateway.Pending || u.Admin || len(u.AllowedApps) > 0 ||
+		!slices.Equal(u.Groups, groups) {
+		t.Errorf("user %+v, want pending, without apps, with the groups", u)
 	}
 }
 

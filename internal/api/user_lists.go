@@ -26,7 +26,8 @@ var userListOperations = []operation{
 		id: "unblockUsers", method: http.MethodPost, path: "/users/unblock", scope: administration.ScopeUsersWrite,
 		body: Users{}, answer: Outcomes{}, list: true, codes: listCodes, serve: (*Handler).unblockUsers,
 		summary: "Unblock users",
-		text:    "The users need approval again. Users without a block stay as they are." + adminsLeft,
+		text: "The users need approval again, also for apps that were allowed one by one; their groups stay. " +
+			"Users without a block stay as they are." + adminsLeft,
 	},
 	{
 		id: "signOutUsers", method: http.MethodPost, path: "/users/sign-out", scope: administration.ScopeUsersWrite,

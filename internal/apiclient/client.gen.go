@@ -1605,7 +1605,7 @@ type ClientInterface interface {
 
 	// UnblockUsersWithBody Unblock users
 	//
-	// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
+	// The users need approval again, also for apps that were allowed one by one; their groups stay. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1614,7 +1614,7 @@ type ClientInterface interface {
 
 	// UnblockUsers Unblock users
 	//
-	// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
+	// The users need approval again, also for apps that were allowed one by one; their groups stay. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2153,7 +2153,7 @@ func (c *Client) SignOutUsers(ctx context.Context, body SignOutUsersJSONRequestB
 
 // UnblockUsersWithBody Unblock users
 //
-// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
+// The users need approval again, also for apps that were allowed one by one; their groups stay. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2172,7 +2172,7 @@ func (c *Client) UnblockUsersWithBody(ctx context.Context, contentType string, b
 
 // UnblockUsers Unblock users
 //
-// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
+// The users need approval again, also for apps that were allowed one by one; their groups stay. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4497,7 +4497,7 @@ type ClientWithResponsesInterface interface {
 
 	// UnblockUsersWithBodyWithResponse Unblock users
 	//
-	// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
+	// The users need approval again, also for apps that were allowed one by one; their groups stay. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4506,7 +4506,7 @@ type ClientWithResponsesInterface interface {
 
 	// UnblockUsersWithResponse Unblock users
 	//
-	// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
+	// The users need approval again, also for apps that were allowed one by one; their groups stay. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6501,7 +6501,7 @@ func (c *ClientWithResponses) SignOutUsersWithResponse(ctx context.Context, body
 
 // UnblockUsersWithBodyWithResponse Unblock users
 //
-// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
+// The users need approval again, also for apps that were allowed one by one; their groups stay. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6516,7 +6516,7 @@ func (c *ClientWithResponses) UnblockUsersWithBodyWithResponse(ctx context.Conte
 
 // UnblockUsersWithResponse Unblock users
 //
-// The users need approval again. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
+// The users need approval again, also for apps that were allowed one by one; their groups stay. Users without a block stay as they are. Administrators are left with missing_scope unless the key also has admins:write. Scope: users:write.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

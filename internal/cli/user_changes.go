@@ -155,7 +155,13 @@ type userUnblockCmd struct{ usersArg }
 func (c *userUnblockCmd) Run(s *invocation) error {
 	return c.each(s, func(svc *administration.Service, ids []string) []administration.Outcome {
 		return svc.Unblock(s.ctx, byCommand, ids)
-	}, always("unblocked, needs approval"))
+	}, func(_ *administration.Service, u gateway.User) (lang.Message, error) {
+		result := lang.Text("unblocked, needs approval")
+		if len(u.Groups) > 0 {
+			result = lang.Text("%s; still in groups: %s", result, orDash(u.Groups))
+		}
+		return result, nil
+	})
 }
 
 // userSignOutCmd is "weigate user sign-out".
