@@ -145,7 +145,7 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 		return nil, nil, err
 	}
 	a.mountHealth(mux, u.EscapedPath())
-	a.mountNotFound(mux, site, u)
+	a.mountNotFound(mux, site, u, c)
 	return mux, s, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weigate/weigate/internal/config"
 	"github.com/weigate/weigate/internal/proxycheck"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/web"
@@ -33,11 +34,11 @@ func (a *App) mountHealth(mux *route.Mux, path string) {
 
 // mountNotFound registers the page of all other paths, and the path that "weigate check" requests. Without
 // the master key, that path does not exist either.
-func (a *App) mountNotFound(mux *route.Mux, site *web.Site, u *url.URL) {
+func (a *App) mountNotFound(mux *route.Mux, site *web.Site, u *url.URL, c *config.Config) {
 	notFound := func(w http.ResponseWriter, r *http.Request) { site.Fail(w, r, web.NotFound) }
 	mux.HandleFunc("/", notFound, route.LimitedOther)
-	mux.Handle("GET "+u.EscapedPath()+proxycheck.Path,
-		proxycheck.Handler(a.options.Sealer, u.Scheme == "https", a.options.Now, notFound), route.LimitedOther)
+	mux.Handle("GET "+u.EscapedPath()+proxycheck.Path, proxycheck.Handler(a.options.Sealer, c.ConnectorsDigest(),
+		u.Scheme == "https", a.options.Now, notFound), route.LimitedOther)
 }
 
 func serveHealthz(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") }

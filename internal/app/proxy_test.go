@@ -62,8 +62,9 @@ func TestForgottenProxyIsAProblem(t *testing.T) {
 func TestProxyCheckIsServed(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	seen, err := proxycheck.Ask(t.Context(), http.DefaultTransport, w.url, w.options.Sealer, w.clock.Now())
-	if err != nil || seen.Client.String() != "127.0.0.1" || !seen.Cookie || seen.BodyChanged || seen.Hides() {
+	question := proxycheck.Question{URL: w.url, Sealer: w.options.Sealer, Now: w.clock.Now()}
+	seen, err := proxycheck.Ask(t.Context(), http.DefaultTransport, question)
+	if err != nil || !seen.Direct || seen.Client.String() != "127.0.0.1" || !seen.Cookie || seen.BodyChanged || seen.Hides() {
 		t.Errorf("%+v, %v", seen, err)
 	}
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -43,7 +44,9 @@ func checkProxy(
 ) (result lang.Message, warnings []lang.Message, err error) {
 	ctx, cancel := context.WithTimeout(ctx, responseTimeout)
 	defer cancel()
-	seen, err := proxycheck.Ask(ctx, forOneCheck(http.DefaultTransport), conf.URL, sealer, time.Now())
+	question := proxycheck.Question{URL: conf.URL, Sealer: sealer, Now: time.Now()}
+	transport := forOneCheck(http.DefaultTransport)
+	seen, err := proxycheck.Ask(ctx, transport, question)
 	var noAnswer *proxycheck.NoAnswerError
 	switch {
 	case errors.As(err, &noAnswer):
@@ -60,8 +63,20 @@ func checkProxy(
 	if err != nil {
 		return result, nil, err
 	}
+	if len(seen.Settings) > 0 && !bytes.Equal(seen.Settings, conf.ConnectorsDigest()) {
+		warnings = append(warnings, lang.Text("wechat: the running gateway still has other connectors or AppSecrets than "+
+			"the file: reload it"))
+	}
+	question.ForwardedFor = forgedClient.String()
+	forged, err := proxycheck.Ask(ctx, transport, question)
+	if err != nil {
+		forged = seen // perhaps a firewall that rejects the header
+	}
 	if err := proxyMistake(conf, seen); err != nil {
-		return result, nil, err
+		return result, warnings, err
+	}
+	if err := forgeable(conf, seen, forged); err != nil {
+		return result, warnings, err
 	}
 	if !sameHost(seen.Host, u) {
 		warnings = append(warnings, lang.Text("proxy: the reverse proxy changes the header Host from %s to %s; sites of "+
@@ -104,8 +119,7 @@ func proxyMistake(conf *config.Config, seen *proxycheck.Result) error {
 		return withHint(lang.Errorf("proxy: a CDN or reverse proxy does not pass on cookies"),
 			"let it pass on Cookie and Set-Cookie: without them, users sign in again and again")
 	case seen.Hides() && seen.Trusted:
-		return withHint(lang.Errorf("proxy: the reverse proxy %s does not report its clients", seen.Peer),
-			"let it set X-Forwarded-For to the address of the client; until then, limits and events are wrong")
+		return notReported(seen.Peer)
 	case seen.Hides() && route.Contains(conf.TrustedProxies, seen.Peer):
 		return notReloaded(seen.Peer)
 	case seen.Hides() && route.IsPublic(seen.Peer):
@@ -122,6 +136,35 @@ func proxyMistake(conf *config.Config, seen *proxycheck.Result) error {
 			"if it is yours, add its address to trusted_proxies too; for a CDN, add all its addresses")
 	}
 	return nil
+}
+
+// forgedClient is the address that checkProxy claims to be the client's. It is reserved for documentation.
+var forgedClient = netip.MustParseAddr("2001:db8:6368:6563:6b::1")
+
+// forgeable returns an error if a browser can choose the address that the gateway takes for the client's,
+// by a header X-Forwarded-For of its own, or if the proxy reports no client. forged is the result of the
+// same request as seen, with such a header; nil = neither is found.
+func forgeable(conf *config.Config, seen, forged *proxycheck.Result) error {
+	isTrusted := route.Contains(conf.TrustedProxies, seen.Client)
+	switch {
+	case seen.Direct || seen.PeerPort == 0: // no proxy, or an older gateway, which does not tell
+		return nil
+	// A program on a machine that is itself a trusted proxy may report a client. A browser may not.
+	case forged.Client == forgedClient && (!seen.Reported || !isTrusted || route.IsPublic(seen.Client)):
+		return withHint(lang.Errorf("proxy: visitors can choose the IP address that the gateway takes for theirs: a "+
+			"header X-Forwarded-For of the browser reaches it through %s", seen.Peer),
+			"let the proxy replace the header (nginx: proxy_set_header X-Forwarded-For $remote_addr), and list only "+
+				"proxies in trusted_proxies; until then, admin.addresses, limits and events are wrong")
+	case seen.Trusted && !seen.Reported:
+		return notReported(seen.Peer)
+	}
+	return nil
+}
+
+// notReported returns the error for a trusted proxy that sends no X-Forwarded-For.
+func notReported(proxy netip.Addr) error {
+	return withHint(lang.Errorf("proxy: the reverse proxy %s does not report its clients", proxy),
+		"let it set X-Forwarded-For to the address of the client; until then, limits and events are wrong")
 }
 
 // notReloaded returns the error for a proxy that the file trusts, and the running gateway does not.

@@ -22,8 +22,14 @@ import (
 )
 
 // proxied is a gateway behind a reverse proxy: its metadata, and what "weigate check" requests.
-func proxied(t *testing.T, sealer *keys.Sealer, trusted string, change func(*httputil.ReverseProxy)) string {
+func proxied(
+	t *testing.T, sealer *keys.Sealer, settings, trusted string, change func(*httputil.ReverseProxy),
+) string {
 	t.Helper()
+	var networks []netip.Prefix
+	for network := range strings.SplitSeq(trusted, ", ") {
+		networks = append(networks, netip.MustParsePrefix(network))
+	}
 	mux := route.NewMux()
 	front := httptest.NewUnstartedServer(nil)
 	t.Cleanup(front.Close)
@@ -31,9 +37,10 @@ func proxied(t *testing.T, sealer *keys.Sealer, trusted string, change func(*htt
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"issuer": %q}`, address)
 	}, route.LimitedOther)
-	mux.Handle("GET "+proxycheck.Path, proxycheck.Handler(sealer, false, time.Now, http.NotFound), route.LimitedOther)
+	mux.Handle("GET "+proxycheck.Path, proxycheck.Handler(sealer, []byte(settings), false, time.Now, http.NotFound),
+		route.LimitedOther)
 	router, err := route.New(route.Config{
-		Mux: mux, CookiePrefixes: []string{"weigate"}, TrustedProxies: []netip.Prefix{netip.MustParsePrefix(trusted)},
+		Mux: mux, CookiePrefixes: []string{"weigate"}, TrustedProxies: networks,
 		Origin: address, Fail: func(w http.ResponseWriter, _ *http.Request, _ route.Failure) { w.WriteHeader(500) },
 	})
 	if err != nil {
@@ -64,9 +71,11 @@ type proxyMistake struct {
 	name    string
 	change  func(*httputil.ReverseProxy)
 	trusted string // by the running gateway; "" = the proxy
-	file    string // trusted by the configuration; "" = as by the running gateway
-	want    string // on stdout
-	failed  string // on stderr
+	// settings is the digest of the connectors that the running gateway has; "" = an older gateway
+	settings string
+	file     string // trusted by the configuration; "" = as by the running gateway
+	want     string // on stdout
+	failed   string // on stderr
 }
 
 // onRequest returns a change of a proxy that changes the requests to the gateway.
@@ -76,6 +85,18 @@ func onRequest(change func(*http.Request)) func(*httputil.ReverseProxy) {
 		p.Rewrite = func(r *httputil.ProxyRequest) {
 			rewrite(r)
 			change(r.Out)
+		}
+	}
+}
+
+// appendsClient returns a change of a proxy that appends the address of its client to X-Forwarded-For, like
+// nginx with $proxy_add_x_forwarded_for.
+func appendsClient(address string) func(*httputil.ReverseProxy) {
+	return func(p *httputil.ReverseProxy) {
+		rewrite := p.Rewrite
+		p.Rewrite = func(r *httputil.ProxyRequest) {
+			rewrite(r)
+			r.Out.Header.Set("X-Forwarded-For", strings.Join(append(r.In.Header["X-Forwarded-For"], address), ", "))
 		}
 	}
 }
@@ -103,6 +124,25 @@ func trustMistakes() []proxyMistake {
 			change: onRequest(func(r *http.Request) { r.Header["X-Forwarded-For"] = nil }),
 			failed: "proxy: the reverse proxy 127.0.0.1 does not report its clients\nweigate: hint: let it set " +
 				"X-Forwarded-For"},
+		{name: "nginx without proxy_set_header X-Forwarded-For, which passes the browser's on",
+			change: func(p *httputil.ReverseProxy) {
+				rewrite := p.Rewrite
+				p.Rewrite = func(r *httputil.ProxyRequest) {
+					rewrite(r)
+					r.Out.Header.Del("X-Forwarded-Proto")
+					r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+				}
+			},
+			failed: "proxy: visitors can choose the IP address that the gateway takes for theirs: a header " +
+				"X-Forwarded-For of the browser reaches it through 127.0.0.1\nweigate: hint: let the proxy replace"},
+		{name: "a proxy that sends no headers of its own", change: onRequest(func(r *http.Request) {
+			r.Header["X-Forwarded-For"] = nil
+			r.Header.Del("X-Forwarded-Proto")
+		}), failed: "proxy: the reverse proxy 127.0.0.1 does not report its clients"},
+		{name: "a proxy that appends, on this machine", change: appendsClient("127.0.0.1"),
+			want: "pages and cookies pass unchanged; the gateway sees this machine as 127.0.0.1"},
+		{name: "a proxy that appends, in front of one that is trusted too", trusted: "127.0.0.1/32, 203.0.113.20/32",
+			change: appendsClient("203.0.113.20"), failed: "proxy: visitors can choose the IP address"},
 		{name: "two proxies",
 			change: onRequest(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.9, 203.0.113.20") }),
 			failed: "proxy: the gateway takes 203.0.113.20 for the client, and it is another proxy\nweigate: hint: if it is " +
@@ -119,6 +159,9 @@ func proxyMistakes() []proxyMistake {
 	return []proxyMistake{
 		{name: "a right proxy",
 			want: "proxy          pages and cookies pass unchanged; the gateway sees this machine as 198.51.100.9"},
+		{name: "an AppSecret that was corrected, before the reload", settings: "another digest",
+			want:   "pages and cookies pass unchanged",
+			failed: "warning: wechat: the running gateway still has other connectors or AppSecrets than the file: reload"},
 		{name: "nginx that reports the client twice",
 			change: onRequest(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.9, 198.51.100.9") }),
 			want:   "pages and cookies pass unchanged; the gateway sees this machine as 198.51.100.9"},
@@ -184,7 +227,7 @@ func TestCheckFindsMistakesOfProxies(t *testing.T) {
 				t.Fatal(err)
 			}
 			trusted := cmp.Or(tt.trusted, "127.0.0.1/32")
-			address := proxied(t, sealer, trusted, tt.change)
+			address := proxied(t, sealer, tt.settings, trusted, tt.change)
 			set(conf, "url", 0, address)
 			set(conf, "listen", 0, "127.0.0.1:0")
 			set(conf, "trusted_proxies", 0, strings.Split(cmp.Or(tt.file, trusted), ", "))

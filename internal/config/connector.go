@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -44,6 +46,16 @@ func connectorKeys() []key[Connector] {
 		{name: "control", read: readControl},
 		{name: "push", noEnv: true, below: prefixed(".", paths(pushKeys())), read: readPush},
 	}
+}
+
+// ConnectorsDigest returns a digest of what identifies the connectors at WeChat, with their secrets.
+// "weigate check" compares the digest of the file with that of the running gateway.
+func (c *Config) ConnectorsDigest() []byte {
+	h := sha256.New()
+	for _, conn := range c.WeChat {
+		fmt.Fprintf(h, "%q\n", []string{conn.Name, conn.Kind, conn.AppID, string(conn.Secret), conn.API, conn.Open})
+	}
+	return h.Sum(nil)
 }
 
 // connectors reads the wechat list.

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -45,25 +47,42 @@ type Result struct {
 	BodyChanged   bool // the page differs from what the gateway sent
 	PolicyChanged bool // the header Content-Security-Policy differs from what the gateway sent
 	CookieDropped bool // the cookie of the response did not arrive
+	// Direct means that no proxy is in between: the gateway's peer is this program.
+	Direct bool
+}
+
+// Question is what Ask requests.
+type Question struct {
+	URL    string // of the gateway
+	Sealer *keys.Sealer
+	Now    time.Time
+	// ForwardedFor is the header X-Forwarded-For of the request; "" = none. A browser can send it too, so
+	// that the gateway must not get it unchanged.
+	ForwardedFor string
 }
 
 // maxBody limits the part of a response that is read. A changed page may be longer than the page.
 const maxBody = 64 << 10
 
-// Ask sends the request to the gateway at url and returns the result. It follows no redirect. Errors to
-// test for: *[NoAnswerError], [ErrOtherKey] and [ErrCached]; others are of the connection.
-func Ask(
-	ctx context.Context, transport http.RoundTripper, url string, sealer *keys.Sealer, now time.Time,
-) (*Result, error) {
-	value, nonce, err := newQuestion(sealer, now)
+// Ask sends the request to the gateway and returns the result. It follows no redirect. Errors to test
+// for: *[NoAnswerError], [ErrOtherKey] and [ErrCached]; others are of the connection.
+func Ask(ctx context.Context, transport http.RoundTripper, q Question) (*Result, error) {
+	value, nonce, err := newQuestion(q.Sealer, q.Now)
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+Path, nil)
+	var local string // this end of the connection
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(c httptrace.GotConnInfo) { local = c.Conn.LocalAddr().String() },
+	})
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, q.URL+Path, nil)
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set(header, value)
+	if q.ForwardedFor != "" {
+		r.Header.Set("X-Forwarded-For", q.ForwardedFor)
+	}
 	r.AddCookie(&http.Cookie{Name: cookieName, Value: nonce})
 	res, err := transport.RoundTrip(r)
 	if err != nil {
@@ -78,7 +97,7 @@ func Ask(
 	if err != nil || len(sealed) == 0 {
 		return nil, &NoAnswerError{Status: res.StatusCode}
 	}
-	text, err := sealer.Open(purposeAnswer, nonce, sealed)
+	text, err := q.Sealer.Open(purposeAnswer, nonce, sealed)
 	switch {
 	case errors.Is(err, keys.ErrMasterKey):
 		return nil, ErrOtherKey
@@ -95,7 +114,14 @@ func Ask(
 		CookieDropped: !slices.ContainsFunc(res.Cookies(), func(c *http.Cookie) bool {
 			return c.Name == cookieName && c.Value == nonce
 		}),
+		Direct: a.Seen.isPeer(local),
 	}, nil
+}
+
+// isPeer reports whether the gateway's peer has this address and port.
+func (s Seen) isPeer(address string) bool {
+	local, err := netip.ParseAddrPort(address)
+	return err == nil && s.PeerPort == local.Port() && s.Peer == local.Addr().Unmap().WithZone("")
 }
 
 // Hides reports whether a reverse proxy hides the client: the gateway sees the proxy's address.

@@ -73,6 +73,8 @@ type Seen struct {
 	Client       netip.Addr `json:"client"`        // the client's address, as limits and events have it
 	Reported     bool       `json:"reported"`      // a trusted proxy has reported Client
 	Cookie       bool       `json:"cookie"`        // the cookie of the request arrived
+	PeerPort     uint16     `json:"peer_port"`     // the port of Peer; 0 = the gateway is of an older version
+	Settings     []byte     `json:"settings"`      // the digest that Handler got; nil as for PeerPort
 }
 
 // answer is the content of the response's header. All answers have one length: otherwise a recorded
@@ -90,8 +92,11 @@ type question struct {
 	Nonce string    `json:"nonce"`
 }
 
-// Handler returns the handler of the gateway. It calls notFound for requests without the master key.
-func Handler(sealer *keys.Sealer, secure bool, now func() time.Time, notFound http.HandlerFunc) http.Handler {
+// Handler returns the handler of the gateway. settings is a digest of the settings that "weigate check"
+// compares with those of the file. The handler calls notFound for requests without the master key.
+func Handler(
+	sealer *keys.Sealer, settings []byte, secure bool, now func() time.Time, notFound http.HandlerFunc,
+) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q, ok := open(sealer, r.Header.Get(header))
 		if age := now().Sub(q.At); !ok || age > maxAge || age < -maxAge {
@@ -103,6 +108,7 @@ func Handler(sealer *keys.Sealer, secure bool, now func() time.Time, notFound ht
 			Host: cut(r.Host), Proto: cut(r.Header.Get("X-Forwarded-Proto")), ForwardedFor: tail(forwardedFor),
 			Proxied: route.Proxied(r.Header), Peer: route.Peer(r), Trusted: route.Trusted(r),
 			Client: route.Address(r), Reported: route.Reported(r),
+			PeerPort: peerPort(r), Settings: settings,
 		}}
 		a.Seen.Cookie = strings.Contains(strings.Join(r.Header["Cookie"], ";"), cookieName+"="+q.Nonce)
 		text, err := a.text()
@@ -125,6 +131,15 @@ func Handler(sealer *keys.Sealer, secure bool, now func() time.Time, notFound ht
 			Secure: secure, SameSite: http.SameSiteLaxMode})
 		_, _ = w.Write([]byte(page)) // fails only if the client has disconnected
 	})
+}
+
+// peerPort returns the port at the other end of the connection.
+func peerPort(r *http.Request) uint16 {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return 0
+	}
+	return peer.Port()
 }
 
 // open opens the header of a request.

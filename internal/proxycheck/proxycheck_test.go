@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +23,11 @@ func sealer(t *testing.T, fill byte) *keys.Sealer {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// question returns the request of "weigate check".
+func question(s *keys.Sealer, now time.Time) proxycheck.Question {
+	return proxycheck.Question{URL: "https://login.example.com", Sealer: s, Now: now}
 }
 
 // recorder is a transport to a handler that records the last request and response.
@@ -44,8 +51,8 @@ func TestStrangersLearnNothingFromTheProxyCheck(t *testing.T) {
 	t.Parallel()
 	ours := sealer(t, 1)
 	now := time.Unix(1_800_000_000, 0)
-	gateway := &recorder{handler: proxycheck.Handler(ours, true, func() time.Time { return now }, http.NotFound)}
-	if _, err := proxycheck.Ask(t.Context(), gateway, "https://login.example.com", ours, now); err != nil {
+	gateway := &recorder{handler: proxycheck.Handler(ours, nil, true, func() time.Time { return now }, http.NotFound)}
+	if _, err := proxycheck.Ask(t.Context(), gateway, question(ours, now)); err != nil {
 		t.Fatal(err)
 	}
 	right := gateway.request.Header.Get("Weigate-Check")
@@ -65,7 +72,7 @@ func TestStrangersLearnNothingFromTheProxyCheck(t *testing.T) {
 		"another master key": {sealer(t, 2), now}, "recorded six minutes ago": {ours, now.Add(-6 * time.Minute)},
 		"of the future": {ours, now.Add(6 * time.Minute)},
 	} {
-		_, err := proxycheck.Ask(t.Context(), gateway, "https://login.example.com", ask.sealer, ask.at)
+		_, err := proxycheck.Ask(t.Context(), gateway, question(ask.sealer, ask.at))
 		var noAnswer *proxycheck.NoAnswerError
 		if !errors.As(err, &noAnswer) || noAnswer.Status != http.StatusNotFound {
 			t.Errorf("%s: %v", name, err)
@@ -80,7 +87,7 @@ func TestFirewallIsNotTakenForGateway(t *testing.T) {
 		firewall := &recorder{handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
 		})}
-		_, err := proxycheck.Ask(t.Context(), firewall, "https://login.example.com", sealer(t, 1), time.Now())
+		_, err := proxycheck.Ask(t.Context(), firewall, question(sealer(t, 1), time.Now()))
 		var noAnswer *proxycheck.NoAnswerError
 		if !errors.As(err, &noAnswer) || noAnswer.Status != status {
 			t.Errorf("%d: %v", status, err)
@@ -97,12 +104,11 @@ func TestChangedMasterKeyIsNotTakenForCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gateway := &recorder{handler: proxycheck.Handler(both, true, time.Now, http.NotFound)}
-	if _, err = proxycheck.Ask(t.Context(), gateway, "https://login.example.com", sealer(t, 1),
-		time.Now()); !errors.Is(err, proxycheck.ErrOtherKey) {
+	gateway := &recorder{handler: proxycheck.Handler(both, nil, true, time.Now, http.NotFound)}
+	if _, err = proxycheck.Ask(t.Context(), gateway, question(sealer(t, 1), time.Now())); !errors.Is(err, proxycheck.ErrOtherKey) {
 		t.Errorf("%v", err)
 	}
-	if _, err = proxycheck.Ask(t.Context(), gateway, "https://login.example.com", both, time.Now()); err != nil {
+	if _, err = proxycheck.Ask(t.Context(), gateway, question(both, time.Now())); err != nil {
 		t.Errorf("with both keys: %v", err)
 	}
 }
@@ -112,8 +118,8 @@ func TestChangedMasterKeyIsNotTakenForCache(t *testing.T) {
 func TestRecordedProxyCheckShowsNothing(t *testing.T) {
 	t.Parallel()
 	s := sealer(t, 1)
-	gateway := &recorder{handler: proxycheck.Handler(s, true, time.Now, http.NotFound)}
-	seen, err := proxycheck.Ask(t.Context(), gateway, "https://login.example.com", s, time.Now())
+	gateway := &recorder{handler: proxycheck.Handler(s, nil, true, time.Now, http.NotFound)}
+	seen, err := proxycheck.Ask(t.Context(), gateway, question(s, time.Now()))
 	if err != nil || seen.Client.String() != "192.0.2.1" || seen.Host != "login.example.com" { // httptest's peer
 		t.Fatalf("%+v, %v", seen, err)
 	}
@@ -165,12 +171,12 @@ func TestClientIsNotTakenForProxy(t *testing.T) {
 func TestLongForwardedForHidesNoProxy(t *testing.T) {
 	t.Parallel()
 	s := sealer(t, 1)
-	handler := proxycheck.Handler(s, true, time.Now, http.NotFound)
+	handler := proxycheck.Handler(s, nil, true, time.Now, http.NotFound)
 	gateway := &recorder{handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Set("X-Forwarded-For", strings.Repeat("198.51.100.200, ", 30)+"203.0.113.9, 192.0.2.1")
 		handler.ServeHTTP(w, r)
 	})}
-	seen, err := proxycheck.Ask(t.Context(), gateway, "https://login.example.com", s, time.Now())
+	seen, err := proxycheck.Ask(t.Context(), gateway, question(s, time.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,8 +191,8 @@ func TestLongForwardedForHidesNoProxy(t *testing.T) {
 func TestLengthOfProxyCheckShowsNothing(t *testing.T) {
 	t.Parallel()
 	s := sealer(t, 1)
-	gateway := &recorder{handler: proxycheck.Handler(s, true, time.Now, http.NotFound)}
-	if _, err := proxycheck.Ask(t.Context(), gateway, "https://login.example.com", s, time.Now()); err != nil {
+	gateway := &recorder{handler: proxycheck.Handler(s, nil, true, time.Now, http.NotFound)}
+	if _, err := proxycheck.Ask(t.Context(), gateway, question(s, time.Now())); err != nil {
 		t.Fatal(err)
 	}
 	want := len(gateway.response.Header().Get("Weigate-Check"))
@@ -207,6 +213,28 @@ func TestLengthOfProxyCheckShowsNothing(t *testing.T) {
 			if got := len(w.Header().Get("Weigate-Check")); got != want {
 				t.Errorf("peer %s, headers %.10q: %d bytes, want %d", peer, value, got, want)
 			}
+		}
+	}
+}
+
+// TestDirectConnectionIsNoProxy: without a proxy, the gateway's peer is the program itself.
+func TestDirectConnectionIsNoProxy(t *testing.T) {
+	t.Parallel()
+	s := sealer(t, 1)
+	server := httptest.NewServer(proxycheck.Handler(s, []byte("digest"), false, time.Now, http.NotFound))
+	t.Cleanup(server.Close)
+	target, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewServer(httputil.NewSingleHostReverseProxy(target))
+	t.Cleanup(front.Close)
+	for address, direct := range map[string]bool{server.URL: true, front.URL: false} {
+		seen, err := proxycheck.Ask(t.Context(), http.DefaultTransport,
+			proxycheck.Question{URL: address, Sealer: s, Now: time.Now(), ForwardedFor: "2001:db8::1"})
+		if err != nil || seen.Direct != direct || string(seen.Settings) != "digest" ||
+			!strings.HasPrefix(seen.ForwardedFor, "2001:db8::1") {
+			t.Errorf("direct %t: %+v, %v", direct, seen, err)
 		}
 	}
 }
