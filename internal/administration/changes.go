@@ -41,8 +41,8 @@ func (s *Service) Block(ctx context.Context, by Actor, ids []string, reason stri
 }
 
 // Unblock unblocks users. They need approval again, also for the apps that an administrator allowed
-// before the block. They keep their groups: whoever is in a group of a rule "listed" is approved by the
-// configuration. ErrNotBlocked for users who are not blocked.
+// before the block. They keep their groups: the configuration approves the users in a group of a rule
+// "listed". ErrNotBlocked for users who are not blocked.
 func (s *Service) Unblock(ctx context.Context, by Actor, ids []string) []Outcome {
 	return s.each(ctx, by, ids, func(id string) (gateway.User, error) {
 		return s.store.ChangeUser(ctx, gateway.UserChange{

@@ -53,7 +53,9 @@ func TestEveryChangeIsAnEvent(t *testing.T) {
 		{administration.EventUserBlocked, "reason: left", func() error {
 			return one(f.Block(ctx, by, []string{u.ID}, "left"))
 		}},
-		{administration.EventUserUnblocked, "allowed apps: wiki → none", func() error { return one(f.Unblock(ctx, by, []string{u.ID})) }},
+		{administration.EventUserUnblocked, "allowed apps: wiki → none", func() error {
+			return one(f.Unblock(ctx, by, []string{u.ID}))
+		}},
 		{administration.EventUserDeleted, "", func() error { return f.Delete(ctx, by, u.ID) }},
 	} {
 		f.forward(time.Second)

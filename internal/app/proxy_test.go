@@ -64,7 +64,8 @@ func TestProxyCheckIsServed(t *testing.T) {
 	w := newFixture(t)
 	question := proxycheck.Question{URL: w.url, Sealer: w.options.Sealer, Now: w.clock.Now()}
 	seen, err := proxycheck.Ask(t.Context(), http.DefaultTransport, question)
-	if err != nil || !seen.Direct || seen.Client.String() != "127.0.0.1" || !seen.Cookie || seen.BodyChanged || seen.Hides() {
+	if err != nil || !seen.Direct || seen.Client.String() != "127.0.0.1" ||
+		!seen.Cookie || seen.BodyChanged || seen.Hides() {
 		t.Errorf("%+v, %v", seen, err)
 	}
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {

@@ -318,14 +318,17 @@ func (h *Handler) showFailure(w http.ResponseWriter, r *http.Request, req forwar
 func (h *Handler) serveDenied(w http.ResponseWriter, r *http.Request) {
 	setHostHeaders(w)
 	req, err := h.parseForwarded(r)
-	if err != nil {
-		req = forwardedRequest{site: h.siteOf(r), target: "/"}
-	}
-	req.nginx = false // nginx passes on any response of this request: deny need not respond with 401
-	if req.site == nil {
+	switch {
+	case err != nil && h.siteOf(r) == nil:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NotFound})
 		return
+	case err != nil:
+		// /verify rejects this proxy too. With a redirect to sign in, the browser would return here after
+		// the sign-in, and find that the user is allowed, again and again.
+		h.rejectProxy(w, r, err)
+		return
 	}
+	req.nginx = false // nginx passes on any response of this request: deny need not respond with 401
 	d, err := h.decideNow(r, req.site)
 	switch {
 	case err != nil:

@@ -1,6 +1,7 @@
 package forwardauth_test
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -170,6 +171,32 @@ func TestRequestWithoutASession(t *testing.T) {
 		}
 		want(t, "a form", refused("X-Original-Method", "POST"), http.StatusUnauthorized, "please_sign_in")
 	})
+}
+
+// TestRejectedProxyDoesNotLoop: /verify rejects the proxy of the site. The visitor of a site behind nginx
+// was led to sign in, and then saw "One moment" without end.
+func TestRejectedProxyDoesNotLoop(t *testing.T) {
+	t.Parallel()
+	e := newFixture(t)
+	_, cookie := e.person("alice")
+	signedIn := e.browser(cookie).in("https://" + wiki)
+	for name, b := range map[string]*browser{"a visitor": e.browser(""), "a user": signedIn} {
+		for problem, c := range map[string]struct {
+			change func(*http.Request)
+			kind   string
+		}{
+			"a peer that is not trusted": {func(r *http.Request) { r.RemoteAddr = "203.0.113.9:4711" }, "unknown_host"},
+			"no forwarded headers": {func(r *http.Request) {
+				r.Header["X-Forwarded-Host"], r.Header["X-Original-Url"] = nil, nil
+			}, "bad_request"},
+		} {
+			r := b.request(http.MethodGet, "https://"+wiki+"/.weigate/refused")
+			r.TLS = &tls.ConnectionState{}
+			r.Header.Set("X-Original-Url", "https://"+wiki+"/page")
+			c.change(r)
+			want(t, name+", "+problem, b.send(r), http.StatusForbidden, c.kind)
+		}
+	}
 }
 
 // Who is known and not let in reads why; within the time of the cache, on every replica.

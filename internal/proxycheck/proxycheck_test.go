@@ -105,7 +105,8 @@ func TestChangedMasterKeyIsNotTakenForCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	gateway := &recorder{handler: proxycheck.Handler(both, nil, true, time.Now, http.NotFound)}
-	if _, err = proxycheck.Ask(t.Context(), gateway, question(sealer(t, 1), time.Now())); !errors.Is(err, proxycheck.ErrOtherKey) {
+	_, err = proxycheck.Ask(t.Context(), gateway, question(sealer(t, 1), time.Now()))
+	if !errors.Is(err, proxycheck.ErrOtherKey) {
 		t.Errorf("%v", err)
 	}
 	if _, err = proxycheck.Ask(t.Context(), gateway, question(both, time.Now())); err != nil {
