@@ -26,6 +26,7 @@ type wire struct {
 	answers   []*network.Response // of the sample app, redirects too
 	documents []string            // addresses of the pages that were shown
 	failed    []string            // parts of pages that did not load
+	foreign   []string            // addresses on other machines, such as a font on a CDN
 	console   []string
 }
 
@@ -35,6 +36,9 @@ func (w *wire) hear(event any) {
 	defer w.mu.Unlock()
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
+		if isForeign(e.Request.URL) {
+			w.foreign = append(w.foreign, e.Request.URL)
+		}
 		if u, err := url.Parse(e.Request.URL); err == nil && w.ofApp(e.Request.URL) {
 			if code := u.Query().Get("code"); len(code) > 8 {
 				w.codes = append(w.codes, code)
@@ -72,6 +76,17 @@ func (w *wire) hear(event any) {
 	}
 }
 
+// isForeign reports whether a request leaves this machine. Pages must load where all other hosts are
+// blocked: a font on a CDN costs 10 to 20 seconds in mainland China (go-gitea/gitea#4839).
+func isForeign(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return false // data: and others
+	}
+	host := u.Hostname()
+	return host != "127.0.0.1" && host != "::1" && host != "localhost" && !strings.HasSuffix(host, ".localhost")
+}
+
 func (w *wire) ofApp(address string) bool { return strings.HasPrefix(address, w.site.app+"/") }
 
 func (w *wire) referred(headers network.Headers) {
@@ -92,6 +107,9 @@ func (w *wire) judge(t *testing.T) {
 	}
 	for _, what := range w.failed {
 		t.Errorf("a part of a page did not load: %s", what)
+	}
+	for _, address := range w.foreign {
+		t.Errorf("a page requests another machine: %s", address)
 	}
 	for _, address := range w.referrers {
 		if w.secret(address) != "" || strings.Contains(address, "code=") {
@@ -136,4 +154,17 @@ func (w *wire) callback(t *testing.T) string {
 		t.Fatal("the browser has carried no code")
 	}
 	return w.callbacks[len(w.callbacks)-1]
+}
+
+func TestRequestsToOtherMachines(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"https://fonts.example.com/a.woff2": true, "http://127.0.0.1.example.com/": true, "http://10.0.0.1/": true,
+		"http://127.0.0.1:8080/": false, "http://wiki.localhost:1/": false, "http://[::1]:1/": false,
+		"data:image/png;base64,AA": false,
+	} {
+		if got := isForeign(address); got != want {
+			t.Errorf("%s: %v, want %v", address, got, want)
+		}
+	}
 }
