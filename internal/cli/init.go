@@ -45,11 +45,27 @@ const (
 	keyName    = "weigate.key"
 )
 
+// storeName is the name of the database in a configuration of init. The gateway creates it.
+const storeName = "weigate.db"
+
 // The folders of the Debian package. The user of the service can read the first, and owns the second.
 const (
 	systemFolder = "/etc/weigate"
 	systemState  = "/var/lib/weigate"
 )
+
+// stateFolder returns where the database of a configuration in dir is.
+func stateFolder(dir string) string {
+	if dir == systemFolder {
+		return systemState
+	}
+	return dir
+}
+
+// storeFiles returns the files of the SQLite database at path.
+func storeFiles(path string) []string {
+	return []string{path, path + "-wal", path + "-shm", path + ".lock"}
+}
 
 //go:embed initial
 var initialFiles embed.FS
@@ -70,10 +86,10 @@ func (c *initCmd) Run(s *invocation) error {
 	a := answers{
 		URL: strings.TrimSuffix(c.URL, "/"), Kind: c.Kind, AppID: c.AppID, AccountName: c.AccountName,
 		AccountID: c.AccountID, Access: c.Access, Title: c.Title, Contact: c.Contact, Sites: sitesOf(c.Site),
-		Store: "weigate.db",
+		Store: storeName,
 	}
 	if dir == systemFolder {
-		a.Store = filepath.Join(systemState, a.Store)
+		a.Store = filepath.Join(stateFolder(dir), a.Store)
 	}
 	if err := c.refuseOtherKind(); err != nil {
 		return err

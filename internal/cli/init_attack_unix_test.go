@@ -17,6 +17,46 @@ import (
 // nobody is the id of a user who is neither root nor, usually, the user of the test.
 const nobody = 65534
 
+// plantedCase is a folder for init, which another user of the machine has perhaps prepared.
+type plantedCase struct {
+	name    string
+	prepare func(dir string) error
+	asRoot  bool   // prepare needs root
+	want    string // part of the error; "" = accepted
+	hint    string
+}
+
+// run prepares a folder, and writes the files of init to it.
+func (tt plantedCase) run(t *testing.T) {
+	t.Helper()
+	t.Run(tt.name, func(t *testing.T) {
+		t.Parallel()
+		if tt.asRoot && os.Geteuid() != 0 {
+			t.Skip("needs root")
+		}
+		dir := t.TempDir()
+		must(t, os.Chmod(dir, 0o755)) // whatever the umask is
+		must(t, tt.prepare(dir))
+		a := answers{URL: "https://login.example.com", AppID: "wx0123456789abcdef", Access: "approved",
+			Store: "weigate.db", secret: "0123456789abcdef0123456789abcdef"}
+		text, err := a.text("en")
+		must(t, err)
+		_, err = writeInitial(dir, append(a.secretFiles(), initialFile{configName, string(text)}))
+		if tt.want == "" {
+			must(t, err)
+			return
+		}
+		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(hintOf(err), tt.hint) {
+			t.Errorf("got %v, hint %q", err, hintOf(err))
+		}
+		for _, name := range []string{configName, secretName} {
+			if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+				t.Errorf("%s was written", name)
+			}
+		}
+	})
+}
+
 // TestPlantedMasterKey lets another user of the machine prepare the folder of init. If init accepted
 // the key, that user could decrypt the secrets in the database.
 func TestPlantedMasterKey(t *testing.T) {
@@ -24,13 +64,7 @@ func TestPlantedMasterKey(t *testing.T) {
 	key := strings.Repeat("A", 43) + "\n"
 	elsewhere := filepath.Join(t.TempDir(), "attackers.key")
 	must(t, os.WriteFile(elsewhere, []byte(key), 0o600))
-	for _, tt := range []struct {
-		name    string
-		prepare func(dir string) error
-		asRoot  bool   // prepare needs root
-		want    string // part of the error; "" = accepted
-		hint    string
-	}{
+	for _, tt := range []plantedCase{
 		{name: "a folder of the user", prepare: func(string) error { return nil }},
 		{name: "a key of the user", prepare: func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, keyName), []byte(key), 0o600)
@@ -38,7 +72,7 @@ func TestPlantedMasterKey(t *testing.T) {
 		{name: "a link to a key", want: "not a regular file", hint: "delete it", prepare: func(dir string) error {
 			return os.Symlink(elsewhere, filepath.Join(dir, keyName))
 		}},
-		{name: "a key of another user", asRoot: true, want: "belongs to the user 65534", hint: "--dir",
+		{name: "a key of another user", asRoot: true, want: "belongs to the user 65534", hint: "delete it",
 			prepare: func(dir string) error {
 				path := filepath.Join(dir, keyName)
 				if err := os.WriteFile(path, []byte(key), 0o600); err != nil {
@@ -65,34 +99,65 @@ func TestPlantedMasterKey(t *testing.T) {
 			}
 			return os.Chmod(dir, 0o750)
 		}},
-		{name: "the folder of the image", asRoot: true, prepare: func(dir string) error { return os.Chmod(dir, 0o770) }},
+		{name: "the folder of the image, as another user", asRoot: true, prepare: func(dir string) error {
+			return errors.Join(os.Chown(dir, 65532, 0), os.Chmod(dir, 0o770))
+		}},
+		{name: "a key of the image's user in its folder", asRoot: true, prepare: func(dir string) error {
+			path := filepath.Join(dir, keyName)
+			return errors.Join(os.WriteFile(path, []byte(key), 0o600), os.Chown(path, 65532, 0), os.Chown(dir, 65532, 0),
+				os.Chmod(dir, 0o770))
+		}},
+		{name: "a folder of another user and the group of root", asRoot: true, want: "belongs to the user 65534",
+			hint: "--dir", prepare: func(dir string) error { return os.Chown(dir, nobody, 0) }},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			if tt.asRoot && os.Geteuid() != 0 {
-				t.Skip("needs root")
-			}
-			dir := t.TempDir()
-			must(t, os.Chmod(dir, 0o755)) // whatever the umask is
-			must(t, tt.prepare(dir))
-			a := answers{URL: "https://login.example.com", AppID: "wx0123456789abcdef", Access: "approved",
-				Store: "weigate.db", secret: "0123456789abcdef0123456789abcdef"}
-			text, err := a.text("en")
-			must(t, err)
-			_, err = writeInitial(dir, append(a.secretFiles(), initialFile{configName, string(text)}))
-			if tt.want == "" {
-				must(t, err)
-				return
-			}
-			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(hintOf(err), tt.hint) {
-				t.Errorf("got %v, hint %q", err, hintOf(err))
-			}
-			for _, name := range []string{configName, secretName} {
-				if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-					t.Errorf("%s was written", name)
-				}
-			}
-		})
+		tt.run(t)
+	}
+}
+
+// TestPlantedDatabase lets another user put a database into the folder of init. If the gateway used
+// it, the administrators in it would be administrators of the gateway.
+func TestPlantedDatabase(t *testing.T) {
+	t.Parallel()
+	elsewhere := filepath.Join(t.TempDir(), "attackers.db")
+	for _, tt := range []plantedCase{
+		{name: "a database of the user", prepare: plantStore("", os.Geteuid())},
+		{name: "a database of another user", asRoot: true, want: "weigate.db belongs to the user 65534", hint: "delete it",
+			prepare: plantStore("", nobody)},
+		{name: "a log of another user", asRoot: true, want: "weigate.db-wal belongs to the user 65534", hint: "delete it",
+			prepare: plantStore("-wal", nobody)},
+		{name: "a lock of another user", asRoot: true, want: "weigate.db.lock belongs to the user 65534", hint: "delete it",
+			prepare: plantStore(".lock", nobody)},
+		{name: "a link to a database", want: "weigate.db is not a regular file", hint: "delete it",
+			prepare: func(dir string) error { return os.Symlink(elsewhere, filepath.Join(dir, storeName)) }},
+	} {
+		tt.run(t)
+	}
+}
+
+// plantStore returns a function that puts a file of a database into a folder, for an owner.
+func plantStore(suffix string, owner int) func(dir string) error {
+	return func(dir string) error {
+		path := filepath.Join(dir, storeName+suffix)
+		return errors.Join(os.WriteFile(path, nil, 0o600), os.Chown(path, owner, -1))
+	}
+}
+
+// TestPlantedParentFolder lets all users write to the folder above the folder of init: one of them
+// could rename the folder, and put another in its place.
+func TestPlantedParentFolder(t *testing.T) {
+	t.Parallel()
+	parent := t.TempDir()
+	must(t, os.Chmod(parent, 0o777))
+	for _, name := range []string{"new", "existing"} {
+		dir := filepath.Join(parent, name)
+		if name == "existing" {
+			must(t, os.Mkdir(dir, 0o755))
+		}
+		err := refusePlanted(dir)
+		if err == nil || !strings.Contains(err.Error(), "can write to the folder "+parent) ||
+			!strings.HasPrefix(hintOf(err), "chmod go-w "+parent) {
+			t.Errorf("%s: got %v, hint %q", name, err, hintOf(err))
+		}
 	}
 }
 
@@ -154,21 +219,4 @@ func hintOf(err error) string {
 		return ""
 	}
 	return hint.hint.String()
-}
-
-// A folder of a private group is writable for its owner only (umask 002 of Ubuntu and Fedora).
-func TestFoldersThatOthersCanWrite(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		mode         os.FileMode
-		owner, group uint32
-		want         bool
-	}{
-		{0o755, 1000, 100, false}, {0o775, 1000, 1000, false}, {0o770, 0, 0, false},
-		{0o775, 1000, 100, true}, {0o757, 1000, 1000, true}, {0o777, 0, 0, true},
-	} {
-		if got := othersCanWrite(tt.mode, tt.owner, tt.group); got != tt.want {
-			t.Errorf("mode %o of %d:%d: %v", tt.mode, tt.owner, tt.group, got)
-		}
-	}
 }

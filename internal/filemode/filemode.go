@@ -1,10 +1,14 @@
 // Package filemode checks which users of the machine may read and change the gateway's files:
-// [Check] for a file, [WritableByAll] for a folder. [Quote] quotes a path for a printed command.
+// [Check] and [Foreign] for a file, [WritableByAll] and [CheckFolder] for a folder. [Quote] quotes a
+// path for a printed command.
 //
 // A user of the machine who can change the configuration file can redirect the gateway's users to
 // another server. A user who can read a secret can use it. So the gateway rejects a file with wrong
-// permissions, as ssh and PostgreSQL do. The package does not check the owner of a file. It checks
-// nothing on Windows, because Windows has no Unix permissions.
+// permissions, as ssh and PostgreSQL do. The owner of a file can change it too. But many deployments
+// leave the configuration to another user, such as one who deploys, or the user of the host whose
+// file a container sees. So the gateway only warns of such files. It rejects a database of another
+// user, because nobody but the gateway creates one. The package checks nothing on Windows, because
+// Windows has no Unix permissions.
 package filemode
 
 import (

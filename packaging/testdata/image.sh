@@ -80,6 +80,33 @@ kill -TERM "$pid"
 wait $unshared || fail "the gateway ended with $?: $(cat serve.log)"
 [ $((SECONDS - began)) -le 10 ] || fail "the stop took $((SECONDS - began)) s: docker stop kills after 10"
 
+# init writes to a new volume as the image's user, as another user of group 0 and as root, and to a volume
+# of Kubernetes with fsGroup. Without /etc/passwd, the configuration may belong to a user of the host.
+# initiated USER:GROUP GROUPS runs init in the volume.
+initiated() {
+	printf '0123456789abcdef0123456789abcdef' | env -i setpriv --no-new-privs /usr/sbin/chroot "--userspec=$1" "--groups=$2" \
+		"$rootfs" /usr/bin/weigate init --dir=/data --url=https://login.example.com --appid=wx0123456789abcdef \
+		--secret-file=- --access=approved >init.log 2>&1
+}
+for who in "65532:0 0 65532:0 770" "12345:0 0 65532:0 770" "0:0 0 65532:0 770" "65532:0 0,2000 0:2000 2775"; do
+	set -- $who
+	umount "$rootfs/data"
+	volume "$3" "$4"
+	rm data/weigate.yaml
+	initiated "$1" "$2" || fail "init as $1 in a volume of $3, mode $4: $(cat init.log)"
+done
+umount "$rootfs/data"
+volume 12345:2001 2775
+rm data/weigate.yaml
+initiated 65532:0 0 && fail "init writes to a folder of another user"
+umount "$rootfs/data"
+volume 65532:0 770
+chown 1000:1000 data/weigate.yaml
+chmod 644 data/weigate.yaml
+sed -i 's/, secret: hushhush/, secret_file: weigate.secret/' data/weigate.yaml
+install -o 12345 -g 0 -m 600 /dev/stdin data/weigate.secret <<<hushhush
+want "warnings of a file of the host" "$(contained check --offline 2>&1 | grep -c 'belongs to' || true)" 0
+
 # A folder that the user may not write gives one error with the command that helps.
 umount "$rootfs/data"
 volume 0:0 755
