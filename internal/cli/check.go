@@ -76,6 +76,9 @@ func (c *checkCmd) check(s *invocation) error {
 		report("certificate", result, err)
 	}
 	if c.Offline {
+		if err := refuseForeignStore(conf); err != nil {
+			report("store", lang.Message{}, err)
+		}
 		printServers(s.out, conf, http.ProxyFromEnvironment)
 	} else {
 		result, err := checkStore(s.ctx, conf, sealer, keyErr == nil)
@@ -206,6 +209,9 @@ func checkMasterKey(conf *config.Config) (result lang.Message, sealer *keys.Seal
 func checkStore(
 	ctx context.Context, conf *config.Config, sealer *keys.Sealer, checkKey bool,
 ) (result lang.Message, err error) {
+	if err := refuseForeignStore(conf); err != nil {
+		return result, err
+	}
 	store, err := openStore(ctx, conf, app.StoreOptions{Existing: true})
 	switch {
 	case errors.Is(err, gateway.ErrNoDatabase):

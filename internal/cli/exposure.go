@@ -47,6 +47,7 @@ func exposures(path string, conf *config.Config) (all []exposure) {
 	}
 	if conf.MasterKey == "" {
 		files = append(files, conf.MasterKeyFile)
+		all = append(all, foreignFiles(conf.MasterKeyFile)...)
 	}
 	var folders []string
 	for _, file := range files {
@@ -82,6 +83,49 @@ func exposedDatabase(path string) []exposure {
 			reason: "it contains users, openids and the hashes of sessions",
 			advice: lang.Text("%s %s", err, filemode.Quote(path)), // err ends with a chmod command without the path
 		}}
+	}
+	return nil
+}
+
+// foreignFiles returns an exposure for each file that exists and belongs to another user, who can
+// change it.
+func foreignFiles(paths ...string) (all []exposure) {
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			continue
+		}
+		if owner, foreign := filemode.Foreign(path, info); foreign {
+			all = append(all, exposure{
+				message: "file of another user", subject: path,
+				reason: "its owner can change it, and lead users elsewhere or decrypt the gateway's secrets",
+				advice: lang.Text("it belongs to the user %d: if you did not put it there, delete it; otherwise chown it to root "+
+					"or to the gateway's user", owner),
+			})
+		}
+	}
+	return all
+}
+
+// refuseForeignStore returns an error if a file of the SQLite database belongs to another user of the
+// machine. Only the gateway creates these files. So another user has put them there, perhaps with
+// an administrator in the database.
+func refuseForeignStore(conf *config.Config) error {
+	path, isFile := conf.StoreFile()
+	if !isFile {
+		return nil
+	}
+	for _, file := range storeFiles(path) {
+		info, err := os.Lstat(file)
+		if err != nil {
+			continue // when it opens the store, the gateway reports any other error
+		}
+		if owner, foreign := filemode.Foreign(file, info); foreign {
+			err := lang.Errorf("%s belongs to the user %d, not to the user %d, who runs this, or to root",
+				file, owner, os.Geteuid())
+			return withHint(storeError(conf, err),
+				"if you did not put it there, delete it; otherwise chown it to the gateway's user")
+		}
 	}
 	return nil
 }

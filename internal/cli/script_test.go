@@ -81,6 +81,7 @@ func TestScripts(t *testing.T) {
 			"await":    await,
 			"awaitlog": awaitlog,
 			"mode":     mode,
+			"owner":    owner,
 		},
 		Condition: func(name string) (bool, error) {
 			if name != "root" {
@@ -127,6 +128,13 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 	bits, err := strconv.ParseUint(args[0], 8, 32)
 	ts.Check(err)
 	ts.Check(os.Chmod(ts.MkAbs(args[1]), os.FileMode(bits)))
+}
+
+// owner UID FILE changes the owner of a file or folder. Only root can run it.
+func owner(ts *testscript.TestScript, neg bool, args []string) {
+	uid, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Check(os.Chown(ts.MkAbs(args[1]), uid, -1))
 }
 
 // busy NAME listens on a port until the end of the script and sets $NAME to its address.

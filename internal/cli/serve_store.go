@@ -23,6 +23,9 @@ const storeRetry = time.Second
 // starting after a boot. A migration has no time limit: extendStart tells systemd to wait.
 func openServing(s *invocation, conf *config.Config, o app.StoreOptions, wait time.Duration) (gateway.Store, error) {
 	defer extendStart("opening the store")()
+	if err := refuseForeignStore(conf); err != nil {
+		return nil, err
+	}
 	o.BeforeMigrate = beforeMigration(s, conf)
 	end := time.Now().Add(wait)
 	for attempt := 1; ; attempt++ {

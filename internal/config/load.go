@@ -67,6 +67,7 @@ func read(name string, text []byte, info fs.FileInfo, getenv func(string) string
 	}
 	if info != nil {
 		r.checkMode(info)
+		value{reader: r}.warnForeign(name, info)
 	}
 	if len(r.problems) > 0 {
 		return nil, r.problems.sorted()
@@ -80,6 +81,14 @@ func read(name string, text []byte, info fs.FileInfo, getenv func(string) string
 func (r *reader) checkMode(info fs.FileInfo) {
 	if err := filemode.Check(r.file, info, r.hasSecrets); err != nil {
 		value{reader: r}.reject("%s %s", err, filemode.Quote(r.file))
+	}
+}
+
+// warnForeign warns of a file that belongs to another user of the machine, who can change it. It does
+// not reject the file: that user may be the one who deploys the gateway.
+func (v value) warnForeign(path string, info fs.FileInfo) {
+	if owner, foreign := filemode.Foreign(path, info); foreign {
+		v.warn("the file belongs to the user %d, who can change it: chown it to root or to the gateway's user", owner)
 	}
 }
 

@@ -116,7 +116,8 @@ func (v value) secretFile(limit int) []secret {
 		v.reject("%s", credentialAdvice(name))
 		return nil
 	}
-	text, err := readSecretFile(v.reader.secretPath(name))
+	path := v.reader.secretPath(name)
+	text, info, err := readSecretFile(path)
 	switch {
 	case err != nil && looksLikePath(name):
 		v.reject("%s: %s", name, err)
@@ -125,6 +126,7 @@ func (v value) secretFile(limit int) []secret {
 		v.reject("%s (a name that may be a secret is not shown)", err)
 		return nil
 	}
+	v.warnForeign(path, info)
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 	values := []string{text}
 	if limit > 1 {
@@ -169,34 +171,34 @@ func looksLikePath(name string) bool {
 }
 
 // readSecretFile reads a file. Its errors do not contain the file name.
-func readSecretFile(name string) (string, error) {
-	info, err := os.Stat(name)
+func readSecretFile(name string) (content string, info fs.FileInfo, err error) {
+	info, err = os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", errors.New("file does not exist")
+		return "", nil, errors.New("file does not exist")
 	case err != nil:
-		return "", errors.New("cannot access the file: check its permissions, and those of its folder")
+		return "", nil, errors.New("cannot access the file: check its permissions, and those of its folder")
 	case !info.Mode().IsRegular():
-		return "", errors.New("not a regular file")
+		return "", nil, errors.New("not a regular file")
 	case info.Size() > maxSecretFile:
-		return "", errors.New("file is too large for a secret")
+		return "", nil, errors.New("file is too large for a secret")
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return "",
+		return "", nil,
 			errors.New("cannot read the file: its group must be the gateway's (Debian package: chgrp weigate, then chmod 640)")
 	}
 	defer f.Close()
 	if info, err = f.Stat(); err != nil { // of the file that was opened: name may be replaced meanwhile
-		return "", errors.New("cannot read the file")
+		return "", nil, errors.New("cannot read the file")
 	}
 	const hasSecrets = true // so that Check also rejects a file that all users can read
 	if err := filemode.Check(name, info, hasSecrets); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxSecretFile))
 	if err != nil {
-		return "", errors.New("cannot read the file")
+		return "", nil, errors.New("cannot read the file")
 	}
-	return string(text), nil
+	return string(text), info, nil
 }
