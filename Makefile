@@ -6,7 +6,7 @@
 # make platforms  vets what only Windows and macOS compile; minutes when cold
 # make pictures  renews the pictures of the documents from the screenshots of the last make test
 # make tidy    brings go.mod and go.sum of every module up to date
-# make release VERSION=v1.2.3  makes the files of a release in dist
+# make release VERSION=v1.2.3  makes the files of a release in dist; TARGETS=linux/amd64 only these systems
 # make release-check  makes a release twice, in two folders and as two users, and compares; minutes
 
 .PHONY: test check race release release-check demo deps fuzz platforms pictures tidy clean
@@ -27,7 +27,7 @@ deps:
 	@build/deps.sh
 
 release:
-	@build/release.sh "$(VERSION)" dist
+	@build/release.sh "$(VERSION)" dist $(TARGETS)
 
 release-check:
 	@build/release_check.sh

@@ -149,8 +149,8 @@ func (g *documentedGateway) fill(word string, args []string) string {
 		return g.mustRun("api_key.id", "api-key", "create", "--name", "filled", "--scope", "users:read")
 	case word == "REQUEST":
 		return "abcdefghij"
-	case word == "users.csv", word == "weigate.yaml":
-		return filepath.Join(g.dir, word)
+	case word == "users.csv", word == "weigate.yaml", word == "/var/lib/weigate/users.csv":
+		return filepath.Join(g.dir, filepath.Base(word))
 	case regexp.MustCompile(`^[A-Z]{3,}$`).MatchString(word):
 		g.t.Errorf("no value for the word %s of %q", word, args)
 	}

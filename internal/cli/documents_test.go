@@ -83,6 +83,9 @@ var foreignPrograms = map[string]string{
 	"vault":      "of the page on native apps, which says what was run and what was read",
 	"occ":        "of Nextcloud's page, which says what was run and what was read",
 	"go":         "the Go toolchain; TestReadmeProgramSignsIn builds the program that it runs",
+	"grep":       "GNU grep",
+
+	"/www/server/nginx/sbin/nginx": "nginx of the panel 宝塔: the page says what was not tried",
 }
 
 // TestCommandsInDocs parses every command in the fenced blocks of the documents. A command of weigate is

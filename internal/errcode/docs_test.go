@@ -40,7 +40,7 @@ func textsOfPage(language string) pageTexts {
 		return pageTexts{
 			head: "# 微信错误码\n\n网关、日志、[指标](metrics.md)和管理后台中会出现这些 errcode。每个 errcode 说明发生了什么、问题在哪一方、" +
 				"如何处理；" +
-				"`weigate check` 和管理后台的运行状况页使用同样的文字。此页由代码生成。用户看到的页面见[故障排查](troubleshooting.md)。",
+				"`weigate check` 和管理后台的运行状况页使用同样的文字。此页由代码生成。用户看到的页面见[排错](troubleshooting.md)。",
 			api: "## 微信接口返回的错误码\n\n微信对网关的请求返回这些错误码。",
 			pages: "## 微信页面上的错误码\n\n微信把这些错误码显示给用户，网关收不到。因此它们不在指标中，" +
 				"要由用户告知。只有 10015 也会由微信接口返回。",
