@@ -23,7 +23,7 @@ func Create(target string, write func(*os.File) error) (err error) {
 	named := err != nil // the file system has no files without a name
 	if named {
 		if f, err = os.CreateTemp(dir, ".weigate-*"); err != nil { // with mode 0600
-			return err
+			return inFolder(err, dir)
 		}
 		defer os.Remove(f.Name()) // removes the temporary name, which a rename has already replaced
 	}
@@ -43,6 +43,15 @@ func Create(target string, write func(*os.File) error) (err error) {
 		return err
 	}
 	return SyncFolder(dir)
+}
+
+// inFolder returns an error of [os.CreateTemp] with the name of the folder in place of the random name.
+func inFolder(err error, dir string) error {
+	var ofPath *fs.PathError
+	if errors.As(err, &ofPath) {
+		return &fs.PathError{Op: "create a file in", Path: dir, Err: ofPath.Err}
+	}
+	return err
 }
 
 // link gives the file at path the name target. It does not replace an existing file.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/weigate/weigate/internal/newfile"
@@ -49,5 +50,15 @@ func TestCreateLeavesNoHalfFile(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
 		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+// The random name of the temporary file is not in errors: nobody finds it.
+func TestErrorsNameTheFolder(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "missing")
+	err := newfile.Create(filepath.Join(dir, "backup"), func(*os.File) error { return nil })
+	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "create a file in "+dir+": ") {
+		t.Errorf("got %v", err)
 	}
 }
