@@ -156,7 +156,11 @@ func logExposures(log *slog.Logger, all []exposure) {
 
 // printExposures prints a warning for each exposure.
 func printExposures(p printer, all []exposure) {
+	format := "%s (%s): %s; %s"
+	if p.texts != nil {
+		format = "%s（%s）：%s；%s"
+	}
 	for _, e := range all {
-		p.warnf("%s (%s): %s; %s", p.texts.Translate(e.message), e.subject, p.texts.Translate(e.reason), e.advice)
+		p.warnf(format, p.texts.Translate(e.message), e.subject, p.texts.Translate(e.reason), e.advice)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"go/constant"
 	"go/parser"
 	"go/token"
+	"io"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -53,10 +54,12 @@ func foreign() []string {
 		syscall.EADDRINUSE, syscall.EISDIR, syscall.ENOTDIR, syscall.ENOSPC, syscall.EROFS, syscall.EADDRNOTAVAIL,
 		syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.EMFILE, syscall.EPERM,
 		syscall.EIO, context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded, http.ErrSchemeMismatch,
+		io.ErrUnexpectedEOF,
 	} {
 		texts = append(texts, err.Error())
 	}
-	return append(texts, "no such host", "server misbehaving") // of net.DNSError
+	return append(texts, "no such host", "server misbehaving", // of net.DNSError
+		"invalid port", "unknown port", "missing port in address", "too many colons in address") // of net.AddrError
 }
 
 // TestTextsAreTranslated compares the texts in the code with texts/zh-CN.json.

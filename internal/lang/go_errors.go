@@ -35,6 +35,8 @@ func (f Formats) ofGo(err error) (text string, found bool) {
 			return f.Error(e.Err), true
 		}
 		return f.about(e.Addr.String(), e.Err), true
+	case *net.AddrError:
+		return f.about(e.Addr, errors.New(e.Err)), true
 	case *net.DNSError:
 		return f.Sprintf("%s: %s", e.Name, f.Translate(e.Err)), true
 	case *tls.CertificateVerificationError:

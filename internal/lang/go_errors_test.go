@@ -21,7 +21,7 @@ func TestErrorsOfGoAreTranslated(t *testing.T) {
 	formats := lang.Formats{
 		"connection refused": "连接被拒绝", "no such host": "找不到这个域名", "no answer in time": "没有及时响应",
 		"the server closed the connection": "服务器关闭了连接", "no space left on device": "磁盘空间不足",
-		"permission denied": "权限不足", "the certificate is not for %s": "证书不适用于 %s",
+		"permission denied": "权限不足", "invalid port": "端口无效", "the certificate is not for %s": "证书不适用于 %s",
 		"the certificate is signed by an unknown authority": "证书由未知的机构签发",
 		"the certificate has expired or is not yet valid":   "证书已过期，或尚未生效",
 	}
@@ -37,6 +37,7 @@ func TestErrorsOfGoAreTranslated(t *testing.T) {
 		{dial, "127.0.0.1:1: 连接被拒绝"},
 		{get(dial), "https://a.invalid/: 127.0.0.1:1: 连接被拒绝"},
 		{get(lookup), "https://a.invalid/: a.invalid: 找不到这个域名"},
+		{&net.OpError{Op: "listen", Net: "tcp", Err: &net.AddrError{Err: "invalid port", Addr: "99999"}}, "99999: 端口无效"},
 		{get(context.DeadlineExceeded), "https://a.invalid/: 没有及时响应"},
 		{get(io.EOF), "https://a.invalid/: 服务器关闭了连接"},
 		{get(x509.HostnameError{Certificate: &x509.Certificate{}, Host: "a.invalid"}),
