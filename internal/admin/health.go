@@ -245,7 +245,7 @@ func (h *Handler) notifications(v *visit) error {
 
 // testNotification serves the button that sends a test message.
 func (h *Handler) testNotification(v *visit) error {
-	if err := h.cfg.Service.TestNotice(v.r.Context(), h.by(v), v.r.PostForm.Get("name")); err != nil {
+	if _, err := h.cfg.Service.TestNotice(v.r.Context(), h.by(v), v.r.PostForm.Get("name")); err != nil {
 		return err
 	}
 	h.done(v, h.root+"/notifications", "test_notification", 1)

@@ -148,6 +148,11 @@ func (s *screen) Explain(code string) string {
 	return administration.Explain(s.texts.Lang, "wechat:", code)
 }
 
+// Failure returns why a request to another server failed, or the detail of a problem.
+func (s *screen) Failure(stored string) string {
+	return administration.DescribeFailure(s.texts.Lang, stored)
+}
+
 // Join returns the elements of a list in the punctuation of the language, without characters that
 // could change the page.
 func (s *screen) Join(list []string) string {

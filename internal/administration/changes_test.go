@@ -194,8 +194,8 @@ func TestActorsWithoutRightsChangeNothing(t *testing.T) {
 			"revoke":  f.RevokeInvitation(ctx, by, "x"),
 			"key":     f.RevokeAPIKey(ctx, by, "x"),
 			"retry":   f.RetryDelivery(ctx, by, 1),
-			"test":    f.TestNotice(ctx, by, "ops"),
 		}
+		_, errs["test"] = f.TestNotice(ctx, by, "ops")
 		_, errs["edit"] = f.Edit(ctx, by, victim.ID, administration.Edit{Groups: &groups}, time.Time{})
 		_, errs["admin"] = f.SetAdmin(ctx, by, victim.ID, true)
 		_, errs["merge"] = f.Merge(ctx, by, victim.ID, former.ID)

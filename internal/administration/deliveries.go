@@ -1,6 +1,7 @@
 package administration
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strconv"
@@ -26,20 +27,43 @@ func (s *Service) RetryDelivery(ctx context.Context, by Actor, id int64) error {
 // Notices returns the names of the receivers of notices.
 func (s *Service) Notices() []string { return slices.Clone(s.cfg.Notices) }
 
-// TestNotice queues a test message to a receiver of notices. ErrNotConfigured when there are no
-// receivers; a FieldError for an unknown name.
-func (s *Service) TestNotice(ctx context.Context, by Actor, name string) error {
+// TestNotice queues a test message to a receiver of notices, and returns the id of its delivery. The
+// gateway sends it. ErrNotConfigured when there are no receivers; a FieldError for an unknown name.
+func (s *Service) TestNotice(ctx context.Context, by Actor, name string) (id int64, err error) {
 	if err := s.check(ctx, by); err != nil {
-		return err
+		return 0, err
 	}
 	switch {
 	case s.cfg.TestNotice == nil || len(s.cfg.Notices) == 0:
-		return ErrNotConfigured
+		return 0, ErrNotConfigured
 	case !slices.Contains(s.cfg.Notices, name):
-		return &FieldError{Field: "name", Key: Unknown, Value: gateway.CleanLine(name)}
+		return 0, &FieldError{Field: "name", Key: Unknown, Value: gateway.CleanLine(name)}
 	}
 	if err := s.cfg.TestNotice(ctx, name); err != nil {
-		return err
+		return 0, err
 	}
-	return s.store.AppendEvents(ctx, s.event(by, EventNoticeTested, "receiver "+name))
+	if err := s.store.AppendEvents(ctx, s.event(by, EventNoticeTested, "receiver "+name)); err != nil {
+		return 0, err
+	}
+	// The newest: at the same moment, another administrator can test the same receiver, with the same
+	// result.
+	all, err := s.store.Deliveries(ctx, gateway.DeliveryQuery{Kind: gateway.DeliverNotification, Target: name, Limit: 20})
+	for _, d := range all {
+		if bytes.Contains(d.Payload, []byte(`"kind":"test"`)) {
+			return d.ID, err
+		}
+	}
+	return 0, err
+}
+
+// Delivery returns a delivery. ErrNotFound when there is none with this id.
+func (s *Service) Delivery(ctx context.Context, id int64) (gateway.Delivery, error) {
+	all, err := s.store.Deliveries(ctx, gateway.DeliveryQuery{Before: id + 1, Limit: 1})
+	if err == nil && (len(all) == 0 || all[0].ID != id) {
+		err = gateway.ErrNotFound
+	}
+	if err != nil {
+		return gateway.Delivery{}, err
+	}
+	return all[0], nil
 }

@@ -135,7 +135,7 @@ func detailFact(texts lang.Texts, item string) Fact {
 		}
 		return fact
 	}
-	return Fact{Value: item}
+	return Fact{Value: DescribeFailure(texts.Lang, item)}
 }
 
 // detailList returns one side of a change. describeEdit writes "none" for an empty list.

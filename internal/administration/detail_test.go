@@ -61,6 +61,9 @@ func TestTexts(t *testing.T) {
 			keys = append(keys, "advice."+advice)
 		}
 	}
+	for _, name := range failureTexts {
+		keys = append(keys, "failure."+name)
+	}
 	for _, key := range detailPhrases {
 		keys = append(keys, key)
 	}

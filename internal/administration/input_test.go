@@ -16,7 +16,7 @@ func TestInputIsCleanedOrRefused(t *testing.T) {
 	f := newFixture(t)
 	_, by := f.admin()
 	u := f.user("u", gateway.Active)
-	if err := f.TestNotice(t.Context(), by, "no-such-receiver"); !errors.As(err, new(*administration.FieldError)) {
+	if _, err := f.TestNotice(t.Context(), by, "no-such-receiver"); !errors.As(err, new(*administration.FieldError)) {
 		t.Errorf("a test message to an unknown receiver: %v", err)
 	}
 	text := func(s string) *string { return &s }

@@ -9,5 +9,6 @@ import (
 //go:embed files
 var files embed.FS
 
-// catalogue has the texts for the details of events, for settings, and for advice about problems.
+// catalogue has the texts for the details of events, for settings, for failures of requests, and
+// for advice about problems.
 var catalogue = lang.MustLoad(files, "files")

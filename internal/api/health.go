@@ -95,7 +95,7 @@ func (h *Handler) listNotifications(*call) (any, error) {
 }
 
 func (h *Handler) testNotification(c *call) (any, error) {
-	err := h.cfg.Service.TestNotice(c.ctx, c.by, c.path("notification"))
+	_, err := h.cfg.Service.TestNotice(c.ctx, c.by, c.path("notification"))
 	if f := (*administration.FieldError)(nil); errors.As(err, &f) { // the name in the path is unknown
 		return nil, gateway.ErrNotFound
 	}

@@ -105,7 +105,7 @@ func (s *invocation) printProblems(problems []administration.Problem) error {
 	var rows []row
 	for _, p := range problems {
 		rows = append(rows, cells(s.problemSource(p.Source), p.Code, strconv.FormatInt(p.Count, 10), s.formatTime(p.LastAt),
-			p.RequestID, s.word("detail", p.Detail)))
+			p.RequestID, s.word("detail", administration.DescribeFailure(s.language(), p.Detail))))
 	}
 	if err := s.out.printTable("PROBLEM | CODE | COUNT | LAST | REQUEST | DETAIL", rows); err != nil {
 		return err

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/weigate/weigate/internal/administration"
 	"github.com/weigate/weigate/internal/gateway"
@@ -13,7 +15,7 @@ import (
 // notifyCmd is "weigate notify". It manages deliveries: messages to administrators, and
 // back-channel logouts to apps.
 type notifyCmd struct {
-	Test  notifyTestCmd  `cmd:"" help:"Queue a test message to an entry below notify."`
+	Test  notifyTestCmd  `cmd:"" help:"Send a test message to an entry below notify, by the running gateway."`
 	List  notifyListCmd  `cmd:"" help:"List what was sent, or has to be sent, newest first."`
 	Retry notifyRetryCmd `cmd:"" help:"Queue a failed delivery again."`
 }
@@ -21,17 +23,22 @@ type notifyCmd struct {
 // notifyTestCmd is "weigate notify test".
 type notifyTestCmd struct {
 	adminFlags
-	Name string `arg:"" help:"Name of an entry below notify in the configuration."`
+	Name   string `arg:"" help:"Name of an entry below notify in the configuration."`
+	NoWait bool   `name:"no-wait" help:"Do not wait until the running gateway has sent the message."`
 }
 
-// Run queues a message. The gateway sends it; weigate notify list shows the result.
+// testWait is how long "weigate notify test" waits. The gateway looks for deliveries of other processes
+// every 5 seconds.
+const testWait = 12 * time.Second
+
+// Run queues a message, which the running gateway sends, and waits for the result.
 func (c *notifyTestCmd) Run(s *invocation) error {
 	svc, closeStore, err := c.service(s)
 	if err != nil {
 		return err
 	}
 	defer closeStore()
-	err = svc.TestNotice(s.ctx, byCommand, c.Name)
+	id, err := svc.TestNotice(s.ctx, byCommand, c.Name)
 	var field *administration.FieldError
 	switch {
 	case errors.Is(err, administration.ErrNotConfigured):
@@ -41,11 +48,60 @@ func (c *notifyTestCmd) Run(s *invocation) error {
 	case err != nil:
 		return err
 	}
-	if c.JSON {
-		return s.out.printJSON(map[string]string{"name": c.Name, "outcome": "ok"})
+	if c.NoWait {
+		if c.JSON {
+			return s.out.printJSON(map[string]string{"name": c.Name, "outcome": "ok"})
+		}
+		s.out.printf("Queued for %s. The running gateway sends it: weigate notify list --target %s", c.Name, c.Name)
+		return nil
 	}
-	s.out.printf("Queued for %s. The running gateway sends it: weigate notify list --target %s", c.Name, c.Name)
-	return nil
+	d, err := awaitDelivery(s.ctx, svc, id, testWait)
+	if err != nil {
+		return err
+	}
+	return c.result(s, d)
+}
+
+// awaitDelivery returns a delivery when the gateway has tried to send it, or when the time has passed.
+func awaitDelivery(
+	ctx context.Context, svc *administration.Service, id int64, wait time.Duration,
+) (gateway.Delivery, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for {
+		d, err := svc.Delivery(context.WithoutCancel(ctx), id)
+		if err != nil || d.State != gateway.DeliveryWaiting || d.LastError != "" {
+			return d, err
+		}
+		select {
+		case <-ctx.Done():
+			return d, nil
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// result prints the result of a test, and returns an error unless the message was sent.
+func (c *notifyTestCmd) result(s *invocation, d gateway.Delivery) error {
+	var err error
+	switch reason := administration.DescribeFailure(s.language(), d.LastError); {
+	case d.State == gateway.DeliverySent:
+	case d.State == gateway.DeliveryFailed:
+		err = lang.Errorf("not sent to %s: %s", c.Name, reason)
+	case d.LastError != "":
+		err = lang.Errorf("not sent to %s, will be repeated: %s", c.Name, reason)
+	default:
+		err = withHint(lang.Errorf("not sent to %s yet: the running gateway sends it", c.Name),
+			"does the gateway run? Later: weigate notify list --target %s", c.Name)
+	}
+	if c.JSON {
+		outcome := map[bool]string{true: "ok", false: "failed"}[err == nil]
+		return errors.Join(s.out.printJSON(map[string]string{"name": c.Name, "outcome": outcome, "error": d.LastError}), err)
+	}
+	if err == nil {
+		s.out.printf("Sent to %s.", c.Name)
+	}
+	return err
 }
 
 // notifyListCmd is "weigate notify list".
@@ -89,7 +145,7 @@ func (c *notifyListCmd) Run(s *invocation) error {
 			}
 			return cells(strconv.FormatInt(d.ID, 10), s.word("delivery", string(d.Kind)), d.Target,
 				s.word("delivery_state", string(d.State)), s.formatInstant(d.CreatedAt), next,
-				strconv.Itoa(d.Attempts), shorten(d.LastError, 60))
+				strconv.Itoa(d.Attempts), shorten(administration.DescribeFailure(s.language(), d.LastError), 60))
 		})
 }
 

@@ -17,7 +17,8 @@ func (n *Notifier) send(ctx context.Context, together []gateway.Delivery) error 
 	name := together[0].Target
 	r, found := n.receiver(name)
 	if !found {
-		return &delivery.Error{Text: "no entry below notify has this name any more", Permanent: true}
+		return &delivery.Error{Text: "the running gateway has no receiver of this name: reload it " +
+			"(systemctl reload weigate, or SIGHUP)", Permanent: true}
 	}
 	notices, err := decode(together)
 	if err != nil {
@@ -114,7 +115,9 @@ func (n *Notifier) post(ctx context.Context, r Receiver, notices []payload) (cod
 	failure := &outgoing.Error{}
 	switch {
 	case errors.As(err, &failure):
-		return string(failure.Kind), &delivery.Error{Text: failure.Error()}
+		// The configuration decides whether an address is allowed. It changes with the next reload.
+		permanent := failure.Kind == outgoing.AddressRefused || failure.Kind == outgoing.InvalidURL
+		return string(failure.Kind), &delivery.Error{Text: failure.Error(), Permanent: permanent}
 	case err != nil: // ctx has ended
 		return "cancelled", &delivery.Error{Text: "interrupted"}
 	}
