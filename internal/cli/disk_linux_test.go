@@ -193,9 +193,7 @@ func other(t *testing.T, dir string) (*syscall.SysProcAttr, string) {
 	if err := os.Mkdir(own, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(own, "weigate"), program, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	fixtures.WriteExecutable(t, filepath.Join(own, "weigate"), program)
 	// Other users must be able to enter every parent folder.
 	for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
 		if err := os.Chmod(at, 0o755); err != nil {

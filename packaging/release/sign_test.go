@@ -75,19 +75,15 @@ func TestSignature(t *testing.T) {
 	}
 }
 
-// copyScript copies a script into a repository without allowed_signers, and returns its path.
+// copyScript copies a script into a repository without allowed_signers, and returns its path. Another
+// process writes the copy: a child process of another test could inherit the open file of this process,
+// and to execute the script would fail with "text file busy" (golang/go#22315).
 func copyScript(t *testing.T, repository, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("../../build", name))
-	if err != nil {
-		t.Fatal(err)
-	}
 	script := filepath.Join(repository, "build", name)
-	if err := os.MkdirAll(filepath.Dir(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(script, text, 0o755); err != nil {
-		t.Fatal(err)
+	install := exec.Command("install", "-D", "-m", "755", filepath.Join("../../build", name), script)
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 	return script
 }
@@ -142,8 +138,10 @@ func TestReleaseWithoutUsableKeyBuildsNothing(t *testing.T) {
 	copyScript(t, repository, "sign.sh")
 	built := filepath.Join(t.TempDir(), "built")
 	builder := "#!/bin/sh\necho >" + built + "\nexit 1\n" // the test needs no program
-	if err := os.WriteFile(filepath.Join(repository, "build", "binary.sh"), []byte(builder), 0o755); err != nil {
-		t.Fatal(err)
+	write := exec.Command("sh", "-c", `cat >"$0" && chmod 755 "$0"`, filepath.Join(repository, "build", "binary.sh"))
+	write.Stdin = strings.NewReader(builder)
+	if out, err := write.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 	keys := exec.Command("sh", "-c", "for k in key other; do ssh-keygen -q -t ed25519 -N '' -C '' -f $k; done")
 	keys.Dir = caller

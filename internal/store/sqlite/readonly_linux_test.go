@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/store/sqlite"
 )
 
@@ -37,9 +38,7 @@ func openAsNobody(t *testing.T, dir, path string) string {
 			t.Fatal(err)
 		}
 		cmd.Path = filepath.Join(dir, "child")
-		if err := os.WriteFile(cmd.Path, program, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		fixture.WriteExecutable(t, cmd.Path, program)
 	}
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), openEnv+"="+path)
