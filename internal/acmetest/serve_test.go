@@ -89,12 +89,12 @@ func (g *gatewayProcess) stop() {
 func (g *gatewayProcess) await(want string, args ...string) string {
 	g.t.Helper()
 	out := ""
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if out = g.run(args...); strings.Contains(out, want) {
 			return out
 		}
 	}
-	g.t.Fatalf("weigate %s does not print %q within a minute:\n%s", strings.Join(args, " "), want, out)
+	g.t.Fatalf("weigate %s does not print %q within two minutes:\n%s", strings.Join(args, " "), want, out)
 	return ""
 }
 
@@ -142,11 +142,11 @@ func TestServeWithACME(t *testing.T) {
 	if first == nil || first.VerifyHostname(g.host) != nil {
 		t.Fatalf("certificate %v", first)
 	}
-	res, err := g.get("/readyz")
+	g.await("ok", "ping")
+	res, err := g.get("/healthz")
 	if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Strict-Transport-Security") == "" {
-		t.Errorf("readyz: %+v, %v", res, err)
+		t.Errorf("healthz: %+v, %v", res, err)
 	}
-	g.want([]string{"ping"}, "ok")
 	g.want([]string{"check"}, "listen         "+address+": the gateway runs", "the name "+g.host+" has no address")
 	g.want([]string{"health"}, "certificate "+g.host, "active, until ")
 	g.want([]string{"health", "--json"}, `"source":"acme"`, `"state":"active"`, `"problem":""`)

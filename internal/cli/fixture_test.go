@@ -241,6 +241,19 @@ func (g *fixture) await(what string, n int) {
 	}
 }
 
+// awaitPing waits until "weigate ping" prints want. It polls: on a slow disk, one check of the store
+// may take longer than the two seconds that the gateway allows it.
+func (g *fixture) awaitPing(want string, flags ...string) {
+	g.t.Helper()
+	out := ""
+	for end := time.Now().Add(processDeadline); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if out = g.run(append([]string{"ping"}, flags...)...); out == want {
+			return
+		}
+	}
+	g.t.Fatalf("weigate ping %q prints %q, want %q: %s", flags, out, want, g.errs)
+}
+
 func (g *fixture) authorize(scope string) string {
 	q := url.Values{"response_type": {"code"}, "client_id": {"sample"}, "redirect_uri": {g.app.URL + "/cb"},
 		"scope": {scope}, "state": {"s"}, "nonce": {"n"},

@@ -74,9 +74,8 @@ func TestServeUnderSystemd(t *testing.T) {
 	}
 	// The health check follows the address of the configuration.
 	g.env = append(g.env, "WEIGATE_LISTEN="+g.target.Load().Host)
-	if ready, live := g.run("ping"), g.run("ping", "--live"); ready != "ok\n" || live != "ok\n" {
-		t.Errorf("weigate ping: %q, with --live: %q", ready, live)
-	}
+	g.awaitPing("ok\n")
+	g.awaitPing("ok\n", "--live")
 	received.Take()
 	g.hangup()
 	reported("\nREADY=1\nSTATUS=serving " + g.front.URL + "\n")

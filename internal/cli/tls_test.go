@@ -90,9 +90,7 @@ func TestServeTLS(t *testing.T) {
 		t.Errorf("plain http: %v, %+v", err, plain)
 	}
 	g.env = []string{"WEIGATE_LISTEN=" + g.target.Load().Host}
-	if out := g.run("ping"); out != "ok\n" {
-		t.Errorf("ping: %s", out)
-	}
+	g.awaitPing("ok\n")
 
 	if out := g.run("check", "--offline"); !strings.Contains(out, "certificate    "+tlsHost+", expires ") {
 		t.Errorf("check:\n%s", out)
