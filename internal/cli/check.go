@@ -71,6 +71,9 @@ func (c *checkCmd) check(s *invocation) error {
 	}
 	result, sealer, keyErr := checkMasterKey(conf)
 	report("master key", result, keyErr)
+	for _, err := range checkServiceFiles(c.Config, conf) {
+		report("files", lang.Message{}, err)
+	}
 	if conf.TLS.Certificate != "" {
 		result, err := checkCertificate(conf)
 		report("certificate", result, err)

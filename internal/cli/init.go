@@ -52,6 +52,7 @@ const storeName = "weigate.db"
 const (
 	systemFolder = "/etc/weigate"
 	systemState  = "/var/lib/weigate"
+	systemGroup  = "weigate" // reads the files in the first
 )
 
 // stateFolder returns where the database of a configuration in dir is.
@@ -89,7 +90,7 @@ func (c *initCmd) Run(s *invocation) error {
 		Store: storeName,
 	}
 	if dir == systemFolder {
-		a.Store = filepath.Join(stateFolder(dir), a.Store)
+		a.Store, a.Group = filepath.Join(stateFolder(dir), a.Store), systemGroup
 	}
 	if err := c.refuseOtherKind(); err != nil {
 		return err

@@ -31,6 +31,7 @@ type answers struct {
 	Contact     string // "" = none
 	Sites       []initialSite
 	Store       string // path of the database
+	Group       string // that must be able to read the files: the service of the Debian package; "" = none
 
 	// Each secret has a file of its own. An official_account has the first, a subscription_account the
 	// other two.

@@ -78,7 +78,8 @@ type Config struct {
 	WeChat []Connector        // at least one
 	Apps   []App              // may be empty
 
-	Warnings Problems // in the order of the file
+	SecretFiles []string // paths of the files from which secrets were read
+	Warnings    Problems // in the order of the file
 }
 
 // Session limits how long users stay signed in.

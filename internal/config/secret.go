@@ -136,6 +136,7 @@ func (v value) secretFile(limit int) []secret {
 		v.reject("empty file")
 		return nil
 	}
+	v.reader.conf.SecretFiles = append(v.reader.conf.SecretFiles, v.reader.secretPath(name))
 	return v.checkSecrets(values, limit)
 }
 

@@ -1,0 +1,64 @@
+//go:build unix
+
+package cli
+
+import (
+	"io/fs"
+	"os"
+	"os/user"
+	"strconv"
+	"syscall"
+
+	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/filemode"
+	"github.com/weigate/weigate/internal/lang"
+)
+
+// checkServiceFiles returns an error for each file of the configuration that root can read and the service
+// cannot. The service reads the configuration file by its group, as the Debian package and init set it. Only
+// root cannot see from its own access what the service may read, so for others there is no error.
+func checkServiceFiles(path string, conf *config.Config) (problems []error) {
+	info, err := os.Stat(path)
+	if err != nil || os.Geteuid() != 0 {
+		return nil
+	}
+	_, service, ok := ownerOf(info)
+	if !ok || service == 0 || info.Mode()&0o040 == 0 {
+		return nil
+	}
+	for _, name := range append([]string{conf.MasterKeyFile}, conf.SecretFiles...) {
+		info, err := os.Stat(name)
+		if err != nil || serviceCanRead(info, service) {
+			continue
+		}
+		problems = append(problems, withHint(lang.Errorf("%s: the group %s, to which the service belongs, cannot read the file",
+			name, groupName(service)), "chgrp %s %s; chmod 640 %s", groupName(service), filemode.Quote(name),
+			filemode.Quote(name)))
+	}
+	return problems
+}
+
+// serviceCanRead reports whether the service may be able to read a file: as a member of its group, or as its
+// owner, if the owner is not root.
+func serviceCanRead(info fs.FileInfo, service uint32) bool {
+	uid, gid, ok := ownerOf(info)
+	mode := info.Mode()
+	return !ok || mode&0o004 != 0 || gid == service && mode&0o040 != 0 || uid != 0 && mode&0o400 != 0
+}
+
+func ownerOf(info fs.FileInfo) (uid, gid uint32, ok bool) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, 0, false
+	}
+	return stat.Uid, stat.Gid, true
+}
+
+// groupName returns the name of a group, or its number if it has no name.
+func groupName(gid uint32) string {
+	number := strconv.FormatUint(uint64(gid), 10)
+	if g, err := user.LookupGroupId(number); err == nil {
+		return g.Name
+	}
+	return number
+}
