@@ -277,7 +277,8 @@ func checkConnector(s *invocation, c config.Connector, clock *clockTransport) (r
 		return result, withHint(fail("WeChat does not know the appid (40013)"), "compare it with %s, %s", console, page)
 	case 40125, 40001:
 		return result, withHint(fail("the AppSecret is wrong (%d)", wechatErr.Code),
-			"an older AppSecret becomes invalid when it is reset (重置): copy the current one from %s", console)
+			"WeChat shows it once only: reset it (重置) at %s, write it to the file of the secret, and reload the "+
+				"gateway (systemctl reload weigate)", console)
 	case 40164:
 		return result, withHint(fail("WeChat rejects calls from %s (40164)", rejectedIP(wechatErr.Message)),
 			"add the IP address to the allow-list (IP白名单) of the account")

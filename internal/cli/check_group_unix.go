@@ -22,7 +22,7 @@ func checkServiceFiles(path string, conf *config.Config) (problems []error) {
 	if err != nil || os.Geteuid() != 0 {
 		return nil
 	}
-	_, service, ok := ownerOf(info)
+	_, service, ok := ownerAndGroup(info)
 	if !ok || service == 0 || info.Mode()&0o040 == 0 {
 		return nil
 	}
@@ -31,9 +31,10 @@ func checkServiceFiles(path string, conf *config.Config) (problems []error) {
 		if err != nil || serviceCanRead(info, service) {
 			continue
 		}
-		problems = append(problems, withHint(lang.Errorf("%s: the group %s, to which the service belongs, cannot read the file",
-			name, groupName(service)), "chgrp %s %s; chmod 640 %s", groupName(service), filemode.Quote(name),
-			filemode.Quote(name)))
+		group, quoted := groupName(service), filemode.Quote(name)
+		problems = append(problems, withHint(
+			lang.Errorf("%s: the group %s, to which the service belongs, cannot read the file", name, group),
+			"chgrp %s %s; chmod 640 %s", group, quoted, quoted))
 	}
 	return problems
 }
@@ -41,12 +42,12 @@ func checkServiceFiles(path string, conf *config.Config) (problems []error) {
 // serviceCanRead reports whether the service may be able to read a file: as a member of its group, or as its
 // owner, if the owner is not root.
 func serviceCanRead(info fs.FileInfo, service uint32) bool {
-	uid, gid, ok := ownerOf(info)
+	uid, gid, ok := ownerAndGroup(info)
 	mode := info.Mode()
 	return !ok || mode&0o004 != 0 || gid == service && mode&0o040 != 0 || uid != 0 && mode&0o400 != 0
 }
 
-func ownerOf(info fs.FileInfo) (uid, gid uint32, ok bool) {
+func ownerAndGroup(info fs.FileInfo) (uid, gid uint32, ok bool) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return 0, 0, false

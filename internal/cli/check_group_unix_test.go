@@ -68,7 +68,8 @@ func TestCheckAsRootSeesWhatTheServiceReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	problems := checkServiceFiles(path, conf)
-	if len(problems) != 1 || !strings.Contains(problems[0].Error(), "grafana.secret: the group 64995, to which the service belongs, cannot read the file") {
+	if len(problems) != 1 || !strings.HasSuffix(problems[0].Error(),
+		"grafana.secret: the group 64995, to which the service belongs, cannot read the file") {
 		t.Errorf("a secret of root's group: %v", problems)
 	}
 	if err := os.Chown(secret, 0, 64995); err != nil {

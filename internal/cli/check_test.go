@@ -46,8 +46,8 @@ func TestCheckConnector(t *testing.T) {
 			told: "WeChat rejects calls from 127.0.0.1 (40164)\nweigate: hint: add the IP address to the allow-list (IP白名单)"},
 		{name: "a website app", kind: "website", want: "40029"},
 		{name: "a website app's other secret", kind: "website", secret: "wrong" + leaktest.Secret,
-			told: "the AppSecret is wrong (40125)\nweigate: hint: an older AppSecret becomes invalid when it is reset (重置): " +
-				"copy the current one from open.weixin.qq.com"},
+			told: "the AppSecret is wrong (40125)\nweigate: hint: WeChat shows it once only: " +
+				"reset it (重置) at open.weixin.qq.com, write it to the file of the secret, and reload"},
 		{name: "another website app", kind: "website", app: wechattest.App{AppID: "wx00000000000000ff"},
 			told: "(40013)\nweigate: hint: compare it with open.weixin.qq.com, 管理中心 › 网站应用"},
 		{name: "a message without address", fault: &wechattest.Fault{Errcode: 40164, Errmsg: "not in whitelist"},

@@ -209,8 +209,8 @@ func (c *keyResealCmd) Run(s *invocation) error {
 	}
 	s.out.printf("Everything is sealed with the master key %s.", master.IDs()[0])
 	if len(master.IDs()) > 1 {
-		s.out.printf("Older master keys can be removed when every replica has this one first, and the longest\n" +
-			"lifetimes.refresh has passed: they protect refresh tokens.")
+		s.out.printf("Older master keys can be removed when every replica has this one first, and the longest of\n" +
+			"session.max and lifetimes.refresh has passed: sessions and refresh tokens of that time need them.")
 	}
 	return nil
 }

@@ -267,7 +267,8 @@ func Create(path string, share func(*os.File) error) (created bool, err error) {
 	var text bytes.Buffer
 	text.WriteString("# Weigate master key. Keep it apart from the database and out of its backups.\n")
 	text.WriteString("# To replace it: add a line below and restart every replica; move that line to the top and " +
-		"restart again; remove this line when every value is sealed again.\n")
+		"restart again; run weigate key reseal; remove this line when session.max and the longest " +
+		"lifetimes.refresh have passed.\n")
 	text.WriteString(base64.RawURLEncoding.EncodeToString(key) + "\n")
 
 	err = newfile.Create(path, func(f *os.File) error {
