@@ -65,7 +65,7 @@ func stateFolder(dir string) string {
 
 // storeFiles returns the files of the SQLite database at path.
 func storeFiles(path string) []string {
-	return []string{path, path + "-wal", path + "-shm", path + ".lock"}
+	return []string{path, path + "-wal", path + "-shm", path + "-journal", path + ".lock"}
 }
 
 //go:embed initial

@@ -125,6 +125,8 @@ func TestPlantedDatabase(t *testing.T) {
 			prepare: plantStore("", nobody)},
 		{name: "a log of another user", asRoot: true, want: "weigate.db-wal belongs to the user 65534", hint: "delete it",
 			prepare: plantStore("-wal", nobody)},
+		{name: "a journal of another user", asRoot: true, want: "weigate.db-journal belongs to the user 65534",
+			hint: "delete it", prepare: plantStore("-journal", nobody)},
 		{name: "a lock of another user", asRoot: true, want: "weigate.db.lock belongs to the user 65534", hint: "delete it",
 			prepare: plantStore(".lock", nobody)},
 		{name: "a link to a database", want: "weigate.db is not a regular file", hint: "delete it",

@@ -53,7 +53,7 @@ func refusePlanted(dir string) error {
 	err := filemode.CheckFolder(dir)
 	var unsafe *filemode.FolderError
 	switch {
-	case errors.As(err, &unsafe) && unsafe.IsWritable && !unsafe.IsShared:
+	case errors.As(err, &unsafe) && unsafe.IsWritable && unsafe.IsOwn && !unsafe.IsShared:
 		return withHint(err, "chmod go-w %s, or choose another folder with --dir", filemode.Quote(unsafe.Path))
 	case errors.As(err, &unsafe) && unsafe.IsWritable:
 		return withHint(err, "choose another folder with --dir")

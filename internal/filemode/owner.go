@@ -8,6 +8,7 @@ type FolderError struct {
 	Path        string
 	IsWritable  bool // other users can write to the folder; otherwise it belongs to another user
 	IsShared    bool // it is a folder for all users, such as /tmp, whose mode must stay
+	IsOwn       bool // the user of this process may change its mode
 	Owner, User int  // if the folder belongs to another user: who, and the user of this process
 }
 

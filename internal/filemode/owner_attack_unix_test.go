@@ -107,6 +107,27 @@ func TestOtherUserOwnsOrCanWriteFolder(t *testing.T) {
 			t.Errorf("a folder %s: got %q, want %q (%v)", tt.name, got, tt.want, err)
 		}
 	}
+}
+
+// TestAdviceTakesFolderFromGateway advises to remove the right of the group to write only if this user
+// can do so: a gateway that is not the owner would lose its folder.
+func TestAdviceTakesFolderFromGateway(t *testing.T) {
+	t.Parallel()
+	var unsafe *FolderError
+	volume := folder{mode: fs.ModeSetgid | 0o775, owner: 0, group: 100} // of Kubernetes with fsGroup
+	err := machine(1000, 1000, 100).check("/folder", volume, false)
+	if !errors.As(err, &unsafe) || unsafe.IsOwn {
+		t.Errorf("for a member of the group: %+v", err)
+	}
+	err = machine(0, 0).check("/folder", volume, false)
+	if !errors.As(err, &unsafe) || !unsafe.IsOwn {
+		t.Errorf("for root: %+v", err)
+	}
+}
+
+// TestFoldersOfASandbox checks folders in a user namespace that does not map root.
+func TestFoldersOfASandbox(t *testing.T) {
+	t.Parallel()
 	unmapped := folder{mode: 0o755, owner: overflow, group: overflow}
 	sandbox := machine(1000, 1000)
 	sandbox.rootMapped = mapsRoot("      1000       1000          1\n")

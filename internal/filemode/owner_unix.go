@@ -212,7 +212,8 @@ func (p process) check(path string, info fs.FileInfo, isAbove bool) error {
 	if mode&0o002 == 0 && isPrivate || isAbove && isShared {
 		return nil
 	}
-	return &FolderError{Path: path, IsWritable: true, IsShared: isShared}
+	isOwn := p.uid == 0 || p.uid == stat.Uid
+	return &FolderError{Path: path, IsWritable: true, IsShared: isShared, IsOwn: isOwn}
 }
 
 // isMember reports whether this process may use the rights of a group.
