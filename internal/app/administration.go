@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,7 +65,7 @@ func administeredApp(c *config.Config, a config.App) administration.App {
 		}
 	}
 	set("access", describeAccess(a.Access))
-	set("methods", a.Methods...)
+	set("methods", providedMethods(c, a)...)
 	if len(a.Secrets) > 0 {
 		set("secret", fmt.Sprintf("%d configured", len(a.Secrets)))
 	}
@@ -93,6 +94,19 @@ func administeredApp(c *config.Config, a config.App) administration.App {
 	}
 	for _, language := range lang.All() {
 		out.Snippets[language] = snippet(c, a, language)
+	}
+	return out
+}
+
+// providedMethods returns the sign-in methods of an app that a connector provides. Without a setting of its
+// own, an app allows the others too, for connectors that may come.
+func providedMethods(c *config.Config, a config.App) (out []string) {
+	for _, method := range a.Methods {
+		if slices.ContainsFunc(c.WeChat, func(conn config.Connector) bool {
+			return slices.Contains(conn.Methods(), method)
+		}) {
+			out = append(out, method)
+		}
 	}
 	return out
 }

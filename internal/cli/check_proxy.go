@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -79,9 +78,9 @@ func checkProxy(
 		return result, warnings, err
 	}
 	if !sameHost(seen.Host, u) {
-		warnings = append(warnings, lang.Text("proxy: the reverse proxy changes the header Host from %s to %s; sites of "+
-			"forward auth need it unchanged, with its port: nginx needs proxy_set_header Host $http_host", u.Host,
-			seen.Host))
+		warnings = append(warnings, lang.Text("proxy: the reverse proxy changes the header Host from %s to %s; if it "+
+			"does the same for sites of forward auth, their pages do not work: let it send the name that browsers use",
+			u.Host, seen.Host))
 	}
 	proto, _, _ := strings.Cut(seen.Proto, ",")
 	if u.Scheme == "https" && strings.EqualFold(strings.TrimSpace(proto), "http") {
@@ -173,15 +172,7 @@ func notReloaded(proxy netip.Addr) error {
 		"trusted_proxies in the file has its address: reload the gateway")
 }
 
-// sameHost reports whether a header Host is that of a URL. It may have the default port.
+// sameHost reports whether a header Host has the name of a URL. A port may be missing: nothing reads it.
 func sameHost(host string, u *url.URL) bool {
-	if strings.EqualFold(host, u.Host) {
-		return true
-	}
-	port := "80"
-	if u.Scheme == "https" {
-		port = "443"
-	}
-	return u.Port() == "" && strings.EqualFold(host, net.JoinHostPort(u.Hostname(), port)) ||
-		u.Port() == port && strings.EqualFold(host, u.Hostname())
+	return strings.EqualFold((&url.URL{Host: host}).Hostname(), u.Hostname())
 }

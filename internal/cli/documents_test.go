@@ -70,6 +70,8 @@ var foreignPrograms = map[string]string{
 	"rm":         "TestBackupCommandsInDocs runs it",
 	"sh":         "TestBackupCommandsInDocs runs it",
 	"chmod":      "coreutils",
+	"chgrp":      "coreutils",
+	"openssl":    "Debian's package openssl",
 	"createuser": "PostgreSQL's own program; postgrestest makes a database without it",
 	"createdb":   "PostgreSQL's own program; postgrestest makes a database without it",
 	"sed":        "TestSimulatorExamplesInTheDocumentRun runs it",

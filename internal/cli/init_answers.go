@@ -27,7 +27,7 @@ type answers struct {
 	AccountName string // of a subscription_account
 	AccountID   string // its 微信号; "" = unknown
 	Access      string // signed_in or approved
-	Title       string // "" = the host of URL
+	Title       string // "" = the host of URL, without a port
 	Contact     string // "" = none
 	Sites       []initialSite
 	Store       string // path of the database
@@ -58,7 +58,7 @@ func sitesOf(flags []string) (sites []initialSite) {
 func (a answers) Personal() bool { return a.Kind == string(config.SubscriptionAccount) }
 
 // PageTitle returns the name of the sign-in pages.
-func (a answers) PageTitle() string { return cmp.Or(a.Title, a.Host()) }
+func (a answers) PageTitle() string { return cmp.Or(a.Title, a.Hostname()) }
 
 // PushURL returns the address of message push, for a comment. It drops the characters that are not
 // printable ASCII, which a valid address does not have: a line break would end the comment.
