@@ -38,6 +38,10 @@ var otherMessages = map[string]string{
 var messagesInText = []struct{ page, english, chinese string }{
 	{"gateway.md", "no unionid", "没有 unionid"},
 	{"administration.md", "The store has no users yet.", "数据库里还没有用户。"},
+	{"notifications.md", "is not a public address", "不是公网地址"},
+	{"notifications.md", "signed by an unknown authority", "证书由未知的颁发机构签发"},
+	{"notifications.md", "no response in time", "没有及时响应"},
+	{"notifications.md", "connection refused", "连接被拒绝"},
 }
 
 // TestMessagesInDocs checks that the messages in the tables of the documents exist: the English pages have
