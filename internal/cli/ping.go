@@ -42,7 +42,7 @@ func (c *pingCmd) Run(s *invocation) error {
 	}
 	text, err := ping(ctx, conf.Listen, scheme, path)
 	if err != nil {
-		return withHint(lang.Errorf("the gateway at %s: %w", conf.Listen, err), "read the log of weigate serve")
+		return withHint(lang.Errorf("the gateway at %s: %w", conf.Listen, err), "read the log: %s", logOf(c.Config))
 	}
 	if c.JSON {
 		return s.out.printJSON(struct {

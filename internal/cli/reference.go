@@ -83,7 +83,7 @@ func manPage(p printer, app *kong.Application, date time.Time) string {
 	heading(text("NAME"))
 	fmt.Fprintf(&b, "weigate \\- %s\n", roff(strings.TrimRight(summary, ".。")))
 	heading(text("SYNOPSIS"))
-	b.WriteString(".B weigate\n.I command\n[\\fIflags\\fR]\n")
+	fmt.Fprintf(&b, ".B weigate\n.I %s\n[\\fI%s\\fR]\n", text("command"), text("flags"))
 	heading(text("DESCRIPTION"))
 	b.WriteString(roff(more) + "\n")
 	heading(text("COMMANDS"))

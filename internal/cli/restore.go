@@ -43,8 +43,8 @@ func (c *restoreCmd) Run(s *invocation) error {
 		return s.out.printJSON(newBackupEntry(c.File, 0, summary))
 	}
 	s.out.printf("%s: restored %s", conf.StoreName(), contents(summary))
-	s.out.printf("Everything is as it was at %s: users whom you blocked later must be blocked again. Next: weigate serve",
-		s.formatTime(summary.Header.CreatedAt))
+	s.out.printf("Everything is as it was at %s: users whom you blocked later must be blocked again. Next: %s",
+		s.formatTime(summary.Header.CreatedAt), serveWith(c.Config))
 	return nil
 }
 

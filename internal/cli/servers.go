@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -69,7 +70,11 @@ func (s *servers) listen(addr string, setting lang.Message) (net.Listener, error
 func listenError(addr string, setting lang.Message, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return withHint(lang.Errorf("listen on %s: address already in use", addr),
+		err := lang.Errorf("listen on %s: address already in use", addr)
+		if !strings.HasPrefix(setting.String(), "--") { // of a gateway, whose proxy and health checks need a known port
+			return withHint(err, "stop the other program, or set another address with %s", setting)
+		}
+		return withHint(err,
 			"stop the other program, or set another address with %s (port 0 chooses a free port)", setting)
 	case errors.Is(err, syscall.EACCES):
 		return withHint(lang.Errorf("listen on %s: permission denied", addr),

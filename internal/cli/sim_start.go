@@ -72,19 +72,22 @@ func (s *simStart) print(out printer) {
 		out.printf("  TLS       %s   as open.weixin.qq.com and api.weixin.qq.com; trust %s", s.TLS, s.CA)
 	}
 	out.printf("  seed      %s\n", s.Seed)
-	width := len("official account") // the least: the line of the people has it too
-	for _, a := range s.Apps {
-		width = max(width, len(a.kind.String()))
+	width := displayWidth("official account") // the least: the line of the people has it too
+	kinds := make([]string, len(s.Apps))
+	for i, a := range s.Apps {
+		kinds[i] = out.texts.Text(kindOfApp(a.kind))
+		width = max(width, displayWidth(kinds[i]))
 	}
-	for _, a := range s.Apps {
+	for i, a := range s.Apps {
+		kind := kinds[i] + strings.Repeat(" ", width-displayWidth(kinds[i]))
 		secret := lang.Text("%s", a.Secret)
 		if a.Secret == "" {
 			secret = lang.Text("as given")
 		}
 		if len(a.Domains) == 0 {
-			out.printf("  %-*s  %s   secret %s", width, a.kind, a.AppID, secret)
+			out.printf("  %s  %s   secret %s", kind, a.AppID, secret)
 		} else {
-			out.printf("  %-*s  %s   secret %s   callbacks to %s", width, a.kind, a.AppID, secret,
+			out.printf("  %s  %s   secret %s   callbacks to %s", kind, a.AppID, secret,
 				strings.Join(a.Domains, ", "))
 		}
 		if a.push != "" {
@@ -100,4 +103,23 @@ func port(l net.Listener) int {
 		return a.Port
 	}
 	return 0
+}
+
+// kindOfApp names a kind of app for a terminal.
+func kindOfApp(kind wechattest.AppKind) lang.Message {
+	switch kind {
+	case wechattest.OfficialAccount:
+		return lang.Text("official account")
+	case wechattest.TestAccount:
+		return lang.Text("test account")
+	case wechattest.WebsiteApp:
+		return lang.Text("website app")
+	case wechattest.SubscriptionAccount:
+		return lang.Text("subscription account")
+	case wechattest.VerifiedSubscriptionAccount:
+		return lang.Text("verified subscription account")
+	case wechattest.UnverifiedServiceAccount:
+		return lang.Text("unverified service account")
+	}
+	return lang.Text("%s", kind)
 }

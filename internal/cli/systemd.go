@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -61,4 +62,27 @@ func notifyReady(status string) { notifySystemd(daemon.SdNotifyReady, "STATUS="+
 // notifyStopping tells systemd that the gateway finishes the requests in progress.
 func notifyStopping() {
 	notifySystemd(daemon.SdNotifyStopping, "STATUS=finishing the requests in progress")
+}
+
+// serveWith returns the command that starts a gateway with a configuration. The Debian package has a
+// service for the one in systemFolder.
+func serveWith(path string) string {
+	if ofPackage(path) {
+		return "systemctl start weigate"
+	}
+	return "weigate serve"
+}
+
+// logOf returns where the log of a gateway with a configuration is.
+func logOf(path string) string {
+	if ofPackage(path) {
+		return "journalctl -u weigate"
+	}
+	return "weigate serve"
+}
+
+// ofPackage reports whether a configuration is the one of the Debian package's service.
+func ofPackage(path string) bool {
+	absolute, err := filepath.Abs(path)
+	return err == nil && filepath.Dir(absolute) == systemFolder
 }

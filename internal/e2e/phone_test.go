@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +46,31 @@ func TestPhoneOfTheControlPage(t *testing.T) {
 			w.pressOnScreen("#sign-in-base", "#openid")
 			w.signedOut()
 		})
+	}
+}
+
+// TestPhoneContinues opens a page that continues automatically, as a phone with WeChat does.
+func TestPhoneContinues(t *testing.T) {
+	t.Parallel()
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		switch r.URL.Path {
+		case "/":
+			_, _ = io.WriteString(w, `<meta http-equiv="refresh" content="0;url=/later"><p>first`)
+		case "/later":
+			_, _ = io.WriteString(w, `<meta http-equiv="refresh" content="1;url=/last"><p>second`)
+		default:
+			_, _ = io.WriteString(w, `<p id="last">last`)
+		}
+	}))
+	t.Cleanup(site.Close)
+	demo := startDemo(t)
+	w := openBoth(t, &demo.addresses, flows[0])
+	w.visit(demo.control + "/phones/alice")
+	w.do("typing an address", chromedp.SendKeys(chromedp.CSS("#address"), site.URL+"/"))
+	w.press("button[value=open]")
+	if got := w.onScreen("the last page", `(document.querySelector("#last") || {innerText: ""}).innerText`); got != "last" {
+		t.Errorf("the phone shows %q", got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/weigate/weigate/internal/simulator/link"
 	"github.com/weigate/weigate/wechat/wechattest"
@@ -37,6 +38,17 @@ type phonePage struct {
 	Accounts []wechattest.App       // accounts whose chat the phone can open
 	Scenes   []wechattest.SceneCode // QR codes of accounts that the phone can scan
 	Note     string                 // key of a text; "" for none
+}
+
+// soonRefresh is the longest pause after which the script follows the refresh of a page. Pages that
+// reload later, such as one that waits for an approval, may have a form that a person fills in.
+const soonRefresh = 3 * time.Second
+
+// Soon reports whether the page leads to another page within seconds, as a phone with WeChat would
+// follow. The phone without the script waits for the button.
+func (p phonePage) Soon() bool {
+	return p.Page != nil && p.Page.RefreshURL != "" && p.Page.RefreshURL != p.Page.URL &&
+		p.Page.RefreshAfter <= soonRefresh
 }
 
 // phonePage serves GET /phones/{person}: a phone, its buttons and its latest requests.

@@ -77,3 +77,22 @@ func TestFormChangesTheBrowserOfAPhone(t *testing.T) {
 		t.Error("the page is open after Home")
 	}
 }
+
+// TestPageThatContinues: the script of the control page follows a page that leads elsewhere within
+// seconds, and leaves others to the button: they may have a form.
+func TestPageThatContinues(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t, wechattest.Config{})
+	for refresh, want := range map[string]bool{"0;url=/next": true, "3;url=/next": true, "10;url=/next": false,
+		"2;url=/": false, "": false} {
+		app := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Refresh", refresh)
+			writeHTML(w, `<p>x`)
+		})
+		open(t, d.sim.Phone("alice"), app+"/")
+		_, body := d.send("GET", "/phones/alice", "")
+		if strings.Contains(body, " data-refresh=") != want || strings.Contains(body, "continues automatically.</p>") != want {
+			t.Errorf("refresh %q: the script follows it: %t, want %t", refresh, !want, want)
+		}
+	}
+}

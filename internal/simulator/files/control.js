@@ -25,6 +25,22 @@
     if (other.dataset.drawn !== other.dataset.version) frame.src = other.getAttribute("src") + "?n=" + other.dataset.version;
   };
 
+  // A page that continues within seconds does so here too. The address and the time name one visit: when the page is
+  // shown again, the phone does not follow twice.
+  let followed = "";
+  let following = 0;
+  const followRefresh = () => {
+    const form = document.querySelector("form[data-refresh]");
+    const version = form ? document.getElementById("screen").dataset.version : "";
+    if (version === followed) return;
+    followed = version;
+    clearTimeout(following);
+    if (!form) return;
+    following = setTimeout(() => {
+      fetch(form.action, { method: "POST", body: new URLSearchParams({ do: "refresh" }) }).catch(() => {});
+    }, Number(form.dataset.refresh));
+  };
+
   const update = async () => {
     if (busy) {
       pending = true;
@@ -40,6 +56,7 @@
           if (other) replacePart(part, document.adoptNode(other));
         }
         updateScreen(next);
+        followRefresh();
       }
     } catch {
       // The simulator has stopped. The event stream reconnects automatically.
@@ -56,6 +73,7 @@
     timer = setTimeout(update, 250);
   };
 
+  followRefresh();
   const stream = new EventSource("/events");
   stream.addEventListener("changed", schedule);
   stream.addEventListener("open", schedule);
