@@ -69,7 +69,8 @@ func TestPhoneContinues(t *testing.T) {
 	w.visit(demo.control + "/phones/alice")
 	w.do("typing an address", chromedp.SendKeys(chromedp.CSS("#address"), site.URL+"/"))
 	w.press("button[value=open]")
-	if got := w.onScreen("the last page", `(document.querySelector("#last") || {innerText: ""}).innerText`); got != "last" {
+	const last = `(document.querySelector("#last") || {innerText: ""}).innerText`
+	if got := w.onScreen("the last page", last); got != "last" {
 		t.Errorf("the phone shows %q", got)
 	}
 }
