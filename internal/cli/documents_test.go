@@ -71,6 +71,10 @@ var foreignPrograms = map[string]string{
 	"sh":         "TestBackupCommandsInDocs runs it",
 	"chmod":      "coreutils",
 	"chgrp":      "coreutils",
+	"cp":         "coreutils",
+
+	"update-ca-certificates": "Debian's package ca-certificates",
+
 	"openssl":    "Debian's package openssl",
 	"createuser": "PostgreSQL's own program; postgrestest makes a database without it",
 	"createdb":   "PostgreSQL's own program; postgrestest makes a database without it",

@@ -127,7 +127,11 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	logExposures(g.log, append(rootExposure(os.Geteuid()), exposures(c.Config, conf)...))
 	g.printStart(s.out, listener, metricsListener)
 	notifyReady("serving " + conf.URL) // to systemd
-	return run.run(ctx)
+	if err := run.run(ctx); err != nil {
+		return err
+	}
+	g.log.Info("gateway stopped")
+	return nil
 }
 
 // endBackground calls closeApp, which ends the background tasks and waits for them until stopBy. A

@@ -122,6 +122,8 @@ func (d redaction) value(n *yaml.Node, path string) *yaml.Node {
 		return plain("")
 	case d.isPrivate(path) && n.Kind == yaml.SequenceNode:
 		return plain(fmt.Sprintf("[redacted: %d]", len(n.Content)))
+	case d.isPrivate(path) && n.Kind == yaml.ScalarNode && n.Value == "":
+		return plain("") // that a value is missing is not private, and may be the cause of a problem
 	case d.isPrivate(path):
 		return plain("[redacted]")
 	case n.Kind == yaml.ScalarNode:

@@ -28,6 +28,7 @@ store: postgres://weigate:LEAK@db.example.com/weigate?sslpassword=LEAK
 session: {idle: 24h}
 trusted_proxies: [127.0.0.1, 10.0.0.0/8]
 site: {title: "true", contact: "LEAK", icp_hosts: {wiki.example.com: 京ICP备12345678号-2}}
+tls: {acme: {email: ""}}
 access: {openids: [LEAK, LEAK2]}
 notify:
   - name: ops
@@ -67,7 +68,7 @@ apps:
 	}
 	for _, want := range []string{
 		"url: https://login.example.com\n", "store: postgres://db.example.com/weigate [redacted in part]\n", "idle: 24h\n",
-		"- 10.0.0.0/8\n", "title: \"true\"\n", "access: approved\n", "appid: wx0123456789abcdef\n",
+		"- 10.0.0.0/8\n", "    email: \"\"\n", "title: \"true\"\n", "access: approved\n", "appid: wx0123456789abcdef\n",
 		"original_id: gh_0123456789ab\n", "- waiting\n", "- docs.example.com\n", "secret: '[redacted: 2]'\n",
 		"openids: '[redacted: 2]'\n", "icp_hosts: '[not shown: 1]'\n",
 		"forward: https://push.example.com/in [redacted in part]\n",
