@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/filemode"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 )
@@ -77,6 +78,28 @@ func TestEnvironmentProblems(t *testing.T) {
 	}
 	if err == nil || err.Error() != strings.Join(want, "\n") {
 		t.Errorf("got\n%v\nwant\n%s", err, strings.Join(want, "\n"))
+	}
+}
+
+// TestCommandForASecretFile: the command in the message can be copied into a shell.
+func TestCommandForASecretFile(t *testing.T) {
+	t.Parallel()
+	folder, err := os.MkdirTemp("", "weigate-secret") // a name in lower case looks like a path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	file := filepath.Join(folder, "robot.url")
+	if err := os.WriteFile(file, []byte(leaktest.Secret), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = parse(t, strings.Replace(good, "secret: from-the-file}", "secret_file: "+file+"}", 1), nil)
+	want := "weigate.yaml:2: wechat.main.secret_file: file is readable by other users: chmod o-rwx " + filemode.Quote(file)
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 

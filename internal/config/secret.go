@@ -118,7 +118,11 @@ func (v value) secretFile(limit int) []secret {
 	}
 	path := v.reader.secretPath(name)
 	text, info, err := readSecretFile(path)
+	wrongMode := errors.Is(err, filemode.ErrReadable) || errors.Is(err, filemode.ErrWritable)
 	switch {
+	case wrongMode && looksLikePath(name): // err ends with a command for the shell, which path completes
+		v.reject("%s %s", err, filemode.Quote(path))
+		return nil
 	case err != nil && looksLikePath(name):
 		v.reject("%s: %s", name, err)
 		return nil
