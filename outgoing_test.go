@@ -47,6 +47,7 @@ var connectingFiles = map[string]string{
 	"internal/cli/check_proxy.go":   "weigate check: url",
 	"internal/cli/check_outside.go": "weigate check: tls.acme.directory, url",
 	"internal/cli/check_address.go": "weigate check: url, listen",
+	"internal/cli/check_sites.go":   "weigate check: apps[].hosts of kind forward_auth",
 	"internal/demo":                 "weigate demo: the simulator and the gateway of this machine",
 	"wechat/wechattest":             "the simulator: addresses that a simulated phone opens",
 }

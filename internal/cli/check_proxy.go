@@ -34,6 +34,7 @@ func checkAddress(
 	for _, w := range warnings {
 		s.out.warnf("%s", w)
 	}
+	checkSites(s, conf, report)
 }
 
 // checkProxy requests the gateway's own address, and compares what arrives at both ends. warnings are
