@@ -65,6 +65,11 @@ func (c *adminInviteCmd) Run(s *invocation) error {
 		}
 		return err
 	}
+	if in.UserID != "" {
+		s.out.printf("Only %s can open this link in WeChat, and is an administrator then. If WeChat does not work, press\n"+
+			"“Emergency sign-in” on its page, in any browser. It works once: give it to nobody else.", in.UserID)
+		return printLink(s, link, i.ExpiresAt)
+	}
 	s.out.printf("Open this link in WeChat, or scan the code with WeChat. It works once, and makes the user who opens\n" +
 		"it an administrator: give it to nobody else.")
 	return printLink(s, link, i.ExpiresAt)
