@@ -160,8 +160,8 @@ func OnPhone(r *http.Request) bool {
 }
 
 // chooseMethod returns the sign-in method for the browser that sent r: selected if it is available,
-// else the method for this kind of browser. If there is no method, chooseMethod returns the kind of
-// the page that explains where to continue.
+// else the method for this kind of browser. If neither exists, chooseMethod returns the kind of the
+// page that explains where to continue.
 //
 // Unless MethodWebsite is selected or Config.AnyBrowser is set, a phone or tablet outside WeChat
 // gets this page if an official account is configured. Users cannot scan a QR code on their own

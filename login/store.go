@@ -59,7 +59,7 @@ type Store interface {
 type AttemptStore interface {
 	// BeginAttempt stores an attempt for the flow want.ID, in one atomic step:
 	//
-	//   - If there is no row, or an expired row, BeginAttempt stores want, and returns want and
+	//   - If the row is missing or expired, BeginAttempt stores want, and returns want and
 	//     true.
 	//   - If the row has OutcomeCodeRefused, a Code other than want.Code, and a SecondCodeUntil
 	//     after now, BeginAttempt stores want with a zero SecondCodeUntil, and returns want and

@@ -344,7 +344,7 @@ var errmsgSuffix = regexp.MustCompile(`(?:,?\s*hints?:\s*\[([^\]]*)\])?(?:,?\s*r
 	`(?:,\s*(?:from ip|more info)\b.*)?\s*$`)
 
 // splitErrmsg splits an errmsg into the message and the request id. The request id is the rid, or
-// the content of WeChat's hint if there is no rid.
+// else the content of WeChat's hint.
 func splitErrmsg(errmsg string) (message, requestID string) {
 	errmsg = removeControl(errmsg)
 	suffix := errmsgSuffix.FindStringSubmatch(errmsg)

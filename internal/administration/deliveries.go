@@ -14,8 +14,8 @@ func (s *Service) Deliveries(ctx context.Context, q gateway.DeliveryQuery) ([]ga
 	return s.store.Deliveries(ctx, q)
 }
 
-// RetryDelivery queues a failed delivery again. ErrNotFound when there is no failed delivery with
-// this id.
+// RetryDelivery queues a failed delivery again. ErrNotFound if no failed delivery has this
+// id.
 func (s *Service) RetryDelivery(ctx context.Context, by Actor, id int64) error {
 	if err := s.check(ctx, by); err != nil {
 		return err

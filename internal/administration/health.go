@@ -75,7 +75,7 @@ type Certificate struct {
 	Issuer              string
 	NotBefore, NotAfter time.Time
 	State               string // active, expiring, expired, or waiting: there is none yet
-	Problem             string // why there is no newer certificate; "" = nothing is wrong
+	Problem             string // why it was not renewed; "" = nothing is wrong
 }
 
 // maxPeriod limits the period of Health: a chart with more hours cannot be read.

@@ -81,7 +81,7 @@ func DescribeCertificate(s certificate.Status, now time.Time) administration.Cer
 		Problem: s.Problem, State: "active",
 	}
 	switch {
-	case s.NotAfter.IsZero(): // there is no certificate yet
+	case s.NotAfter.IsZero(): // no certificate was issued yet
 		out.State = "waiting"
 	case !now.Before(s.NotAfter):
 		out.State = "expired"

@@ -103,7 +103,7 @@ func NewACME(ctx context.Context, cfg ACMEConfig) (*ACME, error) {
 	}
 	a.issuer = certmagic.NewACMEIssuer(a.magic, template)
 	a.magic.Issuers = []certmagic.Issuer{a.issuer}
-	// An error means that there is no certificate yet, or that the store is unavailable. Run tries
+	// An error means that no certificate was issued yet, or that the store is unavailable. Run tries
 	// again.
 	_, _ = a.magic.CacheManagedCertificate(ctx, cfg.Host)
 	a.problem = a.failures(ctx).Detail
@@ -319,7 +319,7 @@ func Stored(
 	issuer := &certmagic.ACMEIssuer{CA: directory}
 	text, _, err := kept.read(ctx, certmagic.StorageKeys.SiteCert(issuer.IssuerKey(), host))
 	switch {
-	case errors.Is(err, fs.ErrNotExist): // there is no certificate yet
+	case errors.Is(err, fs.ErrNotExist): // no certificate was issued yet
 	case err != nil:
 		return out, err
 	default:

@@ -21,7 +21,7 @@ type Source interface {
 	// TLSConfig returns the configuration of a TLS server, which always uses the current certificate.
 	TLSConfig() *tls.Config
 
-	// Status returns the current certificate, and why there is no newer one.
+	// Status returns the current certificate, and why it was not renewed.
 	Status() Status
 
 	// Reload looks for a new certificate at once.
@@ -43,8 +43,8 @@ type Status struct {
 	Names     []string
 	Issuer    string
 	NotBefore time.Time
-	NotAfter  time.Time // zero = there is no certificate yet
-	Problem   string    // why there is no newer certificate; "" = nothing is wrong
+	NotAfter  time.Time // zero = no certificate was issued yet
+	Problem   string    // why it was not renewed; "" = nothing is wrong
 }
 
 // The codes of problems.

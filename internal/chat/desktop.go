@@ -185,7 +185,7 @@ func (h *Handler) desktop(w http.ResponseWriter, r *http.Request) {
 	h.showRow(w, r, f, row, web.CodeForm{})
 }
 
-// showError responds when there is no row to show.
+// showError responds when a row to show is missing.
 func (h *Handler) showError(w http.ResponseWriter, r *http.Request, f *desktopFlow, err error) {
 	switch {
 	case errors.Is(err, gateway.ErrFull):

@@ -188,7 +188,7 @@ func printSummary(p printer, conf *config.Config) {
 	}
 }
 
-// checkMasterKey reads the master key and describes the result. If there is no key yet, sealer is
+// checkMasterKey reads the master key and describes the result. If no key exists yet, sealer is
 // nil and err is nil, because the first start creates the key.
 func checkMasterKey(conf *config.Config) (result lang.Message, sealer *keys.Sealer, err error) {
 	name := conf.MasterKeyFile
@@ -206,7 +206,7 @@ func checkMasterKey(conf *config.Config) (result lang.Message, sealer *keys.Seal
 }
 
 // checkStore opens the store, and checks that the master key can decrypt the signing keys in it.
-// sealer is nil if there is no master key yet. checkKey is false if the master key could not be
+// sealer is nil if no master key exists yet. checkKey is false if the master key could not be
 // read. checkStore then checks only the store. It never creates or migrates a database, because a
 // gateway of an older version may be using the store.
 func checkStore(

@@ -10,8 +10,8 @@ import (
 
 // connectionLimit limits the open connections of a listener to max. At the limit it accepts a new
 // connection, and closes the connection that has been idle for the longest time. If no connection
-// is idle, it closes the oldest connection whose first request is incomplete. If there is no such
-// connection either, it closes the new connection. So clients that open connections without using
+// is idle, it closes the oldest connection whose first request is incomplete. Without such
+// a connection, it closes the new one. So clients that open connections without using
 // them cannot lock others out: a browser or a proxy sends its first request at once.
 type connectionLimit struct {
 	net.Listener

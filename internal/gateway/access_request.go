@@ -67,7 +67,7 @@ type AccessRequests interface {
 	// RequestAccess records that a user waits. It stores r with the state RequestWaiting, unless the
 	// user has a request for this app already. It returns the stored request, and whether it was
 	// created now. The id of a user who was joined into an older user is resolved to the older id.
-	// ErrNotFound when there is no such user.
+	// ErrNotFound if the user does not exist.
 	//
 	// An approved request waits again, and counts as created, when two conditions are met: the app is
 	// not among the user's AllowedApps, and the approval is more than a minute older than
@@ -90,7 +90,7 @@ type AccessRequests interface {
 	// every waiting request. Refusal for apps revokes the user's grants at these apps. A decision for
 	// an app that the user has not requested is stored too.
 	//
-	// It returns the changed user. ErrNotFound when there is no such user; ErrBlocked when the user is
+	// It returns the changed user. ErrNotFound if the user does not exist; ErrBlocked when the user is
 	// blocked, also by a concurrent call: a blocked user must be unblocked before any other change.
 	DecideAccess(ctx context.Context, d AccessDecision) (User, error)
 }

@@ -97,7 +97,7 @@ type Deliveries interface {
 	FinishDelivery(ctx context.Context, d Delivery, events ...Event) error
 
 	// RetryDelivery makes a failed delivery wait again, due at now, with Attempts 0, and appends e in
-	// the same transaction. ErrNotFound when there is no failed delivery with this id.
+	// the same transaction. ErrNotFound if no failed delivery has this id.
 	RetryDelivery(ctx context.Context, id int64, now time.Time, e Event) error
 
 	// HastenDeliveries makes the waiting deliveries of a kind about a user due at now, if they have

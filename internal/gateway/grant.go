@@ -110,8 +110,8 @@ type AppGrants struct {
 // in the comments of the methods.
 type Grants interface {
 	// PutCode stores a code and its grant. The user id is resolved as by Users.User: the id of a
-	// user who was joined into an older one becomes the older id. ErrNotFound when there is no such
-	// user, or when c.LogoutSessionID is set and the session has ended. ErrBlocked when the user is
+	// user who was joined into an older one becomes the older id. ErrNotFound when the user does
+	// not exist, or when c.LogoutSessionID is set and the session has ended. ErrBlocked when the user is
 	// blocked. ErrConflict when the hash of the code or the id of the grant exists already.
 	//
 	// When Grant.Subject is empty, PutCode stores the subject that is pinned for the user in this
@@ -131,7 +131,7 @@ type Grants interface {
 	// have stolen the code. A replay returns ErrReplay with the grant. It revokes the grant in the
 	// same transaction, unless i.ReplayTolerated is set. Call Redeem only after authenticating the
 	// client of the code. Otherwise anybody with a copy of the code could revoke the grant.
-	// ErrNotFound when there is no such code; ErrExpired when the code or the grant had expired or
+	// ErrNotFound if the code does not exist; ErrExpired when the code or the grant had expired or
 	// was revoked before the first redemption, or when Grant.Session has ended since: a sign-out
 	// invalidates the codes that no app has redeemed.
 	Redeem(ctx context.Context, code [32]byte, now time.Time, i TokenIssue) (Grant, error)

@@ -16,7 +16,7 @@ const ImportBatch = 20_000
 // (OldID). Lines with the same OldID are one user.
 //
 // An import searches for the user of a line by the openid, then by the old id, then by the unionid
-// (as Join does). When there is no such user, it creates a user. Then it adds what the user lacks:
+// (as Join does). If the user does not exist, it creates one. Then it adds what the user lacks:
 // the identity, the unionid, the old id. Adding a unionid may join users, as in a sign-in. A line
 // that contradicts what is stored (another old id, a second openid of one appid) changes nothing
 // and is reported as an ImportProblem. Importing is not signing in, so it does not set

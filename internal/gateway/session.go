@@ -43,7 +43,7 @@ type Sessions interface {
 	// PutSession stores a session. It returns ErrConflict when a session that has not expired at
 	// now has this hash. Of concurrent callers with one hash, one succeeds. An expired session is
 	// replaced. UserID is resolved as by Users.User: the id of a user who was joined into an older
-	// one becomes the older id. PutSession returns ErrNotFound when there is no such user. It
+	// one becomes the older id. PutSession returns ErrNotFound if the user does not exist. It
 	// returns ErrBlocked when the user is blocked, also by a concurrent call. With an error, it
 	// stores nothing.
 	PutSession(ctx context.Context, s Session, now time.Time) error

@@ -78,7 +78,7 @@ type Maintenance interface {
 
 // Errors that callers decide on, for errors.Is.
 var (
-	// ErrNotFound: there is no such row, or it is no longer valid (see ErrExpired).
+	// ErrNotFound: the row does not exist, or is no longer valid (see ErrExpired).
 	ErrNotFound = errors.New("not found")
 
 	// ErrExpired: the row exists and has expired. It wraps ErrNotFound, because a sweep may delete

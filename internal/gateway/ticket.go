@@ -128,7 +128,7 @@ type Tickets interface {
 
 	// TicketStates returns the states of many tickets by one query. A process calls it for all its
 	// desktops that wait for an answer. Missing and expired tickets are absent from the map.
-	// Without an error the map is not nil. Without hashes there is no query.
+	// Without an error the map is not nil. Without hashes nothing is queried.
 	TicketStates(ctx context.Context, hashes [][32]byte, now time.Time) (map[[32]byte]TicketState, error)
 
 	// OpenTicket moves an open ticket to TicketOpened, and extends it to TicketOpenedMinimum when less
@@ -138,7 +138,7 @@ type Tickets interface {
 
 	// ScanTicket makes the user of a phone the approver of an open or opened ticket, and extends it
 	// to TicketMinimum when less is left. The user id is resolved as by Users.User: the id of a user
-	// who was joined into an older user becomes the older id. ErrNotFound when there is no such user,
+	// who was joined into an older user becomes the older id. ErrNotFound if the user does not exist,
 	// ErrBlocked when the user is blocked, also by a concurrent call. A ticket that this user has
 	// scanned already is returned unchanged, because users sometimes scan twice. ErrConflict when
 	// another user has scanned it, or when it is neither open nor opened.

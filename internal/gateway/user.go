@@ -140,7 +140,7 @@ type Users interface {
 	User(ctx context.Context, id string) (User, error)
 
 	// Identities returns the identities of a user, the oldest first. The id is resolved as by User.
-	// ErrNotFound when there is no such user.
+	// ErrNotFound if the user does not exist.
 	Identities(ctx context.Context, userID string) ([]Identity, error)
 
 	// Users returns users, the newest first, without those who were joined into another.
@@ -155,7 +155,7 @@ type Users interface {
 	// refused is decided. When a Pending user becomes Active, each waiting request is decided.
 	//
 	// When a user becomes Blocked, its sessions are deleted and its grants revoked in the same
-	// transaction. ErrNotFound when there is no such user; an invalid Status is an error.
+	// transaction. ErrNotFound if the user does not exist; an invalid Status is an error.
 	UpdateUser(ctx context.Context, id string, now time.Time, change func(*User) error) (User, error)
 
 	// ImportUsers imports lines of another program's user table in one transaction, at most
@@ -188,7 +188,7 @@ type Pin struct {
 type Subjects interface {
 	// PinSubject returns the subject that is pinned for the user in this app. When there is none,
 	// it pins candidate. Concurrent callers with different candidates get the same subject. The
-	// user id is resolved as by Users.User. ErrNotFound when there is no such user; ErrConflict
+	// user id is resolved as by Users.User. ErrNotFound if the user does not exist; ErrConflict
 	// when candidate is pinned for another user in this app.
 	PinSubject(ctx context.Context, userID, app, candidate string, now time.Time) (string, error)
 

@@ -148,7 +148,7 @@ func (n *Notifier) Named(ctx context.Context, userID string) {
 	n.enqueue(ctx, queued{named: userID})
 }
 
-// Test stores a test message for a receiver. gateway.ErrNotFound when there is no such receiver.
+// Test stores a test message for a receiver. gateway.ErrNotFound if the receiver does not exist.
 func (n *Notifier) Test(ctx context.Context, name string) error {
 	if _, found := n.receiver(name); !found {
 		return gateway.ErrNotFound

@@ -129,7 +129,7 @@ func (s Seen) Hides() bool { return s.Proxied && !s.Reported }
 
 // Earlier returns the address before the client's in X-Forwarded-For. A program that sends no such header
 // itself then comes through another proxy, whose address the gateway takes for the client's. The result
-// is "" if there is no such address. The client's own address is not counted again: nginx with
+// is "" if no address qualifies. The client's own address is not counted again: nginx with
 // real_ip_header and $proxy_add_x_forwarded_for sends it twice.
 func (s Seen) Earlier() string {
 	found := false // the client's address

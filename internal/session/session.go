@@ -128,7 +128,7 @@ func (m *Manager) CurrentHash(r *http.Request) (hash [32]byte, sent bool) {
 // Find returns the session with this hash and its user, and records that the session was used. It
 // returns gateway.ErrNotFound in these cases:
 //
-//   - There is no such session, or it has expired.
+//   - The session does not exist, or has expired.
 //   - The user is blocked or does not exist any more.
 //   - The session's connector (an app at WeChat) has another appid now. The openid of the session
 //     belongs to the former appid, so the user must sign in again.

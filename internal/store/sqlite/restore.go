@@ -182,7 +182,7 @@ func fill(ctx context.Context, file *os.File, r *archive.Reader, known, all []mi
 	if err := checkSame(path, info); err != nil {
 		return err
 	}
-	// After a crash, the file is discarded. So there is no journal, and only Sync waits for the
+	// After a crash, the file is discarded. So it needs no journal, and only Sync waits for the
 	// disk, once at the end. References are checked at the end too.
 	for _, pragma := range []string{`journal_mode = OFF`, `synchronous = OFF`, `foreign_keys = OFF`} {
 		if _, err := conn.ExecContext(ctx, `PRAGMA `+pragma); err != nil {

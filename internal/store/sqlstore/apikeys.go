@@ -81,7 +81,7 @@ func (b Base) RevokeAPIKey(ctx context.Context, id string, now time.Time, e gate
 
 // revoke revokes the API key or invitation with an id, and appends the event, in one transaction.
 // op names the operation. statement has the parameters id and time. revoke returns
-// gateway.ErrNotFound when there is no row with this id.
+// gateway.ErrNotFound if no row has this id.
 func (b Base) revoke(ctx context.Context, op, statement, id string, now time.Time, e gateway.Event) error {
 	return b.db.Do(ctx, op, func(c Conn) error {
 		return c.Tx(func(q Querier) error {

@@ -114,7 +114,7 @@ func (s *eventSearch) bound(c Conn) error {
 		if err := c.Get(limit.query, []any{Micros(limit.at)}, &id); err != nil {
 			return err
 		}
-		if id == 0 { // there is no event after Since, or none before Until
+		if id == 0 { // no event is after Since, or none before Until
 			s.before = 0
 			return nil
 		}
