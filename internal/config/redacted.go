@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -40,8 +41,13 @@ func Redacted(path string, getenv func(string) string) (text string, variables [
 		return "", variables, errors.New("the configuration file is not a YAML mapping")
 	}
 	r.config(root)
+	// A value that a variable overrides has no problem. The second reader finds what is wrong with it.
+	withoutVariables := &reader{file: path, getenv: func(string) string { return "" }}
+	if root, ok := withoutVariables.parse(content); ok {
+		withoutVariables.config(root)
+	}
 	shown := redaction{problems: map[int][]string{}, known: map[string]bool{}, hasKeys: map[string]bool{}}
-	for _, p := range r.problems {
+	for _, p := range slices.Concat(r.problems, withoutVariables.problems) {
 		shown.problems[p.Line] = append(shown.problems[p.Line], p.Key) // line 0 is not a line of the file
 	}
 	for _, key := range Keys() {
@@ -79,6 +85,9 @@ func (d redaction) isPrivate(path string) bool {
 	return d.known[path+"_file"] && path != "store"
 }
 
+// isFilePath reports whether the value of the key at a path is the path of a file with a secret.
+func isFilePath(path string) bool { return strings.HasSuffix(path, "_file") || path == "tls.key" }
+
 // mapping returns a copy of a mapping whose keys have paths that begin with prefix.
 func (d redaction) mapping(n *yaml.Node, prefix string) *yaml.Node {
 	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
@@ -87,7 +96,7 @@ func (d redaction) mapping(n *yaml.Node, prefix string) *yaml.Node {
 		switch {
 		case !d.known[path]:
 			out.Content = append(out.Content, plain("[unknown key]"), plain("[not shown]"))
-		case d.hasProblem(n, name, prefix):
+		case !d.isPrivate(path) && d.hasProblem(n, name, prefix):
 			out.Content = append(out.Content, plain(name.Value), plain("[not shown]"))
 		default:
 			out.Content = append(out.Content, plain(name.Value), d.value(n.Content[i+1], path))
@@ -126,6 +135,8 @@ func (d redaction) value(n *yaml.Node, path string) *yaml.Node {
 		return plain("") // that a value is missing is not private, and may be the cause of a problem
 	case d.isPrivate(path):
 		return plain("[redacted]")
+	case n.Kind == yaml.ScalarNode && isFilePath(path) && n.Value != "" && !looksLikePath(n.Value):
+		return plain("[not shown]") // it may be the secret itself
 	case n.Kind == yaml.ScalarNode:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: n.Tag, Value: withoutCredentials(n.Value)}
 	case n.Kind == yaml.SequenceNode && !strings.HasSuffix(path, "[]"):
@@ -146,10 +157,14 @@ func (d redaction) value(n *yaml.Node, path string) *yaml.Node {
 	return plain("[not shown]")
 }
 
-// withoutCredentials removes the user name, the password and the query from a URL.
+// withoutCredentials removes the user name, the password and the query from a URL, and the query from
+// an address of a native app, such as com.example.app:/callback?key=value.
 func withoutCredentials(text string) string {
 	scheme, _, isURL := strings.Cut(text, "://")
 	if !isURL {
+		if start := ofNativeApp.FindString(text); start != "" {
+			return start + " [redacted in part]"
+		}
 		return text
 	}
 	u, err := parseAddress(text)
@@ -163,6 +178,9 @@ func withoutCredentials(text string) string {
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
 	return u.String() + hidden
 }
+
+// ofNativeApp matches an address without "//", up to its query.
+var ofNativeApp = regexp.MustCompile(`^[a-z][a-z0-9+.-]*:[^ ?#]*[?#]`)
 
 func plain(text string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}

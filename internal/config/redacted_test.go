@@ -52,7 +52,7 @@ apps:
     kind: oidc
     name: Wiki
     secret: [*secret, LEAK-and-more]
-    redirect_uris: ["https://wiki.example.com/callback?state=LEAK"]
+    redirect_uris: ["https://wiki.example.com/callback?state=LEAK", "com.example:/cb?key=LEAK"]
     access: {users: [LEAK]}
   - {id: docs, kind: forward_auth, hosts: [docs.example.com], access: approved}
 `)
@@ -71,7 +71,7 @@ apps:
 		"- 10.0.0.0/8\n", "    email: \"\"\n", "title: \"true\"\n", "access: approved\n", "appid: wx0123456789abcdef\n",
 		"original_id: gh_0123456789ab\n", "- waiting\n", "- docs.example.com\n", "secret: '[redacted: 2]'\n",
 		"openids: '[redacted: 2]'\n", "icp_hosts: '[not shown: 1]'\n",
-		"forward: https://push.example.com/in [redacted in part]\n",
+		"forward: https://push.example.com/in [redacted in part]\n", "- com.example:/cb? [redacted in part]\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing:\n%s", want, text)
@@ -107,6 +107,9 @@ func TestReportShowsNoMisplacedSecrets(t *testing.T) {
 		"a merge key":                   "session: {<<: {idle: LEAK}}",
 		"a duplicate key":               "listen: 127.0.0.1:8080\nlisten: LEAK",
 		"a master key":                  "master_key: LEAK",
+		"a master key as a file name":   "master_key_file: LEAK",
+		"a private key as a file name":  "tls: {key: LEAK}",
+		"a query of a native app":       "apps: [{id: a, kind: oidc, redirect_uris: ['com.example:/cb?key=LEAK']}]",
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, _, err := config.Redacted(writeFile(t, "insecure: true\n"+wrong+"\n"), nil)
@@ -119,6 +122,35 @@ func TestReportShowsNoMisplacedSecrets(t *testing.T) {
 		if text, _, err := config.Redacted(writeFile(t, wrong), nil); err != nil && strings.Contains(err.Error(), "LEAK") ||
 			strings.Contains(text, "LEAK") {
 			t.Errorf("%q: %q, %v", wrong, text, err)
+		}
+	}
+}
+
+// A variable overrides a value, which may nevertheless be a secret in the wrong key.
+func TestReportShowsNoOverriddenSecrets(t *testing.T) {
+	t.Parallel()
+	getenv := func(name string) string {
+		return map[string]string{
+			"WEIGATE_LOG_LEVEL": "debug", "WEIGATE_WECHAT_MAIN_SECRET": "0123456789abcdef0123456789abcdef",
+			"WEIGATE_LISTEN": "127.0.0.1:8080", "WEIGATE_STORE": "sqlite:weigate.db",
+		}[name]
+	}
+	text, _, err := config.Redacted(writeFile(t, `url: https://login.example.com
+listen: LEAK
+log: {level: LEAK, format: text}
+store_file: LEAK
+wechat:
+  - name: main
+    kind: website
+    appid: wx0123456789abcdef
+    secret_file: LEAK
+`), getenv)
+	if err != nil || strings.Contains(text, "LEAK") {
+		t.Errorf("%v:\n%s", err, text)
+	}
+	for _, want := range []string{"url: https://login.example.com\n", "appid: wx0123456789abcdef\n", "name: main\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing:\n%s", want, text)
 		}
 	}
 }
