@@ -109,6 +109,18 @@ func TestOtherUserOwnsOrCanWriteFolder(t *testing.T) {
 	}
 }
 
+// TestFolderOfAnotherUserInTmpOfMacOS: there, a folder that mallory makes in /tmp has the group 0.
+func TestFolderOfAnotherUserInTmpOfMacOS(t *testing.T) {
+	t.Parallel()
+	root := machine(0, 0)
+	root.inheritsGroups = true
+	planted := folder{mode: 0o775, owner: 1001, group: 0}
+	var unsafe *FolderError
+	if err := root.check("/tmp/folder", planted, false); !errors.As(err, &unsafe) || unsafe.IsWritable {
+		t.Errorf("a folder of another user with the group 0: %v", err)
+	}
+}
+
 // TestAdviceTakesFolderFromGateway advises to remove the right of the group to write only if this user
 // can do so: a gateway that is not the owner would lose its folder.
 func TestAdviceTakesFolderFromGateway(t *testing.T) {

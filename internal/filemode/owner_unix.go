@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,9 +44,10 @@ func Foreign(path string, info fs.FileInfo) (owner int, foreign bool) {
 // and no other user may write to it. Other users may write to a folder above with the sticky bit,
 // such as /tmp. CheckFolder returns nil for a folder that does not exist if those above it are safe.
 //
-// The image has two exceptions. If the group of a folder is 0 and may write to it, the folder may
-// belong to another user, because the user of the container may be any in this group. And in a
-// system without /etc/passwd, a group of this process may write: Kubernetes sets it with fsGroup.
+// The image has two exceptions. On Linux, if the group of a folder is 0 and may write to it, the
+// folder may belong to another user, because the user of the container may be any in this group.
+// And in a system without /etc/passwd, a group of this process may write: Kubernetes sets it with
+// fsGroup.
 func CheckFolder(dir string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -70,6 +72,10 @@ type process struct {
 	hasUsers   bool // the machine has a list of users
 	rootMapped bool // root of the machine has the number 0 here; false in some sandboxes
 
+	// inheritsGroups means that a new folder gets the group of the folder above, as on macOS and BSD. A
+	// folder that any user makes in /tmp then has the group 0.
+	inheritsGroups bool
+
 	users   map[string]uint32   // of /etc/passwd, by name
 	primary map[uint32][]uint32 // users of /etc/passwd, by their first group
 	members map[uint32][]string // names of further members, by the groups of /etc/group
@@ -80,7 +86,8 @@ const overflow = 65534
 
 func thisProcess() process {
 	groups, _ := os.Getgroups() // without groups, fewer folders are accepted
-	p := process{uid: uint32(os.Geteuid()), groups: append(groups, os.Getegid()), rootMapped: true}
+	p := process{uid: uint32(os.Geteuid()), groups: append(groups, os.Getegid()), rootMapped: true,
+		inheritsGroups: runtime.GOOS != "linux"}
 	if uids, err := os.ReadFile("/proc/self/uid_map"); err == nil {
 		p.rootMapped = mapsRoot(string(uids))
 	}
@@ -202,7 +209,8 @@ func (p process) check(path string, info fs.FileInfo, isAbove bool) error {
 		return nil
 	}
 	mode := info.Mode()
-	if isImage := stat.Gid == 0 && mode&0o020 != 0 && p.isMember(0); !isImage && !(isAbove && p.isOutside(stat.Uid)) {
+	isImage := stat.Gid == 0 && mode&0o020 != 0 && p.isMember(0) && !p.inheritsGroups
+	if !isImage && !(isAbove && p.isOutside(stat.Uid)) {
 		if err := p.checkOwner(path, info); err != nil {
 			return err
 		}
