@@ -72,6 +72,16 @@ func TestCheckAsRootSeesWhatTheServiceReads(t *testing.T) {
 		"grafana.secret: the group 64995, to which the service belongs, cannot read the file") {
 		t.Errorf("a secret of root's group: %v", problems)
 	}
+	// A file of the user who deploys says nothing about a service that runs as root.
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if problems := checkServiceFiles(path, conf); len(problems) > 0 {
+		t.Errorf("a configuration that all users may read: %v", problems)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Chown(secret, 0, 64995); err != nil {
 		t.Fatal(err)
 	}
