@@ -107,7 +107,7 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 		return masterKeyHint(err)
 	}
 	var stopBy time.Time
-	defer func() { endBackground(stopBy, g.app.Close, g.log) }()
+	defer func() { endBackground(stopBy, g.app.Close, g.log, err) }()
 	run.stopping = func() {
 		stopBy = time.Now().Add(stopTimeout)
 		notifyStopping() // to systemd
@@ -127,21 +127,21 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 	logExposures(g.log, append(rootExposure(os.Geteuid()), exposures(c.Config, conf)...))
 	g.printStart(s.out, listener, metricsListener)
 	notifyReady("serving " + conf.URL) // to systemd
-	if err := run.run(ctx); err != nil {
-		return err
-	}
-	g.log.Info("gateway stopped")
-	return nil
+	return run.run(ctx)
 }
 
 // endBackground calls closeApp, which ends the background tasks and waits for them until stopBy. A
 // task that takes longer does not make the stop a failure. Such a task is often a logout token for an
-// app that does not respond. It is in the store, and the next process sends it again.
-func endBackground(stopBy time.Time, closeApp func(context.Context) error, log *slog.Logger) {
+// app that does not respond. It is in the store, and the next process sends it again. At the end, it
+// logs the stop, unless a failed server has caused it.
+func endBackground(stopBy time.Time, closeApp func(context.Context) error, log *slog.Logger, failed error) {
 	ctx, cancel := context.WithDeadline(context.Background(), stopBy)
 	defer cancel()
 	if err := closeApp(ctx); err != nil {
 		log.Warn("background tasks interrupted by the stop", "error", err)
+	}
+	if failed == nil {
+		log.Info("gateway stopped")
 	}
 }
 

@@ -35,9 +35,12 @@ func TestStopInterruptsSlowTasks(t *testing.T) {
 		}, true},
 	} {
 		var log bytes.Buffer
-		endBackground(tt.stopBy, tt.closeApp, slog.New(slog.NewTextHandler(&log, nil)))
+		endBackground(tt.stopBy, tt.closeApp, slog.New(slog.NewTextHandler(&log, nil)), nil)
 		if strings.Contains(log.String(), "background tasks interrupted by the stop") != tt.logged {
 			t.Errorf("%s: log %q", name, &log)
+		}
+		if !strings.HasSuffix(log.String(), "level=INFO msg=\"gateway stopped\"\n") {
+			t.Errorf("%s: the last line is not the stop: %q", name, &log)
 		}
 	}
 }
