@@ -84,7 +84,8 @@ func TestEnvironmentProblems(t *testing.T) {
 // TestCommandForASecretFile: the command in the message can be copied into a shell.
 func TestCommandForASecretFile(t *testing.T) {
 	t.Parallel()
-	folder, err := os.MkdirTemp("", "weigate-secret") // a name in lower case looks like a path
+	// A name with folders in lower case looks like a path; those of TMPDIR may have capital letters.
+	folder, err := os.MkdirTemp("/tmp", "weigate-secret")
 	if err != nil {
 		t.Fatal(err)
 	}
