@@ -137,6 +137,8 @@ func (d redaction) value(n *yaml.Node, path string) *yaml.Node {
 		return plain("[redacted]")
 	case n.Kind == yaml.ScalarNode && isFilePath(path) && n.Value != "" && !looksLikePath(n.Value):
 		return plain("[not shown]") // it may be the secret itself
+	case n.Kind == yaml.ScalarNode && path == "wechat[].push.forward":
+		return plain(originOf(n.Value)) // the path of some message servers is a token
 	case n.Kind == yaml.ScalarNode:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: n.Tag, Value: withoutCredentials(n.Value)}
 	case n.Kind == yaml.SequenceNode && !strings.HasSuffix(path, "[]"):
@@ -155,6 +157,15 @@ func (d redaction) value(n *yaml.Node, path string) *yaml.Node {
 		return plain(fmt.Sprintf("[not shown: %d]", len(n.Content)/2))
 	}
 	return plain("[not shown]")
+}
+
+// originOf returns scheme and host of a URL.
+func originOf(text string) string {
+	u, err := parseAddress(text)
+	if err != nil {
+		return "[redacted]"
+	}
+	return u.Scheme + "://" + u.Host + " [redacted in part]"
 }
 
 // withoutCredentials removes the user name, the password and the query from a URL, and the query from

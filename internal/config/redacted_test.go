@@ -46,7 +46,7 @@ wechat:
       aes_key: LEAKLEAKLEAKLEAKLEAKLEAKLEAKLEAKLEAKLEAKLEA
       account_name: Example
       original_id: gh_0123456789ab
-      forward: "https://push.example.com/in?token=LEAK"
+      forward: "https://push.example.com/LEAK?token=LEAK"
 apps:
   - id: wiki
     kind: oidc
@@ -71,7 +71,7 @@ apps:
 		"- 10.0.0.0/8\n", "    email: \"\"\n", "title: \"true\"\n", "access: approved\n", "appid: wx0123456789abcdef\n",
 		"original_id: gh_0123456789ab\n", "- waiting\n", "- docs.example.com\n", "secret: '[redacted: 2]'\n",
 		"openids: '[redacted: 2]'\n", "icp_hosts: '[not shown: 1]'\n",
-		"forward: https://push.example.com/in [redacted in part]\n", "- com.example:/cb? [redacted in part]\n",
+		"forward: https://push.example.com [redacted in part]\n", "- com.example:/cb? [redacted in part]\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing:\n%s", want, text)
