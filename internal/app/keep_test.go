@@ -27,8 +27,8 @@ func TestReplacedKeyStaysAsLongAsWhatItSigned(t *testing.T) {
 		}
 		var last time.Duration
 		for _, k := range w.replicas[0].Keys().List() {
-			if k.Alg == keys.ES256 && !k.RetiredAt.IsZero() {
-				last = max(last, k.ExpiresAt.Sub(k.RetiredAt))
+			if k.Alg == keys.ES256 && !k.ReplacedAt.IsZero() {
+				last = max(last, k.ExpiresAt.Sub(k.ReplacedAt))
 			}
 		}
 		return last

@@ -125,8 +125,8 @@ func (s *Set) Run(ctx context.Context) {
 // Maintain reads the keys again, since other replicas may have created some. Then it does what is
 // due:
 //
-//   - It creates the next key, SetConfig.Lead before SetConfig.Period of the newest key ends.
-//   - It stores for each replaced key when the key expires.
+//   - It creates the next key when the newest key has at most SetConfig.Lead left to sign.
+//   - It stores the expiry time of each replaced key.
 //   - It seals keys again after the master key was replaced.
 func (s *Set) Maintain(ctx context.Context) error {
 	s.reading.Lock()
@@ -143,7 +143,7 @@ func (s *Set) Maintain(ctx context.Context) error {
 		}
 		changed = changed || created
 	}
-	updated, err := s.retireAndReseal(ctx, snap)
+	updated, err := s.expireAndReseal(ctx, snap)
 	if err != nil {
 		return err
 	}
@@ -185,9 +185,9 @@ func (s *Set) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	if atOnce {
 		for _, k := range snap.keys {
 			if k.alg == alg {
-				// The older key stops signing and expires at the same time.
-				if err := s.cfg.Store.RetireKey(ctx, k.stored.ID, active, active); err != nil {
-					return fmt.Errorf("keys: retire %s: %w", k.stored.ID, err)
+				// The older key is replaced and expires at the same time.
+				if err := s.cfg.Store.SetKeyEnd(ctx, k.stored.ID, active, active); err != nil {
+					return fmt.Errorf("keys: replace %s: %w", k.stored.ID, err)
 				}
 			}
 		}
@@ -201,10 +201,10 @@ func (s *Set) Rotate(ctx context.Context, alg string, atOnce bool) error {
 }
 
 // Status is one signing key for an administrator. State is "next" (does not sign yet), "active" or
-// "replaced".
+// "replaced" (a newer key signs instead).
 type Status struct {
-	ID, Slot, Alg, State                      string
-	CreatedAt, ActiveAt, RetiredAt, ExpiresAt time.Time
+	ID, Slot, Alg, State                       string
+	CreatedAt, ActiveAt, ReplacedAt, ExpiresAt time.Time
 }
 
 // List returns every published key, in the order of ActiveAt.
@@ -213,7 +213,7 @@ func (s *Set) List() []Status {
 	var out []Status
 	for _, k := range snap.published(now) {
 		status := Status{ID: k.stored.ID, Slot: k.stored.Slot, Alg: k.alg, State: "replaced",
-			CreatedAt: k.stored.CreatedAt, ActiveAt: k.stored.ActiveAt, RetiredAt: k.stored.RetiredAt,
+			CreatedAt: k.stored.CreatedAt, ActiveAt: k.stored.ActiveAt, ReplacedAt: k.stored.ReplacedAt,
 			ExpiresAt: k.stored.ExpiresAt}
 		switch {
 		case k == snap.active(k.alg, now):
@@ -253,8 +253,9 @@ func (s *Set) createDue(ctx context.Context, snap *snapshot, alg string) (bool, 
 }
 
 // create stores a new key that signs from active on. The keys of an algorithm have numbered places,
-// the slots, and the new key gets the next free slot. When two replicas create a key at one moment,
-// both choose one slot. The store accepts only the first key, and both replicas use this key.
+// the slots, and the new key gets the next free slot. When two replicas create a key at the same
+// moment, both choose the same slot. The store accepts only the first key, and both replicas use
+// this key.
 func (s *Set) create(ctx context.Context, snap *snapshot, alg string, active time.Time) error {
 	der, kid, err := newPrivateKey(alg)
 	if err != nil {
@@ -282,16 +283,15 @@ func (s *Set) create(ctx context.Context, snap *snapshot, alg string, active tim
 	return nil
 }
 
-// retireAndReseal stores for each replaced key when the key expires. It also seals keys again if an
-// older master key has sealed them. If a key needs both changes, the second follows at the next
-// call.
-func (s *Set) retireAndReseal(ctx context.Context, snap *snapshot) (changed bool, err error) {
+// expireAndReseal stores the expiry time of each replaced key. It also seals keys again if an older
+// master key has sealed them. If a key needs both changes, the second follows at the next call.
+func (s *Set) expireAndReseal(ctx context.Context, snap *snapshot) (changed bool, err error) {
 	now := s.cfg.Now()
 	for _, k := range snap.published(now) {
 		next := snap.successor(k, now)
 		switch {
-		case next != nil && k.stored.RetiredAt.IsZero():
-			err = s.cfg.Store.RetireKey(ctx, k.stored.ID, next.stored.ActiveAt, next.stored.ActiveAt.Add(s.cfg.Keep))
+		case next != nil && k.stored.ReplacedAt.IsZero():
+			err = s.cfg.Store.SetKeyEnd(ctx, k.stored.ID, next.stored.ActiveAt, next.stored.ActiveAt.Add(s.cfg.Keep))
 		case !s.cfg.Sealer.Current(k.stored.Sealed):
 			err = s.reseal(ctx, k)
 		default:
@@ -305,7 +305,7 @@ func (s *Set) retireAndReseal(ctx context.Context, snap *snapshot) (changed bool
 	return changed, nil
 }
 
-// reseal opens a key and seals it with the first master key.
+// reseal opens a key and seals it with the current master key.
 func (s *Set) reseal(ctx context.Context, k *signingKey) error {
 	der, err := s.cfg.Sealer.Open(sealPurpose, k.stored.ID, k.stored.Sealed)
 	if err != nil {

@@ -279,7 +279,7 @@ func (s *snapshot) published(now time.Time) []*signingKey {
 func (s *snapshot) active(alg string, now time.Time) *signingKey {
 	var best *signingKey
 	for _, k := range s.published(now) {
-		if k.alg != alg || !k.stored.RetiredAt.IsZero() && !k.stored.RetiredAt.After(now) {
+		if k.alg != alg || !k.stored.ReplacedAt.IsZero() && !k.stored.ReplacedAt.After(now) {
 			continue
 		}
 		if best == nil || !k.stored.ActiveAt.After(now) {

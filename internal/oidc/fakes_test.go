@@ -42,7 +42,7 @@ func (k *keyRows) PutKey(_ context.Context, key gateway.Key) error {
 	return nil
 }
 
-func (k *keyRows) RetireKey(context.Context, string, time.Time, time.Time) error { return nil }
+func (k *keyRows) SetKeyEnd(context.Context, string, time.Time, time.Time) error { return nil }
 
 func (k *keyRows) ReplaceSealed(context.Context, string, []byte, []byte) error { return nil }
 

@@ -20,7 +20,7 @@ const keyColumns = `id, slot, use, alg, sealed, created_at, active_at, retired_a
 func (b Base) Keys(ctx context.Context) (all []gateway.Key, err error) {
 	err = b.db.Do(ctx, "keys", func(c Conn) error {
 		all, err = list(c, `SELECT `+keyColumns+` FROM keys ORDER BY created_at, id`, nil, func(k *gateway.Key) []any {
-			return []any{&k.ID, &k.Slot, &k.Use, &k.Alg, &k.Sealed, Time{&k.CreatedAt}, Time{&k.ActiveAt}, Time{&k.RetiredAt},
+			return []any{&k.ID, &k.Slot, &k.Use, &k.Alg, &k.Sealed, Time{&k.CreatedAt}, Time{&k.ActiveAt}, Time{&k.ReplacedAt},
 				Time{&k.ExpiresAt}}
 		})
 		return err
@@ -35,21 +35,21 @@ func (b Base) PutKey(ctx context.Context, k gateway.Key) error {
 	}
 	return b.db.Do(ctx, "put_key", func(c Conn) error {
 		_, err := c.Exec(`INSERT INTO keys (`+keyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			k.ID, k.Slot, k.Use, k.Alg, k.Sealed, Micros(k.CreatedAt), Micros(k.ActiveAt), Micros(k.RetiredAt),
+			k.ID, k.Slot, k.Use, k.Alg, k.Sealed, Micros(k.CreatedAt), Micros(k.ActiveAt), Micros(k.ReplacedAt),
 			Micros(k.ExpiresAt))
 		return b.conflict(err)
 	})
 }
 
-// RetireKey implements gateway.Keys. If a parameter is compared with 0, PostgreSQL assumes
+// SetKeyEnd implements gateway.Keys. If a parameter is compared with 0, PostgreSQL assumes
 // that it is a 32-bit integer. The casts prevent this.
-func (b Base) RetireKey(ctx context.Context, id string, retiredAt, expiresAt time.Time) error {
+func (b Base) SetKeyEnd(ctx context.Context, id string, replacedAt, expiresAt time.Time) error {
 	return b.db.Do(ctx, "retire_key", func(c Conn) error {
 		n, err := c.Exec(`
 			UPDATE keys SET
 				retired_at = CASE WHEN CAST($2 AS bigint) <> 0 AND (retired_at = 0 OR $2 < retired_at) THEN $2 ELSE retired_at END,
 				expires_at = CASE WHEN CAST($3 AS bigint) <> 0 AND (expires_at = 0 OR $3 < expires_at) THEN $3 ELSE expires_at END
-			WHERE id = $1`, id, Micros(retiredAt), Micros(expiresAt))
+			WHERE id = $1`, id, Micros(replacedAt), Micros(expiresAt))
 		if err == nil && n == 0 {
 			err = gateway.ErrNotFound
 		}

@@ -37,7 +37,7 @@ var keyCases = []testCase{
 			keys, err := stores[1].Keys(t.Context())
 			wantNoError(t, err)
 			if len(keys) != 2 || keys[1].ID != "next" || string(keys[1].Sealed) != "sealed next" ||
-				keys[1].ActiveAt != after(time.Hour) || !keys[1].RetiredAt.IsZero() {
+				keys[1].ActiveAt != after(time.Hour) || !keys[1].ReplacedAt.IsZero() {
 				t.Fatalf("keys: %+v", keys)
 			}
 			if err := f.store.PutKey(t.Context(), gateway.Key{ID: "x"}); err == nil {
@@ -46,16 +46,16 @@ var keyCases = []testCase{
 		},
 	},
 	{
-		name:   "when several replicas retire a key, the earliest time counts",
+		name:   "when several replicas replace a key, the earliest time counts",
 		reason: "a token would be signed with a key that is no longer published",
 		run: func(t *testing.T, f *fixture) {
 			wantNoError(t, f.store.PutKey(t.Context(), newKey("k1", "sign/RS256/1")))
 			for _, delay := range []time.Duration{3 * time.Hour, 2 * time.Hour, 4 * time.Hour} {
-				wantNoError(t, f.store.RetireKey(t.Context(), "k1", after(delay), after(delay+time.Hour)))
+				wantNoError(t, f.store.SetKeyEnd(t.Context(), "k1", after(delay), after(delay+time.Hour)))
 			}
 			key := f.listKeys()[0]
-			wantEqual(t, "plan", fmt.Sprint(key.RetiredAt, key.ExpiresAt), fmt.Sprint(after(2*time.Hour), after(3*time.Hour)))
-			wantError(t, f.store.RetireKey(t.Context(), "none", noon, noon), gateway.ErrNotFound)
+			wantEqual(t, "plan", fmt.Sprint(key.ReplacedAt, key.ExpiresAt), fmt.Sprint(after(2*time.Hour), after(3*time.Hour)))
+			wantError(t, f.store.SetKeyEnd(t.Context(), "none", noon, noon), gateway.ErrNotFound)
 			f.sweep(after(3*time.Hour), time.Time{}, 0) // 0 = batches of the default size
 			wantEqual(t, "keys after the sweep", len(f.listKeys()), 0)
 		},
