@@ -43,9 +43,9 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 	f := &desktopFlow{
 		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: agent.Handheld(),
 		InWeChat: agent.Client == useragent.WeChat, Method: method, Connector: connector,
-		LoginRequest: request, key: tabs.NewKey(),
+		LoginRequest: request, tabID: tabs.NewID(),
 	}
-	if err := h.tabs.Set(w, r, f.key, f); err != nil {
+	if err := h.tabs.Set(w, r, f.tabID, f); err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -56,10 +56,10 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 // flowURL returns a path of this package with the key of this sign-in and the language of its
 // pages.
 func (h *Handler) flowURL(path string, f *desktopFlow) string {
-	return h.path + path + f.LoginRequest.Query(f.key)
+	return h.path + path + f.LoginRequest.Query(f.tabID)
 }
 
-// readFlow returns the flow whose key is the parameter d of r. If this browser does not have the
+// readFlow returns the flow whose tabID is the parameter d of r. If this browser does not have the
 // cookie of the flow, it shows a page that says so, and returns nil.
 func (h *Handler) readFlow(w http.ResponseWriter, r *http.Request) *desktopFlow {
 	f := h.flowOf(r)
@@ -71,9 +71,9 @@ func (h *Handler) readFlow(w http.ResponseWriter, r *http.Request) *desktopFlow 
 
 // flowOf returns the same flow, or nil without a page.
 func (h *Handler) flowOf(r *http.Request) *desktopFlow {
-	key := r.URL.Query().Get("d")
-	f := desktopFlow{key: key}
-	if !h.tabs.Read(r, key, &f) || len(f.Seed) != seedSize || h.accounts[f.Connector] == nil {
+	tabID := r.URL.Query().Get("d")
+	f := desktopFlow{tabID: tabID}
+	if !h.tabs.Read(r, tabID, &f) || len(f.Seed) != seedSize || h.accounts[f.Connector] == nil {
 		return nil
 	}
 	return &f
@@ -139,7 +139,7 @@ func (h *Handler) storeRow(w http.ResponseWriter, r *http.Request, f *desktopFlo
 		}
 	}
 	f.CreatedAt = now.Unix()
-	return h.tabs.Set(w, r, f.key, f)
+	return h.tabs.Set(w, r, f.tabID, f)
 }
 
 // createQRCode lets WeChat make the QR code of this round. WeChat makes at most 100,000 QR codes a

@@ -160,7 +160,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, f *desktopFlow,
 func (h *Handler) continueSignedIn(w http.ResponseWriter, r *http.Request, f *desktopFlow, user gateway.User,
 	cookie *http.Cookie) {
 	f.Completed, f.QRCode = true, ""
-	if err := h.tabs.Set(w, r, f.key, f); err != nil {
+	if err := h.tabs.Set(w, r, f.tabID, f); err != nil {
 		h.fail(w, r, err)
 		return
 	}
@@ -221,7 +221,7 @@ func (h *Handler) hasStoredSession(r *http.Request, f *desktopFlow) bool {
 
 // showEnded renders the page for a sign-in whose session has ended.
 func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request, f *desktopFlow) {
-	h.tabs.Clear(w, f.key)
+	h.tabs.Clear(w, f.tabID)
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: f.LoginRequest.StartURL(h.path)})
 }
 
@@ -253,7 +253,7 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 		h.endOwnSession(w, r, f)
 		return
 	}
-	h.tabs.Clear(w, f.key)
+	h.tabs.Clear(w, f.tabID)
 	page := web.Page{Kind: web.ScanCancelled, Go: f.LoginRequest.StartURL(h.path), Home: h.path + "/"}
 	if address := f.LoginRequest.CancelURL(); address != "" {
 		page = web.Page{Kind: web.Continue, Go: address, ContinueAfter: 100 * time.Millisecond}
@@ -303,6 +303,6 @@ func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *deskt
 	if findErr == nil { // no second event when the form is sent again
 		h.recordEvent(ctx, EventUndo, "ok", user.ID, f, "")
 	}
-	h.tabs.Clear(w, f.key)
+	h.tabs.Clear(w, f.tabID)
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: f.LoginRequest.StartURL(h.path)})
 }

@@ -24,14 +24,14 @@ import (
 )
 
 // This file contains the content of a desktop's cookie, and what is derived from it. The desktop is
-// the browser that signs in. A flow is one sign-in; the desktop keeps it in its cookie. The person
-// sends a number (method message), or scans a QR code (method follow). It expires, and a new one
-// replaces it. Each number or QR code of a flow is a round, with its own row in the store.
+// the browser that signs in. A flow is one sign-in; the desktop keeps it in its cookie. The user
+// sends a number (method message), or scans a QR code (method follow). A number or QR code expires,
+// and a new one replaces it. Each number or QR code of a flow is a round, with its own row in the store.
 
 const (
 	seedSize = 32
 	life     = 5 * time.Minute // how long a number or QR code is valid
-	attempts = 5               // how many numbers a round tries, if other desktops have them
+	attempts = 5               // how many numbers a round tries: each may already belong to another desktop
 )
 
 // desktopFlow is the content of a desktop's cookie: one sign-in in one tab. The secrets of all
@@ -44,12 +44,12 @@ type desktopFlow struct {
 	ActiveAt     int64                  `json:"b"`           // when the user started or renewed (Unix); for package tabs
 	Completed    bool                   `json:"x,omitempty"` // the browser is signed in
 	OnPhone      bool                   `json:"p,omitempty"` // this browser is on a phone: its user cannot scan the screen
-	InWeChat     bool                   `json:"v,omitempty"` // this browser is WeChat's: a chat closes it on a phone
+	InWeChat     bool                   `json:"v,omitempty"` // WeChat's browser: on a phone, it closes when a chat opens
 	Method       string                 `json:"w"`
 	Connector    string                 `json:"e"`
 	QRCode       string                 `json:"q,omitempty"` // content of the QR code of this round
 	LoginRequest session.PendingRequest `json:"d"`
-	key          string                 // part of the cookie's name; URLs contain it as the parameter d
+	tabID        string                 // part of the cookie's name; URLs contain it as the parameter d
 }
 
 func newSeed() []byte {
@@ -92,7 +92,7 @@ func (f *desktopFlow) scene() (string, error) {
 	return scenePrefix + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(id)), err
 }
 
-// identifier returns what the person sends: the number or the scene.
+// identifier returns what the user sends: the number or the scene.
 func (f *desktopFlow) identifier() (string, error) {
 	if f.Method == gateway.MethodFollow {
 		return f.scene()
@@ -139,8 +139,9 @@ func networkKey(key []byte) ([]byte, error) {
 }
 
 // networkHash returns a keyed hash of the network of an address, to limit the rows of one network.
-// It returns "" for an unknown address, and for a loopback address: that is the address of a proxy
-// that is missing in trusted_proxies. All rows with "" share one limit.
+// It returns "" for an unknown address and for a loopback address. A loopback address means that a
+// local proxy is missing in trusted_proxies, so the client's address is not known. All rows with ""
+// share one limit.
 func (h *Handler) networkHash(a netip.Addr) string {
 	if !a.IsValid() || a.IsLoopback() {
 		return ""

@@ -28,7 +28,7 @@ type desktopFlow struct {
 	Redeemed     bool                   `json:"x,omitempty"` // the ticket was redeemed: the browser is signed in
 	OnPhone      bool                   `json:"p,omitempty"` // this browser is on a phone, so its page has a link to copy
 	LoginRequest session.PendingRequest `json:"d"`
-	key          string                 // part of the cookie's name; URLs contain it as the parameter d
+	tabID        string                 // part of the cookie's name; URLs contain it as the parameter d
 }
 
 // phoneTicket is the content of a phone's cookie. It contains the ticket's id, so that the

@@ -34,7 +34,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 	}
 	f := &desktopFlow{
 		Seed: newSeed(), ActiveAt: h.cfg.Now().Unix(), OnPhone: useragent.Of(r).Handheld(), LoginRequest: request,
-		key: tabs.NewKey(),
+		tabID: tabs.NewID(),
 	}
 	if err := h.setFlow(w, r, f); err != nil {
 		return err
@@ -47,22 +47,22 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginR
 // flowURL returns a path of this package with the key of this sign-in and the language of its
 // pages.
 func (h *Handler) flowURL(path string, f *desktopFlow) string {
-	return h.path + path + f.LoginRequest.Query(f.key)
+	return h.path + path + f.LoginRequest.Query(f.tabID)
 }
 
-// readFlow returns the flow whose key is the parameter d of r. It returns nil if this browser does
+// readFlow returns the flow whose tabID is the parameter d of r. It returns nil if this browser does
 // not have the cookie of the flow.
 func (h *Handler) readFlow(r *http.Request) *desktopFlow {
-	key := r.URL.Query().Get("d")
-	f := desktopFlow{key: key}
-	if !h.tabs.Read(r, key, &f) || len(f.Seed) != seedSize {
+	tabID := r.URL.Query().Get("d")
+	f := desktopFlow{tabID: tabID}
+	if !h.tabs.Read(r, tabID, &f) || len(f.Seed) != seedSize {
 		return nil
 	}
 	return &f
 }
 
 func (h *Handler) setFlow(w http.ResponseWriter, r *http.Request, f *desktopFlow) error {
-	return h.tabs.Set(w, r, f.key, f)
+	return h.tabs.Set(w, r, f.tabID, f)
 }
 
 // ticketOf returns the ticket of the flow's present QR code. If the flow has no ticket yet,

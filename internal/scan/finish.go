@@ -145,7 +145,7 @@ func (h *Handler) serveRedeemed(w http.ResponseWriter, r *http.Request, f *deskt
 
 // showEnded renders the page for a sign-in whose session has ended.
 func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request, f *desktopFlow) {
-	h.tabs.Clear(w, f.key)
+	h.tabs.Clear(w, f.tabID)
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.Lost, Go: f.LoginRequest.StartURL(h.path)})
 }
 
@@ -179,7 +179,7 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 		h.endOwnSession(w, r, f)
 		return
 	}
-	h.tabs.Clear(w, f.key)
+	h.tabs.Clear(w, f.tabID)
 	page := web.Page{Kind: web.ScanCancelled, Go: f.LoginRequest.StartURL(h.path), Home: h.path + "/"}
 	if address := f.LoginRequest.CancelURL(); address != "" {
 		// The response is a page and not a redirect. The app is on another origin, and browsers block a
@@ -234,6 +234,6 @@ func (h *Handler) endOwnSession(w http.ResponseWriter, r *http.Request, f *deskt
 	if findErr == nil { // the session existed: a form that is sent again records no second event
 		h.recordEvent(ctx, EventUndo, "ok", user.ID, gateway.Ticket{App: f.LoginRequest.App})
 	}
-	h.tabs.Clear(w, f.key)
+	h.tabs.Clear(w, f.tabID)
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanUndone, Go: f.LoginRequest.StartURL(h.path)})
 }

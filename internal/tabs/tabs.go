@@ -18,7 +18,7 @@ import (
 	"github.com/weigate/weigate/internal/seal"
 )
 
-// Kind is the kind of a sign-in: the beginning of the names of its cookies.
+// Kind is the kind of a sign-in. Its value is the prefix of the names of the cookies.
 type Kind string
 
 // The kinds.
@@ -32,8 +32,8 @@ const (
 
 	// budget limits the cookies of all tabs together, in bytes. The oldest cookies are removed.
 	// Servers and proxies limit the size of all request headers, often to 8 kB.
-	budget   = 3072
-	keyChars = 10 // 50 random bits distinguish the tabs of one browser
+	budget  = 3072
+	idChars = 10 // 50 random bits distinguish the tabs of one browser
 )
 
 // Cookies reads and sets the cookies of one kind. Make it with [New]; it is safe for concurrent
@@ -53,18 +53,18 @@ func New(own *url.URL, sealer *seal.Sealer, kind Kind) *Cookies {
 	return &Cookies{set: cookie.For(own, "weigate"), sealer: sealer, kind: kind}
 }
 
-// NewKey returns a random key for a new sign-in: the part of the cookie's name after the kind. URLs
+// NewID returns a random id for a new sign-in: the part of the cookie's name after the kind. URLs
 // contain it.
-func NewKey() string { return strings.ToLower(rand.Text()[:keyChars]) }
+func NewID() string { return strings.ToLower(rand.Text()[:idChars]) }
 
-// Read decodes the cookie of the sign-in with this key into content, and reports whether r has such
+// Read decodes the cookie of the sign-in with this id into content, and reports whether r has such
 // a cookie. Another host may have set a cookie of the same name. Read cannot open that cookie, and
 // skips it.
-func (c *Cookies) Read(r *http.Request, key string, content any) bool {
-	if len(key) != keyChars {
+func (c *Cookies) Read(r *http.Request, id string, content any) bool {
+	if len(id) != idChars {
 		return false
 	}
-	name := string(c.kind) + key
+	name := string(c.kind) + id
 	for sent := range c.set.Named(r, name) {
 		if c.open(name, sent.Value, content) {
 			return true
@@ -78,8 +78,8 @@ func (c *Cookies) open(name, value string, content any) bool {
 	return err == nil && json.Unmarshal(plain, content) == nil
 }
 
-// tab is the cookie of another tab.
-type tab struct {
+// otherCookie is the cookie of another tab.
+type otherCookie struct {
 	name     string
 	size     int
 	activeAt int64 // Unix time; 0 = the cookie cannot be opened
@@ -89,25 +89,25 @@ type tab struct {
 // started the sign-in or was last active, as Unix time. Set removes all cookies of other tabs that
 // cannot be opened. Then it removes the oldest cookies of other tabs, until the rest fits into the
 // limit.
-func (c *Cookies) Set(w http.ResponseWriter, r *http.Request, key string, content any) error {
+func (c *Cookies) Set(w http.ResponseWriter, r *http.Request, id string, content any) error {
 	plain, err := json.Marshal(content)
 	if err != nil {
 		return fmt.Errorf("tabs: %w", err)
 	}
-	current := string(c.kind) + key
+	current := string(c.kind) + id
 	// The name is authenticated: the value cannot be opened under another name.
 	value, err := c.sealer.Seal(c.set.Name(current), plain)
 	if err != nil {
 		return fmt.Errorf("tabs: %w", err)
 	}
 	total := len(c.set.Name(current)) + len(value)
-	var others []tab
+	var others []otherCookie
 	for _, kind := range []Kind{Scan, Chat} {
 		for name, sent := range c.set.WithPrefix(r, string(kind)) {
 			if name == current {
 				continue
 			}
-			other := tab{name: name, size: len(sent.Name) + len(sent.Value)}
+			other := otherCookie{name: name, size: len(sent.Name) + len(sent.Value)}
 			var read struct {
 				ActiveAt int64 `json:"b"`
 			}
@@ -119,7 +119,7 @@ func (c *Cookies) Set(w http.ResponseWriter, r *http.Request, key string, conten
 		}
 	}
 	// The cookies that cannot be opened come first, then the oldest.
-	slices.SortStableFunc(others, func(a, b tab) int { return cmp.Compare(a.activeAt, b.activeAt) })
+	slices.SortStableFunc(others, func(a, b otherCookie) int { return cmp.Compare(a.activeAt, b.activeAt) })
 	for _, other := range others {
 		if total <= budget && other.activeAt > 0 {
 			break
@@ -132,6 +132,6 @@ func (c *Cookies) Set(w http.ResponseWriter, r *http.Request, key string, conten
 }
 
 // Clear removes the cookie of a sign-in.
-func (c *Cookies) Clear(w http.ResponseWriter, key string) {
-	http.SetCookie(w, c.set.Clear(string(c.kind)+key))
+func (c *Cookies) Clear(w http.ResponseWriter, id string) {
+	http.SetCookie(w, c.set.Clear(string(c.kind)+id))
 }
