@@ -11,7 +11,7 @@ import (
 	"regexp"
 	"strconv"
 
-	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/lang" // its errors can be shown in Chinese
 )
 
 // Color is a color in sRGB.
@@ -74,15 +74,16 @@ var (
 const minContrast = 4.5
 
 // NewPalette returns the colors of light and of dark pages. It returns an error if the contrast of
-// the color with a light page is too low. For dark pages it makes the color lighter if necessary.
+// the color with a background of light pages is too low. For dark pages it makes the color lighter if necessary.
 func NewPalette(c Color) (light, dark Palette, err error) {
 	if light = lightPalette(c); !readable(light) {
 		darker := c
 		for share := 0.05; share < 1 && !readable(lightPalette(darker)); share += 0.05 {
 			darker = mix(c, black, share)
 		}
-		return Palette{}, Palette{}, lang.Errorf("the contrast of %s with a white page is %.1f, and text needs %.1f: "+
-			"use a darker color such as %s", c, Contrast(c, white), minContrast, darker)
+		contrast := math.Floor(leastContrast(light)*10) / 10 // 4.46 must not become 4.5
+		return Palette{}, Palette{}, lang.Errorf("the contrast of %s with a light page is %.1f, and text needs %.1f: "+
+			"use a darker color such as %s", c, contrast, minContrast, darker)
 	}
 	dark = darkPalette(c)
 	for share := 0.05; share < 1 && !readable(dark); share += 0.05 {
@@ -104,11 +105,13 @@ func darkPalette(c Color) Palette {
 }
 
 // readable reports whether text is readable on buttons, and links on the page and on Tint.
-func readable(p Palette) bool {
+func readable(p Palette) bool { return leastContrast(p) >= minContrast }
+
+// leastContrast returns the smallest contrast of Main with Text, the page and Tint.
+func leastContrast(p Palette) float64 {
 	page := lightPage
 	if luminance(p.Tint) < 0.18 { // p is the palette of dark pages
 		page = darkCard
 	}
-	return Contrast(p.Main, p.Text) >= minContrast && Contrast(p.Main, page) >= minContrast &&
-		Contrast(p.Main, p.Tint) >= minContrast
+	return min(Contrast(p.Main, p.Text), Contrast(p.Main, page), Contrast(p.Main, p.Tint))
 }

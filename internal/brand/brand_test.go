@@ -41,7 +41,9 @@ func TestColorNeedsContrast(t *testing.T) {
 	for _, k := range []struct{ color, problem string }{
 		{"#067a41", ""}, {"#0b5cad", ""}, {"#000000", ""}, {"#7a0019", ""},
 		{"#07c160", "use a darker color such as #"}, // WeChat's green
-		{"#ffcc00", "the contrast of #ffcc00 with a white page is 1.5"},
+		{"#ffcc00", "the contrast of #ffcc00 with a light page is 1.3"},
+		{"#767676", "the contrast of #767676 with a light page is 3.8"}, // 4.5 with white
+		{"#727272", "the contrast of #727272 with a light page is 4.1"}, // 4.8 with white
 		{"green", "six hexadecimal digits"}, {"#fff", "six hexadecimal digits"}, {"#07c160;x", "six hexadecimal digits"},
 	} {
 		c, err := brand.ParseColor(k.color)
