@@ -135,7 +135,7 @@ func TestStrictJSON(t *testing.T) {
 		{"a field in capitals", `{"Users":["` + u.ID + `"]}`, "unknown_field"},
 		{"null", `{"users":null}`, "invalid_value"},
 		{"no list", `{"users":"` + u.ID + `"}`, "invalid_value"},
-		{"numbers", `{"users":[1]}`, "invalid_value"},
+		{"numbers", `{"users":[1]}`, "invalid_value"}, {"a null item", `{"users":["` + u.ID + `", null]}`, "invalid_value"},
 		{"without the list", `{"reason":"left"}`, "invalid_value"},
 		{"an empty list", `{"users":[]}`, "invalid_value"},
 		{"a reason of 501 characters", `{"users":["` + u.ID + `"],"reason":"` + strings.Repeat("李", 501) + `"}`,

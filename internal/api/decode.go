@@ -85,7 +85,7 @@ func setFields(target reflect.Value, members []member) error {
 		case string(m.value) == "null":
 			wrong = append(wrong, FieldError{Field: m.name, Message: "null is not allowed; leave the field out"})
 		default:
-			if err := json.Unmarshal(m.value, field.Addr().Interface()); err != nil {
+			if err := json.Unmarshal(m.value, field.Addr().Interface()); err != nil || isListWithNull(m.value) {
 				wrong = append(wrong, FieldError{Field: m.name, Message: "must be " + typeName(field.Type())})
 			}
 		}
@@ -101,6 +101,14 @@ func setFields(target reflect.Value, members []member) error {
 		return fieldsProblem("invalid_value", wrong)
 	}
 	return nil
+}
+
+// isListWithNull reports whether a value is a list that contains null. encoding/json would decode
+// this null into an empty string.
+func isListWithNull(value json.RawMessage) bool {
+	var items []json.RawMessage
+	return json.Unmarshal(value, &items) == nil &&
+		slices.ContainsFunc(items, func(item json.RawMessage) bool { return string(item) == "null" })
 }
 
 // fieldsProblem returns a problem about one or more fields.
@@ -148,7 +156,7 @@ func typeName(t reflect.Type) string {
 	case t.Kind() == reflect.Bool:
 		return "true or false"
 	case t.Kind() == reflect.Int:
-		return "a whole number between -2147483648 and 2147483647" // an int of every platform has these
+		return "a whole number between -2147483648 and 2147483647" // the range of int on 32-bit platforms
 	}
 	return "a string"
 }

@@ -21,7 +21,7 @@ var appOperations = []operation{
 		id: "getApp", method: http.MethodGet, path: "/apps/{app}", scope: administration.ScopeAppsRead,
 		answer: AppDetails{}, codes: []string{"not_found"}, serve: (*Handler).getApp,
 		summary: "Return an app with its latest events",
-		text:    "The events of apps are there without the scope events:read.",
+		text:    "The answer contains the app's events even if the API key lacks the scope events:read.",
 	},
 }
 
@@ -30,7 +30,7 @@ var eventOperations = []operation{
 		id: "listEvents", method: http.MethodGet, path: "/events", scope: administration.ScopeEventsRead,
 		query: join(eventParameters, timeParameters, pageParameters), answer: EventPage{}, serve: (*Handler).listEvents,
 		summary: "List the events of the audit log",
-		text:    "The newest first. " + cutText,
+		text:    "The newest first. " + searchLimitText,
 	},
 	{
 		id: "exportEvents", method: http.MethodGet, path: "/events/export", scope: administration.ScopeEventsRead,
@@ -63,7 +63,7 @@ func (h *Handler) getApp(c *call) (any, error) {
 		return nil, err
 	}
 	return AppDetails{
-		App: appOf(d.App), Snippet: d.Snippets[lang.English],
+		App: appOf(d.App), Snippet: d.Snippets[lang.English], // configuration to copy into the app or its proxy
 		Events: convert(d.Events, eventOf), Failures: convert(d.Failures, eventOf),
 	}, nil
 }
@@ -84,7 +84,7 @@ func (h *Handler) listEvents(c *call) (any, error) {
 		return nil, err
 	}
 	events, next := pageOf(found.Events, c.limit(), func(e gateway.Event) cursor { return cursor{Seq: e.ID} })
-	if found.Cut != 0 {
+	if found.Cut != 0 { // the search stopped early; the next one continues there
 		next = cursor{Seq: found.Cut}.String()
 	}
 	return EventPage{Events: convert(events, eventOf), Next: next, Cut: found.Cut != 0}, nil
@@ -104,9 +104,9 @@ func (h *Handler) exportUsers(c *call) (any, error) {
 	})
 }
 
-// export sends what write writes. An error before the response has begun is a problem, as in every
-// operation. A later error closes the connection, so that the client sees that the export is
-// incomplete.
+// export sends what write writes. If an error occurs before the response has begun, the response is
+// a problem document (RFC 9457), as in every operation. A later error closes the connection, so that
+// the client sees that the export is incomplete.
 func (h *Handler) export(c *call, name string, write func(io.Writer, administration.Format, int) error) error {
 	format, rows := administration.Format(c.text("format")), limit.APIExport.Max
 	if n, sent := c.query["rows"].(int); sent {
@@ -139,8 +139,8 @@ func (h *Handler) export(c *call, name string, write func(io.Writer, administrat
 	return out.Flush()
 }
 
-// exportBuffer is how many bytes of an export are kept before the response begins: more than one
-// row.
+// exportBuffer is how many bytes are buffered before the response begins. It is larger than any row,
+// so that an error at the first row can still be answered as a problem.
 const exportBuffer = 16 << 10
 
 // lateWriter calls begin before the first byte.

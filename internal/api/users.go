@@ -19,9 +19,9 @@ var keyOperations = []operation{
 	},
 }
 
-// cutText describes a search that stops after gateway.MaxRead rows.
-const cutText = "A search reads at most 5000 rows. When it stops there, cut is true, and the page may have few " +
-	"rows or none; next continues it."
+// searchLimitText describes a search that stops after gateway.MaxRead rows.
+const searchLimitText = "A search reads at most 5000 rows. When it stops there, cut is true, and the page may have " +
+	"few rows or none; next continues it."
 
 // ofAdmins is the sentence about guardAdmins in the OpenAPI document.
 const ofAdmins = " If the user is an administrator, the key also needs admins:write."
@@ -31,7 +31,7 @@ var userOperations = []operation{
 		id: "searchUsers", method: http.MethodGet, path: "/users", scope: administration.ScopeUsersRead,
 		query: join(userParameters, pageParameters), answer: UserPage{}, serve: (*Handler).searchUsers,
 		summary: "Search users",
-		text:    "Without parameters: all users. " + cutText,
+		text:    "Without parameters: all users. " + searchLimitText,
 	},
 	{
 		id: "exportUsers", method: http.MethodGet, path: "/users/export", scope: administration.ScopeUsersRead,

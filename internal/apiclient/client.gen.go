@@ -1446,7 +1446,7 @@ type ClientInterface interface {
 
 	// GetApp Return an app with its latest events
 	//
-	// The events of apps are there without the scope events:read. Scope: apps:read.
+	// The answer contains the app's events even if the API key lacks the scope events:read. Scope: apps:read.
 	//
 	// Corresponds with GET /apps/{app} (the `GetApp` operationId).
 	GetApp(ctx context.Context, app string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1784,7 +1784,7 @@ func (c *Client) ListApps(ctx context.Context, reqEditors ...RequestEditorFn) (*
 
 // GetApp Return an app with its latest events
 //
-// The events of apps are there without the scope events:read. Scope: apps:read.
+// The answer contains the app's events even if the API key lacks the scope events:read. Scope: apps:read.
 //
 // Corresponds with GET /apps/{app} (the `GetApp` operationId).
 func (c *Client) GetApp(ctx context.Context, app string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4308,7 +4308,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetAppWithResponse Return an app with its latest events
 	//
-	// The events of apps are there without the scope events:read. Scope: apps:read.
+	// The answer contains the app's events even if the API key lacks the scope events:read. Scope: apps:read.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6186,7 +6186,7 @@ func (c *ClientWithResponses) ListAppsWithResponse(ctx context.Context, reqEdito
 
 // GetAppWithResponse Return an app with its latest events
 //
-// The events of apps are there without the scope events:read. Scope: apps:read.
+// The answer contains the app's events even if the API key lacks the scope events:read. Scope: apps:read.
 //
 // Returns a wrapper object for the known response body format(s).
 //
