@@ -35,21 +35,21 @@ type Collector struct {
 	cfg Config
 
 	mu       sync.Mutex
-	counts   map[count]int64
-	problems map[fault]gateway.Problem // since the last write
-	recent   map[fault]occurrences     // for Repeated
-	lastSeen map[fault]time.Time       // when this process wrote a problem last
-	dropped  int                       // counts and problems beyond limit.StatisticsInMemory, since the last write
+	counts   map[countKey]int64
+	problems map[problemKey]gateway.Problem // since the last write
+	recent   map[problemKey]occurrences     // for Repeated
+	lastSeen map[problemKey]time.Time       // last occurrence of each problem that this process has written
+	dropped  int                            // counts and problems beyond limit.StatisticsInMemory, since the last write
 }
 
-// count identifies a statistic in the store.
-type count struct {
+// countKey identifies a statistic in the store.
+type countKey struct {
 	hour        time.Time
 	name, label string
 }
 
-// fault identifies a problem (gateway.Problem.Source and Code).
-type fault struct{ source, code string }
+// problemKey identifies a problem (gateway.Problem.Source and Code).
+type problemKey struct{ source, code string }
 
 // occurrences counts a fault since a time.
 type occurrences struct {
@@ -73,8 +73,8 @@ func New(c Config) (*Collector, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Collector{
-		cfg: c, counts: map[count]int64{}, problems: map[fault]gateway.Problem{}, recent: map[fault]occurrences{},
-		lastSeen: map[fault]time.Time{},
+		cfg: c, counts: map[countKey]int64{}, problems: map[problemKey]gateway.Problem{},
+		recent: map[problemKey]occurrences{}, lastSeen: map[problemKey]time.Time{},
 	}, nil
 }
 
@@ -85,7 +85,7 @@ func (c *Collector) Count(name, label string) {
 	if c == nil {
 		return
 	}
-	key := count{hour: c.cfg.Now().UTC().Truncate(time.Hour), name: name, label: label}
+	key := countKey{hour: c.cfg.Now().UTC().Truncate(time.Hour), name: name, label: label}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, found := c.counts[key]; !found && len(c.counts) >= limit.StatisticsInMemory.Max {
@@ -102,7 +102,7 @@ func (c *Collector) Problem(p gateway.Problem) {
 		return
 	}
 	now := c.cfg.Now()
-	key := fault{source: p.Source, code: p.Code}
+	key := problemKey{source: p.Source, code: p.Code}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	known, found := c.problems[key]
@@ -128,14 +128,14 @@ func (c *Collector) Repeated(p gateway.Problem, threshold int) {
 		return
 	}
 	now := c.cfg.Now()
-	key := fault{source: p.Source, code: p.Code}
+	key := problemKey{source: p.Source, code: p.Code}
 	c.mu.Lock()
 	o := c.recent[key]
 	if now.Sub(o.since) > repeatedWithin {
 		o = occurrences{since: now}
 	}
 	o.n++
-	// A new fault beyond the limit is not remembered: its occurrences are not added up.
+	// When recent is full, a new fault is not stored. Each of its occurrences counts as the first.
 	if _, found := c.recent[key]; found || len(c.recent) < limit.StatisticsInMemory.Max {
 		c.recent[key] = o
 	}
@@ -148,16 +148,19 @@ func (c *Collector) Repeated(p gateway.Problem, threshold int) {
 // writeTimeout limits the time of one write.
 const writeTimeout = 10 * time.Second
 
-// Run writes to the store until ctx ends, and then once more.
+// Run writes to the store until ctx ends, and then once more. If ctx ends during a write, another
+// write follows, because something may have been counted meanwhile.
 func (c *Collector) Run(ctx context.Context) {
 	ticker := time.NewTicker(c.cfg.Every)
 	defer ticker.Stop()
-	for ctx.Err() == nil {
+	for {
 		select {
 		case <-ctx.Done():
+			c.write(context.WithoutCancel(ctx))
+			return
 		case <-ticker.C:
+			c.write(context.WithoutCancel(ctx))
 		}
-		c.write(context.WithoutCancel(ctx))
 	}
 }
 
@@ -172,7 +175,7 @@ func (c *Collector) write(ctx context.Context) {
 		}
 	}
 	counts, problems, dropped := c.counts, c.problems, c.dropped
-	c.counts, c.problems, c.dropped = map[count]int64{}, map[fault]gateway.Problem{}, 0
+	c.counts, c.problems, c.dropped = map[countKey]int64{}, map[problemKey]gateway.Problem{}, 0
 	c.mu.Unlock()
 	if dropped > 0 {
 		c.cfg.Logger.WarnContext(ctx, "statistics dropped", "count", dropped)
@@ -187,7 +190,8 @@ func (c *Collector) write(ctx context.Context) {
 }
 
 // store writes counts and problems, and then notifies administrators of new problems.
-func (c *Collector) store(ctx context.Context, counts map[count]int64, problems map[fault]gateway.Problem) error {
+func (c *Collector) store(ctx context.Context, counts map[countKey]int64,
+	problems map[problemKey]gateway.Problem) error {
 	news, err := c.news(ctx, problems) // before the write: news reads the problems in the store
 	if err != nil {
 		return err
@@ -227,8 +231,9 @@ func (c *Collector) store(ctx context.Context, counts map[count]int64, problems 
 const quiet = time.Hour
 
 // news returns the problems that no process has recorded within quiet.
-func (c *Collector) news(ctx context.Context, problems map[fault]gateway.Problem) (out []gateway.Problem, err error) {
-	candidates := map[fault]gateway.Problem{}
+func (c *Collector) news(ctx context.Context, problems map[problemKey]gateway.Problem) (out []gateway.Problem,
+	err error) {
+	candidates := map[problemKey]gateway.Problem{}
 	c.mu.Lock()
 	for key, p := range problems {
 		if last, found := c.lastSeen[key]; !found || p.FirstAt.Sub(last) > quiet {
@@ -244,7 +249,7 @@ func (c *Collector) news(ctx context.Context, problems map[fault]gateway.Problem
 		return nil, err
 	}
 	for _, p := range stored {
-		delete(candidates, fault{source: p.Source, code: p.Code})
+		delete(candidates, problemKey{source: p.Source, code: p.Code})
 	}
 	for _, p := range candidates {
 		out = append(out, p)
@@ -252,8 +257,9 @@ func (c *Collector) news(ctx context.Context, problems map[fault]gateway.Problem
 	return out, nil
 }
 
-// putBack adds counts and problems that could not be written to those that were counted meanwhile.
-func (c *Collector) putBack(counts map[count]int64, problems map[fault]gateway.Problem) {
+// putBack restores counts and problems after a failed write. It adds them to what was counted
+// meanwhile.
+func (c *Collector) putBack(counts map[countKey]int64, problems map[problemKey]gateway.Problem) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key, n := range counts {

@@ -22,9 +22,11 @@ type store struct {
 	problems map[string]gateway.Problem
 	writes   int
 	err      error
+	delay    time.Duration // of a write; set it before the collector starts
 }
 
 func (s *store) AddStatistics(_ context.Context, counts []gateway.Statistic, problems []gateway.Problem) error {
+	time.Sleep(s.delay)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
@@ -127,6 +129,24 @@ func TestCountsAreAddedToTheStore(t *testing.T) {
 		f.stop()
 		if got := f.store.counts; got[first+" sign_in_began wechat"] != 2 || got[second+" sign_in_began wechat"] != 1 {
 			t.Errorf("counts %v, want 2 in %s and 1 in %s", got, first, second)
+		}
+	})
+}
+
+// TestCountsDuringTheLastWriteAreNotLost: the collector is stopped while it writes, and something was
+// counted after that write had begun.
+func TestCountsDuringTheLastWriteAreNotLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.delay = 5 * time.Second
+		f := start(t, s)
+		f.Count(gateway.StatSignInBegan, "wechat")
+		time.Sleep(12 * time.Second) // the write began after 10 seconds, and takes 5
+		f.Count(gateway.StatSignInBegan, "scan")
+		f.stop()
+		if len(s.counts) != 2 {
+			t.Errorf("counts %v, want one of wechat and one of scan", s.counts)
 		}
 	})
 }
