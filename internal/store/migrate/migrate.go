@@ -72,6 +72,10 @@ func Read(files fs.FS, folder string) ([]Migration, error) {
 func Todo(all []Migration, applied []Applied) ([]Migration, error) {
 	last := 0 // number of the last applied migration
 	for _, a := range applied {
+		if a.Version < 1 {
+			return nil, fmt.Errorf("the database has a migration with the invalid number %d (%s): restore a backup",
+				a.Version, a.Name)
+		}
 		if a.Version > len(all) {
 			return nil, fmt.Errorf(
 				"%w: it has migration %d (%s), this version knows %d; start the newer version, or restore a backup",
@@ -102,8 +106,9 @@ func CheckNone(todo []Migration) error {
 	return fmt.Errorf("%w: it lacks %s", gateway.ErrOlderDatabase, strings.Join(names, ", "))
 }
 
-// Until returns the first migrations of all, up to last: the last migration of a backup. When this
-// version of weigate does not have that migration, the error wraps gateway.ErrNewerDatabase.
+// Until returns the migrations in all up to and including last, which is the last migration of a
+// backup. When this version of weigate does not have that migration, the error wraps
+// gateway.ErrNewerDatabase.
 func Until(all []Migration, last Applied) ([]Migration, error) {
 	if last.Version < 1 || last.Version > len(all) {
 		return nil, fmt.Errorf("%w: the backup has migration %d (%s), this version knows %d; use the newer version",

@@ -60,6 +60,8 @@ func TestTodo(t *testing.T) {
 			"scan tickets", true},
 		{"another branch", []migrate.Applied{a(1, "accounts"), a(2, "tickets")}, 0, "tickets", true},
 		{"a hole", []migrate.Applied{a(2, "sessions")}, 0, "", true},
+		{"number 0", []migrate.Applied{a(0, "accounts")}, 0, "", true},
+		{"a negative number", []migrate.Applied{a(1, "accounts"), a(-1, "sessions")}, 0, "", true},
 	} {
 		todo, err := migrate.Todo(all, k.applied)
 		if len(todo) != k.todo || (err != nil) != k.fail {
