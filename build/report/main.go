@@ -2,8 +2,9 @@
 // file and prints a summary: the output of failed and skipped tests, the slowest tests, and the
 // number of tests. "make test" calls it.
 //
-// It exits with status 1 if a test failed or was skipped. A skipped test has tested nothing, so the
-// run must not count as a success.
+// It exits with status 1 if a test failed or was skipped, or if no test ran. A skipped test has
+// tested nothing, so the run must not count as a success. With -notests, a run without any test is a
+// success.
 //
 //	go test -json ./... | report -raw out/suite.jsonl
 package main

@@ -21,7 +21,7 @@ var advicesOfCertificates = []string{"not_loaded", "not_issued", "expiring"}
 // advicesOfProxies are the codes of problems with a reverse proxy.
 var advicesOfProxies = []string{ProxyNotTrusted, ProxyReportsNobody}
 
-// The codes of a reverse proxy through which all users seem to have the address of the proxy.
+// Codes of the problem that all users behind a reverse proxy seem to have the proxy's address.
 const (
 	ProxyNotTrusted    = "not_trusted"    // it sends headers such as X-Forwarded-For, but is missing in trusted_proxies
 	ProxyReportsNobody = "reports_nobody" // it is in trusted_proxies, but sends no readable X-Forwarded-For

@@ -39,7 +39,7 @@ type Facts struct {
 
 	// The request.
 	Returned       bool // the browser was sent to sign in for this request, and has returned
-	Confirmed      bool // the user has agreed to sign in again, on the page of the step Confirm
+	Confirmed      bool // the user has agreed to sign in again, on the page of Confirm or web.WrongMethod
 	Cancelled      bool // the user has chosen not to sign in
 	Reauthenticate bool // the app requires a new authentication of signed-in users too: prompt=login, forcePopup
 	LimitsAge      bool // the app limits the age of the authentication
@@ -58,9 +58,9 @@ const (
 	SubjectNotLookedUp Subject = iota
 	SubjectKnown
 	SubjectOther     // another user than the app expects (OpenID Connect: id_token_hint)
-	SubjectNoOpenID  // the app knows users by their openids at a connector that this user has never used
+	SubjectNoOpenID  // the app knows users by openids at one connector (app at WeChat), never used by this user
 	SubjectNoUnionID // the app knows users by unionid, and WeChat sent none
-	SubjectTaken     // the app knows another user by this user's id
+	SubjectTaken     // the id that the app would get for this user already belongs to another user there
 	SubjectGone      // the user has been deleted since the sign-in
 )
 
@@ -75,7 +75,10 @@ const (
 	LookUpSubject // look up Facts.Subject, then decide again
 
 	Admit
-	SignIn         // send the browser to sign in; a phone that confirms a QR code may use its own session
+
+	// SignIn means: send the browser to sign in. If it shows a QR code, a phone that is signed in
+	// already need not authenticate again.
+	SignIn
 	Reauthenticate // send the browser to sign in; WeChat must authenticate the user again
 	Confirm        // ask the user whether to sign in again
 	Wait           // the user waits for an administrator's approval
@@ -139,13 +142,16 @@ func checkSession(f Facts) Next {
 	case f.NoPages:
 		return Next{Step: LoginRequired}
 	case !f.MethodAllowed && !f.Confirmed:
-		// The page tells the user, who is signed in, why to sign in again.
+		// The user is signed in already, so the page explains why another sign-in is needed, and offers
+		// it (Confirmed).
 		return f.deny(web.WrongMethod)
 	case f.Reauthenticate && !f.Confirmed:
 		// WeChat shows its consent page only after a tap of the user, and the page Confirm makes the
 		// user tap. Without a tap, WeChat shows a snapshot page (快照页): a preview with a virtual user.
 		return Next{Step: Confirm, Page: web.ConfirmSignIn}
 	}
+	// If the session is only too old, WeChat authenticates the user without its consent page. So no
+	// tap is needed, and no page Confirm.
 	return Next{Step: Reauthenticate}
 }
 
@@ -273,7 +279,8 @@ func requestHash(request string) string {
 }
 
 // SetSession sets the facts about the session of a signed-in browser, except TooOld. request is the
-// URL of the request for the app, and id the login request id that came with it ("" = none).
+// URL of the app's request, without a login request id. id is the login request id that the browser
+// has brought back from the sign-in ("" = none).
 func (f *Facts) SetSession(s session.Browser, app gateway.App, request, id string, now time.Time) {
 	f.SignedIn, f.MethodAllowed = true, MethodAllowed(app, s.Method)
 	f.Answered = len(id) > requestHashSize && strings.HasSuffix(id, requestHash(request)) && s.LoginRequestID == id &&

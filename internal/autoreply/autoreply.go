@@ -83,6 +83,7 @@ func (r *Responder) Respond(ctx context.Context, m push.Message, hint string) pu
 			return push.Reply{Text: text}
 		}
 	}
+	// m.Request is the request as WeChat sent it. It is nil if package push did not receive m.
 	if r.cfg.Forward != "" && m.Request != nil {
 		if answer := r.forward(ctx, m.Request); answer != nil {
 			return push.Reply{Raw: answer}

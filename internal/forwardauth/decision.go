@@ -40,7 +40,7 @@ type decision struct {
 	assertion                              []string
 
 	claims     string    // claims of the assertion as JSON, without its times; setAssertion compares them
-	reuseUntil time.Time // from this time on, another decision must not reuse the assertion: it signs a new one
+	reuseUntil time.Time // a later decision may reuse the assertion before this time; after it, it needs a new one
 }
 
 // readDecision reads the decision for a host session from the store. A host session is stored as a
@@ -54,7 +54,7 @@ func (h *Handler) readDecision(ctx context.Context, s *site, grantID string, has
 	defer cancel()
 	_, grant, err := h.cfg.Grants.Token(ctx, hash, now)
 	if err == nil && (grant.ID != grantID || grant.App != s.app.ID) {
-		err = gateway.ErrNotFound // such as a host that belongs to another app now
+		err = gateway.ErrNotFound // for example, the host belongs to another app now
 	}
 	if err != nil {
 		return h.endedDecision(ctx, grantID, err)
@@ -77,6 +77,7 @@ func (h *Handler) readDecision(ctx context.Context, s *site, grantID string, has
 	if err != nil {
 		return nil, err
 	}
+	// grant.AppID is WeChat's appid of the connector. grant.App is the id of the app in the gateway.
 	return d, h.setHeaders(d, s, grant, user, access.UnionID(identities, grant.AppID), previous, now)
 }
 

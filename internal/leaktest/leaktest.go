@@ -21,7 +21,7 @@ import (
 // change.
 const (
 	Secret = "PLANTEDSECRETq8Zr4Tn1Yk7Wm3Xc9Vb" // app secret
-	Mark   = "PLANTmk5Jw2Q"                     // part of every code and token: wechattest.Config.Mark
+	Mark   = "PLANTmk5Jw2Q"                     // part of every code and token; tests set wechattest.Config.Mark to it
 )
 
 // form is one encoding of a secret value, such as its base64 text. The search looks for all forms.

@@ -19,14 +19,15 @@ import (
 // dataPage is the data of the page on which users download their data.
 type dataPage struct {
 	Path    string
-	Session string // session.FormID of this browser, for the form
+	Session string // identifies this session in the form, without its secret hash: session.FormID
 	SignIn  string // address of the sign-in that has to come first; "" = the form can be sent
 	Link    bool   // an administrator's link created the session
 	Inside  bool   // the browser is WeChat's or WeCom's, which cannot save files
 	Copy    string // address of the page, for another browser
 }
 
-// dataMethods are the sign-in methods with which users download their data.
+// dataMethods are the sign-in methods with which users download their data: all but MethodLink. The
+// holder of an administrator's link has proven nothing at WeChat.
 func dataMethods() []string {
 	return []string{gateway.MethodWeChat, gateway.MethodScan, gateway.MethodWebsite, gateway.MethodMessage,
 		gateway.MethodFollow}
@@ -37,8 +38,9 @@ func (h *Handler) readDataPage(r *http.Request, b session.Browser) dataPage {
 		Path: h.path, Session: session.FormID(b.Hash), Link: b.Method == gateway.MethodLink,
 		Inside: useragent.Of(r).Client != useragent.Other, Copy: h.cfg.URL + pathData,
 	}
-	// A browser that was left open must not hand out the data, so a recent sign-in is required. A
-	// sign-in by scan is sufficient: it shows most of the data on the home page too.
+	// A browser that was left open must not hand out the data, so a recent sign-in is required. Its
+	// age is limited as for the administration. A sign-in by a QR code of the gateway (method scan)
+	// also counts, although it is weaker: after it, the home page shows most of this data anyway.
 	recent := slices.Contains(dataMethods(), b.Method) && !b.AuthTime.IsZero() &&
 		h.cfg.Now().Sub(b.AuthTime) <= limit.AdminSignInAge.Duration
 	if !recent {
@@ -66,7 +68,7 @@ func (h *Handler) writeData(w http.ResponseWriter, r *http.Request, b session.Br
 		View: "data", ID: "data", Wide: true, User: web.UserOf(b.User), Trail: h.trail(r), Data: d, Status: status,
 	}
 	if status >= http.StatusBadRequest {
-		doc.Rejection = web.Rejection{Request: "my-data"}
+		doc.Rejection = web.Rejection{Request: "my-data"} // what was rejected, for the log line
 	}
 	h.write(w, r, doc, "data")
 }
@@ -77,7 +79,7 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if d := h.readDataPage(r, b); d.Link || d.SignIn != "" {
+	if d := h.readDataPage(r, b); d.SignIn != "" {
 		h.writeData(w, r, b, d, http.StatusForbidden)
 		return
 	}
@@ -121,8 +123,8 @@ type userData struct {
 
 type dataUser struct {
 	ID        string     `json:"id"`
-	FormerIDs []string   `json:"former_ids,omitempty"`
-	OldID     string     `json:"imported_id,omitempty"`
+	FormerIDs []string   `json:"former_ids,omitempty"`  // of users that were joined into this user
+	OldID     string     `json:"imported_id,omitempty"` // in the program from which the user was imported
 	Nickname  string     `json:"nickname"`
 	AvatarURL string     `json:"avatar_url"`
 	Locale    string     `json:"locale,omitempty"`
@@ -158,7 +160,7 @@ type dataApp struct {
 	Subject string     `json:"known_there_as,omitempty"`
 	SinceAt *time.Time `json:"first_sign_in_at,omitempty"`
 	LastAt  *time.Time `json:"last_sign_in_at,omitempty"`
-	Access  bool       `json:"can_read_data"`
+	CanRead bool       `json:"can_read_data"` // the app has a grant that is still valid
 }
 
 type dataAppSession struct {
@@ -228,17 +230,17 @@ func (h *Handler) addApps(ctx context.Context, d *userData, now time.Time) error
 	if err != nil {
 		return err
 	}
-	pins, err := h.cfg.Store.UserSubjects(ctx, id)
+	subjects, err := h.cfg.Store.UserSubjects(ctx, id)
 	if err != nil {
 		return err
 	}
-	subjects := map[string]string{}
-	for _, p := range pins {
-		subjects[p.App] = p.Subject
+	subjectAt := map[string]string{} // by app: the id by which the app knows the user
+	for _, s := range subjects {
+		subjectAt[s.App] = s.Subject
 	}
 	for _, app := range used {
-		d.Apps = append(d.Apps, dataApp{App: app.ID, Name: app.Name, Subject: subjects[app.ID],
-			SinceAt: optional(app.Since), LastAt: optional(app.Last), Access: app.Live})
+		d.Apps = append(d.Apps, dataApp{App: app.ID, Name: app.Name, Subject: subjectAt[app.ID],
+			SinceAt: optional(app.Since), LastAt: optional(app.Last), CanRead: app.Live})
 	}
 	appSessions, err := h.cfg.Store.UserAppSessions(ctx, id)
 	if err != nil {
@@ -273,9 +275,9 @@ const (
 )
 
 // ownEvents returns the events of a user, newest first for each of the user's ids, at most
-// limit.DownloadedEvents. An event that an administrator has caused has no app, method and address:
-// the address is the administrator's, and the user may not know the app. No event has its detail,
-// which may quote a note.
+// limit.DownloadedEvents. For an event that an administrator caused, the app, method and address are
+// left out: the address is the administrator's, and the app may be one that must stay hidden from
+// the user. The detail of every event is left out, because it may quote a note.
 func (h *Handler) ownEvents(ctx context.Context, ids []string) (out []dataEvent, complete bool, err error) {
 	for _, id := range ids {
 		q := gateway.EventQuery{UserID: id, Limit: 500}
@@ -300,7 +302,7 @@ func (h *Handler) ownEvents(ctx context.Context, ids []string) (out []dataEvent,
 }
 
 func ownEvent(e gateway.Event, ids []string) dataEvent {
-	if e.Actor != "" && !slices.Contains(ids, e.Actor) {
+	if e.Actor != "" && !slices.Contains(ids, e.Actor) { // "" = the user caused the event
 		return dataEvent{At: e.At, Kind: e.Kind, By: byAdministrator, Outcome: e.Outcome}
 	}
 	return dataEvent{At: e.At, Kind: e.Kind, By: byUser, App: e.App, Method: e.Method, Outcome: e.Outcome,

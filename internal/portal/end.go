@@ -23,13 +23,13 @@ const (
 )
 
 // endEverywhere serves POST /sign-out/everywhere. It ends every session of the user, in all
-// browsers. It also revokes the user's grants (authorizations of apps).
+// browsers. It also revokes all grants (authorizations of apps) of the user.
 func (h *Handler) endEverywhere(w http.ResponseWriter, r *http.Request) {
 	b, ok := h.signedIn(w, r)
 	if !ok {
 		return
 	}
-	ctx, cancel := lasting(r)
+	ctx, cancel := lasting(r) // does not end when the user closes the page
 	defer cancel()
 	_, err := h.cfg.Sessions.EndEverywhere(ctx, b.User.ID, h.cfg.Now())
 	if err == nil {
@@ -66,7 +66,7 @@ func (h *Handler) endBrowser(w http.ResponseWriter, r *http.Request) {
 }
 
 // endOthers serves POST /sign-out/others. It ends every session of the user but the one of this
-// browser.
+// browser. It also revokes the grants (authorizations of apps) that were made with these sessions.
 func (h *Handler) endOthers(w http.ResponseWriter, r *http.Request) {
 	b, ok := h.signedIn(w, r)
 	if !ok {
@@ -85,9 +85,9 @@ func (h *Handler) done(w http.ResponseWriter, b session.Browser, what string) {
 	route.SeeOther(w, c.Address(h.path+"/", h.cfg.Keys[0], b.User.ID, h.cfg.Now().Add(web.ConfirmationTime)))
 }
 
-// end ends the sessions of the user of b for which selected returns true, and records an event for
-// each. If one session cannot be ended, the others are ended nevertheless (pocket-id 2.13: one
-// orphan row stopped "end all").
+// end ends the sessions of the user of b for which selected returns true, with their grants, and
+// records an event for each. If one session cannot be ended, the others are ended nevertheless. In
+// pocket-id 2.13, one session row without a user made "end all" fail for all sessions.
 func (h *Handler) end(r *http.Request, b session.Browser, kind string, selected func(gateway.Session) bool) error {
 	ctx, cancel := lasting(r)
 	defer cancel()
@@ -107,6 +107,8 @@ func (h *Handler) end(r *http.Request, b session.Browser, kind string, selected 
 		}
 		event := h.event(r, kind, b)
 		event.Connector, event.Method = s.Connector, s.Method
+		// For a sign-in by a QR code, the event names the browser that was signed in, and the app that
+		// required the sign-in.
 		if scan := session.ReadData(s.Data).Scan; scan != nil {
 			event.App, event.Detail = scan.App, gateway.BrowserDetail(scan.Browser)
 		}
@@ -119,6 +121,8 @@ func (h *Handler) end(r *http.Request, b session.Browser, kind string, selected 
 // become invalid. The id by which the app knows the user stays, so that a later sign-in leads to
 // the same account there.
 func (h *Handler) withdraw(w http.ResponseWriter, r *http.Request) {
+	// The form names an app. form also checks that a page of this session contained it, because
+	// another user may have signed in since.
 	b, ok := h.form(w, r, "/")
 	if !ok {
 		return
@@ -135,7 +139,7 @@ func (h *Handler) withdraw(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Site.Error(w, r, err)
 		return
 	}
-	if revoked > 0 { // otherwise app may be any text, and not the id of an app
+	if revoked > 0 { // if nothing was revoked, app may not be the id of an app: log no unchecked text
 		event := h.event(r, EventWithdrawn, b)
 		event.App = app
 		h.events.Record(ctx, event)

@@ -66,8 +66,9 @@ func (rt *Router) client(r *http.Request) client {
 		hop, ok := ParseHop(strings.TrimSpace(hops[i]))
 		if !ok {
 			// The proxy wrote something other than an address. Values to the left are less reliable still.
-			// The result is the peer, because the rate limits do not count its address. They would count the
-			// address of an inner proxy, and all clients would share its bucket.
+			// The result is the peer: the rate limits skip the address of a trusted proxy that reported no
+			// client. If the result were the last readable hop, an inner proxy, the limits would count its
+			// address, and all clients behind it would share one bucket.
 			rt.warnUnreadable(r, c.address)
 			return client{address: peer, trusted: true}
 		}
@@ -114,8 +115,8 @@ func Contains(networks []netip.Prefix, a netip.Addr) bool {
 }
 
 // Peer returns the IP address at the other end of the connection. An IPv4 address in IPv6 becomes
-// IPv4. A link-local address has no zone (such as %eth0): no network of a configuration would
-// contain it.
+// IPv4. The zone of a link-local address (such as %eth0) is removed, because netip.Prefix contains
+// no address with a zone.
 func Peer(r *http.Request) netip.Addr {
 	addrPort, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

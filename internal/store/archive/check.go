@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/lang" // its errors can be shown in Chinese
 )
 
 // Errors of a restore, to test for with errors.Is.
@@ -20,8 +20,8 @@ var (
 	ErrSchema = errors.New("the tables of the backup are not those of this version of weigate")
 )
 
-// Load reads all tables of r. schema has the tables of the new database that a backup contains,
-// with their columns. load is called for each table, and must read its rows. Load returns an error
+// Load reads all tables of r. schema maps each table that a backup contains to its columns in the
+// new database. load is called for each table, and must read its rows. Load returns an error
 // unless the archive has exactly the tables and columns of the schema. So no other name in an
 // archive can become part of a statement.
 func Load(r *Reader, schema map[string][]string, load func(Table) error) error {
@@ -53,8 +53,8 @@ func Load(r *Reader, schema map[string][]string, load func(Table) error) error {
 	return nil
 }
 
-// IsRefusal reports whether err describes the archive, or a database that is not empty. Other
-// errors of a restore are failures of the database.
+// IsRefusal reports whether a restore was refused: because of the archive or its master key, or
+// because the database is not empty. Other errors of a restore are failures of the database.
 func IsRefusal(err error) bool {
 	return slices.ContainsFunc([]error{ErrFormat, ErrDamaged, ErrMasterKey, ErrNotEmpty, ErrSchema},
 		func(refusal error) bool { return errors.Is(err, refusal) })
