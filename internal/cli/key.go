@@ -16,7 +16,7 @@ import (
 type keyCmd struct {
 	List   keyListCmd   `cmd:"" help:"List the signing keys and their master keys."`
 	Rotate keyRotateCmd `cmd:"" help:"Create a new signing key. The gateway does so every 90 days."`
-	Reseal keyResealCmd `cmd:"" help:"Seal everything with the first master key, so that older ones can be removed."`
+	Reseal keyResealCmd `cmd:"" help:"Seal everything with the current master key, so that older ones can be removed."`
 }
 
 // eventKeyRotated is the kind of the event that "weigate key rotate" records.
@@ -66,7 +66,7 @@ func (c *keyListCmd) Run(s *invocation) error {
 // keyEntry is a JSON object of "weigate key list --json".
 type keyEntry struct {
 	signingKeyItem
-	MasterKey string `json:"master_key"` // id of the first master key if it seals the key; "" = an older one
+	MasterKey string `json:"master_key"` // id of the current master key if it seals the key; "" = an older one
 }
 
 // printKeys prints signing keys as JSON.
@@ -169,7 +169,7 @@ func printNewKeys(s *invocation, store gateway.Store, master *keys.Sealer, algs 
 // keyResealCmd is "weigate key reseal".
 type keyResealCmd struct{ adminFlags }
 
-// Run encrypts all signing keys again with the first master key, so that older master keys can be
+// Run encrypts all signing keys again with the current master key, so that older master keys can be
 // removed. The gateway does the same when it starts.
 func (c *keyResealCmd) Run(s *invocation) error {
 	conf, store, err := c.open(s)

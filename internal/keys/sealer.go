@@ -112,7 +112,7 @@ func (s *Sealer) IDs() []string {
 	return ids
 }
 
-// Seal encrypts plain by AES-256-GCM. The encryption key is derived from the first master key and
+// Seal encrypts plain by AES-256-GCM. The encryption key is derived from the current master key and
 // purpose, a constant text of the caller. row identifies the database row for the result. purpose
 // and row are associated data: they are authenticated, and not stored. [Sealer.Open] requires equal
 // values, so a sealed value cannot be moved to another row.
@@ -153,7 +153,7 @@ func (s *Sealer) Open(purpose, row string, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// Current reports whether a value was sealed with the first master key. Other values must be sealed
+// Current reports whether a value was sealed with the current master key. Other values must be sealed
 // again before the older master keys are removed.
 func (s *Sealer) Current(sealed []byte) bool {
 	return len(s.keys) > 0 && len(sealed) >= headerSize && string(sealed[1:1+idSize]) == string(s.keys[0].id[:])
