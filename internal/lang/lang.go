@@ -4,7 +4,8 @@
 // [FromRequest] and [FromHeader] read the Accept-Language header of a browser, [FromLocales] reads
 // the ui_locales parameter of OpenID Connect, and [FromEnvironment] reads the environment of a
 // terminal. A package with pages embeds two JSON files of texts, en.json and zh-CN.json. It reads
-// the files with [Load]. [Text] and [Errorf] make messages and errors that [Formats] translates.
+// the files with [Load]. [Text] and [Errorf] make messages and errors that [Formats] translates, with
+// the errors of the standard library that they wrap.
 //
 // Regional variants are not distinguished: every Chinese language tag selects zh-CN.
 package lang
