@@ -75,6 +75,11 @@ func (w *window) glance(name string) {
 // check fails the test when the page is not fit to be seen.
 func (w *window) check(name string) {
 	w.t.Helper()
+	// A page is complete before its lazy images are.
+	ask(w, "loading the images", chromedp.Evaluate[bool](`Promise.all([...document.images].map((e) => {
+		e.loading = "eager";
+		return e.decode().catch(() => {});
+	})).then(() => true)`, chromedp.EvalAwaitPromise))
 	if found := eval[string](w, fmt.Sprintf(faults, w.look.width)); found != "" {
 		w.t.Errorf("the page %s (%s): %s", name, w.look, found)
 	}
