@@ -35,6 +35,12 @@ func lockFile(path string) (*os.File, error) {
 	return nil, fmt.Errorf("sqlite: %w: lock %s: %w", gateway.ErrUnavailable, path, err)
 }
 
+// unlock ends the lock of [lockFile]. To close the file would not be enough: a child process that starts
+// at this moment has the open file, and so the lock, for an instant (flock(2)).
+func unlock(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
+}
+
 // noFollow makes [os.OpenFile] return an error for a symbolic link.
 const noFollow = syscall.O_NOFOLLOW
 

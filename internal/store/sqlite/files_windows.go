@@ -33,6 +33,9 @@ func lockFile(path string) (*os.File, error) {
 	return nil, fmt.Errorf("sqlite: %w: lock %s: %w", gateway.ErrUnavailable, path, err)
 }
 
+// unlock ends the lock of [lockFile].
+func unlock(f *os.File) error { return f.Close() }
+
 // noFollow is not needed: on Windows only administrators make symbolic links.
 const noFollow = 0
 

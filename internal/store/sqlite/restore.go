@@ -48,7 +48,7 @@ func Restore(ctx context.Context, path string, r *archive.Reader, o Options) (er
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer unlock(lock)
 	release, err := lockEmpty(ctx, path, all)
 	if err != nil {
 		return restoreFailed(path, err)

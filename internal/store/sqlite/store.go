@@ -169,7 +169,7 @@ func (s *Store) Close() error {
 			errs = append(errs, s.db.writer.close())
 		}
 		if s.lock != nil {
-			errs = append(errs, s.lock.Close())
+			errs = append(errs, unlock(s.lock))
 		}
 		s.closed = failed("close", errors.Join(errs...))
 	})
@@ -198,7 +198,7 @@ func (s *Store) migrate(ctx context.Context, conn *sql.Conn, o Options) error {
 		if err != nil {
 			return fmt.Errorf("the database needs the migrations of this version first: %w", err)
 		}
-		defer lock.Close()
+		defer unlock(lock)
 	}
 	if n := len(all) - len(todo); n > 0 && o.BeforeMigrate != nil {
 		if err := o.BeforeMigrate(ctx, n); err != nil {
