@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
@@ -42,7 +43,7 @@ func guard(t *testing.T, kind proxied) *guarded {
 	w := newFixture(t)
 	w.front.limitHeaders()
 	g := &guarded{gatewayFixture: w, t: t, site: newUpstream(t)}
-	address, socket := inherited(t)
+	address := fixture.Address(t)
 	_, g.port, _ = net.SplitHostPort(address)
 	g.host = "wiki.localhost:" + g.port
 	g.origin = "https://" + g.host
@@ -60,7 +61,7 @@ func guard(t *testing.T, kind proxied) *guarded {
 		"\n  - {id: open, kind: forward_auth, name: Open, hosts: [" + g.openHost() + "], access: signed_in}\n" +
 		g.wildcardApps())
 	g.gatewayURL = w.gateway.await(`(?s)listens on +(http://\S+).*Ctrl-C stops it`)[1]
-	kind.run(t, place{address: address, socket: socket, host: g.host, gateway: g.gatewayURL, site: g.site.url})
+	kind.run(t, place{address: address, host: g.host, gateway: g.gatewayURL, site: g.site.url})
 	g.client = &http.Client{
 		Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+g.port)

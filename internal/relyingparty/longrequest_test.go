@@ -21,8 +21,8 @@ func TestLongStateThroughProxiesWithDefaultBuffers(t *testing.T) {
 			t.Parallel()
 			w := newFixture(t)
 			app := fixture.NewApp(t)
-			address, socket := inherited(t)
-			run(t, place{address: address, socket: socket, gateway: w.front.url})
+			address := fixture.Address(t)
+			run(t, place{address: address, gateway: w.front.url})
 			host := "https://" + address
 			const oidcApp = "  - {id: %s, kind: oidc, secret: %q, redirect_uris: [%s/callback], access: signed_in, " +
 				"methods: [%s]}\n"

@@ -13,9 +13,10 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/oauth2"
+
 	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/wechat/wechattest"
-	"golang.org/x/oauth2"
 )
 
 // neighbour is the site at the root of the host: it has cookies of its own, and is an app of the
@@ -42,19 +43,19 @@ func (n *neighbour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // machine's. It returns the address of the host.
 func nginx(t *testing.T, site string, gateway string) string {
 	t.Helper()
-	address, listener := inherited(t)
+	address := fixture.Address(t)
 	host := "https://" + address
 	server := adapt(t, filepath.Join("..", "..", "examples", "nginx", "www.example.com.conf"), "listen 443 ssl",
 		"listen "+address+" ssl",
 		"server_name www.example.com", "server_name 127.0.0.1", "/etc/ssl/www.example.com.pem", certFile,
 		"/etc/ssl/www.example.com.key", keyFile,
 		"http://127.0.0.1:8080", gateway, "http://127.0.0.1:3000", site)
-	serveNginx(t, server, listener)
+	serveNginx(t, server, address)
 	return host
 }
 
-// serveNginx runs nginx with the given server blocks, on an inherited listener.
-func serveNginx(t *testing.T, server string, listener *os.File) {
+// serveNginx runs nginx with the given server blocks, which listen on address.
+func serveNginx(t *testing.T, server, address string) {
 	t.Helper()
 	program, dir := tool(t, "nginx"), t.TempDir()
 	write(t, filepath.Join(dir, "nginx.conf"), `daemon off;
@@ -72,7 +73,7 @@ http {
 `+server+"}\n")
 	cmd := command(dir, program, "-p", dir, "-c", "nginx.conf", "-e", "stderr")
 	// Listeners that nginx inherits are named in this variable; the first extra file is 3.
-	cmd.ExtraFiles, cmd.Env = []*os.File{listener}, append(os.Environ(), "NGINX=3;")
+	cmd.ExtraFiles, cmd.Env = []*os.File{listener(t, address)}, append(os.Environ(), "NGINX=3;")
 	start(t, cmd, "nginx")
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
@@ -50,20 +51,21 @@ func oauth2ProxyProgram(t *testing.T) string {
 	return program
 }
 
-// inherited opens a port that a program started by the test will serve: it is known, and taken,
-// before the program runs.
-func inherited(t *testing.T) (address string, file *os.File) {
+// listener listens on address, for a program that inherits the open socket. Connections wait there
+// until the program serves.
+func listener(t *testing.T, address string) *os.File {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if file, err = l.(*net.TCPListener).File(); err != nil {
+	file, err := l.(*net.TCPListener).File()
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { file.Close() })
-	return l.Addr().String(), file
+	return file
 }
 
 // site is a site without a sign-in of its own, which shows what headers it was sent.
@@ -88,7 +90,7 @@ func seen(page *wechattest.Page) (http.Header, bool) {
 func TestOAuth2ProxyProtectsASite(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	address, listener := inherited(t)
+	address := fixture.Address(t)
 	home := "http://" + address
 	secret, cookie := filepath.Join(w.dir, "wiki"), filepath.Join(w.dir, "wiki-cookie")
 	write(t, secret, clientSecret)
@@ -109,7 +111,7 @@ func TestOAuth2ProxyProtectsASite(t *testing.T) {
 	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" --config=oauth2-proxy.cfg --http-address=fd:3`,
 		oauth2ProxyProgram(t))
 	mortal(cmd)
-	cmd.Dir, cmd.ExtraFiles = w.dir, []*os.File{listener}
+	cmd.Dir, cmd.ExtraFiles = w.dir, []*os.File{listener(t, address)}
 	start(t, cmd, "oauth2-proxy")
 
 	// Nobody is let in before an administrator has said yes.

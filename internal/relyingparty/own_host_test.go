@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/weigate/weigate/internal/fixture"
 )
 
 // ownHost returns the configuration of a proxy for the gateway's own host, from docs/en/forward-auth.md:
@@ -24,12 +26,12 @@ func ownHostProxies() map[string]func(t *testing.T, p place) {
 			serveNginx(t, ownHost(t, "server_name", "listen 443 ssl", "listen "+p.address+" ssl",
 				"server_name login.example.com", "server_name 127.0.0.1",
 				"/etc/ssl/login.example.com.pem", certFile, "/etc/ssl/login.example.com.key", keyFile,
-				"http://127.0.0.1:8080", p.gateway), p.socket)
+				"http://127.0.0.1:8080", p.gateway), p.address)
 		},
 		"caddy": func(t *testing.T, p place) {
 			serveCaddy(t, ownHost(t, "respond", "login.example.com {",
 				"https://"+p.address+" {\n\tbind 127.0.0.1\n\ttls "+certFile+" "+keyFile,
-				"127.0.0.1:8080", strings.TrimPrefix(p.gateway, "http://")), p.socket)
+				"127.0.0.1:8080", strings.TrimPrefix(p.gateway, "http://")))
 		},
 	}
 }
@@ -43,8 +45,8 @@ func TestOwnHostHidesVerify(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			gateway := newUpstream(t)
-			address, socket := inherited(t)
-			run(t, place{address: address, socket: socket, gateway: gateway.url})
+			address := fixture.Address(t)
+			run(t, place{address: address, gateway: gateway.url})
 			for path, want := range map[string]int{"/": http.StatusOK, "/sign-in": http.StatusOK,
 				"/verify": http.StatusNotFound, "/verify?a=b": http.StatusNotFound, "/%76erify": http.StatusNotFound} {
 				res, err := http.Get("https://" + address + path)

@@ -63,7 +63,6 @@ type proxied struct {
 // place is where a proxy stands.
 type place struct {
 	address string // 127.0.0.1:PORT
-	socket  *os.File
 	host    string // wiki.localhost:PORT
 	gateway string // http://…
 	site    string // http://…
@@ -82,7 +81,7 @@ func runNginx(t *testing.T, p place) {
 	_, wildcard, _ := strings.Cut(server, "server {") // behind the maps, which two servers share
 	wildcard = "server {" + replaced(t, wildcard, "server_name wiki.localhost;", documentedPattern(t, "server_name ~"),
 		"set $weigate_host "+p.host+";", strings.Replace(documentedPattern(t, "set $weigate_host "), ";", p.port()+";", 1))
-	serveNginx(t, server+wildcard, p.socket)
+	serveNginx(t, server+wildcard, p.address)
 }
 
 // runCaddy runs Caddy with the configuration in examples/caddy.
@@ -92,13 +91,12 @@ func runCaddy(t *testing.T, p place) {
 		"127.0.0.1:8080", strings.TrimPrefix(p.gateway, "http://"), "127.0.0.1:3000", strings.TrimPrefix(p.site, "http://"))
 	wildcard := replaced(t, site, "https://"+p.host+" {",
 		"https://"+strings.Replace(documentedPattern(t, "*.apps."), " {", p.port()+" {", 1))
-	serveCaddy(t, site+wildcard, p.socket)
+	serveCaddy(t, site+wildcard)
 }
 
-// serveCaddy runs Caddy with the given site block, which listens where the socket does.
-func serveCaddy(t *testing.T, site string, socket *os.File) {
+// serveCaddy runs Caddy with the given site block.
+func serveCaddy(t *testing.T, site string) {
 	program, dir := tool(t, "caddy"), t.TempDir()
-	socket.Close() // this Caddy takes no open socket
 	write(t, filepath.Join(dir, "Caddyfile"), "{\n\tadmin off\n\tauto_https off\n\tskip_install_trust\n}\n"+site)
 	cmd := command(dir, program, "run", "--config", "Caddyfile", "--adapter", "caddyfile")
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
@@ -144,7 +142,7 @@ func runTraefik(t *testing.T, p place) {
 		host:    strings.Split(p.host, ":")[0], auth: auth.Address, copied: auth.AuthResponseHeaders,
 		match: regexp.MustCompile(auth.AuthResponseHeadersRegex),
 	}
-	listener, err := net.FileListener(p.socket)
+	listener, err := net.Listen("tcp", p.address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weigate/weigate/internal/fixture"
 )
 
 // clientEnv is the environment of a client: the certificate that the test trusts, by the names that
@@ -219,8 +221,7 @@ func testApache(t *testing.T, f *clientsFixture) {
 		conf += "User www-data\nGroup www-data\n"
 	}
 	for _, a := range []*clientApp{f.of(t, "apache-site", "RS256"), f.of(t, "apache-site", "ES256")} {
-		address, socket := inherited(t)
-		socket.Close() // Apache takes no open socket
+		address := fixture.Address(t)
 		conf += "Listen " + address + "\n" + a.block("VirtualHost", "*:443", address, "ServerName app.example.com",
 			"ServerName 127.0.0.1", "/etc/ssl/app.example.com.pem", filepath.Join(dir, "cert.pem"),
 			"/etc/ssl/app.example.com.key", filepath.Join(dir, "key.pem"), "the text of /run/secrets/app", clientSecret,
