@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/weigate/weigate/internal/fixture"
 	"github.com/weigate/weigate/internal/leaktest"
 	"github.com/weigate/weigate/wechat"
 )
@@ -312,24 +313,18 @@ func TestExchangeIsNotRepeatedOnABrokenConnection(t *testing.T) {
 // A failed dial is the only network failure after which an exchange is retried.
 func TestConnectionRefused(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	base := "http://" + listener.Addr().String()
-	_ = listener.Close()
 	var attempts atomic.Int32
 	c := &wechat.Client{
 		AppID:  appID,
 		Secret: leaktest.Secret,
-		APIURL: base,
+		APIURL: "http://" + fixture.Address(t), // nothing listens there
 		OnCall: func(_ context.Context, call wechat.Call) {
 			if int(attempts.Add(1)) != call.Attempt || call.HTTPStatus != 0 || call.Err == nil {
 				t.Errorf("observed %+v", call)
 			}
 		},
 	}
-	_, err = c.Exchange(t.Context(), code)
+	_, err := c.Exchange(t.Context(), code)
 	if attempts.Load() != 2 || !errors.Is(err, wechat.ErrTransport) || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("%d attempts: %v", attempts.Load(), err)
 	}

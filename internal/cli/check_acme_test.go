@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/fixture"
 )
 
 // TestCheckDirectory checks what "weigate check" finds at the certificate authority and in the DNS.
@@ -37,8 +38,6 @@ func TestCheckDirectory(t *testing.T) {
 	if err := os.WriteFile(trusted, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	closed := httptest.NewTLSServer(http.NotFoundHandler())
-	closed.Close()
 	found := func(context.Context, string) ([]string, error) {
 		return []string{"192.0.2.1", "2001:db8::1"}, nil
 	}
@@ -49,7 +48,7 @@ func TestCheckDirectory(t *testing.T) {
 	}{
 		{name: "right", want: "login.example.com has the addresses [192.0.2.1 2001:db8::1]"},
 		{name: "another path", directory: authority.URL, failed: "does not answer as an ACME directory"},
-		{name: "nothing listens", directory: closed.URL + "/directory", failed: "tls.acme.directory: "},
+		{name: "nothing listens", directory: "https://" + fixture.Address(t) + "/directory", failed: "tls.acme.directory: "},
 		{name: "a certificate of an unknown authority", ca: "none", failed: "certificate signed by unknown authority"},
 		{name: "a missing file", ca: "missing.pem", failed: "tls.acme.ca_file: "},
 		{name: "no DNS record", failed: "the name login.example.com has no address",

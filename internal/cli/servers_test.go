@@ -175,8 +175,8 @@ func TestFailingServer(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "serve on "+both[0].Addr().String()+": ") {
 		t.Errorf("got %v", err)
 	}
-	if c, err := net.Dial("tcp", both[1].Addr().String()); err == nil {
-		c.Close()
-		t.Error("the other server still listens")
+	if res, err := http.Get("http://" + both[1].Addr().String()); err == nil {
+		res.Body.Close()
+		t.Error("the other server still answers")
 	}
 }

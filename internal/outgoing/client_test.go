@@ -282,8 +282,6 @@ func TestProxy(t *testing.T) {
 func TestReach(t *testing.T) {
 	t.Parallel()
 	plain, requests := server(t, "127.0.0.2:0", nothing)
-	closed, _ := server(t, "127.0.0.2:0", nothing)
-	closed.Close()
 	client := newClient(t, outgoing.Config{Policy: loopback2})
 	strict := newClient(t, outgoing.Config{})
 	secure := "https" + strings.TrimPrefix(plain.URL, "http")
@@ -298,7 +296,7 @@ func TestReach(t *testing.T) {
 		"a private address":       {strict, secure, outgoing.AddressRefused},
 		"plain http":              {strict, plain.URL, outgoing.AddressRefused},
 		"another private network": {client, "http://127.0.0.3/", outgoing.AddressRefused},
-		"nobody listens":          {client, closed.URL, outgoing.Refused},
+		"nobody listens":          {client, "http://127.0.0.2:1/", outgoing.Refused},
 		"not a URL":               {client, "ftp://example.com/", outgoing.InvalidURL},
 	} {
 		var own *outgoing.Error
