@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -37,11 +38,11 @@ type Client interface {
 type Config struct {
 	Welcome  string    // to a new follower; "" = nothing
 	Fallback string    // to a text without a keyword; "" = nothing
-	Keywords []Keyword // the first that matches counts
+	Keywords []Keyword // the first Keyword that matches gives the reply
 
-	// Forward is the URL of another message server. It receives every message without a reply from
-	// Keywords, as WeChat sent it. Its answer goes to the person. Welcome and Fallback are used when
-	// it has no answer or fails. "" = none.
+	// Forward is the URL of another message server; "" = none. This server receives every message
+	// without a reply from Keywords, as WeChat sent the message. The person receives the answer of
+	// the server. If the server has no answer or fails, the person receives Welcome or Fallback.
 	Forward string
 	Client  Client // required with Forward
 
@@ -75,8 +76,8 @@ func New(cfg Config) *Responder {
 }
 
 // Respond returns the reply to a message. It never fails: a failure of the other server is logged.
-// ctx limits the time of the other server. hint, if not empty, is the reply to a text that neither
-// a keyword nor the other server answers: it takes the place of Fallback.
+// ctx limits the time of the other server. If hint is not empty, it takes the place of Fallback: it
+// is the reply to a text that neither a keyword nor the other server answers.
 func (r *Responder) Respond(ctx context.Context, m push.Message, hint string) push.Reply {
 	if m.Type == push.TypeText {
 		if text := r.keyword(m.Content); text != "" {
@@ -117,8 +118,8 @@ func fold(text string) string {
 	return strings.ToLower(width.Fold.String(text))
 }
 
-// forward sends a message to the other server, and returns its answer, or nil when it has none. The
-// request has WeChat's query, so the other server can verify it.
+// forward sends a message to the other server, and returns the server's answer. It returns nil if
+// there is no answer. The request has WeChat's query, so the other server can verify the signature.
 func (r *Responder) forward(ctx context.Context, m *push.Original) []byte {
 	target, separator := r.cfg.Forward, "?"
 	if strings.Contains(target, "?") {
@@ -130,7 +131,7 @@ func (r *Responder) forward(ctx context.Context, m *push.Original) []byte {
 	case err != nil:
 		problem = err.Error() // an *outgoing.Error, which has neither the address nor its query
 	case response.Status != http.StatusOK:
-		problem = http.StatusText(response.Status)
+		problem = fmt.Sprintf("HTTP status %d", response.Status) // http.StatusText is "" for some, such as 520
 	case len(response.Body) >= limit.OutgoingResponse.Bytes:
 		problem = "the answer is too long"
 	}

@@ -99,7 +99,8 @@ func TestForward(t *testing.T) {
 		problem bool
 	}{
 		{http.StatusOK, "success", false}, {http.StatusOK, "", false}, {http.StatusOK, "<html>login</html>", true},
-		{http.StatusBadGateway, "<xml>x</xml>", true}, {http.StatusOK, "<xml>" + strings.Repeat("x", 20<<10), true},
+		{http.StatusBadGateway, "<xml>x</xml>", true}, {520, "<xml>x</xml>", true}, // Cloudflare sends 520
+		{http.StatusOK, "<xml>" + strings.Repeat("x", 20<<10), true},
 	} {
 		status, answer = each.status, each.answer
 		log.Reset()
