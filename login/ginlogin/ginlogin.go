@@ -49,14 +49,27 @@ func Session(c *gin.Context) *login.Session {
 }
 
 // Wrap converts net/http middleware to gin. A request that the middleware answers itself is
-// aborted.
+// aborted. If the middleware passes on a ResponseWriter of its own, the handlers after it write to
+// this ResponseWriter.
+//
+// A gin.Context is not safe for concurrent use. So the middleware must call the next handler in the
+// goroutine of the request: http.TimeoutHandler does not.
 func Wrap(middleware func(http.Handler) http.Handler) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		passed := false
-		next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			passed = true
 			c.Request = r // the context of r has the session
+			defer func(before gin.ResponseWriter) { c.Writer = before }(c.Writer)
+			if writer, isGin := w.(gin.ResponseWriter); isGin { // such as c.Writer itself
+				c.Writer = writer
+				c.Next()
+				return
+			}
+			writer := &responseWriter{ResponseWriter: c.Writer, to: w}
+			c.Writer = writer
 			c.Next()
+			writer.passStatus()
 		})
 		middleware(next).ServeHTTP(c.Writer, c.Request)
 		if !passed {
