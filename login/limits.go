@@ -52,10 +52,10 @@ func newLimits(exchangesPerMinute int) *limits {
 			flow.RecentRefusals: {1.0 / 60, 1}, // exhausted for a minute after one refused code
 			// Networks with a recently refused code share half of the exchanges. The other half is
 			// reserved for all other networks.
-			flow.UnreservedExchanges:   {all.perSecond / 2, max(1, all.burst/2)},
-			flow.RefusedCodesOfNetwork: {0.2, 20},
-			flow.RefusedCodes:          {10, 500},
-			flow.Exchanges:             all,
+			flow.UnreservedExchanges:    {all.perSecond / 2, max(1, all.burst/2)},
+			flow.RefusedCodesPerNetwork: {0.2, 20},
+			flow.RefusedCodes:           {10, 500},
+			flow.Exchanges:              all,
 		},
 		newer: map[bucketKey]bucket{},
 	}

@@ -34,19 +34,19 @@ func TestMadeUpNetworksStayBounded(t *testing.T) {
 	now := time.Unix(1772352000, 0)
 	l := newLimits(600)
 	for range 20 {
-		l.Take(flow.RefusedCodesOfNetwork, "active", now)
+		l.Take(flow.RefusedCodesPerNetwork, "active", now)
 	}
 	for i := range 5 * maxBuckets {
-		l.Take(flow.RefusedCodesOfNetwork, fmt.Sprint("made up ", i), now)
-		if i%1000 == 0 && l.Take(flow.RefusedCodesOfNetwork, "active", now) {
+		l.Take(flow.RefusedCodesPerNetwork, fmt.Sprint("made up ", i), now)
+		if i%1000 == 0 && l.Take(flow.RefusedCodesPerNetwork, "active", now) {
 			t.Fatalf("after %d made-up networks the active one has a new burst", i)
 		}
 	}
 	if n := len(l.newer) + len(l.older); n > 2*maxBuckets {
 		t.Errorf("%d buckets", n)
 	}
-	if !l.Exhausted(flow.RefusedCodesOfNetwork, "active", now) ||
-		l.Exhausted(flow.RefusedCodesOfNetwork, "active", now.Add(5*time.Second)) {
+	if !l.Exhausted(flow.RefusedCodesPerNetwork, "active", now) ||
+		l.Exhausted(flow.RefusedCodesPerNetwork, "active", now.Add(5*time.Second)) {
 		t.Error("a bucket does not refill with one event in five seconds")
 	}
 }

@@ -39,7 +39,7 @@ type Facts struct {
 
 	// The request.
 	Returned       bool // the browser was sent to sign in for this request, and has returned
-	Confirmed      bool // the user has agreed to sign in again, on the page of Confirm or web.WrongMethod
+	Confirmed      bool // the user has agreed to sign in again, on the page web.ConfirmSignIn or web.WrongMethod
 	Cancelled      bool // the user has chosen not to sign in
 	Reauthenticate bool // the app requires a new authentication of signed-in users too: prompt=login, forcePopup
 	LimitsAge      bool // the app limits the age of the authentication
@@ -50,7 +50,7 @@ type Facts struct {
 	Subject Subject
 }
 
-// Subject reports whether the app can identify the user by a sub or openid, and if not, why.
+// Subject is whether the app can identify the user by a sub or openid, and if not, why.
 type Subject int
 
 // The values of Subject.
@@ -58,9 +58,9 @@ const (
 	SubjectNotLookedUp Subject = iota
 	SubjectKnown
 	SubjectOther     // another user than the app expects (OpenID Connect: id_token_hint)
-	SubjectNoOpenID  // the app knows users by openids at one connector (app at WeChat), never used by this user
+	SubjectNoOpenID  // the user has no openid at the connector (app at WeChat) by which the app knows users
 	SubjectNoUnionID // the app knows users by unionid, and WeChat sent none
-	SubjectTaken     // the id that the app would get for this user already belongs to another user there
+	SubjectTaken     // the app already knows another user by the id that it would get for this user
 	SubjectGone      // the user has been deleted since the sign-in
 )
 
@@ -76,19 +76,20 @@ const (
 
 	Admit
 
-	// SignIn means: send the browser to sign in. If it shows a QR code, a phone that is signed in
-	// already need not authenticate again.
+	// SignIn and Reauthenticate send the browser to sign in. They differ for a phone that scans the
+	// QR code of a sign-in, and is signed in already. With SignIn, this phone need not authenticate
+	// again. With Reauthenticate, WeChat must authenticate the user of the phone again.
 	SignIn
-	Reauthenticate // send the browser to sign in; WeChat must authenticate the user again
-	Confirm        // ask the user whether to sign in again
-	Wait           // the user waits for an administrator's approval
-	AskProfile     // ask for nickname and avatar if they are unknown or old, else admit
-	Deny           // show the page Next.Page
-	Cancelled      // the user has chosen not to sign in
+	Reauthenticate
+	Confirm    // ask the user whether to sign in again
+	Wait       // the user waits for an administrator's approval
+	AskProfile // ask for nickname and avatar if they are unknown or old, else admit
+	Deny       // show the page Next.Page
+	Cancelled  // the user has chosen not to sign in
 
 	// LoginRequired means the error login_required of OpenID Connect. It has two causes. The user
-	// would have to sign in, but NoPages forbids pages. Or the app expects a certain user, and another
-	// user has signed in for this request.
+	// would have to sign in, but NoPages forbids pages. Or the app expects a certain user, and
+	// another user has signed in for this request.
 	LoginRequired
 	InteractionRequired // only with Facts.NoPages: the page Next.Page would have to be shown
 )
@@ -125,6 +126,7 @@ func checkBrowser(f Facts) Next {
 		// The session was not found after the sign-in. Another redirect could loop forever.
 		return f.deny(web.NotSignedIn)
 	case f.Reauthenticate || f.LimitsAge:
+		// With SignIn, a phone could sign the browser in by an older authentication of the phone.
 		return Next{Step: Reauthenticate}
 	}
 	return Next{Step: SignIn}
@@ -134,24 +136,30 @@ func checkBrowser(f Facts) Next {
 func checkSession(f Facts) Next {
 	switch {
 	case f.Answered && f.MethodAllowed:
-		return Next{}
+		return Next{} // the user has just signed in for this request, so the session is new enough
 	case f.Answered:
 		return f.deny(web.WrongMethod)
 	case f.MethodAllowed && !f.TooOld && !f.Reauthenticate:
 		return Next{}
+	}
+	// The user must sign in again.
+	switch {
 	case f.NoPages:
 		return Next{Step: LoginRequired}
-	case !f.MethodAllowed && !f.Confirmed:
-		// The user is signed in already, so the page explains why another sign-in is needed, and offers
-		// it (Confirmed).
+	case f.Confirmed:
+		return Next{Step: Reauthenticate}
+	case !f.MethodAllowed:
+		// The page explains why another sign-in is needed, and offers it. A user who accepts comes
+		// back with Confirmed.
 		return f.deny(web.WrongMethod)
-	case f.Reauthenticate && !f.Confirmed:
-		// WeChat shows its consent page only after a tap of the user, and the page Confirm makes the
-		// user tap. Without a tap, WeChat shows a snapshot page (快照页): a preview with a virtual user.
+	case f.Reauthenticate:
+		// WeChat shows its consent page only after a tap of the user. Without a tap, WeChat shows a
+		// snapshot page (快照页): a preview with a virtual user. On the page of Confirm, the user
+		// taps.
 		return Next{Step: Confirm, Page: web.ConfirmSignIn}
 	}
-	// If the session is only too old, WeChat authenticates the user without its consent page. So no
-	// tap is needed, and no page Confirm.
+	// The session is only too old. WeChat then authenticates the user without its consent page, so
+	// no tap is needed.
 	return Next{Step: Reauthenticate}
 }
 
@@ -241,8 +249,8 @@ func Check(f Facts, l Lookups) (Next, error) {
 	}
 }
 
-// SubjectOf converts an error into a fact. It knows the errors of package access, and the errors of
-// the store for a pin (the stored id that an app gets for a user). It returns any other error.
+// SubjectOf converts an error into a fact. The error is of package access, or of the store for a
+// pin (the stored id that an app gets for a user). SubjectOf returns any other error unchanged.
 func SubjectOf(err error) (Subject, error) {
 	switch {
 	case err == nil:
@@ -266,10 +274,11 @@ const loginRequestLifetime = 10 * time.Minute
 // requestHashSize is the length of a requestHash in characters: 128 bits in base64url.
 const requestHashSize = 22
 
-// NewLoginRequestID returns a random id for a sign-in. request is the URL of the app's request,
-// without a login request id. The id ends with a hash of the request. So a sign-in for one request
-// does not count for another request. This matters when an app requires a new authentication: a
-// sign-in for another app must not count.
+// NewLoginRequestID returns a random id for a sign-in. request is the URL of the app's request. It
+// must not have the parameter with the login request id, which the browser brings back from the
+// sign-in. The id ends with a hash of the request. So a sign-in for one request does not count for
+// another request. This matters when an app requires a new authentication: a sign-in for another
+// app must not count.
 func NewLoginRequestID(request string) string { return rand.Text() + requestHash(request) }
 
 // requestHash returns the hash of a request at the end of its login request ids.
@@ -278,9 +287,9 @@ func requestHash(request string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// SetSession sets the facts about the session of a signed-in browser, except TooOld. request is the
-// URL of the app's request, without a login request id. id is the login request id that the browser
-// has brought back from the sign-in ("" = none).
+// SetSession sets the facts about the session of a signed-in browser, except TooOld. request is as
+// for [NewLoginRequestID]. id is the login request id that the browser has brought back from the
+// sign-in ("" = none).
 func (f *Facts) SetSession(s session.Browser, app gateway.App, request, id string, now time.Time) {
 	f.SignedIn, f.MethodAllowed = true, MethodAllowed(app, s.Method)
 	f.Answered = len(id) > requestHashSize && strings.HasSuffix(id, requestHash(request)) && s.LoginRequestID == id &&

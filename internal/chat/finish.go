@@ -91,7 +91,7 @@ func (h *Handler) completion(ctx context.Context, r *http.Request, f *desktopFlo
 	if err != nil {
 		return gateway.ChatCompletion{}, err
 	}
-	a.Browser = row.Browser
+	a.BrowserName = row.Browser
 	s, event, err := h.signIn.NewSession(a)
 	if err != nil {
 		return gateway.ChatCompletion{}, err
@@ -194,8 +194,8 @@ func (h *Handler) answerCompleted(w http.ResponseWriter, r *http.Request, f *des
 			ContinueAfter: 100 * time.Millisecond})
 		return
 	case f.Completed:
-		// The response that set Completed in this cookie also set the session cookie. The browser no
-		// longer has that session, so it has signed out since.
+		// The response that set Completed in this cookie also set the session cookie. The browser
+		// no longer has that session, so it has signed out since.
 		h.showEnded(w, r, f)
 		return
 	}

@@ -20,7 +20,7 @@ type apiKeyCmd struct {
 type apiKeyCreateCmd struct {
 	adminFlags
 	Name    string   `required:"" placeholder:"TEXT" help:"What the key is for."`
-	Scope   []string `required:"" placeholder:"SCOPE" help:"Rights of the key, such as users:read. With an unknown right, the command lists all."`
+	Scope   []string `required:"" placeholder:"SCOPE" help:"Rights of the key, such as users:read. To see all rights, give an unknown one."`
 	Expires span     `placeholder:"90d" help:"How long the key works. Without it, until it is revoked."`
 }
 

@@ -67,8 +67,7 @@ type Flow struct {
 	deadline time.Time // when the flow expires
 }
 
-// newFlow returns a flow for req. restarts is the count in its state: how often the sign-in was
-// restarted, or how many recent sign-ins left the browser without a session.
+// newFlow returns a flow for req. restarts is the count in its state.
 func newFlow(req Request, restarts int, now time.Time) *Flow {
 	if req.Method == MethodWebsite {
 		req.Scope = wechat.ScopeLogin
@@ -79,20 +78,23 @@ func newFlow(req Request, restarts int, now time.Time) *Flow {
 	return &Flow{Request: req, state: newState(restarts), secret: secret, created: now, deadline: now.Add(Lifetime)}
 }
 
-// A state consists of random characters and one digit that counts the automatic restarts of the
-// sign-in. The digit is part of the state because WeChat returns the state even when the browser
-// loses its cookies. WeChat allows a state of at most 128 letters and digits, and returns it
-// without escaping (WeChat's documentation, "Web authorization"; longer states led to error pages
-// in production).
+// A state consists of random characters and one digit: the count of restarts. Each automatic
+// restart of the sign-in adds one to the count. The count begins with 0. If recent sign-ins have
+// left the browser without a session, it begins with their number instead: see Engine.Start. The
+// count is part of the state, because WeChat returns the state even when the browser loses its
+// cookies.
+//
+// WeChat allows a state of at most 128 letters and digits, and returns it without escaping
+// (WeChat's documentation, "Web authorization"; longer states led to error pages in production).
 const (
 	stateRandom = 26 // characters of [a-z2-7], 130 bits
 	stateLength = stateRandom + 1
-	maxRestarts = 2 // automatic restarts of one sign-in
+	maxRestarts = 2 // the greatest count of restarts
 )
 
 // newState returns a random state with the count of restarts.
 func newState(restarts int) string {
-	var raw [17]byte  // one byte more than stateRandom characters of base32 need
+	var raw [17]byte  // 136 bits: 16 bytes have fewer than the 130 bits of stateRandom characters
 	rand.Read(raw[:]) // never fails: crypto/rand ends the program instead
 	text := base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding).EncodeToString(raw[:])
 	return text[:stateRandom] + strconv.Itoa(restarts)

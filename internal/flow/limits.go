@@ -20,10 +20,10 @@ const (
 	// UnreservedExchanges counts, for an appid, the exchanges for networks with recent refusals. It
 	// allows half as many as Exchanges. The rest is reserved for networks without recent refusals.
 	UnreservedExchanges
-	// RefusedCodesOfNetwork counts the codes of a network that WeChat refused. If it is exhausted
+	// RefusedCodesPerNetwork counts the codes of a network that WeChat refused. If it is exhausted
 	// for a network, the codes of this network are exchanged only while RefusedCodes is not
 	// exhausted.
-	RefusedCodesOfNetwork
+	RefusedCodesPerNetwork
 	// RefusedCodes counts the codes that WeChat refused, of all networks. The key is "".
 	RefusedCodes
 	// Exchanges counts all exchanges, by appid. It is well below WeChat's quota.
@@ -64,7 +64,7 @@ func (e *Engine) networkExhausted(l Limit, b Browser) bool {
 func (e *Engine) checkLimits(b Browser, f *Flow) error {
 	limits, appID, now := e.cfg.Limits, e.client(f.Method).AppID, e.cfg.Now()
 	switch {
-	case e.networkExhausted(RefusedCodesOfNetwork, b) && limits.Exhausted(RefusedCodes, "", now):
+	case e.networkExhausted(RefusedCodesPerNetwork, b) && limits.Exhausted(RefusedCodes, "", now):
 		return errSuspect
 	case e.networkExhausted(RecentRefusals, b) && limits.Exhausted(UnreservedExchanges, appID, now):
 		return errSuspect
@@ -88,7 +88,7 @@ func (e *Engine) takeExchange(b Browser, f *Flow) bool {
 func (e *Engine) countRefused(b Browser) {
 	now := e.cfg.Now()
 	if b.Network != "" {
-		e.cfg.Limits.Take(RefusedCodesOfNetwork, b.Network, now)
+		e.cfg.Limits.Take(RefusedCodesPerNetwork, b.Network, now)
 		e.cfg.Limits.Take(RecentRefusals, b.Network, now)
 	}
 	e.cfg.Limits.Take(RefusedCodes, "", now)

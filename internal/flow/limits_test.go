@@ -32,16 +32,16 @@ func TestWhichCodesAreExchanged(t *testing.T) {
 	}{
 		"nothing exhausted":             {exhausted{}, here, nil, true},
 		"recent refusals only":          {exhausted{RecentRefusals: here}, here, nil, true},
-		"many refusals only":            {exhausted{RecentRefusals: here, RefusedCodesOfNetwork: here}, here, nil, true},
+		"many refusals only":            {exhausted{RecentRefusals: here, RefusedCodesPerNetwork: here}, here, nil, true},
 		"refusals in all":               {exhausted{RefusedCodes: ""}, here, nil, true},
-		"many refusals here and in all": {exhausted{RefusedCodesOfNetwork: here, RefusedCodes: ""}, here, errSuspect, true},
-		"many refusals elsewhere":       {exhausted{RefusedCodesOfNetwork: elsewhere, RefusedCodes: ""}, here, nil, true},
+		"many refusals here and in all": {exhausted{RefusedCodesPerNetwork: here, RefusedCodes: ""}, here, errSuspect, true},
+		"many refusals elsewhere":       {exhausted{RefusedCodesPerNetwork: elsewhere, RefusedCodes: ""}, here, nil, true},
 		"the reserve is for others": {exhausted{RecentRefusals: here, UnreservedExchanges: appID}, here, errSuspect,
 			false},
 		"the reserve":           {exhausted{RecentRefusals: elsewhere, UnreservedExchanges: appID}, here, nil, true},
 		"another app's reserve": {exhausted{RecentRefusals: here, UnreservedExchanges: "wx2"}, here, nil, true},
 		"no exchanges left":     {exhausted{Exchanges: appID}, here, errNoExchanges, false},
-		"network not known": {exhausted{RecentRefusals: "", RefusedCodesOfNetwork: "", RefusedCodes: "",
+		"network not known": {exhausted{RecentRefusals: "", RefusedCodesPerNetwork: "", RefusedCodes: "",
 			UnreservedExchanges: appID}, "", nil, true},
 	} {
 		e := newEngine(t, time.Now)

@@ -1,9 +1,9 @@
 package limit
 
 // generations is a map of bounded size. It keeps its entries in two maps. When the newer map is
-// full, it becomes the older map, and the previous older map is dropped. The method put moves an
-// entry to the newer map. So if each use of an entry calls put, a flood of new keys does not drop
-// the entries in use.
+// full, this map becomes the older map, and the previous older map is dropped. The method put moves
+// an entry to the newer map. So if each use of an entry calls put, a flood of new keys does not
+// drop the entries in use.
 type generations[V any] struct {
 	newer, older map[uint64]V
 	max          int // entries of each map

@@ -10,16 +10,17 @@ import (
 )
 
 const (
-	// maxBuckets bounds each of the two maps of buckets (see generations). A bucket takes 120 bytes.
+	// maxBuckets bounds each of the two maps of buckets (see generations). A bucket takes 120
+	// bytes.
 	maxBuckets = 50_000
 	// maxRemembered bounds each of the two maps of remembered keys. A key takes about 50 bytes.
 	maxRemembered = 10_000
 )
 
 // Limiter has a token bucket for each rate and key. It also remembers keys, with the time of the
-// last [Limiter.Remember]. Its memory is bounded: see generations. A flood of made-up keys drops
-// the bucket of an active client only if it uses maxBuckets keys between two requests of the
-// client.
+// last [Limiter.Remember]. Its memory is bounded: see generations. A flood of made-up keys can drop
+// the bucket of an active client. For this, maxBuckets made-up keys must arrive between two
+// requests of the client.
 //
 // A nil Limiter allows everything. Make one with [NewLimiter]; it is safe for concurrent use.
 type Limiter struct {
@@ -130,8 +131,8 @@ func Address(a netip.Addr) string { return prefix(a, 64) }
 // address, or the /48 prefix of an IPv6 address. Anybody can rent a whole /48.
 func Network(a netip.Addr) string { return prefix(a, 48) }
 
-// prefix returns an IPv4 address unchanged, and of an IPv6 address the prefix with this number of
-// bits.
+// prefix returns an IPv4 address unchanged. For an IPv6 address it returns the prefix with this
+// number of bits.
 func prefix(a netip.Addr, bits int) string {
 	a = a.Unmap().WithZone("")
 	if a.Is4() {

@@ -13,14 +13,14 @@ import (
 // lines.
 const summaryDelay = 10 * time.Second
 
-// LogHandler is a [slog.Handler] that passes log lines to another handler, at most [LogLines] of
-// each message. Beyond LogLines, it still passes [LogLinesPerCause] lines of each message and cause
-// (the attributes app, reason and outcome). It counts the lines that it drops. Later it logs one
-// line "log lines dropped" for each message, with the count. Values longer than [LoggedValue] are
-// cut.
+// LogHandler is a [slog.Handler] that passes log lines to another handler, at most at the rate
+// [LogLines] for each message. When this rate is exceeded, LogHandler still passes lines at the
+// rate [LogLinesPerCause], for each message and cause. The cause is the values of the attributes
+// app, reason and outcome. LogHandler drops and counts all other lines. Later it logs one line "log
+// lines dropped" for each message, with the count. Values longer than [LoggedValue] are cut.
 //
-// It keeps a count for each message. Messages are constants of the code, so the counts need little
-// memory. Make one with [NewLogHandler].
+// A LogHandler keeps a count for each message. Messages are constants of the code, so the counts
+// need little memory. Make one with [NewLogHandler].
 type LogHandler struct {
 	next  slog.Handler
 	state *logState // shared by the handlers that WithAttrs and WithGroup return
@@ -80,7 +80,7 @@ func (h *LogHandler) Handle(ctx context.Context, r slog.Record) error {
 	return h.next.Handle(ctx, cutValues(r))
 }
 
-// cause returns the values of the attributes that tell why a line was logged.
+// cause returns the cause of a line: the attributes that tell why it was logged, with their values.
 func cause(r slog.Record) string {
 	out := ""
 	r.Attrs(func(a slog.Attr) bool {

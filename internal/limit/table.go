@@ -39,18 +39,20 @@ type Row struct {
 	Key   string // the configuration key that changes the bound; "" = fixed
 }
 
-// The rates. [Address] and [Network] define what counts as one address and as one network.
+// Rates of requests. [Address] and [Network] define what counts as one address and as one network.
+// A browser is counted by its session.
 var (
-	// Requests to routes that begin, continue or end a sign-in, which anybody may send. These rates
-	// stop floods and never normal use. One address may send many requests, because Chinese
+	// Requests to the routes that begin, continue or end a sign-in. Anybody may send them. These
+	// rates stop floods and never normal use. One address may send many requests, because Chinese
 	// carriers put tens of thousands of phones behind one IPv4 address. One browser may send far
 	// more than a user needs.
 	SignInPerAddress = Rate{Name: "sign_in_address", PerSecond: 100, Burst: 2000}
 	SignInPerNetwork = Rate{Name: "sign_in_network", PerSecond: 400, Burst: 8000}
 	SignInPerBrowser = Rate{Name: "sign_in_browser", PerSecond: 5, Burst: 100}
 
-	// Requests that add rows for signed-in users. Some apps redirect a user to the gateway at each
-	// page load. They stay far below these rates.
+	// Requests to the routes that signed-in users request often, such as the authorize endpoint of
+	// OpenID Connect. Many of these requests add a row to the store. Some apps redirect a user to
+	// the gateway at each page load. Their requests stay far below these rates.
 	SignedInPerAddress = Rate{Name: "signed_in_address", PerSecond: 300, Burst: 6000}
 	SignedInPerNetwork = Rate{Name: "signed_in_network", PerSecond: 1200, Burst: 24000}
 	SignedInPerBrowser = Rate{Name: "signed_in_browser", PerSecond: 10, Burst: 300}
@@ -60,9 +62,9 @@ var (
 	AppPerAddress = Rate{Name: "app_address", PerSecond: 500, Burst: 10000}
 	AppPerNetwork = Rate{Name: "app_network", PerSecond: 2000, Burst: 40000}
 
-	// Subrequests of forward auth: a reverse proxy sends one for each request to a site that the
-	// gateway protects. A page with its pictures causes dozens. They count for the user's address,
-	// which the proxy reports, and not for the proxy's.
+	// Subrequests of forward auth. A reverse proxy sends one for each request to a site that the
+	// gateway protects, so one page with its pictures causes dozens. A subrequest counts for the
+	// user's address, which the proxy reports, and not for the proxy's address.
 	VerifyPerAddress = Rate{Name: "verify_address", PerSecond: 1000, Burst: 20000}
 	VerifyPerNetwork = Rate{Name: "verify_network", PerSecond: 4000, Burst: 80000}
 
@@ -70,72 +72,105 @@ var (
 	OtherPerAddress = Rate{Name: "other_address", PerSecond: 100, Burst: 2000}
 	OtherPerNetwork = Rate{Name: "other_network", PerSecond: 400, Burst: 8000}
 
-	// Requests to the HTTP API with one key. A program that blocks the users of a large company in a
-	// night stays below it; a program in an endless loop does not disturb the sign-ins.
+	// Requests to the HTTP API with one key. A program that blocks the users of a large company in
+	// a night stays below this rate. A program in an endless loop does not disturb the sign-ins.
 	APIPerKey = Rate{Name: "api_key", PerSecond: 20, Burst: 400}
 
-	// Wrong secrets for one app from one address, and for all unknown apps together. Wrong API keys of
-	// one address count together too.
+	// Wrong secrets from one address. They are counted for each app. All unknown apps together have
+	// one count, and all wrong API keys together have one.
 	WrongSecrets = Rate{Name: "wrong_secrets", PerSecond: 1.0 / 3, Burst: 20}
 
-	// Wrong secrets of invitations from one address. A secret has 130 random bits: this stops floods
-	// of guesses before they reach the store.
+	// Wrong secrets of invitations from one address. Nobody guesses a secret, because it has 130
+	// random bits. The rate stops floods of guesses before they reach the store.
 	WrongInvitations = Rate{Name: "wrong_invitations", PerSecond: 1.0 / 6, Burst: 20}
+)
 
-	// Request bodies. Forms and token requests are far shorter.
-	RequestBody = Size{Name: "request_body", Bytes: 32 << 10}
-
-	// The path of a request in the log. The rest of a longer path is cut off.
-	LoggedPath = Size{Name: "logged_path", Bytes: 200}
-
-	// Lines of each message in the log. Further lines are dropped and counted.
-	LogLines = Rate{Name: "log_lines", PerSecond: 10, Burst: 100}
-	// The same for each cause of a message, when LogLines is reached.
-	LogLinesPerCause = Rate{Name: "log_lines_cause", PerSecond: 1, Burst: 10}
-
+// Bounds of the HTTP server.
+var (
 	// Connections of the main listener. When the number is reached, a new connection replaces an
 	// idle connection.
 	Connections = Count{Name: "connections", Max: 4096}
 	// Connections of the listener for metrics, which few programs use.
 	MetricsConnections = Count{Name: "metrics_connections", Max: 64}
-
-	// Connections of the listener for plain http, which answers certificate authorities and redirects
-	// to https.
+	// Connections of the listener for plain HTTP. It answers the challenges of certificate
+	// authorities, and redirects all other requests to https.
 	PlainConnections = Count{Name: "plain_connections", Max: 256}
-
 	// Requests at a time on one connection with HTTP/2, which the gateway serves if it has TLS.
 	Streams = Count{Name: "http2_streams", Max: 100}
 
-	// The request line and all headers of a request. A subrequest of forward auth has the address of
-	// the original request in a header, beside the visitor's cookies and Referer.
+	// The address of a request: its path and query. nginx and many other servers accept request
+	// lines of 8 kB.
+	RequestAddress = Size{Name: "request_address", Bytes: 8 << 10}
+	// The request line and all headers of a request. A subrequest of forward auth has the address
+	// of the original request in a header, beside the visitor's cookies and Referer.
 	Headers = Size{Name: "headers", Bytes: 24 << 10}
+	// Cookies of the gateway in one request. A browser has about ten.
+	Cookies = Count{Name: "cookies", Max: 50}
+	// Request bodies. Forms and token requests are far shorter.
+	RequestBody = Size{Name: "request_body", Bytes: 32 << 10}
 
-	// How long a client may take for the headers of a request, and for a request with its body.
-	HeaderTime  = Time{Name: "header_time", Duration: 5 * time.Second}
+	// How long a client may take to send the headers of a request.
+	HeaderTime = Time{Name: "header_time", Duration: 5 * time.Second}
+	// How long a client may take to send a request with its body.
 	RequestTime = Time{Name: "request_time", Duration: 30 * time.Second}
 	// How long the response may take, with the time that the client needs to receive it.
 	ResponseTime = Time{Name: "response_time", Duration: time.Minute}
-	// How long a connection stays open without a request. Proxies keep idle connections for a shorter
-	// time: nginx 60 s, Traefik 90 s, Caddy 2 minutes, by default. So the proxy closes a connection
-	// first, and never sends a request on a connection that the gateway is closing.
+	// How long a connection stays open without a request. Proxies keep idle connections for a
+	// shorter time: nginx 60 s, Traefik 90 s, Caddy 2 minutes, by default. So the proxy closes a
+	// connection first, and never sends a request on a connection that the gateway is closing.
 	IdleTime = Time{Name: "idle_time", Duration: 130 * time.Second}
+)
 
+// Bounds of the log.
+var (
+	// The path of a request in the log. The rest of a longer path is cut off.
+	LoggedPath = Size{Name: "logged_path", Bytes: 200}
 	// A value in the log that is not a path. The rest of a longer value is cut off.
 	LoggedValue = Size{Name: "logged_value", Bytes: 1 << 10}
 
-	// Cookies of the gateway in one request. A browser has about ten.
-	Cookies = Count{Name: "cookies", Max: 50}
+	// Log lines with the same message. Beyond this rate, LogLinesPerCause applies.
+	LogLines = Rate{Name: "log_lines", PerSecond: 10, Burst: 100}
+	// Log lines with the same message and the same cause. The cause is the values of the attributes
+	// app, reason and outcome. Lines beyond this rate are dropped and counted.
+	LogLinesPerCause = Rate{Name: "log_lines_cause", PerSecond: 1, Burst: 10}
+)
 
-	// Codes that WeChat refuses, such as made-up codes. Normal users cause few, by a callback that
-	// is repeated or opened late. Two bounds restrict a network with refused codes:
-	//   - Beyond RecentRefusals, its codes are sent only while UnreservedExchanges is not
-	//     exhausted.
-	//   - Beyond RefusedCodesPerNetwork, its codes are sent only while RefusedCodes, the refused
-	//     codes of all networks, is not exhausted.
-	RecentRefusals         = Rate{Name: "recent_refusals_network", PerSecond: 1.0 / 60, Burst: 1}
+// Rates of the codes that the gateway sends to WeChat. Anybody can send a made-up code to the
+// gateway, and only WeChat can refuse it. Normal users cause few refused codes: a callback may be
+// repeated, or opened late. Two rules restrict a network with refused codes:
+//
+//   - Beyond RecentRefusals, the codes of the network are sent only while [UnreservedExchanges] is
+//     not exhausted. UnreservedExchanges is half of [Exchanges], the rate of all codes.
+//   - Beyond RefusedCodesPerNetwork, the codes of the network are sent only while RefusedCodes is
+//     not exhausted.
+var (
+	// Refused codes of one network. The rate is exhausted for a minute after one refused code.
+	RecentRefusals = Rate{Name: "recent_refusals_network", PerSecond: 1.0 / 60, Burst: 1}
+	// Refused codes of one network too, for the second rule.
 	RefusedCodesPerNetwork = Rate{Name: "refused_codes_network", PerSecond: 0.2, Burst: 20}
-	RefusedCodes           = Rate{Name: "refused_codes", PerSecond: 10, Burst: 500}
+	// Refused codes of all networks together.
+	RefusedCodes = Rate{Name: "refused_codes", PerSecond: 10, Burst: 500}
+)
 
+// WeChatCalls is the default of the key limits.wechat_calls: how many codes one process sends to
+// WeChat in a minute, for each connector (an appid at WeChat). WeChat allows 50,000 for each appid
+// (WeChat's documentation, api_snsaccesstoken).
+const WeChatCalls = 20_000
+
+// Exchanges returns the rate at which codes are sent to WeChat. perMinute is limits.wechat_calls.
+// The burst is the number of codes for ten seconds.
+func Exchanges(perMinute int) Rate {
+	return Rate{Name: "wechat_calls", PerSecond: float64(perMinute) / 60, Burst: max(1, perMinute/6)}
+}
+
+// UnreservedExchanges returns the rate for the codes of networks beyond RecentRefusals. It is half
+// of Exchanges. The other half is reserved for the other networks.
+func UnreservedExchanges(perMinute int) Rate {
+	return Rate{Name: "wechat_calls_unreserved", PerSecond: float64(perMinute) / 120, Burst: max(1, perMinute/12)}
+}
+
+// Bounds of sign-ins.
+var (
 	// Rows of sign-ins that failed. When there are more, the oldest are deleted.
 	FailedAttempts = Count{Name: "failed_attempts", Max: 10_000}
 
@@ -143,104 +178,100 @@ var (
 	// made-up codes do not count.
 	NewUsersPerNetwork = Rate{Name: "new_users_network", PerSecond: 2, Burst: 2000}
 
-	// WrongNumberPerUser bounds the wrong numbers that a user types after scanning a code. It stops
-	// guesses: an attacker may send a user the code of the attacker's screen. The user does not see
-	// the number on that screen, and guesses right once in ninety times.
+	// WrongNumberPerUser bounds the wrong numbers that a user types after scanning a code. An
+	// attacker may send a user the QR code of the attacker's screen. The user does not see the
+	// number on that screen, and guesses it right once in ninety times.
 	WrongNumberPerUser = Rate{Name: "wrong_number_user", PerSecond: 0.1 / 60, Burst: 3}
 
-	// Tickets are the rows of QR codes for sign-in by scan, until a phone has answered. The bounds are
-	// far above the number of users who sign in at the same time, in total and in one office. A new
-	// ticket beyond a bound replaces older tickets.
+	// Tickets are the rows of QR codes for sign-in by scan, until a phone has answered. The bounds
+	// are far above the number of users who sign in at the same time, in total and in one office. A
+	// new ticket beyond a bound replaces older tickets.
 	Tickets           = Count{Name: "tickets", Max: 20_000}
 	TicketsPerNetwork = Count{Name: "tickets_network", Max: 2000}
 
-	// ChatSignIns are the sign-ins of one official account whose numbers wait for a message, or whose
-	// QR codes wait for a scan. The bound limits the chance that a guessed number is somebody's: 5,000
-	// of 1,000,000. A new sign-in beyond a bound replaces older ones that nobody has answered.
+	// ChatSignIns are the sign-ins in progress in the chat of one official account, for each
+	// sign-in method. A person answers such a sign-in: they send its number to the account, or scan
+	// its QR code. The bound limits the chance that a guessed number is somebody's: 5,000 of
+	// 1,000,000. A new sign-in beyond a bound replaces older ones that nobody has answered.
 	ChatSignIns           = Count{Name: "chat_sign_ins", Max: 5000}
 	ChatSignInsPerNetwork = Count{Name: "chat_sign_ins_network", Max: 500}
 
-	// Wrong numbers that one person sends to an account. To further ones, the account does not reply.
+	// Wrong numbers that one person sends to an account. Beyond this rate, the account does not
+	// reply to the numbers of this person, even to a right one.
 	WrongChatNumbers = Rate{Name: "wrong_chat_numbers", PerSecond: 5.0 / 600, Burst: 5}
 
-	// Numbers and scans of one person, right or wrong. A sign-in that a person has answered is never
-	// replaced, so a person who answers many of them would fill ChatSignIns.
+	// Numbers and scans of one person, right or wrong. A sign-in that a person has answered is
+	// never replaced, so a person who answers many of them would fill ChatSignIns.
 	ChatNumbers = Rate{Name: "chat_numbers", PerSecond: 20.0 / 600, Burst: 20}
 
-	// QR codes with a scene that WeChat makes for the method follow. WeChat makes at most 100,000 a
-	// day for an account.
+	// QR codes that WeChat makes for the sign-in method "follow": those of one account, and those
+	// for one network. WeChat makes at most 100,000 a day for an account.
 	ChatQRCodes           = Rate{Name: "chat_qr_codes", PerSecond: 1, Burst: 5000}
 	ChatQRCodesPerNetwork = Rate{Name: "chat_qr_codes_network", PerSecond: 0.5, Burst: 300}
+)
 
-	// In the HTTP API: users in one operation on a list, rows of a page, and rows of an export.
-	APIUsers  = Count{Name: "api_users", Max: 500}
-	APIPage   = Count{Name: "api_page", Max: 200}
-	APIExport = Count{Name: "api_export", Max: 1_000_000}
-
-	// The address of a request: its path and query. nginx and many other servers accept request lines
-	// of 8 kB.
-	RequestAddress = Size{Name: "request_address", Bytes: 8 << 10}
-
-	// Saved requests are the rows of requests whose addresses are too long for a cookie, while their
-	// users sign in. With RequestAddress, all of them together need 80 MB at most. A new request
-	// beyond a bound replaces older requests.
+// Bounds of saved requests. If the address of a request is too long for a cookie, the gateway saves
+// the address in a row, while the user signs in. With RequestAddress, all rows together need 80 MB
+// at most. A new row beyond a bound replaces older rows.
+var (
 	SavedRequests           = Count{Name: "saved_requests", Max: 10_000}
 	SavedRequestsPerNetwork = Count{Name: "saved_requests_network", Max: 1000}
 	SavedRequestsPerBrowser = Count{Name: "saved_requests_browser", Max: 20}
+
+	// Requests of one network that are saved.
+	NewSavedRequestsPerNetwork = Rate{Name: "new_saved_requests_network", PerSecond: 20, Burst: 400}
 	// How long a request is kept after it was saved or used.
 	SavedRequestTime = Time{Name: "saved_request_time", Duration: time.Hour}
+)
 
-	// On the pages of administrators: how old the sign-in may be for a serious change, such as making
-	// an administrator; how many rows of a list an action changes; how many rows an export has.
+// Bounds of the administration, the HTTP API, and the page with a user's data.
+var (
+	// How old an administrator's sign-in may be for a serious change, such as making an
+	// administrator.
 	AdminSignInAge = Time{Name: "admin_sign_in_age", Duration: 10 * time.Minute}
-	SelectedRows   = Count{Name: "selected_rows", Max: 200}
-	ExportedRows   = Count{Name: "exported_rows", Max: 200_000}
+	// How many rows of a list one action on a page changes.
+	SelectedRows = Count{Name: "selected_rows", Max: 200}
+	// How many rows an export from a page has.
+	ExportedRows = Count{Name: "exported_rows", Max: 200_000}
+
+	// How many users one operation of the HTTP API on a list of users accepts.
+	APIUsers = Count{Name: "api_users", Max: 500}
+	// How many rows a page of a list in the HTTP API has.
+	APIPage = Count{Name: "api_page", Max: 200}
+	// How many rows an export by the HTTP API has.
+	APIExport = Count{Name: "api_export", Max: 1_000_000}
 
 	// Events in the file that a user downloads with their data.
 	DownloadedEvents = Count{Name: "downloaded_events", Max: 5000}
-
-	// How many requests clients of one network may save.
-	NewSavedRequestsPerNetwork = Rate{Name: "new_saved_requests_network", PerSecond: 20, Burst: 400}
-
-	// Requests that the gateway sends to webhooks and to apps: the time of one request, and how many
-	// bytes of the response it reads, of the headers and of the body.
-	OutgoingTime     = Time{Name: "outgoing_time", Duration: 10 * time.Second}
-	OutgoingResponse = Size{Name: "outgoing_response", Bytes: 16 << 10}
-
-	// Notices to administrators. Users cause them, by waiting for approval. A robot posts messages in
-	// a chat group. MessagesPerRobot allows 15 messages in any minute. The platforms allow about 20.
-	NoticesPerReceiver = Rate{Name: "notices_receiver", PerSecond: 1, Burst: 300}
-	MessagesPerRobot   = Rate{Name: "messages_robot", PerSecond: 10.0 / 60, Burst: 5}
-	// Notices that are not stored yet.
-	NoticesInMemory = Count{Name: "notices_memory", Max: 1000}
-
-	// Different counts, and different problems, that are not stored yet.
-	StatisticsInMemory = Count{Name: "statistics_memory", Max: 5000}
-
-	// Reverse proxies that hide the addresses of their clients. To report such a proxy, the gateway
-	// counts the browsers behind it during an hour.
-	HidingProxies = Count{Name: "hiding_proxies", Max: 8}
-
-	// The time of one request with a logout token.
-	LogoutTime = Time{Name: "logout_time", Duration: 5 * time.Second}
 )
 
-// WeChatCalls is the default of the key limits.wechat_calls. It is how many codes one process sends
-// to WeChat in a minute, for each connector (an appid at WeChat). WeChat allows 50,000 for each
-// appid (WeChat's documentation, api_snsaccesstoken).
-const WeChatCalls = 20_000
+// Bounds of the requests that the gateway sends to other servers, and of what it counts.
+var (
+	// The time of one request to a webhook or an app.
+	OutgoingTime = Time{Name: "outgoing_time", Duration: 10 * time.Second}
+	// The part of a response that the gateway reads. It is the bound of the headers, and also of
+	// the body.
+	OutgoingResponse = Size{Name: "outgoing_response", Bytes: 16 << 10}
+	// The time of one request with a logout token.
+	LogoutTime = Time{Name: "logout_time", Duration: 5 * time.Second}
 
-// Exchanges returns the rate at which codes are sent to WeChat. Its burst is the number of codes
-// for ten seconds.
-func Exchanges(perMinute int) Rate {
-	return Rate{Name: "wechat_calls", PerSecond: float64(perMinute) / 60, Burst: max(1, perMinute/6)}
-}
+	// Notices to one receiver. A notice informs administrators, for example of a user who waits for
+	// approval. A receiver is a webhook, or a robot in a chat group.
+	NoticesPerReceiver = Rate{Name: "notices_receiver", PerSecond: 1, Burst: 300}
+	// Messages that one robot posts in its chat group: at most 15 in any minute. The platforms
+	// allow about 20.
+	MessagesPerRobot = Rate{Name: "messages_robot", PerSecond: 10.0 / 60, Burst: 5}
+	// Notices in memory, until they are stored.
+	NoticesInMemory = Count{Name: "notices_memory", Max: 1000}
 
-// UnreservedExchanges returns the rate for the codes of networks beyond RecentRefusals. It is half
-// of Exchanges. The other half is reserved for all other networks.
-func UnreservedExchanges(perMinute int) Rate {
-	return Rate{Name: "wechat_calls_unreserved", PerSecond: float64(perMinute) / 120, Burst: max(1, perMinute/12)}
-}
+	// Entries in the memory of package statistics until its next write to the store. The bound
+	// applies to the entries of counts, and also to the entries of problems.
+	StatisticsInMemory = Count{Name: "statistics_memory", Max: 5000}
+
+	// Reverse proxies whose browsers the gateway counts during an hour. With this count, it finds
+	// the proxies that hide the addresses of their clients.
+	HidingProxies = Count{Name: "hiding_proxies", Max: 8}
+)
 
 // Table returns all bounds, in the order of the documents.
 func Table() []Row {

@@ -153,7 +153,7 @@ func (w *Watcher[S]) read(hashes [][32]byte) map[[32]byte]S {
 		cancel()
 		if err != nil {
 			if !w.failing && !failed {
-				w.logger.Warn(w.name+" states not read, waiting desktops not updated", "error", err)
+				w.logger.Warn(w.name+" states not read, waiting pages not updated", "error", err)
 			}
 			failed = true
 			continue

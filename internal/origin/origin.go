@@ -198,7 +198,7 @@ func LocalPath(address string) (decoded string, err error) {
 func Split(address string) (origin, rest string, err error) {
 	scheme, after, found := strings.Cut(address, "://")
 	if !found {
-		return "", "", errors.New("neither a path nor http(s)://")
+		return "", "", errors.New("not an absolute URL")
 	}
 	end := strings.IndexAny(after, "/?#")
 	if end < 0 {

@@ -21,10 +21,12 @@ import (
 
 // NoAnswerError means that the response has no answer of the gateway.
 type NoAnswerError struct {
-	// Status is the HTTP status of the response. The gateway sends 404 if it has another master key or an
-	// older version, if its clock differs by minutes, and if a proxy has removed the header of the request.
-	// With 200, a proxy has removed the header of the response. Any other status is of a proxy, such as the
-	// firewall of a CDN, or of a gateway that is overloaded or limits the rate of requests.
+	// Status is the HTTP status of the response:
+	//   - 404: the gateway has another master key or an older version, its clock differs by minutes,
+	//     or a proxy has removed the header of the request.
+	//   - 200: a proxy has removed the header of the response.
+	//   - Others come from a proxy, such as the firewall of a CDN, or from a gateway that is overloaded
+	//     or limits the rate of requests.
 	Status int
 }
 
@@ -32,13 +34,13 @@ func (e *NoAnswerError) Error() string {
 	return fmt.Sprintf("proxycheck: the response has no answer, HTTP status %d", e.Status)
 }
 
-// ErrOtherKey means that the gateway has sealed the answer with a master key that the caller does not
-// have, although it has opened the request. This occurs while the master key is changed: the gateway has
-// the new and the old key, and the caller has the old one only.
+// ErrOtherKey means that the gateway has opened the request, but has sealed the answer with a
+// master key that the caller does not have. This occurs while the master key is changed: the
+// gateway has the new key and the old key, and the caller has only the old key.
 var ErrOtherKey = errors.New("proxycheck: the answer is sealed with another master key")
 
-// ErrCached means that the answer is not for this request: a cache has stored the answer to an earlier
-// one. An answer that a proxy has damaged cannot be told from it.
+// ErrCached means that the answer is not for this request: a cache has stored the answer to an
+// earlier request. Ask returns ErrCached also for an answer that a proxy has damaged.
 var ErrCached = errors.New("proxycheck: the answer is not for this request")
 
 // Result is what the gateway saw, and what arrived of its response.
@@ -56,16 +58,16 @@ type Question struct {
 	URL    string // of the gateway
 	Sealer *keys.Sealer
 	Now    time.Time
-	// ForwardedFor is the header X-Forwarded-For of the request; "" = none. A browser can send it too, so
-	// that the gateway must not get it unchanged.
+	// ForwardedFor is the header X-Forwarded-For of the request; "" = none. A browser can send this
+	// header too, with any address. So a proxy must not pass the header on unchanged.
 	ForwardedFor string
 }
 
-// maxBody limits the part of a response that is read. A changed page may be longer than the page.
+// maxBody limits the part of a response that is read. A proxy may have made the page longer.
 const maxBody = 64 << 10
 
-// Ask sends the request to the gateway and returns the result. It follows no redirect. Errors to test
-// for: *[NoAnswerError], [ErrOtherKey] and [ErrCached]; others are of the connection.
+// Ask sends the request to the gateway and returns the result. It follows no redirect. Errors to
+// test for: *[NoAnswerError], [ErrOtherKey] and [ErrCached]; others are of the connection.
 func Ask(ctx context.Context, transport http.RoundTripper, q Question) (*Result, error) {
 	value, nonce, err := newQuestion(q.Sealer, q.Now)
 	if err != nil {
@@ -124,15 +126,23 @@ func (s Seen) isPeer(address string) bool {
 	return err == nil && s.PeerPort == local.Port() && s.Peer == local.Addr().Unmap().WithZone("")
 }
 
-// Hides reports whether a reverse proxy hides the client: the gateway sees the proxy's address.
+// Hides reports whether a reverse proxy hides its clients. The request then has headers that
+// proxies add (Proxied), but no trusted proxy has reported the client (Reported). The gateway takes
+// the proxy's address for the client's.
 func (s Seen) Hides() bool { return s.Proxied && !s.Reported }
 
-// Earlier returns the address before the client's in X-Forwarded-For. A program that sends no such header
-// itself then comes through another proxy, whose address the gateway takes for the client's. The result
-// is "" if no address qualifies. The client's own address is not counted again: nginx with
-// real_ip_header and $proxy_add_x_forwarded_for sends it twice.
+// Earlier returns the address to the left of Client in X-Forwarded-For, or "" if there is none.
+// Each proxy appends the address from which it has received the request. So if the sender of the
+// request sent no such header, the result is the address of the sender, and Client is another
+// proxy:
+//
+//	X-Forwarded-For: 198.51.100.1, 203.0.113.9
+//	                 (the result)  (Client)
+//
+// Client may occur several times: nginx with real_ip_header and $proxy_add_x_forwarded_for sends it
+// twice. Earlier skips the repetitions.
 func (s Seen) Earlier() string {
-	found := false // the client's address
+	found := false // Client
 	for _, text := range slices.Backward(strings.Split(s.ForwardedFor, ",")) {
 		text = strings.TrimSpace(text)
 		hop, ok := route.ParseHop(text)

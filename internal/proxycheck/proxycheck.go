@@ -6,8 +6,9 @@
 //	check   → GET /proxy-check, header Weigate-Check: time and nonce, sealed
 //	gateway → page, header Weigate-Check: [Seen], sealed for this nonce
 //
-// To everybody else the path does not exist, so that nobody can ask which addresses the gateway sees or
-// trusts. The answer is sealed too: a proxy cannot change it, and a cached answer has another nonce.
+// Requests without the master key get status 404. So nobody else learns which addresses the gateway
+// sees or trusts. The answer is sealed too, so a proxy cannot change it. A cached answer is
+// noticed, because it has another nonce.
 //
 // The page contains what CDNs rewrite: a script, a style sheet and an e-mail address.
 package proxycheck
@@ -32,18 +33,19 @@ const Path = "/proxy-check"
 const (
 	header     = "Weigate-Check"
 	cookieName = "weigate-check"
-	// What the values are sealed for.
+	// The purposes of the sealed values, for keys.Sealer.
 	purposeRequest, purposeAnswer = "proxy check request", "proxy check answer"
-	// maxAge is how old a request may be. A request that somebody has recorded then gets no answer.
+	// maxAge is how old a request may be. Somebody may record a request and send it again later.
+	// This request then gets no answer.
 	maxAge = 5 * time.Minute
 	// maxValue limits the headers that are sent back, in bytes.
 	maxValue = 200
-	// answerLength is the length of the JSON of an answer. It is more than any answer needs. nginx accepts
-	// 4 KiB of headers from the gateway, which limits it.
+	// answerLength is the length of the JSON of an answer. No answer needs more. The sealed answer
+	// must fit into the 4 KiB of headers that nginx accepts from the gateway.
 	answerLength = 1500
 )
 
-// page is what a CDN would rewrite, in the form in which it would.
+// page has parts that CDNs rewrite.
 const page = `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -59,26 +61,27 @@ const page = `<!DOCTYPE html>
 </html>
 `
 
-// contentSecurityPolicy is the header of the page: like that of other pages, it allows no foreign script.
+// contentSecurityPolicy is the header of the page. It allows no scripts of other sites, as the
+// policies of the gateway's other pages do.
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; frame-ancestors 'none'"
 
 // Seen is what the gateway saw of a request.
 type Seen struct {
 	Host         string     `json:"host"`          // the header Host
 	Proto        string     `json:"proto"`         // the header X-Forwarded-Proto
-	ForwardedFor string     `json:"forwarded_for"` // the header X-Forwarded-For, without what is too long on the left
-	Proxied      bool       `json:"proxied"`       // a reverse proxy has added headers
+	ForwardedFor string     `json:"forwarded_for"` // the right end of the header X-Forwarded-For: see tail
+	Proxied      bool       `json:"proxied"`       // the request has headers that reverse proxies add
 	Peer         netip.Addr `json:"peer"`          // the other end of the connection
 	Trusted      bool       `json:"trusted"`       // the running gateway trusts Peer
 	Client       netip.Addr `json:"client"`        // the client's address, as limits and events have it
 	Reported     bool       `json:"reported"`      // a trusted proxy has reported Client
 	Cookie       bool       `json:"cookie"`        // the cookie of the request arrived
 	PeerPort     uint16     `json:"peer_port"`     // the port of Peer; 0 = the gateway is of an older version
-	Settings     []byte     `json:"settings"`      // the digest that Handler got; nil as for PeerPort
+	Settings     []byte     `json:"settings"`      // as passed to Handler; nil = the gateway is of an older version
 }
 
-// answer is the content of the response's header. All answers have one length: otherwise a recorded
-// request, sent again, would show how long the address of the peer is.
+// answer is the content of the response's header. All answers have the same length. Otherwise
+// somebody could send a recorded request again, and learn the length of the peer's address.
 type answer struct {
 	Seen Seen     `json:"seen"`
 	Body [32]byte `json:"body"` // SHA-256 of the page
@@ -92,8 +95,9 @@ type question struct {
 	Nonce string    `json:"nonce"`
 }
 
-// Handler returns the handler of the gateway. settings is a digest of the settings that "weigate check"
-// compares with those of the file. The handler calls notFound for requests without the master key.
+// Handler returns the handler of the gateway. settings is a digest of the gateway's settings:
+// "weigate check" compares it with the digest of the settings in the file. secure is the attribute
+// Secure of the cookie. The handler calls notFound for requests without the master key.
 func Handler(
 	sealer *keys.Sealer, settings []byte, secure bool, now func() time.Time, notFound http.HandlerFunc,
 ) http.Handler {
@@ -176,20 +180,20 @@ func (a answer) text() ([]byte, error) {
 	return json.Marshal(a)
 }
 
-// cut returns the begin of a long header.
+// cut returns the first maxValue bytes of a header.
 func cut(value string) string { return plain(value[:min(len(value), maxValue)]) }
 
-// tail returns the last addresses of a long list. Each proxy appends one, so that strangers choose the
-// left ones only.
+// tail returns the last addresses of a list, at most maxValue bytes. Each proxy appends an address.
+// So a stranger can choose only addresses on the left.
 func tail(list string) string {
 	if len(list) <= maxValue {
 		return plain(list)
 	}
-	_, whole, _ := strings.Cut(list[len(list)-maxValue:], ",") // without an address that is cut
+	_, whole, _ := strings.Cut(list[len(list)-maxValue:], ",") // drops the first address, which may be incomplete
 	return plain(strings.TrimSpace(whole))
 }
 
-// plain replaces the characters that are longer in JSON.
+// plain replaces the characters that JSON escapes, because an escaped character is longer.
 func plain(value string) string {
 	return strings.Map(func(c rune) rune {
 		if c < ' ' || c > '~' || strings.ContainsRune("\"\\<>&", c) {

@@ -34,15 +34,16 @@ const (
 	// Private is for paths that contain a secret. Instead of the path, the log has the route's
 	// pattern up to the first wildcard.
 	Private
-	// Subrequest is for requests that a reverse proxy derives from a request to another site (forward
-	// auth). The Cookie header stays unchanged. The server does not wait for a body, because a proxy
-	// may send the Content-Length of the request without its body.
+	// Subrequest is for requests that a reverse proxy derives from a request to another site
+	// (forward auth). The Cookie header stays unchanged. The server does not wait for a body,
+	// because a proxy may send the Content-Length of the request without its body.
 	Subrequest
 
 	// Limited limits the rate of requests by network, address and browser, for routes that anyone
 	// may request and that begin, continue or end a sign-in.
 	Limited
-	// LimitedSignedIn is a much higher rate limit, for routes that store rows for signed-in users.
+	// LimitedSignedIn is a much higher rate limit, for routes that signed-in users request often,
+	// such as the authorize endpoint of OpenID Connect.
 	LimitedSignedIn
 	// LimitedApp is a higher rate limit still, for requests of the servers of apps.
 	LimitedApp
@@ -149,8 +150,8 @@ type Config struct {
 	// requests with one session, and "" for a cookie that the gateway did not issue. Otherwise a
 	// client could make up a new browser for each request. nil = browsers are not counted.
 	Browser func(*http.Request) string
-	// OnHidingProxy is called when a proxy hides the addresses of many browsers, at most once an hour
-	// for each proxy. It must not block. nil = hiding proxies are not counted.
+	// OnHidingProxy is called when a proxy hides the addresses of many browsers, at most once an
+	// hour for each proxy. It must not block. nil = hiding proxies are not counted.
 	OnHidingProxy  func(HidingProxy)
 	CookiePrefixes []string // prefixes of the names of the gateway's cookies; handlers get no others
 

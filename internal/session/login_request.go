@@ -17,7 +17,7 @@ import (
 // sign-in is complete, the browser keeps the LoginRequest in a sealed (encrypted) cookie. So
 // anonymous clients cannot fill the store.
 type LoginRequest struct {
-	ID             string      // random; becomes Browser.LoginRequestID of the session that the sign-in creates
+	ID             string      // random; the session that the sign-in creates has it (Browser.LoginRequestID)
 	ReturnURL      string      // where the browser continues: a path and query, at most MaxReturn bytes
 	App            gateway.App // the app; zero = the gateway itself. Only ID, Name and Methods are used
 	Connector      string      // the connector (a WeChat app) by whose openids the app knows users; "" = any
@@ -109,9 +109,9 @@ type Authentication struct {
 	OpenID         string    // the user's openid there
 	Method         string    // the sign-in method
 	AuthTime       time.Time // when WeChat confirmed the user
-	App            string    // id of the app that required the sign-in, for the event; "" = none
+	App            string    // id of the app that required the sign-in, for the event of the sign-in; "" = none
 	LoginRequestID string    // ID of the LoginRequest that this answers; "" = none
 	Seed           []byte    // the session id is derived from it: the same seed gives the same session
 	Scan           *Scan     // of a sign-in by scan; nil = none
-	Browser        string    // name of the browser that signs in, for the user; "" = unknown, or Scan has it
+	BrowserName    string    // shown to the user on the page of their sessions; "" = unknown, or Scan is set
 }

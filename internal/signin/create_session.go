@@ -39,7 +39,7 @@ func (h *Handler) NewSession(a session.Authentication) (gateway.Session, gateway
 	s := gateway.Session{
 		Hash: hash, UserID: a.UserID, Connector: a.Connector, AppID: a.AppID, OpenID: a.OpenID, Method: a.Method,
 		AuthTime: a.AuthTime, CreatedAt: now, SeenAt: now, ExpiresAt: h.cfg.Sessions.Expiry(now, now),
-		Data: session.Data{LoginRequestID: a.LoginRequestID, Scan: a.Scan, Browser: a.Browser}.Bytes(),
+		Data: session.Data{LoginRequestID: a.LoginRequestID, Scan: a.Scan, Browser: a.BrowserName}.Bytes(),
 	}
 	event := gateway.Event{
 		At: now, Kind: EventSignIn, UserID: a.UserID, App: a.App, Connector: a.Connector, Method: a.Method, Outcome: "ok",

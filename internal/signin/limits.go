@@ -32,24 +32,24 @@ func newLimits(limiter *limit.Limiter, perMinute int) flow.Limits {
 	return limits{
 		limiter: limiter, version: " " + strconv.Itoa(perMinute),
 		rates: map[flow.Limit]limit.Rate{
-			flow.RecentRefusals:        limit.RecentRefusals,
-			flow.UnreservedExchanges:   limit.UnreservedExchanges(perMinute),
-			flow.RefusedCodesOfNetwork: limit.RefusedCodesPerNetwork,
-			flow.RefusedCodes:          limit.RefusedCodes,
-			flow.Exchanges:             limit.Exchanges(perMinute),
+			flow.RecentRefusals:         limit.RecentRefusals,
+			flow.UnreservedExchanges:    limit.UnreservedExchanges(perMinute),
+			flow.RefusedCodesPerNetwork: limit.RefusedCodesPerNetwork,
+			flow.RefusedCodes:           limit.RefusedCodes,
+			flow.Exchanges:              limit.Exchanges(perMinute),
 		},
 	}
 }
 
 // Exhausted implements flow.Limits. If package flow refuses a callback because of the limit,
 // Exhausted also counts this in the metrics. It does not count RecentRefusals and
-// RefusedCodesOfNetwork (limits of one client's network), because these alone refuse no callback.
+// RefusedCodesPerNetwork (limits of one client's network), because these alone refuse no callback.
 func (l limits) Exhausted(which flow.Limit, key string, now time.Time) bool {
 	b := l.bucket(which, key)
 	if !l.limiter.Exhausted(now, b) {
 		return false
 	}
-	if which != flow.RecentRefusals && which != flow.RefusedCodesOfNetwork {
+	if which != flow.RecentRefusals && which != flow.RefusedCodesPerNetwork {
 		l.limiter.Exceeded(b.Rate.Name)
 	}
 	return true

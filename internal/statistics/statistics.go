@@ -189,6 +189,9 @@ func (c *Collector) write(ctx context.Context) {
 	}
 }
 
+// quiet is how long a problem must not occur before it is reported again.
+const quiet = time.Hour
+
 // store writes counts and problems, and then notifies administrators of new problems.
 func (c *Collector) store(ctx context.Context, counts map[countKey]int64,
 	problems map[problemKey]gateway.Problem) error {
@@ -213,7 +216,7 @@ func (c *Collector) store(ctx context.Context, counts map[countKey]int64,
 	for key, p := range problems {
 		c.lastSeen[key] = p.LastAt
 	}
-	for key, at := range c.lastSeen { // remove entries older than quiet: they no longer suppress a notice
+	for key, at := range c.lastSeen { // entries older than quiet no longer suppress a notice
 		if c.cfg.Now().Sub(at) > quiet {
 			delete(c.lastSeen, key)
 		}
@@ -227,10 +230,7 @@ func (c *Collector) store(ctx context.Context, counts map[countKey]int64,
 	return nil
 }
 
-// quiet is how long a problem must not occur before it is reported again.
-const quiet = time.Hour
-
-// news returns the problems that no process has recorded within quiet.
+// news returns the problems that no process has recorded within the time quiet.
 func (c *Collector) news(ctx context.Context, problems map[problemKey]gateway.Problem) (out []gateway.Problem,
 	err error) {
 	candidates := map[problemKey]gateway.Problem{}

@@ -23,8 +23,8 @@ type Kind string
 
 // The kinds.
 const (
-	Scan Kind = "d-" // of package scan
-	Chat Kind = "c-" // of package chat
+	Scan Kind = "d-" // of package scan; d for desktop
+	Chat Kind = "c-" // of package chat; c for chat
 )
 
 const (

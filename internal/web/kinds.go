@@ -36,7 +36,7 @@ const (
 	SignedOut     Kind = "signed_out"     // signed out in this browser
 	EndedAll      Kind = "ended_all"      // signed out in all browsers
 	Continue      Kind = "continue"       // continues automatically after a moment; used instead of a redirect
-	AppSignOut    Kind = "app_sign_out"   // an app asks whether to sign out
+	AppSignOut    Kind = "app_sign_out"   // an app requested the sign-out: asks whether to sign out
 	AppSignedOut  Kind = "app_signed_out" // signed out at the request of an app
 	Waiting       Kind = "waiting"        // the user waits for an administrator's approval
 	ConfirmSignIn Kind = "confirm"        // an app requires the user to sign in again
@@ -44,20 +44,21 @@ const (
 	FormPost      Kind = "form_post"      // sends the response of a sign-in to an app as a form (Page.Post)
 )
 
-// The desktop's pages in a sign-in by scan. The desktop shows a QR code and a number, and the user
-// confirms the sign-in on the phone.
+// The desktop's pages in a sign-in by scan. The desktop shows a QR code, and the user scans it with
+// a phone (ScanAsk). Then the desktop shows a number, and the user types it on the phone
+// (ScanNumber).
 const (
 	ScanCode      Kind = "scan_code"      // shows the QR code to scan
 	ScanCopy      Kind = "scan_copy"      // the browser itself is on a phone: shows a link to copy, and the number
-	ScanOpened    Kind = "scan_opened"    // a phone shows the request: the user should continue there
-	ScanScanned   Kind = "scan_scanned"   // a phone scanned the QR code: shows the number
+	ScanOpened    Kind = "scan_opened"    // a phone has scanned the QR code and shows ScanAsk
+	ScanScanned   Kind = "scan_scanned"   // the user has continued on the phone: shows the number for ScanNumber
 	ScanExpired   Kind = "scan_expired"   // the QR code has expired; it is renewed automatically or by a button
 	ScanInactive  Kind = "scan_inactive"  // the QR code has expired without activity; only the button renews it
 	ScanRefused   Kind = "scan_refused"   // the user declined on the phone
 	ScanWrong     Kind = "scan_wrong"     // another number was typed on the phone
 	ScanCancelled Kind = "scan_cancelled" // cancelled on the desktop
 	ScanSignedIn  Kind = "scan_signed_in" // shows the name of the signed-in user; continues automatically
-	ScanUndone    Kind = "scan_undone"    // the user pressed "not me", and the session was ended; also on the phone
+	ScanUndone    Kind = "scan_undone"    // the session was ended: "not me" was pressed on the desktop or the phone
 )
 
 // The pages of a sign-in in the chat of an official account. Its last page may also be
@@ -104,7 +105,7 @@ const (
 	YourName       Kind = "your_name"       // asks for the user's name, while the user waits for approval
 	NameInApps     Kind = "name_in_apps"    // asks for a name that apps get, if WeChat sends no nickname
 	WrongMethod    Kind = "wrong_method"    // the app does not accept the method of this session
-	NoOpenID       Kind = "no_openid"       // the user has no openid at the connector that the app requires
+	NoOpenID       Kind = "no_openid"       // no openid at the connector (app at WeChat) that the app requires
 	NoUnionID      Kind = "no_unionid"      // the app identifies users by unionid, and the user has none
 	SubjectTaken   Kind = "subject_taken"   // the app knows another user by this user's subject (sub)
 	RequestExpired Kind = "request_expired" // a saved request has expired, or belongs to another browser
@@ -136,7 +137,7 @@ const (
 	InviteVoid      Kind = "invite_void"    // the administrator who made it is not an administrator any more
 )
 
-// Further pages of package forwardauth. It protects sites: hosts of apps behind a reverse proxy.
+// The pages of package forwardauth, which protects sites: hosts of apps behind a reverse proxy.
 const (
 	UnknownHost   Kind = "unknown_host"    // a proxy requests a decision for a host that is not configured
 	HostSignOut   Kind = "host_sign_out"   // asks whether to sign out of the site
@@ -175,8 +176,9 @@ type kindInfo struct {
 // Status returns the HTTP status of the pages of a kind.
 func (k Kind) Status() int { return kindInfos[k].status }
 
-// kindInfos has an entry for every kind. New returns an error if a catalogue lacks the texts of a
-// kind. It also returns an error for any other text, unless the function shared lists its key.
+// kindInfos has an entry for every kind. New returns an error if a catalogue lacks a text of a
+// kind. It also returns an error if a catalogue has a text that belongs to no kind, unless the
+// function shared lists the key of this text.
 var kindInfos = map[Kind]kindInfo{
 	OpenInWeChat: {200, plain}, OpenElsewhere: {200, plain}, MiniProgram: {200, plain}, Choose: {200, plain},
 	NoMethod: {http.StatusForbidden, bad}, Profile: {200, plain}, Snapshot: {200, plain}, Denied: {200, plain},

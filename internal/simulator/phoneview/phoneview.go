@@ -130,7 +130,7 @@ func (v *View) showPage(w http.ResponseWriter, r *http.Request, texts lang.Texts
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	switch {
 	case err != nil:
-		writeMessage(w, texts, failureText(texts, err), texts.MustText("failure-stays"))
+		writeMessage(w, texts, failureText(texts, err), texts.MustText("failure-hint"))
 	case page == nil:
 		writeMessage(w, texts, texts.MustText("frame-empty"), texts.MustText("frame-empty-hint"))
 	case isHTML(page):

@@ -13,9 +13,9 @@ const maxPinyin = 8
 // maxSpellings limits the spellings of a name, because each character can have several readings.
 const maxSpellings = 16
 
-// pinyinTerms returns the terms in pinyin of a normalized name: for 张小明 "zhangxiaoming", "xiaoming",
-// "ming", "zxm", "xm", and the first letter of the first character. It also has the term "zhang
-// xiaoming", with a space after the family name.
+// pinyinTerms returns the terms in pinyin of a normalized name: for 张小明 "zhangxiaoming",
+// "xiaoming", "ming", "zxm", "xm", and the first letter of the first character. It also has the
+// term "zhang xiaoming", with a space after the family name.
 func pinyinTerms(name string) (all []string) {
 	isOther := func(r rune) bool { return readings(r) == nil }
 	for _, word := range strings.FieldsFunc(name, isOther) {
@@ -28,7 +28,7 @@ func pinyinTerms(name string) (all []string) {
 					all = append(all, s.initials)
 				}
 				if i == 0 {
-					all = append(all, beginning+s.initials[:1])
+					all = append(all, firstLetter+s.initials[:1])
 				}
 			}
 		}

@@ -44,9 +44,9 @@ const (
 	maxTerms   = 1_500 // of a user; a search does not find the rest of a longer text
 )
 
-// beginning marks the terms that consist of the first letter of a word. A search for one Latin
+// firstLetter marks the terms that consist of the first letter of a word. A search for one Latin
 // letter uses only these terms, because the letter occurs in nearly every text.
-const beginning = "\x01"
+const firstLetter = "\x01"
 
 // normalize returns a text as table user_terms has it: in lower case, with one space between words.
 func normalize(s string) string {
@@ -55,13 +55,13 @@ func normalize(s string) string {
 	}), " ")
 }
 
-// searchTerm returns the beginning of the terms that a search for a text finds. A text that is
-// longer than a term is cut. The result is "" for a text without visible characters, which finds no
-// terms.
+// searchTerm returns a prefix: a search for a text finds the terms that have this prefix. A text
+// that is longer than a term is cut. For a text without visible characters, searchTerm returns "".
+// The caller must then find nothing, because every term has the prefix "".
 func searchTerm(s string) string {
 	runes := []rune(normalize(s))
 	if len(runes) == 1 && unicode.Is(unicode.Latin, runes[0]) {
-		return beginning + string(runes)
+		return firstLetter + string(runes)
 	}
 	return string(runes[:min(len(runes), termLength)])
 }
@@ -82,7 +82,7 @@ func terms(u gateway.User) (all []string) {
 		runes := []rune(normalize(text))
 		for i, r := range runes {
 			if unicode.Is(unicode.Latin, r) && (i == 0 || runes[i-1] == ' ') {
-				add(beginning + string(r))
+				add(firstLetter + string(r))
 			}
 			if r != ' ' {
 				add(string(runes[i:min(len(runes), i+termLength)]))
