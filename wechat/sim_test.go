@@ -16,12 +16,16 @@ import (
 
 // simulated returns a simulator with the given quirks and a client of its app of that index in
 // DefaultApps. Secret, codes and tokens are planted, and every error goes through leaktest.Check by
-// Observe.
+// Observe. The simulator's clock moves only by Advance, so that no minute of a quota ends during a
+// test.
 func simulated(t *testing.T, app int, quirks wechattest.Quirks) (*wechattest.Server, *wechat.Client) {
 	t.Helper()
 	apps := wechattest.DefaultApps()
 	apps[app].Secret = leaktest.Secret
-	sim, err := wechattest.New(wechattest.Config{Apps: apps, Mark: leaktest.Mark, Quirks: quirks})
+	start := time.Now()
+	sim, err := wechattest.New(wechattest.Config{
+		Apps: apps, Mark: leaktest.Mark, Quirks: quirks, Now: func() time.Time { return start },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

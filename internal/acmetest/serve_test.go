@@ -136,12 +136,15 @@ func TestServeWithACME(t *testing.T) {
 	g := newGateway(t, a, newHost(), address)
 	g.want([]string{"check"}, "certificate    none yet", "listen         "+address+" is free")
 	g.start()
-	expires := time.Now().Add(90 * 24 * time.Hour).UTC().Format("2006-01-")
-	g.await(g.host+", expires "+expires, "check")
+	g.await(g.host+", expires ", "check")
 	first := served(address, g.host)
 	if first == nil || first.VerifyHostname(g.host) != nil {
 		t.Fatalf("certificate %v", first)
 	}
+	if left := time.Until(first.NotAfter); left < 89*24*time.Hour || left > 91*24*time.Hour {
+		t.Errorf("the certificate expires at %s", first.NotAfter)
+	}
+	g.want([]string{"check"}, g.host+", expires "+first.NotAfter.UTC().Format(time.DateOnly))
 	g.await("ok", "ping")
 	res, err := g.get("/healthz")
 	if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Strict-Transport-Security") == "" {

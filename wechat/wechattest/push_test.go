@@ -16,12 +16,13 @@ import (
 
 const pushKey = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG" // with spare bits, Tencent's sample
 
-// newPush returns a server whose official account pushes to answer.
+// newPush returns a server whose official account pushes to answer. Its clock moves only by Advance,
+// so that no minute or day of a quota ends during a test.
 func newPush(t *testing.T, mode wechattest.PushMode, answer http.HandlerFunc) (*wechattest.Server, string) {
 	t.Helper()
 	receiver := httptest.NewServer(answer)
 	t.Cleanup(receiver.Close)
-	sim, err := wechattest.New(wechattest.Config{Seed: 7})
+	sim, err := wechattest.New(wechattest.Config{Seed: 7, Now: func() time.Time { return start }})
 	if err != nil {
 		t.Fatal(err)
 	}
