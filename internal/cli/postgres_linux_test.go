@@ -31,7 +31,6 @@ func TestPostgreSQLFailures(t *testing.T) {
 	// Unavailable while serving: users see an error page, nobody is signed out, and the gateway
 	// recovers automatically.
 	server.Kill()
-	// The processes of open connections notice the end of the server a moment later.
 	g.awaitReady(http.StatusServiceUnavailable)
 	page, err := alice.Open(t.Context(), g.authorize("openid"))
 	if err != nil || page.Status != http.StatusServiceUnavailable || !strings.Contains(page.Body, `id="busy"`) {

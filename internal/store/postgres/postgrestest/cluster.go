@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -34,7 +35,7 @@ type Cluster struct {
 	args []string // additional arguments of the server
 	port int      // 0 = not chosen yet
 	cmd  *exec.Cmd
-	done chan struct{} // closed when the server has ended
+	done chan struct{} // closed when all processes of the server have ended
 }
 
 // notInstalled is the message of a test that finds no PostgreSQL.
@@ -147,8 +148,8 @@ func (c *Cluster) command(ctx context.Context, name string, args ...string) (*ex
 }
 
 // Run starts the server and waits until it accepts connections. A server that ran before gets its
-// previous port. After a kill, child processes of the old server may keep the port and the shared
-// memory for a while, so Run tries for a minute then.
+// previous port. After a kill, the system may still be closing that port, so Run tries for a
+// minute then.
 func (c *Cluster) Run(ctx context.Context) error {
 	restart := c.port != 0
 	if !restart {
@@ -188,11 +189,24 @@ func (c *Cluster) run(ctx context.Context) error {
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
+	// All processes of the server inherit one end of a pipe. The other end returns io.EOF when the
+	// last process has ended.
+	processes, inherited, err := os.Pipe()
+	if err != nil {
 		return err
 	}
+	cmd.ExtraFiles = []*os.File{inherited}
+	err = cmd.Start()
+	if err = errors.Join(err, inherited.Close()); err != nil {
+		return errors.Join(err, processes.Close())
+	}
 	done := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(done) }()
+	go func() {
+		_ = cmd.Wait()
+		_, _ = io.Copy(io.Discard, processes)
+		_ = processes.Close()
+		close(done)
+	}()
 	for {
 		if c.ready() {
 			c.cmd, c.done = cmd, done
@@ -227,7 +241,9 @@ func (c *Cluster) URL() string {
 // Folder returns the folder with the data and the log of the server.
 func (c *Cluster) Folder() string { return c.dir }
 
-// Kill kills the server without a shutdown, so that it has to recover when it starts again.
+// Kill kills the server without a shutdown, so that it has to recover when it starts again. The
+// processes of its connections end when they notice the death of their parent. Until then, they
+// answer queries. Kill waits until they have ended.
 func (c *Cluster) Kill() {
 	if c.cmd != nil {
 		_ = c.cmd.Process.Kill()
