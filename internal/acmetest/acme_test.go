@@ -46,8 +46,11 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	var err error
-	if programDir, err = os.MkdirTemp("", "weigate-acmetest-"); err != nil {
+	err := fixture.SetEnglish()
+	if err == nil {
+		programDir, err = os.MkdirTemp("", "weigate-acmetest-")
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

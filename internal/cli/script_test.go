@@ -53,6 +53,9 @@ func (m withProgram) Run() int {
 	defer os.RemoveAll(dir)
 	program, err := fixtures.Program(dir)
 	if err == nil {
+		err = fixtures.SetEnglish()
+	}
+	if err == nil {
 		err = os.Setenv("PATH", filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	}
 	if err != nil {

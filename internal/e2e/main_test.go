@@ -42,7 +42,7 @@ func run(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Setenv("TMPDIR", dir); err != nil {
+	if err := errors.Join(os.Setenv("TMPDIR", dir), fixture.SetEnglish()); err != nil {
 		return 0, err
 	}
 

@@ -23,6 +23,9 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	dir, err := buildDir()
+	if err == nil {
+		err = fixture.SetEnglish()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
