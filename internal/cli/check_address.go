@@ -23,8 +23,8 @@ func checkListeners(ctx context.Context, conf *config.Config, report func(string
 	if conf.TLS.Enabled() {
 		scheme = "https"
 	}
-	// running reports whether the last address that is in use, and has a health check, belongs to a
-	// running gateway. listen_http has no health check, and takes over this answer.
+	// running is whether a running gateway uses the addresses. A health check at an address in use
+	// shows it. listen_http has no health check, so the result at the addresses before it counts.
 	running := false
 	for _, each := range []struct{ name, address, scheme string }{
 		{"listen", conf.Listen, scheme},
@@ -60,9 +60,9 @@ func checkListeners(ctx context.Context, conf *config.Config, report func(string
 }
 
 // checkURL requests the OpenID Connect metadata at the gateway's public address, as apps do,
-// through the reverse proxy. The issuer in the metadata identifies this gateway. It is not an error
-// if the gateway has not started yet, or this machine cannot reach it. isOurs reports whether the
-// address leads to this gateway.
+// through the reverse proxy. The issuer in the metadata identifies this gateway. If the gateway has
+// not started yet, or this machine cannot reach it, this is not an error. isOurs reports whether
+// the address leads to this gateway.
 func checkURL(ctx context.Context, conf *config.Config) (result lang.Message, isOurs bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, responseTimeout)
 	defer cancel()

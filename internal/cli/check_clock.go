@@ -27,8 +27,9 @@ func newClockTransport() *clockTransport {
 	return &clockTransport{now: time.Now, base: http.DefaultTransport.(*http.Transport).Clone()}
 }
 
-// RoundTrip sends a request, and compares the Date of its response with the middle of the call. The
-// header has whole seconds, rounded down: half a second is added.
+// RoundTrip sends a request, and compares the header Date of the response with the time in the
+// middle of the call. Date has whole seconds, rounded down. So RoundTrip adds half a second to
+// Date.
 func (c *clockTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	sent := c.now()
 	res, err := c.base.RoundTrip(r)

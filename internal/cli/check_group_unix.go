@@ -14,12 +14,14 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// checkServiceFiles returns an error for each file of the configuration that root can read and the service
-// cannot. The service reads the configuration file by its group, as the Debian package and init set it. Only
-// root cannot see from its own access what the service may read, so for others there is no error.
+// checkServiceFiles returns an error for each file of the configuration that root can read and the
+// service cannot. The Debian package and init give the configuration file the group of the service.
+// Root can read every file, so its own access does not show what the service may read. For other
+// users, checkServiceFiles returns nothing.
 //
-// The group tells nothing if all users may read the file: then the service may be root itself. In a system
-// without users, such as the image, it is: Kubernetes chooses the group of the files there.
+// checkServiceFiles returns nothing in two more cases. If all users may read the configuration
+// file, its group does not show which group the service has. In a system without users, such as the
+// image, Kubernetes chooses the group of the files.
 func checkServiceFiles(path string, conf *config.Config) (problems []error) {
 	info, err := os.Stat(path)
 	if err != nil || os.Geteuid() != 0 || !exists("/etc/passwd") {

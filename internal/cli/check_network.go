@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// responseTimeout is how long a check waits for a response. A slow reverse proxy or a machine under
-	// load is not a mistake of the configuration, so it is long.
+	// responseTimeout is how long a check waits for a response. The time is long, because a slow
+	// reverse proxy or a machine under load is not a mistake of the configuration.
 	responseTimeout = 30 * time.Second
 
-	// connectTimeout is how long a check waits for a connection. A firewall often leaves connections
-	// unanswered, so it is shorter.
+	// connectTimeout is how long a check waits for a connection. This time is shorter than
+	// responseTimeout, because a firewall often leaves connections unanswered.
 	connectTimeout = 10 * time.Second
 )
 

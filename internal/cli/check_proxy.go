@@ -167,13 +167,15 @@ func notReported(proxy netip.Addr) error {
 		"let it set X-Forwarded-For to the address of the client; until then, limits and events are wrong")
 }
 
-// notReloaded returns the error for a proxy that the file trusts, and the running gateway does not.
+// notReloaded returns the error for a proxy that is trusted in the file, but not by the running
+// gateway.
 func notReloaded(proxy netip.Addr) error {
 	return withHint(lang.Errorf("proxy: the running gateway does not trust the proxy %s", proxy),
 		"trusted_proxies in the file has its address: reload the gateway")
 }
 
-// sameHost reports whether a header Host has the name of a URL. A port may be missing: nothing reads it.
+// sameHost reports whether a header Host has the name of a URL. The port is not compared, because
+// nothing reads the port of Host.
 func sameHost(host string, u *url.URL) bool {
 	return strings.EqualFold((&url.URL{Host: host}).Hostname(), u.Hostname())
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// printServers prints which servers the gateway connects to, which ones browsers need, and the proxy
-// of the environment: what a firewall must allow. It is the part of the network that a check without a
-// network can tell.
+// printServers prints which servers the gateway connects to, which ones browsers need, and the
+// proxy of the environment: what a firewall must allow. This needs no connection, so the check
+// without a network prints it.
 func printServers(p printer, conf *config.Config, proxyOf func(*http.Request) (*url.URL, error)) {
 	var gateway, proxied, browsers []string // proxied: through the proxy also without outgoing.proxy
 	add := func(hosts *[]string, address string) {

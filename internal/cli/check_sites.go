@@ -12,12 +12,12 @@ import (
 	"github.com/weigate/weigate/internal/origin"
 )
 
-// This file checks the reverse proxies of sites with forward auth. Without a session, a site must lead to
-// the sign-in. If it shows a page, its proxy does not ask the gateway.
+// This file checks the reverse proxies of sites with forward auth. Without a session, a site must
+// lead to the sign-in. If the site shows a page instead, its proxy does not ask the gateway.
 
-// checkSites requests each site of forward auth as a visitor without a session does. It skips hosts with a
-// wildcard, and those that this machine cannot reach. If the gateway's own address is on this machine, it
-// skips the hosts that are not.
+// checkSites requests each site of forward auth as a visitor without a session does. It skips hosts
+// with a wildcard, and hosts that this machine cannot reach. If the gateway's own address is a
+// loopback address, checkSites also skips all hosts with other addresses.
 func checkSites(s *invocation, conf *config.Config, report func(string, lang.Message, error)) {
 	ctx, cancel := context.WithTimeout(s.ctx, responseTimeout) // for all together
 	defer cancel()

@@ -218,7 +218,8 @@ type lineProblem struct {
 	notUTF8 bool // the file has another encoding
 }
 
-// newNotUTF8 returns the problem of a file with another encoding, of which this line shows it.
+// newNotUTF8 returns the problem of a file that is not in UTF-8. line is the first line with such
+// text.
 func newNotUTF8(line int) error {
 	return lineProblem{line: line, text: lang.Text("not in UTF-8"), notUTF8: true}
 }

@@ -48,11 +48,12 @@ const (
 // storeName is the name of the database in a configuration of init. The gateway creates it.
 const storeName = "weigate.db"
 
-// The folders of the Debian package. The user of the service can read the first, and owns the second.
+// The folders of the Debian package. The user of the service can read systemFolder, and owns
+// systemState.
 const (
 	systemFolder = "/etc/weigate"
 	systemState  = "/var/lib/weigate"
-	systemGroup  = "weigate" // reads the files in the first
+	systemGroup  = "weigate" // reads the files in systemFolder
 )
 
 // stateFolder returns where the database of a configuration in dir is.
@@ -193,9 +194,9 @@ func yamlScalar(text string) string {
 // initialFile is a file that init writes.
 type initialFile struct{ name, text string }
 
-// writeInitial writes the files and, if there is none, the master key. newKey reports whether it wrote
-// the key. After an error, it leaves none of them. The configuration is the last file, so that a
-// gateway that starts meanwhile finds all files.
+// writeInitial writes the files and, if there is none, the master key. newKey reports whether it
+// wrote the key. After an error, writeInitial removes what it has written. The configuration is the
+// last file, so that a gateway that starts meanwhile finds all files.
 func writeInitial(dir string, files []initialFile) (newKey bool, err error) {
 	var written []string
 	defer func() {

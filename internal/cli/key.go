@@ -181,7 +181,8 @@ func (c *keyResealCmd) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
-	// OpenSet opens the keys that an older master key has sealed, and seals them with the first.
+	// OpenSet opens the keys that an older master key has sealed, and seals them with the current
+	// master key.
 	_, err = keys.OpenSet(s.ctx, keys.SetConfig{Store: store, Sealer: master, Keep: app.KeepReplacedKeys(conf)})
 	if err != nil {
 		return masterKeyHint(err)
@@ -203,7 +204,7 @@ func (c *keyResealCmd) Run(s *invocation) error {
 	if c.JSON {
 		return s.out.printJSON(struct {
 			MasterKey string   `json:"master_key"`
-			Older     []string `json:"older"` // can be removed when every replica has the first
+			Older     []string `json:"older"` // can be removed when every replica has the current master key
 			Keys      int      `json:"keys"`
 		}{master.IDs()[0], slices.Clone(master.IDs()[1:]), len(all)})
 	}

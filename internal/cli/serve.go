@@ -131,9 +131,9 @@ func (c *serveCmd) Run(s *invocation) (err error) {
 }
 
 // endBackground calls closeApp, which ends the background tasks and waits for them until stopBy. A
-// task that takes longer does not make the stop a failure. Such a task is often a logout token for an
-// app that does not respond. It is in the store, and the next process sends it again. At the end, it
-// logs the stop, unless a failed server has caused it.
+// task that takes longer does not make the stop a failure. Such a task is often a logout token for
+// an app that does not respond. The token is in the store, and the next process sends it again. At
+// the end, endBackground logs the stop, unless a failed server has caused the stop.
 func endBackground(stopBy time.Time, closeApp func(context.Context) error, log *slog.Logger, failed error) {
 	ctx, cancel := context.WithDeadline(context.Background(), stopBy)
 	defer cancel()

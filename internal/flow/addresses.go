@@ -18,8 +18,8 @@ var ErrReturn = errors.New("return address refused")
 // that link would end at the attacker's site (an open redirect).
 //
 // The program is the caller of the sign-in, for example the gateway. Check returns the canonical
-// form of an address. For an address of the program, this is a path ("/x?y#z"). For an address of
-// another origin, it is an absolute URL.
+// form of an address. The canonical form of an address of the program is a path ("/x?y#z"). The
+// canonical form of an address of another origin is an absolute URL.
 type ReturnPolicy struct {
 	Origin         string          // the program's own origin, such as https://app.example.com
 	Prefix         string          // the path below which the program is served; "" at the root

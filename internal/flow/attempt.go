@@ -33,8 +33,8 @@ func IsTemporary(err error) bool {
 
 // Attempt is one redemption of a callback's code. The attempt is stored before the code is sent to
 // WeChat. Several requests can have the same state, in several processes. Only the request that
-// stored the attempt sends the code; it owns the attempt. The other requests wait until the attempt
-// has an outcome.
+// stored the attempt sends the code. This request owns the attempt. The other requests wait until
+// the attempt has an outcome.
 type Attempt struct {
 	Key     string    // identifies the flow: a hash of its state
 	Code    string    // a hash of the code
@@ -53,7 +53,7 @@ type Attempt struct {
 // Outcome is the result of a redemption. Repeated callbacks are answered from it.
 type Outcome struct {
 	Kind string
-	At   time.Time // when it was written
+	At   time.Time // when the outcome was written
 	Text string    // for the user, from the program that uses the engine; for OutcomeRefused
 }
 
@@ -86,9 +86,9 @@ type Attempts interface {
 	FinishAttempt(ctx context.Context, key, owner string, out Outcome, now time.Time) error
 }
 
-// Time limits of a redemption. The outcome must be stored before the lease ends, because the
-// requests that wait for it then start the flow again. redeemLimit is shorter than the lease, and
-// leaves time to store the outcome.
+// Time limits of a redemption. Other requests wait for the outcome until the lease ends. Then they
+// start the flow again. So the outcome must be stored before the lease ends. redeemLimit is shorter
+// than the lease, and leaves time to store the outcome.
 const (
 	wechatLimit       = 10 * time.Second // for both calls to WeChat together
 	redeemLimit       = 13 * time.Second // for the calls to WeChat and the RecordFunc
@@ -96,7 +96,7 @@ const (
 	attemptStoreLimit = attemptLease - redeemLimit // for one call of Attempts
 
 	// secondCodeWindow is how long after the first code of a flow WeChat's second code may come.
-	// WeChat's second request follows within seconds (field reports, "callback called twice"); the
+	// WeChat's second request follows within seconds (field reports, "callback called twice"). The
 	// second request may have to wait until the first is answered.
 	secondCodeWindow = attemptLease
 
@@ -164,7 +164,7 @@ func (e *Engine) beginAttempt(b Browser, want Attempt, now time.Time) (Attempt, 
 }
 
 // acceptsOtherCode reports whether a callback with a second code gets the session that the first
-// code created. WeChat sends such a callback when it requests the callback twice.
+// code created. WeChat sometimes sends a second code when it requests the callback twice.
 //
 // A second code can also be an attack, because the session id is derived from the flow cookie.
 // First the attacker sets their own flow cookie in a victim's browser. Then the victim signs in
@@ -307,9 +307,10 @@ func (e *Engine) authorize(ctx context.Context, b Browser, code string, a *Autho
 // exchangeOutcome returns the outcome for an error of the exchange.
 //
 // After OutcomeCodeRefused the flow starts again automatically. exchangeOutcome therefore returns
-// it only for an invalid code: WeChat refused the code, or [wechat.Client] did not send a malformed
-// code. An error without a usable answer of WeChat matches [wechat.ErrReauthorize] too, because the
-// code may have been used. Its outcome is OutcomeBusy: the user decides when to try again.
+// this outcome only for an invalid code: WeChat refused the code, or [wechat.Client] did not send
+// the code because it is malformed. An error without a usable answer of WeChat matches
+// [wechat.ErrReauthorize] too, because the code may have been used. The outcome of such an error is
+// OutcomeBusy: the user decides when to try again.
 func exchangeOutcome(err error) string {
 	var wechatErr *wechat.Error
 	answered := errors.As(err, &wechatErr) && wechatErr.Code != 0

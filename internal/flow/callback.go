@@ -126,11 +126,11 @@ func (e *Engine) callbackResult(b Browser, f *Flow, code string, record RecordFu
 	return e.callbackFailed(b, f, out.Kind, out.Text)
 }
 
-// limited returns the result for a callback after an error of checkLimits: its code must not be
-// sent to WeChat now. errSuspect means that many codes of the browser's network were refused,
-// perhaps because of other browsers. After errSuspect the error page has a button that starts a new
-// flow. A signed-in browser continues at the return address instead, because it has probably sent
-// the callback twice.
+// limited returns the result for a callback after an error of checkLimits: the code of the callback
+// must not be sent to WeChat now. errSuspect means that many codes of the browser's network were
+// refused, perhaps because of other browsers. After errSuspect the error page has a button that
+// starts a new flow. A signed-in browser continues at the return address instead, because it has
+// probably sent the callback twice.
 func (e *Engine) limited(b Browser, f *Flow, err error) Result {
 	outcome := OutcomeRateLimited
 	if errors.Is(err, errSuspect) {

@@ -54,7 +54,7 @@ func headerSize(name, value string) int { return len(name) + len(value) + len("=
 type pendingCookie struct {
 	name    string
 	size    int       // bytes in the Cookie header, of all cookies with this name together
-	created time.Time // when the flow was created; zero if it has expired or cannot be decrypted
+	created time.Time // when the flow was created; zero if the flow has expired or cannot be decrypted
 }
 
 // add returns the cookie of a new flow, and cookies that remove other flows of the browser. It
@@ -86,9 +86,9 @@ func (c *flowCookies) add(r *http.Request, f *Flow, now time.Time) ([]*http.Cook
 	return changes, nil
 }
 
-// otherFlows returns the flow cookies of the browser, without the cookie called name. The oldest
-// flow comes first, and before it the flows with a zero created. Cookies with the same name are one
-// pendingCookie.
+// otherFlows returns the flow cookies of the browser, without the cookie called name. The flows
+// with a zero created come first, then the others, the oldest first. Cookies with the same name are
+// one pendingCookie.
 func (c *flowCookies) otherFlows(r *http.Request, name string, now time.Time) []pendingCookie {
 	var others []pendingCookie
 	index := map[string]int{} // in others, by name: several cookies can have one name

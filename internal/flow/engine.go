@@ -6,8 +6,8 @@
 // sign-in: [Engine.Prepare], [Engine.Start] and [Engine.Callback]. Each returns a [Result]: the
 // kind of response, and the cookies to set with it. The package writes no response, has no pages
 // and stores no sessions. Its two callers do this: package login for a program's own sessions, and
-// internal/signin for the sessions of the gateway. They pass a [RecordFunc] to Callback, which
-// records the user and the session.
+// internal/signin for the sessions of the gateway. They pass a [RecordFunc] to Callback. This
+// function records the user and the session.
 //
 // What the package guarantees:
 //
@@ -180,8 +180,9 @@ func (e *Engine) Prepare(b Browser) Result {
 	return Result{Kind: Ready}
 }
 
-// signInsWithoutSession returns the number of recent sign-ins of a browser that succeeded. It
-// returns 0 if the browser has a session: then the user signs in again on purpose.
+// signInsWithoutSession returns the number of recent sign-ins of a browser that succeeded, but left
+// the browser without a session. It returns 0 if the browser has a session: then the user signs in
+// again on purpose.
 func (e *Engine) signInsWithoutSession(b Browser) int {
 	n := e.cookies.signInCount(b.Request, e.cfg.Now())
 	if n > 0 && b.HasSession() {
@@ -192,10 +193,10 @@ func (e *Engine) signInsWithoutSession(b Browser) int {
 
 // Start sends the browser to WeChat. The result is ToWeChat or InternalError.
 //
-// Start also detects loops. The counter in the state begins with the number of recent sign-ins that
-// left the browser without a session; restart adds one to it. When this sign-in succeeds,
-// callbackResult stores the counter plus one in a cookie. Prepare reads the cookie, and returns Loop
-// if the number exceeds maxRestarts.
+// Start also detects loops. The count in the state begins with the number of recent sign-ins that
+// left the browser without a session. Each call of restart adds one to the count. When the sign-in
+// succeeds, callbackResult stores the count plus one in a cookie. The next Prepare reads the
+// cookie, and returns Loop if the number exceeds maxRestarts.
 func (e *Engine) Start(b Browser, req Request) Result {
 	return e.send(b, newFlow(req, e.signInsWithoutSession(b), e.cfg.Now()))
 }
@@ -264,7 +265,8 @@ func (e *Engine) ClearCookies(r *http.Request) []*http.Cookie {
 }
 
 // AcceptsCookies reports whether the browser sent the cookie that Lost set, and returns the cookie
-// that removes it. The page for a lost callback uses it to choose its explanation.
+// that removes it. The page for a lost callback explains the cause. AcceptsCookies shows whether
+// rejected cookies are the cause.
 func (e *Engine) AcceptsCookies(r *http.Request) (bool, *http.Cookie) {
 	return e.cookies.Has(r, cookieProbe), e.cookies.Clear(cookieProbe)
 }

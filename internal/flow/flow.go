@@ -56,9 +56,10 @@ type Request struct {
 	Data       []byte       // data of the caller; see MaxData
 }
 
-// Flow is one authorization in progress, with everything that the callback needs. It is stored in
-// an encrypted cookie of the browser that started it, because the OAuth parameter "state" is too
-// short for it and is visible in URLs. The state identifies the cookie.
+// Flow is one authorization in progress, with everything that the callback needs. The flow is
+// stored in an encrypted cookie of the browser that started the flow. The OAuth parameter "state"
+// could not contain a flow, because it is too short and is visible in URLs. The state identifies
+// the cookie.
 type Flow struct {
 	Request
 	state    string    // the OAuth parameter "state"

@@ -11,9 +11,9 @@ import (
 
 // This file finds the IP address of the client behind proxies.
 
-// Address returns the client's IP address. It is the address of the peer, or the address that the
-// peer reports, if the peer is a trusted proxy. It is the zero Addr if the address cannot be
-// parsed.
+// Address returns the client's IP address. If the peer is a trusted proxy, this is the address that
+// the peer reports, else the address of the peer. The result is the zero Addr if the address cannot
+// be parsed.
 func Address(r *http.Request) netip.Addr {
 	if c, ok := r.Context().Value(addressKey{}).(client); ok {
 		return c.address
@@ -38,7 +38,7 @@ func Trusted(r *http.Request) bool {
 type client struct {
 	address  netip.Addr
 	trusted  bool // the peer is a trusted proxy
-	reported bool // address is a trusted proxy's report; false = it is the peer's
+	reported bool // a trusted proxy has reported address; false = address is the peer's
 }
 
 // client returns the client of a request. X-Forwarded-For is read only if the peer is a trusted

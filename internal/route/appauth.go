@@ -56,7 +56,7 @@ const protectionTime = 24 * time.Hour
 // the configuration of trusted proxies: all senders would then have it, and one of them could lock
 // out every app.
 //
-// It is safe for concurrent use.
+// Failures is safe for concurrent use.
 type Failures struct{ Limits *limit.Limiter }
 
 // Refused reports whether the app must not authenticate from address now.

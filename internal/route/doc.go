@@ -3,8 +3,8 @@
 // limits, and responds when a handler panics.
 //
 // Each feature of the gateway registers its routes with a [Mux], and each route has policies: rules
-// such as a rate limit. A [Router] wraps the Mux and applies the policies. [New] makes it from a
-// [Config]. Handlers use [RequestID], [Address] and [SeeOther].
+// such as a rate limit. A [Router] wraps the Mux and applies the policies. [New] makes a Router
+// from a [Config]. Handlers use [RequestID], [Address] and [SeeOther].
 //
 //	request → panic recovery → request id → client address → headers → cookies → body →
 //	rate limit → cross-origin check → mux

@@ -23,25 +23,25 @@ import (
 //   - It has a session that the gateway created. Enough different sessions are many browsers, and not
 //     one developer or a health check.
 //
-// Docker's userland proxy, the SNAT of Kubernetes and some load balancers give all direct clients one
-// private address. There a stranger could send such headers with many sessions, and the administrator
-// would trust everybody. But a reverse proxy adds its headers to all requests. Sessions without them,
-// from the same address, therefore rule the report out. The browsers must also spread over some
-// minutes, so that other users have time to send such requests.
+// Docker's userland proxy, the SNAT of Kubernetes and some load balancers give all direct clients
+// one private address. There a stranger could send such headers with many sessions, and the
+// administrator would trust everybody. But a reverse proxy adds its headers to all requests. If
+// some sessions from the same address come without these headers, the address is not reported. The
+// browsers must also spread over some minutes, so that other users have time to send such requests.
 
 // HidingProxy is a reverse proxy whose clients seem to have its own address.
 type HidingProxy struct {
 	Address netip.Addr
-	Trusted bool // it is a trusted proxy, and reports no client; false = its report is not trusted
+	Trusted bool // the proxy is trusted, and reports no client; false = the gateway does not trust the proxy
 }
 
 const (
 	hidingWindow   = time.Hour // within which the browsers are counted; a proxy is reported once in it
-	hiddenBrowsers = 10        // from how many browsers on a proxy is reported
+	hiddenBrowsers = 10        // a proxy with so many browsers is reported
 	// hidingSpread is the minimum time between the first counted browser and the report.
 	hidingSpread = 5 * time.Minute
-	// directRequests is how many requests of sessions without proxy headers rule the report out. A
-	// single one can be a developer on the machine of the proxy.
+	// directRequests is how many requests of sessions without proxy headers prevent the report of
+	// an address. A single request can be a developer's on the machine of the proxy.
 	directRequests = 2
 )
 
@@ -51,7 +51,7 @@ var proxyHeaders = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded
 // hidingProxies counts the browsers behind proxies. Its size is fixed. The zero value is ready for use.
 type hidingProxies struct {
 	mu    sync.Mutex
-	since time.Time // begin of the window
+	since time.Time // beginning of the window
 	seed  maphash.Seed
 	seen  []hiddenClients
 }
@@ -133,10 +133,10 @@ func (h *hidingProxies) find(proxy netip.Addr) *hiddenClients {
 	return &h.seen[i]
 }
 
-// free returns an entry for a new proxy. In a full table, it is the entry with the fewest browsers, and
-// the oldest of those. The result is nil if all entries were reported, or if one of them has the
-// browser: otherwise one client with several addresses could fill the table again and again, and the
-// reverse proxy would never be reported.
+// free returns an entry for a new proxy. If the table is full, free returns the entry with the
+// fewest browsers, and the oldest of several. The result is nil if all entries were reported, or if
+// one of them has the browser: otherwise one client with several addresses could fill the table
+// again and again, and the reverse proxy would never be reported.
 func (h *hidingProxies) free(browser uint64) *hiddenClients {
 	if len(h.seen) < limit.HidingProxies.Max {
 		h.seen = append(h.seen, hiddenClients{})

@@ -142,7 +142,7 @@ type Config struct {
 	// the gateway's origin. POST requests from this origin are always accepted. Without it, they
 	// are compared with the Host header, and rejected behind a proxy that changes this header.
 	Origin         string
-	TrustedProxies []netip.Prefix // their X-Forwarded-For is read; empty = no peer is trusted
+	TrustedProxies []netip.Prefix // X-Forwarded-For of these peers is read; empty = no peer is trusted
 
 	// Limits counts the requests; nil allows all. It is kept when the configuration is reloaded.
 	Limits *limit.Limiter

@@ -49,7 +49,7 @@ type Manager struct {
 	OnError  func(ctx context.Context, err error) // called when Find could not record that a session was used
 }
 
-// touchAfter limits the writes of Find: it updates the time of the last use (Session.SeenAt) at
+// touchAfter limits the writes of Find. Find updates the time of the last use (Session.SeenAt) at
 // most once a minute.
 const touchAfter = time.Minute
 

@@ -78,9 +78,8 @@ func New(c Config) (*Collector, error) {
 	}, nil
 }
 
-// Count adds one to the statistic with this name and label for the current hour. The caller makes
-// sure that a label has few values: it must not come from a request. A nil Collector counts
-// nothing.
+// Count adds one to the statistic with this name and label for the current hour. A label must have
+// few different values, so it must not come from a request. A nil Collector counts nothing.
 func (c *Collector) Count(name, label string) {
 	if c == nil {
 		return

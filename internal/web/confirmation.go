@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// Confirmation is what a page confirms after a form has redirected to it: "Approved: 1". The address of
-// the page has the confirmation with a signature. Otherwise a link of somebody else could make the page
-// confirm something that was not done, or name a user who has chosen a misleading name.
+// Confirmation is what a page confirms after a form has redirected to it: "Approved: 1". The
+// address of the page has the confirmation with a signature. Without the signature, an attacker
+// could make a link to a page that confirms something that was not done, or that shows a misleading
+// name of a user.
 type Confirmation struct {
 	Act  string // word of the text
 	N    int    // how many rows the act has changed
@@ -22,8 +23,8 @@ type Confirmation struct {
 // ConfirmationTime is how long a page shows a confirmation. A browser follows a redirect at once.
 const ConfirmationTime = time.Minute
 
-// Address adds the confirmation to the address of a page, which shows it until a time, to the user with the
-// id viewer only.
+// Address returns the address of a page with the confirmation. The page shows the confirmation
+// until the time until, and only to the user with the id viewer.
 func (c Confirmation) Address(address string, key []byte, viewer string, until time.Time) string {
 	query := c.query(until.Unix())
 	query.Set("done_proof", base64.RawURLEncoding.EncodeToString(c.proof(key, viewer, until.Unix())))
@@ -34,8 +35,9 @@ func (c Confirmation) Address(address string, key []byte, viewer string, until t
 	return address + separator + query.Encode()
 }
 
-// ReadConfirmation returns the confirmation in the query of an address. Any of the keys can have signed it.
-// ok is false if there is none for this user, and if it has expired.
+// ReadConfirmation returns the confirmation in the query of an address. Any of the keys can have
+// signed the confirmation. ok is false if the query has no confirmation for this user, or an
+// expired one.
 func ReadConfirmation(query url.Values, keys [][]byte, viewer string, now time.Time) (c Confirmation, ok bool) {
 	n, err := strconv.Atoi(query.Get("n"))
 	if err != nil || viewer == "" {

@@ -81,8 +81,8 @@ func (s *Site) address(path string) string {
 // base returns the address of the gateway, without a slash at its end.
 func (s *Site) base() string { return strings.TrimSuffix(s.cfg.Home, "/") }
 
-// ServeFile serves a file of the site: the last segments of the path of the request are one of
-// [FilePaths].
+// ServeFile serves a file of the site. The path of the request is one of [FilePaths], below the
+// address of the gateway.
 func (s *Site) ServeFile(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	if u, err := url.Parse(s.cfg.Home); err == nil {
@@ -105,8 +105,8 @@ func (s *Site) ServeFile(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Type", f.mediaType)
 	header.Set("X-Content-Type-Options", "nosniff")
-	// An SVG file may have scripts and load other files. As a picture in a page, it does neither. This
-	// policy applies when a browser opens the address of the file itself.
+	// An SVG file may have scripts and load other files. As a picture in a page, the file does
+	// neither. This policy applies when a browser opens the address of the file itself.
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
 	header.Set("Cross-Origin-Resource-Policy", "cross-origin") // pages on hosts of apps show the logo
 	header.Set("Cache-Control", "public, max-age=3600")

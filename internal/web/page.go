@@ -309,15 +309,15 @@ type NumberForm struct {
 // Seconds returns ReloadEvery in seconds. The template calls it.
 func (s *Scan) Seconds() int { return int(s.ReloadEvery / time.Second) }
 
-// Code is a QR code to draw: an SVG path in a square of Size units. It is drawn dark on white, also
-// on dark pages, since QR code readers require it.
+// Code is a QR code to draw: an SVG path in a square of Size units. A QR code is dark on white,
+// also on dark pages: QR code readers require this.
 type Code struct {
 	Size int // width and height, with the margin
 	Path string
 	Link string // the content of the QR code
 }
 
-// Network reports whether the desktop and the phone are on the same network.
+// Network is whether the desktop and the phone are on the same network.
 type Network string
 
 // The values of Network.
@@ -327,8 +327,8 @@ const (
 	NetworkOther   Network = "other" // they are on different networks
 )
 
-// Facts are the facts about the desktop that a phone shows. For App or Browser "", it shows a
-// general word.
+// Facts are the facts about the desktop that a phone shows. If App or Browser is "", the phone
+// shows a general word.
 type Facts struct {
 	App      string
 	Browser  string

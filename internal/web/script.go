@@ -11,9 +11,14 @@ import (
 // This file contains the scripts of pages, and the Content-Security-Policies that allow them. A
 // page has a script only if it needs one.
 
-// policies are the Content-Security-Policies of pages without a script, with page.js, with page.js
-// and scan.js, and with page.js and wait.js. formPolicy returns the policy of a page with form.js.
-type policies struct{ plain, page, scan, wait string }
+// policies are the Content-Security-Policies of pages. formPolicy returns the policy of a page with
+// form.js.
+type policies struct {
+	plain string // without a script
+	page  string // with page.js
+	scan  string // with page.js and scan.js
+	wait  string // with page.js and wait.js
+}
 
 // readScripts reads the embedded scripts. Each page contains its style sheet, scripts and icon, to
 // save requests.
@@ -48,7 +53,7 @@ func (s *Site) makePolicies() {
 // styleSheet is the style sheet of a page.
 type styleSheet struct {
 	text   template.CSS
-	source string // source expression that allows it in a Content-Security-Policy
+	source string // source expression that allows the style sheet in a Content-Security-Policy
 }
 
 func newStyleSheet(text template.CSS) styleSheet {

@@ -38,8 +38,8 @@ const insertChat = `
 	WHERE chat_sign_ins.expires_at <= $12`
 
 // unanswered selects the rows that may be deleted when a limit is reached: the rows without an
-// answer, and those that ended without a sign-in. Its first half is the condition of the partial
-// indexes.
+// answer, and those that ended without a sign-in. The first half of unanswered is the condition of
+// the partial indexes.
 const unanswered = `state <> 'completed' AND state <> 'answered'`
 
 // PutChatSignIn implements gateway.ChatSignIns. Concurrent calls can exceed a limit by their

@@ -44,9 +44,10 @@ func (b Base) AppendEvents(ctx context.Context, events ...gateway.Event) error {
 // time, and their clocks differ a little.
 const disorder = "1000"
 
-// eventFilter is a filter of a query. Each has an index, except outcome = 'ok', which most events
-// have. The outcome "!ok" stands for every outcome except ok. partial repeats the condition of a
-// partial index: the database uses the index only for queries that contain its condition.
+// eventFilter is a filter of a query. Each filter has an index, except outcome = 'ok': most events
+// have this outcome. The outcome "!ok" stands for every outcome except ok. partial repeats the
+// condition of a partial index: the database uses the index only for queries that contain its
+// condition.
 type eventFilter struct{ column, value, partial string }
 
 // eventFilters returns the filters that are set. The first is likely to select the fewest events.
@@ -123,11 +124,14 @@ func (s *eventSearch) bound(c Conn) error {
 	return nil
 }
 
-// choose returns the position of the filter whose index the search reads; -1 = it reads all events.
-// stop is the id of the last event that the search may read, the maxRead-th; 0 = it reads fewer, or
-// every event that it reads is selected. The database cannot choose by the values of the filters,
-// because it plans a statement once for all values. So choose finds the maxRead-th newest event of
-// each filter. The filter whose maxRead-th event is the oldest selects the fewest events.
+// choose returns the position of the filter whose index the search reads; -1 = the search reads all
+// events. stop is the id of the maxRead-th event, the last one that the search may read. stop is 0
+// if the search needs no such bound, because there are fewer events, or because every event that it
+// reads is selected.
+//
+// The database cannot choose a filter by its value, because it plans a statement once for all
+// values. So choose finds the maxRead-th newest event of each filter. The filter whose maxRead-th
+// event is the oldest selects the fewest events.
 func (s *eventSearch) choose(c Conn, maxRead int) (chosen int, stop int64, err error) {
 	chosen, stop = -1, math.MaxInt64
 	for i, f := range s.filters {

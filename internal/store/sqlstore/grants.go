@@ -33,8 +33,8 @@ func GrantFields(g *gateway.Grant) []any {
 //   - The grant has no subject ($4), and no subject is pinned, that is, stored for this user in
 //     this app before.
 //
-// It locks the user's row, so that the user cannot be blocked at the same time. $13 is the end of
-// the grant, and the time from which a sweep looks at it (sweep_at).
+// The statement locks the user's row, so that the user cannot be blocked at the same time. $13 is
+// the end of the grant, and also the time from which a sweep looks at the grant (sweep_at).
 func (b Base) insertCode() string {
 	return `
 	INSERT INTO grants (id, app, user_id, subject, scopes, auth_time, session, connector, app_id, open_id, method,

@@ -14,8 +14,8 @@ const maxPinyin = 8
 const maxSpellings = 16
 
 // pinyinTerms returns the terms in pinyin of a normalized name: for 张小明 "zhangxiaoming",
-// "xiaoming", "ming", "zxm", "xm", and the first letter of the first character. It also has the
-// term "zhang xiaoming", with a space after the family name.
+// "xiaoming", "ming", "zxm", "xm", and the first letter of the first character. The result also has
+// the term "zhang xiaoming", with a space after the family name.
 func pinyinTerms(name string) (all []string) {
 	isOther := func(r rune) bool { return readings(r) == nil }
 	for _, word := range strings.FieldsFunc(name, isOther) {

@@ -92,8 +92,8 @@ func (b Base) redeemAsUser(q Querier, i gateway.Invitation, r gateway.Invitation
 	return user, true, countUse(q, i, user.ID, effect, r)
 }
 
-// redeemApproval uses an InviteUser link. effect describes what it changed; "" = nothing. Apps that
-// an administrator has refused to the user stay refused.
+// redeemApproval uses an InviteUser link. effect describes what the link changed; "" = nothing.
+// Apps that an administrator has refused to the user stay refused.
 func (b Base) redeemApproval(q Querier, i gateway.Invitation, before gateway.User, r gateway.InvitationRedemption) (
 	user gateway.User, effect string, err error) {
 	// Without apps, the invitation is for all apps: it makes the user Active.

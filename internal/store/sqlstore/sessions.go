@@ -24,10 +24,10 @@ func sessionFields(s *gateway.Session) []any {
 // was joined into another user. Only a user whom it selects gets a session or a code.
 const userAdmitted = `id = $2 AND joined_into = '' AND status <> 'blocked' `
 
-// insertSession returns the statement that stores a session. It stores nothing when the user is
-// missing or blocked, or when a session that has not expired has the same hash. It locks the row of
-// the user, so that the user cannot be blocked or joined at the same time. Otherwise the session
-// could remain after a block or a join has deleted the user's sessions.
+// insertSession returns the statement that stores a session. The statement stores nothing when the
+// user is missing or blocked, or when a session that has not expired has the same hash. The
+// statement locks the row of the user, so that the user cannot be blocked or joined at the same
+// time. Otherwise the session could remain after a block or a join has deleted the user's sessions.
 func (b Base) insertSession() string {
 	return `
 	INSERT INTO sessions (` + sessionColumns + `)
@@ -48,8 +48,8 @@ func sessionArgs(s gateway.Session, userID string, now time.Time) []any {
 }
 
 // PutSession implements gateway.Sessions. Usually one statement is enough. When it stores nothing,
-// a transaction looks for the user again: the user may have been joined into an older one. It
-// stores the session, or returns the reason why it cannot.
+// a transaction looks for the user again: the user may have been joined into an older one. The
+// transaction stores the session, or returns the reason why it cannot.
 func (b Base) PutSession(ctx context.Context, s gateway.Session, now time.Time) error {
 	return b.db.Do(ctx, "put_session", func(c Conn) error {
 		if n, err := c.Exec(b.insertSession(), sessionArgs(s, s.UserID, now)...); err != nil || n == 1 {

@@ -21,7 +21,7 @@ import (
 //   - WeChat refused its code ($7), the new code is different, and second_code_until has not
 //     passed.
 //
-// It is a single statement, so exactly one of several concurrent callers succeeds.
+// beginAttempt is a single statement, so exactly one of several concurrent callers succeeds.
 const beginAttempt = `
 	INSERT INTO attempts (key, code, owner, lease, expires_at, second_code_until, outcome, finished_at, message)
 	VALUES ($1, $2, $3, $4, $5, $8, '', 0, '')

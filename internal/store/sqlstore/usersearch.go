@@ -66,8 +66,8 @@ func (b Base) SearchUsers(ctx context.Context, q gateway.UserSearch) (page gatew
 	return page, nil
 }
 
-// run returns seq of the users of a page. cut is seq of the last user that the search has read, if
-// it has read MaxRead users before the page was full; 0 = it was not cut.
+// run returns seq of the users of a page. If the search has read MaxRead users before the page was
+// full, it was cut: then cut is seq of the last user that it has read. 0 = the search was not cut.
 func (s *userSearch) run() (found []int64, cut int64, err error) {
 	unread := max(cmp.Or(s.MaxRead, gateway.MaxRead), 1) // how many users the search may still read
 	before, err := s.position()
@@ -130,8 +130,9 @@ type indexSource struct {
 // source returns the source of the search: the condition that selects the fewest users.
 func (s *userSearch) source(before int64, maxRead int) (userSource, error) {
 	if s.text != "" {
-		// If few users have the text, they are the source. If many have it, another condition is the
-		// source, because the indexes of texts are not in the order of seq.
+		// If few users have the text, these users are the source. If many users have the text,
+		// another condition is the source, because the indexes of texts are not in the order of
+		// seq.
 		seqs, err := s.usersWithText(maxRead/4 + 1)
 		if err != nil {
 			return nil, err
