@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/weigate/weigate/internal/config"
@@ -44,64 +43,31 @@ var scopeNotes = map[string]string{
 	lang.Chinese: "（应用使用用户组、refresh token 时，再加 groups、offline_access）",
 }
 
-// forwardAuthSnippet returns the lines of a Caddyfile, as in examples/caddy. The example for nginx
-// is too long to read on a page, so the snippet only names what to change in it.
-func forwardAuthSnippet(c *config.Config, a config.App, language string) string {
-	return fmt.Sprintf(`# Caddy:
-%[1]s {
-	handle /.weigate/* {
-		reverse_proxy %[2]s
-	}
-	handle {
-		route {
-			request_header -X-Weigate-*
-			request_header -X_weigate*
-			forward_auth %[2]s {
-				uri /verify
-				copy_headers X-Weigate-User X-Weigate-Name X-Weigate-Openid X-Weigate-Unionid `+
-		`X-Weigate-Groups X-Weigate-Assertion Cookie>X-Weigate-Cookie
-			}
-			request_header -Cookie
-			@cookies header X-Weigate-Cookie *
-			request_header @cookies Cookie {header.X-Weigate-Cookie}
-			request_header -X-Weigate-Cookie
-			reverse_proxy 127.0.0.1:3000
+// forwardAuthSnippet returns the commands that print the configuration of the reverse proxy.
+func forwardAuthSnippet(_ *config.Config, a config.App, language string) string {
+	var sites string
+	for _, host := range a.Hosts {
+		site := "--site " + host + "=http://127.0.0.1:3000"
+		if strings.Contains(host, "*") { // has a meaning in a shell
+			site = "--site '" + host + "=http://127.0.0.1:3000'"
 		}
+		sites += " " + site
 	}
+	return fmt.Sprintf(proxyNotes[language], sites)
 }
 
-`+proxyNotes[language], strings.Join(a.Hosts, ", "), c.Listen, nginxNames(a.Hosts))
-}
-
-// nginxNames returns the lines about the name of the site. Only the header that the gateway reads has the
-// port: server_name and the files of the certificate have none.
-func nginxNames(hosts []string) string {
-	var names []string
-	hasPort := false
-	for _, host := range hosts {
-		name := (&url.URL{Host: host}).Hostname()
-		hasPort = hasPort || name != host
-		names = append(names, name)
-	}
-	lines := "#   wiki.example.com        " + strings.Join(names, " ")
-	if hasPort {
-		lines += "\n#   set $weigate_host       " + strings.Join(hosts, " ")
-	}
-	return lines
-}
-
-// proxyNotes has, by language, the end of a snippet: how to protect a site with other proxies.
+// proxyNotes has, by language, the snippet of an app with forward auth.
 var proxyNotes = map[string]string{
-	lang.English: `# nginx: copy examples/nginx-auth/wiki.example.com.conf of Weigate to /etc/nginx/conf.d, and replace
-%[3]s
-#   127.0.0.1:8080          %[2]s (the gateway)
-#   127.0.0.1:3000          the address of the site
+	lang.English: `# These commands print the whole configuration of the reverse proxy, for all apps.
+# In place of http://127.0.0.1:3000, write the address of the site behind the proxy.
+weigate proxy nginx%[1]s
+weigate proxy caddy%[1]s
 # Traefik: examples/traefik of Weigate
 `,
-	lang.Chinese: `# nginx：把 Weigate 的 examples/nginx-auth/wiki.example.com.conf 复制到 /etc/nginx/conf.d，并替换：
-%[3]s
-#   127.0.0.1:8080          %[2]s（网关）
-#   127.0.0.1:3000          网站的地址
+	lang.Chinese: `# 下面的命令生成反向代理的完整配置，包括所有应用。
+# 把 http://127.0.0.1:3000 换成代理后面网站的地址。
+weigate proxy nginx%[1]s
+weigate proxy caddy%[1]s
 # Traefik：见 Weigate 的 examples/traefik
 `,
 }

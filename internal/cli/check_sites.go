@@ -65,8 +65,10 @@ func checkSite(
 		return lang.Text("%s leads to the sign-in", site.String()), warning, true
 	case res.StatusCode < http.StatusMultipleChoices:
 		return result, lang.Text("%s opens without a sign-in: if this page is not public on purpose, its proxy does not "+
-			"ask the gateway", site.String()), true
+			"ask the gateway: weigate proxy nginx and weigate proxy caddy print its configuration", site.String(),
+		), true
 	}
 	return result, lang.Text("%s answers with HTTP status %d instead of leading to the sign-in: compare its proxy with "+
-		"the page on forward auth; the log of the gateway names the reason", site.String(), res.StatusCode), true
+		"the output of weigate proxy nginx or weigate proxy caddy; the log of the gateway names the reason",
+		site.String(), res.StatusCode), true
 }

@@ -29,6 +29,7 @@ type commands struct {
 	Serve      serveCmd      `cmd:"" help:"Run the gateway: WeChat login for every app."`
 	Sim        simCmd        `cmd:"" help:"Run a simulated WeChat, to develop and test your own app."`
 	Check      checkCmd      `cmd:"" help:"Check the configuration, the store, and the credentials at WeChat."`
+	Proxy      proxyCmd      `cmd:"" help:"Print the configuration of the reverse proxy: nginx or Caddy."`
 	Admin      adminCmd      `cmd:"" help:"Let an administrator in: print a link; list administrators."`
 	User       userCmd       `cmd:"" help:"Manage users: list, show, approve, refuse, block, merge, delete, import."`
 	Waiting    waitingCmd    `cmd:"" help:"List who waits for approval."`

@@ -22,6 +22,7 @@ var ranElsewhere = map[string]string{
 	"init":       "testdata/init.txtar: it asks questions",
 	"check":      "TestGatewayConfigurationInDocsIsRight, testdata/check.txtar: it calls WeChat",
 	"ping":       "testdata/serve.txtar: it needs a gateway",
+	"proxy":      "testdata/proxy.txtar: it needs a fixed port to listen on",
 	"backup":     "TestBackupCommandsInDocs",
 	"restore":    "TestBackupCommandsInDocs",
 	"completion": "TestCompletionSyntax",

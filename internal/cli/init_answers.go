@@ -57,6 +57,9 @@ func sitesOf(flags []string) (sites []initialSite) {
 // account (个人订阅号).
 func (a answers) Personal() bool { return a.Kind == string(config.SubscriptionAccount) }
 
+// HasProxy reports whether "weigate proxy" prints a configuration: a gateway with plain http is for tests.
+func (a answers) HasProxy() bool { return strings.HasPrefix(a.URL, "https://") }
+
 // PageTitle returns the name of the sign-in pages.
 func (a answers) PageTitle() string { return cmp.Or(a.Title, a.Hostname()) }
 
@@ -249,12 +252,12 @@ func printNext(p printer, getenv func(string) string, dir string, a answers) {
 	if byDefault, err := filepath.Abs(defaultConfig(getenv)); err != nil || byDefault != path {
 		flag = " -c " + filemode.Quote(path)
 	}
-	serve, invite := "weigate serve"+flag, "weigate admin invite"+flag
+	serve, invite, proxy := "weigate serve"+flag, "weigate admin invite"+flag, "weigate proxy nginx"+flag
 	if dir == systemFolder { // the Debian package's: the files of the database must belong to the service's user
 		serve, invite = "systemctl enable --now weigate", "runuser -u weigate -- "+invite
 	}
 	if a.Personal() {
-		printNextOfPersonal(p, a, serve, "weigate check"+flag, invite)
+		printNextOfPersonal(p, a, serve, proxy, "weigate check"+flag, invite)
 		return
 	}
 	p.printf("At mp.weixin.qq.com, below 设置与开发, register:")
@@ -266,13 +269,19 @@ func printNext(p printer, getenv func(string) string, dir string, a answers) {
 	p.printf("Then run:")
 	p.printf("  weigate check%s", flag)
 	p.printf("  %s", serve)
+	if a.HasProxy() {
+		p.printf("  %s    (prints the configuration of nginx; or: weigate proxy caddy)", proxy)
+	}
 	p.printf("  %s", invite)
 }
 
 // printNextOfPersonal prints what to do with a personal account. The gateway must run before WeChat
 // saves the address, and weigate check sends a message to the running gateway.
-func printNextOfPersonal(p printer, a answers, serve, check, invite string) {
+func printNextOfPersonal(p printer, a answers, serve, proxy, check, invite string) {
 	p.printf("Put a reverse proxy in front, and start the gateway. WeChat checks the address when you save it:")
+	if a.HasProxy() {
+		p.printf("  %s    (prints the configuration of nginx; or: weigate proxy caddy)", proxy)
+	}
 	p.printf("  %s\n", serve)
 	p.printf("Then enter at WeChat, 微信开发者平台 › 我的业务 › 公众号 › 消息与事件推送 (formerly 服务器配置):")
 	p.printf("  URL             %s/wechat/push/main", a.URL)

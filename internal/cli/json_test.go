@@ -16,6 +16,8 @@ var withoutJSON = map[string]string{
 	"user export": "data in the format of --format, which can be JSON lines",
 	"completion":  "a script",
 	"man":         "a man page",
+	"proxy nginx": "a configuration of nginx",
+	"proxy caddy": "a Caddyfile",
 }
 
 // TestCommandsThatPrintDataHaveJSON reads the definitions of the commands: a command has --json unless it

@@ -25,7 +25,7 @@ import (
 // translated are the packages whose texts a terminal shows. Each of their texts has a translation.
 var translated = []string{
 	".", "../config", "../filemode", "../brand", "../keys/sealer.go", "../administration/errors.go",
-	"../administration/kinds.go", "../outgoing", "../lang/go_errors.go", "../store/sqlite/advice.go",
+	"../administration/kinds.go", "../outgoing", "../proxyconfig", "../lang/go_errors.go", "../store/sqlite/advice.go",
 	"../store/postgres/advice.go",
 }
 
