@@ -39,24 +39,28 @@ func (n *neighbour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n.App.ServeHTTP(w, r)
 }
 
-// nginx runs nginx with the configuration in examples/nginx; only addresses and paths are this
-// machine's. It returns the address of the host.
+// nginx runs nginx with what "weigate proxy nginx" prints for a gateway below /login of another site. It
+// returns the address of the host.
 func nginx(t *testing.T, site string, gateway string) string {
 	t.Helper()
-	address := fixture.Address(t)
-	host := "https://" + address
-	server := adapt(t, filepath.Join("..", "..", "examples", "nginx", "www.example.com.conf"), "listen 443 ssl",
-		"listen "+address+" ssl",
-		"server_name www.example.com", "server_name 127.0.0.1", "/etc/ssl/www.example.com.pem", certFile,
-		"/etc/ssl/www.example.com.key", keyFile,
-		"http://127.0.0.1:8080", gateway, "http://127.0.0.1:3000", site)
-	serveNginx(t, server, address)
+	p := place{address: fixture.Address(t), gateway: gateway, site: site}
+	host := "https://" + p.address
+	serveNginx(t, printed(t, "nginx", p, host+"/login"), p.address, fixture.Address(t))
 	return host
 }
 
-// serveNginx runs nginx with the given server blocks, which listen on address.
-func serveNginx(t *testing.T, server, address string) {
+// portOf returns the port of an address.
+func portOf(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
+
+// serveNginx runs nginx with the given servers. They listen on the addresses, of which the last is for
+// plain HTTP, in place of all addresses of the machine.
+func serveNginx(t *testing.T, server string, addresses ...string) {
 	t.Helper()
+	plain := len(addresses) - 1
+	server = replaced(t, server, "listen 80;", "listen "+addresses[plain]+";")
+	for _, address := range addresses[:plain] {
+		server = replaced(t, server, "listen "+portOf(address)+" ssl;", "listen "+address+" ssl;")
+	}
 	program, dir := tool(t, "nginx"), t.TempDir()
 	write(t, filepath.Join(dir, "nginx.conf"), `daemon off;
 worker_processes 1;
@@ -72,8 +76,12 @@ http {
     scgi_temp_path scgi;
 `+server+"}\n")
 	cmd := command(dir, program, "-p", dir, "-c", "nginx.conf", "-e", "stderr")
-	// Listeners that nginx inherits are named in this variable; the first extra file is 3.
-	cmd.ExtraFiles, cmd.Env = []*os.File{listener(t, address)}, append(os.Environ(), "NGINX=3;")
+	inherited := "NGINX=" // the listeners that nginx inherits; the first extra file is 3
+	for i, address := range addresses {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, listener(t, address))
+		inherited += fmt.Sprintf("%d;", 3+i)
+	}
+	cmd.Env = append(os.Environ(), inherited)
 	start(t, cmd, "nginx")
 }
 

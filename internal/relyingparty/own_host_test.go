@@ -3,7 +3,6 @@ package relyingparty_test
 import (
 	"net/http"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v4"
@@ -18,25 +17,45 @@ func ownHost(t *testing.T, text string, pairs ...string) string {
 	return documented(t, filepath.Join("..", "..", "docs", "en", "forward-auth.md"), text, pairs...)
 }
 
-// ownHostProxies returns functions that run nginx and Caddy with the documented configuration for the
-// gateway's own host.
+// ownHostProxies returns functions that run nginx and Caddy with what "weigate proxy" prints for the
+// gateway's own host. The document has the same lines: internal/proxyconfig compares them.
 func ownHostProxies() map[string]func(t *testing.T, p place) {
 	return map[string]func(t *testing.T, p place){
 		"nginx": func(t *testing.T, p place) {
-			serveNginx(t, ownHost(t, "server_name", "listen 443 ssl", "listen "+p.address+" ssl",
-				"server_name login.example.com", "server_name 127.0.0.1",
-				"/etc/ssl/login.example.com.pem", certFile, "/etc/ssl/login.example.com.key", keyFile,
-				"http://127.0.0.1:8080", p.gateway), p.address)
+			serveNginx(t, printed(t, "nginx", p, "https://"+p.address), p.address, fixture.Address(t))
 		},
-		"caddy": func(t *testing.T, p place) {
-			serveCaddy(t, ownHost(t, "respond", "login.example.com {",
-				"https://"+p.address+" {\n\tbind 127.0.0.1\n\ttls "+certFile+" "+keyFile,
-				"127.0.0.1:8080", strings.TrimPrefix(p.gateway, "http://")))
-		},
+		"caddy": func(t *testing.T, p place) { serveCaddy(t, printed(t, "caddy", p, "https://"+p.address)) },
 	}
 }
 
-// TestOwnHostHidesVerify runs nginx and Caddy with the documented configuration for the gateway's own
+// TestPlainHTTPIsRedirected requests hosts without TLS, which the file for nginx redirects to the port of
+// each.
+func TestPlainHTTPIsRedirected(t *testing.T) {
+	t.Parallel()
+	own, sites, plain := fixture.Address(t), fixture.Address(t), fixture.Address(t)
+	p := place{address: sites, gateway: "http://127.0.0.1:9", site: "http://127.0.0.1:9"}
+	wiki, apps := "wiki.localhost:"+portOf(sites), "*.apps.localhost:"+portOf(sites)
+	serveNginx(t, printed(t, "nginx", p, "https://login.localhost:"+portOf(own), wiki, apps), sites, own, plain)
+	for name, want := range map[string]string{"login.localhost": "https://login.localhost:" + portOf(own) + "/a%2Fb?c=d",
+		"wiki.localhost":       "https://" + wiki + "/a%2Fb?c=d",
+		"notes.apps.localhost": "https://notes.apps.localhost:" + portOf(sites) + "/a%2Fb?c=d"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+plain+"/a%2Fb?c=d", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = name
+		res, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if got := res.Header.Get("Location"); res.StatusCode != http.StatusMovedPermanently || got != want {
+			t.Errorf("%s: %d to %q, want %q", name, res.StatusCode, got, want)
+		}
+	}
+}
+
+// TestOwnHostHidesVerify runs nginx and Caddy with the printed configuration for the gateway's own
 // host. A trusted proxy forwards its requests, so a visitor who reached /verify there could ask about
 // any site.
 func TestOwnHostHidesVerify(t *testing.T) {

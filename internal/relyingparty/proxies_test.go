@@ -2,6 +2,7 @@ package relyingparty_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,6 +18,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/weigate/weigate/internal/fixture"
 )
 
 // upstream is the site behind a proxy: it knows nothing of signing in, and shows what it was sent.
@@ -53,8 +56,8 @@ func (u *upstream) reached() []string {
 	return out
 }
 
-// proxied is a kind of proxy, with the configuration that the examples have for it. run gets the
-// port that it shall serve, and where the gateway and the site are.
+// proxied is a kind of proxy, with the configuration that "weigate proxy" prints or the examples have for
+// it. run gets the port that it shall serve, and where the gateway and the site are.
 type proxied struct {
 	name string
 	run  func(t *testing.T, p place)
@@ -70,33 +73,50 @@ type place struct {
 
 var proxies = []proxied{{"nginx", runNginx}, {"caddy", runCaddy}, {"traefik", runTraefik}}
 
-// runNginx runs nginx with the configuration in examples/nginx-auth; only addresses and paths are
-// this machine's.
+// runNginx runs nginx with what "weigate proxy nginx" prints; only the addresses to listen on are
+// replaced. The gateway's own host has another port, so that nginx serves unknown names with the site.
 func runNginx(t *testing.T, p place) {
-	server := adapt(t, filepath.Join("..", "..", "examples", "nginx-auth", "wiki.example.com.conf"), "listen 443 ssl",
-		"listen "+p.address+" ssl",
-		"server_name wiki.example.com", "server_name wiki.localhost", "set $weigate_host wiki.example.com",
-		"set $weigate_host "+p.host, "/etc/ssl/wiki.example.com.pem", certFile, "/etc/ssl/wiki.example.com.key", keyFile,
-		"http://127.0.0.1:8080", p.gateway, "http://127.0.0.1:3000", p.site)
-	_, wildcard, _ := strings.Cut(server, "server {") // behind the maps, which two servers share
-	wildcard = "server {" + replaced(t, wildcard, "server_name wiki.localhost;", documentedPattern(t, "server_name ~"),
-		"set $weigate_host "+p.host+";", strings.Replace(documentedPattern(t, "set $weigate_host "), ";", p.port()+";", 1))
-	serveNginx(t, server+wildcard, p.address)
+	own := fixture.Address(t)
+	text := printed(t, "nginx", p, "https://login.localhost:"+portOf(own), p.host, "*.apps.localhost"+p.port())
+	serveNginx(t, text, p.address, own, fixture.Address(t))
 }
 
-// runCaddy runs Caddy with the configuration in examples/caddy.
+// runCaddy runs Caddy with what "weigate proxy caddy" prints.
 func runCaddy(t *testing.T, p place) {
-	site := adapt(t, filepath.Join("..", "..", "examples", "caddy", "Caddyfile"), "wiki.example.com {",
-		"https://"+p.host+" {\n\tbind 127.0.0.1\n\ttls "+certFile+" "+keyFile,
-		"127.0.0.1:8080", strings.TrimPrefix(p.gateway, "http://"), "127.0.0.1:3000", strings.TrimPrefix(p.site, "http://"))
-	wildcard := replaced(t, site, "https://"+p.host+" {",
-		"https://"+strings.Replace(documentedPattern(t, "*.apps."), " {", p.port()+" {", 1))
-	serveCaddy(t, site+wildcard)
+	serveCaddy(t, printed(t, "caddy", p, "https://login.localhost"+p.port(), p.host, "*.apps.localhost"+p.port()))
 }
 
-// serveCaddy runs Caddy with the given site block.
+// printed returns what "weigate proxy" prints for a gateway with this url and the hosts of sites.
+func printed(t *testing.T, kind string, p place, url string, hosts ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	config := "url: " + url + "\nlisten: " + strings.TrimPrefix(p.gateway, "http://") + `
+metrics: ""
+trusted_proxies: [127.0.0.1]
+wechat:
+  - {name: main, kind: official_account, appid: wx0123456789abcdef, secret: any-secret}
+apps:
+`
+	args := []string{"proxy", kind, "--certificate", certFile, "--key", keyFile}
+	for i, host := range hosts {
+		config += fmt.Sprintf("  - {id: site%d, kind: forward_auth, hosts: [%q], access: signed_in}\n", i, host)
+		args = append(args, "--site", host+"="+p.site)
+	}
+	if at := parsed(t, url); at.Path != "" {
+		args = append(args, "--site", at.Host+"="+p.site)
+	}
+	write(t, filepath.Join(dir, "weigate.yaml"), config)
+	text, err := command(dir, weigate, args...).Output()
+	if err != nil {
+		t.Fatalf("weigate %s: %v", strings.Join(args, " "), err)
+	}
+	return string(text)
+}
+
+// serveCaddy runs Caddy with the given site blocks, on this machine only.
 func serveCaddy(t *testing.T, site string) {
 	program, dir := tool(t, "caddy"), t.TempDir()
+	site = replaced(t, site, " {\n\ttls ", " {\n\tbind 127.0.0.1\n\ttls ")
 	write(t, filepath.Join(dir, "Caddyfile"), "{\n\tadmin off\n\tauto_https off\n\tskip_install_trust\n}\n"+site)
 	cmd := command(dir, program, "run", "--config", "Caddyfile", "--adapter", "caddyfile")
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)

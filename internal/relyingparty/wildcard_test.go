@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// documentedPattern returns the code in docs/en/forward-auth.md that begins with a text: the lines of
-// proxies for wildcard hosts, below apps.localhost.
+// documentedPattern returns the code in docs/en/forward-auth.md that begins with a text: the line of a
+// proxy for wildcard hosts, below apps.localhost.
 func documentedPattern(t *testing.T, beginning string) string {
 	t.Helper()
 	text := read(t, filepath.Join("..", "..", "docs", "en", "forward-auth.md"))
