@@ -103,9 +103,8 @@ func (q *Requests) Page(ctx context.Context, waits bool, a Applicant) (web.Page,
 	return page, nil
 }
 
-// waiting returns the page of a user who waits. It reloads at intervals. With the form for the name
-// it does not reload, since that would delete what the user types: a script polls the state
-// instead.
+// waiting returns the page of a user who waits. The page reloads at intervals. With the form for
+// the name, a reload would delete what the user types. Then a script polls the state instead.
 func (q *Requests) waiting(a Applicant) web.Page {
 	user := a.Browser.User
 	page := web.WaitingPage(a.App, user, a.Continue)

@@ -26,8 +26,9 @@ import (
 
 // Begin starts a sign-in through the chat with the account of a connector. signin.Handler calls it.
 // It stores the login request in a sealed cookie, and redirects the browser to the page of the
-// sign-in. Begin stores no row: the page does, when the browser has sent the cookie. So clients
-// without cookies cannot fill the store. If Begin returns an error, it has written nothing to w.
+// sign-in. Begin stores no row. The page stores the row, when the browser has sent the cookie. So
+// clients without cookies cannot fill the store. If Begin returns an error, it has written nothing
+// to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginRequest, connector,
 	method string) error {
 	account := h.accounts[connector]
@@ -106,8 +107,8 @@ func (h *Handler) readRow(ctx context.Context, f *desktopFlow) (gateway.ChatSign
 	return row, err
 }
 
-// storeRow creates the row of this round in the store. It is not an error if a concurrent request
-// of the same browser has created it.
+// storeRow creates the row of this round in the store. A row that a concurrent request of the same
+// browser has created is not an error.
 func (h *Handler) storeRow(w http.ResponseWriter, r *http.Request, f *desktopFlow) error {
 	now := h.cfg.Now()
 	for {
@@ -142,8 +143,8 @@ func (h *Handler) storeRow(w http.ResponseWriter, r *http.Request, f *desktopFlo
 	return h.tabs.Set(w, r, f.tabID, f)
 }
 
-// createQRCode lets WeChat make the QR code of this round. WeChat makes at most 100,000 QR codes a
-// day for each account.
+// createQRCode requests the QR code of this round from WeChat. WeChat makes at most 100,000 QR
+// codes a day for each account.
 func (h *Handler) createQRCode(r *http.Request, f *desktopFlow) error {
 	scene, err := f.scene()
 	if err != nil {
@@ -256,8 +257,8 @@ func (h *Handler) showWaiting(w http.ResponseWriter, r *http.Request, f *desktop
 	h.showDesktop(w, r, f, page)
 }
 
-// drawQRCode adds the QR code of the method follow to a page. On a phone it is a picture: users
-// save it, or press it in WeChat.
+// drawQRCode adds the QR code of the method follow to a page. On a phone the QR code is a picture:
+// users save the picture, or press it in WeChat.
 func (h *Handler) drawQRCode(p *web.Page, f *desktopFlow) (err error) {
 	switch {
 	case f.OnPhone && f.InWeChat:

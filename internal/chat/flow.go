@@ -101,7 +101,7 @@ func (f *desktopFlow) identifier() (string, error) {
 }
 
 // hashes returns the fields Key and Desktop of the row of this round. Key finds the row. Desktop
-// proves that the cookie belongs to it.
+// proves that the cookie belongs to the row.
 func (f *desktopFlow) hashes() (key, desktop [32]byte, err error) {
 	identifier, err := f.identifier()
 	if err != nil {

@@ -146,8 +146,8 @@ type Account struct {
 func (a *Account) needsUnionID() bool { return a.OpenPlatform != "" && len(a.Group) > 1 }
 
 // simulatedPhone returns the address at which the simulator shows the chat of a person with the
-// account. The person there sends the text, or scans the QR code, by a button. It returns ""
-// without a simulator.
+// account. The person there sends the text, or scans the QR code, by a button. Without a simulator,
+// the address is "".
 func (a *Account) simulatedPhone(action, value string) string {
 	if a.Simulator == "" {
 		return ""
@@ -169,8 +169,8 @@ type Config struct {
 	Apps     func(id string) (gateway.App, bool) // the apps of the configuration
 	Site     *web.Site
 
-	// Other answers messages that belong to no sign-in. hint, if not empty, is the reply to a text for
-	// which Other has no reply of its own. Optional.
+	// Other answers messages that belong to no sign-in. If hint is not empty, it is the reply to a
+	// text for which Other has no reply of its own. Optional.
 	Other func(ctx context.Context, connector string, m push.Message, hint string) (push.Reply, error)
 
 	Zone      *time.Location                           // of times in the chat; nil = the local zone

@@ -18,8 +18,8 @@ const (
 	maxTyped = 64
 )
 
-// damm is the table of the Damm algorithm (H. M. Damm, 2004). It finds each wrong digit, and each
-// swap of two neighbours.
+// damm is the table of the Damm algorithm (H. M. Damm, 2004). The algorithm finds each wrong digit,
+// and each swap of two neighbours.
 var damm = [10][10]byte{
 	{0, 3, 1, 7, 5, 9, 8, 6, 4, 2}, {7, 0, 9, 2, 1, 5, 4, 8, 6, 3}, {4, 2, 0, 6, 8, 7, 1, 3, 5, 9},
 	{1, 7, 5, 0, 9, 8, 3, 4, 2, 6}, {6, 1, 2, 3, 0, 4, 5, 9, 7, 8}, {3, 6, 7, 4, 2, 0, 9, 5, 8, 1},

@@ -57,8 +57,8 @@ func (h *Handler) allowsMessage(f *desktopFlow) bool {
 		slices.Contains(app.Methods, gateway.MethodMessage))
 }
 
-// messageForm returns the button that changes from the QR code to a number. It helps if WeChat
-// makes no code, or if the person has followed the account without scanning the code.
+// messageForm returns the button that changes from the QR code to a number. The button helps if
+// WeChat makes no QR code, or if the person has followed the account without scanning the QR code.
 func (h *Handler) messageForm(f *desktopFlow) []web.Form {
 	if f.Method != gateway.MethodFollow || !h.allowsMessage(f) {
 		return nil

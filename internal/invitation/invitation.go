@@ -177,7 +177,8 @@ func isSecret(text string) bool {
 }
 
 // wrongSecrets returns the bucket that counts the wrong secrets of a client. A loopback address is
-// not counted. It means that trusted_proxies lacks the proxy, so all clients share the address.
+// not counted. A loopback address means that trusted_proxies lacks the proxy, so all clients share
+// the address.
 func (h *Handler) wrongSecrets(r *http.Request) (bucket limit.Bucket, counted bool) {
 	a := h.cfg.Address(r)
 	return limit.Bucket{Rate: limit.WrongInvitations, Key: limit.Address(a)}, a.IsValid() && !a.IsLoopback()

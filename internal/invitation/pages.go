@@ -24,8 +24,8 @@ const (
 	continueAgain  = "again" // a signed-in browser: as another user, or by another method
 )
 
-// show serves GET and HEAD. It changes nothing: it shows what the invitation does, or begins a
-// sign-in, after which the browser returns to the same page.
+// show serves GET and HEAD. It changes nothing. It shows what the invitation does, or begins a
+// sign-in. After the sign-in, the browser returns to the same page.
 func (h *Handler) show(w http.ResponseWriter, r *http.Request) {
 	v, ok := h.open(w, r)
 	if !ok {
@@ -121,7 +121,8 @@ func form(v visit, do, label string) web.Form {
 	return web.Form{Action: v.address, Label: label, Fields: fields}
 }
 
-// emergencyForm returns the button of the sign-in without WeChat, below those that most people need.
+// emergencyForm returns the button of the sign-in without WeChat. The button is below the buttons
+// that most people need.
 func emergencyForm(v visit) web.Form {
 	f := form(v, doWithoutWeChat, web.LabelWithoutWeChat)
 	f.Last = true

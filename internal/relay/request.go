@@ -92,8 +92,8 @@ func (h *Handler) parse(r *http.Request, website bool) (*request, error) {
 	return req, nil
 }
 
-// readAppID returns the parameter appid, and the name under which it was sent. Some apps send it in
-// another case, such as appId (w7corp/easywechat#773). WeChat accepts that with snsapi_base, and
+// readAppID returns the parameter appid, and the name under which it was sent. Some apps send appid
+// in another case, such as appId (w7corp/easywechat#773). WeChat accepts this with snsapi_base, and
 // shows a blank page with snsapi_userinfo. Here a page names the mistake instead.
 func readAppID(q url.Values) (appID, name string) {
 	if q.Has("appid") {
@@ -275,7 +275,8 @@ var otherForms = strings.NewReplacer("\xc0\xae", ".", "\xc0\xaf", "/", "．", ".
 //   - Some cut a segment at a zero byte.
 //   - Windows ignores spaces at the end of a name.
 //
-// It also returns true for a path that is encoded more than twice, or has an invalid escape.
+// hasDotSegment also returns true for a path that is encoded more than twice, or has an invalid
+// escape.
 func hasDotSegment(path string) bool {
 	for range 3 {
 		segments := strings.FieldsFuncSeq(otherForms.Replace(path), func(r rune) bool { return r == '/' || r == '\\' })

@@ -197,8 +197,8 @@ const refreshPace = 10 * time.Minute
 // refreshedAccessToken returns the access token for a refresh at the time now, and its row in the
 // store. Within one period of refreshPace, every process returns the same token. The token is
 // derived from the master key, because the store has only its hash and cannot return the token
-// again. It expires accessLife after the end of its period, so every refresh in the period gets at
-// least accessLife.
+// again. The token expires accessLife after the end of its period. So after every refresh in the
+// period, it is valid for at least accessLife.
 func (h *Handler) refreshedAccessToken(grantID string, now time.Time) (string, gateway.Token, error) {
 	from := now.Truncate(refreshPace)
 	raw, err := hkdf.Key(sha512.New, h.cfg.Sealer.Derive(purposeAccess)[0], nil,

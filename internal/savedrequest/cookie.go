@@ -28,7 +28,7 @@ const (
 	maxCookies = 16
 
 	// cookieAge is how long a browser keeps the cookie. A cookie that is older than cookieRenewal
-	// is set again, with the same secret. So it does not expire during a sign-in.
+	// is set again, with the same secret. So the cookie does not expire during a sign-in.
 	cookieAge     = 24 * time.Hour
 	cookieRenewal = 12 * time.Hour
 

@@ -108,7 +108,7 @@ const (
 	pathContinue = "/continue/" // the key of a saved request follows
 
 	// paramRetry marks a request that the browser repeats after it got the cookie. Without the
-	// mark, a browser without cookies would repeat it endlessly.
+	// mark, a browser without cookies would repeat the request endlessly.
 	paramRetry = "weigate_retry"
 
 	// maxShort is the greatest length of an address that is not saved. A feature adds parameters of
@@ -137,8 +137,8 @@ func Join(address string, pairs ...string) string {
 }
 
 // Shorten returns an address at which the browser that sent r can make a request later. If a cookie
-// can keep address, it is address itself. Otherwise it is the short address of the saved request.
-// address is the path and query of a route of the gateway that a GET request reads.
+// can keep address, Shorten returns address itself. Otherwise it returns the short address of the
+// saved request. address is the path and query of a route of the gateway that a GET request reads.
 //
 // If ok is false, Shorten has written one of these responses:
 //
@@ -254,8 +254,9 @@ type opened struct {
 	browser browser
 }
 
-// serve serves a saved request: it adds the parameters of the short address to it, and calls the
-// route of the feature. It does not redirect there, because a header cannot carry the address.
+// serve serves a saved request: it adds the parameters of the short address to the saved request,
+// and calls the route of the feature. It does not redirect to the long address, because a header
+// cannot carry this address.
 //
 // Anybody can save an address of the gateway, as the return address of a sign-in. So serve calls
 // only the routes of sign-in, which browsers open. It does not call a route that a reverse proxy

@@ -24,9 +24,9 @@ import (
 
 // Begin starts a sign-in by scan: signin.Handler calls it. It stores the login request in a sealed
 // cookie, and redirects the browser to the page with the QR code. After the sign-in the browser
-// continues at l.ReturnURL. Begin stores no ticket: the request of that page does, if the browser
-// sends the cookie. So clients without cookies cannot fill the store. If Begin returns an error, it
-// has written nothing to w.
+// continues at l.ReturnURL. Begin stores no ticket. The request of that page stores the ticket, if
+// the browser sends the cookie. So clients without cookies cannot fill the store. If Begin returns
+// an error, it has written nothing to w.
 func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, l session.LoginRequest) error {
 	request, err := session.NewPendingRequest(r, l)
 	if err != nil {
@@ -80,9 +80,9 @@ func (h *Handler) ticketOf(w http.ResponseWriter, r *http.Request, f *desktopFlo
 	return h.cfg.Tickets.Ticket(r.Context(), hashID(secrets.id), h.cfg.Now())
 }
 
-// storeTicket creates the ticket of this round in the store. It is not an error if the ticket
-// exists already. The secrets of a ticket are derived from the cookie. Therefore a concurrent
-// request of the same browser has created the same ticket.
+// storeTicket creates the ticket of this round in the store. A ticket that exists already is not an
+// error. The secrets of a ticket are derived from the cookie. Therefore a concurrent request of the
+// same browser has created the same ticket.
 func (h *Handler) storeTicket(w http.ResponseWriter, r *http.Request, f *desktopFlow) error {
 	now := h.cfg.Now()
 	t, err := h.newTicket(r, f, now)

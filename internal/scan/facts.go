@@ -35,9 +35,9 @@ func newNetworkKeys(keys [][]byte) (out networkKeys, err error) {
 }
 
 // network returns the part of an IP address that the devices of one household share: the whole IPv4
-// address, or the /64 prefix of an IPv6 address. ok is false for a private address. It may be the
-// address of a proxy or load balancer that is missing in trusted_proxies: all clients would seem to
-// share a network.
+// address, or the /64 prefix of an IPv6 address. ok is false for a private address. A private
+// address may belong to a proxy or load balancer that is missing in trusted_proxies. All clients
+// would then seem to share a network.
 func network(a netip.Addr) (text string, ok bool) {
 	a = a.Unmap().WithZone("")
 	if !a.IsValid() || !a.IsGlobalUnicast() || !route.IsPublic(a) {

@@ -150,7 +150,7 @@ func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request, f *desktopFl
 }
 
 // sessionHash returns the hash of the session's id. The id is derived from the seed in the cookie,
-// so it is known before the session is stored.
+// so the hash is known before the session is stored.
 func (h *Handler) sessionHash(f *desktopFlow) (hash [32]byte, err error) {
 	secrets, err := f.secrets()
 	if err != nil {

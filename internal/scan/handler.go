@@ -34,9 +34,9 @@
 // does not change the ticket.
 //
 // A process may be killed at any moment. Therefore the store redeems the ticket and stores the
-// session in one transaction. The id of the session is derived from the browser's cookie: a
-// repeated request gets the same session. After that session has ended, it gets none, so a sign-out
-// is not undone.
+// session in one transaction. The id of the session is derived from the browser's cookie, so a
+// repeated request gets the same session. After that session has ended, a repeated request gets no
+// session: a sign-out is not undone.
 //
 // The number protects from phishing. An attacker may send the QR code of the attacker's own browser
 // to a victim. The victim does not see the number on the attacker's screen. The number does not

@@ -40,7 +40,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, login session.Lo
 	return h.begin(w, r, login, scope)
 }
 
-// begin is Begin with a scope, which is used if the sign-in goes through an official account.
+// begin is Begin with a scope. The scope is used if the sign-in goes through an official account.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.LoginRequest, scope wechat.Scope) error {
 	req := flow.Request{Scope: scope, ForcePopup: login.Consent, ReturnTo: login.ReturnURL}
 	language, found := lang.FromLocales(login.UILocales)
@@ -74,8 +74,8 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.Lo
 	return nil
 }
 
-// start redirects the browser to WeChat, to authorize through the connector c. It renders a page
-// instead if a redirect would fail or loop, or if the user has to accept the agreement first. An
+// start redirects the browser to WeChat, to authorize through the connector c. If a redirect would
+// fail or loop, or if the user has to accept the agreement first, start renders a page instead. An
 // error means that nothing was written to w.
 func (h *Handler) start(
 	w http.ResponseWriter, r *http.Request, c *connector, login session.LoginRequest, req flow.Request, language string,

@@ -87,9 +87,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, r
 	}
 }
 
-// targetOfFlow returns what a new start of the sign-in of a flow needs: the return address, whether
-// to request the profile, and the restart URL (the URL of the app's authorization request, which is
-// sent again). The data of the flow contains the restart URL in the short form of
+// targetOfFlow returns what is needed to start the sign-in of a flow again: the return address,
+// whether to request the profile, and the restart URL. The restart URL is the URL of the app's
+// authorization request. The data of the flow contains the restart URL in the short form of
 // session.CompactRestart. If the data cannot be read, the restart URL is missing.
 func targetOfFlow(req flow.Request) target {
 	t := target{returnTo: req.ReturnTo, profile: req.Scope == wechat.ScopeUserInfo}
@@ -116,8 +116,8 @@ func (h *Handler) answerLost(w http.ResponseWriter, r *http.Request, res flow.Re
 	if res.Flow != nil {
 		t := targetOfFlow(res.Flow.Request)
 		if t.restartURL != "" {
-			// The page links to this URL. It is sealed, so that an attacker cannot replace it by another
-			// URL.
+			// The page links to this URL. The URL is sealed, so that an attacker cannot replace it
+			// by another URL.
 			sealed, err := h.restarts.Seal(paramRestart, []byte(t.restartURL))
 			if err != nil {
 				h.cfg.Site.Error(w, r, err)

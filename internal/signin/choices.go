@@ -147,9 +147,9 @@ func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 // preference reads and sets the cookie with the sign-in method that the user chose, for ten
 // minutes. The cookie is not encrypted: it selects one of the methods that are available anyway.
 //
-// Its value is "METHOD.REQUEST.RANDOM". REQUEST is a hash of the address that starts the sign-in.
-// The choice therefore applies to this sign-in only. RANDOM makes the cookies of two browsers
-// differ, and is never read.
+// The value of the cookie is "METHOD.REQUEST.RANDOM". REQUEST is a hash of the address that starts
+// the sign-in. The choice therefore applies to this sign-in only. RANDOM makes the cookies of two
+// browsers differ, and is never read.
 type preference struct{ cookies cookie.Set }
 
 const (

@@ -18,8 +18,8 @@ import (
 // WeChat usually returns no unionid.
 
 // needsUnionID reports whether users of the connector (an official account or website app) can be
-// signed in only with a unionid. It is true if other connectors share the unionids. Without the
-// unionid, a blocked user of another connector could sign in here as a new user.
+// signed in only with a unionid. needsUnionID returns true if other connectors share the unionids.
+// Without the unionid, a blocked user of another connector could sign in here as a new user.
 func (c *connector) needsUnionID() bool { return c.OpenPlatform != "" && len(c.Group) > 1 }
 
 var errNoUnionID = errors.New("signin: WeChat sent no unionid although the user agreed: " +

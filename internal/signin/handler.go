@@ -113,9 +113,9 @@ type Config struct {
 	Scan func(w http.ResponseWriter, r *http.Request, login session.LoginRequest) error
 
 	// Chat redirects a browser to the page of a sign-in through the chat of an official account.
-	// method is MethodMessage or MethodFollow, connector the name of a connector that has it. An error
-	// means that nothing was written to w. Optional: nil disables both methods. The gateway sets it to
-	// chat.Handler.Begin, for the same reason as Scan.
+	// method is MethodMessage or MethodFollow. connector is the name of a connector that has this
+	// method. An error means that nothing was written to w. Optional: nil disables both methods.
+	// The gateway sets it to chat.Handler.Begin, for the same reason as Scan.
 	Chat func(w http.ResponseWriter, r *http.Request, login session.LoginRequest, connector, method string) error
 
 	// Agreement is the address of the terms that users accept, by ticking a box, before their

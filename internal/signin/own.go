@@ -18,9 +18,9 @@ func (h *Handler) SignInURL() string {
 }
 
 // ProfileURL returns the address at which the user of a browser shares nickname and avatar, and
-// continues at the home page. It is "" for a session that was not created inside WeChat: WeChat's
-// consent page can be shown there only. known reports whether nickname and avatar are known and not
-// too old.
+// continues at the home page. The address is "" for a session that was not created inside WeChat:
+// only inside WeChat can WeChat's consent page be shown. known reports whether nickname and avatar
+// are known and not too old.
 func (h *Handler) ProfileURL(b session.Browser) (address string, known bool) {
 	if b.Method != MethodWeChat {
 		return "", h.freshProfile(b)
