@@ -25,7 +25,8 @@ func TestFloodOfMessagesStopsNoSignInInTheChat(t *testing.T) {
 	t.Parallel()
 	var log fixture.Buffer
 	w := newFixture(t, withPush(wechattest.SubscriptionAccount, true), func(w *gatewayFixture) {
-		w.options.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		w.options.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug,
+			ReplaceAttr: withoutTime}))
 	})
 	const people = 60
 	desk := w.plainBrowser(uaDesktop)
@@ -76,6 +77,15 @@ func TestFloodOfMessagesStopsNoSignInInTheChat(t *testing.T) {
 	}
 }
 
+// withoutTime removes the time of a log record. Four digits of the time can be the confirmation code
+// that the test searches for.
+func withoutTime(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
+}
+
 // floods sends messages that need a look-up, a write or a reply, and forged ones.
 func (w *gatewayFixture) floods(person, wrong string) {
 	ctx := w.t.Context()
@@ -118,16 +128,15 @@ func TestFloodOfDesktopsStopsNoSignInInTheChat(t *testing.T) {
 			func(w *gatewayFixture) { w.options.SetChatLimits(limits) })...)
 		honest := w.plainBrowser(uaDesktop)
 		number := honest.open(w.authorize("sample")).want("chat_number", http.StatusOK).shownNumber()
-		numbers := map[string]bool{}
+		var numbers []string // may repeat: a number that is replaced is free again
 		for i := range 2 * limits.PerNetwork {
-			numbers[w.opensPage(t, "203.0.113.7", i)] = true
+			numbers = append(numbers, w.opensPage(t, "203.0.113.7", i))
 		}
-		alive := w.pending(numbers)
-		if len(numbers) != 2*limits.PerNetwork || alive > limits.PerNetwork || alive < limits.PerNetwork/2 {
+		if alive := w.pending(numbers...); alive > limits.PerNetwork || alive < limits.PerNetwork/2 {
 			t.Errorf("%d of %d numbers of one network are pending, at most %d may be", alive, len(numbers), limits.PerNetwork)
 		}
 		colleague := w.opensPage(t, "203.0.113.7", -1)
-		if w.pending(map[string]bool{colleague: true}) != 1 {
+		if w.pending(colleague) != 1 {
 			t.Error("a desktop of the same network gets no number")
 		}
 		for i := range 2 * limits.Total {
@@ -177,10 +186,10 @@ func chatKey(number string) [32]byte {
 }
 
 // pending counts the numbers that a message may answer.
-func (w *gatewayFixture) pending(numbers map[string]bool) (n int) {
+func (w *gatewayFixture) pending(numbers ...string) int {
 	w.t.Helper()
 	var keys [][32]byte
-	for number := range numbers {
+	for _, number := range numbers {
 		keys = append(keys, chatKey(number))
 	}
 	states, err := w.store.ChatSignInStates(w.t.Context(), keys, w.clock.Now())
