@@ -145,7 +145,7 @@ func TestRequestsAreShownWithTheirState(t *testing.T) {
 	}
 	for _, id := range []string{"shop", "vault"} {
 		if _, err := f.store.DecideAccess(t.Context(), gateway.AccessDecision{UserID: alice.ID, Apps: []string{id},
-			State: gateway.RequestRefused, Reason: "only " + hostile + " accounting", At: f.now, By: "boss",
+			State: gateway.RequestRefused, Reason: "only " + hostile + " accounting", At: f.now, By: "the-boss",
 			Event: gateway.Event{Kind: "user_refused"}}); err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +157,7 @@ func TestRequestsAreShownWithTheirState(t *testing.T) {
 		}
 	}
 	if strings.Contains(body, "Vault") || strings.Count(body, "Opened") != 1 ||
-		strings.Contains(body, "<script>alert") || strings.Contains(body, "boss") {
+		strings.Contains(body, "<script>alert") || strings.Contains(body, "the-boss") {
 		t.Error("the page has what the user must not see")
 	}
 }

@@ -205,7 +205,7 @@ func TestSignInThatIsNotRecorded(t *testing.T) {
 			}
 			if c.page != "" {
 				page := v.follow(a)
-				if page.kind() != c.page || page.status != c.status || strings.Contains(a.location, "code") ||
+				if page.kind() != c.page || page.status != c.status || strings.Contains(a.location, code("alice")) ||
 					page.link("go") != "/app?x=1" {
 					t.Errorf("%s, then %d %s with %s", a.location, page.status, page.kind(), page.link("go"))
 				}

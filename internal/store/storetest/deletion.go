@@ -26,7 +26,7 @@ func CheckDeletion(t *testing.T, store gateway.Store, read func() map[string][]s
 	f.requestAccess(other.ID, "wiki", 0)
 	u, joined := f.addUserWithEverything(other)
 	sum := hash("of-session")
-	personal := []string{"小明", "qlogo", "李雷", "二楼", "openid-of-deleted", "openid-of-joined", "unionid-of-deleted",
+	personal := []string{"小明", "qlogo.cn", "李雷", "二楼", "openid-of-deleted", "openid-of-joined", "unionid-of-deleted",
 		"sub-" + u.ID, "sid-of-session", "192.0.2.", string(sum[:])}
 	found := func() (tables []string) {
 		for table, rows := range read() {
