@@ -312,7 +312,7 @@ func (f *fixture) walk(path, selected string, ids []string) {
 			break
 		}
 		res := f.post(path, url.Values{"page": {cursor[1]}, "sel": {selected}})
-		if res.status != http.StatusSeeOther || strings.Contains(res.location, "token") {
+		if res.status != http.StatusSeeOther || strings.Contains(res.location, "token=") {
 			f.t.Fatalf("%d %s", res.status, res.location)
 		}
 		address = res.location

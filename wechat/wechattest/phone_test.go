@@ -72,7 +72,7 @@ func TestPhoneSignsInSilentlyAndByConsent(t *testing.T) {
 		t.Errorf("the app was called %d times, want 4", len(seen))
 	}
 	for _, q := range seen {
-		if strings.Contains(q, "uin") || strings.Contains(q, "key=") {
+		if strings.Contains(q, "uin=") || strings.Contains(q, "key=") {
 			t.Errorf("the app received the identity of the person: %s", q)
 		}
 	}

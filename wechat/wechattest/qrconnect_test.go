@@ -226,7 +226,7 @@ func TestQRPicture(t *testing.T) {
 		want := map[string]int{"drawn": 200, "broken": 500, "none": 404}[name]
 		if g.status != want || name == "drawn" &&
 			g.body != "<svg>https://weixin.localhost:8090/connect/confirm?uuid="+uuid+"</svg>" ||
-			strings.Contains(g.body, "ink") {
+			strings.Contains(g.body, "no ink") {
 			t.Errorf("%s: %d %s", name, g.status, g.body)
 		}
 	}
