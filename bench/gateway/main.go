@@ -170,6 +170,7 @@ type started struct {
 func (b *bench) start(idle time.Duration) (s started, err error) {
 	cmd := exec.Command(filepath.Join(b.dir, "weigate"), "serve")
 	cmd.Dir = b.dir
+	cmd.Env = append(cmd.Environ(), "LC_ALL=C.UTF-8") // the output is read in English
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return s, err

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 		os.RemoveAll(dir)
 		os.Exit(1)
 	}
+	os.Setenv("LC_ALL", "C.UTF-8") // the tests read the output of weigate in English
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
