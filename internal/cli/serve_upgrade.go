@@ -45,7 +45,7 @@ func beforeMigration(s *invocation, conf *config.Config) func(ctx context.Contex
 		if err != nil {
 			return failed(backupError(conf, file, err))
 		}
-		if err := pruneUpgrades(path); err != nil {
+		if err := pruneUpgrades(path, file); err != nil {
 			s.out.warnf("old backups of upgrades were not removed: %s", err)
 		}
 		if s.out.log != nil {
@@ -92,8 +92,9 @@ func upgradeBackups(path string) ([]upgradeBackup, error) {
 }
 
 // pruneUpgrades removes the backups of upgrades, except the newest of each of the last
-// keptUpgrades.
-func pruneUpgrades(path string) error {
+// keptUpgrades, and except written, the backup of this upgrade. Its time can be before that of an
+// earlier backup, because the clock of the machine can be wrong after a boot.
+func pruneUpgrades(path, written string) error {
 	all, err := upgradeBackups(path)
 	errs := []error{err}
 	versions := 0
@@ -102,7 +103,7 @@ func pruneUpgrades(path string) error {
 		if newest {
 			versions++
 		}
-		if !newest || versions > keptUpgrades {
+		if (!newest || versions > keptUpgrades) && b.file != written {
 			errs = append(errs, os.Remove(b.file))
 		}
 	}
