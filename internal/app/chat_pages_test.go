@@ -63,16 +63,19 @@ func TestFollowThatFailsBecomesAMessage(t *testing.T) {
 	w.config.Apps[1].Methods = []string{gateway.MethodFollow}
 	w.replicas = nil
 	w.start()
-	for page, kind := range map[string]wechattest.AppKind{
-		"busy": wechattest.UnverifiedServiceAccount, "chat_follow": wechattest.OfficialAccount,
+	for _, c := range []struct { // in this order: the last one has the permission, which the rest of the test needs
+		page string
+		kind wechattest.AppKind
+	}{
+		{"busy", wechattest.UnverifiedServiceAccount}, {"chat_follow", wechattest.OfficialAccount},
 	} {
-		if err := w.wechat.UpdateApp(personalID, func(a *wechattest.App) { a.Kind = kind }); err != nil {
+		if err := w.wechat.UpdateApp(personalID, func(a *wechattest.App) { a.Kind = c.kind }); err != nil {
 			t.Fatal(err)
 		}
 		desk := w.plainBrowser(uaDesktop)
 		desk.open(w.authorize("sample")).want("choose", http.StatusOK)
 		desk.open(w.url + desk.link("way-follow"))
-		if !strings.Contains(desk.body, `" id="`+page+`"`) {
+		if !strings.Contains(desk.body, `" id="`+c.page+`"`) {
 			t.Errorf("%s: %d", desk.url, desk.status)
 		}
 		desk.submit("/chat/renew", nil).want("chat_number", http.StatusOK)
