@@ -27,7 +27,7 @@ const (
 // Problem is a fault that an administrator can do something about, such as an errcode of WeChat.
 // There is one row for each Source and Code: the latest occurrence.
 type Problem struct {
-	Source    string // "wechat:CONNECTOR", "app:APP", "notify:NAME", "certificate:SOURCE", "proxy:ADDRESS"
+	Source    string // "wechat:CONNECTOR", "app:APP", "notify:NAME", "certificate:SOURCE", "proxy:ADDRESS", "url:URL"
 	Code      string // errcode of WeChat, or a word such as invalid_client
 	FirstAt   time.Time
 	LastAt    time.Time

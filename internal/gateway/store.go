@@ -4,10 +4,10 @@
 //
 // The contracts are interfaces: [Users], [Subjects], [Sessions], [Attempts], [Grants], [Tickets],
 // [ChatSignIns], [SavedRequests], [Keys], [Events], and for administrators [AccessRequests],
-// [UserAdministration], [Invitations], [APIKeys], [Deliveries] and [Statistics]. A package that
-// uses a store takes the one or two contracts that it needs. [Store] combines them for the
-// composition root, the package that creates the store and passes it to the others. [Join] decides,
-// as a pure function, which user a sign-in belongs to.
+// [UserAdministration], [Invitations], [APIKeys], [Deliveries], [Statistics] and [ServedURLs]. A
+// package that uses a store takes the one or two contracts that it needs. [Store] combines them for
+// the composition root, the package that creates the store and passes it to the others. [Join]
+// decides, as a pure function, which user a sign-in belongs to.
 //
 // The package does no I/O. It imports only the standard library, and package lang for messages.
 //
@@ -56,6 +56,7 @@ type Store interface {
 	APIKeys
 	Deliveries
 	Statistics
+	ServedURLs
 	Maintenance
 }
 

@@ -86,6 +86,7 @@ func Run(t *testing.T, subject Subject) {
 		{"session users", sessionUserCases},
 		{"keys", keyCases},
 		{"ACME", acmeCases},
+		{"served URL", servedURLCases},
 		{"events", eventCases},
 		{"cut searches", cutCases},
 		{"access requests", requestCases},

@@ -412,3 +412,10 @@ CREATE TABLE acme_locks (
 	owner      text NOT NULL,
 	expires_at bigint NOT NULL
 );
+
+-- What the gateways of this database remember of their configuration.
+CREATE TABLE remembered (
+	name  text COLLATE "C" PRIMARY KEY, -- 'url'
+	value text NOT NULL,
+	since bigint NOT NULL
+);

@@ -396,3 +396,10 @@ CREATE TABLE acme_locks (
 	owner      TEXT NOT NULL,
 	expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What the gateways of this database remember of their configuration.
+CREATE TABLE remembered (
+	name  TEXT NOT NULL PRIMARY KEY, -- 'url'
+	value TEXT NOT NULL,
+	since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
