@@ -10,6 +10,7 @@
 //   - invitations.go, api_keys.go: links and keys, whose secrets are shown once
 //   - events.go, export.go: the audit log; CSV and JSON lines
 //   - health.go, apps.go, deliveries.go: counts and problems, configured apps, notifications
+//   - served_url.go: the address of the gateway, and its change
 //
 // The callers authenticate: by a session, an API key, or access to the server. Each change names
 // its [Actor]. If the actor is a user, the service checks that the user is an administrator now.
@@ -41,6 +42,7 @@ type Store interface {
 	gateway.Deliveries
 	gateway.Statistics
 	gateway.UserAdministration
+	gateway.ServedURLs
 }
 
 // Config has what a Service needs. Store and URL are required.

@@ -21,6 +21,9 @@ var advicesOfCertificates = []string{"not_loaded", "not_issued", "expiring"}
 // advicesOfProxies are the codes of problems with a reverse proxy.
 var advicesOfProxies = []string{ProxyNotTrusted, ProxyReportsNobody}
 
+// URLChanged is the code of the problem that the gateway serves at another address than before.
+const URLChanged = "changed"
+
 // Codes of the problem that all users behind a reverse proxy seem to have the proxy's address.
 const (
 	ProxyNotTrusted    = "not_trusted"    // it sends headers such as X-Forwarded-For, but is missing in trusted_proxies
@@ -34,7 +37,7 @@ func Advice(source, code string) string {
 	switch {
 	case kind == "wechat" && explained(code), kind == "app" && slices.Contains(advicesOfApps, code),
 		kind == "certificate" && slices.Contains(advicesOfCertificates, code),
-		kind == "proxy" && slices.Contains(advicesOfProxies, code):
+		kind == "proxy" && slices.Contains(advicesOfProxies, code), kind == "url" && code == URLChanged:
 		return kind + "." + code
 	case kind == "wechat" || kind == "app" || kind == "notify":
 		return kind + ".other"
@@ -75,5 +78,5 @@ func Advices() []string {
 	for _, code := range advicesOfProxies {
 		all = append(all, "proxy."+code)
 	}
-	return all
+	return append(all, "url."+URLChanged)
 }

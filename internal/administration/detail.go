@@ -76,6 +76,7 @@ var detailLabels = []struct{ begins, key string }{
 	{"until ", "until"},
 	{"kind ", "kind"},
 	{"uses ", "uses"},
+	{"url: ", "url"},
 	{"user ", "user"},
 	{"with ", "with"},
 	{"key ", "key"},

@@ -87,6 +87,8 @@ func TestExplain(t *testing.T) {
 	for _, tt := range []struct{ language, source, code, want string }{
 		{lang.English, "proxy:127.0.0.1", ProxyReportsNobody, "Set the header X-Forwarded-For in the reverse proxy."},
 		{lang.Chinese, "proxy:127.0.0.1", ProxyReportsNobody, "请在反向代理中设置请求头 X-Forwarded-For。"},
+		{lang.English, "url:https://new.example.com", URLChanged, "weigate url accept"},
+		{lang.Chinese, "url:https://new.example.com", URLChanged, "weigate url accept"},
 		{lang.English, "wechat:main", "40164", "This server’s IP address is not on the account’s allow-list"},
 		{lang.English, "wechat:main", "99999", "Look the number up in WeChat’s documentation"},
 		{lang.English, "app:wiki", "unknown", "Requests of this app fail."},

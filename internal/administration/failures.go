@@ -17,7 +17,7 @@ var failureTexts = []string{
 	"link_local", "not_public", "not_ip", "invalid_url", "http_private", "http_public", "proxy", "host", "name",
 	"time", "refused", "failed", "certificate_host", "certificate_authority", "certificate_expired", "certificate",
 	"not_configured", "unreadable", "gone", "held", "too_many", "message", "interrupted", "not_platform", "http",
-	"no_logout_address", "logout_refused", "logout_redirected", "logout_status",
+	"no_logout_address", "logout_refused", "logout_redirected", "logout_status", "other_url",
 }
 
 // failure is a text that a store may have.

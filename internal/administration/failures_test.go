@@ -45,6 +45,7 @@ func TestEveryFailureHasItsText(t *testing.T) {
 		{"../oidc/backchannel.go", `ErrNo\w+ = errors\.New\("([^"]+)"`, "", ""},
 		{"../oidc/backchannel.go", `ErrLogout\w+ = errors\.New\("([^"]+)"`, "", ": status 400"},
 		{"../oidc/backchannel.go", `Errorf\("(the app [^"]+)"`, "", ""},
+		{"../app/served_url.go", `Detail: "([^"]+)" \+`, "", "https://login.example.com"},
 	} {
 		files, err := filepath.Glob(tt.files)
 		if err != nil {

@@ -70,6 +70,7 @@ func TestAdvices(t *testing.T) {
 		{"wechat:main", "40164"}, {"wechat:main", "1"}, {"app:wiki", "invalid_client"}, {"app:wiki", ""},
 		{"notify:ops", "500"}, {"", ""}, {"wechat", "-1"}, {"other:x", "40164"},
 		{"proxy:10.0.0.5", administration.ProxyNotTrusted}, {"proxy:10.0.0.5", administration.ProxyReportsNobody},
+		{"url:https://new.example.com", administration.URLChanged}, {"url:https://new.example.com", "else"},
 	} {
 		if a := administration.Advice(p[0], p[1]); !slices.Contains(all, a) {
 			t.Errorf("Advice(%q, %q) = %q is not in Advices", p[0], p[1], a)

@@ -28,6 +28,7 @@ const (
 	EventDeliveryRetried   = "delivery_retried"
 	EventNoticeTested      = "notice_tested"
 	EventExported          = "exported"
+	EventURLAccepted       = "url_accepted"
 )
 
 // EventCategory groups kinds of events.
@@ -201,5 +202,7 @@ func systemKinds() []EventKind {
 				"token"),
 		c.newKind("key_rotated", "ok", "actor detail",
 			"a signing key was created by the command line"),
+		c.newKind(EventURLAccepted, "ok", "actor detail",
+			"another address of the gateway was accepted by the command line"),
 	}
 }

@@ -121,11 +121,12 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.compareURL(ctx)
 	o.Metrics.SetState(metrics.State{Now: o.Now, SigningKeys: signingKeys.ActiveSince})
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stopBackground = stop
 	a.background.Go(func() { signingKeys.Run(background) })
-	a.background.Go(func() { a.deleteExpiredRows(background) })
+	a.background.Go(func() { a.maintain(background) })
 	a.background.Go(func() { notices.run(background) })
 	a.background.Go(func() { logoutWorker.Run(background) })
 	if a.certificate != nil {
@@ -221,9 +222,9 @@ const (
 	sweepPause     = 50 * time.Millisecond // between two batches, so that other writers get the database
 )
 
-// deleteExpiredRows deletes expired rows of the store at once and then every sweepInterval, until
-// ctx ends.
-func (a *App) deleteExpiredRows(ctx context.Context) {
+// maintain deletes expired rows of the store at once and then every sweepInterval, until ctx ends. It
+// then also compares the address of the gateway with the store's.
+func (a *App) maintain(ctx context.Context) {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
 	for {
@@ -233,6 +234,7 @@ func (a *App) deleteExpiredRows(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+		a.compareURLAgain(ctx)
 	}
 }
 

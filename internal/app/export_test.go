@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/url"
 	"time"
 
@@ -34,3 +35,6 @@ func (a *App) Routes() ([]string, error) {
 	}
 	return mux.Patterns(), nil
 }
+
+// CompareURLAgain compares the address of the gateway with the store's, as the background does.
+func (a *App) CompareURLAgain(ctx context.Context) { a.compareURLAgain(ctx) }

@@ -46,7 +46,7 @@ func (c *checkCmd) Run(s *invocation) error {
 // store, the credentials at WeChat, the clock, and the addresses on which the gateway listens. It also
 // checks the public address, the address for messages that WeChat pushes (checkPush), and the other
 // servers that the configuration names (checkOutside). It prints every problem, and warns of settings
-// that expose the gateway to attacks (exposures).
+// that expose the gateway to attacks (exposures), and of another address than apps know.
 func (c *checkCmd) check(s *invocation) error {
 	conf, err := c.read(s)
 	if err != nil {
@@ -84,8 +84,9 @@ func (c *checkCmd) check(s *invocation) error {
 		}
 		printServers(s.out, conf, http.ProxyFromEnvironment)
 	} else {
-		result, err := checkStore(s.ctx, conf, sealer, keyErr == nil)
+		result, known, err := checkStore(s.ctx, conf, sealer, keyErr == nil)
 		report("store", result, err)
+		warnOfOtherURL(s, conf, known)
 		clock := newClockTransport()
 		for _, conn := range conf.WeChat {
 			if conn.Kind == config.SubscriptionAccount {
@@ -208,26 +209,30 @@ func checkMasterKey(conf *config.Config) (result lang.Message, sealer *keys.Seal
 // checkStore opens the store, and checks that the master key can decrypt the signing keys in it.
 // sealer is nil if no master key exists yet. checkKey is false if the master key could not be
 // read. checkStore then checks only the store. It never creates or migrates a database, because a
-// gateway of an older version may be using the store.
+// gateway of an older version may be using the store. known is the address that the store knows;
+// zero = none.
 func checkStore(
 	ctx context.Context, conf *config.Config, sealer *keys.Sealer, checkKey bool,
-) (result lang.Message, err error) {
+) (result lang.Message, known gateway.ServedURL, err error) {
 	if err := refuseForeignStore(conf); err != nil {
-		return result, err
+		return result, known, err
 	}
 	store, err := openStore(ctx, conf, app.StoreOptions{Existing: true})
 	switch {
 	case errors.Is(err, gateway.ErrNoDatabase):
-		return lang.Text("%s does not exist: the first start creates it", conf.StoreName()), nil
+		return lang.Text("%s does not exist: the first start creates it", conf.StoreName()), known, nil
 	case errors.Is(err, gateway.ErrOlderDatabase):
 		return lang.Text("%s is available, and empty or of an older version: the next start migrates it",
-			conf.StoreName()), nil
+			conf.StoreName()), known, nil
 	case err != nil:
-		return result, err
+		return result, known, err
 	}
 	defer store.Close()
 	if err := store.Ping(ctx); err != nil {
-		return result, storeError(conf, err)
+		return result, known, storeError(conf, err)
+	}
+	if known, err = servedURL(ctx, store); err != nil {
+		return result, known, storeError(conf, err)
 	}
 	switch {
 	case !checkKey: // the error of the master key is reported already
@@ -237,9 +242,9 @@ func checkStore(
 		err = masterKeyHint(keys.CheckMasterKey(ctx, store, sealer, time.Now()))
 	}
 	if err != nil {
-		return result, err
+		return result, known, err
 	}
-	return lang.Text("%s is available", conf.StoreName()), nil
+	return lang.Text("%s is available", conf.StoreName()), known, nil
 }
 
 // invalidCode has the format of WeChat's codes.

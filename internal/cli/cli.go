@@ -43,6 +43,7 @@ type commands struct {
 	Backup     backupCmd     `cmd:"" help:"Write the database to a file, also while the gateway runs."`
 	Restore    restoreCmd    `cmd:"" help:"Create the database from a backup, of SQLite or PostgreSQL."`
 	Key        keyCmd        `cmd:"" help:"Manage signing keys and the master key: list, rotate, reseal."`
+	URL        urlCmd        `cmd:"" name:"url" help:"Show the address that apps know, or accept another one."`
 	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 	Man        manCmd        `cmd:"" help:"Print the man page."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`

@@ -40,12 +40,27 @@ func (c *restoreCmd) Run(s *invocation) error {
 		return restoreError(conf, c.File, err)
 	}
 	if c.JSON {
-		return s.out.printJSON(newBackupEntry(c.File, 0, summary))
+		err = s.out.printJSON(newBackupEntry(c.File, 0, summary))
+	} else {
+		s.out.printf("%s: restored %s", conf.StoreName(), contents(summary))
+		s.out.printf("Everything is as it was at %s: users whom you blocked later must be blocked again. Next: %s",
+			s.formatTime(summary.Header.CreatedAt), serveWith(c.Config))
 	}
-	s.out.printf("%s: restored %s", conf.StoreName(), contents(summary))
-	s.out.printf("Everything is as it was at %s: users whom you blocked later must be blocked again. Next: %s",
-		s.formatTime(summary.Header.CreatedAt), serveWith(c.Config))
-	return nil
+	c.compareURL(s, conf)
+	return err
+}
+
+// compareURL prints a warning if the backup is of a gateway with another address. The restore has
+// succeeded, so a failure of this check is left to the next start.
+func (c *restoreCmd) compareURL(s *invocation, conf *config.Config) {
+	store, err := openExisting(s.ctx, conf)
+	if err != nil {
+		return
+	}
+	defer store.Close()
+	if known, err := servedURL(s.ctx, store); err == nil {
+		warnOfOtherURL(s, conf, known)
+	}
 }
 
 // open opens the backup. Standard input is copied to a temporary file first, because a restore reads the

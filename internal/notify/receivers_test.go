@@ -125,11 +125,12 @@ func TestNotifyNeverWaits(t *testing.T) {
 func TestTexts(t *testing.T) {
 	t.Parallel()
 	required := []string{"waiting", "waiting.total", "admin_link", "key_rotated", "fault", "fault.wechat", "fault.app",
-		"fault.notify", "fault.certificate", "fault.proxy", "fault.other", "advice", "more", "unnamed", "test"}
+		"fault.notify", "fault.certificate", "fault.proxy", "fault.url", "fault.other", "advice", "more", "unnamed", "test"}
 	optional := []string{}
 	for _, key := range notify.Texts().Keys() {
 		if strings.HasPrefix(key, "fault.wechat.") || strings.HasPrefix(key, "fault.app.") ||
-			strings.HasPrefix(key, "fault.certificate.") || strings.HasPrefix(key, "fault.proxy.") {
+			strings.HasPrefix(key, "fault.certificate.") || strings.HasPrefix(key, "fault.proxy.") ||
+			strings.HasPrefix(key, "fault.url.") {
 			optional = append(optional, key)
 		}
 	}
