@@ -49,7 +49,7 @@ type AppCount struct {
 
 // Fault is a problem that an administrator can do something about.
 type Fault struct {
-	Source    string    `json:"source" doc:"wechat:CONNECTOR, app:APP, notify:NAME, certificate:SOURCE or proxy:ADDRESS"`
+	Source    string    `json:"source" doc:"wechat:CONNECTOR, app:APP, notify:NAME, certificate:SOURCE, proxy:ADDRESS or url:URL"`
 	Code      string    `json:"code" doc:"errcode of WeChat, or a word"`
 	Advice    string    `json:"advice" doc:"names the advice of the page and of the documents"`
 	FirstAt   time.Time `json:"first_at" doc:"first occurrence"`

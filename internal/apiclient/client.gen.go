@@ -605,7 +605,7 @@ type Fault struct {
 	// RequestId of the latest occurrence
 	RequestId string `json:"request_id"`
 
-	// Source wechat:CONNECTOR, app:APP, notify:NAME, certificate:SOURCE or proxy:ADDRESS
+	// Source wechat:CONNECTOR, app:APP, notify:NAME, certificate:SOURCE, proxy:ADDRESS or url:URL
 	Source string `json:"source"`
 }
 
