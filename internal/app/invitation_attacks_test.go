@@ -44,7 +44,7 @@ func TestRefusedUserStaysRefusedByAnInvitation(t *testing.T) {
 // of a loopback address are not counted, so they come through a proxy here.
 func TestWrongInvitationsOfOthersDoNotRefuseARightOne(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, withForwardedFor)
+	w := newFixture(t, withForwardedFor, stoppedClock)
 	link := w.invite(gateway.Invitation{Kind: gateway.InviteUser})
 	get := func(address, from string) int {
 		r := httptest.NewRequest(http.MethodGet, address, nil)

@@ -25,7 +25,7 @@ import (
 // need, and fewer than a loop would add, even if it sends made-up cookies of the gateway.
 func TestFloodOfCodesForOneUserEnds(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, everyKind)
+	w := newFixture(t, everyKind, stoppedClock)
 	alice := w.phone("alice")
 	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("sample"))), w.app.URL+"/sample")
 	alice.Must(alice.Open(t.Context(), w.url+"/sign-in?scope=profile&return=/"))
