@@ -52,7 +52,7 @@ func (h *Handler) askExport(v *visit, what string, names []string) error {
 
 // The parameters of the filters. The address of a list has them, and the address of its export too.
 var (
-	userFilterNames  = []string{"q", "status", "group", "admin"}
+	userFilterNames  = []string{"q", "status", "group", "admin", "no_unionid"}
 	eventFilterNames = []string{"user", "kind", "app", "actor", "outcome", "request_id", "since", "until"}
 )
 

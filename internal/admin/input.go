@@ -59,7 +59,7 @@ func (h *Handler) turnedPage(v *visit, path string) (address string, turn bool) 
 		return "", false
 	}
 	query := url.Values{}
-	for _, name := range []string{"app", "q", "status", "group", "admin"} {
+	for _, name := range []string{"app", "q", "status", "group", "admin", "no_unionid"} {
 		if value := form.Get("filter_" + name); value != "" {
 			query.Set(name, value)
 		}

@@ -14,6 +14,7 @@ type usersPage struct {
 	*screen
 	Search    gateway.UserSearch
 	Statuses  []gateway.Status
+	NoUnionID []administration.NoUnionID // of each connector
 	Rows      []userRow
 	Next      string   // position of the last user; "" = this is the last page
 	Cut       bool     // the search has read gateway.MaxRead users and stopped: Next continues it
@@ -44,7 +45,7 @@ var statuses = []gateway.Status{gateway.Active, gateway.Pending, gateway.Blocked
 func userSearch(get func(string) string) gateway.UserSearch {
 	q := gateway.UserSearch{
 		Text: gateway.CleanLine(get("q")), Group: gateway.CleanLine(get("group")), Admin: get("admin") == "1",
-		After: gateway.CleanLine(get("after")),
+		NoUnionID: gateway.CleanLine(get("no_unionid")), After: gateway.CleanLine(get("after")),
 	}
 	if status := gateway.Status(get("status")); status.Valid() {
 		q.Status = status
@@ -59,11 +60,14 @@ func (h *Handler) users(v *visit) error { return h.showUsers(v, http.StatusOK, u
 func (h *Handler) showUsers(v *visit, status int, p usersPage) error {
 	p.Search, p.Statuses, p.screen = userSearch(v.r.URL.Query().Get), statuses, h.screen(v)
 	q := p.Search
-	p.Filtered = q.Text != "" || q.Group != "" || q.Admin || q.Status != ""
+	p.Filtered = q.Text != "" || q.Group != "" || q.Admin || q.Status != "" || q.NoUnionID != ""
 	q.Limit = pageRows + 1
 	found, err := h.cfg.Service.Search(v.r.Context(), q)
 	if problems := h.problemsOf(v, err); len(problems) > 0 {
 		p.Form.Problems, status, err = problems, http.StatusBadRequest, nil
+	}
+	if err == nil {
+		p.NoUnionID, err = h.cfg.Service.CountNoUnionID(v.r.Context())
 	}
 	if err != nil {
 		return err

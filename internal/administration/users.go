@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/weigate/weigate/internal/gateway"
@@ -24,8 +25,48 @@ func (s *Service) Search(ctx context.Context, q gateway.UserSearch) (gateway.Use
 	if q.Status != "" && !q.Status.Valid() {
 		return gateway.UserPage{}, &FieldError{Field: "status", Key: Invalid, Value: gateway.CleanLine(string(q.Status))}
 	}
+	if q.NoUnionID, err = s.appID("no_unionid", q.NoUnionID); err != nil {
+		return gateway.UserPage{}, err
+	}
 	q.Text = text
 	return s.store.SearchUsers(ctx, q)
+}
+
+// appID returns the appid of a connector by its name. An appid stays as it is: it may be that of an
+// account that was replaced. "" stays "". field is the name for errors.
+func (s *Service) appID(field, connector string) (string, error) {
+	for _, c := range s.cfg.Connectors {
+		if c.Name == connector {
+			return c.AppID, nil
+		}
+	}
+	if connector != "" && !strings.HasPrefix(connector, "wx") {
+		return "", &FieldError{Field: field, Key: Unknown, Value: gateway.CleanLine(connector)}
+	}
+	return connector, nil
+}
+
+// maxNoUnionID limits CountNoUnionID: it reads so many identities of a connector.
+const maxNoUnionID = 1000
+
+// NoUnionID is how many users of a connector have no unionid.
+type NoUnionID struct {
+	Connector string
+	Count     int
+	More      bool // there may be more: the store has read maxNoUnionID identities
+}
+
+// CountNoUnionID returns for each connector how many users have no unionid: gateway.UserSearch
+// describes them.
+func (s *Service) CountNoUnionID(ctx context.Context) (all []NoUnionID, err error) {
+	for _, c := range s.cfg.Connectors {
+		n, more, err := s.store.CountNoUnionID(ctx, c.AppID, maxNoUnionID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, NoUnionID{Connector: c.Name, Count: n, More: more})
+	}
+	return all, nil
 }
 
 // Find returns the user with this user id, openid, unionid or old id (the id in a program whose

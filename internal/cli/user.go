@@ -42,11 +42,13 @@ type userFilter struct {
 	Text   string `placeholder:"TEXT" help:"Beginning of a nickname, part of a real name, pinyin or note, or a complete id."`
 	Group  string `placeholder:"NAME" help:"Only users in this group."`
 	Admin  bool   `help:"Only administrators."`
-	After  string `placeholder:"POSITION" help:"Continue after this position, which the list prints, or this user id."`
+
+	NoUnionID string `name:"no-unionid" placeholder:"NAME" help:"Only users of this connector, or appid, without a unionid."`
+	After     string `placeholder:"POSITION" help:"Continue after this position, which the list prints, or this user id."`
 }
 
 func (f userFilter) query() gateway.UserSearch {
-	q := gateway.UserSearch{Text: f.Text, Group: f.Group, Admin: f.Admin, After: f.After}
+	q := gateway.UserSearch{Text: f.Text, Group: f.Group, Admin: f.Admin, After: f.After, NoUnionID: f.NoUnionID}
 	if f.Status != "any" {
 		q.Status = gateway.Status(f.Status)
 	}

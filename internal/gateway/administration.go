@@ -61,6 +61,11 @@ type UserAdministration interface {
 	// are missing. At most 500 ids are looked up.
 	UsersByID(ctx context.Context, ids []string) (map[string]User, error)
 
+	// CountNoUnionID returns how many users UserSearch.NoUnionID selects. It reads at most limit
+	// identities of the appid without a unionid, the newest users first, and reports whether it has
+	// read limit of them, so that there may be more.
+	CountNoUnionID(ctx context.Context, appID string, limit int) (n int, more bool, err error)
+
 	// CountAdmins returns the number of active administrators who can sign in, but at most 100. An
 	// administrator who was created by a link, without WeChat, has no identity and is not counted.
 	CountAdmins(ctx context.Context) (int, error)
@@ -80,6 +85,12 @@ type UserSearch struct {
 	Status Status // "" = any
 	Group  string // "" = any
 	Admin  bool   // administrators only
+
+	// NoUnionID is an appid. It selects users with an openid of this appid, of whom no unionid is
+	// known, also from another appid. If the account of the appid is replaced, nothing connects them
+	// with their new openids. "" = any.
+	NoUnionID string
+
 	// After is the position of the last user of the previous page (UserPage.Positions) or the id of
 	// that user; "" = start with the newest. The id of a deleted user selects nobody.
 	After string

@@ -299,7 +299,7 @@ func (im *importer) flush() error {
 	if err := im.q.Bulk(putUser, users); err != nil {
 		return err
 	}
-	if err := im.q.Insert("identities", identityColumns, newIdentities); err != nil {
+	if err := im.insertIdentities(newIdentities); err != nil {
 		return err
 	}
 	if err := im.q.Bulk(putIdentity, identities); err != nil {
@@ -312,4 +312,33 @@ func (im *importer) flush() error {
 	clear(im.unwrittenIdentities)
 	im.events = nil
 	return nil
+}
+
+// insertIdentities inserts rows of identityArgs, whose first value is the id of the user. It adds seq
+// of the user.
+func (im *importer) insertIdentities(rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	ids := make([]string, 0, len(rows))
+	for _, row := range rows {
+		ids = append(ids, row[0].(string))
+	}
+	seqs := map[string]int64{}
+	d := im.base.dialect
+	err := im.q.Each(`SELECT id, seq FROM users WHERE `+d.In("id", "$1"), []any{d.List(ids)},
+		func(scan func(...any) error) error {
+			var id string
+			var seq int64
+			err := scan(&id, &seq)
+			seqs[id] = seq
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	for i, row := range rows {
+		rows[i] = append(row, seqs[ids[i]])
+	}
+	return im.q.Insert("identities", identityColumns+", user_seq", rows)
 }

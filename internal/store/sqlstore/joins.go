@@ -30,7 +30,7 @@ func (b Base) joinInto(q Querier, s gateway.SignIn, older, younger string) ([]ga
 	// user's request stays, unless only the younger user's is decided. If both have used one
 	// invitation, the older user's use stays.
 	for _, query := range []string{
-		`UPDATE identities SET user_id = $1 WHERE user_id = $2`,
+		`UPDATE identities SET user_id = $1, user_seq = (SELECT seq FROM users WHERE id = $1) WHERE user_id = $2`,
 		`UPDATE grants SET user_id = $1 WHERE user_id = $2`,
 		`UPDATE tickets SET approver_id = $1 WHERE approver_id = $2 AND approver_id <> ''`,
 		`UPDATE app_sessions SET user_id = $1 WHERE user_id = $2`,

@@ -200,8 +200,10 @@ func userArgs(u gateway.User) []any {
 
 // putIdentity inserts an identity, or updates the identity with this openid.
 const putIdentity = `
-	INSERT INTO identities (` + identityColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7)
-	ON CONFLICT (open_id, app_id) DO UPDATE SET user_id = $1, connector = $2, union_id = $5, seen_at = $7`
+	INSERT INTO identities (` + identityColumns + `, user_seq)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT seq FROM users WHERE id = $1))
+	ON CONFLICT (open_id, app_id) DO UPDATE SET user_id = $1, connector = $2, union_id = $5, seen_at = $7,
+		user_seq = excluded.user_seq`
 
 func identityArgs(i gateway.Identity) []any {
 	return []any{i.UserID, i.Connector, i.AppID, i.OpenID, i.UnionID, Micros(i.CreatedAt), Micros(i.SeenAt)}

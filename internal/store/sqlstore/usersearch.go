@@ -42,6 +42,7 @@ type userSearch struct {
 func (b Base) SearchUsers(ctx context.Context, q gateway.UserSearch) (page gateway.UserPage, err error) {
 	err = b.db.Do(ctx, "search_users", func(c Conn) error {
 		page = gateway.UserPage{}
+		q.NoUnionID = gateway.CleanText(q.NoUnionID)
 		s := &userSearch{UserSearch: q, base: b, c: c, text: fitIndex(q.Text), term: searchTerm(q.Text),
 			group: fitIndex(q.Group)}
 		found, cut, err := s.run()
@@ -125,6 +126,7 @@ type userSource func(before int64, n int) ([]int64, error)
 type indexSource struct {
 	from, where string // where ends with AND, and has the parameter $3
 	args        []any  // the value of $3; nil = where has no parameter
+	column      string // that has seq; "" = seq
 }
 
 // source returns the source of the search: the condition that selects the fewest users.
@@ -155,6 +157,10 @@ func (s *userSearch) source(before int64, maxRead int) (userSource, error) {
 	if s.group != "" {
 		sources = append(sources, indexSource{from: `user_groups`, where: `name = $3 AND`, args: []any{s.group}})
 	}
+	if s.NoUnionID != "" { // a partial index; a user has at most one openid of an appid
+		sources = append(sources, indexSource{from: `identities`, where: `app_id = $3 AND union_id = '' AND`,
+			args: []any{s.NoUnionID}, column: "user_seq"})
+	}
 	chosen, oldest := indexSource{from: `users`}, int64(math.MaxInt64)
 	for _, source := range sources {
 		if len(sources) == 1 {
@@ -178,7 +184,9 @@ func (s *userSearch) source(before int64, maxRead int) (userSource, error) {
 
 // query returns the query for seq of the users before $1.
 func (i indexSource) query() string {
-	return `SELECT seq FROM ` + i.from + ` WHERE ` + i.where + ` seq < $1 ORDER BY seq DESC`
+	column := cmp.Or(i.column, "seq")
+	return `SELECT ` + column + ` FROM ` + i.from + ` WHERE ` + i.where + ` ` + column + ` < $1 ORDER BY ` + column +
+		` DESC`
 }
 
 // inOrder returns a source that reads an index.
@@ -234,6 +242,11 @@ func (s *userSearch) selected(seqs []int64) (found []int64, err error) {
 	if s.group != "" {
 		where.add(`EXISTS (SELECT 1 FROM user_groups g WHERE g.name = ? AND g.seq = users.seq)`, s.group)
 	}
+	if s.NoUnionID != "" {
+		where.add(`EXISTS (SELECT 1 FROM identities i WHERE i.user_id = users.id AND i.app_id = ? AND i.union_id = '')`,
+			s.NoUnionID)
+		where.sql = append(where.sql, withoutUnionID("users.id"))
+	}
 	if s.text != "" {
 		// The expressions around the nickname keep the database from using its index.
 		var texts conditions
@@ -255,4 +268,20 @@ func (s *userSearch) selected(seqs []int64) (found []int64, err error) {
 // seqs returns the rows of a query whose only column is seq.
 func (s *userSearch) seqs(query string, args ...any) ([]int64, error) {
 	return list(s.c, query, args, func(seq *int64) []any { return []any{seq} })
+}
+
+// withoutUnionID returns the condition that no identity of a user has a unionid.
+func withoutUnionID(userID string) string {
+	return `NOT EXISTS (SELECT 1 FROM identities other WHERE other.user_id = ` + userID + ` AND other.union_id <> '')`
+}
+
+// CountNoUnionID implements gateway.UserAdministration.
+func (b Base) CountNoUnionID(ctx context.Context, appID string, limit int) (n int, more bool, err error) {
+	read := 0
+	err = b.db.Do(ctx, "count_no_union_id", func(c Conn) error {
+		return c.Get(`SELECT count(*), coalesce(sum(CASE WHEN `+withoutUnionID("newest.user_id")+` THEN 1 ELSE 0 END), 0)
+			FROM (SELECT user_id FROM identities WHERE app_id = $1 AND union_id = '' ORDER BY user_seq DESC LIMIT $2) newest`,
+			[]any{gateway.CleanText(appID), limit}, &read, &n)
+	})
+	return n, read == limit, err
 }

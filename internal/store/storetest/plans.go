@@ -155,8 +155,9 @@ func InsertStatements(series string, hash func(text string) string) []string {
 			SELECT 'user' || i, 'name' || i, '', '', 0, CASE i % 50 WHEN 0 THEN 'pending' ELSE 'active' END,
 			CASE WHEN i % 1000 = 2 THEN true ELSE false END, '[]', 'old' || i, i, i, '', '', '[]', '[]',
 				CASE i % 40 WHEN 1 THEN 'user' || (i + 1) ELSE '' END` + fromSeries,
-		`INSERT INTO identities (app_id, open_id, user_id, connector, union_id, created_at, seen_at)
-			SELECT 'wx1', 'open' || i, 'user' || i, 'main', 'union' || i, i, i` + fromSeries,
+		`INSERT INTO identities (app_id, open_id, user_id, connector, union_id, created_at, seen_at, user_seq)
+			SELECT 'wx1', 'open' || i, 'user' || i, 'main', CASE i % 2 WHEN 0 THEN '' ELSE 'union' || i END,
+				i, i, i` + fromSeries,
 		`INSERT INTO subjects (user_id, app, subject, created_at) SELECT 'user' || i, 'wiki', 'user' || i, i` + fromSeries,
 		`INSERT INTO events (at, kind, user_id, app, connector, method, outcome, request_id, detail, actor,
 			address)

@@ -91,6 +91,7 @@ func Run(t *testing.T, subject Subject) {
 		{"cut searches", cutCases},
 		{"access requests", requestCases},
 		{"administration", administrationCases},
+		{"unionids", unionIDCases},
 		{"merging", mergeCases},
 		{"administrators at once", raceCases},
 		{"invitations", invitationCases},

@@ -55,12 +55,14 @@ CREATE TABLE identities (
 	union_id   text NOT NULL, -- '' = none seen
 	created_at bigint NOT NULL,
 	seen_at    bigint NOT NULL,
+	user_seq   bigint NOT NULL, -- seq of the user, for searches
 	PRIMARY KEY (open_id, app_id)
 );
 
 -- A user has at most one openid of an appid.
 CREATE UNIQUE INDEX identities_by_user ON identities (user_id, app_id);
 CREATE INDEX identities_by_union_id ON identities (union_id) WHERE union_id <> '';
+CREATE INDEX identities_without_union_id ON identities (app_id, user_seq) WHERE union_id = '';
 
 -- Sign-ins of one person through two connectors at once must find each other although neither has a
 -- row yet: both lock the rows with the numbers of their openid and unionid first. These are rows and

@@ -58,12 +58,14 @@ CREATE TABLE identities (
 	union_id   TEXT NOT NULL, -- '' = none seen
 	created_at INTEGER NOT NULL,
 	seen_at    INTEGER NOT NULL,
+	user_seq   INTEGER NOT NULL, -- seq of the user, for searches
 	PRIMARY KEY (open_id, app_id)
 ) STRICT;
 
 -- A user has at most one openid of an appid.
 CREATE UNIQUE INDEX identities_by_user ON identities (user_id, app_id);
 CREATE INDEX identities_by_union_id ON identities (union_id) WHERE union_id <> '';
+CREATE INDEX identities_without_union_id ON identities (app_id, user_seq) WHERE union_id = '';
 
 CREATE TABLE subjects (
 	user_id    TEXT NOT NULL REFERENCES users (id),
