@@ -11,6 +11,7 @@
 // receiver of signed JSON gets a request for each notice.
 //
 // Robots report errors with HTTP status 200, so robot.go reads their error codes. The URL of a
-// robot is a credential: no error, log line or delivery contains it. Users choose their names:
-// message.go replaces the characters with which a name could notify everybody or make a link.
+// robot is a credential: no error, log line or delivery contains the URL. Notices contain the names
+// of users, and users choose their names. message.go replaces the characters with which a name could
+// notify everybody or make a link.
 package notify

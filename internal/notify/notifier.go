@@ -32,14 +32,14 @@ type Config struct {
 	Logger  *slog.Logger                       // nil discards
 }
 
-// ReadUser is gateway.Users.User.
+// ReadUser is the type of the method User of gateway.Users, which returns a user.
 type ReadUser func(ctx context.Context, id string) (gateway.User, error)
 
 // Settings are what a reload of the configuration changes.
 type Settings struct {
 	URL       string         // base URL of the gateway, for links
-	Title     string         // of the gateway, at the beginning of each message
-	Zone      *time.Location // of times; nil = UTC
+	Title     string         // name of the gateway, at the beginning of each message
+	Zone      *time.Location // time zone of the messages; nil = UTC
 	Receivers []Receiver
 }
 
@@ -49,7 +49,7 @@ type Receiver struct {
 	Kind     string               // one of the kinds below
 	URL      string               // a credential
 	Secrets  []string             // sign the requests, Feishu and DingTalk with the first only; empty = no signature
-	Events   []gateway.NoticeKind // the kinds of notices that it gets
+	Events   []gateway.NoticeKind // the kinds of notices that the receiver gets
 	Keyword  string               // at the beginning of each message; "" = none
 	Mention  []string             // ids of users at the receiver; "all" = everybody
 	Language string               // of the messages
@@ -75,11 +75,12 @@ type Notifier struct {
 	state map[string]*receiverState // by name
 }
 
-// queued is a notice that is not stored yet.
+// queued is a notice that is not stored yet. If named is set, it is the message that the name of a
+// user is known now, and has no notice.
 type queued struct {
 	notice gateway.Notice
-	target string // name of the only receiver; "" = all that want the kind
-	named  string // instead of a notice: id of a user whose name is known now; "" = this is a notice
+	target string // name of the only receiver; "" = all receivers that want the kind of the notice
+	named  string // id of the user; "" = this is a notice
 }
 
 // receiverState is what this process remembers of a receiver.
@@ -89,9 +90,9 @@ type receiverState struct {
 	gone      bool      // the receiver answered 410
 }
 
-// payload is the stored form of a notice.
+// payload is the stored form of a notice. All fields except ID are as in gateway.Notice.
 type payload struct {
-	ID     string             `json:"id"` // the same in all attempts
+	ID     string             `json:"id"` // the same in all attempts to send the notice
 	Kind   gateway.NoticeKind `json:"kind"`
 	At     time.Time          `json:"at"`
 	User   string             `json:"user,omitempty"`
@@ -196,7 +197,8 @@ const (
 	storeTimeout = 5 * time.Second // of one write
 )
 
-// Run writes notices to the store until ctx ends, and then those that are in memory.
+// Run writes notices to the store until ctx ends. Before it returns, it writes the notices that are
+// still in memory.
 func (n *Notifier) Run(ctx context.Context) {
 	for {
 		var batch []gateway.Delivery
@@ -250,8 +252,8 @@ func (n *Notifier) write(ctx context.Context, batch []gateway.Delivery) {
 	}
 }
 
-// hasten makes the notices about users due now. A failure is only logged: then the notices are sent
-// after nameWait.
+// hasten makes the notices about users due now. A failure is only logged, because the notices are
+// sent after nameWait in any case.
 func (n *Notifier) hasten(ctx context.Context, userIDs []string) {
 	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
@@ -267,7 +269,7 @@ func (n *Notifier) hasten(ctx context.Context, userIDs []string) {
 	}
 }
 
-// deliveries appends a delivery of a notice for each receiver that wants it.
+// deliveries appends a delivery of a notice for each receiver that wants the notice.
 func (n *Notifier) deliveries(q queued, batch []gateway.Delivery) []gateway.Delivery {
 	now := n.cfg.Now()
 	p := payload{
@@ -302,7 +304,7 @@ func (n *Notifier) deliveries(q queued, batch []gateway.Delivery) []gateway.Deli
 const nameWait = time.Minute
 
 const (
-	firstPause = 5 * time.Second // before the first message, so that it has all notices of these seconds
+	firstPause = 5 * time.Second // before the first message, so that the message has all notices of these seconds
 	window     = time.Minute     // between two messages of this process to one robot
 )
 
@@ -317,9 +319,9 @@ func (n *Notifier) due(r Receiver, kind gateway.NoticeKind, now time.Time) time.
 	switch {
 	case !now.Before(state.latestDue.Add(window - firstPause)): // the latest message is old enough
 		state.latestDue = now.Add(firstPause)
-	case now.After(state.latestDue): // it was sent less than a window ago
+	case now.After(state.latestDue): // the latest message was sent less than a window ago
 		state.latestDue = state.latestDue.Add(window)
-	} // otherwise it is not sent yet, and this notice joins it
+	} // otherwise the latest message is not sent yet, and this notice joins it
 	return state.latestDue
 }
 

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,9 +15,6 @@ import (
 
 // This file decides from the response of a receiver whether a message was accepted. The error codes
 // come from the documents of the platforms and from public threads, as of 2026-11-29.
-
-// codeGone is the HTTP status of a receiver that wants no more requests.
-const codeGone = "410"
 
 // rateLimits are the error codes for too many messages, with the pause before the next message.
 // DingTalk rejects messages for ten minutes.
@@ -72,24 +70,20 @@ func checkResponse(kind string, r outgoing.Response) (code string, err error) {
 		Code       *int `json:"code"`       // Feishu
 		StatusCode *int `json:"StatusCode"` // Feishu, older responses
 	}
-	result := &body.Errcode // the field with the error code, which Unmarshal sets
+	_ = json.Unmarshal(r.Body, &body) // if the body is not JSON, all fields stay nil
+	number := body.Errcode
 	if kind == Feishu {
-		result = &body.Code
+		number = cmp.Or(body.Code, body.StatusCode)
 	}
-	if err := json.Unmarshal(r.Body, &body); err == nil && *result == nil && kind == Feishu {
-		result = &body.StatusCode
-	}
-	if *result == nil {
-		// The body may be the page of a firewall or of a proxy.
-		return "not_json", &delivery.Error{Text: kind + ": the response is not from the platform"}
-	}
-	number := **result
-	if number == 0 {
+	switch {
+	case number == nil: // not JSON, or without an error code: perhaps the page of a firewall or of a proxy
+		return "not_platform", &delivery.Error{Text: kind + ": the response is not from the platform"}
+	case *number == 0:
 		return "", nil
 	}
-	code = strconv.Itoa(number)
+	code = strconv.Itoa(*number)
 	return code, &delivery.Error{
-		Text: kind + " " + code, Permanent: permanent[kind][number], After: rateLimits[kind][number],
+		Text: kind + " " + code, Permanent: permanent[kind][*number], After: rateLimits[kind][*number],
 	}
 }
 

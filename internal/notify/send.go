@@ -45,6 +45,10 @@ func (n *Notifier) send(ctx context.Context, together []gateway.Delivery) error 
 // administrators. A receiver may be unavailable for some minutes.
 const lastingAttempts = 4
 
+// codeGone is the code that checkResponse returns for the HTTP status 410 (Gone). With this status, a
+// receiver refuses all further requests.
+const codeGone = "410"
+
 // remember stores in memory what a failure means for the next messages to a receiver.
 func (n *Notifier) remember(name, code string, failure *delivery.Error) {
 	n.mu.Lock()
