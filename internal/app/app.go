@@ -2,7 +2,7 @@
 // and the store.
 //
 // [OpenStore] opens the store that the configuration names. [New] returns an [App]: [App.Handler]
-// serves, [App.Ready] reports whether it can, [App.Reload] applies a new configuration, and
+// serves, [App.Ready] reports whether the App can serve, [App.Reload] applies a new configuration, and
 // [App.Close] ends the background work.
 //
 //	store, master key

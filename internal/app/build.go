@@ -71,7 +71,7 @@ func (a *App) build(c *config.Config) (http.Handler, error) {
 // features. u is the gateway's URL.
 func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error) {
 	site, err := web.New(web.Config{
-		Names: names(c.Site), NamesIn: namesIn(c.Site), TimeZone: c.Site.TimeZone,
+		Texts: siteTexts(c.Site), TextsIn: siteTextsIn(c.Site), TimeZone: c.Site.TimeZone,
 		Look: web.Look{Logo: c.Site.Logo, LogoDark: c.Site.LogoDark, Icon: c.Site.Icon, Color: c.Site.Color,
 			Police: c.Site.PoliceIcon},
 		Pictures: pictureOrigins(c.WeChat), Home: c.URL + "/", RequestID: route.RequestID, Logger: a.options.Logger,
@@ -97,8 +97,9 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 	if s.requests, err = a.newAccessRequests(c, s); err != nil {
 		return nil, nil, err
 	}
-	// signin redirects desktop browsers to scan and chat, which create sessions through signin. So scan
-	// and chat are built first, and get the handler of signin when Mount registers their routes.
+	// Package signin redirects desktop browsers to packages scan and chat, and these two create sessions
+	// through signin. So scan and chat are built first. They get the handler of signin when Mount
+	// registers their routes.
 	scanHandler, err := a.newScan(c, s)
 	if err != nil {
 		return nil, nil, err

@@ -11,22 +11,24 @@ import (
 
 // This file passes the administrator's texts and pictures to package web.
 
-// names returns the texts that pages have in all languages.
-func names(s config.Site) web.Names {
-	n := namesOf(s.SiteTexts)
-	n.ICP, n.ICPHosts = s.ICP, s.ICPHosts
-	n.Police, n.PoliceURL = s.Police, s.PoliceURL()
-	return n
+// siteTexts returns the texts for pages in every language. The registration numbers for sites in China
+// (ICP and police filing) are among them, because these numbers have no translation.
+func siteTexts(s config.Site) web.SiteTexts {
+	t := convertTexts(s.SiteTexts)
+	t.ICP, t.ICPHosts = s.ICP, s.ICPHosts
+	t.Police, t.PoliceURL = s.Police, s.PoliceURL()
+	return t
 }
 
-// namesIn returns the texts of one language each.
-func namesIn(s config.Site) map[string]web.Names {
-	return map[string]web.Names{lang.English: namesOf(s.InEnglish), lang.Chinese: namesOf(s.InChinese)}
+// siteTextsIn returns for each language the texts that replace those of siteTexts in this language.
+// An empty text replaces nothing.
+func siteTextsIn(s config.Site) map[string]web.SiteTexts {
+	return map[string]web.SiteTexts{lang.English: convertTexts(s.InEnglish), lang.Chinese: convertTexts(s.InChinese)}
 }
 
-func namesOf(t config.SiteTexts) web.Names {
-	return web.Names{Title: t.Title, Welcome: t.Welcome, Footer: t.Footer, Contact: t.Contact, PrivacyURL: t.PrivacyURL,
-		TermsURL: t.TermsURL}
+func convertTexts(t config.SiteTexts) web.SiteTexts {
+	return web.SiteTexts{Title: t.Title, Welcome: t.Welcome, Footer: t.Footer, Contact: t.Contact,
+		PrivacyURL: t.PrivacyURL, TermsURL: t.TermsURL}
 }
 
 // agreementOf returns the addresses of the documents that users agree to. Package signin asks again
@@ -44,7 +46,7 @@ func agreementOf(s config.Site) string {
 }
 
 // mountFiles registers the logo, the icons and the manifest of the site. path is the path of the
-// gateway's URL.
+// gateway's URL. route.LimitedOther is the rate limit of files that are the same for everybody.
 func mountFiles(mux *route.Mux, site *web.Site, path string) {
 	for _, file := range web.FilePaths() {
 		mux.HandleFunc("GET "+path+file, site.ServeFile, route.LimitedOther)

@@ -64,7 +64,7 @@ func newFixture(t *testing.T, change ...func(*scan.Config)) *fixture {
 			name[1:], AvatarURL: "https://wx.qlogo.cn/" + name}
 	}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	site, err := web.New(web.Config{Names: web.Names{Title: "Example Login"}, Logger: log})
+	site, err := web.New(web.Config{Texts: web.SiteTexts{Title: "Example Login"}, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -152,7 +152,7 @@ func setPageHeaders(header http.Header, language, policy string) {
 
 // frame is the data that all pages have: the head, the footer and the scripts.
 type frame struct {
-	Site      Names
+	Site      SiteTexts
 	Lang      string
 	Heading   string
 	Home      string // address of the home page; "" = none
@@ -175,7 +175,7 @@ type filesOfPage struct {
 // frame returns the frame of a page on a host.
 func (s *Site) frame(host, language, heading string) frame {
 	return frame{
-		Site: s.namesAt(host, language), Lang: language, Heading: heading, Home: s.cfg.Home, Style: s.style.text,
+		Site: s.siteTextsAt(host, language), Lang: language, Heading: heading, Home: s.cfg.Home, Style: s.style.text,
 		Files: filesOfPage{
 			Logo: s.address(pathLogo), LogoDark: s.address(pathLogoDark), Police: s.address(pathPolice),
 			Favicon:   s.address(pathFavicon),

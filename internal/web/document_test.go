@@ -66,7 +66,7 @@ func write(t testing.TB, s *web.Site, language string, d web.Document) *httptest
 func TestHostileTextInEveryPartOfADocument(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(c *web.Config) {
-		c.Names = hostileNames()
+		c.Texts = hostileTexts()
 	})
 	for _, wide := range []bool{true, false} {
 		for _, text := range []string{hostile, "javascript:alert(1)", "data:text/html,<script>"} {

@@ -29,7 +29,7 @@ type Form struct {
 	Fields map[string]string // hidden fields
 	Quiet  bool              // drawn as a secondary button
 	Last   bool              // drawn as a link below all buttons, for an emergency
-	Tick   bool              // the form has a box to tick, which is sent as agree=1, and a link to Names.PrivacyURL
+	Tick   bool              // the form has a box to tick, which is sent as agree=1, and a link to SiteTexts.PrivacyURL
 	Missed bool              // with Tick: the user has sent the form without the tick; the page asks for the tick
 }
 
@@ -98,7 +98,7 @@ type Page struct {
 	Name          *NameForm     // the form for the name of the user; nil = none
 	Reason        string        // for AccessRefused: why the administrator refused, as typed; "" = not given
 	State         string        // address from which wait.js gets the state of the user's access request; "" = none
-	Contact       bool          // the page says whom to ask: Names.Contact
+	Contact       bool          // the page says whom to ask: SiteTexts.Contact
 	Invitation    *Invitation   // on the pages of an invitation
 	Secret        bool          // the address of the page is a secret, which no Referer header may contain
 	Opens         string        // for Consent: the scheme of a native app, or the loopback address, to which it leads

@@ -26,8 +26,8 @@ func (p parts) render(name string, data any) (template.HTML, error) {
 	return template.HTML(out.String()), err // html/template has escaped it
 }
 
-// Time returns a time with its zone, in the zone of the operator. The script of the page shows it
-// in the zone of the browser.
+// Time returns a time in the administrator's time zone, with the zone. The script of the page shows
+// the time in the zone of the browser.
 func (p parts) Time(t time.Time) (template.HTML, error) {
 	return p.render("time", struct{ UTC, Text string }{t.UTC().Format(time.RFC3339), p.TimeText(t)})
 }

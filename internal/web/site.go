@@ -35,8 +35,8 @@ var files embed.FS
 
 // Config holds the settings of a [Site]. The zero value works.
 type Config struct {
-	Names   Names            // in all languages
-	NamesIn map[string]Names // by language; each text takes precedence over the one in Names
+	Texts   SiteTexts            // in all languages
+	TextsIn map[string]SiteTexts // by language; each text takes precedence over the same text in Texts
 	Look    Look
 	// origins from which pages may load users' pictures, in addition to WeChat's hosts; for example
 	// the origin of a WeChat simulator

@@ -65,10 +65,10 @@ func kinds(t testing.TB) (out []web.Kind) {
 
 const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(1)> {{.}} ` + "\u202e\u0000" + `小明`
 
-// hostileNames are hostile texts of the configuration.
-func hostileNames() web.Names {
-	return web.Names{Title: hostile, Welcome: hostile, Footer: hostile, Contact: hostile, ICP: hostile, Police: hostile,
-		PrivacyURL: "javascript:alert(1)", TermsURL: "javascript:alert(1)", PoliceURL: "javascript:alert(1)"}
+// hostileTexts are hostile texts of the configuration.
+func hostileTexts() web.SiteTexts {
+	return web.SiteTexts{Title: hostile, Welcome: hostile, Footer: hostile, Contact: hostile, ICP: hostile,
+		Police: hostile, PrivacyURL: "javascript:alert(1)", TermsURL: "javascript:alert(1)", PoliceURL: "javascript:alert(1)"}
 }
 
 // full is a page with every field filled with text.
@@ -135,7 +135,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	}
 	ownScript := "<script>" + string(script) + "</script>"
 	s := newSite(t, func(c *web.Config) {
-		c.Names = hostileNames()
+		c.Texts = hostileTexts()
 	})
 	for _, kind := range kinds(t) {
 		for _, text := range []string{hostile, "javascript:alert(1)", "data:text/html,<script>",

@@ -19,11 +19,13 @@ const svg = `<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></
 func configured(t testing.TB) *web.Site {
 	return newSite(t, func(c *web.Config) {
 		c.Home = "https://login.example.com/id/"
-		c.Names = web.Names{Title: "Example", Contact: "mailto:admin@example.com", PrivacyURL: "https://example.com/privacy",
-			TermsURL: "https://example.com/terms", ICP: "ICP 1",
+		c.Texts = web.SiteTexts{Title: "Example", Contact: "mailto:admin@example.com",
+			PrivacyURL: "https://example.com/privacy", TermsURL: "https://example.com/terms", ICP: "ICP 1",
 			ICPHosts: map[string]string{"wiki.example.com": "ICP 2"}, Police: "11010502030000",
 			PoliceURL: "https://beian.mps.gov.cn/#/query/webSearch?code=11010502030000"}
-		c.NamesIn = map[string]web.Names{lang.Chinese: {Title: "示例", Welcome: "欢迎", TermsURL: "https://example.com/zh/terms"}}
+		c.TextsIn = map[string]web.SiteTexts{
+			lang.Chinese: {Title: "示例", Welcome: "欢迎", TermsURL: "https://example.com/zh/terms"},
+		}
 		c.Look = web.Look{Logo: brand.Picture{Type: "image/svg+xml", Content: svg}, Color: "#0b5cad",
 			LogoDark: brand.Picture{Type: "image/png", Content: "dark"},
 			Police:   brand.Picture{Type: "image/png", Content: "police"}}
@@ -79,7 +81,9 @@ func TestEachHostHasItsOwnNumber(t *testing.T) {
 // TestPoliceNumberWithoutAPicture: the badge is the official picture, or none.
 func TestPoliceNumberWithoutAPicture(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(c *web.Config) { c.Names = web.Names{Police: "11010502030000", PoliceURL: "https://x.example/"} })
+	s := newSite(t, func(c *web.Config) {
+		c.Texts = web.SiteTexts{Police: "11010502030000", PoliceURL: "https://x.example/"}
+	})
 	body := show(s, lang.English, web.Page{Kind: web.Welcome}).Body.String()
 	if !strings.Contains(body, `<a href="https://x.example/" rel="noreferrer">11010502030000</a>`) {
 		t.Errorf("no number alone: %s", body)

@@ -10,8 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/brand"
 )
 
-// Names are the administrator's texts on every page. All are optional.
-type Names struct {
+// SiteTexts are the administrator's texts on every page. All of them are optional.
+type SiteTexts struct {
 	Title      string // "" = Weigate
 	Welcome    string // on the home page, for visitors; "" = the text of the kind Welcome
 	Footer     string
@@ -25,35 +25,35 @@ type Names struct {
 }
 
 // HasFooter reports whether pages have a footer. The template calls it.
-func (n Names) HasFooter() bool {
-	return n.Footer != "" || n.PrivacyURL != "" || n.TermsURL != "" || n.ICP != "" || n.Police != ""
+func (t SiteTexts) HasFooter() bool {
+	return t.Footer != "" || t.PrivacyURL != "" || t.TermsURL != "" || t.ICP != "" || t.Police != ""
 }
 
 // ContactURL returns the address of Contact, or "" if Contact is a text. The template calls it.
-func (n Names) ContactURL() string {
-	u, err := url.Parse(n.Contact)
+func (t SiteTexts) ContactURL() string {
+	u, err := url.Parse(t.Contact)
 	if err != nil || u.Scheme != "https" && u.Scheme != "mailto" {
 		return ""
 	}
-	return n.Contact
+	return t.Contact
 }
 
 // ContactText returns the text for Contact. The template calls it.
-func (n Names) ContactText() string {
-	text, _ := strings.CutPrefix(n.Contact, "mailto:")
+func (t SiteTexts) ContactText() string {
+	text, _ := strings.CutPrefix(t.Contact, "mailto:")
 	text, _ = strings.CutPrefix(text, "https://")
 	return Shown(text, 200)
 }
 
 // in returns the texts in a language. own has the texts that are set for this language. They take
-// precedence over n.
-func (n Names) in(own Names) Names {
-	return Names{
-		Title: cmp.Or(own.Title, n.Title, "Weigate"), Welcome: cmp.Or(own.Welcome, n.Welcome),
-		Footer: cmp.Or(own.Footer, n.Footer), Contact: cmp.Or(own.Contact, n.Contact),
-		PrivacyURL: cmp.Or(own.PrivacyURL, n.PrivacyURL), TermsURL: cmp.Or(own.TermsURL, n.TermsURL),
-		ICP: cmp.Or(own.ICP, n.ICP), ICPHosts: n.ICPHosts,
-		Police: cmp.Or(own.Police, n.Police), PoliceURL: cmp.Or(own.PoliceURL, n.PoliceURL),
+// precedence over t.
+func (t SiteTexts) in(own SiteTexts) SiteTexts {
+	return SiteTexts{
+		Title: cmp.Or(own.Title, t.Title, "Weigate"), Welcome: cmp.Or(own.Welcome, t.Welcome),
+		Footer: cmp.Or(own.Footer, t.Footer), Contact: cmp.Or(own.Contact, t.Contact),
+		PrivacyURL: cmp.Or(own.PrivacyURL, t.PrivacyURL), TermsURL: cmp.Or(own.TermsURL, t.TermsURL),
+		ICP: cmp.Or(own.ICP, t.ICP), ICPHosts: t.ICPHosts,
+		Police: cmp.Or(own.Police, t.Police), PoliceURL: cmp.Or(own.PoliceURL, t.PoliceURL),
 	}
 }
 
@@ -62,25 +62,25 @@ type Look struct {
 	Logo     brand.Picture
 	LogoDark brand.Picture // on dark pages; the zero value = Logo
 	Icon     brand.Picture // square PNG
-	Police   brand.Picture // the official picture beside Names.Police; the zero value = none
+	Police   brand.Picture // the official picture beside SiteTexts.Police; the zero value = none
 	Color    string        // such as #067a41; "" = green
 }
 
-// names returns the administrator's texts in a language.
-func (s *Site) names(language string) Names { return s.cfg.Names.in(s.cfg.NamesIn[language]) }
+// siteTexts returns the administrator's texts in a language.
+func (s *Site) siteTexts(language string) SiteTexts { return s.cfg.Texts.in(s.cfg.TextsIn[language]) }
 
-// namesAt returns the administrator's texts in a language, for a page on a host.
-func (s *Site) namesAt(host, language string) Names {
-	n := s.names(language)
+// siteTextsAt returns the administrator's texts in a language, for a page on a host.
+func (s *Site) siteTextsAt(host, language string) SiteTexts {
+	t := s.siteTexts(language)
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	n.ICP = cmp.Or(n.ICPHosts[strings.ToLower(host)], n.ICP)
-	return n
+	t.ICP = cmp.Or(t.ICPHosts[strings.ToLower(host)], t.ICP)
+	return t
 }
 
 // Title returns the name of the gateway in a language.
-func (s *Site) Title(language string) string { return s.names(language).Title }
+func (s *Site) Title(language string) string { return s.siteTexts(language).Title }
 
 // colors returns the part of the style sheet with the administrator's color.
 func (l Look) colors() (template.CSS, error) {
