@@ -156,9 +156,10 @@ func (s *Set) Maintain(ctx context.Context) error {
 	return nil
 }
 
-// ActivationDelay returns the delay of [Set.Rotate] with atOnce. After the delay, the new key
-// begins to sign, and the old key is no longer published. By then every replica has read the new
-// key, even if reading the store failed once.
+// ActivationDelay returns how long after [Set.Rotate] the new key begins to sign, if Rotate was
+// called because an older key leaked (atOnce). At the same time, the older keys expire and are no
+// longer published. By that time every replica has read the new key, even if reading the store
+// failed once.
 //
 // With a shorter delay, apps could reject valid tokens. A replica might sign with the new key while
 // another replica publishes a key set without it. Or a replica might sign with the old key while
@@ -200,11 +201,17 @@ func (s *Set) Rotate(ctx context.Context, alg string, atOnce bool) error {
 	return nil
 }
 
-// Status is one signing key for an administrator. State is "next" (does not sign yet), "active" or
-// "replaced" (a newer key signs instead).
+// Status is one signing key for an administrator.
 type Status struct {
-	ID, Slot, Alg, State                       string
-	CreatedAt, ActiveAt, ReplacedAt, ExpiresAt time.Time
+	ID    string // kid
+	Slot  string // numbered place among the keys of the algorithm, such as "sign/RS256/3"
+	Alg   string // such as "RS256"
+	State string // "next" (does not sign yet), "active" or "replaced" (a newer key signs instead)
+
+	CreatedAt  time.Time
+	ActiveAt   time.Time // signs from this time on
+	ReplacedAt time.Time // a newer key signs from this time on; zero = not planned
+	ExpiresAt  time.Time // is published until this time; zero = not planned
 }
 
 // List returns every published key, in the order of ActiveAt.

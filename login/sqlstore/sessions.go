@@ -104,13 +104,15 @@ func (s *Store) createSession(ctx context.Context, id string, created login.Sess
 	if err != nil {
 		return err
 	}
+	// insertSession changes nothing if there is a row with this id. replaceExpiredSession then replaces
+	// the row, but only if the session in the row has expired.
 	for range maxRounds {
 		n, err := s.exec(ctx, s.statements.insertSession,
 			id, r.subjectHash, r.signedInAt, r.expiresAt, r.profileDeclined, r.data)
 		if err != nil || n > 0 {
 			return err
 		}
-		n, err = s.exec(ctx, s.statements.replaceSession,
+		n, err = s.exec(ctx, s.statements.replaceExpiredSession,
 			r.subjectHash, r.signedInAt, r.expiresAt, r.profileDeclined, r.data, id, micros(now))
 		if err != nil || n > 0 {
 			return err
@@ -122,7 +124,8 @@ func (s *Store) createSession(ctx context.Context, id string, created login.Sess
 		if exists {
 			return login.ErrSessionExists
 		}
-		// An expired row prevented the insert, and was deleted before the update. Try again.
+		// An expired row prevented the insert, and another process has deleted this row before
+		// replaceExpiredSession. Try again.
 	}
 	return errContended
 }
@@ -149,6 +152,8 @@ func (s *Store) Session(ctx context.Context, id string, now time.Time) (*login.S
 // UpdateSession implements login.Store.
 func (s *Store) UpdateSession(ctx context.Context, id string, u login.SessionUpdate, now time.Time) error {
 	expires, declined := micros(u.ExpiresAt), asInt(u.ProfileDeclined)
+	// Two values come twice: the statement compares each of them with the stored value, and keeps the
+	// larger of the two.
 	n, err := s.exec(ctx, s.statements.updateSession, expires, expires, declined, declined, id, micros(now))
 	found := n > 0
 	if err == nil && !found {

@@ -7,10 +7,10 @@ import (
 
 // statements are the SQL statements of a Store. Each is atomic, and uses an index.
 type statements struct {
-	insertSession, replaceSession, selectSession, sessionExists, updateSession, deleteSession string
-	selectSessionsOf, deleteSessionsOf                                                        string
-	insertAttempt, replaceAttempt, selectAttempt, finishAttempt                               string
-	sweepSessions, sweepAttempts                                                              string
+	insertSession, replaceExpiredSession, selectSession, sessionExists, updateSession, deleteSession string
+	selectSessionsOf, deleteSessionsOf                                                               string
+	insertAttempt, replaceAttempt, selectAttempt, finishAttempt                                      string
+	sweepSessions, sweepAttempts                                                                     string
 }
 
 // newStatements returns the statements for a dialect.
@@ -23,7 +23,7 @@ func newStatements(d Dialect) statements {
 	s := statements{
 		insertSession: insert + ` login_sessions (id, subject_hash, signed_in_at, expires_at, profile_declined, data)
 			VALUES (?, ?, ?, ?, ?, ?)` + unlessExists,
-		replaceSession: `UPDATE login_sessions SET subject_hash = ?, signed_in_at = ?, expires_at = ?,
+		replaceExpiredSession: `UPDATE login_sessions SET subject_hash = ?, signed_in_at = ?, expires_at = ?,
 			profile_declined = ?, data = ? WHERE id = ? AND expires_at <= ?`,
 		selectSession: `SELECT id, expires_at, profile_declined, data FROM login_sessions
 			WHERE id = ? AND expires_at > ?`,
@@ -61,7 +61,8 @@ func newStatements(d Dialect) statements {
 // all returns all statements.
 func (s *statements) all() []*string {
 	return []*string{
-		&s.insertSession, &s.replaceSession, &s.selectSession, &s.sessionExists, &s.updateSession, &s.deleteSession,
+		&s.insertSession, &s.replaceExpiredSession, &s.selectSession, &s.sessionExists, &s.updateSession,
+		&s.deleteSession,
 		&s.selectSessionsOf, &s.deleteSessionsOf,
 		&s.insertAttempt, &s.replaceAttempt, &s.selectAttempt, &s.finishAttempt,
 		&s.sweepSessions, &s.sweepAttempts,
