@@ -44,7 +44,8 @@ func checkHost(u *url.URL) (errs []error) {
 	}
 	switch addr, err := netip.ParseAddr(host); {
 	case err != nil && (len(host) > 253 || !validHostName.MatchString(host)):
-		errs = append(errs, errors.New("host must consist of letters, digits, hyphens and dots (otherwise Punycode)"))
+		errs = append(errs, errors.New("host must consist of letters, digits, hyphens and dots "+
+			"(write other characters in Punycode: xn--...)"))
 	case addr.Zone() != "":
 		// A zone is valid on one machine only, and can contain any character, such as a line break.
 		return append(errs, errors.New("IPv6 address must not have a zone"))
@@ -141,8 +142,8 @@ func checkRedirectURI(text string, insecure bool) (errs []error) {
 }
 
 // checkBackchannelLogoutURI checks the address to which the gateway sends logout tokens of an app.
-// With private, plain http is allowed: a host name of a private network, such as app in a Compose
-// network, has no certificate.
+// With private, plain http is allowed. The reason is that a host name of a private network has no
+// certificate, such as the host name in http://app:8080, the address of a container.
 func checkBackchannelLogoutURI(text string, private bool) (errs []error) {
 	u, err := parseAddress(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {

@@ -10,8 +10,8 @@ import (
 	"github.com/weigate/weigate/internal/lang"
 )
 
-// This file reads the apps list: the keys that apps of all kinds have. The keys of one kind only
-// are in app_kinds.go.
+// This file reads the apps list. It declares the keys of all kinds of apps, and reads the keys that
+// every kind has. The functions in app_kinds.go read the keys that only one kind has.
 
 // appKeys declares the keys of an app. The fields of a key:
 //
@@ -177,7 +177,7 @@ func readAppName(_ *section, v value, a *App) {
 	a.Name = text
 }
 
-// minClientSecret is the least length of an app's secret. Shorter ones could be guessed.
+// minClientSecret is the least length of an app's secret. A shorter secret could be guessed.
 const minClientSecret = 16
 
 // readClientSecrets reads the secrets of an OpenID Connect client or a relay app.
@@ -267,7 +267,7 @@ func requiredConnector(method string) lang.Message {
 	return lang.Text("a connector of kind official_account")
 }
 
-// readMethods reads the sign-in methods. Each requires a connector that provides it.
+// readMethods reads the sign-in methods. Each method requires a connector that provides the method.
 func readMethods(s *section, v value, a *App) {
 	all := []string{MethodWeChat, MethodScan, MethodWebsite, MethodMessage, MethodFollow}
 	connectors := s.reader.conf.WeChat

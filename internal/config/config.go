@@ -62,7 +62,7 @@ type Config struct {
 	Session        Session
 	ProfileMaxAge  time.Duration // age at which nickname and avatar are requested again
 	VerifyCache    time.Duration // how old a cached decision of forward auth may be; 0 = no cache
-	VerifyFiles    []string      // names of WeChat's ownership files, MP_verify_xxx.txt; xxx is the content of each
+	VerifyFiles    []string      // names of WeChat's ownership files, MP_verify_xxx.txt; the content of a file is xxx
 	// domains whose email addresses apps may regard as verified; see App.EmailVerified
 	VerifiedEmailDomains []string
 	Limits               Limits

@@ -153,7 +153,7 @@ func (d redaction) value(n *yaml.Node, path string) *yaml.Node {
 		return out
 	case n.Kind == yaml.MappingNode && d.hasKeys[path]:
 		return d.mapping(n, path+".")
-	case n.Kind == yaml.MappingNode: // such as icp_hosts, whose keys the operator chooses
+	case n.Kind == yaml.MappingNode: // such as icp_hosts, whose keys the administrator chooses
 		return plain(fmt.Sprintf("[not shown: %d]", len(n.Content)/2))
 	}
 	return plain("[not shown]")
