@@ -14,8 +14,8 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
-// database implements sqlstore.DB on a pool of connections. Package sqlstore runs its statements
-// through it.
+// database implements sqlstore.DB, with which package sqlstore runs its statements. It has a pool of
+// connections.
 type database struct {
 	pool     *pgxpool.Pool
 	observe  func(op string, d time.Duration, err error) // Options.Observe

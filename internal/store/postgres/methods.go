@@ -19,12 +19,12 @@ import (
 // match:
 //
 //   - IDRange: two comparisons of rows (column, id) replace the condition column = $1. Only the
-//     index on column and id serves them. With column = $1, the planner may read the table
-//     backwards by its primary key until it has found enough events. If no event has the value, it
-//     reads the whole table.
+//     index on column and id serves these comparisons. With column = $1, the planner may choose to
+//     read the table backwards by its primary key, until enough events are found. If no event has
+//     the value, such a plan reads the whole table.
 //   - LimitFirst: a search chooses one of its filters. A subquery with a LIMIT reads the newest
-//     events of the chosen filter, and the other filters are applied to them. If these are too few
-//     events for a page, the page is shorter, and the next search continues
+//     events of the chosen filter, and the other filters are applied to these events. If too few of
+//     the events remain for a page, the page is shorter, and the next search continues
 //     (gateway.EventPage.Cut). Without the subquery, the planner reads and sorts all events of the
 //     chosen filter.
 var dialect = sqlstore.Dialect{
@@ -83,8 +83,8 @@ func lockSignIns(q sqlstore.Querier, signIns []gateway.SignIn) error {
 }
 
 // Ping returns nil when the store can read and write. It writes a row with its present value,
-// because reading alone would succeed on a standby and on a full disk. It takes a row that is not
-// locked, so it never waits for another transaction.
+// because reading alone would succeed on a standby and on a full disk. Ping chooses a row that is not
+// locked, so that it never waits for another transaction.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.db.Do(ctx, "ping", func(c sqlstore.Conn) error {
 		_, err := c.Exec(`
@@ -106,8 +106,9 @@ func (s *Store) TouchSession(ctx context.Context, h [32]byte, now, expires time.
 	})
 }
 
-// redeemCode redeems a code and stores its access token. Of concurrent statements one changes the
-// row of the grant; the others wait, find code_redeemed_at set, and change nothing.
+// redeemCode redeems a code and stores its access token. If several processes run this statement for
+// one code at once, only one of the statements changes the row of the grant. The others wait for it,
+// find that code_redeemed_at is set, and change nothing.
 const redeemCode = `
 	WITH g AS (
 		UPDATE grants SET code_redeemed_at = $2, expires_at = $3, refresh_hash = $4, counter = $5::integer,

@@ -18,8 +18,8 @@ import (
 	"github.com/weigate/weigate/internal/store/sqlstore"
 )
 
-// database implements sqlstore.DB. Package sqlstore runs its statements through it. It reads on a
-// pool of connections, and sends writes to the writer, a goroutine with a connection of its own.
+// database implements sqlstore.DB, with which package sqlstore runs its statements. A database reads
+// on a pool of connections. It sends writes to the writer, a goroutine with a connection of its own.
 type database struct {
 	writer  *writer
 	readers *reader                                     // nil in memory, where the writer has the only connection
@@ -87,8 +87,8 @@ func (c conn) read(f func(tx) error) error {
 	return f(tx{ctx: c.ctx, prepare: c.db.readers.prepare})
 }
 
-// tx implements sqlstore.Querier. It runs statements in a transaction of the writer, or on the
-// connections for reading.
+// tx implements sqlstore.Querier, with which package sqlstore runs statements. A tx runs them on the
+// writer's connection, or on the connections for reading.
 type tx struct {
 	ctx     context.Context
 	prepare func(context.Context, string) (*sql.Stmt, error) // statements.prepare

@@ -22,8 +22,8 @@ import (
 
 // Restore creates the database at path from an archive, which may be a backup of PostgreSQL. It
 // brings the schema up to date when the archive is of an older version. A missing file is created,
-// and a database without users is replaced. The new database gets its name when it is complete, so
-// that an interruption or an error leaves everything as it was. Restore uses only the migrations of
+// and a database without users is replaced. The new database gets the name path when it is complete,
+// so that an interruption or an error leaves everything as it was. Restore uses only the migrations of
 // o.
 //
 // Errors to test for: gateway.ErrInUse (a gateway serves from the database), archive.ErrNotEmpty,
@@ -280,6 +280,7 @@ func loadTable(ctx context.Context, conn *sql.Conn, r *archive.Reader, t archive
 	if t.Last == 0 {
 		return nil
 	}
+	// SQLite must not generate the numbers up to t.Last again.
 	for _, statement := range []string{
 		`INSERT INTO sqlite_sequence (name, seq)
 			SELECT ?1, 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)`,

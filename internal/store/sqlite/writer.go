@@ -24,7 +24,7 @@ type writer struct {
 
 	onCommit func() // called after a commit that changed a row; nil = none
 
-	mu     sync.RWMutex // held for reading while an op is sent: close must not close ops then
+	mu     sync.RWMutex // send holds it for reading, so that close cannot close the channel ops during a send
 	closed bool
 	ops    chan *op
 	done   chan struct{} // closed when the goroutine has ended; nil before start
@@ -76,7 +76,7 @@ func (w *writer) outside(ctx context.Context, f func(*sql.Conn) error) error {
 	return w.wait(ctx, &op{alone: true, run: func(tx) error { return f(w.conn) }, done: make(chan struct{})})
 }
 
-// wait sends an op and waits for its result.
+// wait sends an op and waits until the op is done. It returns the error of the op.
 func (w *writer) wait(ctx context.Context, o *op) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -188,7 +188,7 @@ func (w *writer) commit(batch []*op) {
 // the statements of this op only. When the transaction fails, transact returns the error, and the
 // statements of all ops are undone.
 func (w *writer) transact(ops []*op) error {
-	t := w.tx()
+	t := w.querier()
 	if _, err := t.Exec(`BEGIN IMMEDIATE`); err != nil {
 		return err
 	}
@@ -243,14 +243,14 @@ func (w *writer) guard(o *op) (err error) {
 			o.panic, err = p, fmt.Errorf("panic in a write: %v", p)
 		}
 	}()
-	t := w.tx()
+	t := w.querier()
 	t.changed = &o.changed
 	return o.run(t)
 }
 
-// tx returns a querier for the writer's transaction. It does not use the context of a caller. If a
-// caller's context ended during a statement, SQLite would interrupt the statement and undo the
-// whole batch.
-func (w *writer) tx() tx {
+// querier returns a tx, which runs statements on the writer's connection. querier begins no
+// transaction: transact does. A caller's context is not used. If it ended during a statement, SQLite
+// would interrupt the statement and undo the whole batch.
+func (w *writer) querier() tx {
 	return tx{ctx: context.Background(), prepare: w.stmts.prepare}
 }

@@ -22,9 +22,9 @@ type Administered struct {
 // invitationUses is how many users have used the newest invitation.
 const invitationUses = 600
 
-// Fill calls a function, which inserts rows by its argument, in one transaction. This is faster
-// than the methods of a store. Packages sqlitetest and postgrestest each have a Fill for their
-// database.
+// Fill calls a function in one transaction. The function gets the argument insert, and calls insert
+// for all rows. A Fill is faster than the methods of a store. Packages sqlitetest and postgrestest
+// have functions that return a Fill for their database.
 type Fill func(func(insert func(table, columns string, rows [][]any) error) error) error
 
 // FillAdministration fills a database. Each user has ten events, one user in two has a session, and

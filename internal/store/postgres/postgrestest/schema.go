@@ -180,12 +180,15 @@ func Vacuum(ctx context.Context, address string) error {
 	return err
 }
 
+// Insert inserts rows into a table. columns are their names, separated by a comma and a space.
+type Insert = func(table, columns string, rows [][]any) error
+
 // Filler returns a function that fills a database in which a store has created its tables. The
-// returned function calls fill with a function that inserts rows. To be fast, it drops the indexes
-// first, and creates them again when all rows are inserted.
-func Filler(ctx context.Context, address string,
-) func(func(func(table, columns string, rows [][]any) error) error) error {
-	return func(fill func(func(table, columns string, rows [][]any) error) error) error {
+// returned function takes a callback, fill, and passes an Insert to it. fill calls Insert for all
+// rows. To be fast, the returned function drops the indexes before it calls fill, and creates them
+// again afterwards.
+func Filler(ctx context.Context, address string) func(fill func(Insert) error) error {
+	return func(fill func(Insert) error) error {
 		conn, err := pgx.Connect(ctx, address)
 		if err != nil {
 			return err
