@@ -42,8 +42,8 @@ func readEventFilter(get func(string) string) eventFilter {
 	}
 }
 
-// query returns the query for the store. Since and Until are days in the operator's time zone. An
-// invalid day is ignored.
+// query returns the query for the store. Since and Until are days in the administrator's time
+// zone. An invalid day is ignored.
 func (f eventFilter) query(zone *time.Location) gateway.EventQuery {
 	q := gateway.EventQuery{
 		UserID: f.User, Kind: f.Kind, App: f.App, Actor: f.Actor, Outcome: f.Outcome, RequestID: f.RequestID,

@@ -29,7 +29,7 @@ type Config struct {
 	ChatOnly  bool           // optional: all sign-ins are by chat, so administrators enter by links only
 	Addresses []netip.Prefix // optional: networks from which the pages may be opened; empty = all
 
-	TimeZone  *time.Location               // optional: the operator's, for days and times; nil = time.Local
+	TimeZone  *time.Location               // optional: the administrator's, for days and times; nil = time.Local
 	RequestID func(context.Context) string // optional
 	Logger    *slog.Logger                 // optional
 	Now       func() time.Time             // optional

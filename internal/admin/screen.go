@@ -41,7 +41,7 @@ func (h *Handler) screen(v *visit) *screen {
 type part struct {
 	web.Content
 	*screen
-	V any
+	V any // the value
 }
 
 // With returns the data for a template that several pages use. Templates call it.
@@ -78,7 +78,7 @@ func called(u gateway.User) string {
 }
 
 // Status returns the words for the status of a user. For a pending user whom an administrator has
-// allowed some apps, they are about these apps, not about waiting.
+// allowed some apps, the words are about these apps, not about waiting.
 func (s *screen) Status(u gateway.User) (string, error) {
 	switch n := len(u.AllowedApps); {
 	case u.Status != gateway.Pending || n == 0:
@@ -190,7 +190,7 @@ var sections = []struct{ path, icon string }{
 	{"apps", "apps"}, {"health", "health"}, {"notifications", "other"}, {"api-keys", "keys"},
 }
 
-// nav returns the navigation. Every page has the number of users who wait.
+// nav returns the navigation. On every page, it shows the number of users who wait.
 func (h *Handler) nav(v *visit) []web.NavItem {
 	section, _, _ := strings.Cut(strings.TrimPrefix(v.page.path, "/"), "/")
 	var items []web.NavItem
@@ -241,7 +241,8 @@ func (h *Handler) write(v *visit, d web.Document) error {
 	if text := h.notice(v); text != "" && v.r.Method == http.MethodGet {
 		d.Notices = append(d.Notices, web.Notice{Tone: web.Good, Text: text})
 	}
-	if v.browser.Method == gateway.MethodLink && d.Rejection.Reason != "link" { // that page says the same
+	// The page with the reason "link" contains this text already.
+	if v.browser.Method == gateway.MethodLink && d.Rejection.Reason != "link" {
 		d.Notices = append(d.Notices, web.Notice{Tone: web.Warn, Text: h.advice(v, "link.notice")})
 	}
 	h.cfg.Site.Write(v.w, v.r, h.views, d)
@@ -265,7 +266,7 @@ func (h *Handler) advice(v *visit, key string) string {
 // refusal is the data of a page that refuses a request.
 type refusal struct {
 	*screen
-	Text    string
+	Text    string // the reason, and what to do
 	Command string // the command to run on the server; "" = none
 	SignIn  string // address of the sign-in; "" = no button
 	Back    string // address of the page to go back to; "" = no button
@@ -312,8 +313,9 @@ func (h *Handler) refuse(v *visit, status int, reason, text string) error {
 	return nil
 }
 
-// command returns the command that prints a link for an administrator, if it helps. A link of a user
-// makes the user an administrator, and the events then have the user's name.
+// command returns the command that prints a link with which an administrator signs in, or "" if such
+// a link does not help. With --user, the link makes this user an administrator, and the events have
+// the user's name.
 func (h *Handler) command(v *visit, reason string, isAdmin bool) string {
 	const command = "weigate admin invite"
 	named := isAdmin || h.cfg.ChatOnly && v.browser.User.Status != gateway.Blocked
@@ -331,15 +333,15 @@ func (h *Handler) command(v *visit, reason string, isAdmin bool) string {
 	return ""
 }
 
-// formPage returns the address of the page whose form was sent: for POST /admin/users/ID/block, the
-// page of the user.
+// formPage returns the address of the page whose form was sent. For POST /admin/users/ID/block, it is
+// the page of the user.
 func (h *Handler) formPage(v *visit) string {
 	path := v.page.formPage()
 	return h.root + strings.ReplaceAll(path, "{id}", url.PathEscape(v.r.PathValue("id")))
 }
 
-// Input returns a field of a form. The keys of its texts are field.LABEL and hint.LABEL, if there
-// is a hint. Templates call it.
+// Input returns a field of a form. The key of its label is field.LABEL. If there is a text hint.LABEL,
+// the field has this hint. Templates call it.
 func (s *screen) Input(name, kind, label, value string, length int, wrong problems) (web.Field, error) {
 	value = gateway.CleanParagraph(value)
 	f := web.Field{Name: name, Type: kind, Value: value, MaxLength: length, Error: wrong[name], Autocomplete: "off"}

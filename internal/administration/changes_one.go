@@ -204,7 +204,7 @@ func (s *Service) EndSession(ctx context.Context, by Actor, id, sessionID string
 }
 
 // Unlink removes an identity from a user, and ends the sessions and tokens that were made with it.
-// ErrNotFound when the user has no such identity; ErrConflict when it is the user's last one.
+// ErrNotFound when the user has no such identity; ErrConflict when the user has no other identity.
 func (s *Service) Unlink(ctx context.Context, by Actor, id, appID, openID string) error {
 	if err := s.check(ctx, by); err != nil {
 		return err

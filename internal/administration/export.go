@@ -179,7 +179,7 @@ func (o *exporter) finish() error {
 	return o.err
 }
 
-// time formats a time for a person: in the zone of the operator, with its offset.
+// time formats a time for a person: in the administrator's time zone, with the UTC offset.
 func (o *exporter) time(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -1,4 +1,4 @@
-// Package brand reads the operator's color and pictures for the pages.
+// Package brand reads the administrator's color and pictures for the pages.
 //
 // [ParseColor] and [NewPalette] compute the colors of buttons and links from one color, and check
 // that text stays readable. [ReadPicture] and [ReadIcon] read the files of the logo and the icon.
@@ -55,11 +55,11 @@ func mix(a, b Color, share float64) Color {
 	return Color{Red: channel(a.Red, b.Red), Green: channel(a.Green, b.Green), Blue: channel(a.Blue, b.Blue)}
 }
 
-// Palette has the colors of pages that depend on the operator's color.
+// Palette has the colors of pages that depend on the administrator's color.
 type Palette struct {
 	Main Color // buttons and links
 	Text Color // on buttons
-	Tint Color // pale background, such as that of the current entry of the navigation
+	Tint Color // a pale background, such as the background of the current entry of the navigation
 }
 
 var (
@@ -74,7 +74,8 @@ var (
 const minContrast = 4.5
 
 // NewPalette returns the colors of light and of dark pages. It returns an error if the contrast of
-// the color with a background of light pages is too low. For dark pages it makes the color lighter if necessary.
+// the color with a background of light pages is too low. For dark pages, NewPalette makes the color
+// lighter if necessary.
 func NewPalette(c Color) (light, dark Palette, err error) {
 	if light = lightPalette(c); !readable(light) {
 		darker := c
@@ -104,7 +105,8 @@ func darkPalette(c Color) Palette {
 	return Palette{Main: c, Text: text, Tint: mix(darkCard, c, 0.15)}
 }
 
-// readable reports whether text is readable on buttons, and links on the page and on Tint.
+// readable reports whether the text on buttons is readable, and whether links are readable on the
+// page and on Tint.
 func readable(p Palette) bool { return leastContrast(p) >= minContrast }
 
 // leastContrast returns the smallest contrast of Main with Text, the page and Tint.

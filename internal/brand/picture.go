@@ -13,7 +13,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/weigate/weigate/internal/lang"
+	"github.com/weigate/weigate/internal/lang" // errors that contain values: they can be shown in Chinese
 )
 
 // Picture is the content of a picture file. The zero value has no content.
@@ -22,7 +22,7 @@ type Picture struct {
 	Content string
 }
 
-// Bounds of the operator's pictures. The width and the height are checked before a picture is
+// Bounds of the administrator's pictures. The width and the height are checked before a picture is
 // decoded: a small file can contain a very large picture.
 const (
 	maxFile   = 256 << 10
@@ -162,7 +162,8 @@ func (p Picture) Icon(size int) (_ []byte, err error) {
 func resize(source image.Image, size int) image.Image {
 	bounds := source.Bounds()
 	out := image.NewNRGBA64(image.Rect(0, 0, size, size))
-	// from returns the first pixel of source, in one direction, for the pixel i of the result.
+	// from returns the coordinate (x or y) in source at which the pixels begin that are covered by the
+	// pixels of the result with the coordinate i. length is the width or the height of source.
 	from := func(i, length int) int { return i * length / size }
 	for y := range size {
 		for x := range size {

@@ -113,8 +113,8 @@ func printEvents(s *invocation, events []gateway.Event) error {
 		})
 }
 
-// formatDetail returns the detail of an event in the language of the terminal, with times in the zone of
-// the operator. --json and --csv print the detail as stored.
+// formatDetail returns the detail of an event in the language of the terminal, with times in the
+// administrator's time zone. --json and --csv print the detail as stored.
 func (s *invocation) formatDetail(detail string) string {
 	return administration.DescribeDetail(s.language(), detail, s.formatInstant)
 }

@@ -23,7 +23,7 @@ import (
 const keptUpgrades = 3
 
 // beforeMigration returns a function that writes a backup beside the SQLite file before the file is
-// migrated. With the backup, the operator can return to the older version. The function keeps only
+// migrated. With the backup, an administrator can return to the older version. The function keeps only
 // the newest backup of each upgrade: a migration that fails at each start does not displace the
 // backups of other upgrades. For PostgreSQL, beforeMigration returns nil, because there may be no
 // folder for a backup.

@@ -264,8 +264,8 @@ func short(id string) string {
 	return id[:6] + "…" + id[len(id)-2:]
 }
 
-// formatTime formats a time to the minute, in the zone of the operator, with the UTC offset. The
-// zero time is "never".
+// formatTime formats a time to the minute, in the administrator's time zone, with the UTC
+// offset. The zero time is "never".
 func (s *invocation) formatTime(t time.Time) string {
 	if t.IsZero() {
 		return s.out.texts.Translate("never")

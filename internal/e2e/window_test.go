@@ -26,11 +26,11 @@ type look struct {
 
 func (l look) String() string { return fmt.Sprintf("%s-%d", l.lang, l.width) }
 
-// looks are all that the pages are made for.
+// looks are all combinations of a language and a width for which the pages are made.
 var looks = []look{{"en", 1280}, {"en", 390}, {"zh-CN", 1280}, {"zh-CN", 390}}
 
-// flows are one of each language and of each width. A test that goes the same way at every look goes
-// it at these, and looks at each page in both widths (openBoth).
+// flows are two of the looks: together they have both languages and both widths. Most tests run with
+// each look of flows, and check each page in both widths (openBoth).
 var flows = []look{{"en", 1280}, {"zh-CN", 390}}
 
 const (
@@ -49,8 +49,8 @@ type window struct {
 	wire *wire
 }
 
-// site is where the parts of a world answer: the sample apps, the gateway where there is one, the
-// simulated WeChat and its control page. Addresses have no slash at the end.
+// addresses are the URLs of a fixture, without a slash at the end: of the sample apps, of the gateway
+// ("" = the fixture has none), of the simulated WeChat, and of the control page of the simulator.
 type addresses struct {
 	app, gateway, wechat, control string
 }
@@ -58,8 +58,8 @@ type addresses struct {
 // sample is the address of the app on package login.
 func (s *addresses) sample() string { return s.app + "/sample/" }
 
-// open opens a window. It is closed when the test ends, and what it has sent and heard by then is
-// judged.
+// open opens a window. At the end of the test, the window is closed, and wire.judge checks what the
+// window has sent and received.
 func open(t *testing.T, s *addresses, l look, options ...chromedp.CreateBrowserContextOption) *window {
 	t.Helper()
 	heard := &wire{site: s}

@@ -68,7 +68,8 @@ type Flow struct {
 	deadline time.Time // when the flow expires
 }
 
-// newFlow returns a flow for req. restarts is the count in its state.
+// newFlow returns a flow for req. restarts is the number of restarts that the state of the flow
+// contains, see newState.
 func newFlow(req Request, restarts int, now time.Time) *Flow {
 	if req.Method == MethodWebsite {
 		req.Scope = wechat.ScopeLogin
@@ -80,10 +81,10 @@ func newFlow(req Request, restarts int, now time.Time) *Flow {
 }
 
 // A state consists of random characters and one digit: the count of restarts. Each automatic
-// restart of the sign-in adds one to the count. The count begins with 0. If recent sign-ins have
-// left the browser without a session, it begins with their number instead: see Engine.Start. The
-// count is part of the state, because WeChat returns the state even when the browser loses its
-// cookies.
+// restart of the sign-in adds one to the count. A recent sign-in that left the browser without a
+// session counts as a restart too: Engine.Start begins the count with the number of these sign-ins,
+// so that the browser does not sign in again and again. The count is part of the state, because
+// WeChat returns the state even when the browser loses its cookies.
 //
 // WeChat allows a state of at most 128 letters and digits, and returns it without escaping
 // (WeChat's documentation, "Web authorization"; longer states led to error pages in production).

@@ -38,7 +38,7 @@ const storeTimeout = 5 * time.Second
 const cookiesStripped = "cookies=stripped"
 
 // verify serves /verify: a reverse proxy sends a subrequest here before it passes a request to a
-// site. Every response has every identity header, if only with an empty value. If a header were
+// site. Every response has every identity header; its value may be empty. If a header were
 // missing, a proxy might keep the client's value: the client could forge an identity.
 func (h *Handler) verify(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
@@ -107,8 +107,8 @@ func isPreflight(r *http.Request) bool {
 	return len(methods) > 0 && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
-// decision returns the decision for a session cookie on a site. It uses the cached decision while
-// that is valid.
+// decision returns the decision for a session cookie on a site. While the cached decision is valid,
+// decision returns the cached one.
 func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decision, error) {
 	if cookie == "" {
 		return &decision{denied: web.NotSignedIn}, nil
@@ -150,7 +150,8 @@ func (h *Handler) decision(ctx context.Context, s *site, cookie string) (*decisi
 
 // decideNow returns the decision from the store, not from the cache. It is for the gateway's own
 // pages on the host of a site (/.weigate/). Another process may have returned a decision at /verify
-// that is newer than the decision in this process's cache. The pages must not contradict it.
+// that is newer than the decision in this process's cache. The pages must not contradict the newer
+// decision.
 func (h *Handler) decideNow(r *http.Request, s *site) (*decision, error) {
 	cookie, _ := s.cookies(r)
 	grant, hash, ok := h.verifyCookie(s, cookie)
@@ -312,9 +313,9 @@ func (h *Handler) showFailure(w http.ResponseWriter, r *http.Request, req forwar
 	h.cfg.Site.Show(w, r, page)
 }
 
-// serveDenied serves pathDenied: the response that nginx passes on to the browser for a request
-// that /verify has denied, a redirect to sign in or a page. nginx requests it through error_page,
-// with the headers of the original request.
+// serveDenied serves pathDenied. When /verify has denied a request, nginx requests pathDenied through
+// error_page, with the headers of the original request. nginx passes the response on to the browser:
+// a redirect to sign in, or a page.
 func (h *Handler) serveDenied(w http.ResponseWriter, r *http.Request) {
 	setHostHeaders(w)
 	req, err := h.parseForwarded(r)
@@ -346,8 +347,8 @@ func (h *Handler) serveDenied(w http.ResponseWriter, r *http.Request) {
 
 // isPage reports whether a browser navigates to a page. It returns false for a program, a script,
 // an image and a WebSocket. Older browsers (before 2020, on iOS before 2023) do not send
-// Sec-Fetch-Mode; the Accept header identifies them. A proxy's subrequest for a WebSocket may lack
-// the header Upgrade. It still has Sec-WebSocket-Key.
+// Sec-Fetch-Mode; the Accept header identifies these browsers. A proxy's subrequest for a WebSocket
+// may lack the header Upgrade, but has Sec-WebSocket-Key.
 func isPage(r *http.Request) bool {
 	header := r.Header
 	if len(header["Upgrade"]) > 0 || len(header["Sec-Websocket-Key"]) > 0 ||

@@ -32,8 +32,8 @@ type App struct {
 	AskProfile bool
 }
 
-// Picture is a picture from a file of the operator. The gateway serves it itself: a picture at
-// another host would tell that host who opens the portal.
+// Picture is a picture from a file of the administrator. The gateway serves the picture itself. If
+// another host served it, this host would learn who opens the portal.
 type Picture struct {
 	Type string // image/png, image/jpeg or image/webp; never SVG, which can contain scripts
 	Data []byte

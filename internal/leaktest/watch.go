@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// This file checks the output of a program for planted values: HTTP responses, log records, and
-// values that package fmt, encoding/json or log/slog prints.
+// This file looks for planted values in the output of a program: in HTTP responses, in log records,
+// and in what package fmt, encoding/json or log/slog prints.
 
 // Watch returns a handler that calls h and checks the response. The test fails if a header, a
 // trailer or the body contains a planted value: [Secret], which tests use as a secret, or [Mark],

@@ -10,17 +10,20 @@ import (
 )
 
 const (
-	// maxBuckets bounds each of the two maps of buckets (see generations). A bucket takes 120
-	// bytes.
+	// maxBuckets is how many buckets a Limiter always keeps: the last that were used. It keeps at most
+	// twice as many (see generations). A bucket takes 120 bytes.
 	maxBuckets = 50_000
-	// maxRemembered bounds each of the two maps of remembered keys. A key takes about 50 bytes.
+	// maxRemembered is the same for remembered keys. A key takes about 50 bytes.
 	maxRemembered = 10_000
 )
 
 // Limiter has a token bucket for each rate and key. It also remembers keys, with the time of the
-// last [Limiter.Remember]. Its memory is bounded: see generations. A flood of made-up keys can drop
-// the bucket of an active client. For this, maxBuckets made-up keys must arrive between two
-// requests of the client.
+// last [Limiter.Remember].
+//
+// The memory of a Limiter is bounded. If there are too many entries, those that were not used for the
+// longest time are dropped (see generations). A flood of made-up keys can drop the bucket of an
+// active client, but only if at least maxBuckets of these keys arrive between two requests of the
+// client.
 //
 // A nil Limiter allows everything. Make one with [NewLimiter]; it is safe for concurrent use.
 type Limiter struct {

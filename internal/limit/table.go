@@ -16,25 +16,25 @@ type Rate struct {
 
 // Count bounds the number of things that exist at a time, such as connections.
 type Count struct {
-	Name string
-	Max  int
+	Name string // as in Rate
+	Max  int    // the greatest number that is allowed
 }
 
 // Size bounds a size in bytes.
 type Size struct {
-	Name  string
-	Bytes int
+	Name  string // as in Rate
+	Bytes int    // the greatest size that is allowed
 }
 
 // Time bounds a duration.
 type Time struct {
-	Name     string
-	Duration time.Duration
+	Name     string        // as in Rate
+	Duration time.Duration // the longest that is allowed
 }
 
 // Row is a bound as the documents list it: one line of their tables.
 type Row struct {
-	Name  string
+	Name  string // as in Rate
 	Value string // such as "100/s, burst 2000", "20000", "16 kB", "5s"
 	Key   string // the configuration key that changes the bound; "" = fixed
 }
@@ -76,8 +76,8 @@ var (
 	// a night stays below this rate. A program in an endless loop does not disturb the sign-ins.
 	APIPerKey = Rate{Name: "api_key", PerSecond: 20, Burst: 400}
 
-	// Wrong secrets from one address. They are counted for each app. All unknown apps together have
-	// one count, and all wrong API keys together have one.
+	// Wrong secrets from one address. Each app has a count of its own. All unknown apps together have
+	// one count, and all wrong API keys together have another one.
 	WrongSecrets = Rate{Name: "wrong_secrets", PerSecond: 1.0 / 3, Burst: 20}
 
 	// Wrong secrets of invitations from one address. Nobody guesses a secret, because it has 130
@@ -146,7 +146,7 @@ var (
 var (
 	// Refused codes of one network. The rate is exhausted for a minute after one refused code.
 	RecentRefusals = Rate{Name: "recent_refusals_network", PerSecond: 1.0 / 60, Burst: 1}
-	// Refused codes of one network too, for the second rule.
+	// Refused codes of one network, for the second rule.
 	RefusedCodesPerNetwork = Rate{Name: "refused_codes_network", PerSecond: 0.2, Burst: 20}
 	// Refused codes of all networks together.
 	RefusedCodes = Rate{Name: "refused_codes", PerSecond: 10, Burst: 500}
@@ -174,8 +174,8 @@ var (
 	// Rows of sign-ins that failed. When there are more, the oldest are deleted.
 	FailedAttempts = Count{Name: "failed_attempts", Max: 10_000}
 
-	// Users of one network that sign in for the first time. Each must be a real user of WeChat, so
-	// made-up codes do not count.
+	// Users of one network that sign in for the first time. Each of them must be a real user of WeChat,
+	// so made-up codes do not count.
 	NewUsersPerNetwork = Rate{Name: "new_users_network", PerSecond: 2, Burst: 2000}
 
 	// WrongNumberPerUser bounds the wrong numbers that a user types after scanning a code. An

@@ -260,7 +260,8 @@ func (h *Handler) findSubject(ctx context.Context, req *authorizeRequest, browse
 	found, err := subjects.Find(ctx, req.client.ID, req.client.Subject, browser.User.ID, browser.Session)
 	if err == nil && req.expectedSub != "" {
 		// A pin is the first sub that an app received for a user. The app always receives this sub, so
-		// the pin is compared. Pin returns it. If there is none, Pin stores found.Value as the pin.
+		// the pin is compared. Pin returns the pin of the user. If the user has none, Pin stores
+		// found.Value as the pin.
 		found.Value, err = subjects.Pin(ctx, req.client.ID, browser.User.ID, found, h.cfg.Now())
 		found.Pinned = true
 		if err == nil && found.Value != req.expectedSub {

@@ -30,7 +30,7 @@ const (
 // zero value means no claim.
 type EmailPolicy struct {
 	Policy string // EmailNone (or "") or EmailSynthetic
-	Domain string // for EmailSynthetic: a domain that the operator of the gateway owns
+	Domain string // for EmailSynthetic: a domain that the administrator owns
 }
 
 // Lifetimes are the lifetimes of the codes and tokens of an app. A zero value is the default.

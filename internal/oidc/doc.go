@@ -30,10 +30,11 @@
 // page, and that page continues to the app by a link and a refresh. The page for form_post has a
 // policy of its own: it lists the redirect URI, and the origins to which the app may redirect.
 //
-// The authorize endpoint stores nothing in the database until the user is signed in. The sign-in
-// keeps the URL of the request in an encrypted cookie of the browser, and redirects to the URL at
-// the end. So a request cannot be completed in another browser, and a flood of requests adds no
-// rows.
+// While the user signs in, an encrypted cookie of the browser contains the URL of the authorize
+// request. At the end, the sign-in redirects to this URL. A URL that is too long for a cookie is
+// stored in the database instead (package savedrequest, which bounds the number of rows). The
+// authorize endpoint stores nothing else until the user is signed in. So a request cannot be
+// completed in another browser, and a flood of requests cannot fill the database.
 //
 // Access tokens and codes are random, and the database has only their hashes. Each code belongs
 // to a grant: the authorization of one app by one user. Every use of a token checks that its

@@ -13,15 +13,17 @@
 //	GET POST /sns/oauth2/refresh_token    refresh token → another access token
 //	GET POST /sns/userinfo                access token → nickname and picture
 //	GET POST /sns/auth                    is the token valid for this openid
-//	         /cgi-bin/… and others        calls with the global access token: errcode 40066
+//	         /cgi-bin/… and others        not served: calls with the global access token get errcode 40066
 //	GET      /MP_verify_….txt             proves to WeChat who owns the domain; also at the root of the host
 //
-// The gateway issues the codes and tokens itself ([gateway.Grants]), and each belongs to one app.
+// The gateway issues the codes and tokens itself ([gateway.Grants]). Each code and token belongs to
+// one app.
 // An app has a connector: an official account or website app at WeChat. The app receives the
 // openids of its connector, so the openids in the app's existing database stay valid.
 //
-// Until a user with access to the app is signed in, the authorize endpoints store nothing in the
-// database, except for requests that are too long for a cookie. A request completes only in the
+// While the user signs in, a cookie contains the authorize request. A request that is too long for a
+// cookie is stored in the database instead (package savedrequest). The authorize endpoints store
+// nothing else until a user with access to the app is signed in. A request completes only in the
 // browser that made it.
 //
 // An app never receives a code from WeChat. Apps with the same connector share its appid at WeChat:

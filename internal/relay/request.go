@@ -316,8 +316,8 @@ func (prefix returnURL) contains(u returnURL) bool {
 // of the app's return URLs, including scheme and path. WeChat compares only the host, and allows
 // any path and scheme ("网页授权域名", WeChat's guide to web authorization). This package is stricter for
 // two reasons:
-//   - A page of the same host may be an open redirect. It would send the code on to the attacker
-//     who made the link.
+//   - A page of the same host may be an open redirect. The redirect would send the code on to the
+//     attacker who made the link.
 //   - Over plain http, the code could be read on the way.
 func (a *App) redirectAllowed(address string) bool {
 	u, ok := parseReturnURL(address)
@@ -326,8 +326,9 @@ func (a *App) redirectAllowed(address string) bool {
 
 // withCode adds code and state to the query of an app's address, as WeChat does. The two parameters
 // come before the fragment (field reports since 2019), even if the query already has parameters of
-// these names. For a website app, WeChat's page with the QR code appends them to the whole address,
-// even after a fragment (seen in the page's script). Website apps read them there.
+// these names. For a website app, WeChat's page with the QR code appends the two parameters to the
+// whole address, even after a fragment (seen in the page's script). Website apps read the parameters
+// there, and withCode does the same.
 func withCode(address, code, state string, website bool) string {
 	fragment := ""
 	if !website {

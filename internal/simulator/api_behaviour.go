@@ -10,7 +10,8 @@ import (
 	"github.com/weigate/weigate/wechat/wechattest"
 )
 
-// behaviourRoutes are the endpoints for quirks, faults, the clock and the log.
+// behaviourRoutes are the endpoints for quirks (undocumented behaviour of WeChat, which can be
+// switched on and off), faults (injected failures), the clock and the log.
 func (c *control) behaviourRoutes() []route {
 	return []route{
 		{method: "GET", path: "/api/quirks", does: "returns the quirks", serve: c.apiQuirks},
@@ -149,7 +150,7 @@ func (c *control) faults() (any, error) {
 func (c *control) apiFaults(*http.Request) (any, error) { return c.faults() }
 
 func (c *control) apiAddFault(r *http.Request) (any, error) {
-	j := faultJSON{Times: 1} // the default: a request with 0 is invalid
+	j := faultJSON{Times: 1} // 1 unless the body of this request sets times; fault rejects 0
 	if err := readJSON(r, &j); err != nil {
 		return nil, err
 	}

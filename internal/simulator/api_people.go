@@ -27,7 +27,7 @@ func (c *control) peopleRoutes() []route {
 	}
 }
 
-// personJSON is a person in the answers of the API.
+// personJSON is a person in the answers of the API. Its fields are those of wechattest.Person.
 type personJSON struct {
 	ID           string   `json:"id"`
 	Nickname     string   `json:"nickname"`
@@ -243,8 +243,8 @@ func (c *control) apiResetPerson(r *http.Request) (any, error) {
 	return c.wholePerson(id)
 }
 
-// apiExpire expires codes, tokens or consents of a person. The request's field "what" lists which.
-// Its field "appid" selects one app; without it, they expire at all apps.
+// apiExpire expires codes, tokens or consents of a person. The field "what" of the request lists which
+// of these expire. The field "appid" selects one app. Without "appid", they expire at all apps.
 func (c *control) apiExpire(r *http.Request) (any, error) {
 	id := r.PathValue("person")
 	var body struct {

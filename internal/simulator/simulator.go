@@ -18,7 +18,7 @@
 //	                              password) and revoke (revokes consent to all apps)
 //	GET  /phones/{person}/chats/{appid}  the chat of a person with an account
 //	POST /phones/{person}/chats/{appid}  do=ACTION text=… at=… label=…, see chatActions
-//	GET  /chat?person=&account=   redirects to that chat; text= and scan= fill in its fields
+//	GET  /chat?person=&account=   redirects to the page of this chat; text= and scan= fill in its fields
 //	POST /scan                    person=, at=LINK: scans a QR code with the person's phone
 //	GET  /apps                    appids, secrets, callback domains
 //	GET  /quirks  POST            every quirk with its meaning and default

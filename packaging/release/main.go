@@ -1,7 +1,12 @@
 // Command release writes the files of a release for one system: an archive with the program, its
 // documents and the licences of its dependencies, and two SBOMs (CycloneDX and SPDX).
-// build/release.sh calls it. With -documents it changes the links of documents in a folder instead, for
-// packaging/debian/build.sh; arguments such as packaging/=examples/ say what lies elsewhere there.
+// build/release.sh calls the command.
+//
+// With -documents, the command instead changes the links of the documents in a folder, which has
+// some files of the repository. packaging/debian/build.sh calls it for the Debian package. With
+// the argument packaging/=examples/, a link into the repository's folder packaging leads into the
+// folder examples of the package. A link to a file that the folder does not have becomes a link to the repository on
+// GitHub.
 //
 // The files depend on the flags and the source only: all times in them are the time of -epoch, and
 // files have no owner. So anyone can build a release again and compare.
