@@ -71,6 +71,10 @@ func Join(s SignIn, byOpenID *Candidate, byUnionID []Candidate, newID string) Pl
 		p.addEvent(EventUserCreated, "", "first sign-in; status "+string(s.InitialStatus))
 	}
 	p.User.applySignIn(s)
+	if given := s.Agreement.Given; given != nil && p.User.Status != Blocked {
+		p.User.Agreement = *given
+		p.addEvent(EventAgreed, "", given.Describe())
+	}
 	p.Identity.UserID = p.User.ID
 	for i := range p.Events {
 		e := &p.Events[i]
@@ -212,6 +216,7 @@ func Merge(older, younger User) User {
 	case younger.Note != "" && younger.Note != merged.Note:
 		merged.Note += "\n" + younger.Note
 	}
+	merged.Agreement = older.Agreement.Later(younger.Agreement)
 	merged.RefusedApps = union(older.RefusedApps, younger.RefusedApps)
 	merged.AllowedApps = without(union(older.AllowedApps, younger.AllowedApps), merged.RefusedApps)
 	return merged

@@ -101,6 +101,9 @@ type SignIn struct {
 	// group. Without the unionid, a blocked user of another connector could not be recognized.
 	UnionIDRequired bool
 
+	// Agreement is what the user must have agreed to, and what the user has agreed to now.
+	Agreement AgreementRule
+
 	// KnownOnly refuses, with ErrFull, a sign-in that would create a user. The caller sets it when
 	// one network has created too many users.
 	KnownOnly bool
@@ -134,6 +137,9 @@ func (s SignIn) CheckPlan(p Plan) error {
 	switch {
 	case s.UnionIDRequired && p.Identity.UnionID == "":
 		return ErrUnionIDRequired
+	case p.User.Status != Blocked && s.Agreement.Required != "" && p.User.Agreement.Hash != s.Agreement.Required &&
+		(p.NewUser || !s.Agreement.Waived):
+		return ErrAgreementRequired // a blocked user need not agree: the sign-in is refused
 	case s.KnownOnly && p.NewUser:
 		return ErrFull
 	}

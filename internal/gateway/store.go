@@ -95,6 +95,9 @@ var (
 	// ErrUnionIDRequired: the sign-in has no unionid, and needs one (SignIn.UnionIDRequired).
 	ErrUnionIDRequired = errors.New("the unionid of the user is not known")
 
+	// ErrAgreementRequired: the user has not agreed to what AgreementRule.Required identifies.
+	ErrAgreementRequired = errors.New("the user has not agreed")
+
 	// ErrReplay: a code or a refresh token was used a second time. Its grant is revoked already,
 	// unless TokenIssue.ReplayTolerated was set.
 	ErrReplay = errors.New("used before")

@@ -44,6 +44,8 @@ type User struct {
 	AllowedApps []string
 	RefusedApps []string
 
+	Agreement Agreement // what the user agreed to last; zero = nothing
+
 	OldID     string // the user's id in a table that was imported from another program; "" = none
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -116,7 +118,7 @@ type Users interface {
 	//
 	// A blocked user is returned without error: check Status. RecordSignIn stores nothing and
 	// returns an error when SignIn.Check or SignIn.CheckPlan returns an error. The errors of
-	// CheckPlan are ErrUnionIDRequired and ErrFull.
+	// CheckPlan are ErrUnionIDRequired, ErrAgreementRequired and ErrFull.
 	RecordSignIn(ctx context.Context, s SignIn) (User, []Event, error)
 
 	// CompleteSignIn writes a completed sign-in in one transaction. It records c.SignIn exactly as

@@ -334,3 +334,32 @@ func JSON(l []string) string {
 	}
 	return string(b)
 }
+
+// agreement scans what a user has agreed to. An empty text is the zero value.
+type agreement struct{ to *gateway.Agreement }
+
+// Scan implements sql.Scanner.
+func (a agreement) Scan(v any) error {
+	s, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("an agreement is %T", v)
+	}
+	*a.to = gateway.Agreement{}
+	if s == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(s), a.to)
+}
+
+// agreementJSON converts what a user has agreed to for the database.
+func agreementJSON(a gateway.Agreement) string {
+	if a.IsZero() {
+		return ""
+	}
+	a.At = gateway.StoredTime(a.At)
+	b, err := json.Marshal(a)
+	if err != nil { // texts and a time after the year 0 always marshal
+		panic(err)
+	}
+	return gateway.CleanText(string(b))
+}

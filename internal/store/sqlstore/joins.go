@@ -45,7 +45,7 @@ func (b Base) joinInto(q Querier, s gateway.SignIn, older, younger string) ([]ga
 		`UPDATE invitation_uses SET user_id = $1 WHERE user_id = $2`,
 		`UPDATE users SET joined_into = $1 WHERE joined_into = $2 AND joined_into <> ''`,
 		`UPDATE users SET joined_into = $1, old_id = '', admin = false, nickname = '', avatar_url = '', real_name = '',
-			note = '', groups = '[]', allowed_apps = '[]', refused_apps = '[]' WHERE id = $2`,
+			note = '', groups = '[]', allowed_apps = '[]', refused_apps = '[]', agreement = '' WHERE id = $2`,
 	} {
 		if _, err := q.Exec(query, older, younger); err != nil {
 			return nil, err

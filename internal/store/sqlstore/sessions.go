@@ -101,7 +101,8 @@ func (b Base) Session(ctx context.Context, h [32]byte, now time.Time) (s gateway
 // user who was joined into another.
 const (
 	prefixedUserColumns = `u.id, u.nickname, u.avatar_url, u.locale, u.profile_at, u.status, u.admin, u.groups, ` +
-		`u.old_id, u.created_at, u.updated_at, u.real_name, u.note, u.allowed_apps, u.refused_apps`
+		`u.old_id, u.created_at, u.updated_at, u.real_name, u.note, u.allowed_apps, u.refused_apps, ` +
+		`u.agreement`
 	prefixedSessionColumns = `s.hash, s.first_hash, s.user_id, s.connector, s.app_id, s.open_id, s.method, s.auth_time, ` +
 		`s.created_at, s.seen_at, s.expires_at, s.data`
 )

@@ -14,12 +14,12 @@ import (
 // transaction. Micros converts arguments; Time and jsonList convert results.
 
 const userColumns = `id, nickname, avatar_url, locale, profile_at, status, admin, groups, old_id, ` +
-	`created_at, updated_at, real_name, note, allowed_apps, refused_apps`
+	`created_at, updated_at, real_name, note, allowed_apps, refused_apps, agreement`
 
 func userFields(u *gateway.User) []any {
 	return []any{&u.ID, &u.Nickname, &u.AvatarURL, &u.Locale, Time{&u.ProfileAt}, &u.Status, &u.Admin,
 		jsonList{&u.Groups}, &u.OldID, Time{&u.CreatedAt}, Time{&u.UpdatedAt}, &u.RealName, &u.Note,
-		jsonList{&u.AllowedApps}, jsonList{&u.RefusedApps}}
+		jsonList{&u.AllowedApps}, jsonList{&u.RefusedApps}, agreement{&u.Agreement}}
 }
 
 const identityColumns = `user_id, connector, app_id, open_id, union_id, created_at, seen_at`
@@ -187,15 +187,17 @@ func edit(u gateway.User, now time.Time, change func(*gateway.User) error) (gate
 
 // putUser inserts a user, or updates the user with this id.
 const putUser = `
-	INSERT INTO users (` + userColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+	INSERT INTO users (` + userColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+		$16)
 	ON CONFLICT (id) DO UPDATE SET nickname = $2, avatar_url = $3, locale = $4, profile_at = $5, status = $6,
 		admin = $7, groups = $8, old_id = $9, updated_at = $11, real_name = $12, note = $13, allowed_apps = $14,
-		refused_apps = $15`
+		refused_apps = $15, agreement = $16`
 
 func userArgs(u gateway.User) []any {
 	return []any{u.ID, fitIndex(u.Nickname), gateway.CleanText(u.AvatarURL), gateway.CleanText(u.Locale),
 		Micros(u.ProfileAt), string(u.Status), u.Admin, JSON(u.Groups), u.OldID, Micros(u.CreatedAt), Micros(u.UpdatedAt),
-		gateway.CleanText(u.RealName), gateway.CleanText(u.Note), JSON(u.AllowedApps), JSON(u.RefusedApps)}
+		gateway.CleanText(u.RealName), gateway.CleanText(u.Note), JSON(u.AllowedApps), JSON(u.RefusedApps),
+		agreementJSON(u.Agreement)}
 }
 
 // putIdentity inserts an identity, or updates the identity with this openid.

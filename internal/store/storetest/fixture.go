@@ -197,6 +197,7 @@ func errorName(err error) string {
 		{nil, "ok"}, {gateway.ErrReplay, "replay"}, {gateway.ErrExpired, "expired"}, {gateway.ErrNotFound, "not found"},
 		{gateway.ErrConflict, "conflict"}, {gateway.ErrBlocked, "blocked"}, {gateway.ErrFull, "full"},
 		{gateway.ErrLastAdmin, "last admin"},
+		{gateway.ErrAgreementRequired, "agreement required"},
 		{gateway.ErrRefused, "refused"},
 	} {
 		if err == known.err || known.err != nil && errors.Is(err, known.err) {

@@ -66,6 +66,7 @@ func Run(t *testing.T, subject Subject) {
 	}{
 		{"users", userCases},
 		{"joining", joinCases},
+		{"agreements", agreementCases},
 		{"takeover", takeoverCases},
 		{"import", importCases},
 		{"import batch", importBatchCases},

@@ -14,6 +14,7 @@ CREATE TABLE users (
 	note         text NOT NULL,
 	allowed_apps text NOT NULL, -- list
 	refused_apps text NOT NULL, -- list
+	agreement    text NOT NULL DEFAULT '', -- what the user agreed to last, as JSON; '' = nothing
 	old_id       text NOT NULL, -- from an imported user table; '' = none
 	created_at   bigint NOT NULL,
 	updated_at   bigint NOT NULL,

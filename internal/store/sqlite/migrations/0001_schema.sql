@@ -17,6 +17,7 @@ CREATE TABLE users (
 	note         TEXT NOT NULL,
 	allowed_apps TEXT NOT NULL, -- list
 	refused_apps TEXT NOT NULL, -- list
+	agreement    TEXT NOT NULL DEFAULT '', -- what the user agreed to last, as JSON; '' = nothing
 	old_id       TEXT NOT NULL, -- from an imported user table; '' = none
 	created_at   INTEGER NOT NULL,
 	updated_at   INTEGER NOT NULL,
