@@ -66,6 +66,10 @@ func (f *fakeSignIn) Begin(w http.ResponseWriter, _ *http.Request, login session
 }
 
 // AskProfile never asks.
+func (*fakeSignIn) AskAgreement(http.ResponseWriter, *http.Request, session.Browser, string) bool {
+	return false
+}
+
 func (f *fakeSignIn) AskProfile(http.ResponseWriter, *http.Request, session.Browser, string) bool {
 	return false
 }

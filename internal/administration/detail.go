@@ -66,6 +66,8 @@ var detailLabels = []struct{ begins, key string }{
 	{gateway.DetailBrowser, "browser"},
 	{"algorithm ", "algorithm"},
 	{"delivery ", "delivery"},
+	{"version: ", "version"},
+	{"hash: ", "hash"},
 	{"receiver ", "receiver"},
 	{"identity ", "identity"},
 	{"exported ", "exported"},

@@ -53,25 +53,32 @@ func ExportEvent(e gateway.Event) ExportedEvent {
 
 // ExportedUser is a user in JSON. The names of its fields are stable. Times are in UTC.
 type ExportedUser struct {
-	ID          string    `json:"id"`
-	Status      string    `json:"status"`
-	Admin       bool      `json:"admin"`
-	Nickname    string    `json:"nickname"`
-	RealName    string    `json:"real_name"`
-	Note        string    `json:"note"`
-	Groups      []string  `json:"groups"`
-	AllowedApps []string  `json:"allowed_apps"`
-	RefusedApps []string  `json:"refused_apps"`
-	OldID       string    `json:"old_id"`
-	CreatedAt   time.Time `json:"created_at"`
-	UpdatedAt   time.Time `json:"updated_at"`
+	ID          string   `json:"id"`
+	Status      string   `json:"status"`
+	Admin       bool     `json:"admin"`
+	Nickname    string   `json:"nickname"`
+	RealName    string   `json:"real_name"`
+	Note        string   `json:"note"`
+	Groups      []string `json:"groups"`
+	AllowedApps []string `json:"allowed_apps"`
+	RefusedApps []string `json:"refused_apps"`
+	OldID       string   `json:"old_id"`
+	// Agreement is what the user agreed to last. nil = nothing.
+	Agreement *gateway.Agreement `json:"agreement,omitempty"`
+	CreatedAt time.Time          `json:"created_at"`
+	UpdatedAt time.Time          `json:"updated_at"`
 }
 
 // ExportUser returns a user for JSON. A list without elements is [] and not null.
 func ExportUser(u gateway.User) ExportedUser {
 	list := func(l []string) []string { return append([]string{}, l...) }
+	var agreed *gateway.Agreement
+	if !u.Agreement.IsZero() {
+		agreed = &u.Agreement
+	}
 	return ExportedUser{
-		ID: u.ID, Status: string(u.Status), Admin: u.Admin, Nickname: u.Nickname, RealName: u.RealName, Note: u.Note,
+		Agreement: agreed,
+		ID:        u.ID, Status: string(u.Status), Admin: u.Admin, Nickname: u.Nickname, RealName: u.RealName, Note: u.Note,
 		Groups: list(u.Groups), AllowedApps: list(u.AllowedApps), RefusedApps: list(u.RefusedApps), OldID: u.OldID,
 		CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
 	}

@@ -101,6 +101,8 @@ func userKinds() []EventKind {
 			"WeChat sent another unionid than the stored one, which stays"),
 		c.newKind(gateway.EventSubjectDropped, "ok", "user_id app connector detail",
 			"joined users had two ids in one app, and the later id was dropped"),
+		c.newKind(gateway.EventAgreed, "ok", "user_id connector method detail",
+			"a user agreed to the documents of `site.agreement`; the detail has their version and hash"),
 		c.newKind("access_requested", "waiting", "user_id app method",
 			"a user waits for approval, or asked for access to an app"),
 		c.newKind("name_given", "ok", "user_id app method",

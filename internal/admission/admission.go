@@ -31,11 +31,12 @@ import (
 // need them. Their zero values mean "not read yet". Decide returns LookUpAccess or LookUpSubject
 // when it needs the value.
 type Facts struct {
-	// The browser's session. The other three fields are meaningful only with SignedIn.
+	// The browser's session. The other four fields are meaningful only with SignedIn.
 	SignedIn      bool
 	Answered      bool // the sign-in of this session was for the app's present request
 	MethodAllowed bool // the app accepts the sign-in method
 	TooOld        bool // the authentication is older than the app accepts
+	MustAgree     bool // the user has not agreed to the administrator's present documents
 
 	// The request.
 	Returned       bool // the browser was sent to sign in for this request, and has returned
@@ -81,11 +82,12 @@ const (
 	// again. With Reauthenticate, WeChat must authenticate the user of the phone again.
 	SignIn
 	Reauthenticate
-	Confirm    // ask the user whether to sign in again
-	Wait       // the user waits for an administrator's approval
-	AskProfile // ask for nickname and avatar if they are unknown or old, else admit
-	Deny       // show the page Next.Page
-	Cancelled  // the user has chosen not to sign in
+	AskAgreement // ask the user to agree to the administrator's documents, before all else
+	Confirm      // ask the user whether to sign in again
+	Wait         // the user waits for an administrator's approval
+	AskProfile   // ask for nickname and avatar if they are unknown or old, else admit
+	Deny         // show the page Next.Page
+	Cancelled    // the user has chosen not to sign in
 
 	// LoginRequired means the error login_required of OpenID Connect. It has two causes. The user
 	// would have to sign in, but NoPages forbids pages. Or the app expects a certain user, and
@@ -102,7 +104,7 @@ type Next struct {
 
 // Decide returns what happens next. It is a pure function.
 func Decide(f Facts) Next {
-	for _, check := range []func(Facts) Next{checkBrowser, checkSession, checkAccess, checkSubject} {
+	for _, check := range []func(Facts) Next{checkBrowser, checkSession, checkAgreement, checkAccess, checkSubject} {
 		if n := check(f); n.Step != passed {
 			return n
 		}
@@ -161,6 +163,18 @@ func checkSession(f Facts) Next {
 	// The session is only too old. WeChat then authenticates the user without its consent page, so
 	// no tap is needed.
 	return Next{Step: Reauthenticate}
+}
+
+// checkAgreement decides whether the user has to agree first. It comes after checkSession, because
+// another sign-in asks the user too.
+func checkAgreement(f Facts) Next {
+	switch {
+	case !f.MustAgree:
+		return Next{}
+	case f.NoPages:
+		return Next{Step: InteractionRequired, Page: web.AgreementChanged}
+	}
+	return Next{Step: AskAgreement}
 }
 
 // checkAccess decides by the access rule of the app.
@@ -291,7 +305,7 @@ func requestHash(request string) string {
 // for [NewLoginRequestID]. id is the login request id that the browser has brought back from the
 // sign-in ("" = none).
 func (f *Facts) SetSession(s session.Browser, app gateway.App, request, id string, now time.Time) {
-	f.SignedIn, f.MethodAllowed = true, MethodAllowed(app, s.Method)
+	f.SignedIn, f.MethodAllowed, f.MustAgree = true, MethodAllowed(app, s.Method), s.MustAgree
 	f.Answered = len(id) > requestHashSize && strings.HasSuffix(id, requestHash(request)) && s.LoginRequestID == id &&
 		now.Sub(s.AuthTime) < loginRequestLifetime
 }

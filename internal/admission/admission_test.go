@@ -57,6 +57,19 @@ var decisions = []struct {
 		deny(web.NotSignedIn)},
 	{"the user cancelled, whoever is signed in", func(f *facts) { f.Cancelled = true }, step(admission.Cancelled)},
 
+	{"the documents have changed: nothing of the user is used before they agree",
+		func(f *facts) {
+			f.MustAgree, f.Access, f.Subject = true, access.Undecided, admission.SubjectNotLookedUp
+		},
+		step(admission.AskAgreement)},
+	{"the documents have changed, and no page may be shown", func(f *facts) { f.MustAgree, f.NoPages = true, true },
+		interaction(web.AgreementChanged)},
+	{"another sign-in asks for the agreement too",
+		func(f *facts) { f.MustAgree, f.LimitsAge, f.TooOld = true, true, true },
+		step(admission.Reauthenticate)},
+	{"whoever cancelled is not asked", func(f *facts) { f.MustAgree, f.Cancelled = true, true },
+		step(admission.Cancelled)},
+
 	{"the app wants the user asked: a sign-in without warning would surprise, and WeChat answers it with a snapshot page",
 		func(f *facts) { f.Reauthenticate = true }, confirm},
 	{"the user has confirmed", func(f *facts) { f.Reauthenticate, f.Confirmed = true, true },

@@ -104,7 +104,7 @@ func TestEveryWayIntoSignInAsks(t *testing.T) {
 	}
 }
 
-// A session from before the agreement was configured stays valid, but the next redirect to WeChat requires the
+// A session from before the agreement was configured stays valid, and the next request of an app requires the
 // agreement first.
 func TestSignedInBeforeTheAgreement(t *testing.T) {
 	t.Parallel()
@@ -116,10 +116,10 @@ func TestSignedInBeforeTheAgreement(t *testing.T) {
 	if err := w.replicas[0].Reload(&next); err != nil {
 		t.Fatal(err)
 	}
-	fixture.WantAt(w.t, alice.Must(alice.Open(t.Context(), w.authorize("second"))), w.app.URL+"/second")
+	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("second"))), "agreement_changed", 200)
+	alice.agreesAgain(w.app.URL + "/second")
 	alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("sample", "scope", withProfile))), "profile", 200)
 	alice.Press()
-	alice.tick()
 	fixture.WantAt(w.t, alice.Must(alice.Allow(t.Context())), w.app.URL+"/sample")
 	if who := w.userinfo(w.redeem("sample", w.app.LastQuery().Get("code")).AccessToken); who["nickname"] != "Alice" {
 		t.Errorf("userinfo: %v", who)

@@ -84,7 +84,7 @@ func (a *App) mount(c *config.Config, u *url.URL) (*route.Mux, *services, error)
 		sessions: &session.Manager{
 			Sessions: a.store, Grants: a.store, Cookies: cookie.For(u, "weigate"), AppIDs: appIDs(c.WeChat),
 			Keys: a.options.Sealer.Derive("session cookie"), Idle: c.Session.Idle, Max: c.Session.Max,
-			Now: a.options.Now, OnError: a.logSessionError,
+			Now: a.options.Now, OnError: a.logSessionError, Agreement: agreementOf(c.Site).Hash,
 		},
 	}
 	s.saved, err = savedrequest.New(savedrequest.Config{
@@ -178,9 +178,7 @@ func (a *App) newSignIn(c *config.Config, s *services, scanHandler *scan.Handler
 		ProfileMaxAge: c.ProfileMaxAge, Pictures: pictureOrigins(c.WeChat),
 		RequestID: route.RequestID, Observe: a.observeSignIn, Logger: a.options.Logger, Now: a.options.Now,
 	}
-	if c.Site.Agreement {
-		cfg.Agreement = agreementOf(c.Site)
-	}
+	cfg.Agreement, cfg.Agreements = agreementOf(c.Site), a.store
 	// Sign-in by QR code needs an official account: the phone that scans the code signs in there.
 	if hasOfficialAccount(c.WeChat) {
 		cfg.Scan = scanHandler.Begin

@@ -1,9 +1,8 @@
 package app
 
 import (
-	"strings"
-
 	"github.com/weigate/weigate/internal/config"
+	"github.com/weigate/weigate/internal/gateway"
 	"github.com/weigate/weigate/internal/lang"
 	"github.com/weigate/weigate/internal/route"
 	"github.com/weigate/weigate/internal/web"
@@ -31,9 +30,12 @@ func convertTexts(t config.SiteTexts) web.SiteTexts {
 		PrivacyURL: t.PrivacyURL, TermsURL: t.TermsURL}
 }
 
-// agreementOf returns the addresses of the documents that users agree to. Package signin asks again
-// when they change.
-func agreementOf(s config.Site) string {
+// agreementOf returns what users agree to: the documents of all languages, in the configured
+// version. Package signin asks again when the version or an address changes.
+func agreementOf(s config.Site) gateway.Agreement {
+	if !s.Agreement {
+		return gateway.Agreement{}
+	}
 	var all []string
 	for _, t := range []config.SiteTexts{s.SiteTexts, s.InEnglish, s.InChinese} {
 		for _, address := range []string{t.PrivacyURL, t.TermsURL} {
@@ -42,7 +44,7 @@ func agreementOf(s config.Site) string {
 			}
 		}
 	}
-	return strings.Join(all, " ")
+	return gateway.NewAgreement(s.AgreementVersion, all)
 }
 
 // mountFiles registers the logo, the icons and the manifest of the site. path is the path of the

@@ -76,6 +76,12 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, f *desktopFlo
 	case errors.Is(err, gateway.ErrUnionIDRequired):
 		h.observe(ctx, f, "consent_missing")
 		h.showDesktop(w, r, f, web.Page{Kind: web.ChatNoUnionID, Go: f.LoginRequest.StartURL(h.path)})
+	case errors.Is(err, gateway.ErrAgreementRequired):
+		h.observe(ctx, f, "agreement_missing")
+		h.signIn.AskToAgree(w, r, session.LoginRequest{
+			ReturnURL: f.LoginRequest.Return, RestartURL: f.LoginRequest.StartURL(h.path), CancelURL: f.LoginRequest.CancelURL(),
+			App: gateway.App{Name: h.pageApp(r, f)},
+		})
 	case errors.Is(err, gateway.ErrConflict): // the row has changed since this request read it
 		h.showRow(w, r, f, stored, web.CodeForm{})
 	default:
@@ -102,6 +108,7 @@ func (h *Handler) completion(ctx context.Context, r *http.Request, f *desktopFlo
 		SignIn: gateway.SignIn{
 			Connector: f.Connector, AppID: account.AppID, OpenID: row.OpenID, OpenPlatform: account.OpenPlatform,
 			GroupAppIDs: account.Group, At: now, InitialStatus: gateway.Pending, UnionIDRequired: account.needsUnionID(),
+			Agreement: h.signIn.AgreementRule(f.LoginRequest.Tick, f.LoginRequest.WithoutAgreement),
 		},
 	}
 	c.Event.RequestID = h.cfg.RequestID(ctx)

@@ -77,14 +77,21 @@ const (
 // Observation is the start or the end of a sign-in, for metrics. The outcomes are named as in
 // package flow. Only "wrong_code" is specific to chat.
 type Observation struct {
-	Method  string // gateway.MethodMessage or gateway.MethodFollow
-	Outcome string // "begun", "signed_in", "denied", "wrong_code", "refused" (the user is blocked), "consent_missing"
+	Method string // gateway.MethodMessage or gateway.MethodFollow
+	// Outcome is "begun", "signed_in", "denied", "wrong_code", "refused" (the user is blocked),
+	// "consent_missing" or "agreement_missing".
+	Outcome string
 }
 
 // SignIn finds, creates and ends sessions of browsers. signin.Handler implements it.
 type SignIn interface {
 	// Session is session.Authenticator.Session.
 	Session(r *http.Request) (b session.Browser, ok bool, err error)
+
+	// AgreementRule returns what the sign-in requires of the user's agreement. AskToAgree renders the
+	// page on which the user agrees, before the sign-in starts again.
+	AgreementRule(tick *session.Tick, withoutAgreement bool) gateway.AgreementRule
+	AskToAgree(w http.ResponseWriter, r *http.Request, login session.LoginRequest)
 
 	// NewSession returns the session and the event that are stored with a completed sign-in.
 	NewSession(a session.Authentication) (gateway.Session, gateway.Event, error)

@@ -171,6 +171,12 @@ func (c *userShowCmd) Run(s *invocation) error {
 	line("refused apps", "%s", strings.Join(u.RefusedApps, ", "))
 	line("old id", "%s", u.OldID)
 	line("created", "%s", s.formatTime(u.CreatedAt))
+	switch a := u.Agreement; {
+	case a.Version != "":
+		line("agreed", "%s, version %s, %s", s.formatTime(a.At), a.Version, strings.Join(a.Documents, " "))
+	case !a.IsZero():
+		line("agreed", "%s, %s", s.formatTime(a.At), strings.Join(a.Documents, " "))
+	}
 	s.showDetails(d, line)
 	return s.out.printTable(field("id", u.ID), rows)
 }

@@ -18,16 +18,19 @@ type Site struct {
 	InEnglish SiteTexts
 	InChinese SiteTexts
 
-	Logo       brand.Picture     // the zero value = none
-	LogoDark   brand.Picture     // on dark pages; the zero value = Logo
-	Icon       brand.Picture     // for browsers and home screens; the zero value = Weigate's
-	Color      string            // of buttons and links, such as #067a41; "" = green
-	Agreement  bool              // users must agree to PrivacyURL and TermsURL before they sign in
-	ICP        string            // 备案号, shown in the footer
-	ICPHosts   map[string]string // host → 备案号, for hosts with their own; nil = none
-	Police     string            // 公安备案号, shown in the footer
-	PoliceIcon brand.Picture     // the official picture beside Police; the zero value = none
-	TimeZone   *time.Location
+	Logo      brand.Picture // the zero value = none
+	LogoDark  brand.Picture // on dark pages; the zero value = Logo
+	Icon      brand.Picture // for browsers and home screens; the zero value = Weigate's
+	Color     string        // of buttons and links, such as #067a41; "" = green
+	Agreement bool          // users must agree to PrivacyURL and TermsURL before they sign in
+	// AgreementVersion is the version of the documents that users agree to. Users are asked again when
+	// it changes. "" = no version
+	AgreementVersion string
+	ICP              string            // 备案号, shown in the footer
+	ICPHosts         map[string]string // host → 备案号, for hosts with their own; nil = none
+	Police           string            // 公安备案号, shown in the footer
+	PoliceIcon       brand.Picture     // the official picture beside Police; the zero value = none
+	TimeZone         *time.Location
 }
 
 // SiteTexts are texts of the pages. "" = not configured.
@@ -50,6 +53,7 @@ func siteKeys() []key[Site] {
 		{name: "terms_url", read: func(_ *section, v value, s *Site) { s.TermsURL = v.pageURL() }},
 		{name: "texts", noEnv: true, read: readSiteTexts},
 		{name: "agreement", read: readAgreement},
+		{name: "agreement_version", read: readAgreementVersion},
 		{name: "logo", read: func(_ *section, v value, s *Site) { s.Logo = v.picture(brand.ReadPicture) }},
 		{name: "logo_dark", read: func(_ *section, v value, s *Site) { s.LogoDark = v.picture(brand.ReadPicture) }},
 		{name: "icon", read: func(_ *section, v value, s *Site) { s.Icon = v.picture(brand.ReadIcon) }},
@@ -140,6 +144,19 @@ func readAgreement(_ *section, v value, into *Site) {
 	inBothLanguages := into.InEnglish.PrivacyURL != "" && into.InChinese.PrivacyURL != ""
 	if into.Agreement = v.boolean(); into.Agreement && into.PrivacyURL == "" && !inBothLanguages {
 		v.reject("requires privacy_url, the page that users agree to")
+	}
+}
+
+// readAgreementVersion reads the version of the documents. The limit keeps it readable in lists.
+func readAgreementVersion(_ *section, v value, s *Site) {
+	text, _ := v.text()
+	switch {
+	case len([]rune(text)) > 40:
+		v.reject("must not be longer than 40 characters")
+	case text != "" && !s.Agreement:
+		v.reject("requires agreement: true")
+	default:
+		s.AgreementVersion = text
 	}
 }
 

@@ -63,6 +63,10 @@ func (h *Handler) readDecision(ctx context.Context, s *site, grantID string, has
 	if err != nil {
 		return h.endedDecision(ctx, grantID, err)
 	}
+	if h.cfg.Sessions.MustAgree(grant.Method, user) {
+		// The gateway asks the user, and then makes a new host session.
+		return &decision{denied: web.NotSignedIn, logReason: "agreement_required"}, nil
+	}
 	d := &decision{user: &user, method: grant.Method}
 	// Access and sign-in method are checked again, since the configuration may have changed. All
 	// other checks were made before the host session was created; see serveHandoff.

@@ -95,11 +95,12 @@ func (a *away) Token(ctx context.Context, hash [32]byte, now time.Time) (gateway
 
 // signIn is a sign-in whose session is a cookie with the account's id.
 type signIn struct {
-	e       *fixture
-	method  string
-	askOnce atomic.Bool // the next person is asked for a profile
-	mu      sync.Mutex
-	begun   []session.LoginRequest
+	e         *fixture
+	method    string
+	askOnce   atomic.Bool // the next person is asked for a profile
+	mustAgree atomic.Bool
+	mu        sync.Mutex
+	begun     []session.LoginRequest
 }
 
 func (s *signIn) Session(r *http.Request) (session.Browser, bool, error) {
@@ -131,6 +132,16 @@ func (s *signIn) last() session.LoginRequest {
 	return s.begun[len(s.begun)-1]
 }
 
+// AskAgreement redirects as package signin does.
+func (*signIn) AskAgreement(w http.ResponseWriter, _ *http.Request, b session.Browser, returnTo string) bool {
+	if !b.MustAgree {
+		return false
+	}
+	w.Header().Set("Location", session.AgreementPath+"?return="+returnTo)
+	w.WriteHeader(http.StatusSeeOther)
+	return true
+}
+
 func (s *signIn) AskProfile(w http.ResponseWriter, _ *http.Request, _ session.Browser, returnTo string) bool {
 	if !s.askOnce.CompareAndSwap(true, false) {
 		return false
@@ -153,6 +164,8 @@ func (s sessions) Find(ctx context.Context, hash [32]byte, now time.Time) (gatew
 	}
 	return found, a, err
 }
+
+func (s sessions) MustAgree(string, gateway.User) bool { return s.e.signIn.mustAgree.Load() }
 
 // access is a rule that tests change while everything runs.
 type ruling struct{ says atomic.Int64 }

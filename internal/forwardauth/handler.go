@@ -44,6 +44,9 @@ type Sessions interface {
 	// It returns gateway.ErrNotFound if the session has ended, or if its user has been deleted or
 	// blocked. Any other error means that the store has failed.
 	Find(ctx context.Context, hash [32]byte, now time.Time) (gateway.Session, gateway.User, error)
+	// MustAgree reports whether the user must agree to documents of the administrator first. method is
+	// the sign-in method of the session.
+	MustAgree(method string, user gateway.User) bool
 }
 
 // Config holds the settings of a [Handler]. Every field is required unless it says otherwise.

@@ -184,7 +184,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) (ou
 		return "", err
 	}
 	switch next.Step { // after each of these steps, the browser makes this request again
-	case admission.SignIn, admission.Reauthenticate, admission.Wait, admission.AskProfile:
+	case admission.SignIn, admission.Reauthenticate, admission.Wait, admission.AskProfile, admission.AskAgreement:
 		short, ok := h.cfg.Saved.Shorten(w, r, h.baseAddress(req))
 		if !ok { // Shorten has written a response
 			return "sign_in", nil
@@ -201,6 +201,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req handoff) (ou
 			return h.explainAccess(w, r, req, b, next)
 		}
 		return "", &pageError{next.Page, userOf(b, signedIn), sessionAttrs(req.site, b, signedIn)}
+	case admission.AskAgreement:
+		h.cfg.SignIn.AskAgreement(w, r, b, h.address(req))
+		return string(web.AgreementChanged), nil
 	case admission.AskProfile:
 		if h.cfg.SignIn.AskProfile(w, r, b, h.address(req)) {
 			return string(web.Profile), nil

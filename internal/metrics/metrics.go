@@ -206,7 +206,8 @@ func methods() []string { return []string{"wechat", "scan", "website", "message"
 // scan: the user typed a wrong number on the phone.
 func signInOutcomes() []string {
 	return []string{"signed_in", "denied", "refused", "snapshot", "user_restricted", "code_refused", "gave_up", "busy",
-		"rate_limited", "store_full", "unavailable", "fault", "wrong_number", "wrong_code", "consent_missing", "suspect"}
+		"rate_limited", "store_full", "unavailable", "fault", "wrong_number", "wrong_code", "consent_missing",
+		"agreement_missing", "suspect"}
 }
 
 // WeChat counts one attempt of a call to WeChat. A call makes one or two HTTP requests, its

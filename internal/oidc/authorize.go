@@ -151,7 +151,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 		return err
 	}
 	switch next.Step { // after each of these steps, the browser makes this request again
-	case admission.SignIn, admission.Reauthenticate, admission.Confirm, admission.Wait, admission.AskProfile:
+	case admission.SignIn, admission.Reauthenticate, admission.Confirm, admission.Wait, admission.AskProfile,
+		admission.AskAgreement:
 		if !h.shorten(w, r, req) {
 			return nil // shorten has responded
 		}
@@ -177,6 +178,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, t *redirectable,
 		}
 		return &pageError{kind: next.Page, client: req.client,
 			logAttrs: sessionAttrs(req.client, browser, facts.SignedIn)}
+	case admission.AskAgreement:
+		h.cfg.SignIn.AskAgreement(w, r, browser, sameRequest)
+		return nil
 	case admission.AskProfile:
 		if h.cfg.SignIn.AskProfile(w, r, browser, sameRequest) {
 			return nil

@@ -199,6 +199,10 @@ func (s *signIn) Begin(w http.ResponseWriter, r *http.Request, d session.LoginRe
 }
 
 // AskProfile asks nobody.
+func (*signIn) AskAgreement(http.ResponseWriter, *http.Request, session.Browser, string) bool {
+	return false
+}
+
 func (s *signIn) AskProfile(http.ResponseWriter, *http.Request, session.Browser, string) bool {
 	return false
 }

@@ -135,6 +135,8 @@ type dataUser struct {
 	Groups    []string   `json:"groups,omitempty"`
 	CreatedAt time.Time  `json:"created_at"`
 	UpdatedAt time.Time  `json:"updated_at"`
+
+	Agreement *gateway.Agreement `json:"agreement,omitempty"` // what the user agreed to last
 }
 
 type dataIdentity struct {
@@ -195,6 +197,9 @@ func (h *Handler) readData(ctx context.Context, b session.Browser) (d userData, 
 		ProfileAt: optional(u.ProfileAt), RealName: u.RealName, Status: string(u.Status), Admin: u.Admin, Groups: u.Groups,
 		CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
 	}}
+	if !u.Agreement.IsZero() {
+		d.User.Agreement = &u.Agreement
+	}
 	if d.User.FormerIDs, err = h.cfg.Store.JoinedUsers(ctx, u.ID); err != nil {
 		return d, err
 	}

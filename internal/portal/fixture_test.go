@@ -51,6 +51,10 @@ func (s signIn) Begin(w http.ResponseWriter, _ *http.Request, login session.Logi
 	return nil
 }
 
+func (signIn) AskAgreement(http.ResponseWriter, *http.Request, session.Browser, string) bool {
+	return false
+}
+
 func (s signIn) AskProfile(http.ResponseWriter, *http.Request, session.Browser, string) bool {
 	return false
 }

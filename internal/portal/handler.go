@@ -219,7 +219,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, page string, met
 		id = deletionID + id
 	}
 	err := h.cfg.SignIn.Begin(w, r, session.LoginRequest{
-		ID: id, Deletion: deletion,
+		ID: id, Deletion: deletion, WithoutAgreement: again,
 		App:       gateway.App{Name: h.cfg.Site.Title(lang.FromRequest(r)), Methods: methods},
 		ReturnURL: page, RestartURL: restart, CopyURL: page, CancelURL: h.path + "/", Reauthenticate: again,
 	})

@@ -33,6 +33,7 @@ type home struct {
 	Profile  string // address at which the user shares nickname and avatar; "" = not possible
 	Known    bool   // nickname and avatar are known and not too old
 	Name     string // address at which the user changes the name that apps get; "" = WeChat sends it
+	Agree    string // address at which the user agrees to documents that have changed; "" = they have agreed
 	Apps     []tile
 	Partly   bool   // an app is left out, because the store failed
 	Wishes   []wish // apps that the user has requested, and may not use now
@@ -101,6 +102,9 @@ func (h *Handler) readHome(ctx context.Context, b session.Browser) (home, error)
 	d.Profile, d.Known = h.cfg.SignIn.ProfileURL(b)
 	if d.Profile == "" && !d.Link && !user.NameFromWeChat() {
 		d.Name = h.path + session.NamePath + "?profile=1&return=" + url.QueryEscape(h.path+"/")
+	}
+	if b.MustAgree {
+		d.Agree = h.path + session.AgreementPath + "?return=" + url.QueryEscape(h.path+"/")
 	}
 	requests, err := h.cfg.Store.UserRequests(ctx, user.ID)
 	if err != nil {

@@ -98,7 +98,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 		return err
 	}
 	switch next.Step { // all steps after which the browser makes this request again
-	case admission.SignIn, admission.Reauthenticate, admission.Confirm, admission.Wait, admission.AskProfile:
+	case admission.SignIn, admission.Reauthenticate, admission.Confirm, admission.Wait, admission.AskProfile,
+		admission.AskAgreement:
 		if !h.shorten(w, r, req) { // shorten has written a response
 			return nil
 		}
@@ -117,6 +118,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, req *request) er
 		}
 		return &pageError{kind: next.Page, app: req.app, retry: h.retryURL(req, next.Page, facts.Answered),
 			logAttrs: sessionAttrs(req, browser, signedIn)}
+	case admission.AskAgreement:
+		h.cfg.SignIn.AskAgreement(w, r, browser, sameRequest)
+		return nil
 	case admission.AskProfile:
 		if h.cfg.SignIn.AskProfile(w, r, browser, sameRequest) {
 			return nil

@@ -179,6 +179,16 @@ func (g *fixture) Begin(w http.ResponseWriter, _ *http.Request, d session.LoginR
 	return nil
 }
 
+// AskAgreement redirects as package signin does.
+func (*fixture) AskAgreement(w http.ResponseWriter, _ *http.Request, b session.Browser, returnTo string) bool {
+	if !b.MustAgree {
+		return false
+	}
+	w.Header().Set("Location", session.AgreementPath+"?return="+returnTo)
+	w.WriteHeader(http.StatusSeeOther)
+	return true
+}
+
 func (g *fixture) AskProfile(w http.ResponseWriter, _ *http.Request, _ session.Browser, returnTo string) bool {
 	if g.asks {
 		fmt.Fprint(w, "may it have your name? ", returnTo)

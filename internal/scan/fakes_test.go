@@ -279,6 +279,16 @@ func (p *people) Begin(w http.ResponseWriter, _ *http.Request, d session.LoginRe
 	return nil
 }
 
+// AskAgreement redirects as package signin does.
+func (*people) AskAgreement(w http.ResponseWriter, _ *http.Request, b session.Browser, returnTo string) bool {
+	if !b.MustAgree {
+		return false
+	}
+	w.Header().Set("Location", session.AgreementPath+"?return="+returnTo)
+	w.WriteHeader(http.StatusSeeOther)
+	return true
+}
+
 func (p *people) AskProfile(w http.ResponseWriter, _ *http.Request, s session.Browser, returnTo string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

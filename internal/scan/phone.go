@@ -96,7 +96,9 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request) (req phon
 	switch {
 	case err != nil:
 		h.fail(w, r, err)
-	case signedIn && req.meetsRequirements():
+	case signedIn && req.meetsRequirements() && req.mustAgree() && r.Method == http.MethodGet:
+		h.signIn.AskAgreement(w, r, req.browser, h.path+pathConfirm)
+	case signedIn && req.meetsRequirements() && !req.mustAgree():
 		return req, true
 	case t.State == gateway.TicketCancelled:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.ScanOver, Rejection: req.rejection()})
@@ -145,13 +147,19 @@ func (req phoneRequest) meetsRequirements() bool {
 	return !again || req.browser.LoginRequestID == req.phone.LoginRequestID
 }
 
+// mustAgree reports whether the phone's user has to agree to the administrator's documents before
+// they confirm the sign-in of the desktop.
+func (req phoneRequest) mustAgree() bool {
+	return req.browser.MustAgree && !req.data.WithoutAgreement && isUnanswered(req.ticket.State)
+}
+
 // begin redirects the phone to sign in. Only WeChat itself is accepted as the sign-in method. A
 // session by scan would depend on yet another phone.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req phoneRequest) {
 	err := h.signIn.Begin(w, r, session.LoginRequest{
 		ID: req.phone.LoginRequestID, ReturnURL: h.path + pathConfirm + "?back=" + req.phone.LoginRequestID,
 		Connector: req.ticket.Connector, Reauthenticate: req.data.Reauthenticate, Consent: req.data.Consent,
-		App: gateway.App{Methods: []string{methodWeChat}},
+		App: gateway.App{Methods: []string{methodWeChat}}, WithoutAgreement: req.data.WithoutAgreement,
 	})
 	if err != nil {
 		h.fail(w, r, err)

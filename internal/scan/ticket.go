@@ -39,6 +39,8 @@ type ticketData struct {
 	Reauthenticate bool   `json:"f,omitempty"` // the phone has to sign in again, even with a session
 	Consent        bool   `json:"c,omitempty"` // the phone has to see WeChat's consent page
 	Profile        bool   `json:"p,omitempty"` // the app wants nickname and picture
+
+	WithoutAgreement bool `json:"w,omitempty"` // LoginRequest.WithoutAgreement
 }
 
 func readTicketData(t gateway.Ticket) (d ticketData, err error) {
@@ -154,6 +156,7 @@ func (h *Handler) newTicket(r *http.Request, f *desktopFlow, now time.Time) (gat
 	data, err := json.Marshal(ticketData{
 		Network: h.networks.tag(address), Reauthenticate: f.LoginRequest.Reauthenticate,
 		Consent: f.LoginRequest.Consent, Profile: f.LoginRequest.Profile,
+		WithoutAgreement: f.LoginRequest.WithoutAgreement,
 	})
 	if err != nil {
 		return gateway.Ticket{}, fmt.Errorf("scan: %w", err)

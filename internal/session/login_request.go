@@ -25,15 +25,29 @@ type LoginRequest struct {
 	Consent        bool        // WeChat must show its consent page, even after an earlier consent (forcePopup)
 	Profile        bool        // the app wants nickname and avatar, and the user may be asked for them
 	Deletion       bool        // the user signs in to be deleted: in a chat, the gateway's message says so
-	CancelURL      string      // where the user continues after cancelling: a path of this origin; "" = nowhere
-	RestartURL     string      // where the same request starts from the beginning; "" = at /sign-in
-	CopyURL        string      // RestartURL for another browser, for a user to copy; "" = RestartURL
-	UILocales      string      // the app's ui_locales for the language of pages; "" = none
+	// WithoutAgreement is set if the user signs in to download their data or to delete themselves: they
+	// need not agree to documents that have changed (gateway.AgreementRule.Waived).
+	WithoutAgreement bool
+	CancelURL        string // where the user continues after cancelling: a path of this origin; "" = nowhere
+	RestartURL       string // where the same request starts from the beginning; "" = at /sign-in
+	CopyURL          string // RestartURL for another browser, for a user to copy; "" = RestartURL
+	UILocales        string // the app's ui_locales for the language of pages; "" = none
+	Tick             *Tick  // set by package signin, for the methods message and follow; nil = none
+}
+
+// Tick is the tick in the box of the agreement page, for one sign-in. The user is not known yet.
+type Tick struct {
+	Version string `json:"v"` // identifies what the user agreed to
+	At      int64  `json:"t"` // when (Unix)
 }
 
 // ProfilePath is the path of the page that asks a signed-in user for nickname and avatar, below the
 // gateway's URL. Its parameter return is where the browser continues.
 const ProfilePath = "/sign-in/profile"
+
+// AgreementPath is the path of the page that asks a signed-in user to agree to the administrator's
+// documents, below the gateway's URL. Its parameter return is where the browser continues.
+const AgreementPath = "/sign-in/agreement"
 
 // NamePath is the path of the page that asks a signed-in user for a name, below the gateway's URL.
 // Its parameter return is where the browser continues. With the parameter profile=1, apps get the
@@ -93,6 +107,11 @@ type Authenticator interface {
 	// Begin redirects the browser to sign in, or renders a page of the sign-in. Afterwards the
 	// browser continues at login.ReturnURL. An error means that nothing was written to w.
 	Begin(w http.ResponseWriter, r *http.Request, login LoginRequest) error
+
+	// AskAgreement redirects the browser to the page that asks the user to agree to the
+	// administrator's documents, if the user has not agreed to them (Browser.MustAgree). It reports
+	// whether it redirected. Afterwards the browser continues at returnTo.
+	AskAgreement(w http.ResponseWriter, r *http.Request, b Browser, returnTo string) bool
 
 	// AskProfile redirects the browser to the page that asks for nickname and avatar. It does so
 	// only if they are unknown or old, and if the user may be asked. It reports whether it

@@ -20,8 +20,11 @@ type PendingRequest struct {
 	Consent        bool   `json:"c,omitempty"` // the user must see WeChat's consent page
 	Profile        bool   `json:"p,omitempty"` // the app wants nickname and avatar
 	Deletion       bool   `json:"x,omitempty"` // the user signs in to be deleted
-	Cancel         string `json:"q,omitempty"` // LoginRequest.CancelURL, shortened; see CancelURL
-	Lang           string `json:"l,omitempty"` // language of the pages, if the app chose one
+	// WithoutAgreement and Tick are the fields of the LoginRequest.
+	WithoutAgreement bool   `json:"w,omitempty"`
+	Tick             *Tick  `json:"t,omitempty"`
+	Cancel           string `json:"q,omitempty"` // LoginRequest.CancelURL, shortened; see CancelURL
+	Lang             string `json:"l,omitempty"` // language of the pages, if the app chose one
 }
 
 // NewPendingRequest returns l in its short form. If the app named languages, Lang is the first of
@@ -34,6 +37,7 @@ func NewPendingRequest(r *http.Request, l LoginRequest) (PendingRequest, error) 
 	p := PendingRequest{
 		ID: l.ID, Return: l.ReturnURL, App: l.App.ID, Connector: l.Connector, Reauthenticate: l.Reauthenticate,
 		Consent: l.Consent, Profile: l.Profile, Deletion: l.Deletion,
+		WithoutAgreement: l.WithoutAgreement, Tick: l.Tick,
 		Cancel: CompactRestart(l.ReturnURL, l.CancelURL), Restart: CompactRestart(l.ReturnURL, l.RestartURL),
 	}
 	if l.UILocales != "" {

@@ -46,7 +46,9 @@ type Manager struct {
 	Max      time.Duration  // a session expires this time after the sign-in, even if it is used
 	AppIDs   gateway.AppIDs // of the connectors (apps at WeChat); a session with another appid counts as ended
 	Now      func() time.Time
-	OnError  func(ctx context.Context, err error) // called when Find could not record that a session was used
+	// Agreement is the Hash of what users must have agreed to; "" = nothing. See Browser.MustAgree.
+	Agreement string
+	OnError   func(ctx context.Context, err error) // called when Find could not record that a session was used
 }
 
 // touchAfter limits the writes of Find. Find updates the time of the last use (Session.SeenAt) at
@@ -111,9 +113,16 @@ func (m *Manager) Current(r *http.Request) (Browser, bool, error) {
 	}
 	data := ReadData(s.Data)
 	return Browser{
-		Session: s, User: user,
+		Session: s, User: user, MustAgree: m.MustAgree(s.Method, user),
 		LoginRequestID: data.LoginRequestID, ProfileDeclined: data.ProfileDeclined, Scopes: data.Scopes,
 	}, true, nil
+}
+
+// MustAgree reports whether the user has not agreed to the present documents of the administrator.
+// method is the sign-in method of the session. The session of a link is for administrators in an
+// emergency, and no app accepts it: its user is not asked.
+func (m *Manager) MustAgree(method string, user gateway.User) bool {
+	return m.Agreement != "" && user.Agreement.Hash != m.Agreement && method != gateway.MethodLink
 }
 
 // CurrentHash returns the hash of the session id that the browser sent. The session may have ended.
@@ -283,6 +292,7 @@ func (m *Manager) EndEverywhere(ctx context.Context, userID string, now time.Tim
 type Browser struct {
 	gateway.Session
 	User            gateway.User // the user Session.UserID, or the user into which that user was joined
+	MustAgree       bool         // the user has not agreed to the present documents: see Authenticator.AskAgreement
 	LoginRequestID  string       // ID of the LoginRequest that the last sign-in answered; "" = none
 	ProfileDeclined bool         // the user continued without nickname and avatar; not asked again in this session
 	Scopes          []string     // that WeChat granted at the sign-in

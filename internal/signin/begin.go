@@ -63,9 +63,9 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.Lo
 	case method == MethodScan:
 		return h.cfg.Scan(w, r, login)
 	case method == MethodMessage:
-		return h.cfg.Chat(w, r, login, available.message.Name, method)
+		return h.startChat(w, r, login, available.message.Name, method)
 	case method == MethodFollow:
-		return h.cfg.Chat(w, r, login, available.follow.Name, method)
+		return h.startChat(w, r, login, available.follow.Name, method)
 	case len(several) > 0:
 		h.showMethods(w, r, login, several, language)
 	default:
@@ -80,10 +80,6 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.Lo
 func (h *Handler) start(
 	w http.ResponseWriter, r *http.Request, c *connector, login session.LoginRequest, req flow.Request, language string,
 ) error {
-	var err error
-	if req.Data, err = encodeFlowData(login, c.Name); err != nil {
-		return err
-	}
 	returnTo, err := h.returns.Check(req.ReturnTo)
 	if err != nil {
 		h.rejectReturn(w, r, err)
@@ -99,7 +95,11 @@ func (h *Handler) start(
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Snapshot, Lang: language, Go: h.startURL(t)})
 	case ready.Kind == flow.Loop:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.Loop, Lang: language, Go: h.startURL(t)})
-	case h.hasAgreed(w, r):
+	case login.WithoutAgreement || h.hasAgreed(w, r):
+		login.Tick = h.agreement.takeTick(w, r)
+		if req.Data, err = encodeFlowData(login, c.Name); err != nil {
+			return err
+		}
 		h.answer(w, r, c, c.engine.Start(b, req))
 	default:
 		// After the user has agreed, the browser starts the sign-in again. With ForcePopup, Begin chose
@@ -180,6 +180,9 @@ type flowData struct {
 	App            string `json:"a,omitempty"` // id of the app
 	Restart        string `json:"r,omitempty"` // RestartURL, shortened by session.CompactRestart
 	Connector      string `json:"c,omitempty"` // name of the connector
+
+	WithoutAgreement bool          `json:"w,omitempty"` // LoginRequest.WithoutAgreement
+	Tick             *session.Tick `json:"t,omitempty"` // LoginRequest.Tick
 }
 
 // encodeFlowData returns the flowData of a login request at a connector. encodeFlowData omits a
@@ -188,7 +191,7 @@ type flowData struct {
 func encodeFlowData(login session.LoginRequest, connector string) ([]byte, error) {
 	plain := flowData{
 		LoginRequestID: login.ID, App: login.App.ID, Restart: session.CompactRestart(login.ReturnURL, login.RestartURL),
-		Connector: connector,
+		Connector: connector, WithoutAgreement: login.WithoutAgreement, Tick: login.Tick,
 	}
 	limit := flow.MaxReturn + flow.MaxData - len(login.ReturnURL) // the same cookie contains ReturnURL
 	data, err := json.Marshal(plain)
@@ -242,14 +245,6 @@ func (h *Handler) AskProfile(w http.ResponseWriter, _ *http.Request, b session.B
 // freshProfile reports whether nickname and avatar are known and younger than ProfileMaxAge.
 func (h *Handler) freshProfile(b session.Browser) bool {
 	return !b.User.ProfileAt.IsZero() && h.cfg.Now().Sub(b.User.ProfileAt) < h.cfg.ProfileMaxAge
-}
-
-// redirectSeeOther redirects with status 303: the browser continues with GET after any method.
-func redirectSeeOther(w http.ResponseWriter, address string) {
-	w.Header().Set("Location", address)
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.WriteHeader(http.StatusSeeOther)
 }
 
 // The sign-in methods (登录方式), as events, sessions and the configuration call them.

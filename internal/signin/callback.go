@@ -61,6 +61,10 @@ func (h *Handler) addSessionCookie(c *connector, b flow.Browser, res flow.Result
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, res flow.Result) {
 	res.SetCookies(w)
 	switch res.Kind {
+	case flow.Snapshot, flow.Denied, flow.CallbackFailed:
+		h.returnTick(w, res.Flow)
+	}
+	switch res.Kind {
 	case flow.ToWeChat:
 		w.Header().Set("Location", res.Location)
 		if r.Method == http.MethodPost {
@@ -197,6 +201,10 @@ func (h *Handler) ended(w http.ResponseWriter, r *http.Request) {
 		page.Rejection.App = data.App
 	}
 	switch page.Kind {
+	case web.Agreement:
+		h.hasAgreed(w, r) // tests whether the browser stores cookies
+		h.askToAgree(w, r, agreementQuestion{target: t, language: lang.FromRequest(r)})
+		return
 	case web.WeChatConsent:
 		page.Go = h.path + pathConsent + "?page=" + url.QueryEscape(r.URL.Query().Get("page"))
 	case web.Busy: // WeChat or the store is unavailable, or a limit is reached
@@ -216,6 +224,8 @@ func endingKind(outcome string) web.Kind {
 		return web.Suspect
 	case flow.OutcomeConsentMissing:
 		return web.WeChatConsent
+	case outcomeAgreementMissing:
+		return web.Agreement
 	case flow.OutcomeRefused:
 		return web.Blocked // this package refuses sign-ins of blocked users only, see complete
 	case flow.OutcomeUserRestricted:
@@ -246,6 +256,8 @@ func (h *Handler) complete(
 	switch {
 	case errors.Is(err, gateway.ErrUnionIDRequired):
 		return h.unionIDMissing(ctx, c, a)
+	case errors.Is(err, gateway.ErrAgreementRequired):
+		return a.Finish(ctx, outcomeAgreementMissing, "", nil)
 	case errors.Is(err, gateway.ErrFull):
 		return a.Finish(ctx, flow.OutcomeBusy, "", errors.New("signin: too many new users from one network"))
 	case errors.Is(err, gateway.ErrConflict):
@@ -285,6 +297,7 @@ func (h *Handler) completion(
 	signIn := gateway.SignIn{
 		Connector: c.Name, AppID: a.AppID, OpenID: a.OpenID, UnionID: a.UnionID, OpenPlatform: c.OpenPlatform,
 		GroupAppIDs: c.Group, At: a.At, InitialStatus: gateway.Pending, UnionIDRequired: c.needsUnionID(),
+		Agreement: h.AgreementRule(data.Tick, data.WithoutAgreement),
 	}
 	if a.Profile != nil {
 		signIn.Profile = &gateway.Profile{Nickname: a.Profile.Nickname, AvatarURL: a.Profile.AvatarURL}

@@ -330,11 +330,6 @@ func TestPagesOfTheSignIn(t *testing.T) {
 			t.Errorf("POST %s: %d, Allow %q", address, a.status, a.header.Get("Allow"))
 		}
 	}
-	for _, address := range []string{"/sign-in/agreement"} {
-		if a := v.get(address); a.status != 405 || a.header.Get("Allow") != "POST" {
-			t.Errorf("GET %s: %d, Allow %q", address, a.status, a.header.Get("Allow"))
-		}
-	}
 	v.must(r.by(signin.MethodWeChat, r.user("alice")))
 	if page := v.get("/sign-out?return=/app"); page.kind() != "sign_out" ||
 		!strings.Contains(page.body, `name="return" value="/app"`) {

@@ -57,7 +57,8 @@ func (h *Handler) continueWithConsent(w http.ResponseWriter, r *http.Request) {
 	}
 	login := session.LoginRequest{
 		ID: data.LoginRequestID, ReturnURL: ending.ReturnTo, App: gateway.App{ID: data.App},
-		RestartURL: session.ExpandRestart(ending.ReturnTo, data.Restart),
+		RestartURL:       session.ExpandRestart(ending.ReturnTo, data.Restart),
+		WithoutAgreement: data.WithoutAgreement,
 	}
 	req := flow.Request{
 		Method: flow.MethodWeChat, Scope: wechat.ScopeUserInfo, ForcePopup: ending.ForcePopup, ReturnTo: ending.ReturnTo,

@@ -5,8 +5,9 @@
 //
 // [New] creates a [Handler] from a [Config], and [Handler.Mount] registers its pages. The features
 // (packages that serve apps, such as oidc) call [Handler.Session] (is the user signed in),
-// [Handler.Begin] (sign in), [Handler.AskProfile] (nickname and avatar), [Handler.NewSession] and
-// [Handler.ResumeSession] (a user was authenticated by other means), and [Handler.End] (sign out).
+// [Handler.Begin] (sign in), [Handler.AskAgreement] (the documents of the administrator),
+// [Handler.AskProfile] (nickname and avatar), [Handler.NewSession] and [Handler.ResumeSession] (a
+// user was authenticated by other means), and [Handler.End] (sign out).
 //
 // Which sign-in method (登录方式) a browser gets:
 //
@@ -30,7 +31,9 @@
 //	GET  /sign-in/lost          a callback that belongs to no sign-in of this browser
 //	GET  /sign-in/ended         a callback that failed
 //	GET  /sign-in/consent       continues a sign-in for which the user has to agree in WeChat
-//	POST /sign-in/agreement     remembers in the browser that the user agreed, then starts the sign-in
+//	GET  /sign-in/agreement     asks a signed-in user to agree to documents that have changed
+//	POST /sign-in/agreement     stores the agreement of a signed-in user; without a session, keeps it in the
+//	                            browser until the sign-in that it starts has named the user
 //	GET  /sign-in/profile       asks the user to share nickname and avatar (头像昵称)
 //	POST /sign-in/profile       "Continue without": the user is not asked again in this session
 //	GET  /sign-out              a page with a button
@@ -118,10 +121,13 @@ type Config struct {
 	// The gateway sets it to chat.Handler.Begin, for the same reason as Scan.
 	Chat func(w http.ResponseWriter, r *http.Request, login session.LoginRequest, connector, method string) error
 
-	// Agreement is the address of the terms that users accept, by ticking a box, before their
-	// browser is sent to WeChat for the first time. When it changes, every user is asked again.
-	// Optional: with "" nobody is asked.
-	Agreement string
+	// Agreement is what users agree to, by ticking a box, before their browser is sent to WeChat for
+	// the first time: gateway.NewAgreement returns it. When it changes, every user is asked again.
+	// Optional: with the zero value nobody is asked. Sessions.Agreement must be its Hash.
+	Agreement gateway.Agreement
+
+	// Agreements stores the agreement of a signed-in user. Required with Agreement.
+	Agreements Agreements
 
 	Limits *limit.Limiter // optional: counts refused codes, exchanges and new users; nil = no limits
 
@@ -132,6 +138,12 @@ type Config struct {
 	Observe   func(context.Context, flow.Event) // optional: for metrics
 	Logger    *slog.Logger                      // optional
 	Now       func() time.Time                  // optional
+}
+
+// Agreements stores the agreements of signed-in users. gateway.UserAdministration implements it.
+type Agreements interface {
+	// ChangeUser is gateway.UserAdministration.ChangeUser.
+	ChangeUser(ctx context.Context, c gateway.UserChange) (gateway.User, error)
 }
 
 // Handler signs users in. Make it with [New]; it is safe for concurrent use.
@@ -186,7 +198,10 @@ func New(cfg Config) (*Handler, error) {
 		Origin: h.origin, Prefix: h.path, ReservedPaths: []string{pathSignIn + "/", pathCallback + "/", pathSignOut},
 		MaxLength: limit.RequestAddress.Bytes, // longer than a cookie can keep: see shortenReturn
 	}
-	h.agreement, h.preference = newAgreement(cfg.Agreement, h.cookies), preference{h.cookies}
+	h.preference = preference{h.cookies}
+	if h.agreement, err = newAgreement(cfg.Agreement, cfg.Keys, h.cookies, cfg.Now); err != nil {
+		return nil, err
+	}
 	if h.restarts, err = seal.New(cfg.Keys, "signin restart"); err != nil {
 		return nil, fmt.Errorf("signin: Config.Keys: %w", err)
 	}
@@ -217,6 +232,7 @@ func validate(cfg Config) error {
 	require("Events", cfg.Events != nil)
 	require("Site", cfg.Site != nil)
 	require("Saved", cfg.Saved != nil)
+	require("Agreements", cfg.Agreement.IsZero() || cfg.Agreements != nil)
 	for _, c := range cfg.Connectors {
 		if c.Client == nil || c.Client.AppID == "" || c.Client.Secret == "" && !c.ChatOnly {
 			problems = append(problems, fmt.Errorf("signin: connector %q: appid and secret are both required", c.Name))
@@ -288,7 +304,7 @@ const (
 	pathConsent   = "/sign-in/consent"
 	pathMe        = "/sign-in/me"
 	pathProfile   = session.ProfilePath
-	pathAgreement = "/sign-in/agreement"
+	pathAgreement = session.AgreementPath
 	pathCallback  = "/wechat/callback"
 	pathSignOut   = "/sign-out"
 )
@@ -301,7 +317,7 @@ func (h *Handler) Mount(mux *route.Mux) {
 	mux.HandleFunc(h.path+pathConsent, h.get(h.continueWithConsent), route.Limited)
 	mux.HandleFunc(h.path+pathMe, h.get(h.me), route.Limited)
 	mux.HandleFunc(h.path+pathProfile, h.getOrPost(h.askProfile, h.declineProfile), route.Limited)
-	mux.HandleFunc(h.path+pathAgreement, h.getOrPost(nil, h.agree), route.Limited)
+	mux.HandleFunc(h.path+pathAgreement, h.getOrPost(h.showAgreement, h.agree), route.Limited)
 	mux.HandleFunc(h.path+pathSignIn+"/", h.notFound, route.Limited)
 	mux.HandleFunc(h.path+pathSignOut, h.getOrPost(h.askSignOut, h.signOut), route.Limited)
 	for _, c := range h.connectors {

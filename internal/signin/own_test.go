@@ -86,7 +86,10 @@ func TestProfileLinkUsesTheMethodOfTheSession(t *testing.T) {
 	}
 }
 
-func agreement(_ *fixture, c *signin.Config) { c.Agreement = "https://www.example.com/privacy" }
+func agreement(r *fixture, c *signin.Config) {
+	c.Agreement = gateway.NewAgreement("1", []string{"https://www.example.com/privacy"})
+	c.Agreements, r.sessions.Agreement = r.store, c.Agreement.Hash
+}
 
 func TestAgreementHasAWayBackToTheApp(t *testing.T) {
 	t.Parallel()

@@ -208,3 +208,11 @@ func (h *Handler) rejectReturn(w http.ResponseWriter, r *http.Request, err error
 	h.cfg.Site.Show(w, r, web.Page{Kind: web.BadReturn, Go: h.path + "/",
 		Rejection: web.Rejection{Request: "sign-in", Attrs: []slog.Attr{slog.Any("error", err)}}})
 }
+
+// redirectSeeOther redirects with status 303: the browser continues with GET after any method.
+func redirectSeeOther(w http.ResponseWriter, address string) {
+	w.Header().Set("Location", address)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.WriteHeader(http.StatusSeeOther)
+}

@@ -31,17 +31,19 @@ const (
 
 // The gateway's own pages before, between and after sign-ins.
 const (
-	Agreement     Kind = "agreement"      // a box to tick before signing in: consent to the privacy policy
-	Welcome       Kind = "welcome"        // the home page, without a session
-	SignedOut     Kind = "signed_out"     // signed out in this browser
-	EndedAll      Kind = "ended_all"      // signed out in all browsers
-	Continue      Kind = "continue"       // continues automatically after a moment; used instead of a redirect
-	AppSignOut    Kind = "app_sign_out"   // an app requested the sign-out: asks whether to sign out
-	AppSignedOut  Kind = "app_signed_out" // signed out at the request of an app
-	Waiting       Kind = "waiting"        // the user waits for an administrator's approval
-	ConfirmSignIn Kind = "confirm"        // an app requires the user to sign in again
-	Consent       Kind = "consent"        // asks whether a native app may sign in as the user
-	FormPost      Kind = "form_post"      // sends the response of a sign-in to an app as a form (Page.Post)
+	Agreement Kind = "agreement" // a box to tick before signing in: consent to the privacy policy
+	// AgreementChanged asks a signed-in user to agree again: the documents have changed.
+	AgreementChanged Kind = "agreement_changed"
+	Welcome          Kind = "welcome"        // the home page, without a session
+	SignedOut        Kind = "signed_out"     // signed out in this browser
+	EndedAll         Kind = "ended_all"      // signed out in all browsers
+	Continue         Kind = "continue"       // continues automatically after a moment; used instead of a redirect
+	AppSignOut       Kind = "app_sign_out"   // an app requested the sign-out: asks whether to sign out
+	AppSignedOut     Kind = "app_signed_out" // signed out at the request of an app
+	Waiting          Kind = "waiting"        // the user waits for an administrator's approval
+	ConfirmSignIn    Kind = "confirm"        // an app requires the user to sign in again
+	Consent          Kind = "consent"        // asks whether a native app may sign in as the user
+	FormPost         Kind = "form_post"      // sends the response of a sign-in to an app as a form (Page.Post)
 )
 
 // The desktop's pages in a sign-in by scan. The desktop shows a QR code, and the user scans it with
@@ -188,7 +190,8 @@ var kindInfos = map[Kind]kindInfo{
 	Restricted: {http.StatusForbidden, bad}, Blocked: {http.StatusForbidden, bad},
 	BadReturn: {http.StatusBadRequest, bad},
 
-	Agreement: {200, plain}, Welcome: {200, plain}, SignedOut: {200, good}, EndedAll: {200, good},
+	Agreement: {200, plain}, AgreementChanged: {200, plain}, Welcome: {200, plain},
+	SignedOut: {200, good}, EndedAll: {200, good},
 	Continue:   {200, plain},
 	AppSignOut: {200, plain}, AppSignedOut: {200, good}, Waiting: {200, plain}, ConfirmSignIn: {200, plain},
 	Consent: {200, plain}, FormPost: {200, plain},
@@ -241,7 +244,7 @@ func shared() []string {
 		"agree", "agree.terms", "agree.and", "agree.privacy", "agree.missing", "method.scan", "method.scan.text",
 		"method.website", "method.website.text", "method.message", "method.message.text", "method.follow",
 		"method.follow.text",
-		LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelWithout, LabelAgree,
+		LabelByWebsite, LabelOtherMethod, LabelSignOut, LabelWithout, LabelAgree, LabelAgreeAgain,
 		LabelNewCode, LabelNewNumber, LabelByMessage,
 		"chat.number", "chat.copy", "chat.open", HintScan, HintSave, HintPress,
 		"chat.account", "chat.id", "chat.code.label", "chat.code.send", "chat.reload", ProblemCodeEarly,
@@ -259,19 +262,20 @@ func shared() []string {
 
 // Labels of the buttons of forms: keys of the catalogues.
 const (
-	LabelSignOut   = "do.sign_out"
-	LabelWithout   = "do.without" // continue without nickname and picture
-	LabelAgree     = "do.agree"
-	LabelNewCode   = "do.new_code"
-	LabelNewNumber = "do.new_number"
-	LabelByMessage = "do.by_message" // send a number to the account instead of scanning its QR code
-	LabelNotMe     = "do.not_me"
-	LabelCancel    = "do.cancel"
-	LabelContinue  = "do.continue"
-	LabelRefuse    = "do.refuse"
-	LabelNotNow    = "do.not_now"    // wait for approval without giving a name
-	LabelAskAccess = "do.ask_access" // ask an administrator for access to an app
-	LabelAccept    = "do.accept"     // accept an invitation
+	LabelSignOut    = "do.sign_out"
+	LabelWithout    = "do.without" // continue without nickname and picture
+	LabelAgree      = "do.agree"
+	LabelAgreeAgain = "do.agree_again"
+	LabelNewCode    = "do.new_code"
+	LabelNewNumber  = "do.new_number"
+	LabelByMessage  = "do.by_message" // send a number to the account instead of scanning its QR code
+	LabelNotMe      = "do.not_me"
+	LabelCancel     = "do.cancel"
+	LabelContinue   = "do.continue"
+	LabelRefuse     = "do.refuse"
+	LabelNotNow     = "do.not_now"    // wait for approval without giving a name
+	LabelAskAccess  = "do.ask_access" // ask an administrator for access to an app
+	LabelAccept     = "do.accept"     // accept an invitation
 
 	LabelWithoutWeChat = "do.without_wechat" // continue as an administrator without WeChat
 	LabelEnterAdmin    = "do.enter_admin"    // the same, where it is the only way for administrators
