@@ -31,7 +31,9 @@ func TestHostileTextsAreHarmless(t *testing.T) {
 	c := f.crowd()
 	cut := func(n int) string { return string([]rune(hostile)[:n]) }
 	user := "/admin/users/" + c.user.ID
-	evil := f.user(hostile, func(u *gateway.User) { u.OldID = cut(200) })
+	evil := f.user(hostile, func(u *gateway.User) {
+		u.OldID, u.Agreement = cut(200), gateway.NewAgreement(hostile, []string{hostile})
+	})
 	f.wait(evil, "wiki")
 	f.putSession(c.user, "phone", hostile)
 	stamp := f.stored(c.user.ID).UpdatedAt.Format(time.RFC3339Nano)

@@ -166,7 +166,10 @@ func TestRequestsAreShownWithTheirState(t *testing.T) {
 func TestDownloadHasOwnDataOnly(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, app("wiki", "Wiki", gateway.AccessSignedIn))
-	alice := f.user("alice", func(u *gateway.User) { u.RealName, u.Note = "李雷", "secret note" })
+	alice := f.user("alice", func(u *gateway.User) {
+		u.RealName, u.Note = "李雷", "secret note"
+		u.Agreement = gateway.NewAgreement("2026-11", []string{"https://www.example.com/privacy"})
+	})
 	mallory := f.user("mallory")
 	grant := f.grant(alice, "wiki")
 	if err := f.store.AppendEvents(t.Context(),
@@ -182,7 +185,7 @@ func TestDownloadHasOwnDataOnly(t *testing.T) {
 		t.Fatalf("%d, %v", w.Code, err)
 	}
 	for _, want := range []string{alice.ID, "李雷", "openid-alice", "Browser of alice", "sub-" + alice.ID, "Wiki",
-		"192.0.2.*", `"by": "administrator"`} {
+		"192.0.2.*", `"by": "administrator"`, `"version": "2026-11"`, "https://www.example.com/privacy"} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("the file lacks %q", want)
 		}
