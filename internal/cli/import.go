@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -24,7 +25,8 @@ type userImportCmd struct {
 	File      string `arg:"" type:"path" help:"CSV file: openid,old_id and optionally unionid,nickname,status."`
 	Connector string `placeholder:"NAME" help:"Connector of the openids; optional if there is only one."`
 	Approved  bool   `help:"Approve the users without a status in the file. Otherwise they need approval."`
-	DryRun    bool   `name:"dry-run" help:"Check the file without importing anything."`
+	DryRun    bool   `name:"dry-run" help:"Show what the import would do, without importing anything."`
+	Replaces  string `placeholder:"NAME" help:"With --dry-run: list the users whom a change from this connector would lose."`
 }
 
 // Run checks the whole file before it stores anything. It then skips and reports each line that
@@ -38,6 +40,9 @@ func (c *userImportCmd) Run(s *invocation) error {
 	connector, err := connectorNamed(conf, c.Connector)
 	if err != nil {
 		return err
+	}
+	if c.Replaces != "" && !c.DryRun {
+		return errors.New("--replaces needs --dry-run: it lists users, and changes nothing")
 	}
 	f, err := os.Open(c.File)
 	if err != nil {
@@ -56,11 +61,7 @@ func (c *userImportCmd) Run(s *invocation) error {
 		return c.refuse(s, problems)
 	}
 	if c.DryRun {
-		if c.JSON {
-			return s.out.printJSON(importEntry{Lines: len(lines), DryRun: true, Problems: []importProblemEntry{}})
-		}
-		s.out.printf("%s can be imported. Nothing was imported.", lang.Count(len(lines), "1 line", "%d lines"))
-		return nil
+		return c.try(s, conf, connector, lines)
 	}
 	store, err := openExisting(s.ctx, conf)
 	if err != nil {
@@ -72,7 +73,7 @@ func (c *userImportCmd) Run(s *invocation) error {
 		return err
 	}
 	result := importEntry{Lines: len(lines), Problems: []importProblemEntry{}}
-	skipped := c.store(s, store, lines, &result)
+	skipped := c.store(s, store.ImportUsers, lines, &result)
 	err = errors.Join(skipped, c.block(s, svc, lines, &result))
 	if c.JSON {
 		err = errors.Join(s.out.printJSON(result), err)
@@ -104,6 +105,7 @@ type importEntry struct {
 	Unchanged int                  `json:"unchanged"`
 	Blocked   int                  `json:"blocked"` // users who existed before the import, and are blocked now
 	Problems  []importProblemEntry `json:"problems"`
+	Replaced  *replacedEntry       `json:"replaced,omitempty"` // with --replaces
 }
 
 type importProblemEntry struct {
@@ -145,8 +147,11 @@ func (c *userImportCmd) block(s *invocation, svc *administration.Service, lines 
 	return nil
 }
 
-// store imports the lines in batches and prints the result.
-func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []importLine, out *importEntry) error {
+// importBatch is ImportUsers or TryImport of gateway.Users.
+type importBatch func(ctx context.Context, lines []gateway.ImportedUser) (gateway.ImportResult, error)
+
+// store imports the lines in batches, or tries it, and prints the result.
+func (c *userImportCmd) store(s *invocation, run importBatch, lines []importLine, out *importEntry) error {
 	var sum gateway.ImportResult
 	done := 0
 	progress := newProgress(s.out, "%d lines", len(lines))
@@ -156,7 +161,10 @@ func (c *userImportCmd) store(s *invocation, store gateway.Store, lines []import
 		for _, l := range batch {
 			users = append(users, l.user)
 		}
-		res, err := store.ImportUsers(s.ctx, users)
+		res, err := run(s.ctx, users)
+		if err != nil && c.DryRun {
+			return err
+		}
 		if err != nil {
 			return withHint(lang.Errorf("%s: %s: %w", c.File, importedUntil(lines, done), err),
 				"run it again: lines that are imported already are not changed")

@@ -50,7 +50,7 @@ func TestInterruptedImport(t *testing.T) {
 		var out, errs bytes.Buffer
 		s := &invocation{ctx: t.Context(), out: printer{out: &out, err: &errs}}
 		store := &flaky{limit: limit}
-		err := (&userImportCmd{File: "old.csv"}).store(s, store, lines, &importEntry{})
+		err := (&userImportCmd{File: "old.csv"}).store(s, store.ImportUsers, lines, &importEntry{})
 		if want == "" {
 			if err != nil || fmt.Sprint(store.batches) != "[20000 20000 10000]" ||
 				!strings.HasPrefix(out.String(), "50000 lines: 50000 users created") {

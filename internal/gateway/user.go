@@ -164,6 +164,9 @@ type Users interface {
 	// ImportBatch at a time. ImportedUser describes what it does with a line. Importing the same
 	// lines again changes nothing.
 	ImportUsers(ctx context.Context, lines []ImportedUser) (ImportResult, error)
+
+	// TryImport returns the result that ImportUsers would have now, and changes nothing.
+	TryImport(ctx context.Context, lines []ImportedUser) (ImportResult, error)
 }
 
 // CleanText returns s without what a database may reject in a text: it removes zero bytes, and

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -14,7 +15,21 @@ import (
 // it decides line by line in memory (gateway.PlanImport), and writes the changed rows at the end. A
 // line that joins users, or whose user is blocked, is written at once, because it changes more
 // tables.
-func (b Base) ImportUsers(ctx context.Context, imported []gateway.ImportedUser) (res gateway.ImportResult, err error) {
+func (b Base) ImportUsers(ctx context.Context, imported []gateway.ImportedUser) (gateway.ImportResult, error) {
+	return b.importUsers(ctx, imported, nil)
+}
+
+// errTried ends the transaction of TryImport without a change.
+var errTried = errors.New("tried only")
+
+// TryImport implements gateway.Users.
+func (b Base) TryImport(ctx context.Context, imported []gateway.ImportedUser) (gateway.ImportResult, error) {
+	return b.importUsers(ctx, imported, errTried)
+}
+
+// importUsers imports users. An error in end is the result of the transaction: nothing is stored.
+func (b Base) importUsers(ctx context.Context, imported []gateway.ImportedUser, end error) (
+	res gateway.ImportResult, err error) {
 	lines := slices.Clone(imported)
 	for i := range lines {
 		lines[i].At = gateway.StoredTime(lines[i].At)
@@ -36,9 +51,15 @@ func (b Base) ImportUsers(ctx context.Context, imported []gateway.ImportedUser) 
 					return err
 				}
 			}
-			return im.flush()
+			if err := im.flush(); err != nil || end == nil {
+				return err
+			}
+			return CallerError{end}
 		})
 	})
+	if end != nil && errors.Is(err, end) {
+		err = nil
+	}
 	if err != nil {
 		return gateway.ImportResult{}, err
 	}

@@ -21,6 +21,32 @@ func importLine(oldID string, signIn gateway.SignIn) gateway.ImportedUser {
 // gateway. The id of a user in that table is the user's old id.
 var importCases = []testCase{
 	{
+		name:   "a try has the result of the import and changes nothing",
+		reason: "the dry run of a move would create users, or promise another result",
+		run: func(t *testing.T, f *fixture) {
+			known := f.addUser("o1")
+			blocked := mainConnector.signIn(noon, "o4", "")
+			blocked.InitialStatus = gateway.Blocked // written at once, not at the end
+			lines := []gateway.ImportedUser{
+				importLine("1", mainConnector.signIn(noon, "o1", "u1")), importLine("2", mainConnector.signIn(noon, "o2", "")),
+				importLine("2", siteConnector.signIn(noon, "s2", "")), importLine("9", mainConnector.signIn(noon, "o1", "")),
+				importLine("4", blocked),
+			}
+			events := len(f.listEvents(gateway.EventQuery{}))
+			tried, err := f.store.TryImport(t.Context(), lines)
+			wantNoError(t, err)
+			wantEqual(t, "users after the try", len(f.searchUsers(gateway.UserSearch{})), 1)
+			wantEqual(t, "old id after the try", f.getUser(known.ID).OldID, "")
+			wantEqual(t, "events after the try", len(f.listEvents(gateway.EventQuery{})), events)
+			imported, err := f.store.ImportUsers(t.Context(), lines)
+			wantNoError(t, err)
+			wantEqual(t, "result of the try", fmt.Sprint(tried.Created, tried.Added, tried.Updated, tried.Unchanged,
+				len(tried.Problems)), fmt.Sprint(imported.Created, imported.Added, imported.Updated, imported.Unchanged,
+				len(imported.Problems)))
+			wantEqual(t, "users after the import", len(f.searchUsers(gateway.UserSearch{})), 3)
+		},
+	},
+	{
 		name:   "imported users keep their old ids",
 		reason: "the apps' tables refer to them",
 		run: func(t *testing.T, f *fixture) {
