@@ -3,7 +3,7 @@
 //
 // [Nginx] and [Caddy] return a complete file. They read the hosts and addresses from the gateway's
 // configuration, and take everything else from package examples. A value that has a meaning in the
-// syntax of the proxy is an error. The package does not run a proxy, and writes no files.
+// syntax of the proxy is an error. The package does not run a proxy, and opens no files.
 package proxyconfig
 
 import (
@@ -122,6 +122,22 @@ func (o Options) server(host string) server {
 	s.certificate = strings.ReplaceAll(o.Certificate, "{host}", name)
 	s.key = strings.ReplaceAll(o.Key, "{host}", name)
 	return s
+}
+
+// Files returns the paths of the certificates' files for all hosts, each path once.
+func Files(conf *config.Config, o Options) (paths []string) {
+	p, err := newProxy(conf, o)
+	if err != nil {
+		return nil
+	}
+	for _, s := range p.servers() {
+		for _, path := range []string{s.certificate, s.key} {
+			if path != "" && !slices.Contains(paths, path) {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths
 }
 
 // setUpstreams sets the addresses of the sites, and warns of each site without one.
