@@ -218,8 +218,11 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, page string, met
 	if deletion {
 		id = deletionID + id
 	}
+	// Users who do not agree to changed documents download their data or delete themselves
+	// nevertheless, also if they are signed out by now.
+	withoutAgreement := page == h.path+pathData || page == h.path+pathDelete
 	err := h.cfg.SignIn.Begin(w, r, session.LoginRequest{
-		ID: id, Deletion: deletion, WithoutAgreement: again,
+		ID: id, Deletion: deletion, WithoutAgreement: withoutAgreement,
 		App:       gateway.App{Name: h.cfg.Site.Title(lang.FromRequest(r)), Methods: methods},
 		ReturnURL: page, RestartURL: restart, CopyURL: page, CancelURL: h.path + "/", Reauthenticate: again,
 	})

@@ -18,6 +18,15 @@ import (
 // whom the page asked.
 const fieldSession = "session"
 
+// fieldVersion is the field of both agreement pages with the version that the page shows. The
+// documents can change between the page and its form: then the user has not seen the present ones.
+const fieldVersion = "version"
+
+// showedPresent reports whether the form of an agreement page is for the present documents.
+func (h *Handler) showedPresent(r *http.Request) bool {
+	return r.PostForm.Get(fieldVersion) == h.agreement.version
+}
+
 // AskAgreement redirects the browser to the page that asks a signed-in user to agree, and reports
 // whether it did. It does so if the user has not agreed to the present documents
 // (session.Browser.MustAgree). Afterwards the browser continues at returnTo.
@@ -54,7 +63,8 @@ func (h *Handler) askAgain(w http.ResponseWriter, r *http.Request, b session.Bro
 	boxMissing bool) {
 	page := web.Page{Kind: web.AgreementChanged, User: web.UserOf(b.User), Home: h.path + "/", Forms: []web.Form{
 		{Action: h.path + pathAgreement, Label: web.LabelAgreeAgain, Tick: true, Missed: boxMissing,
-			Fields: map[string]string{"return": returnTo, fieldSession: session.FormID(b.Hash)}},
+			Fields: map[string]string{"return": returnTo, fieldSession: session.FormID(b.Hash),
+				fieldVersion: h.agreement.version}},
 		{Action: h.path + pathSignOut, Label: web.LabelSignOut, Quiet: true,
 			Fields: map[string]string{"return": h.path + "/"}},
 	}}
@@ -76,6 +86,9 @@ func (h *Handler) agreeSignedIn(w http.ResponseWriter, r *http.Request, returnTo
 		// The session has ended, or another user has signed in since the page was shown: the page asks
 		// the present user.
 		route.SeeOther(w, h.path+pathAgreement+"?return="+url.QueryEscape(returnTo))
+		return
+	case b.MustAgree && !h.showedPresent(r):
+		h.askAgain(w, r, b, returnTo, false)
 		return
 	case b.MustAgree && r.PostForm.Get("agree") != "1":
 		h.askAgain(w, r, b, returnTo, true)

@@ -118,6 +118,10 @@ func (a *agreement) takeTick(w http.ResponseWriter, r *http.Request) (found *ses
 	return found
 }
 
+// dropTick deletes a tick that no sign-in has used. A user has signed in or out meanwhile, so the
+// next sign-in of this browser may be another user's.
+func (a *agreement) dropTick(w http.ResponseWriter, r *http.Request) { a.takeTick(w, r) }
+
 // isValid reports whether a tick is for the present version, and recent enough to start a sign-in.
 func (a *agreement) isValid(tick *session.Tick) bool {
 	return tick.Version == a.version && a.now().Sub(time.Unix(tick.At, 0)) < tickedFor
@@ -185,7 +189,7 @@ func (h *Handler) AskToAgree(w http.ResponseWriter, r *http.Request, login sessi
 
 // askToAgree renders the agreement page.
 func (h *Handler) askToAgree(w http.ResponseWriter, r *http.Request, q agreementQuestion) {
-	fields := map[string]string{"return": q.returnTo}
+	fields := map[string]string{"return": q.returnTo, fieldVersion: h.agreement.version}
 	if q.profile {
 		fields["scope"] = "profile"
 	}
@@ -232,8 +236,9 @@ func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 	case !wasAsked:
 		h.cfg.Site.Show(w, r, web.Page{Kind: web.NoCookies, Go: h.startURL(t)})
 		return
-	case r.PostForm.Get("agree") != "1":
-		q := agreementQuestion{target: t, cancel: r.PostForm.Get("cancel"), boxMissing: true, language: lang.FromRequest(r)}
+	case !h.showedPresent(r) || r.PostForm.Get("agree") != "1":
+		q := agreementQuestion{target: t, cancel: r.PostForm.Get("cancel"), boxMissing: h.showedPresent(r),
+			language: lang.FromRequest(r)}
 		if !h.isOwnPath(q.cancel) {
 			q.cancel = ""
 		}
@@ -255,13 +260,19 @@ func (h *Handler) agree(w http.ResponseWriter, r *http.Request) {
 const outcomeAgreementMissing = "agreement_missing"
 
 // returnTick stores the tick of a sign-in in the browser again, if the sign-in was not completed: the
-// user tries again. f is a flow of this browser. The address of a page must not contain a tick:
-// otherwise a link with an attacker's tick would count as the agreement of the user who opens it.
-func (h *Handler) returnTick(w http.ResponseWriter, f *flow.Flow) {
-	if f == nil {
+// user tries again. res is the result for a flow of this browser. The tick of a user whom WeChat has
+// named and who may not sign in is not stored again: the next user of the browser is another one. The
+// address of a page must not contain a tick: otherwise a link with an attacker's tick would count as
+// the agreement of the user who opens it.
+func (h *Handler) returnTick(w http.ResponseWriter, c *connector, res flow.Result) {
+	if res.Flow == nil {
 		return
 	}
-	data, err := decodeFlowData(f.Data)
+	failure, _ := c.engine.OpenFailure(res.Failure) // only flow.CallbackFailed has one
+	if failure.Outcome == flow.OutcomeRefused || failure.Outcome == flow.OutcomeUserRestricted {
+		return
+	}
+	data, err := decodeFlowData(res.Flow.Data)
 	if err != nil || data.Tick == nil || !h.agreement.isValid(data.Tick) {
 		return
 	}

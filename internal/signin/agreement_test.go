@@ -10,21 +10,27 @@ import (
 	"github.com/weigate/weigate/internal/gateway"
 )
 
+// presentVersion returns the version in the forms and cookies of the fixture's agreement.
+func presentVersion() string {
+	return gateway.AgreementHash("1", []string{"https://www.example.com/privacy"})[:12]
+}
+
 // ticks ticks the box of the agreement page that is shown at an address.
 func (v *visitor) ticks(address string) {
 	v.r.t.Helper()
 	if page := v.get(address); page.kind() != "agreement" {
 		v.r.t.Fatalf("no agreement page: %s", page.body)
 	}
-	if page := v.post("/sign-in/agreement", url.Values{"return": {address}, "agree": {"1"}}); page.kind() != "continue" {
+	if page := v.post("/sign-in/agreement", url.Values{"return": {address}, "agree": {"1"},
+		"version": {presentVersion()}}); page.kind() != "continue" {
 		v.r.t.Fatalf("not accepted: %s", page.body)
 	}
 }
 
 // remembers gives the browser the cookie of a browser in which somebody has agreed before.
 func (v *visitor) remembers() {
-	hash := gateway.AgreementHash("1", []string{"https://www.example.com/privacy"})
-	v.keep(&http.Response{Header: http.Header{"Set-Cookie": {"__Host-weigate-a=" + hash[:12] + ".X; Path=/; Secure"}}})
+	v.keep(&http.Response{Header: http.Header{"Set-Cookie": {"__Host-weigate-a=" + presentVersion() +
+		".X; Path=/; Secure"}}})
 }
 
 // wantNotStored completes a sign-in and checks that the user is asked, and not stored.

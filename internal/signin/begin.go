@@ -61,6 +61,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, login session.Lo
 		req.Method, req.Scope, req.ForcePopup = flow.MethodWebsite, wechat.ScopeLogin, false
 		return h.start(w, r, available.website, login, req, language)
 	case method == MethodScan:
+		h.agreement.dropTick(w, r) // the user of the phone agrees there
 		return h.cfg.Scan(w, r, login)
 	case method == MethodMessage:
 		return h.startChat(w, r, login, available.message.Name, method)

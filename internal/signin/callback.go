@@ -62,7 +62,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, r
 	res.SetCookies(w)
 	switch res.Kind {
 	case flow.Snapshot, flow.Denied, flow.CallbackFailed:
-		h.returnTick(w, res.Flow)
+		h.returnTick(w, c, res)
 	}
 	switch res.Kind {
 	case flow.ToWeChat:
@@ -75,6 +75,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *connector, r
 	case flow.StatusOnly:
 		w.WriteHeader(res.Status)
 	case flow.SignedIn:
+		h.agreement.dropTick(w, r) // of another tab
 		redirectSeeOther(w, h.returns.Absolute(res.Flow.ReturnTo))
 	case flow.Lost:
 		h.answerLost(w, r, res)

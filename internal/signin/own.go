@@ -128,6 +128,7 @@ func (h *Handler) End(w http.ResponseWriter, r *http.Request) error {
 	for _, c := range h.connectors[0].engine.ClearCookies(r) {
 		http.SetCookie(w, c)
 	}
+	h.agreement.dropTick(w, r)
 	cleared, err := h.cfg.Sessions.SignOut(r)
 	http.SetCookie(w, cleared)
 	return err

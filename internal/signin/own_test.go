@@ -104,7 +104,8 @@ func TestAgreementHasAWayBackToTheApp(t *testing.T) {
 		// A form without the tick has it too, and nowhere else leads than back to us.
 		for cancel, want := range map[string]string{"/app?cancel=1": "/app?cancel=1", "https://evil.example/": "",
 			"//evil.example": "", "javascript:alert(1)": ""} {
-			missed := v.post("/sign-in/agreement", url.Values{"return": {"/app?x=1"}, "cancel": {cancel}})
+			missed := v.post("/sign-in/agreement", url.Values{"return": {"/app?x=1"}, "cancel": {cancel},
+				"version": {presentVersion()}})
 			if missed.kind() != "agreement" || missed.status != 422 || missed.link("back") != want {
 				t.Errorf("%q: %d, back to %q: %s", cancel, missed.status, missed.link("back"), missed.body)
 			}
