@@ -109,6 +109,14 @@ func (s *screen) MaskedID(id string) string {
 	return id[:4] + "…" + id[len(id)-4:]
 }
 
+// DeliveryKey returns the key of the text that names the kind of a delivery.
+func (s *screen) DeliveryKey(d gateway.Delivery) string {
+	if administration.IsTest(d) {
+		return "delivery.test"
+	}
+	return "delivery." + string(d.Kind)
+}
+
 // Has reports whether a list contains a word.
 func (s *screen) Has(list []string, word string) bool { return slices.Contains(list, word) }
 

@@ -20,7 +20,7 @@ func (s *Service) RetryDelivery(ctx context.Context, by Actor, id int64) error {
 	if err := s.check(ctx, by); err != nil {
 		return err
 	}
-	e := s.event(by, EventDeliveryRetried, "delivery "+strconv.FormatInt(id, 10))
+	e := s.queued(by, EventDeliveryRetried, "delivery "+strconv.FormatInt(id, 10))
 	return s.store.RetryDelivery(ctx, id, s.cfg.Now(), e)
 }
 
@@ -42,18 +42,30 @@ func (s *Service) TestNotice(ctx context.Context, by Actor, name string) (id int
 	if err := s.cfg.TestNotice(ctx, name); err != nil {
 		return 0, err
 	}
-	if err := s.store.AppendEvents(ctx, s.event(by, EventNoticeTested, "receiver "+name)); err != nil {
+	if err := s.store.AppendEvents(ctx, s.queued(by, EventNoticeTested, "receiver "+name)); err != nil {
 		return 0, err
 	}
 	// The newest: at the same moment, another administrator can test the same receiver, with the same
 	// result.
 	all, err := s.store.Deliveries(ctx, gateway.DeliveryQuery{Kind: gateway.DeliverNotification, Target: name, Limit: 20})
 	for _, d := range all {
-		if bytes.Contains(d.Payload, []byte(`"kind":"test"`)) {
+		if IsTest(d) {
 			return d.ID, err
 		}
 	}
 	return 0, err
+}
+
+// queued returns an event whose outcome does not claim that the message was sent.
+func (s *Service) queued(by Actor, kind, detail string) gateway.Event {
+	e := s.event(by, kind, detail)
+	e.Outcome = "queued"
+	return e
+}
+
+// IsTest reports whether a delivery is a test message to a receiver of notices.
+func IsTest(d gateway.Delivery) bool {
+	return d.Kind == gateway.DeliverNotification && bytes.Contains(d.Payload, []byte(`"kind":"test"`))
 }
 
 // Delivery returns a delivery. ErrNotFound when there is none with this id.

@@ -50,7 +50,7 @@ func TestAppThatRefusesALogoutTokenIsReported(t *testing.T) {
 		t.Errorf("event %+v, delivery %+v", e, failed[0])
 	}
 	if err := w.store.RetryDelivery(t.Context(), failed[0].ID, w.clock.Now(),
-		gateway.Event{Kind: administration.EventDeliveryRetried, Outcome: "ok"}); err != nil {
+		gateway.Event{Kind: administration.EventDeliveryRetried, Outcome: "queued"}); err != nil {
 		t.Fatal(err)
 	}
 	select {

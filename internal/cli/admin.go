@@ -10,7 +10,7 @@ import (
 
 // adminCmd is "weigate admin".
 type adminCmd struct {
-	Invite adminInviteCmd `cmd:"" help:"Print a link that makes the user who opens it an administrator."`
+	Invite adminInviteCmd `cmd:"" help:"Print a link that makes the user who accepts it an administrator."`
 	List   adminListCmd   `cmd:"" help:"List the administrators."`
 }
 
@@ -70,8 +70,8 @@ func (c *adminInviteCmd) Run(s *invocation) error {
 			"“Emergency sign-in” on its page, in any browser. It works once: give it to nobody else.", in.UserID)
 		return printLink(s, link, i.ExpiresAt)
 	}
-	s.out.printf("Open this link in WeChat, or scan the code with WeChat. It works once, and makes the user who opens\n" +
-		"it an administrator: give it to nobody else.")
+	s.out.printf("Open this link in WeChat, or scan the code with WeChat. It works once, and makes the user who\n" +
+		"accepts it an administrator: give it to nobody else.")
 	return printLink(s, link, i.ExpiresAt)
 }
 

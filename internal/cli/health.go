@@ -57,7 +57,7 @@ func (c *healthCmd) Run(s *invocation) error {
 		return err
 	}
 	s.out.printf("")
-	if err := s.printProblems(h.Problems); err != nil {
+	if err := s.printProblems(h.Problems, h.Undelivered); err != nil {
 		return err
 	}
 	s.out.printf("")
@@ -97,9 +97,15 @@ func wechatRows(hours []administration.WeChatHour) []row {
 	return rows
 }
 
-func (s *invocation) printProblems(problems []administration.Problem) error {
+// printProblems prints the problems of the period. undelivered is the number of failed deliveries.
+func (s *invocation) printProblems(problems []administration.Problem, undelivered int) error {
+	if undelivered > 0 {
+		s.out.printf("Messages could not be sent, see: weigate notify list --state failed")
+	}
 	if len(problems) == 0 {
-		s.out.printf("No problems.")
+		if undelivered == 0 {
+			s.out.printf("No problems.")
+		}
 		return nil
 	}
 	var rows []row

@@ -13,7 +13,7 @@ import (
 
 // invitationCmd is "weigate invitation".
 type invitationCmd struct {
-	Create invitationCreateCmd `cmd:"" help:"Print a link that approves the users who open it in WeChat."`
+	Create invitationCreateCmd `cmd:"" help:"Print a link that approves the users who accept it in WeChat."`
 	List   invitationListCmd   `cmd:"" help:"List invitations, newest first."`
 	Show   invitationShowCmd   `cmd:"" help:"Show an invitation, and who used it when."`
 	Revoke invitationRevokeCmd `cmd:"" help:"Make a link unusable."`

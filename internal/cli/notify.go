@@ -143,7 +143,11 @@ func (c *notifyListCmd) Run(s *invocation) error {
 			if d.State == gateway.DeliveryWaiting {
 				next = s.formatInstant(d.NextAt)
 			}
-			return cells(strconv.FormatInt(d.ID, 10), s.word("delivery", string(d.Kind)), d.Target,
+			kind := lang.Text("%s", s.word("delivery", string(d.Kind)))
+			if administration.IsTest(d) {
+				kind = lang.Text("test message")
+			}
+			return cells(strconv.FormatInt(d.ID, 10), kind, d.Target,
 				s.word("delivery_state", string(d.State)), s.formatInstant(d.CreatedAt), next,
 				strconv.Itoa(d.Attempts), shorten(administration.DescribeFailure(s.language(), d.LastError), 60))
 		})

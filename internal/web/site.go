@@ -167,6 +167,12 @@ type view struct {
 // Who returns the name of Page.User. The template calls it.
 func (v view) Who() (template.HTML, error) { return v.parts.Name(v.User.Nickname) }
 
+// ShowsWho reports whether the page shows Page.User. The words for a missing nickname would
+// contradict the name that the user gave. The template calls it.
+func (v view) ShowsWho() bool {
+	return v.User.Nickname != "" || v.Name == nil || !v.Name.Given
+}
+
 // Show writes a page with all its headers. It renders the whole page before it sends the first
 // byte. Therefore an error of the template results in a response with the status 500.
 func (s *Site) Show(w http.ResponseWriter, r *http.Request, p Page) {
