@@ -91,7 +91,7 @@ apps: %s
 		return nil, err
 	}
 	cmd := exec.Command(c.Program, "serve")
-	cmd.Dir = dir // the log is discarded, because writing a file would be measured too
+	cmd.Dir = dir                                     // the log is discarded, because writing a file would be measured too
 	cmd.Env = append(cmd.Environ(), "LC_ALL=C.UTF-8") // the output is read in English
 	out, err := cmd.StdoutPipe()
 	if err != nil {
