@@ -10,8 +10,8 @@
 //
 //   - A request is recorded before the user reads that it waits. It is recorded once for each user
 //     and app, and administrators are notified once.
-//   - Users change nothing but their own two names: the name that administrators see, until one
-//     has approved the user, and the name that apps see, if WeChat sent none. An invited user is
+//   - Users change nothing but their own two names. They can change the name that administrators
+//     see until an administrator has approved them, and the name that apps see if WeChat sent none. An invited user is
 //     approved from the beginning, and can give the name for administrators once.
 //   - A request never approves anybody. Only an administrator decides.
 package accessrequest

@@ -82,7 +82,7 @@ const (
 	// again. With Reauthenticate, WeChat must authenticate the user of the phone again.
 	SignIn
 	Reauthenticate
-	AskAgreement // ask the user to agree to the administrator's documents, before all else
+	AskAgreement // ask the user to agree to the administrator's documents, before the access rule is looked at
 	Confirm      // ask the user whether to sign in again
 	Wait         // the user waits for an administrator's approval
 	AskProfile   // ask for nickname and avatar if they are unknown or old, else admit
@@ -160,13 +160,13 @@ func checkSession(f Facts) Next {
 		// taps.
 		return Next{Step: Confirm, Page: web.ConfirmSignIn}
 	}
-	// The session is only too old. WeChat then authenticates the user without its consent page, so
-	// no tap is needed.
+	// The session is only too old, and the app does not ask for WeChat's consent page. WeChat then
+	// authenticates the user without a page, so no tap is needed.
 	return Next{Step: Reauthenticate}
 }
 
-// checkAgreement decides whether the user has to agree first. It comes after checkSession, because
-// another sign-in asks the user too.
+// checkAgreement decides whether the user has to agree first. It comes after checkSession: a
+// user who must sign in again is asked during that sign-in, and would otherwise be asked twice.
 func checkAgreement(f Facts) Next {
 	switch {
 	case !f.MustAgree:
@@ -263,8 +263,8 @@ func Check(f Facts, l Lookups) (Next, error) {
 	}
 }
 
-// SubjectOf converts an error into a fact. The error is of package access, or of the store for a
-// pin (the stored id that an app gets for a user). SubjectOf returns any other error unchanged.
+// SubjectOf converts an error into a fact. The error comes from package access, or from the store
+// when it reads or saves a pin (the stored id that an app gets for a user). SubjectOf returns any other error unchanged.
 func SubjectOf(err error) (Subject, error) {
 	switch {
 	case err == nil:

@@ -14,15 +14,15 @@ var healthOperations = []operation{
 	{
 		id: "getHealth", method: http.MethodGet, path: "/health", scope: administration.ScopeHealthRead,
 		query: []parameter{
-			{name: "from", kind: timeKind, doc: "beginning; the default is a day before until", like: "2026-11-28T08:00:00Z"},
+			{name: "from", kind: timeKind, doc: "beginning; the default is 24 hours before the end", like: "2026-11-28T08:00:00Z"},
 			{
 				name: "until", kind: timeKind, like: "2026-11-29T08:00:00Z",
 				doc: "end; the default is now. The period has at most 31 days",
 			},
 		},
 		answer: Health{}, serve: (*Handler).getHealth,
-		summary: "Return how sign-ins, WeChat and the keys do",
-		text:    "Whether the process runs is at /healthz and /readyz, without a key.",
+		summary: "Return the health of sign-ins, WeChat and the signing keys",
+		text:    "Whether the process runs is at /healthz and /readyz, without an API key.",
 	},
 	{
 		id: "listDeliveries", method: http.MethodGet, path: "/deliveries", scope: administration.ScopeDeliveriesRead,
@@ -48,9 +48,9 @@ var healthOperations = []operation{
 	},
 	{
 		id: "testNotification", method: http.MethodPost, path: "/notifications/{notification}/test",
-		scope: administration.ScopeDeliveriesWrite, codes: []string{"conflict"}, serve: (*Handler).testNotification,
+		scope: administration.ScopeDeliveriesWrite, codes: []string{"conflict", "not_found"}, serve: (*Handler).testNotification,
 		summary: "Send a test message to an entry of the notify list",
-		text:    "The message is queued; listDeliveries has the result. conflict means that nothing is configured.",
+		text:    "The message is queued; listDeliveries has the result. conflict means that the notify list is empty, not_found that it has no entry of this name.",
 	},
 }
 

@@ -1242,7 +1242,7 @@ type ExportEventsParamsFormat string
 
 // GetHealthParams defines parameters for GetHealth.
 type GetHealthParams struct {
-	// From beginning; the default is a day before until
+	// From beginning; the default is 24 hours before the end
 	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
 
 	// Until end; the default is now. The period has at most 31 days
@@ -1479,9 +1479,9 @@ type ClientInterface interface {
 	// Corresponds with GET /events/export (the `ExportEvents` operationId).
 	ExportEvents(ctx context.Context, params *ExportEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetHealth Return how sign-ins, WeChat and the keys do
+	// GetHealth Return the health of sign-ins, WeChat and the signing keys
 	//
-	// Whether the process runs is at /healthz and /readyz, without a key. Scope: health:read.
+	// Whether the process runs is at /healthz and /readyz, without an API key. Scope: health:read.
 	//
 	// Corresponds with GET /health (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, params *GetHealthParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1541,7 +1541,7 @@ type ClientInterface interface {
 
 	// TestNotification Send a test message to an entry of the notify list
 	//
-	// The message is queued; listDeliveries has the result. conflict means that nothing is configured. Scope: deliveries:write.
+	// The message is queued; listDeliveries has the result. conflict means that the notify list is empty, not_found that it has no entry of this name. Scope: deliveries:write.
 	//
 	// Corresponds with POST /notifications/{notification}/test (the `TestNotification` operationId).
 	TestNotification(ctx context.Context, notification string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1867,9 +1867,9 @@ func (c *Client) ExportEvents(ctx context.Context, params *ExportEventsParams, r
 	return c.Client.Do(req)
 }
 
-// GetHealth Return how sign-ins, WeChat and the keys do
+// GetHealth Return the health of sign-ins, WeChat and the signing keys
 //
-// Whether the process runs is at /healthz and /readyz, without a key. Scope: health:read.
+// Whether the process runs is at /healthz and /readyz, without an API key. Scope: health:read.
 //
 // Corresponds with GET /health (the `GetHealth` operationId).
 func (c *Client) GetHealth(ctx context.Context, params *GetHealthParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2009,7 +2009,7 @@ func (c *Client) ListNotifications(ctx context.Context, reqEditors ...RequestEdi
 
 // TestNotification Send a test message to an entry of the notify list
 //
-// The message is queued; listDeliveries has the result. conflict means that nothing is configured. Scope: deliveries:write.
+// The message is queued; listDeliveries has the result. conflict means that the notify list is empty, not_found that it has no entry of this name. Scope: deliveries:write.
 //
 // Corresponds with POST /notifications/{notification}/test (the `TestNotification` operationId).
 func (c *Client) TestNotification(ctx context.Context, notification string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4351,9 +4351,9 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /events/export (the `ExportEvents` operationId).
 	ExportEventsWithResponse(ctx context.Context, params *ExportEventsParams, reqEditors ...RequestEditorFn) (*ExportEventsResponse, error)
 
-	// GetHealthWithResponse Return how sign-ins, WeChat and the keys do
+	// GetHealthWithResponse Return the health of sign-ins, WeChat and the signing keys
 	//
-	// Whether the process runs is at /healthz and /readyz, without a key. Scope: health:read.
+	// Whether the process runs is at /healthz and /readyz, without an API key. Scope: health:read.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4425,7 +4425,7 @@ type ClientWithResponsesInterface interface {
 
 	// TestNotificationWithResponse Send a test message to an entry of the notify list
 	//
-	// The message is queued; listDeliveries has the result. conflict means that nothing is configured. Scope: deliveries:write.
+	// The message is queued; listDeliveries has the result. conflict means that the notify list is empty, not_found that it has no entry of this name. Scope: deliveries:write.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6259,9 +6259,9 @@ func (c *ClientWithResponses) ExportEventsWithResponse(ctx context.Context, para
 	return ParseExportEventsResponse(rsp)
 }
 
-// GetHealthWithResponse Return how sign-ins, WeChat and the keys do
+// GetHealthWithResponse Return the health of sign-ins, WeChat and the signing keys
 //
-// Whether the process runs is at /healthz and /readyz, without a key. Scope: health:read.
+// Whether the process runs is at /healthz and /readyz, without an API key. Scope: health:read.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6381,7 +6381,7 @@ func (c *ClientWithResponses) ListNotificationsWithResponse(ctx context.Context,
 
 // TestNotificationWithResponse Send a test message to an entry of the notify list
 //
-// The message is queued; listDeliveries has the result. conflict means that nothing is configured. Scope: deliveries:write.
+// The message is queued; listDeliveries has the result. conflict means that the notify list is empty, not_found that it has no entry of this name. Scope: deliveries:write.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -41,7 +41,7 @@ type Config struct {
 	Keywords []Keyword // the first Keyword that matches gives the reply
 
 	// Forward is the URL of another message server; "" = none. This server receives every message
-	// without a reply from Keywords, as WeChat sent the message. The person receives the answer of
+	// that Keywords does not answer, unchanged. The person receives the answer of
 	// the server. If the server has no answer or fails, the person receives Welcome or Fallback.
 	Forward string
 	Client  Client // required with Forward

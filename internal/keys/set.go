@@ -143,6 +143,7 @@ func (s *Set) Maintain(ctx context.Context) error {
 		}
 		changed = changed || created
 	}
+	// snap has no keys that were created above. The next call stores when their predecessors expire.
 	updated, err := s.expireAndReseal(ctx, snap)
 	if err != nil {
 		return err
@@ -157,8 +158,8 @@ func (s *Set) Maintain(ctx context.Context) error {
 }
 
 // ActivationDelay returns how long after [Set.Rotate] the new key begins to sign, if Rotate was
-// called because an older key leaked (atOnce). At the same time, the older keys expire and are no
-// longer published. By that time every replica has read the new key, even if reading the store
+// called because an older key leaked (atOnce). When the new key begins to sign, the older keys expire
+// and are no longer published. By that time every replica has read the new key, even if reading the store
 // failed once.
 //
 // With a shorter delay, apps could reject valid tokens. A replica might sign with the new key while

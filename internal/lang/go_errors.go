@@ -53,5 +53,5 @@ func (f Formats) ofGo(err error) (text string, found bool) {
 	return "", false
 }
 
-// about returns the text of err, after the file or address that it is about.
+// about returns the text of err, after the file or address that it is about. Sprintf translates err.
 func (f Formats) about(subject string, err error) string { return f.Sprintf("%s: %s", subject, err) }

@@ -34,7 +34,7 @@ func (m *Metrics) HTTP(mux http.Handler) http.Handler {
 			}
 			route := r.Pattern
 			if route == "" {
-				route = other
+				route = other // the label "other": no route matches
 			}
 			method := known(r.Method, httpMethods)
 			m.requests.WithLabelValues(route, method, strconv.Itoa(response.status)).Inc()

@@ -41,7 +41,7 @@ func (n *Notifier) message(ctx context.Context, r Receiver, notices []payload) (
 	if n.cfg.Waiting != nil && slices.ContainsFunc(notices, isWaiting) {
 		waiting, _ = n.cfg.Waiting(ctx) // without the number, the message is still useful
 	}
-	reserved := 0 // bytes of the mentions, which are part of the text
+	reserved := 0 // bytes of the mentions in the text; WeCom has them in a field of their own
 	switch r.Kind {
 	case Feishu:
 		reserved = len(mentionsBefore(feishuMentions(r.Mention), ""))
@@ -59,7 +59,7 @@ func (n *Notifier) message(ctx context.Context, r Receiver, notices []payload) (
 	case DingTalk:
 		return dingTalkMessage(r, mentionsBefore(dingTalkMentions(r.Mention), text), now)
 	case Slack:
-		return slackMessage(r, text) // adds the mentions itself
+		return slackMessage(r, text) // adds the mentions before the text itself
 	}
 	return wireMessage{}, fmt.Errorf("notify: receiver of unknown kind %q", r.Kind)
 }
@@ -90,7 +90,7 @@ func isWaiting(p payload) bool { return p.Kind == gateway.NoticeWaiting }
 func digest(s Settings, r Receiver, notices []payload, waiting, limit int) string {
 	t := texts.In(r.Language)
 	head := cut(plain(gateway.CleanLine(s.Title)), 100)
-	if r.Keyword != "" {
+	if r.Keyword != "" { // the platform rejects messages without it
 		head = r.Keyword + " " + head
 	}
 	tail := tailOf(t, s, notices, waiting)
@@ -222,7 +222,7 @@ type eventData struct {
 	Link    string `json:"link,omitempty"`
 }
 
-// eventTypes are the names of notices for programs.
+// eventTypes has the field type of an event for each kind of notice. Programs read it.
 var eventTypes = map[gateway.NoticeKind]string{
 	gateway.NoticeWaiting: "user.waiting", gateway.NoticeFault: "gateway.fault",
 	gateway.NoticeKeyRotated: "signing_key.rotated", gateway.NoticeAdminLink: "admin.link_used", noticeTest: "test",

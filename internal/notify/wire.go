@@ -22,7 +22,8 @@ type wireMessage struct {
 	header http.Header // nil = none
 }
 
-// weComMessage returns a message of type text: WeChat cannot show messages of type markdown.
+// weComMessage returns a message of type text. Members can read messages of WeCom in WeChat, which
+// cannot show the type markdown.
 // (developer.work.weixin.qq.com/document/path/91770)
 func weComMessage(r Receiver, text string) (wireMessage, error) {
 	type content struct {

@@ -116,14 +116,14 @@ func readAppID(q url.Values) (appID, name string) {
 // snsapi_login decides: WeChat accepts the scopes of official accounts beside it, and ignores them
 // (aspnet-contrib/AspNet.Security.OAuth.Providers#457, w7corp/easywechat#447).
 func (req *request) readScope(list string) bool {
-	existing, ignored := []string{scopeBase, scopeUserInfo}, []string(nil)
+	known, ignored := []string{scopeBase, scopeUserInfo}, []string(nil)
 	if req.website {
-		existing, ignored = []string{scopeLogin}, existing
+		known, ignored = []string{scopeLogin}, known
 	}
 	for s := range strings.SplitSeq(list, ",") {
 		switch {
 		case s == "", slices.Contains(ignored, s):
-		case !slices.Contains(existing, s):
+		case !slices.Contains(known, s):
 			return false
 		case !slices.Contains(req.scopes, s):
 			req.scopes = append(req.scopes, s)
@@ -133,7 +133,8 @@ func (req *request) readScope(list string) bool {
 }
 
 // connector returns the connector (an official account or website app at WeChat) whose openids the
-// app receives. It returns "" if the app has none for this endpoint.
+// app receives. Connector serves both endpoints, unless the app has a WebsiteConnector for
+// qrconnect. The result is "" if the app has neither.
 func (req *request) connector() string {
 	if req.website && req.app.WebsiteConnector != "" {
 		return req.app.WebsiteConnector
@@ -324,9 +325,9 @@ func (a *App) redirectAllowed(address string) bool {
 	return ok && slices.ContainsFunc(a.returns, func(prefix returnURL) bool { return prefix.contains(u) })
 }
 
-// withCode adds code and state to the query of an app's address, as WeChat does. The two parameters
-// come before the fragment (field reports since 2019), even if the query already has parameters of
-// these names. For a website app, WeChat's page with the QR code appends the two parameters to the
+// withCode adds code and state to the query of an app's address, as WeChat does. It adds them even
+// if the query already has parameters of these names. They come before the fragment (field reports
+// since 2019). For a website app, WeChat's page with the QR code appends the two parameters to the
 // whole address, even after a fragment (seen in the page's script). Website apps read the parameters
 // there, and withCode does the same.
 func withCode(address, code, state string, website bool) string {

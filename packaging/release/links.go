@@ -16,7 +16,8 @@ const repository = "https://github.com/weigate/weigate"
 
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
-// links changes the links of documents for a copy that has some files of the repository only.
+// links changes the links of documents that a release ships. The release, called the copy here, has
+// only some files of the repository.
 type links struct {
 	source  string                 // root of the repository
 	version string                 // such as v1.2.3
@@ -42,9 +43,10 @@ func (l links) rewrite(page string, text []byte) []byte {
 	})
 }
 
-// address returns the link from a page to a file or folder of the repository.
+// address returns the link from a page to a file or folder. page and name are paths in the
+// repository. A page has the same path in the copy.
 func (l links) address(page, name string) string {
-	place := name
+	place := name // the path in the copy
 	for _, each := range l.moved {
 		if rest, found := strings.CutPrefix(name, each[0]); found {
 			place = each[1] + rest

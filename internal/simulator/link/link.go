@@ -74,9 +74,10 @@ func isHex(c byte) bool {
 }
 
 // Mask shortens the codes and tokens in the query and the fragment of an address to their first
-// characters. Values are unescaped. Mask leaves a redirect_uri as it is: unescaped, its query would
-// look like parameters of the address itself, and it contains no code yet. (MaskParam, which
-// returns a value alone, masks a redirect_uri too.)
+// characters. It also unescapes the values. Mask leaves a redirect_uri as it is, because the query of
+// an unescaped redirect_uri would look like parameters of the address itself, and because a
+// redirect_uri contains no code yet. (MaskParam, which returns a value alone, masks a redirect_uri
+// too.)
 func Mask(address string) string {
 	return parameterPattern.ReplaceAllStringFunc(address, func(match string) string {
 		separator := match[:1]

@@ -37,8 +37,8 @@ func advice(err error) lang.Message {
 	return lang.Text("the database failed")
 }
 
-// connectError is an error of connecting. Its message has the causes only: pgx repeats the cause for
-// each attempt, and a server without TLS is tried twice.
+// connectError is an error of connecting. Its message has each cause once. The message of pgx
+// repeats a cause for each attempt, and pgx tries a server without TLS twice.
 type connectError struct{ err, causes error }
 
 func (e *connectError) Error() string                        { return e.causes.Error() }

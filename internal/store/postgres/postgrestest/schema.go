@@ -18,8 +18,9 @@ import (
 
 // shared returns the cluster of this process, and starts it at the first call. The server runs
 // without fsync (-F), which makes tests faster. That is safe: a test may kill a process, but the
-// operating system keeps what the process has written. The other settings save work that no test
-// needs: copies of the log for other servers, statistics, and compiled queries.
+// operating system keeps what the process has written. The other settings save work and memory that
+// no test needs: full pages in the log (for a crash of the machine), the log for other servers,
+// vacuum and statistics, compiled queries, and a large buffer.
 var shared = sync.OnceValues(func() (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -81,7 +82,7 @@ func URL(t testing.TB) string {
 	}
 	q := u.Query()
 	q.Set("search_path", name)
-	q.Set("application_name", name) // empty finds the connections to the schema by this name
+	q.Set("application_name", name) // the function empty finds the connections to the schema by this name
 	u.RawQuery = q.Encode()
 	return u.String()
 }
@@ -93,8 +94,9 @@ var reusable struct {
 }
 
 // Reused is like URL, but the schema may have the tables of an earlier test of this process,
-// without that test's rows. Creating the tables costs more than most tests do with them. Numbers
-// that the database generates continue. It is not for tests of migrations.
+// without that test's rows. Creating the tables costs more than most tests do with them. Sequences
+// are not reset: generated numbers continue after those of the earlier test. The function is not for
+// tests of migrations.
 func Reused(t testing.TB) string {
 	t.Helper()
 	if os.Getenv("WEIGATE_TEST_POSTGRES") != "" {
@@ -180,7 +182,8 @@ func Vacuum(ctx context.Context, address string) error {
 	return err
 }
 
-// Insert inserts rows into a table. columns are their names, separated by a comma and a space.
+// Insert inserts rows into a table. columns has the names of the columns, separated by a comma and
+// a space.
 type Insert = func(table, columns string, rows [][]any) error
 
 // Filler returns a function that fills a database in which a store has created its tables. The
