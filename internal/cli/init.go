@@ -103,6 +103,9 @@ func (c *initCmd) Run(s *invocation) error {
 		}
 		a.secret = text
 	}
+	if err := a.checkGiven(s.language()); err != nil { // before the questions, whose answers would be lost
+		return err
+	}
 	if err := ask(s, &a); err != nil {
 		return err
 	}

@@ -159,6 +159,29 @@ func (a answers) check(text []byte) error {
 	return errors.Join(all...)
 }
 
+// checkGiven returns the problems of the values that flags set, while others are missing.
+func (a answers) checkGiven(language string) error {
+	for _, site := range a.Sites {
+		if strings.ContainsFunc(site.Host, func(r rune) bool { return r > '~' }) {
+			return lang.Errorf("--site: write the host in Punycode (xn--...), not %q", site.Host)
+		}
+	}
+	a.URL = cmp.Or(a.URL, "https://gateway-of-init.example.com")
+	a.AppID = cmp.Or(a.AppID, "wx0123456789abcdef")
+	a.Access = cmp.Or(a.Access, "approved")
+	if a.Personal() {
+		a.AccountName = cmp.Or(a.AccountName, "Example")
+		a.token, a.aesKey = newPushSecrets()
+	} else {
+		a.secret = cmp.Or(a.secret, "0123456789abcdef0123456789abcdef")
+	}
+	text, err := a.text(language)
+	if err != nil {
+		return err
+	}
+	return a.check(text)
+}
+
 // checkEncoding returns an error for texts that are not in UTF-8: a terminal or script with GBK sends
 // them, and users would see garbage.
 func (a answers) checkEncoding() error {

@@ -216,6 +216,9 @@ func usageError(err error) error {
 		}
 		if word, found := strings.CutPrefix(message, "unexpected argument "); found && len(node.Children) > 0 {
 			message = "no command " + word // the word is in the place of a subcommand
+			if help == "weigate proxy --help" && !strings.Contains(message, "did you mean") {
+				return withHint(kongError(err, message), "for other proxies, see docs/en/clients/apache.md and examples/traefik")
+			}
 		}
 	}
 	switch {

@@ -1,6 +1,7 @@
 package proxyconfig
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/netip"
@@ -59,17 +60,41 @@ func checkFiles(o Options) error {
 // checkUpstream checks the address of a site behind the proxy.
 func checkUpstream(upstream string) error {
 	errAddress := errors.New("must be the address of the site behind the proxy, such as http://127.0.0.1:3000")
+	if strings.ContainsFunc(upstream, func(r rune) bool { return r > '~' }) {
+		return errors.New("must consist of ASCII characters: “：” and “／” are not “:” and “/”")
+	}
+	address, isHTTP := strings.CutPrefix(upstream, "http://")
+	switch {
+	case strings.HasPrefix(upstream, "https://"):
+		return errors.New("must begin with http://: the proxy would not verify the certificate of the site")
+	case !isHTTP:
+		return errors.New("must begin with http://, such as http://127.0.0.1:3000")
+	}
 	u, err := url.Parse(upstream)
 	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || upstream != u.Scheme+"://"+u.Host:
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return errAddress
-	case u.Scheme == "https":
-		return errors.New("must begin with http://: the proxy would not verify the certificate of the site")
-	}
-	if _, err := hostPort(u.Hostname(), u.Port()); err != nil {
+	case u.Path != "":
+		return lang.Errorf("must not have a path: http://%s", u.Host)
+	case address != u.Host:
 		return errAddress
 	}
-	return nil
+	_, err = hostPort(u.Hostname(), u.Port())
+	return err
+}
+
+// isGateway reports whether an upstream, for which checkUpstream returned nil, is the address at which
+// the proxy reaches the gateway.
+func (p *proxy) isGateway(upstream string) bool {
+	at := func(host, port string) string {
+		if addr, err := netip.ParseAddr(host); host == "localhost" || err == nil && addr.IsLoopback() {
+			host = "127.0.0.1"
+		}
+		return net.JoinHostPort(host, cmp.Or(port, "80"))
+	}
+	host, port, err := net.SplitHostPort(p.listen)
+	u, failed := url.Parse(upstream)
+	return err == nil && failed == nil && at(host, port) == at(u.Hostname(), u.Port())
 }
 
 // hostPort returns HOST:PORT, with brackets around an IPv6 address. An empty port is 80.

@@ -156,10 +156,12 @@ func (p *proxy) setUpstreams(flags []string) error {
 		upstream = strings.TrimSuffix(upstream, "/")
 		switch err := checkUpstream(upstream); {
 		case !found:
-			return &AdviceError{lang.Text("--site: the value does not begin with a host of an app of kind forward_auth"),
+			return &AdviceError{lang.Text("--site: %q does not begin with a host of an app of kind forward_auth", flag),
 				lang.Text("write HOST=http://127.0.0.1:3000 with a host of the configuration: %s", hostsOf(all))}
 		case err != nil:
-			return lang.Errorf("--site %s: %w", host, err)
+			return lang.Errorf("--site %q: %w", flag, err)
+		case p.isGateway(upstream):
+			return lang.Errorf("--site %q: the address of the gateway itself (listen), not of the site", flag)
 		case site.upstream != "":
 			return lang.Errorf("--site %s: given twice", host)
 		}
