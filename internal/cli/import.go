@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -218,8 +219,8 @@ type importLine struct {
 	user gateway.ImportedUser
 }
 
-// lineProblem is a problem of one line. Its text never repeats a value of the line, because openids
-// must not appear in a terminal.
+// lineProblem is a problem of one line. Its text never repeats a value that may be an openid, because
+// openids must not appear in a terminal.
 type lineProblem struct {
 	line    int
 	text    lang.Message
@@ -315,6 +316,15 @@ func readUsers(from io.Reader, template gateway.SignIn) (lines []importLine, pro
 	}
 }
 
+// harmless returns a quoted value for a message. It cuts a value that is long enough for an openid.
+func harmless(value string) string {
+	const longest = 16
+	if runes := []rune(value); len(runes) > longest {
+		value = string(runes[:longest/2]) + "…"
+	}
+	return strconv.Quote(value)
+}
+
 // columnsOf returns the index of each column in the first line.
 func columnsOf(head []string) (columns map[string]int, problem lang.Message, ok bool) {
 	columns = map[string]int{}
@@ -324,7 +334,8 @@ func columnsOf(head []string) (columns map[string]int, problem lang.Message, ok 
 		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
 		switch _, twice := columns[name]; {
 		case !slices.Contains(known, name):
-			return nil, lang.Text("unknown column: must be openid, unionid, old_id, nickname or status"), false
+			return nil, lang.Text("unknown column %s: must be openid, unionid, old_id, nickname or status",
+				harmless(name)), false
 		case twice:
 			return nil, lang.Text("duplicate column %s", name), false
 		}
@@ -374,7 +385,8 @@ func checkUser(u gateway.ImportedUser) (problem lang.Message, found bool) {
 	case len(u.OldID) > 200 || u.OldID != printable(u.OldID):
 		return lang.Text("invalid old_id: must be printable, at most 200 bytes"), true
 	case !u.InitialStatus.Valid():
-		return lang.Text("invalid status: must be active, pending or blocked"), true
+		return lang.Text("invalid status %s: must be active, pending or blocked",
+			harmless(string(u.InitialStatus))), true
 	}
 	return u.Problem()
 }

@@ -245,7 +245,7 @@ func findUser(s *invocation, svc *administration.Service, id string) (gateway.Us
 			"use the user id: see weigate user list --text")
 	case errors.Is(err, gateway.ErrNotFound):
 		return gateway.User{}, withHint(lang.Errorf("no user %s", printable(short(id))),
-			"weigate user list --text finds users by nickname")
+			"weigate user list --text finds users by name, nickname or note")
 	}
 	return u, err
 }
