@@ -269,7 +269,8 @@ func TestDirectiveInjectionThroughFlags(t *testing.T) {
 	for _, upstream := range []string{"", "3000", "127.0.0.1:3000", "https://127.0.0.1", "http://", "http://u:p@127.0.0.1",
 		"http://127.0.0.1:0", "http://127.0.0.1:70000", "http://127.0.0.1/wiki", "http://127.0.0.1?a", "http://127.0.0.1#a",
 		"unix:/run/a", "HTTP://127.0.0.1", "http://127.0.0.1//"} {
-		refused(t, upstream, conf("wiki.example.com"), nginxOptions("wiki.example.com="+upstream), `--site "wiki.example.com=`)
+		refused(t, upstream, conf("wiki.example.com"), nginxOptions("wiki.example.com="+upstream),
+			`--site "wiki.example.com=`)
 	}
 	for _, file := range []string{"wiki.pem", "./wiki.pem", "~/wiki.pem", "data:x", `C:\wiki.pem`} {
 		o := nginxOptions()
