@@ -50,7 +50,8 @@ var healthOperations = []operation{
 		id: "testNotification", method: http.MethodPost, path: "/notifications/{notification}/test",
 		scope: administration.ScopeDeliveriesWrite, codes: []string{"conflict", "not_found"}, serve: (*Handler).testNotification,
 		summary: "Send a test message to an entry of the notify list",
-		text:    "The message is queued; listDeliveries has the result. conflict means that the notify list is empty, not_found that it has no entry of this name.",
+		text: "The message is queued; listDeliveries has the result. " +
+			"conflict means that the notify list is empty, not_found that it has no entry of this name.",
 	},
 }
 
