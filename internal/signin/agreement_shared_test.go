@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/weigate/weigate/internal/gateway"
+	"github.com/weigate/weigate/internal/session"
 )
 
 // The tests of this file are about browsers that several users share, one after the other.
@@ -83,5 +84,17 @@ func TestScanEndsATick(t *testing.T) {
 	}
 	if v.cookies[tickCookie] != nil {
 		t.Error("the tick is kept")
+	}
+}
+
+// The documents change while a user is at WeChat: the tick was for the former ones.
+func TestTickForFormerDocumentsIsNotAnAgreement(t *testing.T) {
+	t.Parallel()
+	r := newFixture(t, agreement)
+	for version, want := range map[string]bool{presentVersion(): true, "former": false} {
+		rule := r.h.AgreementRule(&session.Tick{Version: version, At: r.now().Unix()}, false)
+		if rule.Required == "" || (rule.Given != nil) != want {
+			t.Errorf("version %s: %+v", version, rule)
+		}
 	}
 }
