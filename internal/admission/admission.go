@@ -264,7 +264,8 @@ func Check(f Facts, l Lookups) (Next, error) {
 }
 
 // SubjectOf converts an error into a fact. The error comes from package access, or from the store
-// when it reads or saves a pin (the stored id that an app gets for a user). SubjectOf returns any other error unchanged.
+// when it reads or saves a pin (the stored id that an app gets for a user).
+// SubjectOf returns any other error unchanged.
 func SubjectOf(err error) (Subject, error) {
 	switch {
 	case err == nil:

@@ -14,7 +14,8 @@ var healthOperations = []operation{
 	{
 		id: "getHealth", method: http.MethodGet, path: "/health", scope: administration.ScopeHealthRead,
 		query: []parameter{
-			{name: "from", kind: timeKind, doc: "beginning; the default is 24 hours before the end", like: "2026-11-28T08:00:00Z"},
+			{name: "from", kind: timeKind, doc: "beginning; the default is 24 hours before the end",
+				like: "2026-11-28T08:00:00Z"},
 			{
 				name: "until", kind: timeKind, like: "2026-11-29T08:00:00Z",
 				doc: "end; the default is now. The period has at most 31 days",
@@ -48,7 +49,8 @@ var healthOperations = []operation{
 	},
 	{
 		id: "testNotification", method: http.MethodPost, path: "/notifications/{notification}/test",
-		scope: administration.ScopeDeliveriesWrite, codes: []string{"conflict", "not_found"}, serve: (*Handler).testNotification,
+		scope: administration.ScopeDeliveriesWrite, codes: []string{"conflict", "not_found"},
+		serve:   (*Handler).testNotification,
 		summary: "Send a test message to an entry of the notify list",
 		text: "The message is queued; listDeliveries has the result. " +
 			"conflict means that the notify list is empty, not_found that it has no entry of this name.",
