@@ -57,9 +57,8 @@ func fromNAT64(address netip.Addr) (netip.Addr, bool) {
 
 // isGlobal reports whether an address belongs to a host of the public Internet. It is stricter than
 // route.IsPublic, which looks at addresses of clients: to this address, the gateway connects. IPv6
-// addresses are global only within
-// 2000::/3, the space that is allocated to hosts. The lists below follow the special-purpose
-// registries of IANA (RFC 6890), as of 2026-11-29.
+// addresses are global only within 2000::/3, the space that is allocated to hosts. The lists below
+// follow the special-purpose registries of IANA (RFC 6890), as of 2026-11-29.
 func isGlobal(address netip.Addr) bool {
 	in := func(prefix netip.Prefix) bool { return prefix.Contains(address) }
 	if address.Is4() {
