@@ -3,6 +3,7 @@ package config
 import (
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -240,7 +241,25 @@ func readICPHosts(_ *section, v value, s *Site) {
 			continue
 		}
 		s.ICPHosts[host.Value] = at.shortText()
+		v.reader.icpHosts[host.Value] = at
 	}
+}
+
+// serves reports whether the gateway's pages or a forward_auth app have this host.
+func (c *Config) serves(host string) bool {
+	if u, err := parseAddress(c.URL); err != nil || strings.EqualFold(u.Hostname(), host) {
+		return true // an invalid url is reported elsewhere
+	}
+	for _, app := range c.Apps {
+		for _, served := range app.Hosts {
+			name := hostOnly(served)
+			_, parent, _ := strings.Cut(host, ".")
+			if name == host || name == "*."+parent {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func readTimeZone(_ *section, v value, s *Site) {

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,5 +44,38 @@ func TestSite(t *testing.T) {
 	}
 	if got := s.PoliceURL(); got != "https://beian.mps.gov.cn/#/query/webSearch?code=11010502030000" {
 		t.Errorf("police: %s", got)
+	}
+}
+
+// TestICPHosts warns of numbers for hosts that have no pages, such as a misspelled one.
+func TestICPHosts(t *testing.T) {
+	t.Parallel()
+	const text = `url: https://login.example.com
+trusted_proxies: [127.0.0.1]
+wechat: [{name: main, kind: official_account, appid: wx0123456789abcdef, secret: x}]
+apps:
+  - {id: wiki, kind: forward_auth, access: signed_in, hosts: ["wiki.example.com:8443", "*.apps.example.com"]}
+site:
+  icp_hosts:
+    login.example.com: 京ICP备12345678号-1
+    wiki.example.com: 京ICP备12345678号-2
+    one.apps.example.com: 京ICP备12345678号-3
+    shop.example.com: 京ICP备12345678号-4
+    one.two.apps.example.com: 京ICP备12345678号-5
+    apps.example.com: 京ICP备12345678号-6
+`
+	c, err := config.Parse("weigate.yaml", []byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range c.Warnings {
+		got = append(got, w.String())
+	}
+	const problem = ": site.icp_hosts: no page has this host: it is neither the host of url " +
+		"nor a host of a forward_auth app"
+	want := []string{"weigate.yaml:11" + problem, "weigate.yaml:12" + problem, "weigate.yaml:13" + problem}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s", strings.Join(got, "\n"))
 	}
 }

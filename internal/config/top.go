@@ -115,6 +115,7 @@ func (r *reader) config(root value) *Config {
 	r.conf, r.connectorNames, r.appNames = c, newUsedNames(), newUsedNames()
 	r.notifyNames = newUsedNames()
 	r.appIDs, r.hosts = map[string]int{}, map[string]int{}
+	r.icpHosts = map[string]value{}
 	if root.node.Kind != yaml.MappingNode {
 		root.reject("must be a mapping with keys such as url, wechat and apps, not %s", typeName(root.node))
 		return c
@@ -131,6 +132,11 @@ func (r *reader) config(root value) *Config {
 	}
 	if c.URL != "" { // url is checked last: the check needs the key insecure, which is read after url
 		s.fromEnvOrFile("url").rejectAll(checkBaseURL(c.URL, c.Insecure))
+	}
+	for host, at := range r.icpHosts {
+		if !c.serves(host) {
+			at.warn("no page has this host: it is neither the host of url nor a host of a forward_auth app")
+		}
 	}
 	return c
 }

@@ -33,6 +33,8 @@ type reader struct {
 	notifyNames    *usedNames
 	appIDs         map[string]int // line of each appid, of connectors and of relay apps
 	hosts          map[string]int // host name → line of the forward_auth app with this host
+
+	icpHosts map[string]value // keys of site.icp_hosts
 }
 
 // value is the value of a key, from the file or the environment. The key may be absent.
