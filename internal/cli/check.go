@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -70,6 +71,9 @@ func (c *checkCmd) check(s *invocation) error {
 		printChecked(s.out, name, result)
 	}
 	result, sealer, keyErr := checkMasterKey(conf)
+	if keyErr == nil && sealer == nil && c.Offline { // otherwise checkStore compares the key with the store
+		keyErr = checkNoStoreFile(conf)
+	}
 	report("master key", result, keyErr)
 	for _, err := range checkServiceFiles(c.Config, conf) {
 		report("files", lang.Message{}, err)
@@ -204,6 +208,21 @@ func checkMasterKey(conf *config.Config) (result lang.Message, sealer *keys.Seal
 		return lang.Message{}, nil, err
 	}
 	return lang.Text("%s, id %s", name, sealer.IDs()[0]), sealer, nil
+}
+
+// checkNoStoreFile returns an error if the SQLite file of a gateway without a master key exists: the
+// master key is probably lost, or not yet restored. An empty file has nothing to decrypt.
+func checkNoStoreFile(conf *config.Config) error {
+	path, ok := conf.StoreFile()
+	if !ok {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Size() == 0 {
+		return nil
+	}
+	return withHint(lang.Errorf("master key %s: %w, but the database %s exists", conf.MasterKeyFile, fs.ErrNotExist, path),
+		restoreKeyHint)
 }
 
 // checkStore opens the store, and checks that the master key can decrypt the signing keys in it.

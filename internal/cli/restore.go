@@ -43,11 +43,29 @@ func (c *restoreCmd) Run(s *invocation) error {
 		err = s.out.printJSON(newBackupEntry(c.File, 0, summary))
 	} else {
 		s.out.printf("%s: restored %s", conf.StoreName(), contents(summary))
-		s.out.printf("Everything is as it was at %s: users whom you blocked later must be blocked again. Next: %s",
-			s.formatTime(summary.Header.CreatedAt), serveWith(c.Config))
+		at := s.formatTime(summary.Header.CreatedAt)
+		if c.ofEnvironment(s, conf) {
+			s.out.printf("Everything is as it was at %s. The store in %s is another one: a gateway uses this one only with "+
+				"the same WEIGATE_STORE.", at, c.Config)
+		} else {
+			s.out.printf("Everything is as it was at %s: users whom you blocked later must be blocked again. Next: %s",
+				at, serveWith(c.Config))
+		}
 	}
 	c.compareURL(s, conf)
 	return err
+}
+
+// ofEnvironment reports whether the environment names a store that differs from the one in the
+// configuration file, as in a trial restore. The service of the Debian package does not use that store.
+func (c *restoreCmd) ofEnvironment(s *invocation, conf *config.Config) bool {
+	ofFile, err := config.Load(c.Config, func(name string) string {
+		if name == "WEIGATE_STORE" || name == "WEIGATE_STORE_FILE" {
+			return ""
+		}
+		return s.getenv(name)
+	})
+	return err == nil && ofFile.Store != conf.Store
 }
 
 // compareURL prints a warning if the backup is of a gateway with another address. The restore has

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -209,12 +210,27 @@ func (s *invocation) showDetails(d administration.Details, line func(name, forma
 			useragent.Localize(each.Browser, s.language()), s.formatTime(each.Since), s.formatTime(each.SeenAt))
 	}
 	for _, r := range d.Requests {
-		line("request", "%s: %s, since %s %s", r.App, s.word("request", string(r.State)),
-			s.formatTime(r.RequestedAt), r.Reason)
+		state := lang.Text("%s", s.word("request", string(r.State)))
+		if r.State == gateway.RequestApproved && takenBack(d.User, r.App) {
+			state = lang.Text("%s, taken back later", state)
+		}
+		line("request", "%s: %s, since %s %s", r.App, state, s.formatTime(r.RequestedAt), r.Reason)
 	}
 	for _, e := range d.Events[:min(len(d.Events), 10)] {
 		line("event", "%s  %s", s.formatInstant(e.At), s.eventText(e))
 	}
+}
+
+// takenBack reports whether a user's approval for an app no longer applies: the user has been
+// blocked since, or an administrator has removed the app.
+func takenBack(u gateway.User, app string) bool {
+	switch {
+	case u.Status == gateway.Blocked || slices.Contains(u.RefusedApps, app):
+		return true
+	case u.Status == gateway.Active:
+		return false
+	}
+	return !slices.Contains(u.AllowedApps, app)
 }
 
 // eventText returns what happened in an event, without empty parts.
