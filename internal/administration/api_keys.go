@@ -67,7 +67,7 @@ func (s *Service) CreateAPIKey(ctx context.Context, by Actor, in NewAPIKey) (gat
 	case len(in.Scopes) == 0:
 		return gateway.APIKey{}, "", &FieldError{Field: "scopes", Key: Required}
 	case in.Expires != 0 && (in.Expires < minKeyExpiry || in.Expires > maxKeyExpiry):
-		return gateway.APIKey{}, "", &FieldError{Field: "expires", Key: Invalid, Value: in.Expires.String()}
+		return gateway.APIKey{}, "", &FieldError{Field: "expires", Key: Invalid, Value: formatSpan(in.Expires)}
 	}
 	for _, scope := range in.Scopes {
 		if !slices.Contains(Scopes(), scope) {

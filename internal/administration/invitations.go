@@ -56,7 +56,7 @@ func (s *Service) Invite(ctx context.Context, by Actor, in Invite) (gateway.Invi
 		in.Expires = min(DefaultExpiry(in.Kind), MaxLinkExpiry)
 	}
 	if by.Link && in.Expires > MaxLinkExpiry {
-		return gateway.Invitation{}, "", &FieldError{Field: "expires", Key: Invalid, Value: in.Expires.String()}
+		return gateway.Invitation{}, "", &FieldError{Field: "expires", Key: Invalid, Value: formatSpan(in.Expires)}
 	}
 	i, err := s.invitation(ctx, in)
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *Service) invitation(ctx context.Context, in Invite) (i gateway.Invitati
 		in.Expires = DefaultExpiry(in.Kind)
 	}
 	if in.Expires < time.Minute || in.Expires > MaxExpiry(in.Kind) {
-		return i, &FieldError{Field: "expires", Key: Invalid, Value: in.Expires.String()}
+		return i, &FieldError{Field: "expires", Key: Invalid, Value: formatSpan(in.Expires)}
 	}
 	i.ExpiresAt = now.Add(in.Expires)
 	if i.Note, err = cleanParagraph("note", in.Note, MaxNote); err != nil {

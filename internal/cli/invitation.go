@@ -22,7 +22,7 @@ type invitationCmd struct {
 // invitationCreateCmd is "weigate invitation create".
 type invitationCreateCmd struct {
 	adminFlags
-	App     []string `placeholder:"ID" help:"Apps that the link opens. Without it, users are approved for all apps."`
+	App     []string `placeholder:"ID" help:"Apps that the link opens. Without it, all apps with access: approved."`
 	Group   []string `placeholder:"NAME" help:"Groups that users get."`
 	Uses    int      `default:"1" help:"How many users may use the link (${default}); 0 = any number."`
 	Expires span     `default:"7d" placeholder:"7d" help:"How long the link works (${default}, at most 365d)."`
@@ -41,13 +41,24 @@ func (c *invitationCreateCmd) Run(s *invocation) error {
 		Expires: time.Duration(c.Expires),
 	})
 	if err != nil {
-		return expiryHint(err, gateway.InviteUser)
+		return expiryHint(nameOption(err, "apps", "--app"), gateway.InviteUser)
 	}
 	if c.JSON {
 		return printInvitation(s, i, link)
 	}
 	s.out.printf("Invitation %s: %s, %s.", i.ID, describeApps(i.Apps), describeUses(i))
 	return printLink(s, link, i.ExpiresAt)
+}
+
+// nameOption names the option of the command line in the error of a field.
+func nameOption(err error, field, option string) error {
+	var wrong *administration.FieldError
+	if !errors.As(err, &wrong) || wrong.Field != field {
+		return err
+	}
+	named := *wrong
+	named.Field = option
+	return &named
 }
 
 // expiryHint adds the limit to the error of a link that would work for too long.
@@ -80,7 +91,7 @@ func describeApps(apps []string) lang.Message {
 
 func describeUses(i gateway.Invitation) lang.Message {
 	if i.MaxUses == 0 {
-		return lang.Text("used %s", lang.Count(i.Uses, "1 time", "%d times"))
+		return lang.Text("used %s, no limit", lang.Count(i.Uses, "1 time", "%d times"))
 	}
 	return lang.Text("used %d of %s", i.Uses, lang.Count(i.MaxUses, "1 time", "%d times"))
 }

@@ -188,7 +188,7 @@ func (s *invocation) status(u gateway.User) lang.Message {
 	if u.Status != gateway.Pending || len(u.AllowedApps) == 0 {
 		return lang.Text("%s", word)
 	}
-	return lang.Text("%s (may use %s)", word, strings.Join(u.AllowedApps, ", "))
+	return lang.Text("%s (approved for %s)", word, strings.Join(u.AllowedApps, ", "))
 }
 
 // showDetails calls line for each joined user, identity, session, request and recent event of a

@@ -100,8 +100,16 @@ type userApproveCmd struct {
 // Run approves users. The page on which their browsers wait then continues automatically.
 func (c *userApproveCmd) Run(s *invocation) error {
 	return c.each(s, func(svc *administration.Service, ids []string) []administration.Outcome {
-		return svc.Approve(s.ctx, byCommand, ids, administration.Approval{Apps: c.App, Groups: c.Group})
+		return nameAppOption(svc.Approve(s.ctx, byCommand, ids, administration.Approval{Apps: c.App, Groups: c.Group}))
 	}, always("approved %s", describeApps(c.App)))
+}
+
+// nameAppOption names the option --app in the errors of outcomes.
+func nameAppOption(outcomes []administration.Outcome) []administration.Outcome {
+	for i := range outcomes {
+		outcomes[i].Err = nameOption(outcomes[i].Err, "apps", "--app")
+	}
+	return outcomes
 }
 
 // userRefuseCmd is "weigate user refuse".
@@ -114,7 +122,7 @@ type userRefuseCmd struct {
 // Run refuses users.
 func (c *userRefuseCmd) Run(s *invocation) error {
 	return c.each(s, func(svc *administration.Service, ids []string) []administration.Outcome {
-		return svc.Refuse(s.ctx, byCommand, ids, administration.Refusal{Apps: c.App, Reason: c.Reason})
+		return nameAppOption(svc.Refuse(s.ctx, byCommand, ids, administration.Refusal{Apps: c.App, Reason: c.Reason}))
 	}, always("refused"))
 }
 

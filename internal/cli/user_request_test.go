@@ -35,3 +35,16 @@ func TestShowDetailsRequest(t *testing.T) {
 		}
 	}
 }
+
+// TestDescribeUses is how invitations show their uses.
+func TestDescribeUses(t *testing.T) {
+	t.Parallel()
+	for want, i := range map[string]gateway.Invitation{
+		"used 0 times, no limit": {},
+		"used 1 of 3 times":      {Uses: 1, MaxUses: 3},
+	} {
+		if got := describeUses(i).String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
