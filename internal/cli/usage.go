@@ -201,8 +201,15 @@ type usageText string
 
 // Localize returns the text in the language of the terminal.
 func (t usageText) Localize(texts lang.Formats) string {
-	return printer{texts: texts}.syntax(string(t))
+	text := printer{texts: texts}.syntax(string(t))
+	if texts == nil { // English
+		return text
+	}
+	// Kong quotes the choices of a flag: "a","b". A Chinese sentence has Chinese quotation marks.
+	return quoted.ReplaceAllString(strings.ReplaceAll(text, `","`, `"、"`), "“$1”")
 }
+
+var quoted = regexp.MustCompile(`"([^"]*)"`)
 
 // usageError adds a hint to an error of the command line: the command that prints the help. If the
 // error already suggests a flag or a command ("did you mean"), usageError adds none.
