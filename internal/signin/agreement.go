@@ -47,7 +47,7 @@ type agreement struct {
 
 const (
 	cookieAgreement = "a"
-	cookieTick      = "t"
+	cookieTick      = "b"                  // for box
 	agreedFor       = 365 * 24 * time.Hour // browsers delete a cookie after 400 days at the latest
 	asked           = "asked"              // in place of VERSION: the page was shown
 	askedFor        = time.Hour

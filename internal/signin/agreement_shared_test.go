@@ -10,7 +10,7 @@ import (
 
 // The tests of this file are about browsers that several users share, one after the other.
 
-const tickCookie = "__Host-weigate-t"
+const tickCookie = "__Host-weigate-b"
 
 // A blocked user ticks the box, and is refused. The tick is theirs: the next user of the browser has
 // not agreed.

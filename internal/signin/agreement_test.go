@@ -56,7 +56,7 @@ func TestForgedTickIsNotAnAgreement(t *testing.T) {
 			r := newFixture(t, withWeChat(&fakeWeChat{}), agreement)
 			v := r.visitor(uaWeChat)
 			v.remembers()
-			v.cookies["__Host-weigate-t"] = &http.Cookie{Name: "__Host-weigate-t", Value: value}
+			v.cookies["__Host-weigate-b"] = &http.Cookie{Name: "__Host-weigate-b", Value: value}
 			v.wantNotStored("alice")
 		})
 	}
