@@ -33,7 +33,7 @@ func ownHostProxies() map[string]func(t *testing.T, p place) {
 func TestPlainHTTPIsRedirected(t *testing.T) {
 	t.Parallel()
 	own, sites, plain := fixture.Address(t), fixture.Address(t), fixture.Address(t)
-	p := place{address: sites, gateway: "http://127.0.0.1:9", site: "http://127.0.0.1:9"}
+	p := place{address: sites, gateway: "http://127.0.0.1:9", site: "http://127.0.0.1:10"}
 	wiki, apps := "wiki.localhost:"+portOf(sites), "*.apps.localhost:"+portOf(sites)
 	serveNginx(t, printed(t, "nginx", p, "https://login.localhost:"+portOf(own), wiki, apps), sites, own, plain)
 	for name, want := range map[string]string{"login.localhost": "https://login.localhost:" + portOf(own) + "/a%2Fb?c=d",
