@@ -40,16 +40,9 @@ func (h *Handler) AskAgreement(w http.ResponseWriter, _ *http.Request, b session
 
 // showAgreement serves GET /sign-in/agreement.
 func (h *Handler) showAgreement(w http.ResponseWriter, r *http.Request) {
-	returnTo, ok := h.shortenReturn(w, r, r.URL.Query().Get("return"))
-	if !ok {
-		return
-	}
-	b, signedIn, err := h.Session(r)
+	b, returnTo, ok := h.askedUser(w, r)
 	switch {
-	case err != nil:
-		h.cfg.Site.Error(w, r, err)
-	case !signedIn:
-		redirectSeeOther(w, h.startURL(target{returnTo: returnTo}))
+	case !ok:
 	case !b.MustAgree:
 		redirectSeeOther(w, h.returns.Absolute(returnTo))
 	default:

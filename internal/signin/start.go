@@ -89,21 +89,32 @@ func (h *Handler) beginOwn(w http.ResponseWriter, r *http.Request, t target) err
 	return h.begin(w, r, login, wechat.ScopeUserInfo)
 }
 
+// askedUser returns the signed-in user whom a page asks something, and the address at which the
+// browser continues afterwards. If the address is rejected or no user is signed in, askedUser responds
+// and returns false.
+func (h *Handler) askedUser(w http.ResponseWriter, r *http.Request) (b session.Browser, returnTo string, ok bool) {
+	if returnTo, ok = h.shortenReturn(w, r, r.URL.Query().Get("return")); !ok {
+		return b, "", false
+	}
+	b, ok, err := h.Session(r)
+	switch {
+	case err != nil:
+		h.cfg.Site.Error(w, r, err)
+		return b, "", false
+	case !ok:
+		w.Header().Set("Location", h.startURL(target{returnTo: returnTo}))
+		w.WriteHeader(http.StatusFound)
+	}
+	return b, returnTo, ok
+}
+
 // askProfile renders the page that asks for nickname and avatar. Its button is a link and not a
 // form. The page has the policy form-action (Content-Security-Policy). With it, browsers block a
 // form if a redirect leads to another origin, here WeChat.
 func (h *Handler) askProfile(w http.ResponseWriter, r *http.Request) {
-	returnTo, ok := h.shortenReturn(w, r, r.URL.Query().Get("return"))
-	if !ok {
-		return
-	}
-	b, signedIn, err := h.Session(r)
+	b, returnTo, ok := h.askedUser(w, r)
 	switch {
-	case err != nil:
-		h.cfg.Site.Error(w, r, err)
-	case !signedIn:
-		w.Header().Set("Location", h.startURL(target{returnTo: returnTo}))
-		w.WriteHeader(http.StatusFound)
+	case !ok:
 	case h.freshProfile(b):
 		w.Header().Set("Location", h.returns.Absolute(returnTo))
 		w.WriteHeader(http.StatusFound)
