@@ -39,10 +39,7 @@ func TestFormOfFormerDocumentsDoesNotAgreeToTheNewOnes(t *testing.T) {
 func TestSignedOutUserIsNotLockedInByANewVersion(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAgreement, version("1"))
-	alice := w.phone("alice")
-	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
-	alice.tick()
-	w.publishes("2")
+	alice := w.agreedToFormer("alice")
 	signsOut := func() {
 		alice.WantPage(alice.Must(alice.Open(t.Context(), w.url+"/")), "own", 200)
 		alice.WantPage(alice.Must(alice.Submit(t.Context(), "everywhere", nil)), "ended_all", 200)

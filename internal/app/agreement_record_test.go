@@ -31,6 +31,17 @@ func (w *gatewayFixture) publishes(version string) {
 	}
 }
 
+// agreedToFormer returns the phone of a user who has agreed to the documents, which then change to
+// version 2.
+func (w *gatewayFixture) agreedToFormer(user string) phone {
+	w.t.Helper()
+	p := w.phone(user)
+	p.Must(p.Open(w.t.Context(), w.authorize("sample")))
+	p.tick()
+	w.publishes("2")
+	return p
+}
+
 // agreements returns what each user has agreed to last, as "version @ time", and the details of all
 // events about it.
 func (w *gatewayFixture) agreements() (users, events []string) {
@@ -110,10 +121,7 @@ func TestLongSessionDoesNotEscapeANewVersion(t *testing.T) {
 func TestRefusalOfANewVersionLeadsOut(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAgreement, version("1"))
-	alice := w.phone("alice")
-	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
-	alice.tick()
-	w.publishes("2")
+	alice := w.agreedToFormer("alice")
 	page := alice.WantPage(alice.Must(alice.Open(t.Context(), w.authorize("second"))), "agreement_changed", 200)
 	if !strings.Contains(page.Body, `id="home" href="/"`) {
 		t.Errorf("the page: %s", page.Body)
@@ -191,10 +199,7 @@ func TestFormOfOneUserDoesNotAgreeForAnother(t *testing.T) {
 func TestPhoneDoesNotConfirmBeforeItsUserAgrees(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, withAgreement, version("1"))
-	alice := w.phone("alice")
-	alice.Must(alice.Open(t.Context(), w.authorize("sample")))
-	alice.tick()
-	w.publishes("2")
+	alice := w.agreedToFormer("alice")
 	desk := w.plainBrowser(uaDesktop).open(w.authorize("second")).want("scan_code", 200)
 	alice.WantPage(alice.Must(alice.Open(t.Context(), desk.code())), "agreement_changed", 200)
 	alice.agreesAgain(w.url + "/scan/confirm")

@@ -16,8 +16,8 @@ import (
 
 // compareURL stores the address at the first start. When the configuration has another one, it logs
 // this, and records a problem. The gateway serves nevertheless: an administrator may have moved it on
-// purpose. No app of other machines knows an address on this machine, so it is not stored: many a
-// gateway is tried there first.
+// purpose. An address on this machine is not stored. Apps on other machines cannot know it, and
+// administrators often try a gateway there first.
 func (a *App) compareURL(ctx context.Context) {
 	c, log := a.options.Config, a.options.Logger
 	known, err := a.store.ServedURL(ctx)
