@@ -77,7 +77,7 @@ func (c *userListCmd) Run(s *invocation) error {
 	q.Limit = c.Limit
 	page, err := svc.Search(s.ctx, q)
 	if err != nil {
-		return err
+		return nameOption(err, "no_unionid", "--no-unionid")
 	}
 	users := page.Users
 	err = printList(s, c.JSON, users, "No users.", "ID | STATUS | CREATED | NICKNAME | REAL NAME | GROUPS | NOTE",
@@ -130,7 +130,7 @@ func (c *userExportCmd) Run(s *invocation) error {
 	}
 	defer closeStore()
 	_, err = svc.ExportUsers(s.ctx, byCommand, s.out.out, administration.Format(c.Format), c.query(), c.Limit)
-	return err
+	return nameOption(err, "no_unionid", "--no-unionid")
 }
 
 // userShowCmd is "weigate user show".
